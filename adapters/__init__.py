@@ -1,0 +1,6 @@
+"""The one list of adapters, imported lazily: name → "module:class"."""
+
+ADAPTERS: dict[str, str] = {
+    "gb28181": "adapters.gb28181:Gb28181Access",
+    "webrtc": "adapters.webrtc:WebRtc",
+}

@@ -1,0 +1,3 @@
+//! The stream hub: access units in, subscribers out. Pure.
+
+pub mod unit;

@@ -1,0 +1,94 @@
+//! What flows through the hub: one decodable picture or audio frame.
+
+use bytes::Bytes;
+
+use crate::time::Micros;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    H264,
+    H265,
+    Aac,
+    Pcma,
+    Pcmu,
+    Opus,
+    G722,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Video,
+    Audio,
+}
+
+impl Codec {
+    pub fn kind(self) -> Kind {
+        match self {
+            Codec::H264 | Codec::H265 => Kind::Video,
+            _ => Kind::Audio,
+        }
+    }
+
+    /// As gateway/codecs.pyi spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::H264 => "h264",
+            Codec::H265 => "h265",
+            Codec::Aac => "aac",
+            Codec::Pcma => "pcma",
+            Codec::Pcmu => "pcmu",
+            Codec::Opus => "opus",
+            Codec::G722 => "g722",
+        }
+    }
+}
+
+/// Parameters of a track. Two that differ in any field but `generation` are different generations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackParams {
+    pub codec: Codec,
+    /// RTP clock on the way out: 90 000 for video, the codec's own for audio (8000 for G.711 and G.722, 48 000 for Opus).
+    pub clock_hz: u32,
+    pub generation: u32,
+    /// Pixels after cropping; 0 when not known.
+    pub width: u32,
+    pub height: u32,
+    /// "high@4.0", "main@3.1", …; empty when not known.
+    pub profile: String,
+    /// H.264 profile-level-id as in RFC 6184 §8.1, or 0.
+    pub profile_level_id: u32,
+    pub b_frames: bool,
+    pub channels: u8,
+    /// Audio sample rate; 0 for video.
+    pub sample_rate_hz: u32,
+    /// Parameter sets without start codes: (VPS,) SPS, PPS of video; AudioSpecificConfig of AAC.
+    pub parameter_sets: Vec<Bytes>,
+}
+
+/// One picture or one audio frame (several G.711 samples). Video: NAL units without start codes, in decoding order,
+/// parameter sets included in band as they came; `nalus` are slices of one buffer.
+#[derive(Debug, Clone)]
+pub struct AccessUnit {
+    pub kind: Kind,
+    pub nalus: Vec<Bytes>,
+    /// In `TrackParams::clock_hz`, continuous for the life of the leg (wraps undone, jumps smoothed), may start anywhere.
+    pub pts: i64,
+    pub dts: i64,
+    /// A decoder can start here (IDR or CRA/BLA/IDR of H.265; always true for audio).
+    pub key: bool,
+    /// Something before it was lost.
+    pub after_loss: bool,
+    pub arrival: Micros,
+    /// Unix microseconds at capture, where the source told it (RTCP SR).
+    pub capture_unix_us: Option<i64>,
+}
+
+impl AccessUnit {
+    pub fn len(&self) -> usize {
+        self.nalus.iter().map(Bytes::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nalus.iter().all(Bytes::is_empty)
+    }
+}

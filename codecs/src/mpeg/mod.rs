@@ -1,0 +1,1 @@
+//! MPEG systems: program stream and transport stream.

@@ -1,0 +1,1 @@
+//! Payload formats, as packetizer and depacketizer pairs.

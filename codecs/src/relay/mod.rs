@@ -1,0 +1,1 @@
+//! From sockets to the hub and out again.

@@ -1,0 +1,310 @@
+"""The media plane: sockets for media, parsing, the hub, fan-out and encryption, in threads of its own (Rust).
+
+Python hands in file descriptors and orders; the plane hands back events. Nothing here is called once per packet.
+Every method may be called from any thread, posts to the engine's queue and returns at once unless said otherwise;
+none holds the GIL while it works. Handles are plain ints, never used again after their thing is closed. An order on
+a handle that is gone is ignored. File descriptors handed in belong to the plane from then on (pass
+`socket.detach()`); it closes them, also when the call raises.
+"""
+
+from typing import Final, Literal, TypeAlias, final
+
+Stream: TypeAlias = int
+Leg: TypeAlias = int
+Port: TypeAlias = int
+Session: TypeAlias = int
+Subscription: TypeAlias = int
+
+CodecName: TypeAlias = Literal["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722"]
+SrtpProfile: TypeAlias = Literal["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]
+
+VERSION: Final[str]
+
+class MediaError(Exception):
+    """An order that can not be carried out: bad argument, unknown handle where one is needed, refused socket call."""
+
+# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+@final
+class TrackEvent:
+    """A track of `stream` is known, or its parameters changed (`generation` grew)."""
+
+    stream: Stream
+    kind: Literal["video", "audio"]
+    codec: CodecName
+    clock_hz: int
+    generation: int
+    width: int
+    height: int
+    profile: str
+    b_frames: bool
+    channels: int
+
+@final
+class LegEvent:
+    """An ingest leg changed. `state`:
+
+    `media`    first valid packet; `detail` is the payload found ("ps", "ts", "h264", …), `address` the sender
+    `stalled`  no frame for `stall_ms`; `resumed`: frames again
+    `closed`   TCP ended or a socket error; `code` is a reason code
+    `problem`  something to tell a person, at most once a second and code (`private-stream`, `framing-lost`, …)
+    `attached` a TCP connection was attached; `detached`: it ended, the leg stays
+    """
+
+    leg: Leg
+    stream: Stream
+    state: Literal["media", "stalled", "resumed", "closed", "problem", "attached", "detached"]
+    code: str
+    detail: str
+    address: str
+
+@final
+class KeyFrameWanted:
+    """A subscriber, or the hub after loss, wants a key frame; at most one per stream in 500 ms."""
+
+    stream: Stream
+    cause: Literal["join", "pli", "fir", "loss"]
+
+@final
+class Datagram:
+    """STUN or DTLS that came to a session (or, with `session` 0, STUN whose ufrag nobody has: dropped, counted)."""
+
+    session: Session
+    port: Port
+    data: bytes
+    host: str
+    host_port: int
+
+@final
+class SubscriptionEvent:
+    """`first-frame` sent; `refused` (code: codec-unsupported, b-frames, audio-unsupported); `congested` and
+    `recovered` (frames left out up to a key frame); `key-frame-wait`: media flows, waits for its first key frame."""
+
+    subscription: Subscription
+    stream: Stream
+    state: Literal["first-frame", "refused", "congested", "recovered", "key-frame-wait"]
+    code: str
+    detail: str
+
+@final
+class SessionEvent:
+    """`bye`: RTCP BYE for every source, or a DTLS-independent end; `silent`: no valid packet from the peer for 15 s;
+    `address`: authenticated media came from another address than armed (`host`, `host_port`)."""
+
+    session: Session
+    state: Literal["bye", "silent", "address"]
+    host: str
+    host_port: int
+
+@final
+class StreamPanic:
+    """A stream's work failed by a bug; the stream and its legs and subscriptions are gone, others go on."""
+
+    stream: Stream
+    detail: str
+
+@final
+class EventsLost:
+    """The event queue was full: `count` events since the last drain are missing. Ask the states again."""
+
+    count: int
+
+Event: TypeAlias = (
+    TrackEvent
+    | LegEvent
+    | KeyFrameWanted
+    | Datagram
+    | SubscriptionEvent
+    | SessionEvent
+    | StreamPanic
+    | EventsLost
+)
+
+# ── what is handed in ────────────────────────────────────────────────────────────────────────────────────────────
+
+@final
+class RtpMap:
+    """One payload type a peer takes, or sends: codec, clock and its RTX payload type (0: none)."""
+
+    def __new__(cls, pt: int, codec: str, clock_hz: int, *, rtx_pt: int = 0, fmtp: str = "") -> RtpMap: ...
+
+# ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+@final
+class Engine:
+    def __new__(cls, *, threads: int = 1, event_capacity: int = 16384) -> Engine:
+        """Start the media threads. Raises MediaError when the kernel refuses epoll, eventfd or threads."""
+
+    @property
+    def event_fd(self) -> int:
+        """An eventfd, readable while events wait. It stays the engine's: never close it."""
+
+    def drain(self, limit: int = 512) -> list[Event]:
+        """Up to `limit` events, oldest first; clears `event_fd` when none is left."""
+
+    def close(self) -> None:
+        """Stop the threads and close every socket. Blocks until done (well under a second). Safe to call twice."""
+
+    # streams
+
+    def open_stream(self, name: str, *, gop_bytes: int = 8_000_000) -> Stream:
+        """A new stream without source. `name` is for logs. `gop_bytes` bounds the group-of-pictures cache."""
+
+    def close_stream(self, stream: Stream) -> None:
+        """End it with its legs and subscriptions."""
+
+    # ingest: a leg writes into a stream; a newer leg of the same stream takes over at its first key frame
+
+    def open_rtp(
+        self,
+        stream: Stream,
+        *,
+        udp_fd: int | None = None,
+        rtcp_fd: int | None = None,
+        ssrc: int | None = None,
+        strict_ssrc: bool = False,
+        payloads: list[RtpMap] | None = None,
+        hint: str = "",
+        stall_ms: int = 3000,
+        jitter_packets: int = 150,
+        jitter_ms: int = 200,
+    ) -> Leg:
+        """An RTP receiver (RFC 3550). `hint` ("ps", "ts", "h264", …) and `payloads` are only hints: the content decides.
+
+        With `ssrc` given and not `strict_ssrc`, packets with it are preferred and the first other one is latched when
+        none come; strict drops the others. The source address is latched at the first valid packet.
+        """
+
+    def attach_tcp(self, leg: Leg, fd: int, framing: Literal["rfc4571"], *, initial: bytes = b"") -> None:
+        """A connected TCP socket that carries this leg's packets. RTSP `$` framing is recognised and taken as well.
+
+        `initial` is what Python already read. Loss of framing is reported and searched past.
+        """
+
+    def open_frames_in(self, stream: Stream, fd: int) -> Leg:
+        """A frame port: a connected AF_UNIX SOCK_SEQPACKET socket on which a worker writes access units.
+
+        The record format stands in codecs/src/relay/frame_port.rs and docs/frame-port.md.
+        """
+
+    def open_session_in(
+        self,
+        stream: Stream,
+        session: Session,
+        *,
+        video: list[RtpMap] | None = None,
+        audio: list[RtpMap] | None = None,
+    ) -> Leg:
+        """WHIP: media that an armed session receives (SRTP) goes into `stream`; PLI and NACK go back to the peer."""
+
+    def close_leg(self, leg: Leg) -> None: ...
+
+    # WebRTC: one UDP port for all
+
+    def open_port(self, fd: int) -> Port:
+        """A bound UDP socket shared by all sessions. STUN is told apart by ufrag, the rest by address."""
+
+    def close_port(self, port: Port) -> None: ...
+    def open_session(self, ufrag: str, *, pwd: str = "") -> Session:
+        """A peer to be. STUN whose USERNAME starts with `ufrag:` comes up as Datagram, and so does DTLS from addresses
+        that such a STUN request came from. Raises MediaError if `ufrag` is taken.
+
+        With `pwd` (the local ICE password) an address counts only after a STUN request with a valid
+        MESSAGE-INTEGRITY from it (RFC 8445 §7.3), so that nobody can steal or grow the address table."""
+
+    def send_datagram(self, session: Session, port: Port, data: bytes, host: str, host_port: int) -> None:
+        """Send STUN or DTLS. Drops (counted) when the socket is full, as UDP does."""
+
+    def arm_session(
+        self,
+        session: Session,
+        port: Port,
+        host: str,
+        host_port: int,
+        *,
+        profile: SrtpProfile,
+        tx_key: bytes,
+        tx_salt: bytes,
+        rx_key: bytes,
+        rx_salt: bytes,
+    ) -> None:
+        """Give the keys of the DTLS handshake (RFC 5764) and the nominated address. From now on the plane is the one
+        writer and reader of this session's SRTP and SRTCP. Raises MediaError on key lengths that do not fit."""
+
+    def move_session(self, session: Session, port: Port, host: str, host_port: int) -> None:
+        """Another candidate pair was nominated."""
+
+    def close_session(self, session: Session) -> None:
+        """Send BYE, forget keys and addresses, end its subscriptions and legs. No packet leaves after it returns."""
+
+    # egress
+
+    def subscribe_session(
+        self,
+        stream: Stream,
+        session: Session,
+        *,
+        video: list[RtpMap],
+        audio: list[RtpMap],
+        video_ssrc: int,
+        video_rtx_ssrc: int,
+        audio_ssrc: int,
+        cname: str,
+        mid_ext: int = 0,
+        video_mid: str = "",
+        audio_mid: str = "",
+        abs_send_time_ext: int = 0,
+        transport_cc_ext: int = 0,
+        queue_bytes: int = 4_000_000,
+    ) -> Subscription:
+        """Send `stream` to a session: the payload type is chosen by the track's codec among those given. Before the
+        session is armed it waits. New viewers begin with the cached group of pictures, or ask for a key frame."""
+
+    def subscribe_rtp(
+        self,
+        stream: Stream,
+        fd: int,
+        host: str,
+        host_port: int,
+        *,
+        video: list[RtpMap],
+        audio: list[RtpMap],
+        video_ssrc: int,
+        audio_ssrc: int,
+        cname: str,
+        srtp: tuple[SrtpProfile, bytes, bytes] | None = None,
+        queue_bytes: int = 4_000_000,
+        pace: bool = True,
+    ) -> Subscription:
+        """Send `stream` as plain RTP, or SRTP with (profile, key, salt), from the UDP socket `fd`."""
+
+    def open_frames_out(self, stream: Stream, fd: int, *, key_frames_only: bool = False) -> Subscription:
+        """A frame port outward: access units written to a connected AF_UNIX SOCK_SEQPACKET socket."""
+
+    def unsubscribe(self, subscription: Subscription) -> None: ...
+
+    # figures; each takes a snapshot (waits for the engine thread for at most 200 ms, then raises MediaError)
+
+    def stream_stats(self, stream: Stream) -> dict[str, int | float | str]:
+        """fps, bitrate_bps, frame_age_ms, frames, key_frames, gop_frames, gop_bytes, subscribers, units_dropped."""
+
+    def all_stream_stats(self) -> dict[Stream, dict[str, int | float | str]]: ...
+    def leg_stats(self, leg: Leg) -> dict[str, int | float | str]:
+        """packets, bytes, lost, reordered, duplicates, invalid, late, jitter_ms, loss_ratio, ssrc, payload, address,
+        transport ("udp", "tcp"), psm_bad, resyncs, dropped_units."""
+
+    def subscription_stats(self, subscription: Subscription) -> dict[str, int | float | str]:
+        """packets, bytes, frames, frames_dropped, nacks, retransmits, plis, firs, rtt_ms, peer_loss_ratio, remb_bps,
+        twcc_bps, queue_bytes, congested."""
+
+    def engine_stats(self) -> dict[str, int | float]:
+        """Whole plane: threads, streams, legs, ports, sessions, subscriptions, packets_in, packets_out, bytes_in,
+        bytes_out, gso_sends, plain_sends, send_errors, stun_unknown, unauthentic, events_lost, cpu_ns."""
+
+# ── pure helpers, for tests, the doctor and capture ──────────────────────────────────────────────────────────────
+
+def probe(payload: bytes) -> str:
+    """What a first RTP payload holds: "ps", "ts", "h264", "h265", "aac", "private" or "unknown"."""
+
+def crypto_backend() -> str:
+    """The SRTP library and the CPU features it uses, e.g. "aws-lc AES-NI VAES"."""

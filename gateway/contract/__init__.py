@@ -1,0 +1,1 @@
+"""What an adapter sees of the gateway: Protocols only. `gateway.core` implements them; `daemon` puts them together."""

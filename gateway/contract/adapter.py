@@ -1,0 +1,58 @@
+"""An adapter and the context it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from gateway.contract.device import Devices
+from gateway.contract.http import Http
+from gateway.contract.media import Media, Streams
+from gateway.contract.message import Messages
+from gateway.model.doctor import Finding
+
+
+class Context(Protocol):
+    """What the daemon hands each adapter. Its members are the core's objects."""
+
+    @property
+    def gateway(self) -> str:
+        """Our own gateway's slug, the first part of every id."""
+
+    @property
+    def state_dir(self) -> Path:
+        """A directory of this adapter's own, 0700, kept over restarts."""
+
+    @property
+    def media(self) -> Media: ...
+    @property
+    def streams(self) -> Streams: ...
+    @property
+    def devices(self) -> Devices: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def http(self) -> Http: ...
+    def addresses(self) -> Sequence[str]:
+        """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
+
+    def ready(self) -> None:
+        """Called once per `run` when the adapter's sockets are open: the daemon's readiness waits for it."""
+
+
+class Adapter(Protocol):
+    """One protocol. `run` ends only by cancellation or error: LinkDown and PeerError restart it with backoff,
+    ConfigError stops it until the configuration changes. Clean-up stands in `finally`."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[BaseModel]]
+
+    def __init__(self, config: BaseModel, context: Context) -> None: ...
+    async def run(self) -> None: ...
+
+    @classmethod
+    async def checks(cls, config: BaseModel) -> Sequence[Finding]:
+        """The doctor's questions to this adapter, asked without a running daemon: ports free, parts installed."""

@@ -1,0 +1,42 @@
+"""HTTP routes that an adapter serves (WHEP, WHIP); the API does TLS, sign-in, limits and problem details."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.model.principal import Principal, Role
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """`path` holds the route's named parts. The body is at most `max_body` of the route."""
+
+    method: str
+    path: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    who: Principal
+    base_url: str  # "https://host:8443", as the client sees us
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+HttpHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class Http(Protocol):
+    def route(
+        self, method: str, path: str, handler: HttpHandler, *, role: Role = Role.VIEWER, max_body: int = 65536
+    ) -> Callable[[], None]:
+        """Serve `path` (`/whep/{stream:path}`) until the returned function is called.
+
+        GatewayErrors that the handler raises become problem details with their code, cause and cure.
+        """

@@ -1,0 +1,155 @@
+"""Streams, publications and the media plane as adapters see them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway import codecs
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.media import StreamStatus, Track
+from gateway.model.principal import Principal
+
+
+class Media(Protocol):
+    """The media plane, with its events handed to whoever owns the thing they speak of."""
+
+    @property
+    def engine(self) -> codecs.Engine: ...
+
+    def bind_rtp_pair(self, host: str) -> tuple[socket.socket, socket.socket]:
+        """A UDP and a listening TCP socket on one even port of `media.rtp_ports`, non-blocking, SO_RCVBUF raised.
+
+        Raises Busy (`ports-exhausted`).
+        """
+
+    def on_session(
+        self, session: int, handler: Callable[[codecs.Datagram | codecs.SessionEvent], None]
+    ) -> None:
+        """Events of a WebRTC session go to `handler` on the event loop until `forget_session`."""
+
+    def forget_session(self, session: int) -> None: ...
+
+    def on_subscription(
+        self, subscription: int, handler: Callable[[codecs.SubscriptionEvent], None]
+    ) -> None: ...
+    def forget_subscription(self, subscription: int) -> None: ...
+
+
+class IngestLeg(Protocol):
+    """A way in for one source's packets, owned by a Publication and closed with it."""
+
+    @property
+    def handle(self) -> int: ...
+
+    def attach_tcp(self, connection: socket.socket, initial: bytes = b"") -> None:
+        """Hand a connected socket (RFC 4571) to the media plane; it is detached from Python."""
+
+    async def first_media(self, timeout_s: float) -> str:
+        """Wait for the first valid packet; returns the payload found. Raises LinkDown (`no-media`) on time-out."""
+
+    async def ended(self) -> str:
+        """Wait until the leg has ended or has been stalled for the stream's patience; returns the reason code."""
+
+    def close(self) -> None: ...
+
+
+class Publication(Protocol):
+    """The writing end of a stream while its `open` runs."""
+
+    @property
+    def stream(self) -> StreamId: ...
+
+    @property
+    def handle(self) -> int:
+        """The media plane's stream."""
+
+    def say(self, code: str, detail: str = "") -> None:
+        """What it waits for now (`opening`, `waiting-media`, …): shown to viewers as it is."""
+
+    def rtp(
+        self,
+        udp: socket.socket | None,
+        *,
+        ssrc: int | None = None,
+        strict_ssrc: bool = False,
+        payloads: Sequence[codecs.RtpMap] = (),
+        hint: str = "",
+    ) -> IngestLeg:
+        """Open an ingest leg; a newer leg takes over at its first key frame."""
+
+    def session(
+        self, session: int, *, video: Sequence[codecs.RtpMap], audio: Sequence[codecs.RtpMap]
+    ) -> IngestLeg:
+        """Media of an armed WebRTC session as source (WHIP)."""
+
+    def on_key_frame_wanted(self, ask: Callable[[], Awaitable[None]]) -> None:
+        """`ask` is awaited when a viewer needs a key frame; the core limits how often."""
+
+
+Open = Callable[[Publication], Awaitable[None]]
+"""Runs while the stream is wanted: opens the source and returns or raises when it ended. Cancelled when the last
+viewer has left (idle close); its `finally` ends the call. Any return or GatewayError is retried with backoff while
+somebody watches; the error's code is what viewers read meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A stream that can be had. Offering an id again replaces the offer; viewers stay."""
+
+    id: StreamId
+    device: DeviceId
+    title: str
+    open: Open
+    on_demand: bool = True  # False: opened at once and kept open
+    idle_close_s: float | None = None  # None: streams.idle_close of the configuration
+    alias: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+class Viewing(Protocol):
+    """One viewer's hold on a stream; while one is open the source is kept open."""
+
+    @property
+    def stream(self) -> StreamId: ...
+
+    @property
+    def handle(self) -> int:
+        """The media plane's stream: it stays the same over every outage of the source."""
+
+    @property
+    def status(self) -> StreamStatus: ...
+
+    @property
+    def tracks(self) -> Sequence[Track]:
+        """The tracks known so far; empty before the first media."""
+
+    def changes(self) -> AsyncIterator[StreamStatus]:
+        """Every change of the stream's status, latest wins when the reader is slow. Starts with the present one."""
+
+
+class Streams(Protocol):
+    def offer(self, offer: Offer) -> None: ...
+
+    def withdraw(self, stream: StreamId) -> None:
+        """The stream no longer exists (not: is offline). Its viewers are told and let go."""
+
+    def device_online(self, device: DeviceId, online: bool, code: str = "") -> None:
+        """Offline: its streams say so and wait. Online again: streams with viewers are opened at once."""
+
+    def resolve(self, text: str) -> StreamId:
+        """An id, one without its gateway part, or an alias. Raises NotFound."""
+
+    def status(self, stream: StreamId) -> StreamStatus: ...
+
+    def view(self, stream: StreamId, who: Principal, kind: str) -> AbstractAsyncContextManager[Viewing]:
+        """Hold a stream open while the context lasts. Rights are checked and the act audited here.
+
+        Raises NotFound, Denied, or Busy (`too-many-viewers`).
+        """
+
+    async def publish(self, offer: Offer, who: Principal) -> None:
+        """For pushed sources (WHIP): offer a stream that lives as long as this coroutine runs and is open at once."""

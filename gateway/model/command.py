@@ -1,0 +1,62 @@
+"""Orders: every act of a person or program on the gateway is one of these, handled in one place (core.commands).
+
+REST, CLI, WebSocket and later MQTT and the uplink are faces of it. A command is idempotent by `id`: the second
+one with the same id gets the first one's result. `deadline` is unix seconds: after it the command is refused
+(`expired`), never carried out late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.model.principal import Principal
+
+
+class Action(StrEnum):
+    STREAM_OPEN = "stream.open"  # begin to watch; args: kind
+    STREAM_CLOSE = "stream.close"
+    PTZ_MOVE = "ptz.move"  # args: pan, tilt, zoom in -1..1; hold_s
+    PTZ_STOP = "ptz.stop"
+    PTZ_LENS = "ptz.lens"  # args: focus, iris in -1..1
+    PTZ_PRESET = "ptz.preset"  # args: op (set, call, delete), number, name
+    PTZ_CRUISE = "ptz.cruise"  # args: op (start, stop), number
+    KEY_FRAME = "stream.key-frame"
+    DEVICE_ADMIT = "device.admit"  # args: scheme, external_id, name, password
+    DEVICE_FORGET = "device.forget"
+    DEVICE_RENAME = "device.rename"
+    DEVICE_REFRESH = "device.refresh"  # ask for its catalogue again
+    ALARM_ACKNOWLEDGE = "alarm.acknowledge"
+    ACCOUNT_ADD = "account.add"
+    ACCOUNT_CHANGE = "account.change"
+    ACCOUNT_REMOVE = "account.remove"
+    AUDIT_READ = "audit.read"
+    EXPORT = "export"
+
+
+ArgValue = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    id: str  # ULID or any unique text of at most 64 characters, chosen by the asker
+    actor: Principal
+    action: Action
+    target: str  # an id of model.ids, or ""
+    deadline: float
+    args: dict[str, ArgValue] = field(default_factory=dict)
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    id: str
+    outcome: Outcome
+    code: str = ""  # of model.reason, when not done
+    detail: str = ""
+    data: dict[str, ArgValue] = field(default_factory=dict)

@@ -1,0 +1,85 @@
+"""What can be watched: codecs, tracks, streams and their state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.model.ids import DeviceId, StreamId
+
+
+class Codec(StrEnum):
+    """Names as the media plane spells them (gateway/codecs.pyi)."""
+
+    H264 = "h264"
+    H265 = "h265"
+    AAC = "aac"
+    PCMA = "pcma"
+    PCMU = "pcmu"
+    OPUS = "opus"
+    G722 = "g722"
+
+
+class TrackKind(StrEnum):
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One codec of a stream. `generation` grows when its parameters change; zero width means not known yet."""
+
+    kind: TrackKind
+    codec: Codec
+    clock_hz: int
+    generation: int = 0
+    width: int = 0
+    height: int = 0
+    profile: str = ""
+    b_frames: bool = False
+    channels: int = 1
+
+
+class StreamState(StrEnum):
+    """Where a stream stands. Viewers stay attached in every state but `REMOVED`."""
+
+    IDLE = "idle"  # offered, nobody watches
+    OPENING = "opening"  # asked the source, no media yet
+    LIVE = "live"  # frames arrive
+    STALLED = "stalled"  # frames stopped, source still thinks it sends
+    WAITING = "waiting"  # the attempt failed; the next one is timed
+    OFFLINE = "offline"  # the device is not there
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """Live figures, measured by the media plane over the last second or two. None means not known."""
+
+    fps: float | None = None
+    bitrate_bps: float | None = None
+    loss_ratio: float | None = None
+    jitter_ms: float | None = None
+    frame_age_s: float | None = None
+    packets: int = 0
+    lost: int = 0
+    reordered: int = 0
+    frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """What the API, the console and the log say of a stream. `code` is a reason of model.reason; empty when live."""
+
+    id: StreamId
+    device: DeviceId
+    title: str
+    state: StreamState
+    code: str = ""
+    detail: str = ""
+    since: float = 0.0  # unix seconds, wall clock, for showing only
+    retry_in_s: float | None = None
+    viewers: int = 0
+    tracks: tuple[Track, ...] = ()
+    figures: StreamFigures = field(default_factory=StreamFigures)
+    alias: str = ""

@@ -1,0 +1,1 @@
+"""asyncio endpoints for the protocols of `gateway.wire`: sockets and timers, no protocol decisions."""
