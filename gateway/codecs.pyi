@@ -110,14 +110,7 @@ class EventsLost:
     count: int
 
 Event: TypeAlias = (
-    TrackEvent
-    | LegEvent
-    | KeyFrameWanted
-    | Datagram
-    | SubscriptionEvent
-    | SessionEvent
-    | StreamPanic
-    | EventsLost
+    TrackEvent | LegEvent | KeyFrameWanted | Datagram | SubscriptionEvent | SessionEvent | StreamPanic | EventsLost
 )
 
 # ── what is handed in ────────────────────────────────────────────────────────────────────────────────────────────

@@ -26,16 +26,12 @@ class Media(Protocol):
         Raises Busy (`ports-exhausted`).
         """
 
-    def on_session(
-        self, session: int, handler: Callable[[codecs.Datagram | codecs.SessionEvent], None]
-    ) -> None:
+    def on_session(self, session: int, handler: Callable[[codecs.Datagram | codecs.SessionEvent], None]) -> None:
         """Events of a WebRTC session go to `handler` on the event loop until `forget_session`."""
 
     def forget_session(self, session: int) -> None: ...
 
-    def on_subscription(
-        self, subscription: int, handler: Callable[[codecs.SubscriptionEvent], None]
-    ) -> None: ...
+    def on_subscription(self, subscription: int, handler: Callable[[codecs.SubscriptionEvent], None]) -> None: ...
     def forget_subscription(self, subscription: int) -> None: ...
 
 
@@ -81,9 +77,7 @@ class Publication(Protocol):
     ) -> IngestLeg:
         """Open an ingest leg; a newer leg takes over at its first key frame."""
 
-    def session(
-        self, session: int, *, video: Sequence[codecs.RtpMap], audio: Sequence[codecs.RtpMap]
-    ) -> IngestLeg:
+    def session(self, session: int, *, video: Sequence[codecs.RtpMap], audio: Sequence[codecs.RtpMap]) -> IngestLeg:
         """Media of an armed WebRTC session as source (WHIP)."""
 
     def on_key_frame_wanted(self, ask: Callable[[], Awaitable[None]]) -> None:
