@@ -1,0 +1,129 @@
+# Fieldgate. `make help` explains every target; each may be run again at any time.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export PYTHONWARNINGS ?= default
+export CARGO_TERM_COLOR ?= never
+
+STAMPS := .make
+RUST_SOURCES := $(shell find codecs/src -name '*.rs' 2>/dev/null) codecs/Cargo.toml codecs/Cargo.lock
+CONSOLE_SOURCES := $(shell find console/src console/public -type f 2>/dev/null) $(wildcard console/*.html console/*.json console/*.ts)
+
+say = @printf '\033[1m▸ %s\033[0m\n'
+
+.PHONY: help
+help: ## this list
+	@echo 'Fieldgate 现场融合通信网关 — make targets:'
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ── set-up ───────────────────────────────────────────────────────────────────
+.PHONY: setup
+setup: $(STAMPS)/python ## check the machine, make .venv with the locked packages
+$(STAMPS)/python: requirements.lock scripts/setup.sh
+	@scripts/setup.sh python
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/node: console/package-lock.json scripts/setup.sh
+	@scripts/setup.sh node
+	@mkdir -p $(STAMPS) && touch $@
+
+.PHONY: peers
+peers: ## install the programs the tests are held against (Debian packages)
+	@scripts/setup.sh peers
+
+.PHONY: bench-peers
+bench-peers:
+	@scripts/setup.sh bench
+
+# ── build ────────────────────────────────────────────────────────────────────
+.PHONY: build
+build: $(STAMPS)/codecs $(STAMPS)/console ## build the media plane (Rust) and the console (TypeScript)
+$(STAMPS)/codecs: $(STAMPS)/python $(RUST_SOURCES)
+	$(say) 'media plane: building the extension gateway.codecs (first time: 2 to 3 minutes)'
+	@scripts/setup.sh rust
+	@.venv/bin/maturin develop --release --quiet --locked
+	@touch $@
+$(STAMPS)/console: $(STAMPS)/node $(CONSOLE_SOURCES)
+	$(say) 'console: building'
+	@cd console && npm run --silent build
+	@touch $@
+
+.PHONY: wheel
+wheel: $(STAMPS)/python $(STAMPS)/console ## a wheel that runs without this folder, in dist/
+	@scripts/setup.sh rust
+	$(say) 'wheel: building into dist/'
+	@.venv/bin/maturin build --release --quiet --locked --out dist
+	@ls -1 dist
+
+.PHONY: lock
+lock: ## write requirements.lock anew from the newest versions that pyproject.toml allows
+	@scripts/setup.sh lock
+
+.PHONY: example-config
+example-config: $(STAMPS)/codecs ## write config/fieldgate.example.toml anew from the config models
+	@$(PY) -m gateway.config.example > config/fieldgate.example.toml
+
+# ── run ──────────────────────────────────────────────────────────────────────
+.PHONY: demo
+demo: build ## set everything up, start gateway and one simulated control ball, print the link to open
+	@.venv/bin/fieldgate demo $(DEMO_ARGS)
+
+.PHONY: demo-check
+demo-check: build peers ## the demo without a person: headless Chromium plays, moves, loses and regains the ball
+	@$(PY) -m tests.peers.demo_check
+
+# ── test ─────────────────────────────────────────────────────────────────────
+.PHONY: test
+test: build peers lint types test-rust test-console test-python ## set everything up and pass all tests (what CI runs)
+	$(say) 'all tests passed'
+
+.PHONY: lint
+lint: $(STAMPS)/python
+	$(say) 'lint: ruff, rustfmt, clippy'
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@cd codecs && cargo fmt --check
+	@cd codecs && cargo clippy --quiet --locked --no-deps --all-targets -- -D warnings
+
+.PHONY: types
+types: $(STAMPS)/codecs
+	$(say) 'types: mypy --strict, stubtest of gateway/codecs.pyi'
+	@.venv/bin/mypy
+	@.venv/bin/python -m mypy.stubtest gateway.codecs --ignore-missing-stub --mypy-config-file pyproject.toml
+
+.PHONY: test-rust
+test-rust: $(STAMPS)/python
+	$(say) 'tests: the media plane (cargo test)'
+	@cd codecs && cargo test --quiet --locked --no-default-features 2>&1 | grep -vE '^(running 0|test result: ok. 0 passed|\.*$$|$$)' || (exit $${PIPESTATUS[0]})
+
+.PHONY: test-console
+test-console: $(STAMPS)/node
+	$(say) 'tests: the console (tsc, vitest)'
+	@cd console && npm test --silent
+
+.PHONY: test-python
+test-python: $(STAMPS)/codecs $(STAMPS)/console
+	$(say) 'tests: the gateway (pytest; peers we did not write included)'
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## fuzz every parser, SECONDS_EACH=300 seconds each; the corpora are kept
+	@scripts/setup.sh fuzz
+	@codecs/fuzz/run.sh $${SECONDS_EACH:-300}
+	@$(PY) -m tests.properties.fuzz_text --seconds $${SECONDS_EACH:-300}
+
+# ── bench: each ends with one line of JSON ───────────────────────────────────
+.PHONY: bench-fanout bench-latency bench-memory
+bench-fanout: build bench-peers ## CPU per delivered packet against Janus and against the bare limit
+	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
+	@$(PY) -m tests.bench.fanout $(BENCH_ARGS)
+bench-latency: build ## packet in to packet out at 1 and 50 streams while the control plane stalls
+	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
+	@$(PY) -m tests.bench.latency $(BENCH_ARGS)
+bench-memory: build ## 10,000 viewers come and go, 500 devices with 8 channels each register
+	@$(PY) -m tests.bench.memory $(BENCH_ARGS)
+
+.PHONY: clean
+clean: ## remove what was built (not .venv)
+	@rm -rf $(STAMPS) dist codecs/target gateway/api/static gateway/codecs*.so console/node_modules

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Prepares a machine, one part at a time: scripts/setup.sh python|node|rust|peers|bench|fuzz|lock.
+# Says what it does, may be run again, and fails with one sentence that names the cure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\033[1m▸ %s\033[0m\n' "$*"; }
+die() { # English, Chinese
+  printf '\033[31m✗ %s\n  %s\033[0m\n' "$1" "$2" >&2
+  exit 1
+}
+
+apt_install() { # what for, packages
+  local what=$1 missing=() package
+  shift
+  command -v dpkg-query >/dev/null ||
+    die "This set-up installs Debian packages ($*); on another system install their like by hand." \
+      "此步骤需要 Debian 软件包（$*）；其他系统请手动安装对应软件。"
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null ||
+      die "$what needs: run  sudo apt-get install ${missing[*]}  and start again." \
+        "$what 需要先执行  sudo apt-get install ${missing[*]}  再重试。"
+    as_root=(sudo)
+  fi
+  say "$what: installing ${missing[*]}"
+  local log
+  log=$(mktemp)
+  # Package lists of a fresh machine may be missing or old: one update, then one install.
+  if ! { "${as_root[@]}" apt-get update -q && DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 15 "$log" >&2
+    die "apt-get could not install ${missing[*]}: see the lines above; check the package mirror and run again." \
+      "apt-get 无法安装 ${missing[*]}：见上方输出，检查软件源后重试。"
+  fi
+  rm -f "$log"
+}
+
+find_python() {
+  local candidate
+  for candidate in python3.13 python3.12 python3.11 python3; do
+    if command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  die "Python 3.11 or newer with venv is missing: apt-get install python3 python3-venv (Debian 12 or newer)." \
+    "缺少 Python 3.11 或更新版本及 venv：请执行 apt-get install python3 python3-venv（Debian 12 及以上）。"
+}
+
+venv() {
+  [ -x .venv/bin/python ] && .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && return
+  local python
+  python=$(find_python)
+  say "python: making .venv with $("$python" --version)"
+  "$python" -m venv --clear .venv
+}
+
+case "${1:-}" in
+python)
+  [ "$(uname -s)" = Linux ] ||
+    die "Fieldgate runs on Linux (epoll, UDP GSO); this is $(uname -s)." "Fieldgate 仅支持 Linux，当前系统为 $(uname -s)。"
+  venv
+  say 'python: installing the locked packages (first time: about a minute)'
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock ||
+    die 'pip could not install requirements.lock: check the network or the package index (pip config list) and run again.' \
+      'pip 无法安装 requirements.lock：请检查网络或软件源（pip config list）后重试。'
+  ;;
+node)
+  command -v npm >/dev/null ||
+    die 'Node.js 20 or newer with npm is missing (it builds the console): apt-get install nodejs npm (Debian 13), or the packages of nodejs.org.' \
+      '缺少 Node.js 20 及以上与 npm（用于构建控制台）：请执行 apt-get install nodejs npm（Debian 13），或安装 nodejs.org 提供的软件包。'
+  node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' ||
+    die "Node.js $(node --version) is too old: 20 or newer is needed." "Node.js $(node --version) 版本过低，需要 20 及以上。"
+  say 'console: installing the locked npm packages'
+  (cd console && npm ci --silent --no-fund --no-audit) ||
+    die 'npm ci failed: check the network or the registry (npm config get registry) and run again.' \
+      'npm ci 失败：请检查网络或软件源（npm config get registry）后重试。'
+  ;;
+rust)
+  command -v cc >/dev/null || apt_install 'media plane' gcc libc6-dev
+  command -v cmake >/dev/null || apt_install 'media plane' cmake
+  command -v cargo >/dev/null ||
+    die 'Rust 1.85 or newer is missing (it builds the media plane): install it with rustup (https://rustup.rs) or, on Debian 13, apt-get install cargo rustfmt rust-clippy.' \
+      '缺少 Rust 1.85 及以上（用于构建媒体面）：请用 rustup（https://rustup.rs）安装，或在 Debian 13 上执行 apt-get install cargo rustfmt rust-clippy。'
+  version=$(cargo --version | awk '{print $2}')
+  [ "$(printf '%s\n1.85.0\n' "${version%%-*}" | sort -V | head -n 1)" = 1.85.0 ] ||
+    die "Rust $version is too old: 1.85 or newer is needed; run  rustup update stable." \
+      "Rust $version 版本过低，需要 1.85 及以上；请执行  rustup update stable。"
+  ;;
+peers)
+  # The programs the tests are held against: none of them ours.
+  apt_install 'test peers' chromium ffmpeg sip-tester iproute2 fonts-noto-cjk \
+    gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav
+  ;;
+bench)
+  apt_install 'bench peers' janus libsrtp2-dev gcc libc6-dev iproute2
+  ;;
+fuzz)
+  apt_install 'fuzzing' clang
+  ;;
+lock)
+  venv
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  .venv/bin/python -m venv "$scratch/venv"
+  .venv/bin/python - <<'PY' >"$scratch/in"
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads(Path("pyproject.toml").read_text())
+print("\n".join(project["project"]["dependencies"] + project["dependency-groups"]["dev"]))
+PY
+  "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check -r "$scratch/in"
+  {
+    echo '# Made by `make lock` from pyproject.toml; CPython 3.11 and newer on Linux.'
+    "$scratch/venv/bin/pip" freeze --disable-pip-version-check
+  } >requirements.lock
+  say "lock: $(grep -vc '^#' requirements.lock) packages in requirements.lock"
+  ;;
+*)
+  sed -n '2,3p' "$0" | cut -c3- >&2
+  exit 2
+  ;;
+esac
