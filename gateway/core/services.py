@@ -1,0 +1,262 @@
+"""What the API gets of the core: one frozen dataclass, each member typed by a Protocol that the core's object fulfils.
+
+Every method that names a thing takes `who` first and shows only what lies in its scope; it raises Denied where the
+role does not suffice. Acts that change something are not here: they are Commands, given to `commands.execute`.
+Methods without `async` read memory and return at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from gateway.contract.media import Streams
+from gateway.model.alarm import Alarm
+from gateway.model.command import Action, Command, CommandResult
+from gateway.model.device import Device, DeviceState, PendingDevice
+from gateway.model.media import StreamStatus
+from gateway.model.position import Position
+from gateway.model.principal import Principal, Role
+from gateway.model.ptz import Preset, PtzHolder
+from gateway.store.rows import Account, AuditRow, AuditVerdict, TokenInfo
+
+if TYPE_CHECKING:
+    from gateway.config.root import Config
+
+
+@dataclass(frozen=True, slots=True)
+class BusEvent:
+    """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter.
+
+    `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
+    everybody. `gone` says that the thing named by `subject` is no more.
+    """
+
+    cursor: int
+    type: str
+    subject: str
+    data: Any
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know that belongs to no device: disk full, clock jump, configuration refused."""
+
+    code: str
+    detail: str
+    at: float
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Handed to a subscriber that fell behind or asked for a cursor that is no longer kept: read the lists anew."""
+
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewingInfo:
+    """One viewing now open."""
+
+    id: str
+    stream: str
+    name: str
+    session: str
+    address: str
+    kind: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterStatus:
+    """How one adapter stands. `state`: starting, running, waiting (restart is timed), stopped, failed."""
+
+    name: str
+    type: str
+    state: str
+    code: str = ""
+    detail: str = ""
+    since: float = 0.0
+    restarts: int = 0
+    retry_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`ok` gates the watchdog. `parts`: "loop", "store", "media" and each adapter → "" or a reason code."""
+
+    ok: bool
+    parts: Mapping[str, str]
+    ready: bool = True
+    uptime_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token just made: the only time that its text is seen."""
+
+    token: str
+    info: TokenInfo
+
+    def __repr__(self) -> str:
+        return f"Issued({self.info.id}, {self.info.name})"
+
+
+class DirectoryFace(Protocol):
+    def devices(
+        self, who: Principal, text: str = "", *, state: DeviceState | None = None, scheme: str = ""
+    ) -> Sequence[Device]:
+        """Devices with their channels; `text` is looked for in names, ids, external ids and aliases."""
+
+    def device(self, who: Principal, ref: str) -> Device:
+        """By id, with or without the gateway part. Raises NotFound, Denied."""
+
+    def pending(self, who: Principal) -> Sequence[PendingDevice]:
+        """Who knocked (technician and up), newest first."""
+
+    def streams(self, who: Principal, text: str = "") -> Sequence[StreamStatus]: ...
+    def stream(self, who: Principal, ref: str) -> StreamStatus: ...
+
+
+class SubscriptionFace(Protocol):
+    def __aiter__(self) -> AsyncIterator[BusEvent | Missed]: ...
+
+
+class BusFace(Protocol):
+    @property
+    def cursor(self) -> int:
+        """Of the newest event."""
+
+    def subscribe(
+        self, who: Principal, *, cursor: int | None = None, types: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[SubscriptionFace]:
+        """Events in `who`'s scope after `cursor` (None: from now on). A slow reader gets `Missed`, then goes on."""
+
+    def publish(self, type_: str, subject: str, data: Any, *, gone: bool = False) -> None: ...
+
+
+class CommandsFace(Protocol):
+    async def execute(self, command: Command) -> CommandResult:
+        """Carry it out; never raises GatewayError: the result says refused or failed, with code and detail."""
+
+
+class AccountsFace(Protocol):
+    async def sign_in(self, name: str, password: str, address: str) -> Issued:
+        """Raises Denied: `bad-credentials`, `locked-out`; Busy when too many are being checked."""
+
+    def verify(self, token: str, address: str = "") -> Principal | None:
+        """Whom a bearer token speaks for, or None. Every call renews the idle time of a session."""
+
+    async def sign_out(self, token: str) -> None: ...
+
+    async def issue(
+        self, who: Principal, *, name: str, role: Role, scope: str = "", ttl_s: float = 90 * 86400.0, note: str = ""
+    ) -> Issued:
+        """A token for a program; never with more rights than `who` (administrator and up)."""
+
+    async def revoke(self, who: Principal, token_id: str) -> None: ...
+    def tokens(self, who: Principal) -> Sequence[TokenInfo]: ...
+    def accounts(self, who: Principal) -> Sequence[Account]: ...
+
+    def mint_code(
+        self, who: Principal, *, role: Role = Role.VIEWER, scope: str = "", ttl_s: float = 600.0, name: str = "link"
+    ) -> str:
+        """A one-time code for a printed link; kept in memory only, at most 64 at a time."""
+
+    async def redeem(self, code: str, address: str) -> Issued:
+        """Raises Denied (`bad-credentials`) for a code that is unknown, used or too old."""
+
+
+class AuditFace(Protocol):
+    async def record(
+        self,
+        who: Principal,
+        act: str,
+        target: str = "",
+        *,
+        outcome: str = "done",
+        code: str = "",
+        detail: str = "",
+    ) -> None:
+        """Durable when it returns. Raises GatewayError `disk-full`."""
+
+    async def read(self, who: Principal, *, after: int = 0, limit: int = 500) -> Sequence[AuditRow]:
+        """Auditor only; the reading itself is recorded. Ascending by number."""
+
+    async def verify(self, who: Principal) -> AuditVerdict:
+        """Auditor only: check the whole chain."""
+
+
+class AlarmsFace(Protocol):
+    async def recent(
+        self,
+        who: Principal,
+        *,
+        device: str = "",
+        open_only: bool = False,
+        before: float | None = None,
+        limit: int = 200,
+    ) -> Sequence[Alarm]:
+        """Newest first."""
+
+
+class PositionsFace(Protocol):
+    def latest(self, who: Principal) -> Sequence[Position]: ...
+    async def trail(
+        self, who: Principal, device: str, *, channel: str = "", since: float = 0.0, limit: int = 1000
+    ) -> Sequence[Position]:
+        """Thinned, oldest first. Looking at it is audited."""
+
+
+class PtzFace(Protocol):
+    def holder(self, stream: str) -> PtzHolder | None: ...
+    async def presets(self, who: Principal, stream: str) -> Sequence[Preset]:
+        """What the device told, with the names kept here; what was kept when it can not be asked."""
+
+
+class SessionsFace(Protocol):
+    def viewings(self, who: Principal) -> Sequence[ViewingInfo]: ...
+
+
+class RightsFace(Protocol):
+    def allowed(self, who: Principal, action: Action, target: str = "") -> bool: ...
+
+
+class MetricsFace(Protocol):
+    def render(self) -> bytes:
+        """Prometheus text exposition format 0.0.4."""
+
+
+class DaemonFace(Protocol):
+    def health(self) -> Health: ...
+    def adapters(self) -> Sequence[AdapterStatus]: ...
+    async def reload(self, who: Principal) -> Sequence[str]:
+        """Read the configuration again; what changed, in words. Raises ConfigError, the old one stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What `gateway.api` is built on."""
+
+    gateway: str
+    version: str
+    config: Callable[[], Config]  # the configuration now in force
+    directory: DirectoryFace
+    streams: Streams
+    bus: BusFace
+    commands: CommandsFace
+    accounts: AccountsFace
+    audit: AuditFace
+    alarms: AlarmsFace
+    positions: PositionsFace
+    ptz: PtzFace
+    sessions: SessionsFace
+    rights: RightsFace
+    metrics: MetricsFace
+    daemon: DaemonFace
+    now: Callable[[], float]  # wall clock, unix seconds
+    labels: Mapping[str, str] = field(default_factory=dict)

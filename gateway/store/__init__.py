@@ -1,0 +1,1 @@
+"""SQLite in WAL with one writer; the only place where SQL stands."""
