@@ -1,1 +1,5 @@
 //! RTP and its relatives.
+
+pub mod header;
+pub mod jitter;
+pub mod reception;
