@@ -7,7 +7,7 @@ a handle that is gone is ignored. File descriptors handed in belong to the plane
 `socket.detach()`); it closes them, also when the call raises.
 """
 
-from typing import Final, Literal, TypeAlias, final
+from typing import Final, Literal, Self, TypeAlias, final
 
 Stream: TypeAlias = int
 Leg: TypeAlias = int
@@ -39,6 +39,20 @@ class TrackEvent:
     profile: str
     b_frames: bool
     channels: int
+    def __new__(
+        cls,
+        *,
+        stream: Stream,
+        kind: Literal["video", "audio"],
+        codec: CodecName,
+        clock_hz: int,
+        generation: int,
+        width: int,
+        height: int,
+        profile: str,
+        b_frames: bool,
+        channels: int,
+    ) -> Self: ...
 
 @final
 class LegEvent:
@@ -57,6 +71,16 @@ class LegEvent:
     code: str
     detail: str
     address: str
+    def __new__(
+        cls,
+        *,
+        leg: Leg,
+        stream: Stream,
+        state: Literal["media", "stalled", "resumed", "closed", "problem", "attached", "detached"],
+        code: str,
+        detail: str,
+        address: str,
+    ) -> Self: ...
 
 @final
 class KeyFrameWanted:
@@ -64,6 +88,7 @@ class KeyFrameWanted:
 
     stream: Stream
     cause: Literal["join", "pli", "fir", "loss"]
+    def __new__(cls, *, stream: Stream, cause: Literal["join", "pli", "fir", "loss"]) -> Self: ...
 
 @final
 class Datagram:
@@ -74,6 +99,7 @@ class Datagram:
     data: bytes
     host: str
     host_port: int
+    def __new__(cls, *, session: Session, port: Port, data: bytes, host: str, host_port: int) -> Self: ...
 
 @final
 class SubscriptionEvent:
@@ -85,6 +111,15 @@ class SubscriptionEvent:
     state: Literal["first-frame", "refused", "congested", "recovered", "key-frame-wait"]
     code: str
     detail: str
+    def __new__(
+        cls,
+        *,
+        subscription: Subscription,
+        stream: Stream,
+        state: Literal["first-frame", "refused", "congested", "recovered", "key-frame-wait"],
+        code: str,
+        detail: str,
+    ) -> Self: ...
 
 @final
 class SessionEvent:
@@ -95,6 +130,14 @@ class SessionEvent:
     state: Literal["bye", "silent", "address"]
     host: str
     host_port: int
+    def __new__(
+        cls,
+        *,
+        session: Session,
+        state: Literal["bye", "silent", "address"],
+        host: str,
+        host_port: int,
+    ) -> Self: ...
 
 @final
 class StreamPanic:
@@ -102,12 +145,14 @@ class StreamPanic:
 
     stream: Stream
     detail: str
+    def __new__(cls, *, stream: Stream, detail: str) -> Self: ...
 
 @final
 class EventsLost:
     """The event queue was full: `count` events since the last drain are missing. Ask the states again."""
 
     count: int
+    def __new__(cls, *, count: int) -> Self: ...
 
 Event: TypeAlias = (
     TrackEvent | LegEvent | KeyFrameWanted | Datagram | SubscriptionEvent | SessionEvent | StreamPanic | EventsLost
@@ -162,13 +207,13 @@ class Engine:
         jitter_packets: int = 150,
         jitter_ms: int = 200,
     ) -> Leg:
-        """An RTP receiver (RFC 3550). `hint` ("ps", "ts", "h264", …) and `payloads` are only hints: the content decides.
+        """An RTP receiver (RFC 3550). `hint` ("ps", "ts", "h264", …) and `payloads` are hints: the content decides.
 
         With `ssrc` given and not `strict_ssrc`, packets with it are preferred and the first other one is latched when
         none come; strict drops the others. The source address is latched at the first valid packet.
         """
 
-    def attach_tcp(self, leg: Leg, fd: int, framing: Literal["rfc4571"], *, initial: bytes = b"") -> None:
+    def attach_tcp(self, leg: Leg, fd: int, framing: Literal["rfc4571"], *, initial: bytes | None = None) -> None:
         """A connected TCP socket that carries this leg's packets. RTSP `$` framing is recognised and taken as well.
 
         `initial` is what Python already read. Loss of framing is reported and searched past.

@@ -6,6 +6,8 @@ pub mod error;
 pub mod hub;
 pub mod mpeg;
 pub mod packet;
+#[cfg(feature = "python")]
+mod py;
 pub mod relay;
 pub mod rtp;
 pub mod time;

@@ -1,4 +1,38 @@
-//! From sockets to the hub and out again.
+//! From sockets to the hub and out again. Only `engine` and its `worker` have sockets, threads and a clock.
 
+use std::borrow::Cow;
+use std::fmt;
+
+pub mod engine;
+pub mod event;
 pub mod framing;
 pub mod ingest;
+pub mod order;
+
+/// An order that can not be carried out, in words for the one who gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderError(Cow<'static, str>);
+
+impl OrderError {
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// A refused system call: what was being done, and the kernel's word.
+    pub fn system(doing: &str) -> Self {
+        Self(format!("{doing}: {}", std::io::Error::last_os_error()).into())
+    }
+}
+
+impl fmt::Display for OrderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OrderError {}
+
+/// What a first RTP payload holds, as gateway/codecs.pyi spells it.
+pub fn probe_name(payload: &[u8]) -> &'static str {
+    crate::packet::probe::probe(payload, 96, "").name()
+}

@@ -3,3 +3,5 @@
 pub mod header;
 pub mod jitter;
 pub mod reception;
+pub mod rtcp;
+pub mod srtp;

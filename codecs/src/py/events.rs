@@ -1,0 +1,178 @@
+//! Events as frozen Python classes. They can be made from Python too, so that fakes speak the same words.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::hub::unit::Kind;
+use crate::relay::event::Event;
+
+/// A frozen class whose fields are read-only attributes, with a keyword constructor.
+macro_rules! event_class {
+    ($(#[$doc:meta])* $name:ident { $($field:ident : $ty:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[pyclass(frozen, get_all, eq, module = "gateway.codecs")]
+        #[derive(Clone, PartialEq)]
+        pub struct $name { $($field: $ty),+ }
+
+        #[pymethods]
+        impl $name {
+            #[new]
+            #[pyo3(signature = (*, $($field),+))]
+            #[allow(clippy::too_many_arguments)]
+            fn new($($field: $ty),+) -> Self {
+                Self { $($field),+ }
+            }
+
+            fn __repr__(&self) -> String {
+                let mut fields: Vec<String> = Vec::new();
+                $(fields.push(format!(concat!(stringify!($field), "={:?}"), self.$field));)+
+                format!("{}({})", stringify!($name), fields.join(", "))
+            }
+        }
+    };
+}
+
+event_class! {
+    /// A track of a stream is known, or its parameters changed.
+    TrackEvent { stream: u64, kind: String, codec: String, clock_hz: u32, generation: u32, width: u32, height: u32,
+        profile: String, b_frames: bool, channels: u8 }
+}
+event_class! {
+    /// An ingest leg changed.
+    LegEvent { leg: u64, stream: u64, state: String, code: String, detail: String, address: String }
+}
+event_class! {
+    /// A subscriber, or the hub after loss, wants a key frame.
+    KeyFrameWanted { stream: u64, cause: String }
+}
+event_class! {
+    /// A subscription changed.
+    SubscriptionEvent { subscription: u64, stream: u64, state: String, code: String, detail: String }
+}
+event_class! {
+    /// A WebRTC session changed.
+    SessionEvent { session: u64, state: String, host: String, host_port: u16 }
+}
+event_class! {
+    /// A stream's work failed by a bug; it is gone.
+    StreamPanic { stream: u64, detail: String }
+}
+event_class! {
+    /// The event queue was full.
+    EventsLost { count: u64 }
+}
+
+/// STUN or DTLS that came to a session.
+#[pyclass(frozen, get_all, module = "gateway.codecs")]
+pub struct Datagram {
+    session: u64,
+    port: u64,
+    data: Py<PyBytes>,
+    host: String,
+    host_port: u16,
+}
+
+#[pymethods]
+impl Datagram {
+    #[new]
+    #[pyo3(signature = (*, session, port, data, host, host_port))]
+    fn new(session: u64, port: u64, data: Py<PyBytes>, host: String, host_port: u16) -> Self {
+        Self { session, port, data, host, host_port }
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Datagram(session={}, port={}, host={:?}, host_port={})",
+            self.session, self.port, self.host, self.host_port
+        )
+    }
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<TrackEvent>()?;
+    m.add_class::<LegEvent>()?;
+    m.add_class::<KeyFrameWanted>()?;
+    m.add_class::<Datagram>()?;
+    m.add_class::<SubscriptionEvent>()?;
+    m.add_class::<SessionEvent>()?;
+    m.add_class::<StreamPanic>()?;
+    m.add_class::<EventsLost>()?;
+    Ok(())
+}
+
+/// `TrackEvent | LegEvent | …`
+pub fn union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.get_type::<TrackEvent>()
+        .bitor(py.get_type::<LegEvent>())?
+        .bitor(py.get_type::<KeyFrameWanted>())?
+        .bitor(py.get_type::<Datagram>())?
+        .bitor(py.get_type::<SubscriptionEvent>())?
+        .bitor(py.get_type::<SessionEvent>())?
+        .bitor(py.get_type::<StreamPanic>())?
+        .bitor(py.get_type::<EventsLost>())
+}
+
+/// One event as its Python object.
+pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
+    Ok(match event {
+        Event::Track { stream, params } => Py::new(
+            py,
+            TrackEvent {
+                stream,
+                kind: if params.codec.kind() == Kind::Video { "video" } else { "audio" }.to_owned(),
+                codec: params.codec.name().to_owned(),
+                clock_hz: params.clock_hz,
+                generation: params.generation,
+                width: params.width,
+                height: params.height,
+                profile: params.profile,
+                b_frames: params.b_frames,
+                channels: params.channels,
+            },
+        )?
+        .into_any(),
+        Event::Leg { leg, stream, state, code, detail, address } => Py::new(
+            py,
+            LegEvent {
+                leg,
+                stream,
+                state: state.name().to_owned(),
+                code: code.to_owned(),
+                detail,
+                address: address.map(|a| a.to_string()).unwrap_or_default(),
+            },
+        )?
+        .into_any(),
+        Event::KeyFrameWanted { stream, cause } => {
+            Py::new(py, KeyFrameWanted { stream, cause: cause.name().to_owned() })?.into_any()
+        }
+        Event::Datagram { session, port, data, from } => Py::new(
+            py,
+            Datagram {
+                session,
+                port,
+                data: PyBytes::new(py, &data).unbind(),
+                host: from.ip().to_string(),
+                host_port: from.port(),
+            },
+        )?
+        .into_any(),
+        Event::Subscription { subscription, stream, state, code, detail } => Py::new(
+            py,
+            SubscriptionEvent { subscription, stream, state: state.name().to_owned(), code: code.to_owned(), detail },
+        )?
+        .into_any(),
+        Event::Session { session, state, address } => Py::new(
+            py,
+            SessionEvent {
+                session,
+                state: state.name().to_owned(),
+                host: address.map(|a| a.ip().to_string()).unwrap_or_default(),
+                host_port: address.map_or(0, |a| a.port()),
+            },
+        )?
+        .into_any(),
+        Event::StreamPanic { stream, detail } => Py::new(py, StreamPanic { stream, detail })?.into_any(),
+        Event::EventsLost { count } => Py::new(py, EventsLost { count })?.into_any(),
+    })
+}

@@ -1,0 +1,63 @@
+//! The Python face, and the only place that names pyo3. Its reference is gateway/codecs.pyi, held to this by stubtest.
+
+mod engine;
+mod events;
+mod rtp_map;
+
+use pyo3::prelude::*;
+
+pyo3::create_exception!(
+    gateway.codecs,
+    MediaError,
+    pyo3::exceptions::PyException,
+    "An order that can not be carried out: bad argument, unknown handle where one is needed, refused socket call."
+);
+
+fn refused(error: crate::relay::OrderError) -> PyErr {
+    MediaError::new_err(error.to_string())
+}
+
+/// What a first RTP payload holds.
+#[pyfunction]
+fn probe(payload: &[u8]) -> &'static str {
+    crate::relay::probe_name(payload)
+}
+
+/// The SRTP library and the CPU features it uses.
+#[pyfunction]
+fn crypto_backend() -> String {
+    crate::rtp::srtp::backend()
+}
+
+#[pymodule]
+fn codecs(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    m.add("MediaError", m.py().get_type::<MediaError>())?;
+    events::register(m)?;
+    m.add_class::<rtp_map::RtpMap>()?;
+    m.add_class::<engine::Engine>()?;
+    aliases(m)?;
+    m.add_function(wrap_pyfunction!(probe, m)?)?;
+    m.add_function(wrap_pyfunction!(crypto_backend, m)?)?;
+    Ok(())
+}
+
+/// The type aliases of the stub, so that annotations with them hold at run time too.
+fn aliases(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = m.py();
+    for name in ["Stream", "Leg", "Port", "Session", "Subscription"] {
+        m.add(name, py.get_type::<pyo3::types::PyInt>())?;
+    }
+    m.add("CodecName", one_of(py, &["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722"])?)?;
+    m.add("SrtpProfile", one_of(py, &["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"])?)?;
+    m.add("Event", events::union(py)?)?;
+    Ok(())
+}
+
+/// A union of literals, as type checkers see it.
+fn one_of<'py>(py: Python<'py>, words: &[&str]) -> PyResult<Bound<'py, PyAny>> {
+    let typing = py.import("typing")?;
+    let literal = typing.getattr("Literal")?;
+    let each = words.iter().map(|word| literal.get_item(word)).collect::<PyResult<Vec<_>>>()?;
+    typing.getattr("Union")?.get_item(pyo3::types::PyTuple::new(py, each)?)
+}

@@ -1,0 +1,140 @@
+//! What the engine tells its owner. One bounded queue; the face of each stands in gateway/codecs.pyi.
+
+use std::net::SocketAddr;
+
+use crate::hub::unit::TrackParams;
+
+/// Handles: plain numbers, never used again after their thing is closed.
+pub type StreamId = u64;
+pub type LegId = u64;
+pub type PortId = u64;
+pub type SessionId = u64;
+pub type SubId = u64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegState {
+    Media,
+    Stalled,
+    Resumed,
+    Closed,
+    Problem,
+    Attached,
+    Detached,
+}
+
+impl LegState {
+    pub fn name(self) -> &'static str {
+        match self {
+            LegState::Media => "media",
+            LegState::Stalled => "stalled",
+            LegState::Resumed => "resumed",
+            LegState::Closed => "closed",
+            LegState::Problem => "problem",
+            LegState::Attached => "attached",
+            LegState::Detached => "detached",
+        }
+    }
+}
+
+/// Why a key frame is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    Join,
+    Pli,
+    Fir,
+    Loss,
+}
+
+impl Cause {
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Join => "join",
+            Cause::Pli => "pli",
+            Cause::Fir => "fir",
+            Cause::Loss => "loss",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubState {
+    FirstFrame,
+    Refused,
+    Congested,
+    Recovered,
+    KeyFrameWait,
+}
+
+impl SubState {
+    pub fn name(self) -> &'static str {
+        match self {
+            SubState::FirstFrame => "first-frame",
+            SubState::Refused => "refused",
+            SubState::Congested => "congested",
+            SubState::Recovered => "recovered",
+            SubState::KeyFrameWait => "key-frame-wait",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    Bye,
+    Silent,
+    Address,
+}
+
+impl SessionState {
+    pub fn name(self) -> &'static str {
+        match self {
+            SessionState::Bye => "bye",
+            SessionState::Silent => "silent",
+            SessionState::Address => "address",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    Track {
+        stream: StreamId,
+        params: TrackParams,
+    },
+    Leg {
+        leg: LegId,
+        stream: StreamId,
+        state: LegState,
+        code: &'static str,
+        detail: String,
+        address: Option<SocketAddr>,
+    },
+    KeyFrameWanted {
+        stream: StreamId,
+        cause: Cause,
+    },
+    Datagram {
+        session: SessionId,
+        port: PortId,
+        data: Vec<u8>,
+        from: SocketAddr,
+    },
+    Subscription {
+        subscription: SubId,
+        stream: StreamId,
+        state: SubState,
+        code: &'static str,
+        detail: String,
+    },
+    Session {
+        session: SessionId,
+        state: SessionState,
+        address: Option<SocketAddr>,
+    },
+    StreamPanic {
+        stream: StreamId,
+        detail: String,
+    },
+    EventsLost {
+        count: u64,
+    },
+}

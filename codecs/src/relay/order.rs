@@ -1,0 +1,186 @@
+//! What may be asked of the engine: one queue of commands per worker, and the values they carry.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::SyncSender;
+
+use super::event::{LegId, PortId, SessionId, StreamId, SubId};
+use crate::hub::unit::Codec;
+use crate::rtp::srtp::SrtpKey;
+
+/// One payload type a peer takes or sends. `codec` is lower case; names that are no codec of ours ("ps") are hints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtpMap {
+    pub pt: u8,
+    pub codec: String,
+    pub clock_hz: u32,
+    /// 0: no retransmission payload type.
+    pub rtx_pt: u8,
+    pub fmtp: String,
+}
+
+impl RtpMap {
+    pub fn known_codec(&self) -> Option<Codec> {
+        Some(match self.codec.as_str() {
+            "h264" => Codec::H264,
+            "h265" | "hevc" => Codec::H265,
+            "aac" | "mpeg4-generic" | "mp4a-latm" => Codec::Aac,
+            "pcma" => Codec::Pcma,
+            "pcmu" => Codec::Pcmu,
+            "opus" => Codec::Opus,
+            "g722" => Codec::G722,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub struct OpenRtp {
+    pub stream: StreamId,
+    pub udp: Option<OwnedFd>,
+    pub rtcp: Option<OwnedFd>,
+    pub ssrc: Option<u32>,
+    pub strict_ssrc: bool,
+    pub payloads: Vec<RtpMap>,
+    pub hint: String,
+    pub stall_ms: u64,
+    pub jitter_packets: usize,
+    pub jitter_ms: u64,
+}
+
+/// Header extension ids (RFC 8285); 0: not negotiated.
+#[derive(Debug, Clone, Default)]
+pub struct Extensions {
+    pub mid: u8,
+    pub video_mid: String,
+    pub audio_mid: String,
+    pub abs_send_time: u8,
+    pub transport_cc: u8,
+}
+
+#[derive(Debug)]
+pub struct Subscribe {
+    pub stream: StreamId,
+    pub video: Vec<RtpMap>,
+    pub audio: Vec<RtpMap>,
+    pub video_ssrc: u32,
+    pub video_rtx_ssrc: u32,
+    pub audio_ssrc: u32,
+    pub cname: String,
+    pub extensions: Extensions,
+    pub queue_bytes: usize,
+    pub pace: bool,
+}
+
+/// A counter or a word of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Figure {
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+pub type Figures = Vec<(&'static str, Figure)>;
+
+/// Where the worker answers; the asker waits a bounded time and may be gone.
+pub type Answer<T> = SyncSender<T>;
+
+pub enum Command {
+    OpenStream {
+        id: StreamId,
+        name: String,
+        gop_bytes: usize,
+    },
+    CloseStream(StreamId),
+    OpenRtp {
+        id: LegId,
+        order: OpenRtp,
+    },
+    AttachTcp {
+        leg: LegId,
+        fd: OwnedFd,
+        initial: Vec<u8>,
+    },
+    OpenFramesIn {
+        id: LegId,
+        stream: StreamId,
+        fd: OwnedFd,
+    },
+    OpenSessionIn {
+        id: LegId,
+        stream: StreamId,
+        session: SessionId,
+        video: Vec<RtpMap>,
+        audio: Vec<RtpMap>,
+    },
+    CloseLeg(LegId),
+    OpenPort {
+        id: PortId,
+        fd: OwnedFd,
+    },
+    ClosePort(PortId),
+    OpenSession {
+        id: SessionId,
+        ufrag: String,
+        pwd: String,
+    },
+    SendDatagram {
+        session: SessionId,
+        port: PortId,
+        data: Vec<u8>,
+        to: SocketAddr,
+    },
+    Arm {
+        session: SessionId,
+        port: PortId,
+        to: SocketAddr,
+        tx: Box<SrtpKey>,
+        rx: Box<SrtpKey>,
+    },
+    Move {
+        session: SessionId,
+        port: PortId,
+        to: SocketAddr,
+    },
+    CloseSession {
+        session: SessionId,
+        done: Answer<()>,
+    },
+    SubscribeSession {
+        id: SubId,
+        session: SessionId,
+        order: Subscribe,
+    },
+    SubscribeRtp {
+        id: SubId,
+        fd: OwnedFd,
+        to: SocketAddr,
+        key: Option<Box<SrtpKey>>,
+        order: Subscribe,
+    },
+    OpenFramesOut {
+        id: SubId,
+        stream: StreamId,
+        fd: OwnedFd,
+        key_frames_only: bool,
+    },
+    Unsubscribe(SubId),
+    StreamStats {
+        stream: Option<StreamId>,
+        answer: Answer<Vec<(StreamId, Figures)>>,
+    },
+    LegStats {
+        leg: LegId,
+        answer: Answer<Option<Figures>>,
+    },
+    SubStats {
+        subscription: SubId,
+        answer: Answer<Option<Figures>>,
+    },
+    EngineStats {
+        answer: Answer<Figures>,
+    },
+    /// For tests of the isolation: the stream's next work panics.
+    Panic(StreamId),
+    Stop,
+}
