@@ -39,6 +39,28 @@ apt_install() { # what for, packages
   rm -f "$log"
 }
 
+build_openssl_srtp() {
+  # Debian's libsrtp2 is built on NSS, several times slower than on OpenSSL. Janus "tuned" runs on the same source built
+  # on OpenSSL; where the source can't be had the bench says so and leaves that figure null.
+  local out=$PWD/.make/libsrtp-openssl
+  [ -e "$out/libsrtp2.so.1" ] && return
+  say 'bench peers: building libsrtp2 on OpenSSL from the distribution'"'"'s source'
+  mkdir -p "$out/apt/lists/partial"
+  grep -hv '^#' /etc/apt/sources.list.d/debian.sources 2>/dev/null | sed 's/^Types:.*/Types: deb-src/' >"$out/apt/src.sources" || true
+  local options=(-o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$out/apt/parts" -o "Dir::State::lists=$out/apt/lists")
+  mkdir -p "$out/apt/parts" && mv "$out/apt/src.sources" "$out/apt/parts/"
+  if (
+    cd "$out" &&
+      apt-get "${options[@]}" -q update && apt-get "${options[@]}" -q source --download-only libsrtp2 &&
+      tar xf libsrtp2_*.orig.tar.gz && cd libsrtp-2*/ &&
+      CFLAGS='-O2 -fPIC' ./configure --enable-openssl && make shared_library
+  ) >"$out/build.log" 2>&1; then
+    cp "$out"/libsrtp-2*/libsrtp2.so.1 "$out/"
+  else
+    say "bench peers: no OpenSSL-built libsrtp (see $out/build.log); ratio_to_janus_tuned will be null"
+  fi
+}
+
 find_python() {
   local candidate
   for candidate in python3.13 python3.12 python3.11 python3; do
@@ -99,7 +121,8 @@ peers)
     gstreamer1.0-plugins-ugly gstreamer1.0-libav
   ;;
 bench)
-  apt_install 'bench peers' janus libsrtp2-dev gcc libc6-dev iproute2
+  apt_install 'bench peers' janus gcc make libc6-dev libssl-dev pkg-config dpkg-dev
+  build_openssl_srtp
   ;;
 fuzz)
   apt_install 'fuzzing' clang
