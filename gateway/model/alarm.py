@@ -35,3 +35,5 @@ class Alarm:
     cleared: bool = False
     id: str = ""
     repeats: int = 0
+    acknowledged_by: str = ""
+    acknowledged_at: float | None = None

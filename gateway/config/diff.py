@@ -1,0 +1,74 @@
+"""What differs between two configurations, and what has to be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.config.root import SECTIONS, Config
+
+# Sections whose change a running daemon can take over; the others need a restart of the daemon.
+LIVE = frozenset({"streams", "ptz", "devices", "accounts", "log", "store"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    key: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.old} → {self.new}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """`live` sections take effect at once, `restart` ones when the daemon starts anew; adapters by name."""
+
+    changes: tuple[Change, ...] = ()
+    live: frozenset[str] = frozenset()
+    restart: frozenset[str] = frozenset()
+    started: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
+    changed: frozenset[str] = field(default_factory=frozenset)
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Every key with its value as the file would have it."""
+    keys: dict[str, Any] = {}
+    for name in SECTIONS:
+        for key, value in getattr(config, name).model_dump(mode="json").items():
+            keys[f"{name}.{key}"] = value
+    for section in config.adapters.values():
+        keys[f"adapter.{section.name}.type"] = section.type
+        for key, value in section.values.model_dump(mode="json").items():
+            keys[f"adapter.{section.name}.{key}"] = value
+    return keys
+
+
+def diff(old: Config, new: Config) -> Diff:
+    before, after = flat(old), flat(new)
+    changes = tuple(
+        Change(key, _shown(before, key), _shown(after, key))
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    )
+    differ = {name for name in SECTIONS if getattr(old, name) != getattr(new, name)}
+    both = old.adapters.keys() & new.adapters.keys()
+    return Diff(
+        changes=changes,
+        live=frozenset(differ & LIVE),
+        restart=frozenset(differ - LIVE),
+        started=frozenset(new.adapters.keys() - both),
+        stopped=frozenset(old.adapters.keys() - both),
+        changed=frozenset(name for name in both if old.adapters[name] != new.adapters[name]),
+    )
+
+
+def _shown(keys: Mapping[str, Any], key: str) -> str:
+    if key not in keys:
+        return "(not set)"
+    if any(word in key for word in ("password", "secret", "key")) and keys[key]:
+        return "(secret)"
+    return repr(keys[key])

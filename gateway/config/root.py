@@ -1,0 +1,132 @@
+"""The sections of the configuration file. What stands here is set by a technician; the daemon never writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gateway.config.units import ByteSize, Duration, PortRange, Ports, is_slug
+
+
+class Section(BaseModel):
+    """Unknown keys are errors; values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    RENAMED: ClassVar[dict[str, str]] = {}
+
+
+class Gateway(Section):
+    id: str = Field("kit1", description="this gateway's part of every id, as in kit1/ball-1/ch1; lower case")
+    name: str = Field("", description="shown to people; empty: the id")
+    role: Literal["edge", "center"] = Field("edge", description="edge: a kit on site; center: where kits report to")
+    state_dir: Path = Field(Path("/var/lib/fieldgate"), description="where the gateway keeps what it learns")
+
+    @field_validator("id")
+    @classmethod
+    def _slug(cls, value: str) -> str:
+        if not is_slug(value):
+            raise ValueError("use at most 64 lower-case letters, digits, '.', '_' and '-', the first a letter or digit")
+        return value
+
+
+class Media(Section):
+    RENAMED = {"ports": "rtp_ports", "host": "rtp_host"}
+
+    rtp_host: str = Field("0.0.0.0", description="address on which devices' media arrives")  # noqa: S104
+    rtp_ports: Ports = Field(PortRange(30000, 30499), description="UDP and TCP ports of media; open them in firewalls")
+    threads: int = Field(1, ge=1, le=64, description="media threads; more than the cores there are is no use")
+    gop_bytes: ByteSize = Field(8_000_000, description="most that is kept of a stream for viewers who join")
+
+
+class Streams(Section):
+    idle_close: Duration = Field(10.0, ge=0, description="a source is let go this long after its last viewer left")
+    stall: Duration = Field(3.0, ge=0.5, le=60, description="no frame for this long is called stalled")
+    patience: Duration = Field(10.0, ge=1, le=600, description="a stalled source is asked anew after this long")
+    open_patience: Duration = Field(60.0, ge=5, le=600, description="an attempt without media ends after this long")
+    retry_first: Duration = Field(0.5, ge=0.1, le=60, description="wait before the second attempt; doubles each time")
+    retry_most: Duration = Field(15.0, ge=0.5, le=600, description="longest wait between attempts")
+    max_viewings: int = Field(1024, ge=1, le=100_000, description="viewings open at a time, all streams together")
+
+
+class Ptz(Section):
+    hold_most: Duration = Field(5.0, ge=0.2, le=60, description="a move not renewed within this is stopped")
+    keep: Duration = Field(5.0, ge=0, le=600, description="a camera stays with whoever moved it for this long")
+    per_second: float = Field(10.0, ge=1, le=50, description="most moves a second and camera; the latest wins")
+
+
+class Devices(Section):
+    allow: list[str] = Field([], description='external ids admitted unseen; a "*" at the end stands for any digits')
+    max_pending: int = Field(256, ge=1, le=10_000, description="refused devices remembered; the oldest gives way")
+    max_admitted: int = Field(5000, ge=1, le=100_000, description="most devices")
+    max_channels: int = Field(1024, ge=1, le=65_536, description="most channels of one device")
+
+
+class Accounts(Section):
+    lock_after: int = Field(5, ge=1, le=100, description="wrong passwords until an account is locked")
+    lock_for: Duration = Field(60.0, ge=1, description="how long; doubles each time, up to 15 minutes")
+    min_password: int = Field(10, ge=8, le=128, description="shortest password taken")
+
+
+class Api(Section):
+    listen: str = Field("0.0.0.0", description="address of console and API")  # noqa: S104
+    port: int = Field(8443, ge=0, le=65535, description="TCP port of console and API")
+    tls: bool = Field(True, description="HTTPS by the kit's own certificate authority; false only behind a proxy")
+    tls_cert: Path | None = Field(None, description="your own certificate with its chain, PEM; else the kit's")
+    tls_key: Path | None = Field(None, description="its key, PEM")
+    hostnames: list[str] = Field([], description="names by which browsers reach this gateway, for its certificate")
+    cors_origins: list[str] = Field([], description="other sites whose pages may use the API")
+    session_idle: Duration = Field(1800.0, ge=60, description="a person is signed out after this long without an act")
+    session_max: Duration = Field(43200.0, ge=300, description="a person signs in anew after this long")
+
+
+class Log(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least that is written")
+    format: Literal["text", "json"] = Field("text", description="text for people, json for collectors")
+
+
+class Store(Section):
+    queue: int = Field(4096, ge=64, le=1_000_000, description="writes that may wait for the disk")
+    trail_every: Duration = Field(10.0, ge=1, description="at most one position this often is kept of each device")
+    trail_keep: Duration = Field(30 * 86400.0, ge=3600, description="positions are kept this long")
+    alarms_keep: Duration = Field(365 * 86400.0, ge=86400, description="acknowledged alarms are kept this long")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSection:
+    """One adapter that shall run: `[adapter.<name>]` with its `type` taken out."""
+
+    name: str
+    type: str
+    values: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. Two that are equal need nothing done."""
+
+    gateway: Gateway = field(default_factory=Gateway)
+    media: Media = field(default_factory=Media)
+    streams: Streams = field(default_factory=Streams)
+    ptz: Ptz = field(default_factory=Ptz)
+    devices: Devices = field(default_factory=Devices)
+    accounts: Accounts = field(default_factory=Accounts)
+    api: Api = field(default_factory=Api)
+    log: Log = field(default_factory=Log)
+    store: Store = field(default_factory=Store)
+    adapters: dict[str, AdapterSection] = field(default_factory=dict)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "gateway": Gateway,
+    "media": Media,
+    "streams": Streams,
+    "ptz": Ptz,
+    "devices": Devices,
+    "accounts": Accounts,
+    "api": Api,
+    "log": Log,
+    "store": Store,
+}

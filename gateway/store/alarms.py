@@ -1,0 +1,147 @@
+"""Alarms: one row for each, repeats counted in it, with one outbox row an uplink in the same transaction."""
+
+# ruff: noqa: S608 - the only text put into statements is this file's own lists of columns
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from gateway.model.alarm import Alarm, AlarmSeverity
+from gateway.model.ids import DeviceId
+from gateway.store.database import Database
+
+_COLUMNS = [
+    "device",
+    "channel",
+    "key",
+    "severity",
+    "kind",
+    "method",
+    "description",
+    "raised_at",
+    "received_at",
+    "longitude",
+    "latitude",
+    "cleared",
+    "id",
+    "repeats",
+    "acknowledged_by",
+    "acknowledged_at",
+]
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of an alarm: its row as it stands now, and whether it is a new one."""
+
+    alarm: Alarm
+    new: bool
+
+
+class AlarmRepo:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def keep(self, alarm: Alarm, *, within_s: float, uplinks: Sequence[str] = ()) -> Kept:
+        """Store `alarm`, or count it in the one of the same key that was last reported within `within_s`.
+
+        Durable when it returns.
+        """
+
+        def job(conn: sqlite3.Connection) -> Kept:
+            sql = f"{_SELECT} WHERE key = ? AND last_at > ? ORDER BY last_at DESC LIMIT 1"
+            found = conn.execute(sql, (alarm.key, alarm.received_at - within_s)).fetchone()
+            if found is not None and not (before := _alarm(found)).cleared:
+                conn.execute(
+                    "UPDATE alarm SET repeats = repeats + 1, last_at = max(last_at, ?), cleared = ? WHERE id = ?",
+                    (alarm.received_at, int(alarm.cleared), before.id),
+                )
+                row = conn.execute(f"{_SELECT} WHERE id = ?", (before.id,)).fetchone()
+                return Kept(_alarm(row), new=False)
+            values = asdict(alarm) | {"severity": alarm.severity.value, "cleared": int(alarm.cleared)}
+            columns = [*_COLUMNS, "last_at"]
+            conn.execute(
+                f"INSERT INTO alarm ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",
+                values | {"last_at": alarm.received_at},
+            )
+            for uplink in uplinks:
+                conn.execute(
+                    "INSERT INTO outbox (uplink, topic, body, created_at) VALUES (?, 'alarm', ?, ?)",
+                    (uplink, json.dumps(values, ensure_ascii=False), alarm.received_at),
+                )
+            return Kept(alarm, new=True)
+
+        return await self._db.write(job, durable=True)
+
+    async def acknowledge(self, id_: str, by: str, at: float) -> Alarm | None:
+        """The alarm as it is now; None if there is none of that id."""
+
+        def job(conn: sqlite3.Connection) -> Alarm | None:
+            conn.execute(
+                "UPDATE alarm SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ? AND acknowledged_at IS NULL",
+                (by, at, id_),
+            )
+            row = conn.execute(f"{_SELECT} WHERE id = ?", (id_,)).fetchone()
+            return _alarm(row) if row else None
+
+        return await self._db.write(job, durable=True)
+
+    async def get(self, id_: str) -> Alarm | None:
+        def job(conn: sqlite3.Connection) -> Alarm | None:
+            row = conn.execute(f"{_SELECT} WHERE id = ?", (id_,)).fetchone()
+            return _alarm(row) if row else None
+
+        return await self._db.read(job)
+
+    async def recent(
+        self,
+        *,
+        scope: str = "",
+        device: str = "",
+        open_only: bool = False,
+        before: float | None = None,
+        limit: int = 200,
+    ) -> Sequence[Alarm]:
+        """Newest first; `scope` as in Principal."""
+        where, values = ["1"], list[object]()
+        if device:
+            where.append("device = ?")
+            values.append(device)
+        if scope:
+            where.append("(device || '/' || channel || '/') LIKE ? ESCAPE '\\'")
+            values.append(_like(scope))
+        if open_only:
+            where.append("cleared = 0 AND acknowledged_at IS NULL")
+        if before is not None:
+            where.append("received_at < ?")
+            values.append(before)
+        sql = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY received_at DESC, id DESC LIMIT ?"
+
+        def job(conn: sqlite3.Connection) -> list[Alarm]:
+            return [_alarm(row) for row in conn.execute(sql, [*values, limit])]
+
+        return await self._db.read(job)
+
+    def prune(self, before: float) -> None:
+        """Acknowledged alarms older than that go."""
+        self._db.write_soon(
+            lambda conn: conn.execute(
+                "DELETE FROM alarm WHERE acknowledged_at IS NOT NULL AND received_at < ?", (before,)
+            )
+        )
+
+
+def _like(scope: str) -> str:
+    text = scope.rstrip("/").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{text}/%"
+
+
+def _alarm(row: Sequence[object]) -> Alarm:
+    values: dict[str, object] = dict(zip(_COLUMNS, row, strict=True))
+    values["severity"] = AlarmSeverity(str(values["severity"]))
+    values["cleared"] = bool(values["cleared"])
+    values["device"] = DeviceId(str(values["device"]))
+    return Alarm(**values)  # type: ignore[arg-type]

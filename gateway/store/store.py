@@ -1,0 +1,51 @@
+"""All that is kept, opened together."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gateway.store.alarms import AlarmRepo
+from gateway.store.audit import AuditRepo
+from gateway.store.database import Database
+from gateway.store.devices import DeviceRepo
+from gateway.store.opening import backup
+from gateway.store.orders import OutboxRepo, PresetRepo, ResultRepo
+from gateway.store.people import PeopleRepo
+from gateway.store.positions import PositionRepo
+
+FILE = "state.db"
+ALIVE_S = 5.0
+
+
+class Store:
+    """Open from construction until `close`. Raises ConfigError when the folder can not be used."""
+
+    def __init__(self, state_dir: Path, audit_key: bytes, *, queue_size: int = 4096) -> None:
+        self.db = Database(state_dir / FILE, queue_size=queue_size)
+        self.devices = DeviceRepo(self.db)
+        self.people = PeopleRepo(self.db)
+        self.alarms = AlarmRepo(self.db)
+        self.positions = PositionRepo(self.db)
+        self.audit = AuditRepo(self.db, audit_key)
+        self.results = ResultRepo(self.db)
+        self.presets = PresetRepo(self.db)
+        self.outbox = OutboxRepo(self.db)
+
+    async def alive(self) -> bool:
+        """The writer's thread answers. A full disk is no death: it answers that as well."""
+        try:
+            async with asyncio.timeout(ALIVE_S):
+                await self.db.write(lambda conn: conn.execute("SELECT 1").fetchone())
+        except TimeoutError:
+            return False
+        except Exception:
+            return self.db.failure in ("disk-full", "")
+        return True
+
+    async def backup(self) -> None:
+        """A whole copy beside the database, for a start after the file broke."""
+        await self.db.read(lambda conn: backup(conn, self.db.path))
+
+    def close(self) -> None:
+        self.db.close()
