@@ -1,0 +1,106 @@
+"""WebRTC as an adapter: sockets, routes, sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import importlib
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+
+from adapters.webrtc.config import WebRtcConfig
+from adapters.webrtc.ports import LOOPBACK, LocalPort, Ports, bind_udp, choose_ports
+from adapters.webrtc.registry import Registry
+from adapters.webrtc.resource import Resources
+from adapters.webrtc.session import Ground
+from gateway.contract.adapter import Context
+from gateway.model.doctor import Finding, Grade
+
+if TYPE_CHECKING:
+    from adapters.webrtc.seam import Certificate
+
+log = logging.getLogger(__name__)
+
+REFRESH_S = 5.0
+
+
+class WebRtc:
+    """Implements contract.adapter.Adapter: WHEP out, WHIP in."""
+
+    name: ClassVar[str] = "webrtc"
+    Config: ClassVar[type[BaseModel]] = WebRtcConfig
+
+    def __init__(self, config: BaseModel, context: Context) -> None:
+        assert isinstance(config, WebRtcConfig)  # noqa: S101  (the core made it of Config)
+        self.config = config
+        self.context = context
+        self.registry: Registry | None = None
+        self.ports = Ports(context.media.engine, config.port, config.addresses, context.addresses)
+        self._certificate: Certificate | None = None
+        self._loaded: asyncio.Task[object] | None = None
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises ConfigError (`port-in-use`) or LinkDown when there is nothing to bind."""
+        self.ports.refresh()
+        unmount = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self.registry = Registry(
+                    tasks,
+                    most=self.config.max_sessions,
+                    most_per_user=self.config.max_sessions_per_user,
+                    remember_s=self.config.remember,
+                )
+                # Importing aiortc takes a third of a second: begun now, waited for by the first offer only.
+                self._loaded = tasks.create_task(asyncio.to_thread(importlib.import_module, "adapters.webrtc.seam"))
+                ground = Ground(self.config, self.context, self._ports_for, self._identity)
+                unmount = Resources(ground, self.registry, self._seam).mount(self.context.http)
+                self.context.ready()
+                while True:
+                    await asyncio.sleep(REFRESH_S)
+                    self.ports.refresh()
+                    self.registry.forget_old()
+        finally:
+            for one in unmount:
+                one()
+            self.ports.close()
+            self.registry = None
+
+    async def _seam(self) -> None:
+        if self._loaded is not None:
+            await asyncio.shield(self._loaded)
+
+    def _ports_for(self, viewer: str) -> tuple[LocalPort, ...]:
+        return tuple(choose_ports(self.ports.all, viewer))
+
+    def _identity(self) -> Certificate:
+        """Our DTLS certificate; a new one now and then, for new sessions only."""
+        from adapters.webrtc.seam import Certificate
+
+        if self._certificate is None or self._certificate.is_old:
+            self._certificate = Certificate.generateCertificate()
+        return self._certificate
+
+    @classmethod
+    async def checks(cls, config: BaseModel) -> Sequence[Finding]:
+        """Is the UDP port free, and are the parts there?"""
+        assert isinstance(config, WebRtcConfig)  # noqa: S101
+        findings = []
+        host = config.addresses[0] if config.addresses else LOOPBACK
+        expected = f"UDP port {config.port} free"
+        try:
+            bind_udp(host, config.port).close()
+            findings.append(Finding("webrtc.port", Grade.OK, "free", expected))
+        except OSError as exc:
+            taken = exc.errno == errno.EADDRINUSE
+            code = "port-in-use" if taken else "link-down"
+            findings.append(Finding("webrtc.port", Grade.FAIL, f"{host}: {exc.strerror}", expected, code))
+        try:
+            await asyncio.to_thread(importlib.import_module, "adapters.webrtc.seam")
+            findings.append(Finding("webrtc.parts", Grade.OK, "aiortc and aioice load"))
+        except ImportError as exc:
+            findings.append(Finding("webrtc.parts", Grade.FAIL, str(exc), "aiortc and aioice load", "not-installed"))
+        return findings

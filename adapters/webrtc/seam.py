@@ -1,0 +1,377 @@
+"""ICE by aioice and DTLS by aiortc on sockets of the media plane. The one module that touches their private names.
+
+aioice believes that it speaks through asyncio transports; ours hand every datagram to the engine, and the engine
+hands STUN and DTLS of a session up (told apart by ufrag, then by address). Once DTLS is done the keys go to the
+engine: from then on it alone reads and writes the session's SRTP and SRTCP, and no RTP ever meets Python.
+
+Of aiortc only RTCDtlsTransport is used, of aioice only Connection and StunProtocol: no peer connection, no senders,
+no timers but aioice's consent checks (RFC 7675, about every 5 s a viewer). PRIVATE_NAMES says what is leaned on; the
+versions are pinned in pyproject.toml, and tests/unit/webrtc/test_seam_contract.py fails when a new version moves one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import secrets
+import string
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
+
+import aioice
+import aioice.ice
+from aiortc.rtcdtlstransport import (
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_AES128_CM_SHA1_80,
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    State,
+)
+from OpenSSL import SSL
+
+from adapters.webrtc.offer import Remote
+from adapters.webrtc.ports import LocalPort
+from adapters.webrtc.sdp import Candidate
+from gateway import codecs
+from gateway.base.errors import LinkDown
+
+log = logging.getLogger(__name__)
+
+VERSIONS: Final = {"aiortc": "1.16.0", "aioice": "0.13.0"}
+PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "aioice.ice.Connection": (
+        "_check_list",
+        "_closing",
+        "_nominated",
+        "_protocols",
+        "_queue",
+        "_remote_candidates",
+        "check_complete",
+        "check_incoming",
+        "data_received",
+        "get_component_candidates",
+        "gather_candidates",
+        "query_consent",
+    ),
+    "aioice.ice.StunProtocol": ("connection_lost", "connection_made", "datagram_received", "local_candidate"),
+    "aiortc.rtcdtlstransport.RTCDtlsTransport": (
+        "_role",
+        "_rx_srtp",
+        "_set_role",
+        "_set_state",
+        "_setup_srtp",
+        "_srtp_profiles",
+        "_ssl",
+        "_task",
+    ),
+    "aiortc.rtcdtlstransport.RTCCertificate": ("_create_ssl_context",),
+}
+
+# The fastest first: as DTLS server we choose (RFC 5764 §4.1.2). 256-bit GCM is left out on purpose.
+PROFILES: Final = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
+_ENGINE_PROFILE: Final[dict[bytes, codecs.SrtpProfile]] = {
+    b"SRTP_AEAD_AES_128_GCM": "AEAD_AES_128_GCM",
+    b"SRTP_AES128_CM_SHA1_80": "AES_CM_128_HMAC_SHA1_80",
+}
+_EXPORTER: Final = b"EXTRACTOR-dtls_srtp"  # RFC 5764 §4.2
+
+MAX_WAITING_DATAGRAMS = 64  # of one session, before its DTLS reads them
+MAX_REMOTE_CANDIDATES = 64  # told and learned; a viewer that roams more than that joins anew
+CERTIFICATE_LIFE_S = 7 * 86400.0  # aiortc's certificates hold 30 days; a daemon runs longer
+
+_ICE_CHARS: Final = string.ascii_letters + string.digits
+# What aioice's STUN parser lets through on hostile bytes besides ValueError.
+_HOSTILE: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error, TypeError)
+
+Lost = Callable[[str, str], None]
+"""`lost(code, detail)`: the path or the handshake's end is gone. Called at most once, never by our own close."""
+
+
+class Certificate(RTCCertificate):
+    """Our DTLS identity, shared by all sessions, with one TLS context for all: a context each would cost 100 KB."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles: Any) -> SSL.Context:
+        if self._context is None:
+            self._context = super()._create_ssl_context(srtp_profiles)
+        return self._context
+
+    @property
+    def fingerprint(self) -> str:
+        found = next(one for one in self.getFingerprints() if one.algorithm == "sha-256")
+        return f"{found.algorithm} {found.value}"
+
+    @property
+    def is_old(self) -> bool:
+        left = self.expires - datetime.datetime.now(tz=datetime.UTC)
+        return left.total_seconds() < 30 * 86400.0 - CERTIFICATE_LIFE_S
+
+
+class PortTransport(asyncio.DatagramTransport):
+    """What aioice takes for a socket: one of the media plane's ports, for one session."""
+
+    def __init__(self, engine: codecs.Engine, session: int, port: LocalPort) -> None:
+        super().__init__()
+        self._engine = engine
+        self._session = session
+        self.port = port
+        self._protocol: asyncio.DatagramProtocol | None = None
+
+    def attach(self, protocol: asyncio.DatagramProtocol) -> None:
+        self._protocol = protocol
+        protocol.connection_made(self)
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        if self._protocol is not None:
+            self._engine.send_datagram(self._session, self.port.handle, bytes(data), addr[0], addr[1])
+
+    def is_closing(self) -> bool:
+        return self._protocol is None
+
+    def close(self) -> None:
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.connection_lost(None)
+
+    abort = close
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return (self.port.host, self.port.port) if name == "sockname" else default
+
+
+class NativeConnection(aioice.Connection):
+    """An ICE agent (controlled, as an answerer is) whose host candidates are the media plane's ports."""
+
+    def __init__(self, engine: codecs.Engine, session: int, ports: Sequence[LocalPort], ufrag: str, pwd: str) -> None:
+        super().__init__(ice_controlling=False, local_username=ufrag, local_password=pwd)
+        self._engine = engine
+        self._session = session
+        self._ports = ports
+        self._by_port: dict[int, aioice.ice.StunProtocol] = {}
+        self.on_nominated: Callable[[int, str, int], None] | None = None
+        self.on_expired: Callable[[], None] | None = None
+
+    async def gather_candidates(self) -> None:
+        # Not the base's: it would list the machine's interfaces for every viewer.
+        self._local_candidates_start = True
+        self._local_candidates = await self.get_component_candidates(1, [])
+        self._local_candidates_end = True
+
+    async def get_component_candidates(self, component: int, addresses: list[str], timeout: int = 5) -> list[Any]:
+        made = []
+        for number, port in enumerate(self._ports):
+            protocol = aioice.ice.StunProtocol(self)
+            protocol.local_candidate = aioice.Candidate(
+                str(number + 1), component, "udp", port.priority, port.host, port.port, "host"
+            )
+            PortTransport(self._engine, self._session, port).attach(protocol)
+            self._protocols.append(protocol)
+            self._by_port[port.handle] = protocol
+            made.append(protocol.local_candidate)
+        return made
+
+    def feed(self, port: int, data: bytes, address: tuple[str, int]) -> None:
+        """STUN or DTLS that came in on `port`."""
+        protocol = self._by_port.get(port)
+        if protocol is not None and not self._closing:
+            protocol.datagram_received(data, address)
+
+    def data_received(self, data: bytes, component: int) -> None:
+        if self._queue.qsize() < MAX_WAITING_DATAGRAMS:  # full: dropped, as UDP does; DTLS sends again
+            super().data_received(data, component)
+
+    def check_incoming(self, message: Any, addr: tuple[str, int], protocol: Any) -> None:
+        if len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
+            super().check_incoming(message, addr, protocol)
+
+    def check_complete(self, pair: Any) -> None:
+        before = self._nominated.get(1)
+        super().check_complete(pair)
+        after = self._nominated.get(1)
+        if after is not None and after is not before and self.on_nominated is not None:
+            self.on_nominated(*self._path(after))
+
+    @property
+    def path(self) -> tuple[int, str, int] | None:
+        """Port handle and remote address of the nominated pair."""
+        pair = self._nominated.get(1)
+        return None if pair is None else self._path(pair)
+
+    @staticmethod
+    def _path(pair: Any) -> tuple[int, str, int]:
+        return (pair.protocol.transport.port.handle, pair.remote_addr[0], pair.remote_addr[1])
+
+    async def close(self) -> None:
+        # Ours sets on_expired to None first: with it still set it is aioice that gives up, after lost consent.
+        expired, self.on_expired = self.on_expired, None
+        await super().close()
+        self._by_port.clear()
+        if expired is not None:
+            expired()
+
+
+class _IcePath:
+    """The little of RTCIceTransport that RTCDtlsTransport uses."""
+
+    role = "controlled"
+
+    def __init__(self, connection: NativeConnection) -> None:
+        self._recv = connection.recv
+        self._send = connection.send
+
+
+class NativeDtls(RTCDtlsTransport):
+    """DTLS without SRTP sessions: the keys are handed out instead."""
+
+    def __init__(self, path: _IcePath, certificate: Certificate, role: Literal["server", "client"]) -> None:
+        super().__init__(path, [certificate])  # type: ignore[arg-type]
+        self._srtp_profiles = PROFILES
+        self._set_role(role)
+        self.keys: tuple[codecs.SrtpProfile, bytes, bytes, bytes, bytes] | None = None
+
+    def _setup_srtp(self) -> None:
+        """Called by `start` when the handshake is done and the peer's certificate fits its fingerprint."""
+        assert self._ssl is not None  # noqa: S101  (set by start before this)
+        name = self._ssl.get_selected_srtp_profile()
+        profile = next((one for one in PROFILES if one.openssl_profile == name), None)
+        if profile is None:
+            self._set_state(State.FAILED)
+            return
+        both = self._ssl.export_keying_material(_EXPORTER, 2 * (profile.key_length + profile.salt_length))
+        halves = [profile.get_key_and_salt(both, index) for index in (0, 1)]  # client's, server's
+        tx, rx = (halves[1], halves[0]) if self._role == "server" else (halves[0], halves[1])
+        key = profile.key_length
+        self.keys = (_ENGINE_PROFILE[name], tx[:key], tx[key:], rx[:key], rx[key:])
+
+    async def finish(self) -> None:
+        """Say close_notify, stop reading, and let go of OpenSSL's memory."""
+        reader = self._task
+        await self.stop()
+        if reader is not None:
+            await asyncio.gather(reader, return_exceptions=True)
+        self.remove_all_listeners()
+        self._ssl = None
+
+
+class NativePeer:
+    """One peer: its session in the media plane, ICE, DTLS, keys. Made in the event loop; `close` always."""
+
+    def __init__(self, engine: codecs.Engine, ports: Sequence[LocalPort], certificate: Certificate) -> None:
+        self.ufrag = "".join(secrets.choice(_ICE_CHARS) for _ in range(12))
+        self.pwd = "".join(secrets.choice(_ICE_CHARS) for _ in range(24))
+        self.fingerprint = certificate.fingerprint
+        self._engine = engine
+        self._certificate = certificate
+        self.session = engine.open_session(self.ufrag, pwd=self.pwd)
+        self._ice = NativeConnection(engine, self.session, ports, self.ufrag, self.pwd)
+        self._dtls: NativeDtls | None = None
+        self._armed = False
+        self._lost: Lost | None = None
+        self.profile: str = ""
+        self.hostile = 0
+
+    def feed(self, event: codecs.Datagram) -> None:
+        """STUN or DTLS from the engine. Bytes from outside: nothing but a count comes of bad ones."""
+        try:
+            self._ice.feed(event.port, event.data, (event.host, event.host_port))
+        except _HOSTILE as exc:
+            self.hostile += 1
+            log.debug("dropped a datagram from %s: %r", event.host, exc)
+
+    async def add_candidate(self, candidate: Candidate) -> None:
+        # Never end-of-candidates: with every candidate stripped aioice would prune the only component.
+        if len(self._ice.remote_candidates) < MAX_REMOTE_CANDIDATES:
+            await self._ice.add_remote_candidate(
+                aioice.Candidate(
+                    candidate.foundation, 1, "udp", candidate.priority, candidate.host, candidate.port, candidate.type
+                )
+            )
+
+    async def connect(self, remote: Remote, *, path_timeout_s: float, handshake_timeout_s: float, lost: Lost) -> None:
+        """Find a path, shake hands, arm the engine. Raises LinkDown (`ice-failed`, `dtls-failed`).
+
+        `lost` is called once when the peer closes DTLS (`viewer-left`) or consent runs out (`viewer-silent`) later.
+        """
+        await self._ice.gather_candidates()
+        for candidate in remote.candidates:
+            await self.add_candidate(candidate)
+        self._ice.remote_username = remote.ufrag
+        self._ice.remote_password = remote.pwd
+        self._ice.on_nominated = self._nominated
+        self._ice.on_expired = self._expired
+        self._lost = lost
+        try:
+            async with asyncio.timeout(path_timeout_s):
+                await self._ice.connect()
+        except TimeoutError as exc:
+            raise LinkDown(f"no connectivity check succeeded in {path_timeout_s:g} s", code="ice-failed") from exc
+        except ConnectionError as exc:
+            raise LinkDown(f"ICE ended: {exc}", code="ice-failed") from exc
+        dtls = self._dtls = NativeDtls(_IcePath(self._ice), self._certificate, remote.role)
+        known = [RTCDtlsFingerprint(algorithm, value) for algorithm, value in remote.fingerprints]
+        try:
+            async with asyncio.timeout(handshake_timeout_s):
+                await dtls.start(RTCDtlsParameters(fingerprints=known, role="auto"))
+        except TimeoutError as exc:
+            raise LinkDown(f"the DTLS handshake did not end in {handshake_timeout_s:g} s", code="dtls-failed") from exc
+        except ConnectionError as exc:
+            raise LinkDown(f"the path went away during the DTLS handshake: {exc}", code="dtls-failed") from exc
+        path = self._ice.path
+        if dtls.keys is None or dtls.state != "connected" or path is None:
+            raise LinkDown("the handshake failed, or the certificate is not the one of the offer", code="dtls-failed")
+        profile, tx_key, tx_salt, rx_key, rx_salt = dtls.keys
+        dtls.keys = None
+        self._engine.arm_session(
+            self.session,
+            *path,
+            profile=profile,
+            tx_key=tx_key,
+            tx_salt=tx_salt,
+            rx_key=rx_key,
+            rx_salt=rx_salt,
+        )
+        self._armed = True
+        self.profile = profile
+        dtls.on("statechange", self._dtls_changed)
+
+    @property
+    def remote_address(self) -> str:
+        """host:port of the nominated path; empty before."""
+        path = self._ice.path
+        return "" if path is None else f"{path[1]}:{path[2]}"
+
+    def _nominated(self, port: int, host: str, host_port: int) -> None:
+        if self._armed:
+            log.debug("session %d moved to %s:%d", self.session, host, host_port)
+            self._engine.move_session(self.session, port, host, host_port)
+
+    def _expired(self) -> None:
+        self._say("viewer-silent", "no answer to consent checks (RFC 7675)")
+
+    def _dtls_changed(self) -> None:
+        if self._dtls is not None and self._dtls.state in ("closed", "failed"):
+            self._say("viewer-left", "the peer closed the connection")
+
+    def _say(self, code: str, detail: str) -> None:
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost(code, detail)
+
+    async def close(self) -> None:
+        """End DTLS, ICE and the engine's session, in this order: close_notify still needs the session."""
+        self._lost = None
+        self._armed = False
+        try:
+            if self._dtls is not None:
+                await self._dtls.finish()
+            self._ice.on_expired = None
+            self._ice.on_nominated = None
+            await self._ice.close()
+        finally:
+            self._dtls = None
+            self._engine.close_session(self.session)

@@ -1,0 +1,135 @@
+"""A viewer: WHEP out. The stream is held open for as long as the session lives, whether or not its source is there."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from adapters.webrtc.offer import (
+    ABS_SEND_TIME,
+    MID,
+    TRANSPORT_CC,
+    Chosen,
+    Local,
+    Sources,
+    make_answer,
+)
+from adapters.webrtc.ports import local_candidates
+from adapters.webrtc.session import Session, SessionState, Words
+from gateway import codecs
+from gateway.base.errors import NotFound
+from gateway.contract.media import Viewing
+from gateway.model.media import StreamState
+
+
+def rtp_maps(chosen: Chosen | None) -> list[codecs.RtpMap]:
+    """The payload types of a section as the media plane takes them, the preferred first."""
+    if chosen is None:
+        return []
+    return [codecs.RtpMap(one.pt, one.codec, one.clock_hz, rtx_pt=one.rtx_pt, fmtp=one.fmtp) for one in chosen.payloads]
+
+
+def random_ssrc() -> int:
+    return secrets.randbelow(0xFFFF_FFFE) + 1
+
+
+def extension(chosen: Sequence[Chosen], uri: str) -> int:
+    """A header extension's id; one transport has one id for one URI (RFC 8843 §13)."""
+    return next((number for one in chosen if (number := one.extension(uri))), 0)
+
+
+class Viewer(Session):
+    kind = "whep"
+    _viewing: Viewing | None = None
+    _refusal = Words()
+    _waiting_key_frame = True
+    _slow = False
+
+    async def hold(self) -> None:
+        context = self.ground.context
+        stream = context.streams.resolve(self.stream)
+        self.stream = stream
+        async with context.streams.view(stream, self.who, self.kind) as viewing, self.open_peer() as peer:
+            self._viewing = viewing
+            sources = Sources(
+                cname=secrets.token_hex(8),
+                stream=secrets.token_hex(8),
+                video_ssrc=random_ssrc(),
+                video_rtx_ssrc=random_ssrc(),
+                audio_ssrc=random_ssrc(),
+            )
+            subscription = self._subscribe(viewing, peer.session, sources)
+            context.media.on_subscription(subscription, self._on_subscription)
+            try:
+                ports = self.ground.ports(self.who.address)
+                local = Local(
+                    peer.ufrag,
+                    peer.pwd,
+                    peer.fingerprint,
+                    local_candidates(ports, self.ground.config.public_address),
+                )
+                text = make_answer(self.plan, local, session=secrets.randbits(62), sources=sources)
+                self.answer.set_result(text)
+                await self.connect(peer)
+                async for status in viewing.changes():
+                    if status.state is StreamState.REMOVED:
+                        raise NotFound(f"{stream} no longer exists", code="stream-removed")
+            finally:
+                self.ground.engine.unsubscribe(subscription)
+                context.media.forget_subscription(subscription)
+                self._viewing = None
+
+    def _subscribe(self, viewing: Viewing, session: int, sources: Sources) -> int:
+        """The subscription is made before the path is: it waits for the keys, and the source opens meanwhile."""
+        plan = self.plan
+        return self.ground.engine.subscribe_session(
+            viewing.handle,
+            session,
+            video=rtp_maps(plan.video),
+            audio=rtp_maps(plan.audio),
+            video_ssrc=sources.video_ssrc,
+            video_rtx_ssrc=sources.video_rtx_ssrc,
+            audio_ssrc=sources.audio_ssrc,
+            cname=sources.cname,
+            mid_ext=extension(plan.chosen, MID),
+            video_mid=plan.video.mid if plan.video else "",
+            audio_mid=plan.audio.mid if plan.audio else "",
+            abs_send_time_ext=extension(plan.chosen, ABS_SEND_TIME),
+            transport_cc_ext=extension(plan.chosen, TRANSPORT_CC),
+        )
+
+    def _on_subscription(self, event: codecs.SubscriptionEvent) -> None:
+        match event.state:
+            case "refused":
+                self._refusal = Words(event.code, event.detail)
+                self._log.warning("%s of %s can not play: %s %s", self.kind, self.stream, event.code, event.detail)
+            case "first-frame":
+                self._waiting_key_frame = False
+                if self._refusal.code != "audio-unsupported":
+                    self._refusal = Words()  # the camera was set to something playable
+            case "key-frame-wait":
+                self._waiting_key_frame = True
+            case "congested":
+                self._slow = True
+            case "recovered":
+                self._slow = False
+
+    def current_words(self) -> Words:
+        """The first thing that stands between the viewer and the picture."""
+        if self.words.code or self.ended:
+            return self.words
+        status = self._viewing.status if self._viewing is not None else None
+        if status is not None and status.code:
+            return Words(status.code, status.detail)
+        if self._refusal.code:
+            return self._refusal
+        if self.state is SessionState.CONNECTED and self._waiting_key_frame:
+            return Words("waiting-key-frame")
+        return Words("viewer-slow") if self._slow else Words()
+
+    def stream_json(self) -> dict[str, Any]:
+        if self._viewing is None:
+            return {"stream_state": "", "retry_in_s": None}
+        status = self._viewing.status
+        return {"stream_state": status.state, "retry_in_s": status.retry_in_s}

@@ -1,0 +1,67 @@
+"""A publisher: WHIP in. Its media becomes a stream that lives as long as the session does."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from adapters.webrtc.offer import Local, make_answer
+from adapters.webrtc.ports import local_candidates
+from adapters.webrtc.session import Session
+from adapters.webrtc.whep import rtp_maps
+from gateway.base.errors import LinkDown, NotFound, RemoteProtocolError
+from gateway.contract.media import Offer, Publication
+from gateway.model.ids import ChannelRef, parse_ref
+from gateway.model.media import StreamState
+
+DEFAULT_CHANNEL = "ch1"
+
+
+def published_ref(text: str, gateway: str) -> ChannelRef:
+    """The id that `POST /whip/{text}` publishes: `cam` means `{gateway}/cam/ch1`. Raises NotFound, or
+    RemoteProtocolError (`bad-request`) for another gateway's name."""
+    ref = parse_ref(text, home=gateway)
+    if ref.gateway != gateway:
+        raise RemoteProtocolError(f"{text[:80]} would be a stream of another gateway", code="bad-request")
+    return ref if ref.channel else ChannelRef(ref.gateway, ref.device, DEFAULT_CHANNEL)
+
+
+class Publisher(Session):
+    kind = "whip"
+    ref: ChannelRef
+
+    async def hold(self) -> None:
+        async with self.open_peer() as peer:
+            ports = self.ground.ports(self.who.address)
+            candidates = local_candidates(ports, self.ground.config.public_address)
+            local = Local(peer.ufrag, peer.pwd, peer.fingerprint, candidates)
+            self.answer.set_result(make_answer(self.plan, local, session=secrets.randbits(62)))
+            await self.connect(peer)
+            # A newer publication of the same name replaces this one in the core; it ends this coroutine.
+            await self.ground.context.streams.publish(self._offer(peer.session), self.who)
+
+    def _offer(self, session: int) -> Offer:
+        async def open_source(publication: Publication) -> None:
+            video, audio = rtp_maps(self.plan.video), rtp_maps(self.plan.audio)
+            leg = publication.session(session, video=video, audio=audio)
+            try:
+                code = await leg.ended()
+                raise LinkDown("the publisher sends nothing", code=code or "media-stopped")
+            finally:
+                leg.close()
+
+        return Offer(
+            id=self.ref.stream_id,
+            device=self.ref.device_id,
+            title=f"{self.ref.device} ({self.who.name})",
+            open=open_source,
+            on_demand=False,
+            labels={"source": "whip"},
+        )
+
+    def stream_json(self) -> dict[str, Any]:
+        try:
+            state = self.ground.context.streams.status(self.ref.stream_id).state
+        except NotFound:  # not yet or no longer there: the session's own words say why
+            state = StreamState.REMOVED
+        return {"stream_state": state}
