@@ -1,0 +1,1 @@
+"""The gateway's face to people and programs: HTTPS, WebSocket events, sign-in, and the console."""

@@ -1,0 +1,144 @@
+"""The WebSocket of typed events: `/api/v1/events?cursor=N&types=stream,ptz`.
+
+Each message is `{"cursor": n, "type": "stream", "subject": "kit1/ball-1/ch1", "data": {…}}` with the model's
+dataclass as data. The first one is `hello` with the newest cursor and who is asking. With `cursor` everything newer
+that is still kept comes first; where something is missing, be it old or because this client is slow, comes
+`{"type": "missed", "data": {"events": n}}`: read the lists anew, the events go on. Queues are bounded by the bus.
+A client sends only `{"type": "ping"}`; anything else, or anything large, ends the connection.
+
+Close codes: 4401 not signed in (any more), 4403 another site's page or a role that may not, 4429 too many, 1009 too
+large, 1012 the gateway restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic_core import to_jsonable_python
+
+from gateway.api.auth import Authenticator, authenticator_of, services_of
+from gateway.base.errors import Denied
+from gateway.core.services import BusEvent, Missed, SubscriptionFace
+from gateway.model.principal import Principal, Role
+
+log = logging.getLogger(__name__)
+router = APIRouter()
+
+CLIENTS = 256
+SEND_PATIENCE_S = 20.0  # a client that takes nothing for so long is gone
+RECHECK_S = 30.0  # how soon a revoked or idle session loses its events
+CLIENT_MESSAGE_BYTES = 1024
+
+UNAUTHENTICATED, FORBIDDEN, TOO_MANY, TOO_LARGE = 4401, 4403, 4429, 1009
+
+
+def event_json(event: BusEvent | Missed) -> str:
+    """One event as the WebSocket carries it."""
+    if isinstance(event, Missed):
+        message: Mapping[str, Any] = {"type": "missed", "data": {"events": event.events}}
+    else:
+        message = {
+            "cursor": event.cursor,
+            "type": event.type,
+            "subject": event.subject,
+            "data": to_jsonable_python(event.data),
+        }
+        if event.gone:
+            message = {**message, "gone": True}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+class Live:
+    """Counts the clients; one per application."""
+
+    def __init__(self, limit: int = CLIENTS) -> None:
+        self.limit = limit
+        self.clients = 0
+
+
+@router.websocket("/api/v1/events")
+async def events(socket: WebSocket, cursor: int | None = None, types: str = "") -> None:
+    """Sign-in is checked before the handshake is accepted, and again while the connection lasts."""
+    live: Live = socket.app.state.live
+    auth = authenticator_of(socket)
+    try:
+        who = auth.principal(socket)
+        auth.demand(who, Role.VIEWER)
+    except Denied as error:
+        await _refuse(socket, UNAUTHENTICATED if error.code == "unauthenticated" else FORBIDDEN, error.code)
+        return
+    if live.clients >= live.limit:
+        await _refuse(socket, TOO_MANY, "too-many")
+        return
+    live.clients += 1
+    try:
+        await socket.accept()
+        await _serve(socket, auth, who, cursor, [name for name in types.split(",") if name][:16])
+    finally:
+        live.clients -= 1
+
+
+async def _refuse(socket: WebSocket, close_code: int, reason: str) -> None:
+    # Accepted first, because a browser hides from the page why a handshake failed.
+    await socket.accept()
+    await socket.close(close_code, reason)
+
+
+async def _serve(socket: WebSocket, auth: Authenticator, who: Principal, cursor: int | None, types: list[str]) -> None:
+    bus = services_of(socket).bus
+    hello = {"cursor": bus.cursor, "type": "hello", "data": {"name": who.name, "role": who.role, "scope": who.scope}}
+    await socket.send_text(json.dumps(hello, ensure_ascii=False, separators=(",", ":")))
+    async with bus.subscribe(who, cursor=cursor, types=types) as subscription:
+        workers = {
+            asyncio.create_task(_send(socket, subscription), name="events-send"),
+            asyncio.create_task(_listen(socket), name="events-listen"),
+            asyncio.create_task(_recheck(socket, auth), name="events-recheck"),
+        }
+        try:
+            done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            ended = await asyncio.gather(*workers, return_exceptions=True)
+    close_code, why = next((task.result() for task in done if not task.exception()), (1011, "internal"))
+    for error in ended:
+        if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect | TimeoutError | RuntimeError):
+            log.error("events to %s ended", who.name, exc_info=error)
+    with suppress(RuntimeError, WebSocketDisconnect):  # the peer may be gone already
+        await socket.close(close_code, why)
+
+
+async def _send(socket: WebSocket, subscription: SubscriptionFace) -> tuple[int, str]:
+    async for event in subscription:
+        async with asyncio.timeout(SEND_PATIENCE_S):
+            await socket.send_text(event_json(event))
+    return 1012, "restart"
+
+
+async def _listen(socket: WebSocket) -> tuple[int, str]:
+    while True:
+        text = await socket.receive_text()
+        if len(text) > CLIENT_MESSAGE_BYTES:
+            return TOO_LARGE, "too-large"
+        try:
+            message = json.loads(text)
+        except ValueError:
+            return 1003, "bad-request"
+        if not isinstance(message, dict) or message.get("type") != "ping":
+            return 1003, "bad-request"
+        await socket.send_text('{"type":"pong"}')
+
+
+async def _recheck(socket: WebSocket, auth: Authenticator) -> tuple[int, str]:
+    while True:
+        await asyncio.sleep(RECHECK_S)
+        try:
+            auth.principal(socket)
+        except Denied as error:
+            return UNAUTHENTICATED, error.code

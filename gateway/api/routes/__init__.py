@@ -1,0 +1,29 @@
+"""The REST routes, one file per noun; `ALL` is what the application includes."""
+
+from __future__ import annotations
+
+from gateway.api.routes import (
+    accounts,
+    alarms,
+    audit,
+    auth,
+    commands,
+    devices,
+    directory,
+    positions,
+    streams,
+    system,
+)
+
+ALL = (
+    auth.router,
+    directory.router,
+    devices.router,
+    streams.router,
+    commands.router,
+    alarms.router,
+    positions.router,
+    accounts.router,
+    audit.router,
+    system.router,
+)

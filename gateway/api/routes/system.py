@@ -1,0 +1,132 @@
+"""The gateway itself: version, health, self-check, reasons, its certificate; and the two plain-text endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel
+
+from gateway.api import machine
+from gateway.api.auth import Administrator, Anyone, AppServices, Technician, Viewer, services_of
+from gateway.api.problems import PROBLEM_RESPONSES, Words
+from gateway.base.errors import Denied, NotFound
+from gateway.core.services import AdapterStatus, Health
+from gateway.model.doctor import Finding, Grade
+from gateway.model.reason import REASONS
+
+router = APIRouter(tags=["system"])
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Alive(BaseModel):
+    ok: bool
+
+
+class System(BaseModel):
+    gateway: str
+    name: str
+    role: str
+    version: str
+    now: float
+    uptime_s: float
+    ready: bool
+
+
+class Detail(BaseModel):
+    """Every part of the daemon with its reason code ("" is well) and every adapter."""
+
+    health: Health
+    adapters: list[AdapterStatus]
+
+
+class Reloaded(BaseModel):
+    changed: list[str]
+
+
+class ReasonWords(BaseModel):
+    cause: Words
+    cure: Words
+
+
+@router.get("/healthz", response_model=Alive)
+async def healthz(request: Request) -> JSONResponse:
+    """Open to everybody, and says no more than whether the gateway works: 200 or 503."""
+    health = services_of(request).daemon.health()
+    return JSONResponse({"ok": health.ok}, 200 if health.ok else 503, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/metrics", response_class=PlainTextResponse, responses=PROBLEM_RESPONSES)
+async def metrics(who: Viewer, services: AppServices) -> Response:
+    """Prometheus text format. Needs a token whose scope is everything: the figures are not split by scope."""
+    if who.scope:
+        raise Denied(f"{who.name} sees only {who.scope}; the metrics speak of everything")
+    return Response(services.metrics.render(), headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
+
+
+@router.get("/api/v1/system", responses=PROBLEM_RESPONSES)
+async def system(who: Anyone, services: AppServices) -> System:
+    health = services.daemon.health()
+    config = services.config().gateway
+    return System(
+        gateway=services.gateway,
+        name=config.name,
+        role=config.role,
+        version=services.version,
+        now=services.now(),
+        uptime_s=health.uptime_s,
+        ready=health.ready,
+    )
+
+
+@router.get("/api/v1/system/health", responses=PROBLEM_RESPONSES)
+async def health(who: Technician, services: AppServices) -> Detail:
+    return Detail(health=services.daemon.health(), adapters=list(services.daemon.adapters()))
+
+
+@router.get("/api/v1/system/doctor", responses=PROBLEM_RESPONSES)
+async def doctor(who: Technician, request: Request, services: AppServices) -> list[Finding]:
+    """What the running daemon finds wrong with its machine and with itself."""
+    found = machine.checks(request.app.state.state_dir)
+    for adapter in services.daemon.adapters():
+        well = adapter.state in ("running", "starting")
+        grade = Grade.OK if well else Grade.OFF if adapter.state == "stopped" else Grade.FAIL
+        told = f"{adapter.state} {adapter.detail}".strip()
+        found.append(Finding(f"adapter {adapter.name}", grade, told, "running", "" if well else adapter.code))
+    for part, code in services.daemon.health().parts.items():
+        if code:
+            found.append(Finding(f"daemon {part}", Grade.FAIL, code, "", code))
+    return found
+
+
+@router.post("/api/v1/system/reload", responses=PROBLEM_RESPONSES)
+async def reload(who: Administrator, services: AppServices) -> Reloaded:
+    """Read the configuration file again; only what changed restarts."""
+    return Reloaded(changed=list(await services.daemon.reload(who)))
+
+
+@router.get("/api/v1/reasons", responses=PROBLEM_RESPONSES)
+async def reasons(who: Anyone) -> Mapping[str, ReasonWords]:
+    """Every reason code with cause and cure, Chinese and English."""
+    return {
+        code: ReasonWords(cause=Words(en=r.cause_en, zh=r.cause_zh), cure=Words(en=r.cure_en, zh=r.cure_zh))
+        for code, r in REASONS.items()
+    }
+
+
+@router.get("/api/v1/openapi.json", include_in_schema=False)
+async def openapi(who: Anyone, request: Request) -> JSONResponse:
+    """The OpenAPI description of everything here."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get("/api/v1/system/ca.crt", responses=PROBLEM_RESPONSES)
+async def certificate(who: Viewer, request: Request) -> Response:
+    """The kit's certificate authority, for browsers and machines that should trust it."""
+    file: Path | None = request.app.state.ca_file
+    if file is None:
+        raise NotFound("this gateway's certificate is not of its own making")
+    disposition = {"Content-Disposition": 'attachment; filename="fieldgate-ca.crt"'}
+    return Response(file.read_bytes(), media_type="application/x-x509-ca-cert", headers=disposition)

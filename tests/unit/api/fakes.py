@@ -1,0 +1,224 @@
+"""Stand-ins for the core's objects: as small as the API's rules allow, with every call written down."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from gateway.base.errors import Denied, NotFound
+from gateway.config.root import Config
+from gateway.core.services import AdapterStatus, BusEvent, Health, Issued, Missed, Services, ViewingInfo
+from gateway.model.alarm import Alarm, AlarmSeverity
+from gateway.model.command import Command, CommandResult, Outcome
+from gateway.model.device import Channel, Device, DeviceState, PendingDevice
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKind
+from gateway.model.position import Datum, Position, PositionSource
+from gateway.model.principal import Principal, Role
+from gateway.model.ptz import Preset
+from gateway.store.rows import Account, AuditRow, AuditVerdict, TokenInfo
+
+BALL = DeviceId("kit1/ball-1")
+STREAM = StreamId("kit1/ball-1/ch1")
+NOW = 1_800_000_000.0
+
+
+class FakeAccounts:
+    def __init__(self) -> None:
+        self.tokens_: dict[str, TokenInfo] = {}
+        self.people = {"wang": ("correct horse", Role.OPERATOR)}
+        self.codes: dict[str, Role] = {}
+        self.touched: list[bool] = []
+        self.wrong = 0
+
+    def give(self, role: Role, *, name: str = "", scope: str = "") -> str:
+        """A token of `role`, as if it had been issued before."""
+        token = f"tok-{role}-{secrets.token_hex(8)}"
+        self.tokens_[token] = TokenInfo(token[-8:], name or role.value, role, scope, NOW, NOW + 3600)
+        return token
+
+    async def sign_in(self, name: str, password: str, address: str) -> Issued:
+        if self.wrong >= 3:
+            raise Denied(f"{name} is locked for 60 s", code="locked-out")
+        known = self.people.get(name)
+        if known is None or known[0] != password:
+            self.wrong += 1
+            raise Denied("name or password is wrong", code="bad-credentials")
+        token = self.give(known[1], name=name)
+        return Issued(token, self.tokens_[token])
+
+    def verify(self, token: str, address: str = "", *, touch: bool = True) -> Principal | None:
+        self.touched.append(touch)
+        info = self.tokens_.get(token)
+        return Principal(info.name, info.role, info.id, info.scope, address) if info else None
+
+    async def sign_out(self, token: str) -> None:
+        self.tokens_.pop(token, None)
+
+    async def issue(self, who: Principal, *, name: str, role: Role, scope: str, ttl_s: float, note: str) -> Issued:
+        token = self.give(role, name=name, scope=scope)
+        return Issued(token, self.tokens_[token])
+
+    async def revoke(self, who: Principal, token_id: str) -> None:
+        self.tokens_ = {token: info for token, info in self.tokens_.items() if info.id != token_id}
+
+    def tokens(self, who: Principal) -> Sequence[TokenInfo]:
+        return list(self.tokens_.values())
+
+    def accounts(self, who: Principal) -> Sequence[Account]:
+        return [Account("wang", Role.OPERATOR)]
+
+    def mint_code(self, who: Principal, *, role: Role, scope: str, ttl_s: float, name: str) -> str:
+        code = secrets.token_hex(6)
+        self.codes[code] = role
+        return code
+
+    async def redeem(self, code: str, address: str) -> Issued:
+        if code not in self.codes:
+            raise Denied("the code is unknown, used or too old", code="bad-credentials")
+        token = self.give(self.codes.pop(code), name="link")
+        return Issued(token, self.tokens_[token])
+
+
+class FakeBus:
+    def __init__(self) -> None:
+        self.kept: list[BusEvent] = []
+        self.queues: list[asyncio.Queue[BusEvent | Missed | None]] = []
+
+    @property
+    def cursor(self) -> int:
+        return self.kept[-1].cursor if self.kept else 0
+
+    def publish(self, type_: str, subject: str, data: Any, *, gone: bool = False) -> None:
+        event = BusEvent(self.cursor + 1, type_, subject, data, gone)
+        self.kept.append(event)
+        for queue in self.queues:
+            queue.put_nowait(event)
+
+    @asynccontextmanager
+    async def subscribe(
+        self, who: Principal, *, cursor: int | None = None, types: Sequence[str] = ()
+    ) -> AsyncIterator[AsyncIterator[BusEvent | Missed]]:
+        queue: asyncio.Queue[BusEvent | Missed | None] = asyncio.Queue()
+        for event in self.kept:
+            if cursor is not None and event.cursor > cursor:
+                queue.put_nowait(event)
+        self.queues.append(queue)
+
+        async def events() -> AsyncIterator[BusEvent | Missed]:
+            while (event := await queue.get()) is not None:
+                if isinstance(event, Missed) or not types or event.type in types:
+                    yield event
+
+        try:
+            yield events()
+        finally:
+            self.queues.remove(queue)
+
+
+class FakeDirectory:
+    def __init__(self) -> None:
+        channel = Channel("ch1", "34020000001320000001", "Front", stream=STREAM)
+        self.ball = Device(
+            BALL, "gb28181", "34020000001110000001", "Ball 1", DeviceState.ONLINE, channels=(channel,), since=NOW
+        )
+        track = Track(TrackKind.VIDEO, Codec.H264, 90000, width=1280, height=720)
+        self.status = StreamStatus(STREAM, BALL, "Front", StreamState.LIVE, tracks=(track,))
+
+    def devices(self, who: Principal, text: str = "", **_: Any) -> Sequence[Device]:
+        return [self.ball] if text in self.ball.name else []
+
+    def device(self, who: Principal, ref: str) -> Device:
+        if ref not in ("ball-1", BALL):
+            raise NotFound(f"no device {ref}")
+        return self.ball
+
+    def pending(self, who: Principal) -> Sequence[PendingDevice]:
+        return [PendingDevice("gb28181", "3402000000111000000" + "9", "10.0.0.9", NOW, NOW, 3, "unknown-device")]
+
+    def streams(self, who: Principal, text: str = "") -> Sequence[StreamStatus]:
+        return [self.status]
+
+    def stream(self, who: Principal, ref: str) -> StreamStatus:
+        if ref not in ("ball-1/ch1", STREAM):
+            raise NotFound(f"no stream {ref}")
+        return self.status
+
+
+class FakeCommands:
+    def __init__(self) -> None:
+        self.given: list[Command] = []
+        self.answer = CommandResult("", Outcome.DONE)
+
+    async def execute(self, command: Command) -> CommandResult:
+        self.given.append(command)
+        return replace(self.answer, id=command.id)
+
+
+class FakeAudit:
+    async def record(self, who: Principal, act: str, target: str = "", **_: Any) -> None:
+        return None
+
+    async def read(self, who: Principal, *, after: int = 0, limit: int = 500) -> Sequence[AuditRow]:
+        return [AuditRow(1, NOW, "wang", "operator", "s", "10.0.0.2", "ptz.move", STREAM, "done", "", "", "ab")]
+
+    async def verify(self, who: Principal) -> AuditVerdict:
+        return AuditVerdict(True, 1)
+
+
+class FakeAlarms:
+    async def recent(self, who: Principal, **_: Any) -> Sequence[Alarm]:
+        return [Alarm(BALL, "ch1", "k", AlarmSeverity.MAJOR, "motion", "video", "moved", NOW, NOW, id="01A")]
+
+
+class FakePositions:
+    def latest(self, who: Principal) -> Sequence[Position]:
+        return [Position(BALL, "ch1", 116.4, 39.9, Datum.WGS84, PositionSource.GNSS, NOW, NOW)]
+
+    async def trail(self, who: Principal, device: str, **_: Any) -> Sequence[Position]:
+        return self.latest(who)
+
+
+class FakeDaemon:
+    def __init__(self) -> None:
+        self.ok = True
+
+    def health(self) -> Health:
+        return Health(self.ok, {"loop": "", "store": "" if self.ok else "disk-full"}, uptime_s=5.0)
+
+    def adapters(self) -> Sequence[AdapterStatus]:
+        return [AdapterStatus("gb28181", "gb28181", "waiting", "port-in-use", "5060 is taken", NOW, 2, 4.0)]
+
+    async def reload(self, who: Principal) -> Sequence[str]:
+        return ["log.level: info → debug"]
+
+
+async def _presets(who: Principal, stream: str) -> Sequence[Preset]:
+    return [Preset(1, "Gate")]
+
+
+def fake_services() -> Services:
+    """Services whose parts are all fakes; reach them by their fields."""
+    parts: dict[str, Any] = {
+        "directory": FakeDirectory(),
+        "streams": SimpleNamespace(),
+        "bus": FakeBus(),
+        "commands": FakeCommands(),
+        "accounts": FakeAccounts(),
+        "audit": FakeAudit(),
+        "alarms": FakeAlarms(),
+        "positions": FakePositions(),
+        "ptz": SimpleNamespace(holder=lambda stream: None, presets=_presets),
+        "sessions": SimpleNamespace(
+            viewings=lambda who: [ViewingInfo("1", STREAM, "wang", "s", "10.0.0.2", "whep", NOW)]
+        ),
+        "rights": SimpleNamespace(allowed=lambda *_: True),
+        "metrics": SimpleNamespace(render=lambda: b"gateway_streams 1\n"),
+        "daemon": FakeDaemon(),
+    }
+    return Services(gateway="kit1", version="0.1.0", config=Config, now=lambda: NOW, **parts)

@@ -1,0 +1,119 @@
+"""Nothing is open without a token but three paths, and each role gets exactly its routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from gateway.api.app import OPEN_PATHS
+from gateway.api.routes import ALL
+from gateway.model.principal import Role
+from tests.unit.api.fakes import STREAM
+
+V, O, T, A, U = Role.VIEWER, Role.OPERATOR, Role.TECHNICIAN, Role.ADMINISTRATOR, Role.AUDITOR
+LADDER = (V, O, T, A)
+
+# method, path, body, roles that may. Every route of the application stands here (test_the_table_is_whole).
+TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
+    ("GET", "/metrics", None, LADDER),
+    ("GET", "/api/v1/auth/me", None, (*LADDER, U)),
+    ("POST", "/api/v1/auth/logout", None, (*LADDER, U)),
+    ("POST", "/api/v1/auth/codes", {}, (T, A)),
+    ("GET", "/api/v1/directory", None, LADDER),
+    ("GET", "/api/v1/devices", None, LADDER),
+    ("GET", "/api/v1/devices/pending", None, (T, A)),
+    ("POST", "/api/v1/devices", {"external_id": "34020000001110000009"}, (T, A)),
+    ("GET", "/api/v1/devices/kit1/ball-1", None, LADDER),
+    ("POST", "/api/v1/devices/kit1/ball-1/refresh", None, (T, A)),
+    ("PATCH", "/api/v1/devices/kit1/ball-1", {"name": "Gate"}, (T, A)),
+    ("DELETE", "/api/v1/devices/kit1/ball-1", None, (T, A)),
+    ("GET", "/api/v1/streams", None, LADDER),
+    ("GET", "/api/v1/viewings", None, LADDER),
+    ("GET", f"/api/v1/streams/{STREAM}", None, LADDER),
+    ("GET", f"/api/v1/streams/{STREAM}/ptz", None, LADDER),
+    ("POST", "/api/v1/commands", {"action": "ptz.stop", "target": STREAM}, (*LADDER, U)),  # the core decides
+    ("GET", "/api/v1/alarms", None, LADDER),
+    ("POST", "/api/v1/alarms/01A/acknowledge", None, (O, T, A)),
+    ("GET", "/api/v1/positions", None, LADDER),
+    ("GET", "/api/v1/positions/kit1/ball-1/trail", None, LADDER),
+    ("GET", "/api/v1/accounts", None, (A,)),
+    ("POST", "/api/v1/accounts", {"name": "li", "password": "a long password"}, (A,)),
+    ("PATCH", "/api/v1/accounts/li", {"disabled": True}, (A,)),
+    ("DELETE", "/api/v1/accounts/li", None, (A,)),
+    ("GET", "/api/v1/tokens", None, (A,)),
+    ("POST", "/api/v1/tokens", {"name": "center"}, (A,)),
+    ("DELETE", "/api/v1/tokens/abc", None, (A,)),
+    ("GET", "/api/v1/audit", None, (U,)),
+    ("GET", "/api/v1/audit/verify", None, (U,)),
+    ("GET", "/api/v1/system", None, (*LADDER, U)),
+    ("GET", "/api/v1/system/health", None, (T, A)),
+    ("GET", "/api/v1/system/doctor", None, (T, A)),
+    ("POST", "/api/v1/system/reload", None, (A,)),
+    ("GET", "/api/v1/reasons", None, (*LADDER, U)),
+    ("GET", "/api/v1/system/ca.crt", None, LADDER),
+    ("GET", "/api/v1/openapi.json", None, (*LADDER, U)),
+]
+
+
+def test_the_table_is_whole() -> None:
+    served = {
+        (method, route.path_regex)
+        for router in ALL
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.path not in OPEN_PATHS
+        for method in route.methods
+    }
+    missing = [
+        (method, regex.pattern)
+        for method, regex in served
+        if not any(method == listed and regex.match(path) for listed, path, _, _ in TABLE)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(("method", "path", "body", "_roles"), TABLE)
+async def test_refused_without_a_token(
+    client: httpx.AsyncClient, method: str, path: str, body: Any, _roles: tuple[Role, ...]
+) -> None:
+    for headers in ({}, {"Authorization": "Bearer made-up"}, {"Cookie": "__Host-fieldgate=made-up"}):
+        answer = await client.request(method, path, json=body, headers=headers)
+        assert answer.status_code == 401, path
+        assert answer.json()["code"] == "unauthenticated"
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(("method", "path", "body", "roles"), TABLE)
+async def test_each_role_gets_its_routes(
+    client: httpx.AsyncClient, bearer: Any, method: str, path: str, body: Any, roles: tuple[Role, ...]
+) -> None:
+    for role in Role:
+        answer = await client.request(method, path, json=body, headers=bearer(role))
+        if role in roles:
+            assert answer.status_code < 300, (role, answer.text)
+        else:
+            assert answer.status_code == 403, (role, answer.text)
+            assert answer.json()["code"] == "denied"
+
+
+async def test_metrics_need_the_whole_scope(client: httpx.AsyncClient, bearer: Any) -> None:
+    answer = await client.get("/metrics", headers=bearer(Role.TECHNICIAN, scope="kit1/ball-1"))
+    assert answer.status_code == 403
+
+
+async def test_what_is_open(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/healthz")).json() == {"ok": True}
+    assert "console" in (await client.get("/")).text
+    assert "player" in (await client.get("/play/kit1/ball-1/ch1")).text
+    assert (await client.get("/assets/app-1a2b.js")).status_code == 200
+    for path in (
+        "/secret.key",
+        "/../secret.key",
+        "/assets/../secret.key",
+        "/%2e%2e/etc/passwd",
+        "/docs",
+        "/openapi.json",
+    ):
+        assert (await client.get(path)).status_code == 404, path
