@@ -17,15 +17,13 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from gateway.base.errors import Denied
+from gateway.core.rights import at_least as has_role
 from gateway.core.services import AccountsFace, Services
 from gateway.model.principal import Principal, Role
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_SCOPE_KEY = "fieldgate.local"  # set by the server of the unix socket; a client can not set scope keys
 BACKGROUND_HEADER = "x-fieldgate-background"  # the console's own polling does not count as somebody being there
-
-# The auditor stands beside the ladder: reads the audit record, and nothing else of the gateway.
-RANK = {Role.AUDITOR: 0, Role.VIEWER: 1, Role.OPERATOR: 2, Role.TECHNICIAN: 3, Role.ADMINISTRATOR: 4}
 
 LOCAL = Principal("local", Role.ADMINISTRATOR, "local", address="unix")
 
@@ -87,8 +85,7 @@ class Authenticator:
     @staticmethod
     def demand(who: Principal, role: Role) -> None:
         """Raises Denied unless `who` has at least `role` (AUDITOR: is the auditor)."""
-        fits = who.role is Role.AUDITOR if role is Role.AUDITOR else RANK[who.role] >= RANK[role]
-        if not fits:
+        if not has_role(who.role, role):
             raise Denied(f"{who.name} is {who.role}; this needs {role}")
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.base.errors import GatewayError, LinkDown
+from gateway.base.errors import GatewayError
 from gateway.cli import words
 from gateway.cli.output import show_error
 from gateway.cli.words import t
@@ -51,7 +51,7 @@ class LazyGroup(TyperGroup):
             return super().invoke(ctx)
         except GatewayError as error:
             show_error(error)
-            raise typer.Exit(3 if isinstance(error, LinkDown) else 1) from error
+            raise typer.Exit(3 if error.code == "no-daemon" else 1) from error
 
 
 app = typer.Typer(

@@ -424,6 +424,13 @@ REASONS: dict[str, Reason] = _table(
         "本机没有运行中的网关，或当前用户无权访问。",
         "执行 `fieldgate run` 启动，指定 --state-dir，或以 root 运行。",
     ),
+    (
+        "demo-child",
+        "A part of the demonstration ended or did not come up.",
+        "See the detail; `fieldgate doctor` looks for taken ports and missing parts.",
+        "演示所需的进程退出或未能启动。",
+        "见详情；`fieldgate doctor` 可检查端口占用与缺失组件。",
+    ),
     # — the machine —
     (
         "port-in-use",

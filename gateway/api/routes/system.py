@@ -123,7 +123,7 @@ async def openapi(who: Anyone, request: Request) -> JSONResponse:
 
 
 @router.get("/api/v1/system/ca.crt", responses=PROBLEM_RESPONSES)
-async def certificate(who: Viewer, request: Request) -> Response:
+def certificate(who: Viewer, request: Request) -> Response:
     """The kit's certificate authority, for browsers and machines that should trust it."""
     file: Path | None = request.app.state.ca_file
     if file is None:

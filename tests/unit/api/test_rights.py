@@ -13,8 +13,8 @@ from gateway.api.routes import ALL
 from gateway.model.principal import Role
 from tests.unit.api.fakes import STREAM
 
-V, O, T, A, U = Role.VIEWER, Role.OPERATOR, Role.TECHNICIAN, Role.ADMINISTRATOR, Role.AUDITOR
-LADDER = (V, O, T, A)
+V, P, T, A, U = Role.VIEWER, Role.OPERATOR, Role.TECHNICIAN, Role.ADMINISTRATOR, Role.AUDITOR
+LADDER = (V, P, T, A)
 
 # method, path, body, roles that may. Every route of the application stands here (test_the_table_is_whole).
 TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
@@ -36,7 +36,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", f"/api/v1/streams/{STREAM}/ptz", None, LADDER),
     ("POST", "/api/v1/commands", {"action": "ptz.stop", "target": STREAM}, (*LADDER, U)),  # the core decides
     ("GET", "/api/v1/alarms", None, LADDER),
-    ("POST", "/api/v1/alarms/01A/acknowledge", None, (O, T, A)),
+    ("POST", "/api/v1/alarms/01A/acknowledge", None, (P, T, A)),
     ("GET", "/api/v1/positions", None, LADDER),
     ("GET", "/api/v1/positions/kit1/ball-1/trail", None, LADDER),
     ("GET", "/api/v1/accounts", None, (A,)),

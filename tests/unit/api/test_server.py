@@ -111,7 +111,7 @@ async def test_a_taken_port_is_named(services: Services, tmp_path: Path) -> None
             Mounts(),
             Api(listen="127.0.0.1", port=holder.getsockname()[1]),
             state_dir=tmp_path,
-            addresses=lambda: [],
+            addresses=list,
         )
         with pytest.raises(ConfigError) as caught:
             await api.run(lambda: None)

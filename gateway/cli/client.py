@@ -1,0 +1,106 @@
+"""Talking to the daemon on this machine: its API over the local socket, which asks for no password.
+
+Who may open the socket is root or the daemon's user; every act is audited as `local`. Standard library only: the
+command starts fast, and nothing here is worth a dependency.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, NotFound, PeerError
+from gateway.cli.words import t
+
+DEFAULT_STATE_DIR = Path("/var/lib/fieldgate")
+PATIENCE_S = 20.0
+
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        envvar="FIELDGATE_STATE_DIR",
+        help=t("State directory of the running gateway.", "运行中网关的状态目录。"),
+        show_default=str(DEFAULT_STATE_DIR),
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help=t("Print JSON.", "输出 JSON。"))]
+
+_BY_STATUS: dict[int, type[GatewayError]] = {401: Denied, 403: Denied, 404: NotFound, 409: Busy, 503: LinkDown}
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("fieldgate", timeout=PATIENCE_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+
+
+class Client:
+    """One daemon, by its state directory."""
+
+    def __init__(self, state_dir: Path | None = None) -> None:
+        self.socket = (state_dir or DEFAULT_STATE_DIR) / "api.sock"
+
+    def get(self, path: str, **query: str | int | float) -> Any:
+        given = "&".join(f"{key}={quote(str(value))}" for key, value in query.items() if value != "")
+        return self._ask("GET", path + ("?" + given if given else ""))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._ask("POST", path, {} if body is None else body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._ask("PATCH", path, body)
+
+    def delete(self, path: str) -> Any:
+        return self._ask("DELETE", path)
+
+    def running(self) -> bool:
+        """Whether a daemon answers."""
+        try:
+            self.get("/healthz")
+        except PeerError:
+            return True  # it answers, and says that it is not well
+        except GatewayError:
+            return False
+        return True
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Raises LinkDown (`no-daemon`) when nobody answers, else the error that the daemon names."""
+        connection = _UnixConnection(self.socket)
+        headers = {"Accept": "application/json"}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, data, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise LinkDown(f"{self.socket}: {error}", code="no-daemon") from error
+        finally:
+            connection.close()
+        told = json.loads(text) if text else None
+        if answer.status >= 400:
+            problem = told if isinstance(told, dict) else {}
+            raised = _BY_STATUS.get(answer.status, PeerError)
+            detail = str(problem.get("detail") or f"{method} {path}: {answer.status}")
+            raise raised(detail, code=str(problem.get("code") or "internal"))
+        return told
+
+
+def ref(text: str) -> str:
+    """An id as a path part; its slashes stay."""
+    return quote(text, safe="/")

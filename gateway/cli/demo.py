@@ -1,0 +1,289 @@
+"""`fieldgate demo`: the gateway and one simulated 布控球 on this machine, and a link that shows its picture.
+
+Two child processes: the daemon on its embedded defaults, and the ball (`fieldgate sim ball`), which knows nothing of
+the daemon but its address and password. `demo.json` (0600) in the state directory names both and the link, for
+programs. Ctrl-C, or the end of either child, ends both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from gateway.base.errors import GatewayError, LinkDown
+from gateway.cli.client import Client
+from gateway.cli.output import console
+from gateway.cli.words import t
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+BALL = "34020000001110000001"
+BALL_ID = "ball-1"
+READY_S = 30.0
+ONLINE_S = 30.0
+CODE_S = 86400.0  # long enough to walk to another machine with the link
+POLL_S = 0.05
+
+
+@app.command(
+    help=t(
+        "Start the gateway and a simulated camera ball; print a link that shows its picture.",
+        "启动网关与一台模拟布控球，并给出观看链接。",
+    )
+)
+def demo(
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--state-dir", help=t("Kept over runs; else a throwaway one.", "可保留的状态目录；缺省为临时目录。")
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", help=t("Configuration; else the embedded defaults.", "配置文件；缺省为内置缺省值。")
+        ),
+    ] = None,
+    qr: Annotated[bool, typer.Option("--qr", help=t("Show the link as a QR code too.", "同时显示二维码。"))] = False,
+) -> None:
+    signal.signal(signal.SIGTERM, _stop)
+    with _state(state_dir) as place, Processes(place) as children:
+        try:
+            _play(Stage(place, config, children), qr)
+        except KeyboardInterrupt:
+            console().print(t("\nStopping.", "\n正在停止。"))
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _state(given: Path | None) -> Iterator[Path]:
+    """The given state directory, or one that is gone afterwards."""
+    if given is not None:
+        given.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield given.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="fieldgate-demo-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+class Processes:
+    """Children that never outlive this command; their output goes to files in the state directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs: list[IO[bytes]] = []
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in reversed(list(self._running)):
+            self.stop(name)
+        for log in self._logs:
+            log.close()
+
+    def start(self, name: str, *arguments: str) -> int:
+        log = (self._folder / f"{name}.log").open("ab")
+        self._logs.append(log)
+        # A session of its own: Ctrl-C reaches this command alone, which ends them in order.
+        child = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+            [sys.executable, "-m", "gateway", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._running[name] = child
+        return child.pid
+
+    def stop(self, name: str) -> None:
+        child = self._running.pop(name, None)
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(8)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def running(self, name: str) -> bool:
+        return name in self._running
+
+    def check(self) -> None:
+        """Raises LinkDown when one of them has ended, with the last it said."""
+        for name, child in self._running.items():
+            if child.poll() is not None:
+                said = (self._folder / f"{name}.log").read_bytes()[-1500:].decode(errors="replace").strip()
+                raise LinkDown(f"{name} ended with {child.returncode}: {said}", code="demo-child")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a demo has: where it keeps things, which configuration, and its children."""
+
+    state_dir: Path
+    config: Path | None
+    children: Processes
+
+    def await_(self, what: str, question: Callable[[], Any], limit_s: float) -> Any:
+        """Ask until the answer is true. Raises LinkDown with `what` was waited for."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            self.children.check()
+            with suppress(GatewayError):
+                if answer := question():
+                    return answer
+            if time.monotonic() > deadline:
+                raise LinkDown(
+                    t(f"{what} took longer than {limit_s:.0f} s", f"{what} 超过 {limit_s:.0f} 秒"), code="demo-child"
+                )
+            time.sleep(POLL_S)
+
+
+def _play(stage: Stage, qr: bool) -> None:
+    to = console()
+    client = Client(stage.state_dir)
+    if client.running():
+        raise LinkDown(f"{stage.state_dir} is in use by a running gateway", code="port-in-use")
+    to.print(t("Starting the gateway …", "正在启动网关 …"))
+    config = ["--config", str(stage.config)] if stage.config else []
+    daemon = stage.children.start("gateway", "run", "--state-dir", str(stage.state_dir), *config)
+    system = stage.await_(t("the gateway's start", "网关启动"), lambda: _ready(client), READY_S)
+
+    to.print(t("Admitting and starting the simulated ball …", "正在准入并启动模拟布控球 …"))
+    if not any(one["external_id"] == BALL for one in client.get("/api/v1/devices")):
+        name = t("Simulated ball", "模拟布控球")
+        client.post("/api/v1/devices", {"external_id": BALL, "id": BALL_ID, "name": name})
+    ball = _start_ball(stage)
+    stream = stage.await_(t("the ball's registration", "布控球注册"), lambda: _online_stream(client), ONLINE_S)
+
+    base = _base_url(stage.config)
+    link = _link(client, base, stream)
+    _write_facts(stage, {"link": link, "url": base, "stream": stream, "gateway_pid": daemon, "ball_pid": ball})
+    _tell(stage, link, system["version"], qr)
+    _attend(stage, client, base, stream)
+
+
+def _ready(client: Client) -> Any:
+    system = client.get("/api/v1/system")
+    return system if system["ready"] else None
+
+
+def _start_ball(stage: Stage) -> int:
+    """The ball speaks to the gateway as any ball on the network would."""
+    return stage.children.start(
+        "ball", "sim", "ball", "--server", f"127.0.0.1:{_sip_port(stage.config)}", "--id", BALL,
+        "--password-file", str(stage.state_dir / "kit-password"),
+    )  # fmt: skip
+
+
+def _online_stream(client: Client) -> str | None:
+    """The first stream of the ball once it is online and its catalogue is known."""
+    for device in client.get("/api/v1/devices"):
+        if device["external_id"] == BALL and device["state"] == "online":
+            return next((channel["stream"] for channel in device["channels"] if channel["stream"]), None)
+    return None
+
+
+def _base_url(config_file: Path | None) -> str:
+    from gateway.api.machine import own_addresses
+
+    api = _config(config_file).api
+    host = api.listen if api.listen not in ("0.0.0.0", "::", "") else own_addresses()[0]  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    return f"{'https' if api.tls else 'http'}://{host}:{api.port}"
+
+
+def _sip_port(config_file: Path | None) -> int:
+    """Where the GB/T 28181 adapter of this configuration listens."""
+    for section in _config(config_file).adapters.values():
+        if section.type == "gb28181":
+            listen = getattr(section.values, "listen", None)
+            return int(getattr(listen, "port", None) or str(listen).rpartition(":")[2])
+    return 5060
+
+
+def _config(config_file: Path | None) -> Any:
+    from gateway.config.load import load_config
+    from gateway.registry import Installed
+
+    return load_config(config_file, Installed())
+
+
+def _link(client: Client, base: str, stream: str) -> str:
+    code = client.post("/api/v1/auth/codes", {"role": "operator", "ttl_s": CODE_S, "name": "demo"})["code"]
+    return f"{base}/play/{stream}#code={code}"
+
+
+def _write_facts(stage: Stage, facts: dict[str, str | int]) -> None:
+    file = stage.state_dir / "demo.json"
+    file.unlink(missing_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        json.dump({**facts, "state_dir": str(stage.state_dir)}, out)
+
+
+def _tell(stage: Stage, link: str, version: str, qr: bool) -> None:
+    """In both languages, whatever the locale: who runs a demo shows it to others."""
+    to = console()
+    to.print(f"\n[bold green]Fieldgate {version}[/]\n")
+    to.print(f"  [bold]{link}[/]\n", soft_wrap=True)
+    if qr:
+        import segno
+
+        segno.make(link).terminal(compact=True)
+    authority = stage.state_dir / "tls" / "ca.crt"
+    to.print("  在浏览器中打开上面的链接（一次有效）。首次打开时浏览器会提示证书由本套件自签发，请确认继续，")
+    to.print(f"  或先信任 {authority}。按住方向键或页面箭头可转动摄像机。", soft_wrap=True)
+    to.print("  Open the link above in a browser (it works once). The browser warns that the certificate is this kit's")
+    to.print(f"  own: go on, or trust {authority} first. Hold an arrow to move the ball.\n", soft_wrap=True)
+    if sys.stdin.isatty():
+        to.print("  回车 = 新链接　b 回车 = 停止/启动布控球　Ctrl-C = 结束")
+        to.print("  Enter = a new link   b Enter = stop or start the ball   Ctrl-C = end")
+    else:
+        to.print("  Ctrl-C 结束 / Ctrl-C ends")
+
+
+def _attend(stage: Stage, client: Client, base: str, stream: str) -> None:
+    """Until Ctrl-C: watch the children, and do what is typed."""
+    typing = sys.stdin.isatty()
+    while True:
+        stage.children.check()
+        if not typing:
+            time.sleep(0.5)
+            continue
+        if not select.select([sys.stdin], [], [], 0.5)[0]:
+            continue
+        typed = sys.stdin.readline()
+        if typed == "":
+            typing = False
+        elif typed.strip() == "b" and stage.children.running("ball"):
+            stage.children.stop("ball")
+            console().print(t("The ball is off. b Enter starts it again.", "布控球已停止，b 回车重新启动。"))
+        elif typed.strip() == "b":
+            _start_ball(stage)
+            console().print(t("The ball starts.", "布控球启动中。"))
+        else:
+            console().print(f"  [bold]{_link(client, base, stream)}[/]", soft_wrap=True)

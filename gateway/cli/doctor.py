@@ -1,0 +1,139 @@
+"""`fieldgate doctor`: what could keep this kit from working, each with its cause and cure.
+
+Without a running gateway the adapters are asked whether their ports are free and their parts installed; with one,
+the daemon says how each of them runs. Exit code 0: nothing failed (warnings may stand), 1: something did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.markup import escape
+
+from gateway.base.errors import ConfigError, GatewayError
+from gateway.cli.client import AsJson, Client
+from gateway.cli.output import console, show_json, state, table
+from gateway.cli.words import cause_and_cure, t
+from gateway.model.doctor import Finding, Grade
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+ADAPTER_PATIENCE_S = 10.0
+
+
+@app.command(
+    help=t(
+        "Check this machine and the gateway; every finding with cause and cure.",
+        "自检本机与网关；每项给出原因与处理办法。",
+    )
+)
+def doctor(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help=t("Configuration file.", "配置文件。"))] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option("--state-dir", envvar="FIELDGATE_STATE_DIR", help=t("State directory.", "状态目录。")),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    findings = examine(config, state_dir)
+    if as_json:
+        show_json([as_dict(one) for one in findings])
+    else:
+        _show(findings)
+    raise typer.Exit(1 if any(one.grade is Grade.FAIL for one in findings) else 0)
+
+
+def examine(config_file: Path | None, state_dir: Path | None) -> list[Finding]:
+    """Everything, in the order a technician reads it."""
+    from gateway.api import machine
+    from gateway.config.load import load_config
+    from gateway.registry import Installed
+
+    adapters = Installed()
+    try:
+        config = load_config(config_file, adapters)
+    except ConfigError as error:
+        return [*machine.checks(state_dir or Path.cwd()), Finding("config", Grade.FAIL, str(error), "", error.code)]
+    place = state_dir or config.gateway.state_dir
+    client = Client(place)
+    if client.running():
+        return [Finding("daemon", Grade.OK, t("running", "运行中")), *_from_daemon(client)]
+    found = machine.checks(place)
+    found.append(Finding("config", Grade.OK, str(config_file or t("embedded defaults", "内置缺省值"))))
+    if client.socket.exists():
+        found.append(Finding("daemon", Grade.WARN, t("does not answer", "无应答"), t("running", "运行中"), "no-daemon"))
+    else:
+        found.append(Finding("daemon", Grade.OFF, t("not running", "未运行")))
+    found.append(_api_port(config.api.listen, config.api.port))
+    for section in config.adapters.values():
+        found.extend(_ask_adapter(adapters, section.name, section.type, section.values))
+    return found
+
+
+def _from_daemon(client: Client) -> list[Finding]:
+    return [
+        Finding(one["check"], Grade(one["grade"]), one["measured"], one["expected"], one["code"])
+        for one in client.get("/api/v1/system/doctor")
+    ]
+
+
+def _api_port(host: str, port: int) -> Finding:
+    from gateway.api.server import bind_tcp
+
+    try:
+        bind_tcp(host, port).close()
+    except ConfigError as error:
+        return Finding("api port", Grade.FAIL, str(error), t("free", "空闲"), error.code)
+    return Finding("api port", Grade.OK, f"{host}:{port}")
+
+
+def _ask_adapter(adapters: Any, name: str, type_: str, values: BaseModel) -> Sequence[Finding]:
+    """An adapter's own checks; one that fails to answer is itself a finding."""
+
+    async def ask() -> Sequence[Finding]:
+        async with asyncio.timeout(ADAPTER_PATIENCE_S):
+            answer: Sequence[Finding] = await adapters.adapter(type_).checks(values)
+            return answer
+
+    try:
+        return asyncio.run(ask())
+    except GatewayError as error:
+        return [Finding(f"adapter {name}", Grade.FAIL, str(error), "", error.code)]
+    except Exception as error:
+        return [Finding(f"adapter {name}", Grade.FAIL, f"{type(error).__name__}: {error}", "", "internal")]
+
+
+def as_dict(finding: Finding) -> dict[str, str]:
+    """A finding with its words, for programs."""
+    cause, cure = cause_and_cure(finding.code) if finding.code else ("", "")
+    return {
+        "check": finding.check,
+        "grade": finding.grade.value,
+        "measured": finding.measured,
+        "expected": finding.expected,
+        "code": finding.code,
+        "cause": cause,
+        "cure": cure,
+    }
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    rows = []
+    for one in findings:
+        told = escape(one.measured)
+        if one.grade in (Grade.WARN, Grade.FAIL):
+            words = as_dict(one)
+            if one.expected:
+                told += f"\n{t('expected', '应为')}: {escape(one.expected)}"
+            if one.code:
+                told += f"\n{escape(words['cause'])}\n[bold]→ {escape(words['cure'])}[/]"
+        rows.append([state(one.grade.value), escape(one.check), told])
+    console().print(table("", (t("grade", "结果"), t("check", "检查项"), t("found", "实测")), rows))
+    failed = sum(one.grade is Grade.FAIL for one in findings)
+    warned = sum(one.grade is Grade.WARN for one in findings)
+    console().print(t(f"{failed} failed, {warned} warnings.", f"{failed} 项失败，{warned} 项警告。"))

@@ -1,0 +1,97 @@
+"""`fieldgate streams`: what can be watched and how it runs, once or as a live table."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from gateway.cli.client import AsJson, Client, StateDir, ref
+from gateway.cli.output import console, show_json, state, table
+from gateway.cli.times import ago
+from gateway.cli.words import cause_and_cure, t
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=t("Streams: list, show, live table.", "码流：列表、详情、实时表。"),
+)
+
+
+def _rows(streams: list[dict[str, Any]]) -> Table:
+    rows = []
+    for one in streams:
+        figures = one["figures"]
+        rows.append(
+            [
+                f"[bold]{escape(one['id'])}[/]",
+                state(one["state"]),
+                escape(one["title"]),
+                escape(describe_tracks(one["tracks"])),
+                _number(figures["fps"], "{:.0f}"),
+                _number(figures["bitrate_bps"], "{:.2f}", 1e-6),
+                _number(figures["loss_ratio"], "{:.2f}", 100),
+                _number(figures["frame_age_s"], "{:.1f}"),
+                str(one["viewers"]),
+                escape(cause_and_cure(one["code"])[0]) if one["code"] else "",
+            ]
+        )
+    columns = ("id", t("state", "状态"), t("title", "名称"), t("media", "媒体"), "fps", "Mb/s", t("loss %", "丢包 %"))
+    return table("", (*columns, t("age s", "帧龄 秒"), t("viewers", "观看"), t("why", "原因")), rows)
+
+
+def describe_tracks(tracks: list[dict[str, Any]]) -> str:
+    """ "h264 1280×720, pcma"."""
+    return ", ".join(
+        f"{one['codec']} {one['width']}×{one['height']}" if one["width"] else str(one["codec"]) for one in tracks
+    )
+
+
+def _number(value: float | None, form: str, factor: float = 1.0) -> str:
+    return "–" if value is None else form.format(value * factor)
+
+
+@app.command("list", help=t("All streams.", "全部码流。"))
+def list_(text: str = "", state_dir: StateDir = None, as_json: AsJson = False) -> None:
+    streams = Client(state_dir).get("/api/v1/streams", q=text)
+    if as_json:
+        show_json(streams)
+    else:
+        console().print(_rows(streams))
+
+
+@app.command(help=t("One stream with its figures.", "单路码流及其数据。"))
+def show(stream: str, state_dir: StateDir = None, as_json: AsJson = False) -> None:
+    one = Client(state_dir).get(f"/api/v1/streams/{ref(stream)}")
+    if as_json:
+        show_json(one)
+        return
+    to = console()
+    to.print(f"[bold]{escape(one['id'])}[/]  {escape(one['title'])}  {state(one['state'])}  {ago(one['since'])}")
+    if one["code"]:
+        cause, cure = cause_and_cure(one["code"])
+        to.print(f"  {escape(cause)} {escape(one['detail'])}\n  {escape(cure)}")
+    to.print(f"  {t('media', '媒体')}: {escape(describe_tracks(one['tracks'])) or '–'}")
+    for key, value in one["figures"].items():
+        to.print(f"  {key}: {'–' if value is None else round(value, 3)}")
+
+
+@app.command(help=t("A table that renews itself every second; Ctrl-C ends it.", "每秒刷新的实时表；Ctrl-C 结束。"))
+def watch(
+    text: str = "",
+    every: Annotated[float, typer.Option("--every", min=0.2, help=t("Seconds.", "秒。"))] = 1.0,
+    state_dir: StateDir = None,
+) -> None:
+    client = Client(state_dir)
+    with Live(_rows(client.get("/api/v1/streams", q=text)), console=console(), auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(every)
+                live.update(_rows(client.get("/api/v1/streams", q=text)), refresh=True)
+        except KeyboardInterrupt:
+            return
