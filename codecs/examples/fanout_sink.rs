@@ -24,6 +24,8 @@ struct Totals {
     authentic: u64,
     unauthentic: u64,
     dropped: u64,
+    dropped_media: u64,
+    gaps: u64,
     recovered: u64,
     abandoned: u64,
     nacks: u64,
@@ -175,8 +177,7 @@ impl Viewer {
             totals.nacks += 1;
         }
         // A compound begins with a report (RFC 3550 §6.1).
-        let mut compound = vec![0x80, 201, 0, 1];
-        compound.extend_from_slice(&self.own_ssrc.to_be_bytes());
+        let mut compound = self.report(now);
         compound.extend_from_slice(&out);
         self.send_rtcp(&compound);
     }
@@ -192,6 +193,7 @@ impl Viewer {
             if seq - highest < 2000 {
                 for gap in highest + 1..seq {
                     self.missing.insert(gap, (now, 0));
+                    totals.gaps += 1;
                 }
             }
             self.highest = Some(seq);
@@ -222,6 +224,7 @@ impl Viewer {
                 self.counter += 1;
                 if drop_every > 0 && self.counter % drop_every == 0 {
                     totals.dropped += 1;
+                    totals.dropped_media += u64::from(packet[8..12] == self.media_ssrc.to_be_bytes());
                     return;
                 }
                 let Ok(length) = self.opener.open_rtp(packet) else {
@@ -280,12 +283,15 @@ fn receive(viewer: &mut Viewer, buffers: &mut [[u8; ROOM]; BATCH], drop_every: u
 fn print(totals: &Totals, viewers: &[Viewer]) {
     let open: usize = viewers.iter().map(|v| v.missing.len()).sum();
     println!(
-        "{{\"arrived\": {}, \"authentic\": {}, \"unauthentic\": {}, \"dropped\": {}, \"recovered\": {}, \"abandoned\": {}, \
+        "{{\"arrived\": {}, \"authentic\": {}, \"unauthentic\": {}, \"dropped\": {}, \
+         \"dropped_media\": {}, \"gaps\": {}, \"recovered\": {}, \"abandoned\": {}, \
          \"open\": {open}, \"nacks\": {}, \"reports\": {}, \"stun\": {}, \"bytes\": {}, \"silent\": {}}}",
         totals.arrived,
         totals.authentic,
         totals.unauthentic,
         totals.dropped,
+        totals.dropped_media,
+        totals.gaps,
         totals.recovered,
         totals.abandoned,
         totals.nacks,
@@ -350,7 +356,9 @@ fn main() {
                 let old = viewer.missing.iter().filter(|(_, (at, tries))| *tries >= 5 && now.duration_since(*at).as_secs() >= 1);
                 let old: Vec<u64> = old.map(|(seq, _)| *seq).collect();
                 totals.abandoned += old.len() as u64;
-                old.iter().for_each(|seq| drop(viewer.missing.remove(seq)));
+                for seq in old {
+                    viewer.missing.remove(&seq);
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
 """bench-latency: packet in to packet out through the media plane, while the control plane is stalled on purpose.
 
-One-packet pictures go in over UDP and come out as RTP; a native probe stamps and measures them. Side by side in one run:
-a bare relay (recv and send, nothing between), the plane with an idle control plane, the plane with a control plane that holds
-Python's interpreter lock for 200 ms every second; at 1 and at 50 streams.
+One-packet pictures go in over UDP and come out as RTP; a native probe stamps and measures them. Side by side in one
+run: a bare relay (recv and send, nothing between), the plane with an idle control plane, the plane with a control
+plane that holds Python's interpreter lock for 200 ms every second; at 1 and at 50 streams.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ def _stalls(stop: threading.Event) -> None:
         sum(range(count))
 
 
+def _drain(engine: codecs.Engine, stop: threading.Event) -> None:
+    while not stop.wait(0.05):
+        engine.drain()
+
+
 def _plane(count: int, seconds: int, key_frame: list[bytes], *, stalled: bool) -> dict[str, float]:
     engine = codecs.Engine(threads=1)
     probe = _Probe(seconds)
@@ -80,9 +85,7 @@ def _plane(count: int, seconds: int, key_frame: list[bytes], *, stalled: bool) -
         if stalled:
             worker.start()
         # The control plane's own work goes on beside the stalls: events are drained as the daemon does.
-        drain = threading.Thread(
-            target=lambda: [engine.drain() for _ in iter(lambda: stop.wait(0.05), True)], daemon=True
-        )
+        drain = threading.Thread(target=_drain, args=(engine, stop), daemon=True)
         drain.start()
         result = probe.run(fields)
         stop.set()
@@ -118,17 +121,14 @@ def main() -> None:
     key_frame = first_picture_packets(path)
     points: dict[str, Any] = {}
     for count in (1, 50):
-        say(
-            f"{count} stream{'s' * (count > 1)}, {FPS} pictures a second each: bare relay, idle control plane, stalled control plane"
-        )
+        say(f"{count} stream(s), {FPS} pictures a second each: bare relay, control plane idle, control plane stalled")
         points[f"bare_{count}"] = _bare(count, seconds)
         points[f"idle_{count}"] = _plane(count, seconds, key_frame, stalled=False)
         points[f"stalled_{count}"] = _plane(count, seconds, key_frame, stalled=True)
         for name in ("bare", "idle", "stalled"):
             point = points[f"{name}_{count}"]
-            say(
-                f"  {name:8} p50 {point['p50_us']:7.1f} µs  p99 {point['p99_us']:7.1f} µs  max {point['max_us']:8.1f} µs  {point['received']} of {point['sent']}"
-            )
+            figures = "  ".join(f"{k} {point[f'{k}_us']:8.1f} µs" for k in ("p50", "p99", "max"))
+            say(f"  {name:8} {figures}  {point['received']} of {point['sent']}")
     worst = points["stalled_50"]
     finish(
         {
