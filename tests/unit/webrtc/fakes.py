@@ -1,0 +1,308 @@
+"""Fakes of what adapters/webrtc stands on: an engine with real UDP sockets and no media, and a small context."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from aioice import stun
+
+from gateway.base.errors import NotFound
+from gateway.contract.http import HttpHandler, HttpRequest, HttpResponse
+from gateway.contract.media import Offer
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.media import StreamState, StreamStatus
+from gateway.model.principal import Principal, Role
+
+ALICE = Principal("alice", Role.OPERATOR, "s-1", address="127.0.0.1")
+BOB = Principal("bob", Role.VIEWER, "s-2", address="127.0.0.1")
+
+
+@dataclass
+class Datagram:
+    session: int
+    port: int
+    data: bytes
+    host: str
+    host_port: int
+
+
+@dataclass
+class SessionEvent:
+    session: int
+    state: str
+    host: str = ""
+    host_port: int = 0
+
+
+@dataclass
+class SubscriptionEvent:
+    subscription: int
+    stream: int
+    state: str
+    code: str = ""
+    detail: str = ""
+
+
+class FakeEngine:
+    """The engine's WebRTC port in Python: STUN by ufrag, the rest by address; no media."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.ports: dict[int, socket.socket] = {}
+        self.sessions: dict[int, str] = {}
+        self.by_address: dict[tuple[int, str, int], int] = {}
+        self.transactions: dict[bytes, int] = {}
+        self.handlers: dict[int, Callable[[Any], None]] = {}
+        self.subscribed: dict[int, dict[str, Any]] = {}
+        self.armed: dict[int, dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.moves: list[tuple[Any, ...]] = []
+        self.drop_dtls = False
+        self._next = 100
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next
+
+    def open_port(self, fd: int) -> int:
+        number, sock = self._number(), socket.socket(fileno=fd)
+        sock.setblocking(False)
+        self.ports[number] = sock
+        self.loop.add_reader(sock, self._read, number, sock)
+        return number
+
+    def close_port(self, port: int) -> None:
+        sock = self.ports.pop(port)
+        self.loop.remove_reader(sock)
+        sock.close()
+
+    def _read(self, port: int, sock: socket.socket) -> None:
+        while True:
+            try:
+                data, address = sock.recvfrom(2048)
+            except OSError:
+                return
+            self.receive(port, data, (address[0], address[1]))
+
+    def receive(self, port: int, data: bytes, address: tuple[str, int]) -> None:
+        key = (port, *address)
+        session = self.by_address.get(key)
+        if data and data[0] < 4:
+            session = self._stun(key, data)
+        elif not data or not 20 <= data[0] < 64 or self.drop_dtls:
+            return
+        if session in self.sessions and session in self.handlers:
+            self.handlers[session](Datagram(session, port, data, *address))
+
+    def _stun(self, key: tuple[int, str, int], data: bytes) -> int | None:
+        message = stun.parse_message(data)
+        if message.message_class is not stun.Class.REQUEST:
+            return self.by_address.get(key) or self.transactions.pop(message.transaction_id, None)
+        ufrag = message.attributes["USERNAME"].partition(":")[0]
+        session = next((number for number, name in self.sessions.items() if name == ufrag), None)
+        if session is not None:
+            self.by_address[key] = session
+        return session
+
+    def open_session(self, ufrag: str, *, pwd: str = "") -> int:
+        number = self._number()
+        self.sessions[number] = ufrag
+        return number
+
+    def send_datagram(self, session: int, port: int, data: bytes, host: str, host_port: int) -> None:
+        assert session in self.sessions, "a datagram for a session that is closed"
+        if data[0] < 4:
+            self.transactions[data[8:20]] = session
+        if port in self.ports:
+            self.ports[port].sendto(data, (host, host_port))
+
+    def arm_session(self, session: int, port: int, host: str, host_port: int, **keys: Any) -> None:
+        self.armed[session] = {"port": port, "host": host, "host_port": host_port, **keys}
+
+    def move_session(self, session: int, port: int, host: str, host_port: int) -> None:
+        self.moves.append((session, port, host, host_port))
+
+    def close_session(self, session: int) -> None:
+        self.calls.append("close_session")
+        del self.sessions[session]
+        self.armed.pop(session, None)
+        self.by_address = {key: one for key, one in self.by_address.items() if one != session}
+        self.transactions = {key: one for key, one in self.transactions.items() if one != session}
+
+    def subscribe_session(self, stream: int, session: int, **given: Any) -> int:
+        assert session in self.sessions
+        number = self._number()
+        self.subscribed[number] = {"stream": stream, "session": session, **given}
+        return number
+
+    def unsubscribe(self, subscription: int) -> None:
+        del self.subscribed[subscription]
+
+    def send_media(self, session: int, data: bytes) -> None:
+        """For tests: raw bytes to where the session is armed to."""
+        armed = self.armed[session]
+        self.ports[armed["port"]].sendto(data, (armed["host"], armed["host_port"]))
+
+
+class FakeMedia:
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.subscriptions: dict[int, Callable[[Any], None]] = {}
+
+    def on_session(self, session: int, handler: Callable[[Any], None]) -> None:
+        self.engine.handlers[session] = handler
+
+    def forget_session(self, session: int) -> None:
+        self.engine.handlers.pop(session, None)
+
+    def on_subscription(self, subscription: int, handler: Callable[[Any], None]) -> None:
+        self.subscriptions[subscription] = handler
+
+    def forget_subscription(self, subscription: int) -> None:
+        del self.subscriptions[subscription]
+
+
+class FakeViewing:
+    tracks: tuple[Any, ...] = ()
+
+    def __init__(self, stream: StreamId, handle: int, status: StreamStatus) -> None:
+        self.stream = stream
+        self.handle = handle
+        self.status = status
+        self._changed = asyncio.Event()
+
+    def set(self, **changes: Any) -> None:
+        self.status = replace(self.status, **changes)
+        self._changed.set()
+
+    async def changes(self) -> AsyncIterator[StreamStatus]:
+        while True:
+            yield self.status
+            self._changed.clear()
+            await self._changed.wait()
+
+
+@dataclass
+class FakePublication:
+    stream: StreamId
+    handle: int = 7
+    legs: list[dict[str, Any]] = field(default_factory=list)
+    leg_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: int = 0
+
+    def session(self, session: int, *, video: Sequence[Any], audio: Sequence[Any]) -> FakePublication:
+        self.legs.append({"session": session, "video": video, "audio": audio})
+        return self
+
+    async def ended(self) -> str:
+        await self.leg_ended.wait()
+        return "media-stopped"
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class FakeStreams:
+    """Streams by id; `viewings` are those open now."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, StreamStatus] = {}
+        self.viewings: list[FakeViewing] = []
+        self.publications: list[FakePublication] = []
+        self.handle = 1
+
+    def add(self, ident: str, state: StreamState = StreamState.LIVE, code: str = "") -> None:
+        device = DeviceId(ident.rpartition("/")[0])
+        self.known[ident] = StreamStatus(StreamId(ident), device, ident, state, code)
+
+    def resolve(self, text: str) -> StreamId:
+        if text not in self.known:
+            raise NotFound(f"no stream {text}")
+        return StreamId(text)
+
+    def status(self, stream: StreamId) -> StreamStatus:
+        return self.known[self.resolve(stream)]
+
+    @asynccontextmanager
+    async def view(self, stream: StreamId, who: Principal, kind: str) -> AsyncIterator[FakeViewing]:
+        viewing = FakeViewing(stream, self.handle, self.known[stream])
+        self.viewings.append(viewing)
+        try:
+            yield viewing
+        finally:
+            self.viewings.remove(viewing)
+
+    async def publish(self, offer: Offer, who: Principal) -> None:
+        self.add(offer.id)
+        publication = FakePublication(offer.id)
+        self.publications.append(publication)
+        try:
+            await offer.open(publication)  # type: ignore[arg-type]
+        finally:
+            del self.known[offer.id]
+
+
+class FakeHttp:
+    def __init__(self) -> None:
+        self.routes: dict[tuple[str, str], tuple[HttpHandler, Role]] = {}
+
+    def route(
+        self, method: str, path: str, handler: HttpHandler, *, role: Role = Role.VIEWER, max_body: int = 65536
+    ) -> Callable[[], None]:
+        self.routes[method, path] = (handler, role)
+        return lambda: self.routes.pop((method, path), None) and None
+
+    async def call(
+        self, method: str, path: str, body: bytes = b"", *, who: Principal = ALICE, **headers: str
+    ) -> HttpResponse:
+        """Ask as the API would; `content_type="application/sdp"` becomes that header. GatewayErrors are raised."""
+        first, _, rest = path.strip("/").partition("/")
+        part = "{session}" if first.endswith("-session") else "{stream:path}"
+        handler, _ = self.routes[method, f"/{first}/{part}"]
+        named = {part.strip("{}").partition(":")[0]: rest}
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await handler(HttpRequest(method, named, given, body, who, "https://kit:8443"))
+
+
+class FakeContext:
+    gateway = "kit1"
+    state_dir = Path("/nonexistent")
+    devices: Any = None
+    messages: Any = None
+
+    def __init__(self, engine: Any, media: Any = None, streams: Any = None) -> None:
+        self.media = media or FakeMedia(engine)
+        self.streams = streams or FakeStreams()
+        self.http = FakeHttp()
+        self.is_ready = asyncio.Event()
+        self.own: list[str] = []
+
+    def addresses(self) -> Sequence[str]:
+        return self.own
+
+    def ready(self) -> None:
+        self.is_ready.set()
+
+
+async def until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0) -> None:
+    """Wait for `condition`, looking at it each time the loop comes round; for states that have no event."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert condition(), what
+
+
+async def started(run: Awaitable[None], context: FakeContext) -> asyncio.Task[None]:
+    task = asyncio.ensure_future(run)
+    waiter = asyncio.ensure_future(context.is_ready.wait())
+    await asyncio.wait([task, waiter], return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    waiter.cancel()
+    if task.done():
+        task.result()
+    return task  # type: ignore[return-value]

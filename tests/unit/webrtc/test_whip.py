@@ -1,0 +1,71 @@
+"""Publishers: the stream lives as long as the session; names can not be taken from devices or other accounts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from aiortc.mediastreams import AudioStreamTrack
+
+from gateway.base.errors import Busy, NotFound, RemoteProtocolError
+from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
+from tests.unit.webrtc.conftest import Rig
+from tests.unit.webrtc.fakes import BOB, until
+
+SDP = "application/sdp"
+SENDS = CHROMIUM_OFFER.replace("a=recvonly", "a=sendonly").encode()
+
+
+async def publish(rig: Rig, client: Client, name: str = "phone") -> str:
+    body = await client.offer(direction="sendonly", tracks=(AudioStreamTrack(),))
+    response = await rig.call("POST", f"/whip/{name}", body, content_type=SDP)
+    assert response.status == 201
+    await client.answer(response.body)
+    await asyncio.wait_for(client.connected.wait(), 10)
+    await until(lambda: rig.context.streams.publications, "published")
+    return response.headers["Location"]
+
+
+async def test_a_publisher_makes_a_stream_and_takes_it_along(rig: Rig) -> None:
+    client = Client()
+    location = await publish(rig, client)
+    assert location.startswith("/whip-session/")
+    publication = rig.context.streams.publications[0]
+    assert publication.stream == "kit1/phone/ch1" and "kit1/phone/ch1" in rig.context.streams.known
+    await until(lambda: publication.legs, "a leg")
+    leg = publication.legs[0]
+    assert leg["session"] in rig.engine.armed and not leg["video"] and len(leg["audio"]) == 4
+    await client.close()
+    await until(lambda: not rig.engine.sessions, "gone")
+    assert "kit1/phone/ch1" not in rig.context.streams.known and publication.closed == 1
+
+
+async def test_the_same_account_comes_again_and_replaces_itself(rig: Rig) -> None:
+    first, second = Client(), Client()
+    location = await publish(rig, first)
+    await publish(rig, second)
+    assert json.loads((await rig.call("GET", location)).body)["code"] == "session-replaced"
+    assert len(rig.engine.sessions) == 1 and len(rig.context.streams.publications) == 2
+    for client in (first, second):
+        await client.close()
+
+
+async def test_names_of_others_are_not_to_be_had(rig: Rig) -> None:
+    client = Client()
+    await publish(rig, client)
+    with pytest.raises(Busy):
+        await rig.call("POST", "/whip/phone", SENDS, content_type=SDP, who=BOB)
+    with pytest.raises(Busy):
+        await rig.call("POST", "/whip/ball-1", SENDS, content_type=SDP)  # a device's stream
+    with pytest.raises(RemoteProtocolError):
+        await rig.call("POST", "/whip/kit2/cam/ch1", SENDS, content_type=SDP)
+    with pytest.raises(NotFound):
+        await rig.call("POST", "/whip/UPPER CASE", SENDS, content_type=SDP)
+    assert len(rig.engine.sessions) == 1
+    await client.close()
+
+
+async def test_publishing_is_for_operators(rig: Rig) -> None:
+    roles = {path: role for (method, path), (_, role) in rig.context.http.routes.items() if method == "POST"}
+    assert (roles["/whip/{stream:path}"], roles["/whep/{stream:path}"]) == ("operator", "viewer")
