@@ -1,49 +1,23 @@
 //! Payload formats, as packetizer and depacketizer pairs.
 
+pub mod aac;
+pub mod annexb;
+pub mod g711;
+pub mod h264;
+pub mod h264_params;
+pub mod h265;
+pub mod h265_params;
+pub mod nalus;
+pub mod opus;
+mod payloads;
 pub mod probe;
 
 use bytes::Bytes;
 
 use crate::hub::unit::{AccessUnit, Codec, TrackParams};
+pub use payloads::{Part, Payloads};
 
-/// The RTP payloads of one access unit: one buffer, cut in order. Headers are the sender's business.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Payloads {
-    pub data: Bytes,
-    pub parts: Vec<Part>,
-}
-
-/// One payload in `Payloads::data`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    pub start: u32,
-    pub len: u32,
-    /// The marker bit of this packet: last of a picture; for audio by the codec's own rule.
-    pub marker: bool,
-    /// To be added to the unit's pts, in the track's clock; not 0 only when one audio unit needs several packets.
-    pub ts_offset: u32,
-}
-
-impl Payloads {
-    pub fn len(&self) -> usize {
-        self.parts.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
-    }
-
-    pub fn part(&self, index: usize) -> &[u8] {
-        let Some(p) = self.parts.get(index) else { return &[] };
-        &self.data[p.start as usize..(p.start + p.len) as usize]
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Part)> {
-        self.parts.iter().enumerate().map(|(i, p)| (self.part(i), *p))
-    }
-}
-
-/// Cuts access units of one track into RTP payloads of at most `max_payload` bytes.
+/// Cuts access units of one track into RTP payloads.
 #[derive(Debug, Clone)]
 pub struct Packetizer {
     codec: Codec,
@@ -69,7 +43,13 @@ impl Packetizer {
 
     /// Empty when the unit holds nothing to send. Parameter sets go before a key frame that has none in band.
     pub fn packetize(&mut self, unit: &AccessUnit) -> Payloads {
-        let _ = (unit, self.max_payload);
-        Payloads::default()
+        let max = self.max_payload;
+        match self.codec {
+            Codec::H264 => h264::packetize(&unit.nalus, &self.parameter_sets, unit.key, max),
+            Codec::H265 => h265::packetize(&unit.nalus, &self.parameter_sets, unit.key, max),
+            Codec::Aac => aac::packetize(&unit.nalus, max),
+            Codec::Pcma | Codec::Pcmu | Codec::G722 => g711::packetize(&unit.nalus, max),
+            Codec::Opus => opus::packetize(&unit.nalus, max),
+        }
     }
 }

@@ -9,6 +9,8 @@ pub struct PayloadMap {
     pub pt: u8,
     pub codec: Codec,
     pub clock_hz: u32,
+    /// As the SDP said it ("config=1588", "sprop-parameter-sets=…"); may be empty.
+    pub fmtp: String,
 }
 
 #[derive(Debug, Clone)]

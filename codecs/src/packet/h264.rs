@@ -1,0 +1,143 @@
+//! H.264 over RTP (RFC 6184, packetization mode 1): single NAL unit, STAP-A, FU-A.
+
+use bytes::Bytes;
+
+use super::annexb;
+use super::nalus::NaluSink;
+use super::payloads::PayloadsBuilder;
+use super::Payloads;
+use crate::bytes::Reader;
+use crate::error::ParseError;
+
+pub const SLICE: u8 = 1;
+pub const IDR: u8 = 5;
+pub const SEI: u8 = 6;
+pub const SPS: u8 = 7;
+pub const PPS: u8 = 8;
+pub const AUD: u8 = 9;
+pub const END_OF_SEQUENCE: u8 = 10;
+pub const END_OF_STREAM: u8 = 11;
+pub const FILLER: u8 = 12;
+const STAP_A: u8 = 24;
+const STAP_B: u8 = 25;
+const FU_A: u8 = 28;
+
+/// nal_unit_type, §7.3.1 of H.264; 0 for nothing.
+pub fn nal_type(nalu: &[u8]) -> u8 {
+    nalu.first().map_or(0, |b| b & 0x1f)
+}
+
+pub fn is_vcl(nal_type: u8) -> bool {
+    (SLICE..=IDR).contains(&nal_type)
+}
+
+/// Puts NAL units together. Where a unit ends is for the caller to say (marker, timestamp).
+#[derive(Debug, Default)]
+pub struct Depacketizer {
+    /// Inside a fragmented NAL unit whose pieces all came.
+    in_fragment: bool,
+}
+
+impl Depacketizer {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Packets before the next one are missing: an unfinished fragment can't be saved.
+    pub fn lost(&mut self, sink: &mut NaluSink) {
+        if self.in_fragment {
+            sink.abort();
+        }
+        self.in_fragment = false;
+    }
+
+    /// The caller ends the unit here. An open fragment without end bit is taken as ended.
+    pub fn end_of_unit(&mut self, sink: &mut NaluSink) {
+        sink.end();
+        self.in_fragment = false;
+    }
+
+    /// Errors leave what was gathered so far as it is.
+    pub fn push(&mut self, payload: &[u8], sink: &mut NaluSink) -> Result<(), ParseError> {
+        let &indicator = payload.first().ok_or(ParseError::new("empty H.264 payload", 0))?;
+        if annexb::has_start_code(payload) {
+            // Some encoders put their byte stream into single NAL unit packets.
+            self.end_of_unit(sink);
+            annexb::nalus(payload).for_each(|r| sink.push(&payload[r]));
+            return Ok(());
+        }
+        match indicator & 0x1f {
+            FU_A => return self.fragment(payload, sink),
+            kind @ (STAP_A | STAP_B) => {
+                self.end_of_unit(sink);
+                let mut r = Reader::new(&payload[1..]);
+                if kind == STAP_B {
+                    r.skip(2)?; // DON: decoding order is the order of arrival here
+                }
+                while !r.is_empty() {
+                    let len = r.u16()?;
+                    sink.push(r.take(usize::from(len))?);
+                }
+            }
+            1..=23 => {
+                self.end_of_unit(sink);
+                sink.push(payload);
+            }
+            _ => return Err(ParseError::new("H.264 payload structure not supported", 0)),
+        }
+        Ok(())
+    }
+
+    /// RFC 6184 §5.8.
+    fn fragment(&mut self, payload: &[u8], sink: &mut NaluSink) -> Result<(), ParseError> {
+        let &header = payload.get(1).ok_or(ParseError::new("FU-A truncated", 1))?;
+        let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
+        if start {
+            sink.begin(&[payload[0] & 0xe0 | header & 0x1f]);
+            self.in_fragment = true;
+        } else if !self.in_fragment {
+            sink.mark_damaged();
+            return Err(ParseError::new("FU-A without its start", 1));
+        }
+        sink.extend(&payload[2..]);
+        if end {
+            sink.end();
+            self.in_fragment = false;
+        } else if !sink.is_open() {
+            self.in_fragment = false;
+        }
+        Ok(())
+    }
+}
+
+/// One access unit into payloads: small NAL units together (STAP-A), large ones in fragments of equal size (FU-A).
+pub(super) fn packetize(nalus: &[Bytes], parameter_sets: &[Bytes], key: bool, max: usize) -> Payloads {
+    let in_band = |wanted: u8| nalus.iter().any(|n| nal_type(n) == wanted);
+    let missing = key && !(in_band(SPS) && in_band(PPS));
+    let stored = parameter_sets.iter().filter(|_| missing);
+    // RFC 6184 has no use for delimiters; fillers and end codes only cost.
+    let dropped = |n: &&Bytes| matches!(nal_type(n), 0 | AUD | END_OF_SEQUENCE | END_OF_STREAM | FILLER | 24..);
+    let all = stored.chain(nalus.iter().filter(|n| !dropped(n))).collect::<Vec<_>>();
+    let mut out = PayloadsBuilder::new(all.iter().map(|n| n.len()).sum(), max);
+    let mut rest = all.as_slice();
+    while let Some(first) = rest.first() {
+        if first.len() > max {
+            let (indicator, kind) = (first[0] & 0xe0 | FU_A, first[0] & 0x1f);
+            out.fragments(&first[1..], |s, e| [indicator, u8::from(s) << 7 | u8::from(e) << 6 | kind]);
+            rest = &rest[1..];
+            continue;
+        }
+        let run = out.run_that_fits(rest, 1);
+        if run < 2 {
+            out.single(first);
+            rest = &rest[1..];
+            continue;
+        }
+        // RFC 6184 §5.7: F is the OR, NRI the maximum of what is aggregated.
+        let f = rest[..run].iter().fold(0, |f, n| f | n[0] & 0x80);
+        let nri = rest[..run].iter().map(|n| n[0] & 0x60).max().unwrap_or(0);
+        out.aggregate(&[f | nri | STAP_A], &rest[..run]);
+        rest = &rest[run..];
+    }
+    out.finish()
+}
