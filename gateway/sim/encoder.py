@@ -74,6 +74,10 @@ Sink = Callable[[Frame], None]
 class Source(Protocol):
     """Where frames come from. Sinks are called in the event loop that `attach` was called in."""
 
+    @property
+    def running(self) -> bool:
+        """Whether it moves the head by itself now."""
+
     def attach(self, sink: Sink) -> None: ...
 
     def detach(self, sink: Sink) -> None: ...
@@ -267,6 +271,10 @@ class Replay:
         if not self._sinks and self._task is not None:
             self._task.cancel()
             self._task = None
+
+    @property
+    def running(self) -> bool:
+        return False  # its picture was made long ago: the head is moved elsewhere
 
     def want_key(self) -> None:
         """Can't be obeyed: the group was encoded long ago; the next one begins within `gop_s`."""

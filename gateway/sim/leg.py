@@ -99,7 +99,7 @@ class Leg:
         if self.carrier is Carrier.UDP:
             return True
         if "tcp-refuses" in self.faults:
-            return False
+            await asyncio.Event().wait()  # as if nothing had been agreed, until the platform gives up
         if self.carrier is Carrier.LISTEN:
             assert self._listener is not None  # noqa: S101 - open() made it
             try:

@@ -1,0 +1,17 @@
+"""`fieldgate sim`: simulated devices, for technicians and for trying things out."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.sim.command import ball
+
+app = typer.Typer(no_args_is_help=True, help="Simulated devices · 模拟设备")
+
+
+@app.callback()
+def sim() -> None:
+    """Simulated devices · 模拟设备"""
+
+
+app.command("ball")(ball)
