@@ -42,13 +42,13 @@ class CatalogCollector:
     max_items: int
     _items: dict[str, CatalogItem] = field(default_factory=dict)
     _told: int = -1
-    _pages: int = 0
+    pages: int = 0
     _left_out: int = 0
     _last: float = 0.0
 
     def page(self, page: CatalogPage, now: float) -> bool:
         """Take one page in; True when everything that was told of has come."""
-        self._pages += 1
+        self.pages += 1
         self._last = now
         # The largest sum counts: one that grows over the pages is a device that counts while it sends.
         self._told = max(self._told, page.total)
@@ -66,12 +66,12 @@ class CatalogCollector:
     @property
     def deadline(self) -> float:
         """When waiting ends if no further page comes."""
-        if self._pages == 0:
+        if self.pages == 0:
             return self.started + self.quiet_s * FIRST_PAGE_FACTOR
         return self._last + self.quiet_s
 
     def result(self) -> CatalogResult:
-        return CatalogResult(tuple(self._items.values()), max(self._told, 0), self.full, self._pages, self._left_out)
+        return CatalogResult(tuple(self._items.values()), max(self._told, 0), self.full, self.pages, self._left_out)
 
 
 def merged(first: CatalogResult, second: CatalogResult) -> CatalogResult:

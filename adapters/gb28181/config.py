@@ -63,6 +63,11 @@ class Gb28181Config(BaseModel):
     register_expires_max: Duration = Field(86400.0, ge=60, description="longest registration we grant")
     keepalive_interval: Duration = Field(60.0, ge=1, le=3600, description="interval of the devices' keepalives")
     keepalive_misses: int = Field(3, ge=1, le=20, description="so many intervals of silence make a device offline")
+    digest: tuple[Literal["MD5", "SHA-256"], ...] = Field(
+        ("MD5",),
+        min_length=1,
+        description="password hashes offered, preferred first; old devices know MD5 only",
+    )
     date_header: bool = Field(True, description="send the Date header (Beijing time) that sets the devices' clocks")
     refuse_status: Literal[401, 403, 404] = Field(403, description="SIP status that an unknown device gets")
 
@@ -114,3 +119,7 @@ class Gb28181Config(BaseModel):
     def offline_after_s(self) -> float:
         """Silence that makes a device offline. GB/T 28181-2022 §9.6: three intervals of 60 s by default."""
         return self.keepalive_interval * self.keepalive_misses
+
+
+Config = Gb28181Config
+"""The name by which the core finds the model without importing the adapter."""

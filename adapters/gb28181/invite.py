@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from adapters.gb28181 import ids
 from adapters.gb28181.config import MediaTransport
 
+_ALL: tuple[MediaTransport, ...] = ("tcp-passive", "udp", "tcp-active")
 _SETUP: dict[MediaTransport, str] = {"tcp-passive": "passive", "tcp-active": "active"}
 MAX_LINES = 200
 MAX_PAYLOADS = 32
@@ -173,5 +174,5 @@ class Ladder:
 
     def __init__(self, rungs: Sequence[MediaTransport], first: str = "") -> None:
         ordered = list(dict.fromkeys(rungs))
-        chosen = [rung for rung in ordered if rung == first]
+        chosen = [rung for rung in _ALL if rung == first]
         self.rungs: tuple[MediaTransport, ...] = (*chosen, *(rung for rung in ordered if rung != first))

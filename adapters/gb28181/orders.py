@@ -21,7 +21,8 @@ def encode(text: str, charset: str) -> bytes:
 
 
 def _tag(name: str, value: object) -> str:
-    return f"<{name}>{escape(str(value))}</{name}>\r\n"
+    # XML forbids control characters, also as references; names come from people.
+    return f"<{name}>{escape(''.join(ch for ch in str(value) if ch.isprintable()))}</{name}>\r\n"
 
 
 def _message(root: str, cmd: str, sn: int, device_id: str, *inner: str) -> str:

@@ -23,7 +23,8 @@ class Quirks:
     date_header: bool = True
     charset: str = ""
     sdp_ip: str = ""
-    media: MediaTransport | None = None
+    media: str = ""  # the technician's wish
+    media_hint: str = ""  # the table's, where nothing is remembered
     sdp_line: str = ""
     more_codecs: bool = False
     key_frame: str = ""
@@ -63,7 +64,7 @@ def quirks_for(
         if row.maker in maker.lower() and row.model in model.lower() and maker:
             found = replace(
                 found,
-                media=row.media or found.media,
+                media_hint=row.media or found.media_hint,
                 more_codecs=found.more_codecs or row.more_codecs,
                 distrust_off_notices=found.distrust_off_notices or row.distrust_off_notices,
             )
@@ -74,7 +75,7 @@ def quirks_for(
         date_header=found.date_header if override.date_header is None else override.date_header,
         charset=override.charset,
         sdp_ip=override.sdp_ip or found.sdp_ip,
-        media=override.media or found.media,
+        media=override.media,
         sdp_line=override.sdp_line,
         more_codecs=override.more_codecs or found.more_codecs,
         key_frame=override.key_frame,

@@ -23,19 +23,6 @@ class Life(StrEnum):
     LOGGED_OUT = "logged-out"
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Where a device is reached. `local` is our own address that its packets hit; replies and SDP carry it."""
-
-    host: str
-    port: int
-    transport: str  # "udp" or "tcp"
-    local: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}/{self.transport}"
-
-
 @dataclass(slots=True)
 class Liveness:
     """Registration and silence of one device.

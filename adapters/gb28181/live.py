@@ -1,0 +1,281 @@
+"""A channel's live picture: INVITE, media from wherever it comes, BYE at the end whatever the end was.
+
+open → for each transport of the ladder:
+         two sockets on one port → INVITE → 200 → ingest leg → first packet? ── no → BYE, next transport
+                                                                └ yes → remember it, wait for the end
+the end is: nobody watches (cancelled), the device's BYE or MediaStatus 121, or media that stopped
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from adapters.gb28181 import orders
+from adapters.gb28181.config import MediaTransport
+from adapters.gb28181.invite import Ladder, LiveAnswer, LiveOffer, read_answer, subject
+from adapters.gb28181.line import dialog_of
+from adapters.gb28181.link import DeviceLink
+from adapters.gb28181.quirks import key_frame_tag
+from gateway.base.errors import GatewayError, LinkDown, PeerError
+from gateway.contract.media import IngestLeg, Open, Publication
+from gateway.net.sip import CallEnd, InviteCall
+from gateway.wire.sip import Hop, SipResponse
+
+log = logging.getLogger(__name__)
+
+DIALS = 3
+DIAL_PAUSE_S = 1.0
+"""GB/T 28181-2022 annex D: the connecting side tries at least three times, at least a second apart."""
+
+DIAL_TIMEOUT_S = 2.0
+MAX_CONNECTIONS = 4
+"""Connections taken on one call's media port; the device may connect anew, others may knock."""
+
+BYE_WAIT_S = 1.0
+
+
+class LiveCalls:
+    """The live calls of one device. `failed(channel, code)` is told of every end but that nobody watches any more."""
+
+    def __init__(self, link: DeviceLink) -> None:
+        self._link = link
+        self._running: set[str] = set()
+        self.failed: Callable[[str, str], None] = lambda channel, code: None
+
+    def knows(self, call_id: str) -> bool:
+        return call_id in self._running
+
+    def open(self, channel: str) -> Open:
+        return partial(self._open, channel)
+
+    async def _open(self, channel: str, pub: Publication) -> None:
+        """See contract.media.Open. Raises LinkDown or PeerError with the reason that viewers read."""
+        try:
+            await self._climb(channel, pub)
+        except GatewayError as exc:
+            self.failed(channel, exc.code)
+            raise
+
+    async def _climb(self, channel: str, pub: Publication) -> None:
+        link = self._link
+        quirks = link.quirks
+        ladder = Ladder(link.station.config.media_ladder, quirks.media or link.memory.media or quirks.media_hint)
+        for rung in ladder.rungs:
+            try:
+                return await self._attempt(channel, pub, rung)
+            except LinkDown as exc:
+                if exc.code != "no-media":
+                    raise
+                log.info("%s: no media by %s: %s", pub.stream, rung, exc)
+        # Nothing of what we know works now: begin with the configured order next time.
+        link.remember(media="")
+        raise LinkDown(f"{link} agreed to send {channel}; no packet by {', '.join(ladder.rungs)}", code="no-media")
+
+    async def _attempt(self, channel: str, pub: Publication, rung: MediaTransport) -> None:
+        station = self._link.station
+        hop = self._link.way()
+        udp, tcp = station.context.media.bind_rtp_pair(station.config.listen.host)
+        y = station.ssrcs.take()
+        quirks = self._link.quirks
+        offer = LiveOffer(
+            station.config.id,
+            # Devices with several networks drop what does not come from where they sent to: answer in kind.
+            quirks.sdp_ip or hop.local[0],
+            udp.getsockname()[1],
+            rung,
+            y,
+            quirks.sdp_line,
+            quirks.more_codecs,
+        )
+        try:
+            pub.say("opening", rung)
+            call, answer = await self._invite(channel, hop, offer)
+            try:
+                self._running.add(call.call_id)
+                await self._receive(channel, pub, offer, call, answer, udp, tcp)
+            finally:
+                self._running.discard(call.call_id)
+                self._link.drop_dialog(call.call_id)
+                await self._hang_up(call)
+        finally:
+            udp.close()  # does nothing where the media plane took it
+            tcp.close()
+            station.ssrcs.give_back(y)
+
+    # — signalling —
+
+    async def _invite(self, channel: str, hop: Hop, offer: LiveOffer) -> tuple[InviteCall, SipResponse]:
+        """INVITE, 200, ACK. A device that answers busy may still hold a call that we know nothing of any more: what
+        is remembered of it is ended, and it is asked once more."""
+        try:
+            return await self._invite_once(channel, hop, offer)
+        except PeerError as exc:
+            stale = [d for d in self._link.memory.dialogs if d.call_id not in self._running]
+            if exc.status != 486 or not stale:
+                raise self._refused(channel, exc) from exc
+        for dialog in stale:
+            self._link.drop_dialog(dialog.call_id)
+            await self._link.station.line.end_stale(hop, dialog)
+        try:
+            return await self._invite_once(channel, hop, offer)
+        except PeerError as exc:
+            raise self._refused(channel, exc) from exc
+
+    async def _invite_once(self, channel: str, hop: Hop, offer: LiveOffer) -> tuple[InviteCall, SipResponse]:
+        line = self._link.station.line
+        call = await line.invite(hop, channel, subject(channel, offer.y, line.platform), offer.sdp())
+        try:
+            answer = await call.answered(self._link.station.config.invite_timeout)
+            await call.ack()
+        except LinkDown as exc:
+            raise LinkDown(f"{self._link} did not answer the invitation to {channel}", code="invite-timeout") from exc
+        except asyncio.CancelledError:
+            await self._hang_up(call)
+            raise
+        dialog = dialog_of(call, answer)
+        if dialog is not None:
+            self._link.keep_dialog(dialog)
+        return call, answer
+
+    def _refused(self, channel: str, exc: PeerError) -> PeerError:
+        code = "device-busy" if exc.status in (486, 600) else "invite-refused"
+        return PeerError(f"{self._link} refused {channel}: {exc}", status=exc.status, code=code)
+
+    async def _hang_up(self, call: InviteCall) -> None:
+        """BYE (or CANCEL), carried on by the platform's crew, so that being cancelled ourselves does not lose it."""
+        if call.end is not None:
+            return
+        done = asyncio.Event()
+
+        async def bye() -> None:
+            try:
+                await call.bye()
+            finally:
+                done.set()
+
+        if self._link.station.crew.start(bye(), f"BYE {call.call_id}"):
+            try:
+                async with asyncio.timeout(BYE_WAIT_S):
+                    await done.wait()
+            except TimeoutError:
+                pass
+
+    # — media —
+
+    async def _receive(
+        self,
+        channel: str,
+        pub: Publication,
+        offer: LiveOffer,
+        call: InviteCall,
+        sip_answer: SipResponse,
+        udp: socket.socket,
+        tcp: socket.socket,
+    ) -> None:
+        link = self._link
+        answer = read_answer(sip_answer.body, offered=offer)
+        for oddity in answer.oddities:
+            link.once(f"sdp {oddity}", "answers with %s; media is taken from wherever it comes", oddity)
+        leg = pub.rtp(udp, ssrc=answer.ssrc, hint="ps")
+        taker = asyncio.create_task(self._take_connections(leg, tcp, offer, answer))
+        said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        gone = asyncio.ensure_future(call.ended())
+        ended = asyncio.ensure_future(leg.ended())
+
+        def tell(code: str) -> None:
+            if not said.done():
+                said.set_result(code)
+
+        try:
+            for key in (call.call_id, channel):
+                link.on_end(key, tell)
+            pub.say("waiting-media", offer.media)
+            await self._first_media(leg, gone, said)
+            link.remember(media=offer.media)
+            pub.on_key_frame_wanted(partial(self.key_frame, channel))
+            # The first packets are in the middle of a group of pictures nearly always.
+            link.crew.start(self.key_frame(channel), "key frame")
+            ends: list[asyncio.Future[Any]] = [gone, ended, said]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done() or said.done():
+                raise LinkDown(f"{link} ended {channel}", code="source-ended")
+            raise LinkDown(f"media of {channel} ended", code=ended.result() or "media-stopped")
+        finally:
+            for key in (call.call_id, channel):
+                link.on_end(key, None)
+            for task in (taker, gone, ended):
+                task.cancel()
+            await asyncio.gather(taker, gone, ended, return_exceptions=True)
+            leg.close()
+
+    async def _first_media(self, leg: IngestLeg, gone: asyncio.Future[CallEnd], said: asyncio.Future[str]) -> None:
+        """Wait for a packet, unless the device hangs up before. Raises LinkDown `no-media` or `source-ended`."""
+        first = asyncio.ensure_future(leg.first_media(self._link.station.config.first_media))
+        try:
+            ends: list[asyncio.Future[Any]] = [first, gone, said]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not first.done():
+                raise LinkDown(f"{self._link} hung up before it sent anything", code="source-ended")
+            first.result()
+        finally:
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
+    async def _take_connections(self, leg: IngestLeg, tcp: socket.socket, offer: LiveOffer, answer: LiveAnswer) -> None:
+        """Connections for this call: those that come in whatever was agreed (devices mix the modes up), and ours."""
+        dialer = asyncio.create_task(self._dial(leg, answer)) if offer.media == "tcp-active" else None
+        loop = asyncio.get_running_loop()
+        try:
+            for _ in range(MAX_CONNECTIONS):
+                connection, peer = await loop.sock_accept(tcp)
+                log.debug("media connection from %s", peer)
+                leg.attach_tcp(connection)
+            if dialer is not None:
+                await dialer
+        except OSError as exc:
+            log.warning("%s: no more media connections: %s", self._link, exc)
+        finally:
+            if dialer is not None:
+                dialer.cancel()
+                await asyncio.gather(dialer, return_exceptions=True)
+
+    async def _dial(self, leg: IngestLeg, answer: LiveAnswer) -> None:
+        hop = self._link.way()
+        for attempt in range(DIALS):
+            if attempt:
+                await asyncio.sleep(DIAL_PAUSE_S)
+            for host, port in answer.dial(hop.remote[0]):
+                connection = await _connect(host, port)
+                if connection is not None:
+                    leg.attach_tcp(connection)
+                    return
+
+    async def key_frame(self, channel: str) -> None:
+        """Ask for a key frame, in the spelling of the device's version. Never raises: it is a wish."""
+        link = self._link
+        tag = key_frame_tag(link.quirks, link.memory.version)
+        try:
+            await link.tell(channel, orders.key_frame(link.next_sn(), channel, tag))
+        except GatewayError as exc:
+            link.once("key frame", "did not take the wish for a key frame: %s", exc)
+
+
+async def _connect(host: str, port: int) -> socket.socket | None:
+    """A connected non-blocking socket, or None."""
+    connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    connection.setblocking(False)
+    try:
+        async with asyncio.timeout(DIAL_TIMEOUT_S):
+            await asyncio.get_running_loop().sock_connect(connection, (host, port))
+    except (OSError, TimeoutError):
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,161 @@
+"""GB/T 28181 access on the network: one SIP endpoint, one task a device. Decisions are in the modules beside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from adapters.gb28181.admission import SCHEME, Admission, Refusal
+from adapters.gb28181.clock import date_header
+from adapters.gb28181.config import Gb28181Config
+from adapters.gb28181.ids import SsrcPool, is_device_id
+from adapters.gb28181.line import Line
+from adapters.gb28181.quirks import OWN_VERSION
+from adapters.gb28181.register import DeviceBook, Entry
+from adapters.gb28181.station import Station
+from gateway.base.clock import Clock
+from gateway.base.errors import ConfigError, RemoteProtocolError
+from gateway.contract.adapter import Context
+from gateway.model.doctor import Finding, Grade
+from gateway.net.sip import IncomingCall, IncomingRequest, Listen, SipEndpoint
+from gateway.wire.sip.hop import format_address
+
+log = logging.getLogger(__name__)
+
+GOODBYE_S = 1.5
+
+
+class Gb28181Access:
+    """The adapter. See README.md."""
+
+    name: ClassVar[str] = SCHEME
+    Config: ClassVar[type[BaseModel]] = Gb28181Config
+
+    def __init__(self, config: BaseModel, context: Context, *, clock: Clock | None = None) -> None:
+        if not isinstance(config, Gb28181Config):
+            raise ConfigError("type", f"{type(config).__name__} is no configuration of gb28181")
+        self.config = config
+        self.context = context
+        self.clock = clock or Clock()
+        self.endpoint: SipEndpoint | None = None
+        self.book: DeviceBook | None = None
+
+    async def run(self) -> None:
+        """Until cancelled. Raises ConfigError `port-in-use` when the port is taken."""
+        host, port = self.config.listen
+        listen = [Listen("udp", host, port), Listen("tcp", host, port)]
+        async with SipEndpoint(listen, product=self.config.user_agent) as endpoint:
+            station = Station(
+                self.config,
+                self.context,
+                Line(endpoint, self.config.id, self.config.domain),
+                # A stream number of before our restart may still be sent to us: begin elsewhere.
+                SsrcPool(self.config.id, start=int(self.clock.wall()) % 10_000),
+                self.clock,
+            )
+            self.endpoint = endpoint
+            self.book = book = DeviceBook(station)
+            admission = Admission(self.config, self.context.devices, self.clock)
+            endpoint.on_request("REGISTER", lambda incoming: self._register(incoming, admission, book))
+            endpoint.on_request("MESSAGE", lambda incoming: self._message(incoming, book))
+            endpoint.on_request("NOTIFY", lambda incoming: self._message(incoming, book))
+            endpoint.on_call(self._call)
+            endpoint.on_heard(book.heard_from)
+            endpoint.on_flow_closed(book.flow_closed)
+            self.context.devices.on_admitted(SCHEME, book.admitted)
+            for known in self.context.devices.all_admitted(SCHEME):
+                book.open(known)
+            try:
+                self.context.ready()
+                log.info(
+                    "GB/T 28181 platform %s listens on %s:%d, UDP and TCP", self.config.id, host, endpoint.bound[0].port
+                )
+                await asyncio.get_running_loop().create_future()
+            finally:
+                await self._close(station, book)
+
+    async def _close(self, station: Station, book: DeviceBook) -> None:
+        await book.close()
+        # The BYEs of calls that were up: devices that miss them send on into the void.
+        await station.crew.drain(GOODBYE_S)
+        await station.crew.close()
+
+    # — requests —
+
+    async def _register(self, incoming: IncomingRequest, admission: Admission, book: DeviceBook) -> None:
+        """GB/T 28181-2022 §9.1: REGISTER, challenge, REGISTER, 200 with our clock; Expires 0 signs off."""
+        version = (("X-GB-Ver", OWN_VERSION),)
+        verdict = admission.judge(incoming.request, format_address(incoming.hop.remote))
+        if isinstance(verdict, Refusal):
+            headers = [*version, *(("WWW-Authenticate", challenge) for challenge in verdict.challenges)]
+            incoming.respond(verdict.status, verdict.reason, headers=headers)
+            return
+        entry = book.entry(verdict.admitted)
+        if entry is None:
+            log.warning("%s is refused: %d devices are attached (max_devices)", verdict.admitted.id, len(book))
+            incoming.respond(503, headers=(*version, ("Retry-After", "60")))
+            return
+        headers = [*version, ("Expires", str(verdict.expires_s))]
+        if incoming.request.contact is not None:
+            headers.append(("Contact", f"<{incoming.request.contact.uri}>;expires={verdict.expires_s}"))
+        if entry.link.quirks.date_header:
+            headers.append(("Date", date_header(self.clock.wall())))
+        incoming.respond(200, headers=headers)
+        entry.registered(incoming.hop, verdict)
+
+    async def _message(self, incoming: IncomingRequest, book: DeviceBook) -> None:
+        """A MESSAGE or NOTIFY: whose is it? By From; else, because vendors write other things there, by the address.
+
+        One from a device that is not known, or that signed off, is refused: most then register anew.
+        """
+        entry = self._sender(incoming, book)
+        if entry is None or entry.signed_off:
+            incoming.respond(self.config.refuse_status, headers=(("X-GB-Ver", OWN_VERSION),))
+            return
+        await entry.take(incoming)
+
+    def _sender(self, incoming: IncomingRequest, book: DeviceBook) -> Entry | None:
+        try:
+            user = incoming.request.from_.user
+        except RemoteProtocolError:
+            user = ""
+        entry = book.find(user) or book.by_address(incoming.hop)
+        if entry is None and is_device_id(user):
+            admitted = self.context.devices.admitted(SCHEME, user)
+            if admitted is not None:
+                return book.entry(admitted)
+            address = format_address(incoming.hop.remote)
+            self.context.devices.knock(SCHEME, user, address, "unknown-device", "spoke without being registered")
+        return entry
+
+    async def _call(self, call: IncomingCall) -> None:
+        """Devices call us for voice broadcast only, which we have not asked for."""
+        call.reject(488)
+
+    # — the doctor —
+
+    @classmethod
+    async def checks(cls, config: BaseModel) -> Sequence[Finding]:
+        """Whether the port is free, both for UDP and TCP."""
+        if not isinstance(config, Gb28181Config):
+            raise ConfigError("type", f"{type(config).__name__} is no configuration of gb28181")
+        return [_port_free(kind, config) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+
+
+def _port_free(kind: socket.SocketKind, config: Gb28181Config) -> Finding:
+    host, port = config.listen
+    word = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
+    check = f"gb28181 SIP {word} port"
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            return Finding(check, Grade.FAIL, f"{host}:{port}: {exc.strerror}", "free", code="port-in-use")
+    return Finding(check, Grade.OK, f"{host}:{port} is free", "free")
