@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.model.device import Capabilities, DeviceState
@@ -37,7 +37,7 @@ class ChannelReport:
     name: str
     online: bool = True
     parent: str = ""
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = field(default_factory=Capabilities)
 
 
 class DeviceHandler(Protocol):

@@ -1,8 +1,8 @@
 """bench-memory: 10,000 viewers come and go, then 500 devices with 8 channels each register. Flat, or it is a leak.
 
-Three parts, each against real code: the media plane alone with 1,000 armed sessions (KB a viewer); the real daemon with
-viewers that offer, connect by ICE and DTLS, get their first media and leave (RSS over joins, descriptors before and after);
-the same daemon with devices that register and bring their catalogue, twice over.
+Three parts, each against real code: the media plane alone with 1,000 armed sessions (KB a viewer); the real daemon
+with viewers that offer, connect by ICE and DTLS and leave (RSS over joins, descriptors and tasks before and after); the
+same daemon with devices that register and bring their catalogue, twice over.
 """
 
 from __future__ import annotations
