@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from adapters.webrtc.config import IceServer
-from adapters.webrtc.offer import Way, make_plan
+from adapters.webrtc.offer import Plan, Way, make_plan
 from adapters.webrtc.registry import Registry
 from adapters.webrtc.sdp import parse_fragment, parse_offer
 from adapters.webrtc.session import Ground, Session
@@ -109,7 +108,7 @@ class Resources:
             session = await self._publisher(ident, stream, request, plan)
         self._registry.admit(request.who)  # again: others may have come during the waits above
         self._registry.start(session)
-        answer = await session.answer
+        answer = await session.answered()
         headers = {
             "Location": f"/{session.kind}-session/{ident}",
             "ETag": session.etag,
@@ -119,7 +118,7 @@ class Resources:
             headers["Link"] = link_header(tuple(self._ground.config.ice_servers))
         return HttpResponse(201, answer.encode(), SDP, headers)
 
-    async def _publisher(self, ident: str, stream: str, request: HttpRequest, plan: Any) -> Publisher:
+    async def _publisher(self, ident: str, stream: str, request: HttpRequest, plan: Plan) -> Publisher:
         context = self._ground.context
         session = Publisher(self._ground, ident, stream, request.who, plan)
         session.ref = ref = published_ref(stream, context.gateway)
@@ -151,7 +150,7 @@ class Resources:
         if tag is None:
             return problem(428, "bad-request", "PATCH needs If-Match with the ETag of this session")
         fragment = parse_fragment(request.body)
-        if tag == "*" or (fragment.ufrag and fragment.ufrag != session.plan.remote.ufrag):
+        if tag == "*" or (fragment.ufrag and fragment.ufrag != session.remote.ufrag):
             return problem(422, "ice-restart", "post a new offer: that takes one round trip as well")
         if tag != session.etag:
             return problem(412, "bad-request", f"the ETag of this session is {session.etag}")

@@ -20,8 +20,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from adapters.webrtc.config import WebRtcConfig
-from adapters.webrtc.offer import Plan
-from adapters.webrtc.ports import LocalPort
+from adapters.webrtc.offer import Local, Plan
+from adapters.webrtc.ports import LocalPort, local_candidates
 from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.contract.adapter import Context
@@ -83,7 +83,8 @@ class Session(ABC):
         self.id = ident
         self.stream = stream
         self.who = who
-        self.plan = plan
+        self.remote = plan.remote
+        self.plan: Plan | None = plan  # until answered
         self.state = SessionState.NEW
         self.words = Words()
         self.since = time.time()
@@ -110,6 +111,14 @@ class Session(ABC):
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    async def answered(self) -> str:
+        """The answer, once. Raises what the session failed with. Offer and answer are not kept: a viewer stays long."""
+        text = await self.answer
+        self.plan = None
+        self.answer = asyncio.get_running_loop().create_future()
+        self.answer.set_result("")
+        return text
 
     # — life —
 
@@ -191,11 +200,16 @@ class Session(ABC):
                 media.forget_session(peer.session)
                 self.peer = None
 
+    def local(self, peer: NativePeer) -> Local:
+        """Our end, for the answer."""
+        candidates = local_candidates(peer.ports, self.ground.config.public_address)
+        return Local(peer.ufrag, peer.pwd, peer.fingerprint, candidates)
+
     async def connect(self, peer: NativePeer) -> None:
         config = self.ground.config
         self.state = SessionState.CONNECTING
         await peer.connect(
-            self.plan.remote,
+            self.remote,
             path_timeout_s=config.connect_timeout,
             handshake_timeout_s=config.handshake_timeout,
             lost=self.end,

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from adapters.webrtc.offer import (
-    ABS_SEND_TIME,
-    MID,
-    TRANSPORT_CC,
-    Chosen,
-    Local,
-    Sources,
-    make_answer,
-)
-from adapters.webrtc.ports import local_candidates
+from adapters.webrtc.offer import ABS_SEND_TIME, MID, TRANSPORT_CC, Chosen, Sources, make_answer
 from adapters.webrtc.session import Session, SessionState, Words
 from gateway import codecs
 from gateway.base.errors import NotFound
 from gateway.contract.media import Viewing
 from gateway.model.media import StreamState
+
+if TYPE_CHECKING:
+    from adapters.webrtc.seam import NativePeer
 
 
 def rtp_maps(chosen: Chosen | None) -> list[codecs.RtpMap]:
@@ -52,25 +46,8 @@ class Viewer(Session):
         self.stream = stream
         async with context.streams.view(stream, self.who, self.kind) as viewing, self.open_peer() as peer:
             self._viewing = viewing
-            sources = Sources(
-                cname=secrets.token_hex(8),
-                stream=secrets.token_hex(8),
-                video_ssrc=random_ssrc(),
-                video_rtx_ssrc=random_ssrc(),
-                audio_ssrc=random_ssrc(),
-            )
-            subscription = self._subscribe(viewing, peer.session, sources)
-            context.media.on_subscription(subscription, self._on_subscription)
+            subscription = self._answer(viewing, peer)
             try:
-                ports = self.ground.ports(self.who.address)
-                local = Local(
-                    peer.ufrag,
-                    peer.pwd,
-                    peer.fingerprint,
-                    local_candidates(ports, self.ground.config.public_address),
-                )
-                text = make_answer(self.plan, local, session=secrets.randbits(62), sources=sources)
-                self.answer.set_result(text)
                 await self.connect(peer)
                 async for status in viewing.changes():
                     if status.state is StreamState.REMOVED:
@@ -80,12 +57,23 @@ class Viewer(Session):
                 context.media.forget_subscription(subscription)
                 self._viewing = None
 
-    def _subscribe(self, viewing: Viewing, session: int, sources: Sources) -> int:
-        """The subscription is made before the path is: it waits for the keys, and the source opens meanwhile."""
+    def _answer(self, viewing: Viewing, peer: NativePeer) -> int:
+        """Subscribe and answer; returns the subscription.
+
+        It is made before the path is: it waits for the keys, and the source opens meanwhile.
+        """
         plan = self.plan
-        return self.ground.engine.subscribe_session(
+        assert plan is not None  # noqa: S101  (kept until answered)
+        sources = Sources(
+            cname=secrets.token_hex(8),
+            stream=secrets.token_hex(8),
+            video_ssrc=random_ssrc(),
+            video_rtx_ssrc=random_ssrc(),
+            audio_ssrc=random_ssrc(),
+        )
+        subscription = self.ground.engine.subscribe_session(
             viewing.handle,
-            session,
+            peer.session,
             video=rtp_maps(plan.video),
             audio=rtp_maps(plan.audio),
             video_ssrc=sources.video_ssrc,
@@ -98,6 +86,9 @@ class Viewer(Session):
             abs_send_time_ext=extension(plan.chosen, ABS_SEND_TIME),
             transport_cc_ext=extension(plan.chosen, TRANSPORT_CC),
         )
+        self.ground.context.media.on_subscription(subscription, self._on_subscription)
+        self.answer.set_result(make_answer(plan, self.local(peer), session=secrets.randbits(62), sources=sources))
+        return subscription
 
     def _on_subscription(self, event: codecs.SubscriptionEvent) -> None:
         match event.state:

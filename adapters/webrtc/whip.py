@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from adapters.webrtc.offer import Local, make_answer
-from adapters.webrtc.ports import local_candidates
+from adapters.webrtc.offer import make_answer
 from adapters.webrtc.session import Session
 from adapters.webrtc.whep import rtp_maps
+from gateway import codecs
 from gateway.base.errors import LinkDown, NotFound, RemoteProtocolError
 from gateway.contract.media import Offer, Publication
 from gateway.model.ids import ChannelRef, parse_ref
@@ -31,18 +31,16 @@ class Publisher(Session):
     ref: ChannelRef
 
     async def hold(self) -> None:
+        plan = self.plan
+        assert plan is not None  # noqa: S101  (kept until answered)
+        video, audio = rtp_maps(plan.video), rtp_maps(plan.audio)
         async with self.open_peer() as peer:
-            ports = self.ground.ports(self.who.address)
-            candidates = local_candidates(ports, self.ground.config.public_address)
-            local = Local(peer.ufrag, peer.pwd, peer.fingerprint, candidates)
-            self.answer.set_result(make_answer(self.plan, local, session=secrets.randbits(62)))
+            self.answer.set_result(make_answer(plan, self.local(peer), session=secrets.randbits(62)))
             await self.connect(peer)
-            # A newer publication of the same name replaces this one in the core; it ends this coroutine.
-            await self.ground.context.streams.publish(self._offer(peer.session), self.who)
+            await self.ground.context.streams.publish(self._offer(peer.session, video, audio), self.who)
 
-    def _offer(self, session: int) -> Offer:
+    def _offer(self, session: int, video: list[codecs.RtpMap], audio: list[codecs.RtpMap]) -> Offer:
         async def open_source(publication: Publication) -> None:
-            video, audio = rtp_maps(self.plan.video), rtp_maps(self.plan.audio)
             leg = publication.session(session, video=video, audio=audio)
             try:
                 code = await leg.ended()
