@@ -48,7 +48,7 @@ class Calls:
             await self._live[key][0].bye()
         leg = self._leg(offer)
         try:
-            leg.open(call.hop.local[0])
+            leg.open()
         except OSError as exc:
             self._report("refused", f"no socket for media: {exc}")
             call.reject(500)
@@ -74,7 +74,7 @@ class Calls:
         ssrc_text = f"{leg.rtp.ssrc:010d}" if "other-ssrc" in faults else offer.ssrc_text
         answer = write_answer(
             call.request.target.user or self._profile.wire_id,
-            call.hop.local[0],
+            leg.host,
             leg.port,
             leg.carrier,
             ssrc_text="" if "no-ssrc" in faults else ssrc_text,
@@ -123,8 +123,8 @@ class Calls:
 
     def rebind(self) -> None:
         """New media ports in the middle of every UDP call."""
-        for call, leg in self._live.values():
-            leg.rebind(call.hop.local[0])
+        for _, leg in self._live.values():
+            leg.rebind()
 
     async def hang_up(self) -> None:
         """BYE to all."""

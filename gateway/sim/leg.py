@@ -23,7 +23,8 @@ _ACCEPT_S = 30.0
 
 
 class Leg:
-    """Owns its socket from `open` to `close`. `port` is what the answer says; `play` runs until it is cancelled."""
+    """Owns its socket from `open` to `close`. `host` and `port` are what the answer says; `play` runs
+    until it is cancelled."""
 
     def __init__(
         self, carrier: Carrier, target: tuple[str, int], ssrc: int, settings: VideoSettings, faults: Faults
@@ -38,10 +39,11 @@ class Leg:
         self._hungry = True  # wants a key frame before anything else
         self._sock: socket.socket | None = None
         self._listener: socket.socket | None = None
-        self.port = 0
+        self.host, self.port = "", 0
 
-    def open(self, host: str) -> None:
-        """Bind; raises OSError when the address is not ours."""
+    def open(self) -> None:
+        """Bind where the platform is reached from; raises OSError when it is not."""
+        self.host = host = route_to(self.target[0])
         if self.carrier is Carrier.UDP:
             self._sock = _bound(socket.SOCK_DGRAM, host)
             self.port = self._sock.getsockname()[1]
@@ -56,10 +58,10 @@ class Leg:
         else:
             self.port = 9  # RFC 4145 §4.1: the dialling side says the discard port
 
-    def rebind(self, host: str) -> None:
+    def rebind(self) -> None:
         """A new source port in the middle of the call, as behind a NAT that forgot (UDP only)."""
         if self.carrier is Carrier.UDP and self._sock is not None:
-            old, self._sock = self._sock, _bound(socket.SOCK_DGRAM, host)
+            old, self._sock = self._sock, _bound(socket.SOCK_DGRAM, self.host)
             old.close()
 
     def feed(self, frame: Frame) -> None:
@@ -158,6 +160,13 @@ class Leg:
             except (BlockingIOError, ConnectionRefusedError, OSError):
                 continue  # nobody listens, or the buffer is full: a camera does not mind
             self.sent += 1
+
+
+def route_to(host: str) -> str:
+    """The address of ours that packets to `host` leave from. Raises OSError when there is no way."""
+    with socket.socket(_family(host), socket.SOCK_DGRAM) as probe:
+        probe.connect((host, 9))  # sends nothing
+        return str(probe.getsockname()[0])
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -18,7 +18,6 @@ from gateway.sim.scene import H_FOV_DEG, View
 from gateway.sim.track import position
 
 _TICK_S = 0.04
-_ALARM_REPEAT_S = 4.0
 
 
 class Orders:
@@ -72,7 +71,7 @@ class Orders:
         video = profile.video
         made = {
             "DeviceInfo": lambda: messages.device_info(sn, target, profile.name, len(profile.items())),
-            "DeviceStatus": lambda: messages.device_status(sn, target, encoding=True),
+            "DeviceStatus": lambda: messages.device_status(sn, target, encoding=self._source.running),
             "PresetQuery": lambda: messages.preset_list(sn, target, self._preset_names()),
             "ConfigDownload": lambda: messages.config_download(
                 sn, target, profile.name, profile.keepalive_s, f"{video.width}x{video.height}"
@@ -216,7 +215,7 @@ class Orders:
     # -- on the ball's own account ----------------------------------------------------------------------------
 
     async def alarm(self) -> None:
-        """An alarm, said again every 4 s until the platform's business Response comes (§9.4.2)."""
+        """An alarm, said again and again until the platform's business Response comes (§9.4.2)."""
         sn, moment = self._line.next_sn(), time.time()
         heard = self._alarms[str(sn)] = asyncio.Event()
         alarm_id = self._profile.items()[self._profile.channels].device_id
@@ -229,7 +228,7 @@ class Orders:
                 except LinkDown:
                     pass  # said again below
                 try:
-                    async with asyncio.timeout(_ALARM_REPEAT_S):
+                    async with asyncio.timeout(self._profile.alarm_repeat_s):
                         await heard.wait()
                 except TimeoutError:
                     continue

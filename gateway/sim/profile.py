@@ -36,6 +36,7 @@ class Profile:
     channels: int = 1
     name: str = "布控球"
     alarm_every_s: float = 0.0  # 0: only on demand
+    alarm_repeat_s: float = 4.0  # until the platform's business Response comes
     answer_s: float = 8.0  # how long a request may stay unanswered
     retry_s: float = 1.0  # the first wait after a failed REGISTER; doubles up to `retry_max_s`
     retry_max_s: float = 15.0
