@@ -503,7 +503,6 @@ fn look_pack(data: &[u8]) -> Look<Header> {
     let Some(&first) = data.get(4) else { return Look::Need(5) };
     if first & 0xc0 == 0x40 {
         let Some(&last) = data.get(13) else { return Look::Need(14) };
-        // The stuffing bytes may be cut short: a start code among them is believed instead.
         let bytes = 14 + usize::from(last & 7);
         return if data.len() < bytes { Look::Need(bytes) } else { Look::Found(Header::Pack(bytes)) };
     }

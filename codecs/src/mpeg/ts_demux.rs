@@ -108,6 +108,11 @@ impl TsDemux {
         }
     }
 
+    /// A frame is being gathered whose end has no sign of its own.
+    pub fn waits(&self) -> bool {
+        self.streams.iter().any(|s| s.begun && s.header.is_some_and(|h| h.body_bytes.is_none()))
+    }
+
     fn packet(&mut self, p: &[u8]) {
         self.stats.packets += 1;
         let pid = u16::from_be_bytes([p[1], p[2]]) & 0x1fff;

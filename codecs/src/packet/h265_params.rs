@@ -141,6 +141,16 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// The PPS that the first segment of a picture names; nothing is needed to read that.
+    pub fn pps_id(nalu: &[u8]) -> Option<u32> {
+        let mut r = BitReader::rbsp(nalu.get(2..)?);
+        let first = r.bit().ok()?;
+        if h265::IRAP.contains(&h265::nal_type(nalu)) {
+            r.bit().ok()?;
+        }
+        r.ue().ok().filter(|_| first)
+    }
+
     /// `Ok(None)` for segments that do not begin a picture, and for those whose PPS is not the one given.
     pub fn parse(nalu: &[u8], sps: &Sps, pps: &Pps) -> Result<Option<Self>, ParseError> {
         let kind = h265::nal_type(nalu);

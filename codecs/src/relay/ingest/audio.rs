@@ -1,0 +1,126 @@
+//! Audio frames in, access units of one audio track out.
+
+use bytes::Bytes;
+
+use super::timeline::{AudioClock, SourceTime};
+use super::{IngestOutput, Sink};
+use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
+use crate::packet::{aac, opus};
+use crate::time::Micros;
+
+#[derive(Debug, Default)]
+pub struct AudioTrack {
+    params: Option<TrackParams>,
+    generation: u32,
+    clock: AudioClock,
+    after_loss: bool,
+}
+
+impl AudioTrack {
+    pub fn loss(&mut self) {
+        self.after_loss = true;
+    }
+
+    /// G.711, G.722 or Opus as they came in one packet.
+    pub fn push(
+        &mut self,
+        codec: Codec,
+        data: Bytes,
+        time: SourceTime,
+        capture: Option<i64>,
+        now: Micros,
+        out: &mut Sink,
+    ) {
+        let (clock_hz, sample_rate_hz, channels, duration) = match codec {
+            Codec::Opus => (48_000, 48_000, 2, opus::duration_48k(&data).max(120)),
+            // RFC 3551 §4.5.2: G.722 samples at 16 kHz and counts at 8
+            Codec::G722 => (8000, 16_000, 1, data.len() as u32),
+            _ => (8000, 8000, 1, data.len() as u32),
+        };
+        self.announce(codec, clock_hz, sample_rate_hz, channels, Bytes::new(), out);
+        self.unit(data, time, clock_hz, duration, capture, now, out);
+    }
+
+    /// Raw AAC frames that follow each other.
+    pub fn push_aac(
+        &mut self,
+        config: aac::Config,
+        frames: impl Iterator<Item = Bytes>,
+        time: SourceTime,
+        capture: Option<i64>,
+        now: Micros,
+        out: &mut Sink,
+    ) {
+        let clock = config.sample_rate_hz;
+        self.announce(Codec::Aac, clock, clock, config.channels.clamp(1, 8), config.to_asc(), out);
+        let mut time = time;
+        for frame in frames {
+            self.unit(frame, time, clock, aac::SAMPLES_PER_FRAME, capture, now, out);
+            time = SourceTime::default();
+        }
+    }
+
+    fn announce(
+        &mut self,
+        codec: Codec,
+        clock_hz: u32,
+        sample_rate_hz: u32,
+        channels: u8,
+        config: Bytes,
+        out: &mut Sink,
+    ) {
+        let same = |p: &TrackParams| {
+            p.codec == codec
+                && (p.clock_hz, p.sample_rate_hz, p.channels) == (clock_hz, sample_rate_hz, channels)
+                && p.parameter_sets.first().map_or(config.is_empty(), |c| *c == config)
+        };
+        if self.params.as_ref().is_some_and(same) {
+            return;
+        }
+        if self.params.as_ref().is_some_and(|p| p.clock_hz != clock_hz) {
+            self.clock = AudioClock::default();
+        }
+        if self.params.is_some() {
+            self.generation += 1;
+        }
+        let params = TrackParams {
+            codec,
+            clock_hz,
+            generation: self.generation,
+            width: 0,
+            height: 0,
+            profile: String::new(),
+            profile_level_id: 0,
+            b_frames: false,
+            channels,
+            sample_rate_hz,
+            parameter_sets: if config.is_empty() { Vec::new() } else { vec![config] },
+        };
+        self.params = Some(params.clone());
+        out.push(IngestOutput::Track(params));
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn unit(
+        &mut self,
+        data: Bytes,
+        time: SourceTime,
+        clock_hz: u32,
+        duration: u32,
+        capture: Option<i64>,
+        now: Micros,
+        out: &mut Sink,
+    ) {
+        let pts = self.clock.map(time, clock_hz, duration, now, &mut out.mapping);
+        out.push(IngestOutput::Unit(AccessUnit {
+            kind: Kind::Audio,
+            nalus: vec![data],
+            pts,
+            dts: pts,
+            key: true,
+            after_loss: std::mem::take(&mut self.after_loss),
+            arrival: now,
+            capture_unix_us: capture,
+        }));
+    }
+}

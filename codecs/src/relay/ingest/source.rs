@@ -1,0 +1,392 @@
+//! From the payloads of one RTP source, in order, to the tracks: probing, demultiplexing, where frames end.
+
+use bytes::Bytes;
+
+use super::timeline::SourceTime;
+use super::tracks::Tracks;
+use super::{IngestConfig, IngestOutput, Sink};
+use crate::hub::unit::Codec;
+use crate::mpeg::ps_demux::PsDemux;
+use crate::mpeg::ts_demux::TsDemux;
+use crate::mpeg::Trust;
+use crate::packet::nalus::NaluSink;
+use crate::packet::probe::{probe, Payload};
+use crate::packet::{aac, g711, h264, h265, opus};
+use crate::time::Micros;
+
+/// A frame whose end was only hinted at is given out when nothing followed for so long.
+const QUIET_MS: u64 = 40;
+/// The same for a transport stream, whose last frame ends without a sign.
+const QUIET_TS_MS: u64 = 100;
+/// After so many packets that hold nothing known a person is told.
+const UNKNOWN_PACKETS: u32 = 100;
+
+/// One payload in order.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet<'a> {
+    pub payload: &'a [u8],
+    pub pt: u8,
+    pub marker: bool,
+    /// Unwrapped RTP timestamp.
+    pub ts: i64,
+    pub clock_hz: u32,
+    pub capture_unix_us: Option<i64>,
+    pub now: Micros,
+}
+
+impl Packet<'_> {
+    fn origin(&self, ts: i64) -> SourceTime {
+        let rtp = ts.saturating_mul(90_000) / i64::from(self.clock_hz.max(1));
+        SourceTime { rtp: Some(rtp), ..SourceTime::default() }
+    }
+}
+
+#[derive(Debug)]
+enum Format {
+    Unknown,
+    Ps(Box<PsDemux>),
+    Ts(Box<TsDemux>),
+    H264(h264::Depacketizer),
+    H265(h265::Depacketizer),
+    Aac(aac::Depacketizer),
+    Plain(Codec),
+}
+
+#[derive(Debug)]
+pub struct Source {
+    format: Format,
+    payload: Payload,
+    /// Raw video: the unit being gathered, and whether its last packet had the marker.
+    sink: NaluSink,
+    marked: bool,
+    /// The timestamp of a unit that went out at its marker.
+    given: Option<i64>,
+    trust: Trust,
+    last: Option<(i64, Option<i64>, u32)>,
+    last_packet: Micros,
+    unknown: u32,
+    aac: Option<aac::Config>,
+    psm_bad: u64,
+    resyncs: u64,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            format: Format::Unknown,
+            payload: Payload::Unknown,
+            sink: NaluSink::new(),
+            marked: false,
+            given: None,
+            trust: Trust::default(),
+            last: None,
+            last_packet: Micros::default(),
+            unknown: 0,
+            aac: None,
+            psm_bad: 0,
+            resyncs: 0,
+        }
+    }
+}
+
+impl Source {
+    pub fn payload(&self) -> Payload {
+        self.payload
+    }
+
+    pub fn psm_bad(&self) -> u64 {
+        self.psm_bad + if let Format::Ps(d) = &self.format { d.stats().psm_bad } else { 0 }
+    }
+
+    pub fn resyncs(&self) -> u64 {
+        self.resyncs
+            + match &self.format {
+                Format::Ps(d) => d.stats().resyncs,
+                Format::Ts(d) => d.stats().resyncs,
+                _ => 0,
+            }
+    }
+
+    /// Packets are missing before the next one.
+    pub fn lost(&mut self, tracks: &mut Tracks, now: Micros, out: &mut Sink) {
+        match &mut self.format {
+            Format::Ps(demux) => {
+                demux.lost();
+                self.drain(tracks, now, out);
+                tracks.video.loss(now, out);
+            }
+            Format::Ts(demux) => {
+                demux.lost();
+                tracks.video.loss(now, out);
+            }
+            Format::H264(d) => d.lost(&mut self.sink),
+            Format::H265(d) => d.lost(&mut self.sink),
+            Format::Aac(d) => {
+                d.lost();
+                tracks.audio.loss();
+            }
+            Format::Plain(_) => tracks.audio.loss(),
+            Format::Unknown => {}
+        }
+        if matches!(self.format, Format::H264(_) | Format::H265(_)) {
+            // What was marked as ended is whole; what was not has lost its end.
+            if !self.marked && !self.sink.is_empty() {
+                self.sink.mark_damaged();
+            }
+            tracks.video.loss(now, out);
+        }
+    }
+
+    /// Another sender, or the same anew: forget what is unfinished, keep what was learnt of the format.
+    pub fn restart(&mut self, tracks: &mut Tracks, now: Micros, out: &mut Sink) {
+        match &mut self.format {
+            Format::Ps(demux) => {
+                demux.finish();
+                self.drain(tracks, now, out);
+            }
+            Format::Ts(demux) => {
+                demux.finish();
+                self.drain(tracks, now, out);
+            }
+            Format::H264(_) | Format::H265(_) if self.marked => self.end_unit(tracks, now, out),
+            _ => {}
+        }
+        self.sink.clear();
+        self.marked = false;
+        self.given = None;
+        self.last = None;
+        match &mut self.format {
+            Format::H264(d) => *d = h264::Depacketizer::new(),
+            Format::H265(d) => *d = h265::Depacketizer::new(),
+            Format::Aac(d) => d.lost(),
+            _ => {}
+        }
+        tracks.restart();
+    }
+
+    pub fn push(&mut self, p: Packet, config: &IngestConfig, tracks: &mut Tracks, out: &mut Sink) {
+        if p.payload.is_empty() {
+            return;
+        }
+        self.last_packet = p.now;
+        self.recognise(&p, config, tracks, out);
+        let last = self.last.map(|(ts, _, _)| ts);
+        let new_ts = last.is_some_and(|ts| ts != p.ts);
+        match &mut self.format {
+            Format::Unknown => {}
+            Format::Ps(demux) => {
+                if new_ts {
+                    demux.end_hint();
+                }
+                demux.push(p.payload);
+                // What a packet with a new timestamp ends has the timestamp before it.
+                let now = Some((p.ts, p.capture_unix_us, p.clock_hz));
+                if !new_ts {
+                    self.last = now;
+                }
+                self.drain(tracks, p.now, out);
+                self.last = now;
+                if let (true, Format::Ps(demux)) = (p.marker, &mut self.format) {
+                    demux.end_hint();
+                    self.drain(tracks, p.now, out);
+                }
+            }
+            Format::Ts(demux) => {
+                demux.push(p.payload);
+                self.last = Some((p.ts, p.capture_unix_us, p.clock_hz));
+                self.drain(tracks, p.now, out);
+            }
+            Format::H264(_) | Format::H265(_) => self.raw_video(p, new_ts, tracks, out),
+            Format::Aac(d) => {
+                let Ok((config, frames)) = d.push(p.payload) else {
+                    out.invalid += 1;
+                    return;
+                };
+                let config = config.or(self.aac).unwrap_or(aac::Config {
+                    object_type: 2,
+                    sample_rate_hz: p.clock_hz,
+                    channels: 1,
+                });
+                tracks.audio.push_aac(config, frames.into_iter(), p.origin(p.ts), p.capture_unix_us, p.now, out);
+            }
+            Format::Plain(codec) => {
+                let data =
+                    if *codec == Codec::Opus { opus::depacketize(p.payload) } else { g711::depacketize(p.payload) };
+                let Some(data) = data else {
+                    out.invalid += 1;
+                    return;
+                };
+                let data = Bytes::copy_from_slice(data);
+                tracks.audio.push(*codec, data, p.origin(p.ts), p.capture_unix_us, p.now, out);
+            }
+        }
+    }
+
+    /// A datagram of a bare transport stream.
+    pub fn push_ts(&mut self, data: &[u8], now: Micros, tracks: &mut Tracks, out: &mut Sink) {
+        self.last_packet = now;
+        if !matches!(self.format, Format::Ts(_)) {
+            self.become_format(Payload::Ts, tracks, out);
+        }
+        if let Format::Ts(demux) = &mut self.format {
+            demux.push(data);
+        }
+        self.drain(tracks, now, out);
+    }
+
+    pub fn next_timer(&self) -> Option<Micros> {
+        match &self.format {
+            Format::Ps(d) if d.waits_hinted() => Some(self.last_packet.plus_ms(QUIET_MS)),
+            Format::Ts(d) if d.waits() => Some(self.last_packet.plus_ms(QUIET_TS_MS)),
+            Format::H264(_) | Format::H265(_) if self.marked && !self.sink.is_empty() => {
+                Some(self.last_packet.plus_ms(QUIET_MS))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn handle_timer(&mut self, tracks: &mut Tracks, now: Micros, out: &mut Sink) {
+        if self.next_timer().is_none_or(|at| at > now) {
+            return;
+        }
+        match &mut self.format {
+            Format::Ps(d) => {
+                d.flush_hinted();
+                self.drain(tracks, now, out);
+            }
+            Format::Ts(d) => {
+                d.finish();
+                self.drain(tracks, now, out);
+            }
+            Format::H264(_) | Format::H265(_) => {
+                self.given = self.last.map(|(ts, _, _)| ts);
+                self.end_unit(tracks, now, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn recognise(&mut self, p: &Packet, config: &IngestConfig, tracks: &mut Tracks, out: &mut Sink) {
+        let known = !matches!(self.format, Format::Unknown);
+        // A pack header is believed at any time: nothing else begins so.
+        let turned_ps = p.payload.starts_with(&[0, 0, 1, 0xba]) && !matches!(self.format, Format::Ps(_));
+        if known && !turned_ps {
+            return;
+        }
+        let mapped = config.payloads.iter().find(|m| m.pt == p.pt);
+        let hint = mapped.map_or(config.hint.as_str(), |m| m.codec.name());
+        match probe(p.payload, p.pt, hint) {
+            Payload::Unknown => {
+                self.unknown += 1;
+                if self.unknown == UNKNOWN_PACKETS {
+                    let detail = format!("payload type {} holds nothing known in {UNKNOWN_PACKETS} packets", p.pt);
+                    out.problem("codec-unsupported", detail, p.now);
+                    self.unknown = 0;
+                }
+            }
+            Payload::Private => {
+                self.payload = Payload::Private;
+                out.problem("private-stream", "the device sends its vendor's own format".into(), p.now);
+            }
+            found => {
+                self.become_format(found, tracks, out);
+                if let Some(map) = mapped {
+                    super::sdp::preset(map, tracks, &mut self.aac);
+                }
+            }
+        }
+    }
+
+    fn become_format(&mut self, found: Payload, tracks: &mut Tracks, out: &mut Sink) {
+        self.psm_bad = self.psm_bad();
+        self.resyncs = self.resyncs();
+        self.sink.clear();
+        self.marked = false;
+        self.unknown = 0;
+        self.payload = found;
+        self.format = match found {
+            Payload::Ps => Format::Ps(Box::default()),
+            Payload::Ts => Format::Ts(Box::default()),
+            Payload::H264 => Format::H264(h264::Depacketizer::new()),
+            Payload::H265 => Format::H265(h265::Depacketizer::new()),
+            Payload::Aac => Format::Aac(aac::Depacketizer::new()),
+            Payload::Pcma => Format::Plain(Codec::Pcma),
+            Payload::Pcmu => Format::Plain(Codec::Pcmu),
+            Payload::Opus => Format::Plain(Codec::Opus),
+            Payload::G722 => Format::Plain(Codec::G722),
+            Payload::Private | Payload::Unknown => Format::Unknown,
+        };
+        match found {
+            Payload::H264 => tracks.video.suggest(Codec::H264),
+            Payload::H265 => tracks.video.suggest(Codec::H265),
+            _ => {}
+        }
+        out.push(IngestOutput::FirstMedia { payload: found.name() });
+    }
+
+    fn raw_video(&mut self, p: Packet, new_ts: bool, tracks: &mut Tracks, out: &mut Sink) {
+        if new_ts {
+            if self.marked {
+                self.trust.confirm();
+            }
+            if !self.sink.is_empty() || self.sink.damaged() {
+                self.end_unit(tracks, p.now, out);
+            }
+            self.given = None;
+        } else if self.marked || self.given == Some(p.ts) {
+            // A marker, and yet the same picture goes on.
+            self.trust.deny();
+            self.given = None;
+        }
+        self.marked = false;
+        self.last = Some((p.ts, p.capture_unix_us, p.clock_hz));
+        let pushed = match &mut self.format {
+            Format::H264(d) => d.push(p.payload, &mut self.sink),
+            Format::H265(d) => d.push(p.payload, &mut self.sink),
+            _ => Ok(()),
+        };
+        if pushed.is_err() {
+            out.invalid += 1;
+        }
+        if !p.marker {
+            return;
+        }
+        self.marked = true;
+        if self.trust.trusted() {
+            self.given = Some(p.ts);
+            self.end_unit(tracks, p.now, out);
+        }
+    }
+
+    fn end_unit(&mut self, tracks: &mut Tracks, now: Micros, out: &mut Sink) {
+        match &mut self.format {
+            Format::H264(d) => d.end_of_unit(&mut self.sink),
+            Format::H265(d) => d.end_of_unit(&mut self.sink),
+            _ => return,
+        }
+        if self.sink.is_empty() && !self.sink.damaged() {
+            return;
+        }
+        let damaged = self.sink.damaged();
+        let nalus = self.sink.take();
+        let (ts, capture, clock_hz) = self.last.unwrap_or((0, None, 90_000));
+        let rtp = ts.saturating_mul(90_000) / i64::from(clock_hz.max(1));
+        self.marked &= self.given.is_some();
+        let time = SourceTime { rtp: Some(rtp), ..SourceTime::default() };
+        tracks.raw_video(nalus, time, damaged, capture, now, out);
+    }
+
+    fn drain(&mut self, tracks: &mut Tracks, now: Micros, out: &mut Sink) {
+        let (ts, capture, clock_hz) = self.last.unwrap_or((0, None, 90_000));
+        let rtp = self.last.map(|_| ts.saturating_mul(90_000) / i64::from(clock_hz.max(1)));
+        loop {
+            let chunk = match &mut self.format {
+                Format::Ps(d) => d.poll(),
+                Format::Ts(d) => d.poll(),
+                _ => None,
+            };
+            let Some(chunk) = chunk else { return };
+            tracks.chunk(chunk, rtp, capture, now, out);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The two tracks a leg can have, and how what a container holds is dealt to them.
+
+use bytes::Bytes;
+
+use super::audio::AudioTrack;
+use super::timeline::SourceTime;
+use super::video::{Origin, VideoTrack};
+use super::Sink;
+use crate::hub::unit::Codec;
+use crate::mpeg::{stream_type, EsChunk};
+use crate::packet::{aac, annexb, nalus::MAX_NALUS};
+use crate::time::Micros;
+
+#[derive(Debug, Default)]
+pub struct Tracks {
+    pub video: VideoTrack,
+    pub audio: AudioTrack,
+}
+
+impl Tracks {
+    pub fn restart(&mut self) {
+        self.video.restart();
+        self.audio.loss();
+    }
+
+    pub fn raw_video(
+        &mut self,
+        nalus: Vec<Bytes>,
+        time: SourceTime,
+        damaged: bool,
+        capture: Option<i64>,
+        now: Micros,
+        out: &mut Sink,
+    ) {
+        let damaged = damaged || nalus.is_empty();
+        self.video.push(nalus, Origin { time, damaged, capture_unix_us: capture, now }, out);
+    }
+
+    /// `rtp`: the RTP timestamp in 90 kHz of the packets that carried it.
+    pub fn chunk(&mut self, chunk: EsChunk, rtp: Option<i64>, capture: Option<i64>, now: Micros, out: &mut Sink) {
+        let time = SourceTime { pts: chunk.pts, dts: chunk.dts, rtp };
+        if !chunk.is_video() {
+            return self.audio_chunk(chunk, time, capture, now, out);
+        }
+        if matches!(chunk.stream_type, stream_type::SVAC_VIDEO | stream_type::MPEG4_VIDEO | 1 | 2)
+            && !self.video.known()
+        {
+            let detail = format!("video of stream type 0x{:02x}; set the device to H.264 or H.265", chunk.stream_type);
+            out.problem("codec-unsupported", detail, now);
+        }
+        let nalus = annexb::nalus(&chunk.data).take(MAX_NALUS).map(|r| chunk.data.slice(r)).collect::<Vec<_>>();
+        let damaged = chunk.damaged || nalus.is_empty();
+        self.video.push(nalus, Origin { time, damaged, capture_unix_us: capture, now }, out);
+    }
+
+    fn audio_chunk(&mut self, chunk: EsChunk, time: SourceTime, capture: Option<i64>, now: Micros, out: &mut Sink) {
+        if let Some((config, frames)) = adts_only(&chunk.data) {
+            let frames = frames.into_iter().map(|f| chunk.data.slice_ref(f));
+            return self.audio.push_aac(config, frames, time, capture, now, out);
+        }
+        let codec = match chunk.stream_type {
+            // Nothing told, or a map that lies: G.711 A-law is what devices send (quirk 27).
+            0 | stream_type::G711A => Codec::Pcma,
+            stream_type::G711U => Codec::Pcmu,
+            other => {
+                let name = match other {
+                    stream_type::AAC_ADTS => "AAC without ADTS headers",
+                    stream_type::G722_1 => "G.722.1",
+                    stream_type::G723_1 => "G.723.1",
+                    stream_type::G729 => "G.729",
+                    stream_type::SVAC_AUDIO => "SVAC audio",
+                    _ => "of an unknown type",
+                };
+                let detail = format!("audio is {name} (0x{other:02x}); set the device to G.711 A-law");
+                return out.problem("audio-unsupported", detail, now);
+            }
+        };
+        self.audio.push(codec, chunk.data, time, capture, now, out);
+    }
+}
+
+/// Nothing but ADTS frames: one header alone may be chance.
+fn adts_only(data: &[u8]) -> Option<(aac::Config, Vec<&[u8]>)> {
+    let (config, frames) = aac::split_adts(data);
+    let config = config?;
+    let last = frames.last()?;
+    let used = last.as_ptr() as usize + last.len() - data.as_ptr() as usize;
+    (used == data.len() || frames.len() > 1).then_some((config, frames))
+}
