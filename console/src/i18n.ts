@@ -1,0 +1,146 @@
+// Chinese and English; the browser's choice unless the person made one.
+
+import type { Lang, Words } from "./types";
+
+const TEXT = {
+  console: { en: "Console", zh: "控制台" },
+  signIn: { en: "Sign in", zh: "登录" },
+  signOut: { en: "Sign out", zh: "退出" },
+  name: { en: "Name", zh: "用户名" },
+  password: { en: "Password", zh: "密码" },
+  codeFailed: { en: "This link was used already or is too old. Sign in, or ask for a new one.", zh: "该链接已使用或已过期。请登录，或索取新链接。" },
+  search: { en: "Search devices", zh: "搜索设备" },
+  devices: { en: "Devices", zh: "设备" },
+  pictures: { en: "Pictures", zh: "画面" },
+  control: { en: "Control", zh: "云台" },
+  alarms: { en: "Alarms", zh: "告警" },
+  positions: { en: "Positions", zh: "位置" },
+  notices: { en: "Notices", zh: "通知" },
+  pending: { en: "Waiting to be admitted", zh: "待准入设备" },
+  admit: { en: "Admit", zh: "准入" },
+  admitName: { en: "Name (may stay empty)", zh: "名称（可不填）" },
+  times: { en: "knocked {0} times", zh: "尝试 {0} 次" },
+  noDevices: { en: "No device yet. Point one at this gateway: it appears here and waits to be admitted.", zh: "尚无设备。将设备的平台地址指向本网关，它会出现在这里等待准入。" },
+  noMatch: { en: "Nothing of that name.", zh: "没有匹配的设备。" },
+  noChannels: { en: "It has told no channel yet.", zh: "尚未上报通道。" },
+  choose: { en: "Choose a channel on the left to see its picture.", zh: "在左侧选择通道即可观看画面。" },
+  online: { en: "online", zh: "在线" },
+  offline: { en: "offline", zh: "离线" },
+  degraded: { en: "degraded", zh: "部分异常" },
+  idle: { en: "idle", zh: "未观看" },
+  opening: { en: "opening", zh: "正在打开" },
+  waiting: { en: "waiting", zh: "等待重试" },
+  removed: { en: "removed", zh: "已移除" },
+  keyFrame: { en: "waiting for a key frame", zh: "等待关键帧" },
+  live: { en: "live", zh: "实时" },
+  stalled: { en: "stalled {0}", zh: "画面停滞 {0}" },
+  stalledWord: { en: "stalled", zh: "停滞" },
+  reconnecting: { en: "reconnecting", zh: "正在重连" },
+  lastPicture: { en: "last picture {0} ago", zh: "最后画面：{0}前" },
+  retryIn: { en: "next attempt in {0}", zh: "{0}后重试" },
+  again: { en: "Try now", zh: "立即重试" },
+  close: { en: "Close", zh: "关闭" },
+  full: { en: "Full screen", zh: "全屏" },
+  sound: { en: "Sound on", zh: "打开声音" },
+  mute: { en: "Sound off", zh: "关闭声音" },
+  tapSound: { en: "Click for sound", zh: "点击打开声音" },
+  tapPlay: { en: "Click to play", zh: "点击播放" },
+  codec: { en: "codec", zh: "编码" },
+  size: { en: "size", zh: "分辨率" },
+  rate: { en: "rate", zh: "码率" },
+  delay: { en: "delay", zh: "时延" },
+  loss: { en: "loss", zh: "丢包" },
+  frameAge: { en: "last frame", zh: "末帧" },
+  fromDevice: { en: "from the device", zh: "设备侧" },
+  fromGateway: { en: "to this page", zh: "至本页" },
+  up: { en: "Up", zh: "上" },
+  down: { en: "Down", zh: "下" },
+  left: { en: "Left", zh: "左" },
+  right: { en: "Right", zh: "右" },
+  zoom: { en: "Zoom", zh: "变倍" },
+  focus: { en: "Focus", zh: "聚焦" },
+  iris: { en: "Iris", zh: "光圈" },
+  speed: { en: "Speed", zh: "速度" },
+  presets: { en: "Presets", zh: "预置位" },
+  go: { en: "Go", zh: "调用" },
+  save: { en: "Save here", zh: "设为当前" },
+  presetName: { en: "Name", zh: "名称" },
+  presetNumber: { en: "No.", zh: "编号" },
+  holder: { en: "{0} moves this camera", zh: "{0} 正在控制" },
+  free: { en: "nobody moves it", zh: "当前无人控制" },
+  noRight: { en: "Your role may look, not move.", zh: "您的角色只能观看，不能控制。" },
+  noCamera: { en: "Choose a picture to move its camera.", zh: "请先选择画面。" },
+  keysHint: { en: "Hold to move. Keys: arrows, + and −.", zh: "按住转动。键盘：方向键、+、−。" },
+  acknowledge: { en: "Acknowledge", zh: "确认" },
+  acknowledged: { en: "acknowledged", zh: "已确认" },
+  noAlarms: { en: "No alarm.", zh: "暂无告警。" },
+  noPositions: { en: "No position was told.", zh: "暂无位置信息。" },
+  noNotices: { en: "Nothing to tell.", zh: "暂无通知。" },
+  repeats: { en: "×{0}", zh: "×{0}" },
+  critical: { en: "critical", zh: "紧急" },
+  major: { en: "major", zh: "重要" },
+  minor: { en: "minor", zh: "次要" },
+  warning: { en: "warning", zh: "警告" },
+  cleared: { en: "cleared", zh: "已恢复" },
+  accuracy: { en: "±{0} m", zh: "精度 ±{0} 米" },
+  accuracyUnknown: { en: "accuracy not told", zh: "精度未知" },
+  gnss: { en: "satellite", zh: "卫星" },
+  catalog: { en: "typed in at installation", zh: "安装时填写" },
+  network: { en: "network", zh: "网络" },
+  manual: { en: "by hand", zh: "人工" },
+  ago: { en: "{0} ago", zh: "{0}前" },
+  connected: { en: "connected", zh: "已连接" },
+  disconnected: { en: "gateway not reachable, trying again", zh: "网关不可达，正在重试" },
+  done: { en: "Done.", zh: "完成。" },
+  viewers: { en: "{0} watching", zh: "{0} 人观看" },
+  contrast: { en: "High contrast", zh: "高对比度" },
+  auditorOnly: { en: "An auditor reads the audit record by the API; there are no pictures for this role.", zh: "审计员通过 API 查阅审计记录；该角色不可观看画面。" },
+} satisfies Record<string, Words>;
+
+export type Key = keyof typeof TEXT;
+
+const STORED = "fieldgate.lang";
+let lang: Lang = choose(localStorage.getItem(STORED), navigator.languages ?? [navigator.language]);
+
+export function choose(stored: string | null, wanted: readonly string[]): Lang {
+  if (stored === "zh" || stored === "en") return stored;
+  return wanted[0]?.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+export function language(): Lang {
+  return lang;
+}
+
+export function setLanguage(to: Lang): void {
+  lang = to;
+  localStorage.setItem(STORED, to);
+  document.documentElement.lang = to;
+}
+
+export function t(key: Key, ...values: (string | number)[]): string {
+  return TEXT[key][lang].replace(/\{(\d)\}/g, (_, place: string) => String(values[Number(place)] ?? ""));
+}
+
+/** A key made from data ("stream state"), with the data itself where there is no word for it. */
+export function word(key: string): string {
+  return key in TEXT ? t(key as Key) : key;
+}
+
+export function say(words: Words | null): string {
+  return words ? words[lang] : "";
+}
+
+/** Seconds as people say them. */
+export function span(seconds: number): string {
+  const units: [number, string, string][] = [
+    [86400, " d", " 天"],
+    [3600, " h", " 小时"],
+    [60, " min", " 分钟"],
+  ];
+  for (const [factor, en, zh] of units) {
+    if (seconds >= 2 * factor) return `${Math.round(seconds / factor)}${lang === "zh" ? zh : en}`;
+  }
+  return `${Math.max(0, Math.round(seconds))}${lang === "zh" ? " 秒" : " s"}`;
+}
+
+document.documentElement.lang = lang;

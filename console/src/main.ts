@@ -1,0 +1,248 @@
+// The console: directory on the left, pictures in the middle, control and lists on the right.
+
+import { Api } from "./api";
+import { fill, h, setText } from "./dom";
+import { type Key, language, setLanguage, t } from "./i18n";
+import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
+import { PtzPad } from "./ptz";
+import { signIn } from "./signin";
+import { Store } from "./store";
+import { Tile } from "./tile";
+import { Tree } from "./tree";
+
+const MOST_TILES = 16;
+const KEPT = "fieldgate.tiles";
+const CONTRAST = "fieldgate.contrast";
+
+const app = document.querySelector("#app") ?? document.body;
+const api = new Api();
+
+class Console {
+  private readonly tiles = new Map<string, Tile>();
+  private selected: string | null = null;
+  private tab: Key = "control";
+  private readonly store = new Store(api, () => api.onSignedOut());
+  private readonly reasons = new Reasons(this.store);
+  private readonly grid = h("main", { class: "grid" });
+  private readonly link = h("span", { class: "link", role: "status" });
+  private readonly kit = h("span", { class: "kit" });
+  private readonly tabs = h("div", { class: "tabs", role: "tablist" });
+  private readonly side = h("div", { class: "side-body" });
+  private readonly pad = new PtzPad(this.store);
+  private readonly tree = new Tree(this.store, (stream) => this.tiles.has(stream), (stream) => this.toggle(stream));
+  private readonly pending = new PendingPanel(this.store, this.reasons);
+  private readonly alarms = new AlarmsPanel(this.store);
+  private readonly positions = new PositionsPanel(this.store);
+  private readonly notices = new NoticesPanel(this.store, this.reasons);
+  private readonly panels: Partial<Record<Key, { element: HTMLElement; render(): void }>> = {
+    control: this.pad,
+    alarms: this.alarms,
+    positions: this.positions,
+    notices: this.notices,
+  };
+
+  constructor() {
+    this.store.on("link", () => this.showLink());
+    this.store.on("directory", () => this.prune());
+    for (const topic of ["alarms", "notices", "pending"] as const) this.store.on(topic, () => this.showTabs());
+  }
+
+  start(): void {
+    this.draw();
+    this.store.start();
+    void this.reasons.read().then(() => this.renderPanels());
+    for (const stream of kept()) this.open(stream);
+    setInterval(() => this.renderTimes(), 15000); // ages grow without events
+  }
+
+  stop(): void {
+    this.store.stop();
+    for (const tile of this.tiles.values()) tile.stop();
+    this.tiles.clear();
+  }
+
+  private draw(): void {
+    const button = (text: string, act: () => void, label = text) =>
+      h("button", { type: "button", class: "quiet-button", title: label, "aria-label": label, onclick: act }, text);
+    fill(
+      app,
+      h(
+        "header",
+        { class: "bar" },
+        h("strong", { class: "brand" }, "Fieldgate"),
+        this.kit,
+        this.link,
+        h(
+          "span",
+          { class: "tools" },
+          h("span", { class: "who" }, api.who?.name ?? ""),
+          button("◐", () => this.contrast(), t("contrast")),
+          button(language() === "zh" ? "English" : "中文", () => this.swapLanguage()),
+          button(t("signOut"), () => void api.signOut().catch(() => undefined)),
+        ),
+      ),
+      h(
+        "div",
+        { class: "body" },
+        h("aside", { class: "left" }, this.pending.element, this.tree.element),
+        this.grid,
+        h("aside", { class: "right" }, this.tabs, this.side),
+      ),
+    );
+    this.tree.render();
+    this.layout();
+    this.showLink();
+    this.showTabs();
+    this.renderPanels();
+  }
+
+  private renderPanels(): void {
+    this.pending.render();
+    for (const panel of Object.values(this.panels)) panel?.render();
+  }
+
+  private renderTimes(): void {
+    this.pending.render();
+    if (this.tab !== "control") this.panels[this.tab]?.render();
+  }
+
+  private showTabs(): void {
+    const counts: Partial<Record<Key, number>> = {
+      alarms: this.alarms.open(),
+      notices: this.store.notices.filter((notice) => !notice.cleared).length,
+    };
+    fill(
+      this.tabs,
+      ...(["control", "alarms", "positions", "notices"] as const).map((key) =>
+        h(
+          "button",
+          {
+            type: "button",
+            role: "tab",
+            "aria-selected": String(this.tab === key),
+            onclick: () => {
+              this.tab = key;
+              this.showTabs();
+            },
+          },
+          t(key),
+          counts[key] ? h("span", { class: "count" }, counts[key]) : null,
+        ),
+      ),
+    );
+    const panel = this.panels[this.tab];
+    if (panel && this.side.firstElementChild !== panel.element) fill(this.side, panel.element);
+  }
+
+  private showLink(): void {
+    setText(this.kit, this.store.gateway);
+    setText(this.link, t(this.store.linked ? "connected" : "disconnected"));
+    this.link.dataset["tone"] = this.store.linked ? "live" : "bad";
+  }
+
+  private toggle(stream: string): void {
+    if (this.tiles.has(stream)) this.select(stream);
+    else this.open(stream);
+  }
+
+  private open(stream: string): void {
+    if (this.tiles.has(stream) || this.tiles.size >= MOST_TILES) return;
+    const tile = new Tile(api, stream, {
+      title: () => this.titleOf(stream),
+      status: () => this.store.streams.get(stream) ?? null,
+      onClose: () => this.close(stream),
+      onSelect: () => this.select(stream),
+    });
+    this.tiles.set(stream, tile);
+    this.layout();
+    tile.start();
+    this.select(stream);
+    this.remember();
+  }
+
+  private close(stream: string): void {
+    this.tiles.get(stream)?.stop();
+    this.tiles.delete(stream);
+    this.layout();
+    this.remember();
+    if (this.selected === stream) this.select([...this.tiles.keys()].at(-1) ?? null);
+  }
+
+  private select(stream: string | null): void {
+    for (const [id, tile] of this.tiles) tile.select(id === stream);
+    if (stream === this.selected && stream !== null) return;
+    this.selected = stream;
+    this.pad.show(stream);
+    this.tree.render();
+  }
+
+  private titleOf(stream: string): string {
+    const found = this.store.find(stream);
+    if (!found) return this.store.streams.get(stream)?.title || stream;
+    return [found.device.name, found.channel.name].filter((name, place, all) => name && all.indexOf(name) === place).join(" / ");
+  }
+
+  private layout(): void {
+    const columns = Math.ceil(Math.sqrt(this.tiles.size)) || 1;
+    this.grid.style.setProperty("--columns", String(columns));
+    if (this.tiles.size === 0) {
+      fill(this.grid, h("p", { class: "empty" }, t("choose")));
+      return;
+    }
+    this.grid.querySelector(":scope > .empty")?.remove();
+    for (const tile of this.tiles.values()) if (!tile.element.isConnected) this.grid.append(tile.element);
+    this.tree.render();
+  }
+
+  /** A stream that is gone for good takes its tile with it. */
+  private prune(): void {
+    setText(this.kit, this.store.gateway);
+    for (const stream of this.tiles.keys()) {
+      if (this.store.streams.get(stream)?.state === "removed") this.close(stream);
+    }
+    if (this.selected === null) return;
+    this.tiles.get(this.selected)?.select(true);
+  }
+
+  private remember(): void {
+    localStorage.setItem(KEPT, JSON.stringify([...this.tiles.keys()]));
+  }
+
+  private swapLanguage(): void {
+    setLanguage(language() === "zh" ? "en" : "zh");
+    this.draw();
+  }
+
+  private contrast(): void {
+    const high = document.documentElement.classList.toggle("high-contrast");
+    localStorage.setItem(CONTRAST, high ? "1" : "");
+  }
+}
+
+function kept(): string[] {
+  try {
+    const found: unknown = JSON.parse(localStorage.getItem(KEPT) ?? "[]");
+    return Array.isArray(found) ? found.filter((one): one is string => typeof one === "string").slice(0, MOST_TILES) : [];
+  } catch {
+    return [];
+  }
+}
+
+async function begin(): Promise<void> {
+  document.documentElement.classList.toggle("high-contrast", localStorage.getItem(CONTRAST) === "1");
+  for (;;) {
+    const who = await signIn(api, app);
+    if (who.role === "auditor") {
+      fill(app, h("main", { class: "sign-in" }, h("p", { class: "card" }, t("auditorOnly"))));
+      return;
+    }
+    const console_ = new Console();
+    const ended = new Promise<void>((resolve) => (api.onSignedOut = resolve));
+    console_.start();
+    await ended;
+    console_.stop();
+    api.who = null;
+  }
+}
+
+void begin();

@@ -1,0 +1,196 @@
+// What the console knows: lists read once, kept true by events.
+
+import type { Api } from "./api";
+import { ApiError } from "./api";
+import { Events } from "./events";
+import type {
+  Alarm,
+  Device,
+  Directory,
+  GatewayEvent,
+  Notice,
+  PendingDevice,
+  Position,
+  Problem,
+  PtzHolder,
+  StreamStatus,
+} from "./types";
+
+export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link";
+
+const KEPT_ALARMS = 300;
+const KEPT_NOTICES = 50;
+
+export class Store {
+  gateway = "";
+  linked = false;
+  readonly devices = new Map<string, Device>();
+  readonly streams = new Map<string, StreamStatus>();
+  readonly holders = new Map<string, PtzHolder>();
+  readonly positions = new Map<string, Position>();
+  pending: PendingDevice[] = [];
+  alarms: Alarm[] = [];
+  notices: Notice[] = [];
+  private readonly watchers = new Map<Topic, Set<() => void>>();
+  private readonly due = new Set<Topic>();
+  private readonly events: Events;
+  private reading = false;
+  private readAgain = false;
+
+  constructor(
+    readonly api: Api,
+    signedOut: () => void,
+  ) {
+    this.events = new Events({
+      event: (event) => this.take(event),
+      refresh: () => void this.refresh(),
+      connected: (yes) => {
+        this.linked = yes;
+        this.changed("link");
+      },
+      signedOut,
+    });
+  }
+
+  start(): void {
+    this.events.start();
+  }
+
+  stop(): void {
+    this.events.stop();
+  }
+
+  on(topic: Topic, watcher: () => void): void {
+    const all = this.watchers.get(topic) ?? new Set();
+    all.add(watcher);
+    this.watchers.set(topic, all);
+  }
+
+  /** Tell the watchers of a topic once per frame, however many events came. */
+  changed(topic: Topic): void {
+    if (this.due.size === 0) queueMicrotask(() => this.tell());
+    this.due.add(topic);
+  }
+
+  private tell(): void {
+    const due = [...this.due];
+    this.due.clear();
+    for (const topic of due) for (const watcher of this.watchers.get(topic) ?? []) watcher();
+  }
+
+  technician(): boolean {
+    return this.api.who?.role === "technician" || this.api.who?.role === "administrator";
+  }
+
+  mayMove(): boolean {
+    return this.technician() || this.api.who?.role === "operator";
+  }
+
+  /** Read every list anew; one reading at a time, and one more when asked meanwhile. */
+  async refresh(): Promise<void> {
+    if (this.reading) {
+      this.readAgain = true;
+      return;
+    }
+    this.reading = true;
+    try {
+      const background = { background: true };
+      const [directory, alarms, positions, pending] = await Promise.all([
+        this.api.get<Directory>("/api/v1/directory", background),
+        this.api.get<Alarm[]>("/api/v1/alarms?limit=200", background),
+        this.api.get<Position[]>("/api/v1/positions", background),
+        this.technician() ? this.api.get<PendingDevice[]>("/api/v1/devices/pending", background) : Promise.resolve([]),
+      ]);
+      this.gateway = directory.gateway;
+      replace(this.devices, directory.devices, (device) => device.id);
+      replace(this.streams, directory.streams, (stream) => stream.id);
+      replace(this.positions, positions, (position) => `${position.device}/${position.channel}`);
+      this.alarms = alarms;
+      this.pending = pending;
+      for (const topic of ["directory", "alarms", "positions", "pending"] as const) this.changed(topic);
+    } catch {
+      // the link says so in the header; the event socket asks again when it is back
+      setTimeout(() => void this.refresh(), 3000);
+    } finally {
+      this.reading = false;
+      if (this.readAgain) {
+        this.readAgain = false;
+        void this.refresh();
+      }
+    }
+  }
+
+  take(event: GatewayEvent): void {
+    switch (event.type) {
+      case "device":
+        put(this.devices, event.subject, event.data as Device, event.gone);
+        this.changed("directory");
+        break;
+      case "stream":
+        put(this.streams, event.subject, event.data as StreamStatus, event.gone);
+        this.changed("directory");
+        break;
+      case "ptz":
+        put(this.holders, event.subject, event.data as PtzHolder, event.gone || event.data === null);
+        this.changed("ptz");
+        break;
+      case "position": {
+        const position = event.data as Position;
+        this.positions.set(`${position.device}/${position.channel}`, position);
+        this.changed("positions");
+        break;
+      }
+      case "alarm": {
+        const alarm = event.data as Alarm;
+        this.alarms = [alarm, ...this.alarms.filter((one) => one.id !== alarm.id)].slice(0, KEPT_ALARMS);
+        this.changed("alarms");
+        break;
+      }
+      case "pending": {
+        const knock = event.data as PendingDevice;
+        const others = this.pending.filter((one) => one.external_id !== knock.external_id || one.scheme !== knock.scheme);
+        this.pending = event.gone ? others : [knock, ...others];
+        this.changed("pending");
+        break;
+      }
+      case "notice":
+        this.note(event.data as Notice);
+        break;
+    }
+  }
+
+  note(notice: Notice): void {
+    this.notices = [notice, ...this.notices.filter((one) => one.code !== notice.code)].slice(0, KEPT_NOTICES);
+    this.changed("notices");
+  }
+
+  /** Do something and show what came of it: null, or the problem to tell the person. */
+  async attempt(act: Promise<unknown>): Promise<Problem | null> {
+    try {
+      await act;
+      return null;
+    } catch (error) {
+      if (error instanceof ApiError) return error.problem;
+      throw error;
+    }
+  }
+
+  /** The channel that a stream shows, with its device. */
+  find(stream: string): { device: Device; channel: Device["channels"][number] } | null {
+    for (const device of this.devices.values()) {
+      const channel = device.channels.find((one) => one.stream === stream);
+      if (channel) return { device, channel };
+    }
+    return null;
+  }
+}
+
+function replace<T>(map: Map<string, T>, items: T[], key: (item: T) => string): void {
+  map.clear();
+  for (const item of items) map.set(key(item), item);
+}
+
+function put<T>(map: Map<string, T>, key: string, value: T, gone: boolean | undefined): void {
+  if (gone) map.delete(key);
+  else map.set(key, value);
+}

@@ -1,0 +1,150 @@
+// The API's words (OpenAPI: /api/v1/openapi.json), as far as the console uses them.
+
+export type Lang = "zh" | "en";
+export interface Words {
+  en: string;
+  zh: string;
+}
+
+export interface Problem {
+  status: number;
+  code: string;
+  detail: string;
+  cause: Words;
+  cure: Words;
+}
+
+export type Role = "viewer" | "operator" | "technician" | "administrator" | "auditor";
+export interface Who {
+  name: string;
+  role: Role;
+  scope: string;
+  csrf: string;
+}
+
+export type DeviceState = "pending" | "offline" | "online" | "degraded";
+export interface Capabilities {
+  ptz: boolean;
+  zoom: boolean;
+  focus: boolean;
+  iris: boolean;
+  presets: boolean;
+}
+export interface Channel {
+  key: string;
+  external_id: string;
+  name: string;
+  online: boolean;
+  capabilities: Capabilities;
+  stream: string | null;
+}
+export interface Device {
+  id: string;
+  scheme: string;
+  external_id: string;
+  name: string;
+  state: DeviceState;
+  code: string;
+  detail: string;
+  since: number;
+  address: string;
+  manufacturer: string;
+  model: string;
+  last_seen: number | null;
+  channels: Channel[];
+  alias: string;
+}
+export interface PendingDevice {
+  scheme: string;
+  external_id: string;
+  address: string;
+  first_seen: number;
+  last_seen: number;
+  attempts: number;
+  code: string;
+  detail: string;
+}
+
+export type StreamState = "idle" | "opening" | "live" | "stalled" | "waiting" | "offline" | "removed";
+export interface Track {
+  kind: "video" | "audio";
+  codec: string;
+  width: number;
+  height: number;
+  profile: string;
+  b_frames: boolean;
+}
+export interface StreamFigures {
+  fps: number | null;
+  bitrate_bps: number | null;
+  loss_ratio: number | null;
+  jitter_ms: number | null;
+  frame_age_s: number | null;
+}
+export interface StreamStatus {
+  id: string;
+  device: string;
+  title: string;
+  state: StreamState;
+  code: string;
+  detail: string;
+  since: number;
+  retry_in_s: number | null;
+  viewers: number;
+  tracks: Track[];
+  figures: StreamFigures;
+}
+
+export interface Alarm {
+  id: string;
+  device: string;
+  channel: string;
+  severity: "critical" | "major" | "minor" | "warning";
+  kind: string;
+  description: string;
+  raised_at: number;
+  received_at: number;
+  cleared: boolean;
+  repeats: number;
+  acknowledged_by?: string;
+}
+export interface Position {
+  device: string;
+  channel: string;
+  longitude: number;
+  latitude: number;
+  datum: string;
+  source: string;
+  taken_at: number;
+  accuracy_m: number | null;
+  speed_kmh: number | null;
+}
+export interface PtzHolder {
+  name: string;
+  session: string;
+  priority: number;
+  until: number;
+}
+export interface Preset {
+  number: number;
+  name: string;
+}
+export interface Notice {
+  code: string;
+  detail: string;
+  at: number;
+  cleared: boolean;
+}
+export interface Directory {
+  gateway: string;
+  cursor: number;
+  devices: Device[];
+  streams: StreamStatus[];
+}
+export interface GatewayEvent {
+  cursor: number;
+  type: string;
+  subject: string;
+  data: unknown;
+  gone?: boolean;
+}
