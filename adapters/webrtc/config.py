@@ -81,3 +81,6 @@ class WebRtcConfig(BaseModel):
         if len(set(value)) != len(value):
             raise ValueError("name each codec once")
         return value
+
+
+Config = WebRtcConfig  # the name under which the core looks for an adapter's settings

@@ -114,9 +114,7 @@ class Ports:
             bound = bind_udp(host, self._port)
         except OSError as exc:
             if exc.errno == errno.EADDRINUSE:
-                raise ConfigError(
-                    "adapter.webrtc.port", f"UDP {host}:{self._port} is in use", code="port-in-use"
-                ) from exc
+                raise ConfigError("port", f"UDP {host}:{self._port} is in use", code="port-in-use") from exc
             # An address may vanish between being listed and being bound; said once, tried again at each refresh.
             if self._failed.get(host) != str(exc):
                 log.warning("WebRTC can not use %s: %s", host, exc)

@@ -35,7 +35,7 @@ async def test_a_taken_port_names_the_key() -> None:
         adapter = WebRtc(WebRtcConfig(port=number), context)
         with pytest.raises(ConfigError) as caught:
             await asyncio.wait_for(adapter.run(), 5)
-        assert (caught.value.code, caught.value.key) == ("port-in-use", "adapter.webrtc.port")
+        assert (caught.value.code, caught.value.key) == ("port-in-use", "port")
         findings = {one.check: one for one in await WebRtc.checks(WebRtcConfig(port=number))}
         assert (findings["webrtc.port"].grade, findings["webrtc.port"].code) == (Grade.FAIL, "port-in-use")
     findings = {one.check: one for one in await WebRtc.checks(WebRtcConfig(port=number))}
