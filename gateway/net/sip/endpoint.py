@@ -1,18 +1,34 @@
-"""Sockets and timers for one SipCore: feed → handle events → flush → re-arm."""
+"""`SipEndpoint`: one SIP user agent on the network. Sockets here, decisions in `gateway.wire.sip`."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
-from gateway.net.sip.call import IncomingCall, InviteCall
+from gateway.base.errors import Busy, ConfigError, LinkDown, PeerError
+from gateway.base.tasks import Nest
+from gateway.base.udp import UdpSocket, bind_error
+from gateway.net.sip.call import IncomingCall, InviteCall, run_handler
+from gateway.net.sip.engine import Engine
+from gateway.net.sip.flows import Flows
 from gateway.net.sip.incoming import IncomingRequest
 from gateway.net.sip.limits import EndpointLimits
+from gateway.net.sip.rates import Rates
 from gateway.net.sip.subscription import Subscription
 from gateway.wire.digest import DigestClient
-from gateway.wire.sip import Address, Hop, SipRequest, SipResponse, Transport
+from gateway.wire.sip import Address, Hop, SipRequest, SipResponse, Transport, printable
+from gateway.wire.sip.core import CoreLimits, SipCore
+from gateway.wire.sip.events import RequestReceived
+from gateway.wire.sip.transaction import Timers
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,56 +57,101 @@ class SipEndpoint:
         *,
         product: str = "fieldgate",
         limits: EndpointLimits | None = None,
+        core_limits: CoreLimits | None = None,
+        timing: Timers | None = None,
+        tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`product` is the User-Agent and Server header ("" sends none)."""
-        raise NotImplementedError
+        """`product` is the User-Agent and Server header ("" sends none); `tls` the context of "tls" listeners."""
+        self._listen = tuple(listen)
+        self._limits = limits or EndpointLimits()
+        self._clock = clock
+        self._tls = tls
+        core = SipCore(product=product, timing=timing, limits=core_limits)
+        self._nest = Nest("SIP handlers", self._limits.max_handlers)
+        self._engine = Engine(core, self._nest, clock, self._transmit, self._alive)
+        self._engine.on_request = self._on_request
+        self._engine.on_heard = self._on_heard
+        self._engine.on_broken = self._on_broken
+        self._flows = Flows(self._limits, core.counters, clock, self._on_stream, self._on_lost)
+        self._rates = Rates(self._limits.messages_per_s, self._limits.burst, self._limits.max_sources)
+        self._udp: list[UdpSocket] = []
+        self._servers: list[asyncio.Server] = []
+        self._bound: tuple[Listen, ...] = ()
+        self._handlers: dict[str, RequestHandler] = {}
+        self._call_handler: CallHandler | None = None
+        self._flow_closed: list[Callable[[Hop, str], None]] = []
+        self._heard: list[Callable[[Hop], None]] = []
+        self._notify: dict[str, Callable[[RequestReceived], None]] = {}  # Call-ID of a SUBSCRIBE not yet answered
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> SipEndpoint:
         """Open the sockets. Raises ConfigError("listen", …, code="port-in-use") when an address is taken."""
-        raise NotImplementedError
+        try:
+            bound: list[Listen] = []
+            for listen in self._listen:
+                bound.append(await self._open(listen))
+            self._bound = tuple(bound)
+        except BaseException:
+            await self._close()
+            raise
+        for socket in self._udp:
+            socket.open(self._on_datagram)
+        self._sweep()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close sockets, end handlers; calls still up end with by="local" without a BYE (end them before)."""
-        raise NotImplementedError
+        """Close sockets, end handlers; calls still up end with by="link" and without a BYE (end them before)."""
+        await self._close()
 
     @property
     def bound(self) -> tuple[Listen, ...]:
         """The addresses in use, ports resolved."""
-        raise NotImplementedError
+        return self._bound
 
     @property
     def counters(self) -> dict[str, int]:
-        """Running totals by name: received, sent, bad, dropped_rate, refused_connections, full, …"""
-        raise NotImplementedError
+        """Running totals by name: received, bad, repeats, dropped_rate, refused_connections, full, timeouts …"""
+        own = {"udp_dropped": sum(s.dropped for s in self._udp), "udp_failed": sum(s.failed for s in self._udp)}
+        return dict(self._engine.core.counters) | own | {"connections": len(self._flows)}
 
     # — what comes in —
 
     def on_request(self, method: str, handler: RequestHandler) -> None:
         """Handle requests of `method` that belong to no call of ours; "*" for all others. Without a handler: 405 with
         Allow (OPTIONS: 200)."""
-        raise NotImplementedError
+        self._handlers[method] = handler
 
     def on_call(self, handler: CallHandler) -> None:
         """Handle INVITEs that begin a call; without: 405."""
-        raise NotImplementedError
+        self._call_handler = handler
 
     def on_flow_closed(self, callback: Callable[[Hop, str], None]) -> None:
         """A TCP or TLS connection is gone (peer closed, broke, idle); GB/T 28181: the device is offline."""
-        raise NotImplementedError
+        self._flow_closed.append(callback)
 
     def on_heard(self, callback: Callable[[Hop], None]) -> None:
         """Something that was no message came from this hop: CRLF or a vendor's keepalive datagram (4 bytes)."""
-        raise NotImplementedError
+        self._heard.append(callback)
 
     # — what goes out —
 
     async def hop_to(self, transport: Transport, remote: Address, *, local: Address | None = None) -> Hop:
         """A way to `remote` (an IP literal): for UDP the bound address that routes there, or `local`; for TCP a live
         connection to it, else a new one. Raises LinkDown when the connection is refused or times out (5 s)."""
-        raise NotImplementedError
+        if transport != "udp":
+            return self._flows.to(transport, remote) or await self._connect(transport, remote)
+        if local is not None:
+            return Hop("udp", local, remote)
+        for socket in self._udp:
+            if (":" in socket.host) == (":" in remote[0]):
+                try:
+                    return Hop("udp", (socket.source_for(remote), socket.port), remote)
+                except OSError as exc:
+                    raise LinkDown(f"udp to {remote[0]}: {exc.strerror or exc}") from exc
+        raise LinkDown(f"udp to {remote[0]}: no UDP socket of that family is open")
 
     async def request(
         self,
@@ -107,11 +168,17 @@ class SipEndpoint:
         response that is not 2xx raises PeerError(status). Raises LinkDown: no answer (32 s on UDP, or `timeout`),
         connection gone. Cancelling the await forgets the transaction.
         """
-        raise NotImplementedError
+        _, response = await self._engine.request(request, hop, timeout, auth)
+        if check and not response.ok:
+            words = f"{response.status} {printable(response.reason)}"
+            raise PeerError(f"{request.method} to {hop}: {words}", status=response.status)
+        return response
 
     async def invite(self, request: SipRequest, hop: Hop, *, auth: DigestClient | None = None) -> InviteCall:
         """Send an INVITE; returns at once. Raises LinkDown when the hop is gone, Busy when the table is full."""
-        raise NotImplementedError
+        if not self._alive(hop):
+            raise LinkDown(f"INVITE to {hop}: the connection is gone")
+        return InviteCall(self._engine, request, hop, auth)
 
     async def subscribe(
         self,
@@ -124,4 +191,172 @@ class SipEndpoint:
     ) -> Subscription:
         """Send a SUBSCRIBE and wait for its 2xx. NOTIFYs may come before it does; they reach `on_notify` too.
         Raises PeerError(status) when refused, LinkDown."""
-        raise NotImplementedError
+
+        def notified(event: RequestReceived) -> None:
+            run_handler(self._engine, on_notify, IncomingRequest(self._engine, event))
+
+        self._notify[request.call_id] = notified
+        try:
+            sent, response = await self._engine.request(request, hop, timeout, auth)
+        finally:
+            self._notify.pop(request.call_id, None)
+        if not response.ok:
+            words = f"{response.status} {printable(response.reason)}"
+            raise PeerError(f"SUBSCRIBE to {hop}: {words}", status=response.status)
+        dialog = self._engine.core.dialogs.of_answer(response)
+        if dialog is None:
+            raise PeerError(f"SUBSCRIBE to {hop}: its answer makes no dialog", status=response.status)
+        granted = response.expires
+        asked = sent.expires or 0
+        return Subscription(self._engine, dialog, sent, asked if granted is None else granted, notified)
+
+    # — sockets —
+
+    async def _open(self, listen: Listen) -> Listen:
+        if listen.transport == "udp":
+            socket = UdpSocket(listen.host, listen.port)
+            self._udp.append(socket)
+            return replace(listen, port=socket.port)
+        if listen.transport == "tls" and self._tls is None:
+            raise ConfigError("listen", "tls needs a certificate")
+        port = listen.port
+
+        def accept() -> asyncio.Protocol:
+            return self._flows.new(listen.transport)
+
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                accept, listen.host, port, ssl=self._tls if listen.transport == "tls" else None, reuse_address=True
+            )
+        except OSError as exc:
+            raise bind_error(listen.transport, listen.host, port, exc) from exc
+        self._servers.append(server)
+        return replace(listen, port=int(server.sockets[0].getsockname()[1]))
+
+    async def _connect(self, transport: Transport, remote: Address) -> Hop:
+        listening = next((b.port for b in self._bound if b.transport == transport), None)
+        flow = self._flows.new(transport, listening)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: flow, *remote, ssl=self._tls if transport == "tls" else None
+                )
+        except (OSError, TimeoutError) as exc:
+            raise LinkDown(f"{transport} to {remote[0]}:{remote[1]}: {exc or 'no answer'}") from exc
+        if flow.hop is None:
+            raise LinkDown(f"{transport} to {remote[0]}:{remote[1]}: too many connections")
+        return flow.hop
+
+    def _transmit(self, hop: Hop, data: bytes) -> None:
+        counters = self._engine.core.counters
+        counters["sent"] += 1
+        if hop.transport == "udp":
+            socket = self._socket_for(hop)
+            if socket is None or not socket.send(data, hop.remote, hop.local[0]):
+                counters["unsent"] += 1
+            return
+        flow = self._flows.get(hop.flow)
+        if flow is None or not flow.send(data, self._limits.max_unsent_bytes):
+            counters["unsent"] += 1
+
+    def _socket_for(self, hop: Hop) -> UdpSocket | None:
+        same = [s for s in self._udp if s.port == hop.local[1] and (":" in s.host) == (":" in hop.remote[0])]
+        exact = [s for s in same if s.host == hop.local[0]]
+        return next(iter(exact or same), None)
+
+    def _alive(self, hop: Hop) -> bool:
+        return hop.transport == "udp" or self._flows.get(hop.flow) is not None
+
+    def _on_datagram(self, data: bytes, remote: Address, local: Address) -> None:
+        now = self._clock()
+        if not self._rates.take(remote[0], now):
+            self._engine.core.counters["dropped_rate"] += 1
+            return
+        self._engine.core.receive_datagram(data, Hop("udp", local, remote), now)
+        self._engine.pump()
+
+    def _on_stream(self, hop: Hop, data: bytes) -> None:
+        core, now = self._engine.core, self._clock()
+        before = core.counters["received"]
+        core.receive_stream(data, hop, now)
+        if not self._rates.take(hop.remote[0], now, core.counters["received"] - before):
+            core.counters["dropped_rate"] += 1
+            self._on_broken(hop, "sends too fast")
+        self._engine.pump()
+
+    def _on_broken(self, hop: Hop, why: str) -> None:
+        flow = self._flows.get(hop.flow)
+        if flow is not None:
+            log.warning("SIP connection with %s closed: %s", hop, why)
+            flow.abort(why)
+
+    def _on_lost(self, hop: Hop, why: str) -> None:
+        self._engine.core.flow_closed(hop.flow, self._clock())
+        self._engine.pump()
+        for callback in self._flow_closed:
+            callback(hop, why)
+
+    def _on_heard(self, hop: Hop) -> None:
+        for callback in self._heard:
+            callback(hop)
+
+    def _sweep(self) -> None:
+        self._flows.close_idle()
+        delay = max(0.05, min(30.0, self._limits.idle_s / 4))
+        self._sweeper = asyncio.get_running_loop().call_later(delay, self._sweep)
+
+    async def _close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for server in self._servers:
+            server.close()
+        await self._nest.close()
+        self._engine.pump()
+        self._engine.close()
+        for socket in self._udp:
+            socket.close()
+        self._flows.close_all()
+        for server in self._servers:
+            await server.wait_closed()
+
+    # — requests to handlers —
+
+    def _on_request(self, event: RequestReceived) -> None:
+        request = event.request
+        if request.method == "INVITE" and event.dialog is None and self._call_handler is not None:
+            self._run_call(self._call_handler, IncomingCall(self._engine, event))
+            return
+        incoming = IncomingRequest(self._engine, event)
+        notified = self._notify.get(request.call_id) if request.method == "NOTIFY" else None
+        handler = self._handlers.get(request.method, self._handlers.get("*"))
+        if notified is not None:
+            notified(event)
+        elif (
+            request.method in ("INVITE", "UPDATE") and event.dialog is not None and request.method not in self._handlers
+        ):
+            incoming.respond(488)  # the call has no handler for changes: it stays as it was (§14.2)
+        elif handler is not None and not (request.method == "INVITE" and request.method not in self._handlers):
+            run_handler(self._engine, handler, incoming)
+        elif request.method == "OPTIONS":
+            incoming.respond(200, headers=[("Allow", self._allow()), ("Accept", "application/sdp")])
+        else:
+            incoming.respond(405, headers=[("Allow", self._allow())])
+
+    def _run_call(self, handler: CallHandler, call: IncomingCall) -> None:
+        async def work() -> None:
+            await handler(call)
+
+        def failed(exc: Exception) -> None:
+            self._engine.log_failure(f"call from {call.hop}", exc)
+            if not call.answered:
+                call.reject(500)
+
+        try:
+            self._nest.start(work(), f"call {call.call_id}", failed)
+        except Busy:
+            self._engine.core.counters["full"] += 1
+            call.reject(503, headers=[("Retry-After", "5")])
+
+    def _allow(self) -> str:
+        basic = ["OPTIONS", "BYE", "CANCEL", "ACK"] + (["INVITE"] if self._call_handler else [])
+        return ", ".join(dict.fromkeys([*basic, *(m for m in self._handlers if m != "*")]))

@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gateway.wire.sip import Hop, SipRequest
+from gateway.base.errors import LocalProtocolError
+from gateway.net.sip.engine import Engine
+from gateway.wire.sip import Hop, SipRequest, SipResponse, local_uri, respond
+from gateway.wire.sip.dialog import Dialog
+from gateway.wire.sip.events import RequestReceived
 
 if TYPE_CHECKING:
     from gateway.net.sip.subscription import Notifier
 
 
 class IncomingRequest:
-    """What a handler gets. Answer once with `respond`; a handler that returns without is answered 500 for it."""
+    """What a handler gets. Answer once with `respond`; a handler that returns without is answered 500 for it.
 
-    request: SipRequest
-    hop: Hop
+    `hop` is the way it came, `request` the request with received and rport in its Via.
+    """
+
+    def __init__(self, engine: Engine, event: RequestReceived) -> None:
+        self.request: SipRequest = event.request
+        self.hop: Hop = event.hop
+        self._engine = engine
+        self._key = event.key
+        self._dialog = event.dialog
+        self._answered = False
 
     @property
     def answered(self) -> bool:
-        raise NotImplementedError
+        return self._answered
 
     def respond(
         self,
@@ -32,9 +44,26 @@ class IncomingRequest:
     ) -> None:
         """Send a response (1xx any number of times, final once). It leaves by the hop the request came in on; the
         transaction repeats it when the request is repeated. Raises LocalProtocolError on a second final answer."""
-        raise NotImplementedError
+        lines = list(headers)
+        if content_type is not None:
+            lines.append(("Content-Type", content_type))
+        self._send(respond(self.request, status, reason, lines, body))
 
     def accept_subscription(self, expires_s: int, *, contact_user: str) -> Notifier:
         """For SUBSCRIBE: answer 200 with Expires and Contact, and open the dialog to notify in. A SUBSCRIBE inside an
-        existing dialog refreshes it and gives the same Notifier. `expires_s` 0 ends it: send one last `notify`."""
-        raise NotImplementedError
+        existing dialog refreshes it and gives the same Notifier. `expires_s` 0 ends it: send one last `notify`.
+        Raises LinkDown when its connection is gone already."""
+        from gateway.net.sip.subscription import notifier_for
+
+        contact = f"<{local_uri(contact_user, self.hop)}>"
+        answer = respond(self.request, 200, None, [("Expires", str(expires_s)), ("Contact", contact)])
+        dialog = self._send(answer)
+        return notifier_for(self._engine, dialog, self.request, expires_s)
+
+    def _send(self, response: SipResponse) -> Dialog | None:
+        if self._answered:
+            raise LocalProtocolError(f"{self.request.method} was answered before")
+        dialog = self._engine.core.respond(self._key, response, self._engine.clock())
+        self._answered = response.final
+        self._engine.pump()
+        return dialog

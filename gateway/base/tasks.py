@@ -1,0 +1,66 @@
+"""A bounded family of background tasks whose failures stay their own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from gateway.base.errors import Busy
+
+log = logging.getLogger(__name__)
+
+
+class Nest:
+    """Children run until they end or the nest closes; a child that fails is logged (and told to `on_error`) and its
+    siblings go on. Full means Busy.
+
+    `asyncio.TaskGroup` is the right thing where one child's failure is everybody's; this is for children that serve
+    strangers (a request, a connection).
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name = name
+        self.limit = limit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(
+        self,
+        work: Coroutine[Any, Any, None],
+        name: str,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> asyncio.Task[None]:
+        """Run `work` as a child. Raises Busy when the nest is full or closed (the coroutine is closed unrun)."""
+        if self._closed or len(self._tasks) >= self.limit:
+            work.close()
+            raise Busy(f"{self.name}: {len(self._tasks)} tasks run, no more are started")
+        task = asyncio.get_running_loop().create_task(self._guard(work, name, on_error), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Cancel every child and wait for its clean-up."""
+        self._closed = True
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guard(
+        self, work: Coroutine[Any, Any, None], name: str, on_error: Callable[[Exception], None] | None
+    ) -> None:
+        try:
+            await work
+        except Exception as exc:
+            if on_error is None:
+                log.exception("%s: %s failed", self.name, name)
+            else:
+                on_error(exc)
+        finally:
+            work.close()  # cancelled before its first step, it would warn of never having been awaited

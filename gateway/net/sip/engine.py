@@ -1,0 +1,211 @@
+"""The session around one SipCore: feed → handle events → flush → re-arm. Holds no protocol decision."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from gateway.base.errors import LinkDown
+from gateway.base.tasks import Nest
+from gateway.wire.digest import DigestClient
+from gateway.wire.sip.core import SipCore
+from gateway.wire.sip.dialog import DialogId
+from gateway.wire.sip.events import (
+    AckMissing,
+    AckReceived,
+    Cancelled,
+    DialogEnded,
+    Event,
+    FlowBroken,
+    Heard,
+    RequestFailed,
+    RequestReceived,
+    ResponseReceived,
+)
+from gateway.wire.sip.headers import CSeq
+from gateway.wire.sip.hop import Hop
+from gateway.wire.sip.message import SipRequest, SipResponse
+
+log = logging.getLogger(__name__)
+
+
+class Waiter(Protocol):
+    """Who sent a request and wants its answers."""
+
+    def on_response(self, event: ResponseReceived) -> None: ...
+    def on_failed(self, event: RequestFailed) -> None: ...
+
+
+class Owner(Protocol):
+    """Who lives in a dialog: a call, a subscription, a notifier."""
+
+    def on_dialog_event(self, event: AckReceived | AckMissing | DialogEnded) -> None: ...
+    def on_dialog_request(self, event: RequestReceived) -> bool:
+        """False: not mine to answer."""
+        ...
+
+
+class _Exchange:
+    """The waiter of one plain request."""
+
+    def __init__(self, what: str) -> None:
+        self.done: asyncio.Future[SipResponse | None] = asyncio.get_running_loop().create_future()
+        self.what = what
+
+    def on_response(self, event: ResponseReceived) -> None:
+        if event.response.final and not self.done.done():
+            self.done.set_result(event.response)
+
+    def on_failed(self, event: RequestFailed) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Engine:
+    """What calls, subscriptions and requests share. `transmit` and the three callbacks are the endpoint's."""
+
+    def __init__(
+        self,
+        core: SipCore,
+        nest: Nest,
+        clock: Callable[[], float],
+        transmit: Callable[[Hop, bytes], None],
+        alive: Callable[[Hop], bool],
+    ) -> None:
+        self.core = core
+        self.nest = nest
+        self.clock = clock
+        self._transmit = transmit
+        self.alive = alive
+        self.waiters: dict[str, Waiter] = {}
+        self.owners: dict[DialogId, Owner] = {}
+        self.invites: dict[str, Callable[[], None]] = {}  # incoming INVITE key → what to do when it is cancelled
+        self.on_request: Callable[[RequestReceived], None] = lambda _: None
+        self.on_heard: Callable[[Hop], None] = lambda _: None
+        self.on_broken: Callable[[Hop, str], None] = lambda _hop, _why: None
+        self._pumping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def pump(self) -> None:
+        """Take the core's events, send its bytes, set its next timer. Called after everything that touches it."""
+        if self._pumping or self._closed:
+            return
+        self._pumping = True
+        try:
+            while True:
+                for hop, data in self.core.data_to_send(self.clock()):
+                    self._transmit(hop, data)
+                event = self.core.next_event()
+                if event is None:
+                    break
+                try:
+                    self._handle(event)
+                except Exception:
+                    log.exception("SIP event %s failed", type(event).__name__)
+        finally:
+            self._pumping = False
+        self._rearm()
+
+    def close(self) -> None:
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for waiter in list(self.waiters.values()):
+            waiter.on_failed(RequestFailed("", "link"))
+        self.waiters.clear()
+
+    async def exchange(self, send: Callable[[], str], what: str, timeout: float | None = None) -> SipResponse:
+        """Run `send` (which gives the key) and wait for the final response. Raises LinkDown."""
+        if self._closed:
+            raise LinkDown(f"{what}: the endpoint is closed")
+        waiter = _Exchange(what)
+        key = send()
+        self.waiters[key] = waiter
+        self.pump()
+        try:
+            async with asyncio.timeout(timeout):
+                response = await waiter.done
+        except BaseException as exc:
+            self.core.forget(key)
+            if isinstance(exc, TimeoutError):
+                raise LinkDown(f"{what}: no answer in {timeout:g} s") from exc
+            raise
+        finally:
+            self.waiters.pop(key, None)
+        if response is None:
+            raise LinkDown(f"{what}: no answer")
+        return response
+
+    async def request(
+        self, request: SipRequest, hop: Hop, timeout: float | None = None, auth: DigestClient | None = None
+    ) -> tuple[SipRequest, SipResponse]:
+        """A request outside of dialogs, challenged once; gives the request as it was last sent."""
+        what = f"{request} to {hop}"
+        for attempt in (1, 2):
+            if not self.alive(hop):
+                raise LinkDown(f"{what}: the connection is gone")
+            send = partial(self.core.request, request, hop, self.clock())
+            response = await self.exchange(send, what, timeout)
+            again = authorised(request, response, auth) if attempt == 1 else None
+            if again is None:
+                break
+            request = again
+        return request, response
+
+    def log_failure(self, what: str, exc: Exception) -> None:
+        log.error("%s failed", what, exc_info=exc)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, ResponseReceived | RequestFailed):
+            waiter = self.waiters.get(event.key)
+            if waiter is not None:
+                waiter.on_response(event) if isinstance(event, ResponseReceived) else waiter.on_failed(event)
+        elif isinstance(event, RequestReceived):
+            owner = None if event.dialog is None else self.owners.get(event.dialog.id)
+            if owner is None or not owner.on_dialog_request(event):
+                self.on_request(event)
+        elif isinstance(event, AckReceived | AckMissing | DialogEnded):
+            owner = self.owners.get(event.dialog.id)
+            if owner is not None:
+                owner.on_dialog_event(event)
+        elif isinstance(event, Cancelled):
+            cancelled = self.invites.pop(event.key, None)
+            if cancelled is not None:
+                cancelled()
+        elif isinstance(event, Heard):
+            self.on_heard(event.hop)
+        else:
+            assert isinstance(event, FlowBroken)  # noqa: S101 - every other kind stands above
+            self.on_broken(event.hop, event.reason)
+
+    def _rearm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        when = self.core.next_timer()
+        if when is not None and not self._closed:
+            delay = max(0.0, when - self.clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.core.handle_timer(self.clock())
+        self.pump()
+
+
+def authorised(request: SipRequest, response: SipResponse, auth: DigestClient | None) -> SipRequest | None:
+    """The request once more with the answer to the response's challenge; None when there is nothing to answer."""
+    names = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
+    if auth is None or response.status not in names:
+        return None
+    asks, says = names[response.status]
+    challenge = auth.choose(response.headers.all(asks))
+    if challenge is None:
+        return None
+    answer = auth.answer(challenge, request.method, request.uri, request.body)
+    headers = request.headers.set(says, str(answer)).set("CSeq", str(CSeq(request.cseq.number + 1, request.method)))
+    return request.with_headers(headers)
