@@ -220,7 +220,8 @@ class LiveEncoder:
             view = self.head.advance(period)
             clock = datetime.now().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
             key = self._key.is_set()
-            self._key.clear()
+            if key:  # only then: a wish that comes between the two lines must not be lost
+                self._key.clear()
             for frame in encoder.encode(scene.render(number, clock, view), key=key):
                 try:
                     loop.call_soon_threadsafe(self._deliver, frame, stop)

@@ -80,7 +80,6 @@ class Leg:
         if not await self._connect():
             return
         source.attach(self.feed)
-        source.want_key()
         try:
             await self._pump()
         except (ConnectionError, TimeoutError):

@@ -32,6 +32,8 @@ class Line:
         self._sn = itertools.count(1)
         self.hop: Hop | None = None
         self.registered = asyncio.Event()
+        self._dropped = asyncio.Event()
+        endpoint.on_flow_closed(self._on_flow_closed)
 
     def next_sn(self) -> int:
         return next(self._sn)
@@ -42,10 +44,15 @@ class Line:
         self.hop = await self.endpoint.hop_to("tcp" if self.profile.transport == "tcp" else "udp", server)
         return self.hop
 
+    def _on_flow_closed(self, hop: Hop, why: str) -> None:
+        if hop == self.hop:
+            self._dropped.set()
+
     async def register(self, *, fresh: bool) -> None:
         """Register or refresh; `fresh` takes a new Call-ID, as a device does that lost its registration."""
         if fresh or not self._call_id:
             self._call_id, self._cseq = new_call_id(), 0
+        self._dropped.clear()
         await self._register(self.profile.expires_s)
         self.registered.set()
 
@@ -99,7 +106,7 @@ class Line:
         refresh_at = loop.time() + self.profile.expires_s * 0.8
         missed = 0
         while True:
-            await asyncio.sleep(self.profile.keepalive_s)
+            await self._pause(self.profile.keepalive_s)
             if loop.time() >= refresh_at:
                 await self.register(fresh=False)
                 refresh_at = loop.time() + self.profile.expires_s * 0.8
@@ -115,3 +122,12 @@ class Line:
             missed = 0
             if response.status in (401, 403, 404, 481):
                 raise PeerError(f"the platform answered a keepalive {response}", status=response.status)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, unless the TCP connection breaks: then the registration is void (§9.1.1 f)."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._dropped.wait()
+        except TimeoutError:
+            return
+        raise LinkDown("the connection to the platform broke")

@@ -25,8 +25,8 @@ PATIENCE_S = 15.0
 
 
 class Platform:
-    def __init__(self) -> None:
-        self.endpoint = SipEndpoint([Listen("udp", "127.0.0.1", 0), Listen("tcp", "127.0.0.1", 0)])
+    def __init__(self, udp_port: int = 0, tcp_port: int = 0) -> None:
+        self.endpoint = SipEndpoint([Listen("udp", "127.0.0.1", udp_port), Listen("tcp", "127.0.0.1", tcp_port)])
         self.digest = DigestServer(DOMAIN)
         self.registers: asyncio.Queue[tuple[str, int, Verdict]] = asyncio.Queue()
         self.messages: asyncio.Queue[str] = asyncio.Queue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from gateway.sim import messages
 from gateway.sim.profile import part_id
 from gateway.sim.scene import View
 from gateway.wire.digest import Verdict
+from tests.unit.sim.peers import probe_video
 from tests.unit.sim.platform import BALL_ID, PATIENCE_S, Platform, profile_for, running, sink
 
 CHANNEL = part_id(BALL_ID, "132", 1)
@@ -49,6 +51,23 @@ async def test_a_keepalive_refused_brings_a_new_registration() -> None:
         assert len(set(platform.call_ids)) == len(platform.call_ids)  # a full REGISTER takes a new Call-ID
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_platform_that_restarts_is_registered_with_again(transport: str) -> None:
+    async with Platform() as platform:
+        profile = profile_for(platform, transport=transport, answer_s=0.2)
+        udp, tcp = platform.address("udp")[1], platform.address("tcp")[1]
+        ball = running(profile)
+        _, told = await ball.__aenter__()
+        await platform.registered()
+    try:
+        await told.event("unregistered")
+        async with Platform(udp, tcp) as again:
+            assert (await again.registered())[2] is Verdict.OK
+            await again.heard("Keepalive")
+    finally:
+        await ball.__aexit__(None, None, None)
+
+
 async def test_answers_queries() -> None:
     async with Platform() as platform, running(profile_for(platform, channels=6)):
         await platform.registered()
@@ -77,14 +96,34 @@ async def test_live_over_udp_with_key_frame_on_demand_and_bye() -> None:
         answer = (await call.answered(PATIENCE_S)).body.decode()
         assert "y=0100000001" in answer and "a=sendonly" in answer
         await call.ack()
-        assert await rtp.ssrc() == 100_000_001
-        await rtp.key_frame()
+        assert await rtp.ssrc() == 100_000_001  # the first packet is the beginning of a key frame
         await platform.say("Control", "DeviceControl", "<IFameCmd>Send</IFameCmd>", CHANNEL)
         await rtp.key_frame()
         await platform.say("Control", "DeviceControl", "<IFrameCmd>Send</IFrameCmd>", CHANNEL)
         await rtp.key_frame()
         await call.bye()
         assert (await told.event("stopped"))[1]["packets"]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("fault", "codec"), [("rtp-loss=0", "h264"), ("h265", "hevc"), ("big-frame", "h264")])
+async def test_ffmpeg_decodes_what_came_over_the_wire(fault: str, codec: str, tmp_path: Path) -> None:
+    async with Platform() as platform, running(profile_for(platform, fault)), sink() as rtp:
+        await platform.registered()
+        call = await platform.invite(CHANNEL, rtp.port)
+        await call.answered(PATIENCE_S)
+        await call.ack()
+        pictures, taken = 0, bytearray()
+        while pictures < 20:
+            packet, _ = await rtp.packet()
+            taken += packet[12:]
+            pictures += packet[1] >> 7
+        await call.bye()
+    path = tmp_path / "wire.ps"
+    path.write_bytes(taken)
+    video = await asyncio.to_thread(probe_video, path)
+    assert (video["codec_name"], video["width"], video["height"]) == (codec, 320, 240)
+    assert int(str(video["nb_read_frames"])) == 20
 
 
 async def test_live_over_tcp_the_ball_dials() -> None:
