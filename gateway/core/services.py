@@ -148,8 +148,8 @@ class AccountsFace(Protocol):
     async def sign_in(self, name: str, password: str, address: str) -> Issued:
         """Raises Denied: `bad-credentials`, `locked-out`; Busy when too many are being checked."""
 
-    def verify(self, token: str, address: str = "") -> Principal | None:
-        """Whom a bearer token speaks for, or None. Every call renews the idle time of a session."""
+    def verify(self, token: str, address: str = "", *, touch: bool = True) -> Principal | None:
+        """Whom a bearer token speaks for, or None. With `touch` the idle time of a session begins anew."""
 
     async def sign_out(self, token: str) -> None: ...
 

@@ -138,10 +138,15 @@ def _move_aside(path: Path) -> Path:
     return kept
 
 
-def backup(conn: sqlite3.Connection, path: Path) -> None:
-    """Write a whole, sound copy beside the database, replacing the one before in one step."""
+def backup(path: Path) -> None:
+    """Write a whole, sound copy beside the database, replacing the one before in one step. Blocks; any thread."""
     fresh = path.with_suffix(".backup-new")
     fresh.unlink(missing_ok=True)
-    conn.execute("VACUUM INTO ?", (str(fresh),))
+    try:
+        with contextlib.closing(connect(path)) as conn:
+            conn.execute("VACUUM INTO ?", (str(fresh),))
+    except sqlite3.Error as exc:
+        fresh.unlink(missing_ok=True)
+        raise translate(exc, path) from exc
     fresh.chmod(0o600)
     fresh.replace(path.with_suffix(".backup"))

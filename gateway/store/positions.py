@@ -23,19 +23,19 @@ class PositionRepo:
             lambda conn: [_read(body) for (body,) in conn.execute("SELECT body FROM position_latest")]
         )
 
-    def put(self, position: Position, *, trail: bool) -> None:
+    def put(self, position: Position, *, latest: bool = True) -> None:
+        """Into the trail; and as the latest, unless an older one came late."""
         body = json.dumps(asdict(position))
 
         def job(conn: sqlite3.Connection) -> None:
             where = (position.device, position.channel)
+            if latest:
+                sql = "INSERT OR REPLACE INTO position_latest (device, channel, body) VALUES (?, ?, ?)"
+                conn.execute(sql, (*where, body))
             conn.execute(
-                "INSERT OR REPLACE INTO position_latest (device, channel, body) VALUES (?, ?, ?)", (*where, body)
+                "INSERT INTO position_trail (device, channel, taken_at, body) VALUES (?, ?, ?, ?)",
+                (*where, position.taken_at, body),
             )
-            if trail:
-                conn.execute(
-                    "INSERT INTO position_trail (device, channel, taken_at, body) VALUES (?, ?, ?, ?)",
-                    (*where, position.taken_at, body),
-                )
 
         self._db.write_soon(job)
 

@@ -45,7 +45,7 @@ class Store:
 
     async def backup(self) -> None:
         """A whole copy beside the database, for a start after the file broke."""
-        await self.db.read(lambda conn: backup(conn, self.db.path))
+        await asyncio.to_thread(backup, self.db.path)
 
     def close(self) -> None:
         self.db.close()

@@ -1,0 +1,372 @@
+"""Named accounts, bearer tokens and one-time codes.
+
+Passwords are kept as argon2id; checking one takes some 50 ms and 64 MB, so it runs in a thread, two at a time, and
+more than `QUEUE` waiting are refused. Tokens are 256 random bits of which only the SHA-256 is kept; they are looked
+up in memory. Wrong passwords lock the name for the address they came from, and after many more for everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.base.clock import Clock
+from gateway.base.errors import Busy, Denied, GatewayError, NotFound
+from gateway.core.audit import Audit
+from gateway.core.lockout import Lockout
+from gateway.core.rights import at_least, require, require_role
+from gateway.core.secrets import Secrets, readable
+from gateway.core.services import Issued
+from gateway.model.command import Action
+from gateway.model.principal import Principal, Role
+from gateway.store.people import PeopleRepo
+from gateway.store.rows import Account, TokenInfo
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+    from gateway.config.root import Accounts as AccountsConfig
+    from gateway.config.root import Api as ApiConfig
+
+log = logging.getLogger(__name__)
+
+CHECKERS = 2
+QUEUE = 16
+MAX_CODES = 64
+MAX_PASSWORD = 256
+LOCAL = "unix"
+"""The address of whoever came by the socket in the state directory, which only its owner can open."""
+TOKEN_PREFIX = "fg_"  # noqa: S105 - a mark that lets scanners find leaked tokens
+_NAME = re.compile(r"[\w.@-]{1,64}")
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Token:
+    info: TokenInfo
+    digest: bytes
+    used_at: float  # monotonic
+
+
+@dataclass(slots=True)
+class _Code:
+    role: Role
+    scope: str
+    name: str
+    until: float  # monotonic
+    minted_by: Principal
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=3, memory_cost=65536, parallelism=1)
+
+
+def _hash(password: str) -> str:
+    return _hasher().hash(password)
+
+
+def _matches(hash_: str, password: str) -> bool:
+    from argon2.exceptions import InvalidHashError, VerificationError
+
+    try:
+        return _hasher().verify(hash_, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+class Accounts:
+    def __init__(
+        self,
+        repo: PeopleRepo,
+        audit: Audit,
+        kept: Secrets,
+        clock: Clock,
+        config: Callable[[], AccountsConfig],
+        api: Callable[[], ApiConfig],
+    ) -> None:
+        self._repo = repo
+        self._audit = audit
+        self._kept = kept
+        self._clock = clock
+        self._config = config
+        self._api = api
+        self._accounts = {account.name: (account, hash_) for account, hash_ in repo.accounts()}
+        now = clock.monotonic()
+        self._tokens = {digest: _Token(info, digest, now) for info, digest in repo.tokens(clock.wall())}
+        self._codes: OrderedDict[bytes, _Code] = OrderedDict()
+        self._lockout = Lockout(clock, config)
+        self._checkers = asyncio.Semaphore(CHECKERS)
+        self._checking = 0
+        self._nobody = ""
+
+    # — first start —
+
+    async def first_start(self) -> None:
+        """Make the first administrator and the auditor, who is somebody else. Their passwords stand in 0600 files."""
+        first = [("admin", Role.ADMINISTRATOR), ("auditor", Role.AUDITOR)]
+        for name, role in first:
+            if any(account.role is role for account, _ in self._accounts.values()):
+                continue
+            hash_ = await self._check(_hash, self._kept.first_password(name).reveal())
+            now = self._clock.wall()
+            await self._keep(Account(name, role, created_at=now, changed_at=now), hash_)
+            log.info("account %s made; its first password stands in the state directory, file %s-password", name, name)
+
+    # — signing in —
+
+    async def sign_in(self, name: str, password: str, address: str) -> Issued:
+        """Raises Denied (`bad-credentials`, `locked-out`), Busy when too many are being checked."""
+        who = Principal(name[:64], Role.VIEWER, "sign-in", address=address)
+        if (left := self._lockout.left(name, address)) > 0:
+            self._audit.note(who, "sign-in", outcome="refused", code="locked-out")
+            raise Denied(f"signing in as {name[:64]!r} is locked for {left:.0f} s", code="locked-out")
+        account, hash_ = self._accounts.get(name, (None, self._nobody))
+        # An unknown name takes as long as a known one.
+        if not hash_:
+            hash_ = self._nobody = await self._check(_hash, secrets.token_hex(8))
+        fits = len(password) <= MAX_PASSWORD and await self._check(_matches, hash_, password)
+        if account is None or not fits or account.disabled:
+            self._lockout.failed(name, address)
+            self._audit.note(who, "sign-in", outcome="refused", code="bad-credentials")
+            raise Denied("name or password is wrong", code="bad-credentials")
+        self._lockout.passed(name, address)
+        self._repo.logged_in(name, self._clock.wall())
+        self._accounts[name] = (replace(account, last_login_at=self._clock.wall()), self._accounts[name][1])
+        api = self._api()
+        issued = await self._new_token(
+            name, account.role, account.scope, ttl_s=api.session_max, idle_s=api.session_idle, kind="session"
+        )
+        self._audit.note(Principal(name, account.role, issued.info.id, account.scope, address), "sign-in")
+        return issued
+
+    def verify(self, token: str, address: str = "", *, touch: bool = True) -> Principal | None:
+        """Whom a bearer token speaks for, or None. With `touch` the idle time of a session begins anew."""
+        found = self._tokens.get(_digest(token))
+        if found is None:
+            return None
+        now, info = self._clock.monotonic(), found.info
+        idle = info.idle_s > 0 and now - found.used_at > info.idle_s
+        if idle or info.expires_at <= self._clock.wall():
+            del self._tokens[found.digest]
+            self._repo.remove_token_soon(info.id)
+            return None
+        if info.kind == "session":
+            account, _ = self._accounts.get(info.name, (None, ""))
+            if account is None or account.disabled:
+                return None
+        if touch:
+            found.used_at = now
+        return Principal(info.name, info.role, info.id, info.scope, address)
+
+    async def sign_out(self, token: str) -> None:
+        found = self._tokens.pop(_digest(token), None)
+        if found is not None:
+            await self._repo.remove_token(found.info.id)
+            self._audit.note(Principal(found.info.name, found.info.role, found.info.id), "sign-out")
+
+    # — tokens for programs —
+
+    async def issue(
+        self, who: Principal, *, name: str, role: Role, scope: str = "", ttl_s: float = 90 * 86400.0, note: str = ""
+    ) -> Issued:
+        require_role(who, Role.ADMINISTRATOR, "make tokens")
+        _grantable(who, role, scope)
+        if not _NAME.fullmatch(name):
+            raise GatewayError(f"{name[:80]!r} is no name for a token", code="bad-request")
+        if not 60 <= ttl_s <= 3660 * 86400:
+            raise GatewayError("a token lives from a minute to ten years", code="bad-request")
+        issued = await self._new_token(name, role, scope, ttl_s=ttl_s, idle_s=0.0, kind="program", note=note[:200])
+        await self._audit.record(who, "token.issue", detail=f"{issued.info.id} {name} {role} {scope}")
+        return issued
+
+    async def revoke(self, who: Principal, token_id: str) -> None:
+        require_role(who, Role.ADMINISTRATOR, "revoke tokens")
+        for digest, token in list(self._tokens.items()):
+            if token.info.id == token_id:
+                await self._repo.remove_token(token_id)
+                self._tokens.pop(digest, None)
+                await self._audit.record(who, "token.revoke", detail=f"{token_id} {token.info.name}")
+                return
+        raise NotFound(f"there is no token {token_id[:80]!r}")
+
+    def tokens(self, who: Principal) -> Sequence[TokenInfo]:
+        require_role(who, Role.ADMINISTRATOR, "list tokens")
+        return [token.info for token in self._tokens.values()]
+
+    # — one-time codes —
+
+    def mint_code(
+        self, who: Principal, *, role: Role = Role.VIEWER, scope: str = "", ttl_s: float = 600.0, name: str = "link"
+    ) -> str:
+        _grantable(who, role, scope)
+        if len(self._codes) >= MAX_CODES:
+            self._codes.popitem(last=False)
+        code = readable(3)
+        until = self._clock.monotonic() + min(ttl_s, 86400.0)
+        self._codes[_digest(code)] = _Code(role, scope or who.scope, name[:64], until, who)
+        self._audit.note(who, "code.mint", detail=f"{role} {scope}")
+        return code
+
+    async def redeem(self, code: str, address: str) -> Issued:
+        """Guessing is hopeless (60 bits), and limited as wrong passwords are."""
+        if self._lockout.left("one-time code", address) > 0:
+            raise Denied("too many wrong codes from this address", code="locked-out")
+        found = self._codes.pop(_digest(code.strip().lower()), None)
+        if found is None or found.until < self._clock.monotonic():
+            self._lockout.failed("one-time code", address)
+            raise Denied("the code is unknown, used or too old: ask for another link", code="bad-credentials")
+        api = self._api()
+        issued = await self._new_token(
+            found.name, found.role, found.scope, ttl_s=api.session_max, idle_s=api.session_idle, kind="code"
+        )
+        who = Principal(found.name, found.role, issued.info.id, found.scope, address)
+        self._audit.note(who, "code.redeem", detail=f"minted by {found.minted_by.name}")
+        return issued
+
+    # — accounts; the rights of the acts are checked by core.commands —
+
+    def accounts(self, who: Principal) -> Sequence[Account]:
+        require_role(who, Role.ADMINISTRATOR, "list accounts")
+        return [account for account, _ in self._accounts.values()]
+
+    async def add(self, who: Principal, *, name: str, role: Role, scope: str, password: str) -> Account:
+        require(who, Action.ACCOUNT_ADD)
+        _may_make(who, role)
+        if not _NAME.fullmatch(name):
+            raise GatewayError("a name is 1 to 64 letters, digits, '.', '_', '-', '@'", code="bad-request")
+        if name in self._accounts:
+            raise GatewayError(f"there is an account {name} already", code="bad-request")
+        now = self._clock.wall()
+        account = Account(name, role, scope, created_at=now, changed_at=now)
+        await self._keep(account, await self._hashed(password))
+        return account
+
+    async def change(
+        self,
+        who: Principal,
+        name: str,
+        *,
+        role: Role | None = None,
+        scope: str | None = None,
+        password: str | None = None,
+        disabled: bool | None = None,
+    ) -> Account:
+        """Everybody may change their own password; the rest is the administrator's."""
+        account, hash_ = self._known(name)
+        only_password = role is None and scope is None and disabled is None
+        if not (only_password and who.name == name and not who.scope):
+            require(who, Action.ACCOUNT_CHANGE)
+        if role is not None and role is not account.role:
+            _may_make(who, role)
+        # The administrator must not become the auditor by giving its account a password.
+        if account.role is Role.AUDITOR and who.name != name and who.role is not Role.AUDITOR and password is not None:
+            raise Denied("the auditor's password is the auditor's own")
+        changed = replace(
+            account,
+            role=role or account.role,
+            scope=account.scope if scope is None else scope,
+            disabled=account.disabled if disabled is None else disabled,
+            changed_at=self._clock.wall(),
+        )
+        self._one_administrator_stays(account, changed)
+        await self._keep(changed, await self._hashed(password) if password is not None else hash_)
+        if password is not None:
+            self._kept.drop_first_password(name)
+            self._lockout.passed(name, "")
+        await self._end_sessions(name, but=who.session)
+        return changed
+
+    async def remove(self, who: Principal, name: str) -> None:
+        require(who, Action.ACCOUNT_REMOVE)
+        account, _ = self._known(name)
+        self._one_administrator_stays(account, None)
+        await self._repo.remove_account(name)
+        del self._accounts[name]
+        self._kept.drop_first_password(name)
+        await self._end_sessions(name)
+
+    # — within —
+
+    def _known(self, name: str) -> tuple[Account, str]:
+        try:
+            return self._accounts[name]
+        except KeyError:
+            raise NotFound(f"there is no account {name[:80]!r}") from None
+
+    def _one_administrator_stays(self, before: Account, after: Account | None) -> None:
+        for role in (Role.ADMINISTRATOR, Role.AUDITOR):
+            if before.role is not role or (after is not None and after.role is role and not after.disabled):
+                continue
+            others = (a for a, _ in self._accounts.values() if a.name != before.name and not a.disabled)
+            if not any(a.role is role for a in others):
+                raise GatewayError(f"{before.name} is the last {role}: make another one first", code="bad-request")
+
+    async def _end_sessions(self, name: str, but: str = "") -> None:
+        for digest, token in list(self._tokens.items()):
+            if token.info.name == name and token.info.kind == "session" and token.info.id != but:
+                self._tokens.pop(digest, None)
+                await self._repo.remove_token(token.info.id)
+
+    async def _hashed(self, password: str) -> str:
+        least = self._config().min_password
+        if not least <= len(password) <= MAX_PASSWORD:
+            raise GatewayError(f"a password has {least} to {MAX_PASSWORD} characters", code="bad-request")
+        return await self._check(_hash, password)
+
+    async def _keep(self, account: Account, hash_: str) -> None:
+        await self._repo.put_account(account, hash_)
+        self._accounts[account.name] = (account, hash_)
+
+    async def _new_token(
+        self, name: str, role: Role, scope: str, *, ttl_s: float, idle_s: float, kind: str, note: str = ""
+    ) -> Issued:
+        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        now = self._clock.wall()
+        info = TokenInfo(secrets.token_hex(8), name, role, scope, now, now + ttl_s, idle_s, kind, note)
+        try:
+            await self._repo.put_token(info, _digest(token))
+        except GatewayError as exc:
+            # A full disk must not lock people out: a session lives in memory, until the daemon ends.
+            if kind == "program":
+                raise
+            log.warning("the session of %s is kept in memory only: %s", name, exc)
+        self._tokens[_digest(token)] = _Token(info, _digest(token), self._clock.monotonic())
+        return Issued(token, info)
+
+    async def _check(self, work: Callable[..., T], *args: str) -> T:
+        """Run hashing in a thread. Raises Busy when too many wait."""
+        if self._checking >= QUEUE:
+            raise Busy("too many passwords are being checked", code="busy")
+        self._checking += 1
+        try:
+            async with self._checkers:
+                return await asyncio.to_thread(work, *args)
+        finally:
+            self._checking -= 1
+
+
+def _may_make(who: Principal, role: Role) -> None:
+    """Auditors come from the machine's owner (`fieldgate accounts add` on the kit), never from an administrator."""
+    if role is Role.AUDITOR and who.address != LOCAL:
+        raise Denied("an auditor's account is made on the gateway itself: `fieldgate accounts add`")
+
+
+def _grantable(who: Principal, role: Role, scope: str) -> None:
+    """Nobody gives away more than they have."""
+    inside = not who.scope or scope == who.scope or scope.startswith(who.scope.rstrip("/") + "/") or not scope
+    if not at_least(who.role, role) or not inside:
+        raise Denied(f"{who.name} ({who.role}) may not give the rights of a {role}{f' on {scope}' if scope else ''}")

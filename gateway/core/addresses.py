@@ -1,0 +1,59 @@
+"""This machine's own IP addresses, read from the kernel each time: a kit's links come and go."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+# RFC 3549 §2.3, linux/rtnetlink.h
+_RTM_GETADDR, _RTM_NEWADDR, _NLMSG_DONE, _NLMSG_ERROR = 22, 20, 3, 2
+_NLM_F_REQUEST_DUMP = 0x301
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_IFA_F_TENTATIVE, _IFA_F_DEPRECATED, _IFA_F_DADFAILED = 0x40, 0x20, 0x08
+
+
+def own_addresses() -> Sequence[str]:
+    """IPv4 first, then global IPv6; loopback only when there is no other. Empty never."""
+    found = [address for address in _all() if not ip_address(address).is_link_local]
+    outer = [address for address in found if not ip_address(address).is_loopback]
+    return sorted(outer, key=lambda a: ":" in a) or ["127.0.0.1"]
+
+
+def _all() -> Sequence[str]:
+    found: list[str] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
+        sock.settimeout(1.0)
+        # struct nlmsghdr, struct ifaddrmsg
+        sock.send(
+            struct.pack("=IHHII", 24, _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 1, 0) + struct.pack("=BBBBI", 0, 0, 0, 0, 0)
+        )
+        while True:
+            data = sock.recv(65536)
+            at = 0
+            while at + 16 <= len(data):
+                length, kind = struct.unpack_from("=IH", data, at)
+                if kind in (_NLMSG_DONE, _NLMSG_ERROR) or length < 16:
+                    return found
+                if kind == _RTM_NEWADDR and (address := _address(data[at + 16 : at + length])):
+                    found.append(address)
+                at += (length + 3) & ~3
+
+
+def _address(message: bytes) -> str | None:
+    family, _prefix, flags, _scope, _index = struct.unpack_from("=BBBBI", message)
+    attributes: dict[int, bytes] = {}
+    at = 8
+    while at + 4 <= len(message):
+        length, kind = struct.unpack_from("=HH", message, at)
+        if length < 4:
+            break
+        attributes[kind] = message[at + 4 : at + length]
+        at += (length + 3) & ~3
+    if _IFA_FLAGS in attributes:
+        (flags,) = struct.unpack("=I", attributes[_IFA_FLAGS])
+    if flags & (_IFA_F_TENTATIVE | _IFA_F_DADFAILED | _IFA_F_DEPRECATED):
+        return None
+    raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+    return socket.inet_ntop(family, raw) if raw and family in (socket.AF_INET, socket.AF_INET6) else None

@@ -1,0 +1,65 @@
+"""Alarms: stored before the device is told OK, counted instead of repeated, published once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from gateway.base.clock import Clock
+from gateway.base.errors import NotFound
+from gateway.core.messages import Bus
+from gateway.core.rights import in_scope, require
+from gateway.core.ulid import ulid
+from gateway.model.alarm import Alarm
+from gateway.model.command import Action
+from gateway.model.principal import Principal
+from gateway.store.alarms import AlarmRepo
+
+SAME_WITHIN_S = 300.0
+"""A device that reports the same alarm again within this has not raised another one."""
+_TEXT = 1000
+
+
+class Alarms:
+    def __init__(self, repo: AlarmRepo, bus: Bus, clock: Clock, uplinks: Callable[[], Sequence[str]] = tuple) -> None:
+        self._repo = repo
+        self._bus = bus
+        self._clock = clock
+        self._uplinks = uplinks
+
+    async def report(self, alarm: Alarm) -> Alarm:
+        """Durable when it returns. Raises GatewayError `disk-full` when it can not be kept."""
+        alarm = replace(alarm, id=ulid(self._clock.wall()), description=alarm.description[:_TEXT], repeats=0)
+        kept = await self._repo.keep(alarm, within_s=SAME_WITHIN_S, uplinks=self._uplinks())
+        self._publish(kept.alarm)
+        return kept.alarm
+
+    async def acknowledge(self, who: Principal, id_: str) -> Alarm:
+        require(who, Action.ALARM_ACKNOWLEDGE)
+        found = await self._repo.get(id_)
+        if found is None or not in_scope(who, _subject(found)):
+            raise NotFound(f"there is no alarm {id_[:80]!r}")
+        alarm = await self._repo.acknowledge(id_, who.name, self._clock.wall())
+        if alarm is None:
+            raise NotFound(f"alarm {id_} is gone")
+        self._publish(alarm)
+        return alarm
+
+    async def recent(
+        self,
+        who: Principal,
+        *,
+        device: str = "",
+        open_only: bool = False,
+        before: float | None = None,
+        limit: int = 200,
+    ) -> Sequence[Alarm]:
+        limit = min(max(limit, 1), 1000)
+        return await self._repo.recent(scope=who.scope, device=device, open_only=open_only, before=before, limit=limit)
+
+    def _publish(self, alarm: Alarm) -> None:
+        self._bus.publish("alarm", _subject(alarm), alarm)
+
+
+def _subject(alarm: Alarm) -> str:
+    return f"{alarm.device}/{alarm.channel}" if alarm.channel else alarm.device

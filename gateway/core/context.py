@@ -1,0 +1,31 @@
+"""What the daemon hands each adapter. Fulfils `contract.adapter.Context`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.contract.device import Devices
+from gateway.contract.http import Http
+from gateway.contract.media import Media, Streams
+from gateway.contract.message import Messages
+from gateway.core.addresses import own_addresses
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterContext:
+    gateway: str
+    state_dir: Path
+    media: Media
+    streams: Streams
+    devices: Devices
+    messages: Messages
+    http: Http
+    on_ready: Callable[[], None] = field(default=lambda: None)
+
+    def addresses(self) -> Sequence[str]:
+        return own_addresses()
+
+    def ready(self) -> None:
+        self.on_ready()

@@ -1,0 +1,164 @@
+"""The core's objects, put together; what the daemon starts, hands out and closes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.base.clock import Clock
+from gateway.config.root import Config
+from gateway.core.accounts import Accounts
+from gateway.core.acts import Acts
+from gateway.core.alarms import Alarms
+from gateway.core.audit import Audit
+from gateway.core.commands import KEEP_RESULTS_S, Commands
+from gateway.core.devices import Devices
+from gateway.core.directory import Directory
+from gateway.core.figures import Figures
+from gateway.core.mediaplane import MediaPlane
+from gateway.core.messages import Bus
+from gateway.core.on_demand import Patience
+from gateway.core.positions import Positions
+from gateway.core.presets import Presets
+from gateway.core.ptz import Ptz
+from gateway.core.reports import Reports
+from gateway.core.secrets import Secrets
+from gateway.core.sessions import Sessions
+from gateway.core.stream import Setting
+from gateway.core.streams import Streams
+from gateway.core.watch import Watch
+from gateway.store.store import Store
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_S = 3600.0
+FIRST_HOUSEKEEPING_S = 60.0
+
+
+class Core:
+    """Made on the running loop. `config` gives the configuration now in force."""
+
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        state_dir: Path,
+        store: Store,
+        secrets: Secrets,
+        plane: MediaPlane,
+        clock: Clock,
+    ) -> None:
+        gateway = config().gateway.id
+        self._config = config
+        self._clock = clock
+        self.store = store
+        self.plane = plane
+        self.bus = Bus()
+        self.audit = Audit(store.audit, clock)
+        self.sessions = Sessions(clock)
+        self.streams = Streams(
+            gateway,
+            plane,
+            self.bus,
+            self.audit,
+            self.sessions,
+            clock,
+            lambda: _setting(config()),
+            lambda: config().streams.max_viewings,
+        )
+        self.devices = Devices(
+            gateway, store.devices, self.bus, clock, secrets.kit_password(), lambda: config().devices
+        )
+        self.devices.on_reachable(self.streams.device_online)
+        self.directory = Directory(gateway, self.devices, self.streams)
+        self.ptz = Ptz(self.devices, self.bus, clock, lambda: config().ptz)
+        self.presets = Presets(self.devices, self.ptz, store.presets)
+        self.alarms = Alarms(store.alarms, self.bus, clock)
+        self.positions = Positions(gateway, store.positions, self.bus, self.audit, clock, lambda: config().store)
+        self.reports = Reports(self.alarms, self.positions)
+        self.accounts = Accounts(
+            store.people, self.audit, secrets, clock, lambda: config().accounts, lambda: config().api
+        )
+        acts = Acts(
+            self.streams,
+            self.devices,
+            self.ptz,
+            self.presets,
+            self.alarms,
+            self.positions,
+            self.accounts,
+            self.audit,
+        )
+        self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
+        self.figures = Figures(plane, self.streams.live, self.bus)
+        self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive, "media": plane.alive})
+        self._tasks: list[asyncio.Task[None]] = []
+        self._audit_task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def stands(code: str) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                loop.call_soon_threadsafe(self.watch.store_stands, code)
+
+        self.store.db.on_failure = stands
+        self.plane.start()
+        self._audit_task = asyncio.create_task(self.audit.run(), name="audit")
+        for name, work in (
+            ("figures", self.figures.run()),
+            ("watch", self.watch.run()),
+            ("housekeeping", self._housekeeping()),
+            ("first accounts", self.accounts.first_start()),
+        ):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(_told)
+            self._tasks.append(task)
+
+    async def quiesce(self) -> None:
+        """Cameras stop and sources are let go; the adapters are still there to say so."""
+        await self.ptz.close()
+        await self.streams.close()
+
+    async def close(self) -> None:
+        """After the adapters and the API have ended. What was to be written is written."""
+        self.bus.close()
+        for task in [*self._tasks, *([self._audit_task] if self._audit_task else [])]:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self.plane.stop()
+        self.store.db.on_failure = lambda _code: None
+        await asyncio.to_thread(self.store.close)
+
+    async def _housekeeping(self) -> None:
+        """Old rows go, a whole copy of the database is kept: an hour at a time."""
+        await asyncio.sleep(FIRST_HOUSEKEEPING_S)
+        while True:
+            now, kept = self._clock.wall(), self._config().store
+            self.store.positions.prune(now - kept.trail_keep)
+            self.store.alarms.prune(now - kept.alarms_keep)
+            self.store.results.prune(now - KEEP_RESULTS_S)
+            try:
+                await self.store.backup()
+            except Exception as exc:
+                log.warning("the database was not copied: %s", exc)
+            await asyncio.sleep(HOUSEKEEPING_S)
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        log.error("%s ended by a mistake of ours", task.get_name(), exc_info=exc)
+
+
+def _setting(config: Config) -> Setting:
+    streams = config.streams
+    patience = Patience(
+        idle_close_s=streams.idle_close,
+        patience_s=streams.patience,
+        open_s=streams.open_patience,
+        retry_first_s=streams.retry_first,
+        retry_most_s=streams.retry_most,
+    )
+    return Setting(patience, streams.stall, config.media.gop_bytes)

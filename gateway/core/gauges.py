@@ -1,0 +1,70 @@
+"""The core's figures for Prometheus, read when somebody asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from gateway.base.metrics import Metrics, Sample
+from gateway.core.core import Core
+from gateway.core.services import AdapterStatus
+
+_ENGINE = {
+    "packets_in": "media_received_packets_total",
+    "packets_out": "media_sent_packets_total",
+    "bytes_in": "media_received_bytes_total",
+    "bytes_out": "media_sent_bytes_total",
+    "send_errors": "media_send_errors_total",
+    "unauthentic": "media_unauthentic_packets_total",
+    "events_lost": "media_events_lost_total",
+    "streams": "media_streams",
+    "legs": "media_legs",
+    "ports": "media_ports",
+    "sessions": "media_sessions",
+    "subscriptions": "media_subscriptions",
+}
+
+
+def register(metrics: Metrics, core: Core, adapters: Callable[[], Sequence[AdapterStatus]]) -> None:
+    def one(read: Callable[[], float]) -> Callable[[], Iterable[Sample]]:
+        return lambda: [((), float(read()))]
+
+    def devices() -> Iterable[Sample]:
+        count = Counter((known.row.scheme, known.state.value) for known in core.devices.all())
+        return [(labels, float(number)) for labels, number in count.items()]
+
+    def streams() -> Iterable[Sample]:
+        count = Counter(status.state.value for status in core.streams.all())
+        return [((state,), float(number)) for state, number in count.items()]
+
+    db = core.store.db
+    metrics.read("core_devices", "Admitted devices", devices, ("adapter", "state"))
+    metrics.read("core_streams", "Streams offered", streams, ("state",))
+    metrics.read("core_viewings", "Viewings open", one(lambda: core.sessions.count))
+    metrics.read("core_listeners", "Listeners of the bus", one(lambda: core.bus.listeners))
+    metrics.read("core_events_total", "Events published", one(lambda: core.bus.cursor))
+    metrics.read("core_loop_lag_seconds", "How late the event loop was", one(lambda: core.watch.lag_s))
+    metrics.read("core_clock_jumps_total", "Jumps of the wall clock", one(lambda: core.watch.jumps))
+    metrics.read("store_writes_waiting", "Writes that wait for the disk", one(lambda: db.waiting))
+    metrics.read("store_writes_total", "Writes committed", one(lambda: db.written))
+    metrics.read("store_writes_dropped_total", "Writes dropped or failed", one(lambda: db.dropped))
+    metrics.read("audit_rows_lost_total", "Rows lost while the disk was full", one(lambda: core.audit.lost))
+    for key, name in _ENGINE.items():
+        metrics.read(name, f"Media plane: {key}", one(partial(_engine, core, key)))
+    metrics.read(
+        "adapter_restarts_total",
+        "Restarts of each adapter",
+        lambda: [((status.name,), float(status.restarts)) for status in adapters()],
+        ("adapter",),
+    )
+    metrics.read(
+        "adapter_running",
+        "1 while the adapter runs",
+        lambda: [((status.name,), float(status.state == "running")) for status in adapters()],
+        ("adapter",),
+    )
+
+
+def _engine(core: Core, key: str) -> float:
+    return float(core.figures.engine.get(key, 0.0))

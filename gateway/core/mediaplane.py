@@ -1,0 +1,164 @@
+"""The media plane's side in Python: the engine, its eventfd on the loop, and events handed to whom they concern.
+
+Events are rare (a viewer came, a track is known), so one turn handles at most `TURN` of them and the loop stays free.
+A handler that raises is our bug: it is logged, and the others still hear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from gateway import codecs
+from gateway.base.errors import Busy, ConfigError
+from gateway.config.units import PortRange
+
+log = logging.getLogger(__name__)
+
+TURN = 512
+RCVBUF = 4 * 1024 * 1024
+"""A 400 KB key frame must fit several times while the media thread is busy elsewhere."""
+_SO_RCVBUFFORCE = 33
+
+E = TypeVar("E")
+StreamEvent = codecs.TrackEvent | codecs.KeyFrameWanted | codecs.StreamPanic
+
+
+class MediaPlane:
+    """Fulfils `contract.media.Media`; on the event loop only."""
+
+    def __init__(self, engine: codecs.Engine, ports: Callable[[], PortRange]) -> None:
+        self._engine = engine
+        self._ports = ports
+        self._next_port = 0
+        self._streams: dict[int, Callable[[StreamEvent], None]] = {}
+        self._legs: dict[int, Callable[[codecs.LegEvent], None]] = {}
+        self._sessions: dict[int, Callable[[codecs.Datagram | codecs.SessionEvent], None]] = {}
+        self._subscriptions: dict[int, Callable[[codecs.SubscriptionEvent], None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.on_lost: Callable[[int], None] = lambda _count: None
+        """Events were lost: whoever keeps states asks for them again."""
+
+    @property
+    def engine(self) -> codecs.Engine:
+        return self._engine
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._engine.event_fd, self._readable)
+
+    def stop(self) -> None:
+        """No event is handed out any more; the engine's sockets are closed. Blocks well under a second."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._engine.event_fd)
+            self._loop = None
+        self._engine.close()
+
+    async def alive(self) -> bool:
+        """The media threads answer."""
+        try:
+            await asyncio.to_thread(self._engine.engine_stats)
+        except codecs.MediaError:
+            return False
+        return True
+
+    # — owners —
+
+    def on_stream(self, stream: int, handler: Callable[[StreamEvent], None]) -> None:
+        self._streams[stream] = handler
+
+    def forget_stream(self, stream: int) -> None:
+        self._streams.pop(stream, None)
+
+    def on_leg(self, leg: int, handler: Callable[[codecs.LegEvent], None]) -> None:
+        self._legs[leg] = handler
+
+    def forget_leg(self, leg: int) -> None:
+        self._legs.pop(leg, None)
+
+    def on_session(self, session: int, handler: Callable[[codecs.Datagram | codecs.SessionEvent], None]) -> None:
+        self._sessions[session] = handler
+
+    def forget_session(self, session: int) -> None:
+        self._sessions.pop(session, None)
+
+    def on_subscription(self, subscription: int, handler: Callable[[codecs.SubscriptionEvent], None]) -> None:
+        self._subscriptions[subscription] = handler
+
+    def forget_subscription(self, subscription: int) -> None:
+        self._subscriptions.pop(subscription, None)
+
+    # — sockets for media —
+
+    def bind_rtp_pair(self, host: str) -> tuple[socket.socket, socket.socket]:
+        """UDP and listening TCP on one even port of `media.rtp_ports`. Raises Busy (`ports-exhausted`)."""
+        ports = self._ports()
+        first = ports.first + ports.first % 2
+        count = (ports.last - first + 1) // 2
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        for _ in range(count):
+            # Ports rotate: a device that still sends to its last call must not reach the next one.
+            port = first + 2 * (self._next_port % count)
+            self._next_port += 1
+            if (pair := _bind_pair(family, host, port)) is not None:
+                return pair
+        raise Busy(f"all {count} media ports of {ports} are in use", code="ports-exhausted")
+
+    # — events —
+
+    def _readable(self) -> None:
+        for event in self._engine.drain(TURN):
+            self._hand_out(event)
+
+    def _hand_out(self, event: codecs.Event) -> None:
+        try:
+            match event:
+                case codecs.Datagram() | codecs.SessionEvent():
+                    _give(self._sessions, event.session, event)
+                case codecs.SubscriptionEvent():
+                    _give(self._subscriptions, event.subscription, event)
+                case codecs.LegEvent():
+                    _give(self._legs, event.leg, event)
+                case codecs.TrackEvent() | codecs.KeyFrameWanted() | codecs.StreamPanic():
+                    _give(self._streams, event.stream, event)
+                case codecs.EventsLost():
+                    log.warning("%d events of the media plane were lost: the loop was held up", event.count)
+                    self.on_lost(event.count)
+        except Exception:
+            log.exception("handling %r of the media plane failed", event)
+
+
+def _give(owners: dict[int, Callable[[E], None]], handle: int, event: E) -> None:
+    """An owner who forgot the handle while the event was under way hears nothing of it."""
+    if (owner := owners.get(handle)) is not None:
+        owner(event)
+
+
+def _bind_pair(family: int, host: str, port: int) -> tuple[socket.socket, socket.socket] | None:
+    """None when one of the two is taken. Raises ConfigError when the address is not ours."""
+    udp = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    tcp = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        udp.bind((host, port))
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tcp.bind((host, port))
+        tcp.listen(8)
+    except OSError as exc:
+        udp.close()
+        tcp.close()
+        if exc.errno in (errno.EADDRINUSE, errno.EACCES):
+            return None
+        raise ConfigError(
+            "media.rtp_host", f"{host} can not be bound ({exc.strerror}): use an address of this machine"
+        ) from exc
+    try:
+        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RCVBUF)
+    except OSError:
+        with suppress(OSError):
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RCVBUF)
+    return udp, tcp

@@ -1,0 +1,316 @@
+"""One stream that was offered: its rules (`on_demand`), the media plane's stream behind it, and those who watch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway import codecs
+from gateway.base.clock import Clock
+from gateway.base.errors import GatewayError
+from gateway.contract.media import Offer
+from gateway.core.ingest_leg import Leg
+from gateway.core.mediaplane import MediaPlane, StreamEvent
+from gateway.core.on_demand import OnDemand, Patience
+from gateway.core.publication import Attempt
+from gateway.model.ids import StreamId
+from gateway.model.media import Codec, StreamFigures, StreamState, StreamStatus, Track, TrackKind
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What of the configuration one stream needs."""
+
+    patience: Patience
+    stall_s: float
+    gop_bytes: int
+
+
+class LiveStream:
+    """On the event loop. `changed` is called with the new status after every change."""
+
+    def __init__(
+        self,
+        offer: Offer,
+        plane: MediaPlane,
+        clock: Clock,
+        setting: Setting,
+        *,
+        online: bool,
+        changed: Callable[[StreamStatus], None],
+    ) -> None:
+        self.offer = offer
+        self._plane = plane
+        self._clock = clock
+        self._setting = setting
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._rules = OnDemand(self._patience(), on_demand=offer.on_demand, online=online)
+        self._handle: int | None = None
+        self._tracks: dict[str, Track] = {}
+        self._figures = StreamFigures()
+        self._task: asyncio.Task[str] | None = None
+        self._attempt: Attempt | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._since = clock.wall()
+        self._state = self._rules.state
+        self._watchers: set[asyncio.Event] = set()
+        self.ends = 0
+        """Attempts that ended; for sources that have only one."""
+
+    # — what others see —
+
+    @property
+    def id(self) -> StreamId:
+        return self.offer.id
+
+    @property
+    def handle(self) -> int:
+        """The media plane's stream, opened when first asked for."""
+        if self._handle is None:
+            self._handle = self._plane.engine.open_stream(self.id, gop_bytes=self._setting.gop_bytes)
+            self._plane.on_stream(self._handle, self._heard)
+        return self._handle
+
+    @property
+    def open_handle(self) -> int | None:
+        return self._handle
+
+    @property
+    def legs(self) -> Sequence[Leg]:
+        return self._attempt.legs if self._attempt is not None else ()
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        return tuple(self._tracks.values())
+
+    @property
+    def viewers(self) -> int:
+        return self._rules.viewers
+
+    @property
+    def state(self) -> StreamState:
+        return self._rules.state
+
+    @property
+    def status(self) -> StreamStatus:
+        rules = self._rules
+        return StreamStatus(
+            id=self.id,
+            device=self.offer.device,
+            title=self.offer.title,
+            state=rules.state,
+            code=rules.code,
+            detail=rules.detail,
+            since=self._since,
+            retry_in_s=rules.retry_in_s(self._loop.time()),
+            viewers=rules.viewers,
+            tracks=self.tracks,
+            figures=self._figures,
+            alias=self.offer.alias,
+        )
+
+    async def changes(self) -> AsyncIterator[StreamStatus]:
+        """The present status, then every change; a slow reader gets the latest only. Ends when it is removed."""
+        wake = asyncio.Event()
+        self._watchers.add(wake)
+        try:
+            while True:
+                wake.clear()
+                status = self.status
+                yield status
+                if status.state is StreamState.REMOVED:
+                    return
+                await wake.wait()
+        finally:
+            self._watchers.discard(wake)
+
+    # — what happens to it —
+
+    def start(self) -> None:
+        self._rules.start(self._loop.time())
+        self._carry_out()
+
+    def joined(self) -> None:
+        _ = self.handle
+        self._rules.joined(self._loop.time())
+        self._carry_out()
+
+    def left(self) -> None:
+        self._rules.left(self._loop.time())
+        self._carry_out()
+
+    def device(self, online: bool, code: str) -> None:
+        self._rules.device(online, self._loop.time(), code)
+        self._carry_out()
+
+    def replace(self, offer: Offer) -> None:
+        self.offer = offer
+        self._rules.patience = self._patience()
+        self._rules.replaced(self._loop.time(), on_demand=offer.on_demand)
+        self._carry_out(changed=True)
+
+    def set(self, setting: Setting) -> None:
+        """The configuration changed: what is open goes on."""
+        self._setting = setting
+        self._rules.patience = self._patience()
+
+    def figures(self, figures: StreamFigures) -> None:
+        self._figures = figures
+
+    def video_missing(self) -> None:
+        """Sound has come for a while, and no picture."""
+        self._rules.remark("audio-only", "")
+        self._carry_out()
+
+    def want_key_frame(self) -> None:
+        if self._attempt is not None:
+            self._attempt.want_key_frame()
+
+    async def remove(self) -> None:
+        """Viewers are told, the source is ended; returns when its `finally` is through."""
+        self._rules.remove()
+        self._carry_out()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.sleep(0)
+        self._settle()
+
+    # — within —
+
+    def _patience(self) -> Patience:
+        own = self.offer.idle_close_s
+        patience = self._setting.patience
+        return patience if own is None else replace(patience, idle_close_s=own)
+
+    def _carry_out(self, *, changed: bool = False) -> None:
+        """Do what the rules ask for, arm their timer, tell of a change."""
+        orders = self._rules.poll()
+        if orders.cancel and self._task is not None:
+            self._task.cancel()
+        if orders.run:
+            self._task = asyncio.create_task(self._open(), name=f"open {self.id}")
+            self._task.add_done_callback(self._ended)
+        self._settle()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (at := self._rules.next_timer()) is not None:
+            self._timer = self._loop.call_at(at, self._timed)
+        if orders.changed or changed:
+            if self._rules.state is not self._state:
+                self._state = self._rules.state
+                self._since = self._clock.wall()
+            self._tell()
+
+    def _tell(self) -> None:
+        for wake in self._watchers:
+            wake.set()
+        self._changed(self.status)
+
+    def _timed(self) -> None:
+        self._timer = None
+        # A timer may run up to its resolution early.
+        self._rules.handle_timer(max(self._loop.time(), self._rules.next_timer() or 0.0))
+        self._carry_out()
+
+    async def _open(self) -> str:
+        """One attempt. Returns why it ended; raises what the adapter raised."""
+        attempt = Attempt(
+            self._plane,
+            self.id,
+            self.handle,
+            stall_s=self._setting.stall_s,
+            patience_s=self._setting.patience.patience_s,
+            said=self._said,
+            told=self._leg_told,
+        )
+        self._attempt = attempt
+        try:
+            await self.offer.open(attempt)
+            return attempt.end_code or "source-ended"
+        finally:
+            await attempt.close()
+            if self._attempt is attempt:
+                self._attempt = None
+
+    def _ended(self, task: asyncio.Task[str]) -> None:
+        code, detail = "source-ended", ""
+        if not task.cancelled():
+            exc = task.exception()
+            if isinstance(exc, GatewayError):
+                code, detail = exc.code, str(exc)
+            elif exc is not None:
+                log.error("%s: opening it failed by a mistake of ours", self.id, exc_info=exc)
+                code, detail = "internal", f"{type(exc).__name__}: {exc}"
+            else:
+                code = task.result()
+        if self._task is task:
+            self._task = None
+        self.ends += 1
+        before = self._rules.state
+        self._rules.ended(self._loop.time(), code, detail)
+        if self._rules.state is StreamState.WAITING and before is not StreamState.WAITING:
+            log.info("%s: %s%s", self.id, code, f" ({detail})" if detail else "")
+        self._carry_out()
+
+    def _settle(self) -> None:
+        """Nobody watches and no source writes: the media plane's stream goes as well."""
+        resting = self._rules.state in (StreamState.IDLE, StreamState.REMOVED)
+        if self._handle is not None and resting and self._task is None and self._rules.viewers == 0:
+            self._plane.forget_stream(self._handle)
+            self._plane.engine.close_stream(self._handle)
+            self._handle = None
+            self._tracks.clear()
+            self._figures = StreamFigures()
+
+    def _said(self, code: str, detail: str) -> None:
+        self._rules.said(code, detail, self._loop.time())
+        self._carry_out()
+
+    def _leg_told(self, event: codecs.LegEvent) -> None:
+        now = self._loop.time()
+        match event.state:
+            case "media":
+                self._rules.media(now)
+                # A stream that is opened again keeps its tracks: no new TrackEvent will tell that it lives.
+                if "video" in self._tracks:
+                    self._rules.frames(now)
+            case "stalled":
+                self._rules.stalled(now)
+            case "resumed":
+                self._rules.frames(now)
+            case "problem":
+                self._rules.remark(event.code, event.detail)
+        self._carry_out()
+
+    def _heard(self, event: StreamEvent) -> None:
+        match event:
+            case codecs.TrackEvent():
+                self._tracks[event.kind] = Track(
+                    kind=TrackKind(event.kind),
+                    codec=Codec(event.codec),
+                    clock_hz=event.clock_hz,
+                    generation=event.generation,
+                    width=event.width,
+                    height=event.height,
+                    profile=event.profile,
+                    b_frames=event.b_frames,
+                    channels=event.channels,
+                )
+                if event.kind == "video":
+                    self._rules.frames(self._loop.time())
+                self._carry_out(changed=True)
+            case codecs.KeyFrameWanted():
+                self.want_key_frame()
+            case codecs.StreamPanic():
+                log.error("%s: the media plane gave the stream up: %s", self.id, event.detail)
+                self._plane.forget_stream(event.stream)
+                self._handle = None
+                self._tracks.clear()
+                self._rules.panic(self._loop.time())
+                self._carry_out(changed=True)

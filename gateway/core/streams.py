@@ -1,0 +1,235 @@
+"""All streams that can be had: offers, names, viewings. Fulfils `contract.media.Streams`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from gateway.base.clock import Clock
+from gateway.base.errors import Busy, NotFound
+from gateway.contract.media import Offer
+from gateway.core.audit import Audit
+from gateway.core.mediaplane import MediaPlane
+from gateway.core.messages import Bus
+from gateway.core.rights import allowed, require, require_role
+from gateway.core.sessions import Sessions
+from gateway.core.stream import LiveStream, Setting
+from gateway.model.command import Action
+from gateway.model.ids import DeviceId, StreamId, parse_ref
+from gateway.model.media import StreamState, StreamStatus, Track
+from gateway.model.principal import Principal, Role
+
+log = logging.getLogger(__name__)
+
+
+class Viewing:
+    """Fulfils `contract.media.Viewing`."""
+
+    def __init__(self, stream: LiveStream) -> None:
+        self._stream = stream
+
+    @property
+    def stream(self) -> StreamId:
+        return self._stream.id
+
+    @property
+    def handle(self) -> int:
+        return self._stream.handle
+
+    @property
+    def status(self) -> StreamStatus:
+        return self._stream.status
+
+    @property
+    def tracks(self) -> Sequence[Track]:
+        return self._stream.tracks
+
+    def changes(self) -> AsyncIterator[StreamStatus]:
+        return self._stream.changes()
+
+
+class Streams:
+    def __init__(
+        self,
+        gateway: str,
+        plane: MediaPlane,
+        bus: Bus,
+        audit: Audit,
+        sessions: Sessions,
+        clock: Clock,
+        setting: Callable[[], Setting],
+        max_viewings: Callable[[], int],
+    ) -> None:
+        self._gateway = gateway
+        self._plane = plane
+        self._bus = bus
+        self._audit = audit
+        self._sessions = sessions
+        self._clock = clock
+        self._setting = setting
+        self._max_viewings = max_viewings
+        self._streams: dict[StreamId, LiveStream] = {}
+        self._aliases: dict[str, StreamId] = {}
+        self._offline: dict[DeviceId, str] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    # — offers —
+
+    def offer(self, offer: Offer) -> None:
+        if self._closing:
+            return
+        found = self._streams.get(offer.id)
+        if offer.alias:
+            self._aliases[offer.alias] = offer.id
+        if found is not None:
+            found.replace(offer)
+            return
+        stream = LiveStream(
+            offer,
+            self._plane,
+            self._clock,
+            self._setting(),
+            online=offer.device not in self._offline,
+            changed=self._changed,
+        )
+        self._streams[offer.id] = stream
+        stream.start()
+        self._changed(stream.status)
+
+    def withdraw(self, stream: StreamId) -> None:
+        found = self._streams.pop(stream, None)
+        if found is None:
+            return
+        self._aliases = {alias: id_ for alias, id_ in self._aliases.items() if id_ != stream}
+        task = asyncio.create_task(found.remove(), name=f"withdraw {stream}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def device_online(self, device: DeviceId, online: bool, code: str = "") -> None:
+        if online:
+            self._offline.pop(device, None)
+        else:
+            self._offline[device] = code
+        for stream in self._of(device):
+            stream.device(online, code)
+
+    def forget_device(self, device: DeviceId) -> None:
+        for stream in self._of(device):
+            self.withdraw(stream.id)
+        self._offline.pop(device, None)
+
+    # — names —
+
+    def resolve(self, text: str) -> StreamId:
+        """An id, one without its gateway part, an alias, or a device, whose first stream is meant."""
+        if text in self._streams:
+            return StreamId(text)
+        if (named := self._aliases.get(text)) is not None:
+            return named
+        ref = parse_ref(text, home=self._gateway)
+        if ref.channel and ref.stream_id in self._streams:
+            return ref.stream_id
+        if not ref.channel and (first := min((s.id for s in self._of(ref.device_id)), key=_natural, default=None)):
+            return first
+        raise NotFound(f"there is no stream {text[:120]!r}")
+
+    def status(self, stream: StreamId) -> StreamStatus:
+        return self._known(stream).status
+
+    def all(self) -> Sequence[StreamStatus]:
+        return [stream.status for stream in self._streams.values()]
+
+    def live(self) -> Sequence[LiveStream]:
+        """Those with a stream in the media plane."""
+        return [stream for stream in self._streams.values() if stream.open_handle is not None]
+
+    def want_key_frame(self, stream: StreamId) -> None:
+        self._known(stream).want_key_frame()
+
+    # — watching —
+
+    @asynccontextmanager
+    async def view(self, stream: StreamId, who: Principal, kind: str) -> AsyncIterator[Viewing]:
+        found = self._known(stream)
+        if not allowed(who, Action.STREAM_OPEN, stream):
+            self._audit.note(who, "view.start", stream, outcome="refused", code="denied", detail=kind)
+            require(who, Action.STREAM_OPEN, stream)
+        if self._sessions.count >= self._max_viewings():
+            raise Busy(f"{self._sessions.count} viewings are open", code="too-many-viewers")
+        with self._sessions.viewing(stream, who, kind) as info:
+            self._audit.note(who, "view.start", stream, detail=kind)
+            begun = asyncio.get_running_loop().time()
+            found.joined()
+            try:
+                yield Viewing(found)
+            finally:
+                found.left()
+                seconds = asyncio.get_running_loop().time() - begun
+                self._audit.note(who, "view.end", stream, detail=f"{info.kind} {seconds:.0f} s")
+
+    async def publish(self, offer: Offer, who: Principal) -> None:
+        """Offer a stream for as long as its one attempt runs. Raises Busy if somebody publishes it already."""
+        require_role(who, Role.OPERATOR, "publish")
+        require(who, Action.STREAM_OPEN, offer.id)
+        found = self._streams.get(offer.id)
+        if found is not None and found.state is not StreamState.REMOVED:
+            raise Busy(f"{offer.id} is published already", code="busy")
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        source = offer.open
+
+        async def once(publication: object) -> None:
+            try:
+                await source(publication)  # type: ignore[arg-type]
+            except Exception as exc:
+                if not over.done():
+                    over.set_exception(exc)
+                raise
+            finally:
+                if not over.done():
+                    over.set_result(None)
+
+        self._audit.note(who, "publish.start", offer.id)
+        try:
+            self.offer(replace(offer, open=once, on_demand=False))
+            await over
+        finally:
+            self.withdraw(offer.id)
+            self._audit.note(who, "publish.end", offer.id)
+
+    # — the configuration, the end —
+
+    def settings_changed(self) -> None:
+        setting = self._setting()
+        for stream in self._streams.values():
+            stream.set(setting)
+
+    async def close(self) -> None:
+        """End every source in its own way (BYE), within the daemon's patience."""
+        self._closing = True
+        for stream in list(self._streams):
+            self.withdraw(stream)
+        while self._leaving:
+            await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    # — within —
+
+    def _known(self, stream: StreamId) -> LiveStream:
+        found = self._streams.get(stream)
+        if found is None:
+            raise NotFound(f"there is no stream {stream[:120]!r}")
+        return found
+
+    def _of(self, device: DeviceId) -> Iterator[LiveStream]:
+        return iter([stream for stream in self._streams.values() if stream.offer.device == device])
+
+    def _changed(self, status: StreamStatus) -> None:
+        self._bus.publish("stream", status.id, status, gone=status.state is StreamState.REMOVED)
+
+
+def _natural(text: str) -> tuple[int, str]:
+    """ch2 before ch10."""
+    return len(text), text

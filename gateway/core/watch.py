@@ -1,0 +1,114 @@
+"""The daemon's look at itself: does the loop turn, do store and media plane answer, did the clock jump, is there room.
+
+`health` gates systemd's watchdog. A full disk is told but is no reason to be killed: live service goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from gateway.base.clock import Clock, JumpWatch
+from gateway.core.messages import Bus
+from gateway.core.services import Notice
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+ASK_EVERY_S = 5.0
+LAG_S = 5.0
+DISK_LOW_BYTES = 200 * 1024 * 1024
+
+Alive = Callable[[], Awaitable[bool]]
+
+
+class Watch:
+    """`run` is a task of the daemon."""
+
+    def __init__(self, clock: Clock, bus: Bus, state_dir: Path, alive: dict[str, Alive]) -> None:
+        self._clock = clock
+        self._bus = bus
+        self._state_dir = state_dir
+        self._alive = alive
+        self._jump = JumpWatch(clock)
+        self._standing: dict[str, Notice] = {}
+        self.parts: dict[str, str] = {"loop": ""} | dict.fromkeys(alive, "")
+        self.lag_s = 0.0
+        self.jumps = 0
+        self.ticked_at = clock.monotonic()
+
+    @property
+    def ok(self) -> bool:
+        """False: let systemd restart us."""
+        return all(code in ("", "disk-full") for code in self.parts.values())
+
+    @property
+    def notices(self) -> list[Notice]:
+        return list(self._standing.values())
+
+    def notice(self, code: str, detail: str, *, standing: bool = True) -> None:
+        """Tell people, once for as long as it stands."""
+        if standing and code in self._standing:
+            return
+        told = Notice(code, detail, self._clock.wall())
+        if standing:
+            self._standing[code] = told
+        self._bus.publish("notice", "", told)
+        log.warning("%s: %s", code, detail)
+
+    def clear(self, code: str) -> None:
+        if (told := self._standing.pop(code, None)) is not None:
+            self._bus.publish("notice", "", Notice(code, told.detail, self._clock.wall(), cleared=True))
+            log.info("%s is over", code)
+
+    def store_stands(self, code: str) -> None:
+        """The store's last write: its reason code, empty when it went well."""
+        for known in ("disk-full", "store-fault", "store-corrupt"):
+            if known == code:
+                self.notice(code, f"writing into {self._state_dir} failed; live service goes on")
+            else:
+                self.clear(known)
+        self.parts["store"] = code
+
+    async def run(self) -> None:
+        asked = 0.0
+        while True:
+            before = self._clock.monotonic()
+            await asyncio.sleep(TICK_S)
+            now = self.ticked_at = self._clock.monotonic()
+            self.lag_s = max(0.0, now - before - TICK_S)
+            self.parts["loop"] = "internal" if self.lag_s > LAG_S else ""
+            self.look_at_clock()
+            if now - asked >= ASK_EVERY_S:
+                asked = now
+                await self._ask()
+                await self._look_at_disk()
+
+    def look_at_clock(self) -> None:
+        if (step := self._jump.jump()) is not None:
+            self.jumps += 1
+            text = f"the wall clock jumped by {step:+.1f} s; timers and running streams are not touched"
+            self.notice("clock-jump", text, standing=False)
+
+    async def _ask(self) -> None:
+        for part, alive in self._alive.items():
+            answered = await alive()
+            if not answered:
+                log.error("%s does not answer", part)
+                self.parts[part] = "internal"
+            elif self.parts[part] == "internal":
+                self.parts[part] = ""
+
+    async def _look_at_disk(self) -> None:
+        try:
+            free = (await asyncio.to_thread(shutil.disk_usage, self._state_dir)).free
+        except OSError as exc:
+            log.warning("%s can not be looked at: %s", self._state_dir, exc)
+            return
+        if free < DISK_LOW_BYTES:
+            self.notice("disk-low", f"{free // 2**20} MB left on the disk of {self._state_dir}")
+        elif free > DISK_LOW_BYTES * 1.2:
+            self.clear("disk-low")
