@@ -42,6 +42,8 @@ class Supervised:
         self.status = AdapterStatus(name, type_, "starting", since=clock.wall())
 
     def start(self) -> None:
+        """Begin, or begin again after `stop` or a failure."""
+        self._settled.clear()
         self._task = asyncio.create_task(self._run(), name=f"adapter {self.name}")
 
     async def settled(self) -> None:
@@ -109,4 +111,4 @@ class Supervised:
 
 def _keyed(name: str, exc: ConfigError) -> str:
     """`listen: …` of an adapter is `adapter.balls.listen: …` in the file."""
-    return str(exc) if exc.key.startswith(("adapter.", "media.", "gateway.")) else f"adapter.{name}.{exc}"
+    return str(exc) if exc.key.startswith(("adapter.", "media.", "gateway.", "api.")) else f"adapter.{name}.{exc}"

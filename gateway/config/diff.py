@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.config.root import SECTIONS, Config
 
-# Sections whose change a running daemon can take over; the others need a restart of the daemon.
-LIVE = frozenset({"streams", "ptz", "devices", "accounts", "log", "store"})
+# Sections that only a new daemon takes over, and those of parts that are restarted; the others take effect at once.
+RESTART = frozenset({"gateway", "media"})
+PARTS = frozenset({"api"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """`live` sections take effect at once, `restart` ones when the daemon starts anew; adapters by name."""
+    """`live` sections take effect at once, `parts` restart a part, `restart` needs a new daemon; adapters by name."""
 
     changes: tuple[Change, ...] = ()
     live: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
     restart: frozenset[str] = frozenset()
     started: frozenset[str] = frozenset()
     stopped: frozenset[str] = frozenset()
-    changed: frozenset[str] = field(default_factory=frozenset)
+    changed: frozenset[str] = frozenset()
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -58,8 +60,9 @@ def diff(old: Config, new: Config) -> Diff:
     both = old.adapters.keys() & new.adapters.keys()
     return Diff(
         changes=changes,
-        live=frozenset(differ & LIVE),
-        restart=frozenset(differ - LIVE),
+        live=frozenset(differ - RESTART - PARTS),
+        parts=frozenset(differ & PARTS),
+        restart=frozenset(differ & RESTART),
         started=frozenset(new.adapters.keys() - both),
         stopped=frozenset(old.adapters.keys() - both),
         changed=frozenset(name for name in both if old.adapters[name] != new.adapters[name]),

@@ -1,0 +1,409 @@
+"""The composition root: configuration → store → media plane → core → adapters → API, a flat list of named steps.
+
+Stopping goes the other way round: cameras stop, sources are let go (BYE), adapters end, the API ends, what waits is
+written. SIGHUP reads the configuration again: only what changed restarts, and one that is wrong changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway import __version__, codecs
+from gateway.base.clock import Clock
+from gateway.base.errors import ConfigError, GatewayError
+from gateway.base.log import LogSetup
+from gateway.base.metrics import Metrics
+from gateway.base.notify import Notifier
+from gateway.config.diff import Diff, diff
+from gateway.config.load import load_config
+from gateway.config.root import AdapterSection, Config
+from gateway.core import gauges
+from gateway.core.addresses import own_addresses
+from gateway.core.context import AdapterContext
+from gateway.core.core import Core
+from gateway.core.mediaplane import MediaPlane
+from gateway.core.rights import Rights, require_role
+from gateway.core.secrets import Secrets
+from gateway.core.services import AdapterStatus, Health, Services
+from gateway.model.principal import SYSTEM, Principal, Role
+from gateway.registry import Installed
+from gateway.store.store import Store
+from gateway.supervise import Supervised
+
+if TYPE_CHECKING:
+    from gateway.api.mounts import Mounts
+    from gateway.api.server import ApiServer
+
+log = logging.getLogger(__name__)
+
+EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3): systemd shows it as such
+SETTLE_S = 10.0
+"""Start-up waits this long for adapters to open their sockets; a slow one goes on behind."""
+STOP_S = 8.0
+
+
+def run(config_path: Path | None = None, state_dir: Path | None = None) -> int:
+    """The daemon, until a signal ends it; returns the exit code."""
+    import uvloop
+
+    try:
+        config = _load(config_path, state_dir)
+    except ConfigError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return EXIT_CONFIG
+    logs = LogSetup(config.log.level, config.log.format)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(Daemon(config, config_path, state_dir, logs).run())
+    except ConfigError as exc:
+        log.error("%s", exc)
+        return EXIT_CONFIG
+    finally:
+        logs.stop()
+
+
+def _load(path: Path | None, state_dir: Path | None) -> Config:
+    config = load_config(path, Installed())
+    if state_dir is None:
+        return config
+    return replace(config, gateway=config.gateway.model_copy(update={"state_dir": state_dir.absolute()}))
+
+
+class Daemon:
+    """One life of the gateway. Also the API's `daemon`: health, adapters, reload."""
+
+    def __init__(
+        self,
+        config: Config,
+        config_path: Path | None = None,
+        state_dir: Path | None = None,
+        logs: LogSetup | None = None,
+        *,
+        clock: Clock | None = None,
+        registry: Installed | None = None,
+        engine: Callable[[int], codecs.Engine] | None = None,
+    ) -> None:
+        self.config = config
+        self._config_path = config_path
+        self._state_dir_given = state_dir
+        self._logs = logs
+        self._clock = clock or Clock()
+        self._registry = registry or Installed()
+        self._engine = engine or (lambda threads: codecs.Engine(threads=threads))
+        self._notifier = Notifier()
+        self._metrics = Metrics()
+        self._adapters: dict[str, Supervised] = {}
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._timings: list[tuple[str, float]] = []
+        self._ready = False
+        self._started_at = self._clock.monotonic()
+        self._lock_fd = -1
+        self.core: Core
+        self._mounts: Mounts
+        self._api: Supervised
+        self._services: Services
+
+    # — life —
+
+    async def run(self) -> int:
+        """Start, serve, stop. Raises ConfigError when it can not start; the API and the store it can't do without."""
+        async with self.started():
+            self._on_signals()
+            watchdog = asyncio.create_task(self._feed_watchdog(), name="watchdog")
+            await self._stopping.wait()
+            self._notifier.tell(STOPPING=1)
+            log.info("stopping")
+            watchdog.cancel()
+            await asyncio.gather(watchdog, return_exceptions=True)
+        log.info("stopped")
+        return 0
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[Services]:
+        """Ready inside; everything has ended after it."""
+        undo: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        try:
+            for name, step in (
+                ("state", self._open_state),
+                ("core", self._start_core),
+                ("api", self._start_api),
+                ("adapters", self._start_adapters),
+                ("settled", self._settle),
+            ):
+                began = time.perf_counter()
+                if (end := await step()) is not None:
+                    undo.append((name, end))
+                self._timings.append((name, time.perf_counter() - began))
+            self._tell_ready()
+            yield self._services
+        finally:
+            for name, end in reversed(undo):
+                try:
+                    async with asyncio.timeout(STOP_S):
+                        await end()
+                except Exception:
+                    log.exception("stopping: %s did not end well", name)
+
+    def stop(self) -> None:
+        """Orderly; the second time at once."""
+        if self._stopping.is_set():
+            log.warning("told to stop twice: ending at once")
+            os._exit(1)
+        self._stopping.set()
+
+    # — steps: each does its part and returns how to undo it —
+
+    async def _open_state(self) -> Callable[[], Awaitable[None]]:
+        state_dir = self.config.gateway.state_dir
+        self._secrets = Secrets(state_dir)
+        self._lock_fd = os.open(state_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock_fd)
+            text = f"another gateway runs on {state_dir}: stop it, or name another folder"
+            raise ConfigError("gateway.state_dir", text) from None
+        try:
+            self._store = Store(state_dir, self._secrets.audit_key(), queue_size=self.config.store.queue)
+        except BaseException:
+            os.close(self._lock_fd)
+            raise
+
+        async def end() -> None:
+            await asyncio.to_thread(self._store.close)
+            os.close(self._lock_fd)
+
+        return end
+
+    async def _start_core(self) -> Callable[[], Awaitable[None]]:
+        try:
+            engine = self._engine(self.config.media.threads)
+        except codecs.MediaError as exc:
+            raise ConfigError("media.threads", f"the media plane does not start: {exc}") from exc
+        plane = MediaPlane(engine, lambda: self.config.media.rtp_ports)
+        state_dir = self.config.gateway.state_dir
+        self.core = Core(lambda: self.config, state_dir, self._store, self._secrets, plane, self._clock)
+        self.core.start()
+        gauges.register(self._metrics, self.core, self.adapters)
+        return self.core.close
+
+    async def _start_api(self) -> Callable[[], Awaitable[None]]:
+        # Imported here: FastAPI is the largest part of the time to ready.
+        from gateway.api.mounts import Mounts
+
+        self._mounts = Mounts()
+        self._services = self._make_services()
+        self._api = Supervised("api", "api", self._make_api, self._clock, self._adapter_changed)
+        self._api.start()
+        await self._api.settled()
+        if self._api.status.state == "failed":
+            key, _, text = self._api.status.detail.partition(": ")
+            raise ConfigError(key, text, code=self._api.status.code)
+
+        async def end() -> None:
+            await self._api.stop()
+
+        return end
+
+    async def _start_adapters(self) -> Callable[[], Awaitable[None]]:
+        for section in self.config.adapters.values():
+            self._start_adapter(section)
+
+        async def end() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S / 2):
+                    await self.core.quiesce()
+            await asyncio.gather(*(adapter.stop(STOP_S / 3) for adapter in self._adapters.values()))
+
+        return end
+
+    async def _settle(self) -> None:
+        waits = [asyncio.create_task(adapter.settled()) for adapter in self._adapters.values()]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=SETTLE_S)
+            for wait in late:
+                wait.cancel()
+
+    def _tell_ready(self) -> None:
+        self._ready = True
+        took = _process_age_s()
+        steps = ", ".join(f"{name} {seconds:.2f}" for name, seconds in self._timings)
+        log.info("ready in %.2f s (%s)", took, steps)
+        self._notifier.tell(READY=1, STATUS=f"ready in {took:.2f} s", MAINPID=os.getpid())
+        # What start-up made lives as long as we do: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+
+    # — parts —
+
+    def _make_services(self) -> Services:
+        core = self.core
+        return Services(
+            gateway=self.config.gateway.id,
+            version=__version__,
+            config=lambda: self.config,
+            directory=core.directory,
+            streams=core.streams,
+            bus=core.bus,
+            commands=core.commands,
+            accounts=core.accounts,
+            audit=core.audit,
+            alarms=core.alarms,
+            positions=core.positions,
+            ptz=core.presets,
+            sessions=core.sessions,
+            rights=Rights(),
+            metrics=self._metrics,
+            daemon=self,
+            now=self._clock.wall,
+        )
+
+    def _make_api(self, ready: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+        from gateway.api.server import ApiServer
+
+        server: ApiServer = ApiServer(
+            self._services,
+            self._mounts,
+            self.config.api,
+            state_dir=self.config.gateway.state_dir,
+            addresses=own_addresses,
+        )
+        return lambda: server.run(ready)
+
+    def _start_adapter(self, section: AdapterSection) -> Supervised:
+        def make(ready: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+            state_dir = self.config.gateway.state_dir / "adapters" / section.name
+            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.core.devices.forget_listeners(section.type)
+            context = AdapterContext(
+                gateway=self.config.gateway.id,
+                state_dir=state_dir,
+                media=self.core.plane,
+                streams=self.core.streams,
+                devices=self.core.devices,
+                messages=self.core.reports,
+                http=self._mounts,
+                on_ready=ready,
+            )
+            return self._registry.adapter(section.type)(section.values, context).run
+
+        adapter = Supervised(section.name, section.type, make, self._clock, self._adapter_changed)
+        self._adapters[section.name] = adapter
+        adapter.start()
+        return adapter
+
+    def _adapter_changed(self, status: AdapterStatus) -> None:
+        self.core.bus.publish("adapter", "", status)
+
+    # — what the API asks —
+
+    def health(self) -> Health:
+        watch = self.core.watch
+        parts = dict(watch.parts) | {a.name: a.status.code for a in self._adapters.values()}
+        # The watch itself is a task: if it does not tick, the loop does not turn.
+        late = self._clock.monotonic() - watch.ticked_at > 10.0
+        if late:
+            parts["loop"] = "internal"
+        return Health(watch.ok and not late, parts, self._ready, self._clock.monotonic() - self._started_at)
+
+    def adapters(self) -> Sequence[AdapterStatus]:
+        return [adapter.status for adapter in self._adapters.values()]
+
+    async def reload(self, who: Principal) -> Sequence[str]:
+        """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""
+        require_role(who, Role.TECHNICIAN, "reload the configuration")
+        async with self._reloading:
+            new = _load(self._config_path, self._state_dir_given)
+            change = diff(self.config, new)
+            await self._apply(change, new)
+            self.core.audit.note(who, "config.reload", detail="; ".join(c.key for c in change.changes))
+            return [str(c) for c in change.changes] + [
+                f"{section}: takes effect when the daemon is started anew" for section in sorted(change.restart)
+            ]
+
+    async def _apply(self, change: Diff, new: Config) -> None:
+        old = self.config
+        # What needs a new daemon stays as it is until there is one.
+        self.config = replace(new, gateway=old.gateway, media=old.media)
+        if self._logs is not None and "log" in change.live:
+            self._logs.change(new.log.level, new.log.format)
+        if "streams" in change.live:
+            self.core.streams.settings_changed()
+        if "api" in change.parts:
+            await self._restart_api(old)
+        for name in change.stopped | change.changed:
+            await self._adapters.pop(name).stop()
+            log.info("adapter %s stopped: its configuration changed", name)
+        started = [self._start_adapter(new.adapters[name]) for name in sorted(change.started | change.changed)]
+        for adapter in started:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    await adapter.settled()
+
+    async def _restart_api(self, old: Config) -> None:
+        """Raises ConfigError when the new address can not be had; the API is then back on the old one."""
+        await self._api.stop()
+        self._api.start()
+        await self._api.settled()
+        status = self._api.status
+        if status.state == "failed":
+            self.config = replace(self.config, api=old.api)
+            self._api.start()
+            await self._api.settled()
+            key, _, text = status.detail.partition(": ")
+            raise ConfigError(key, text, code=status.code)
+
+    # — signals and systemd —
+
+    def _on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hangup)
+
+    def _hangup(self) -> None:
+        self._hangup_task = asyncio.create_task(self._reload_for_systemd(), name="reload")
+
+    async def _reload_for_systemd(self) -> None:
+        # systemd wants the time of the reload, in microseconds of the monotonic clock.
+        self._notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+        try:
+            changes = await self.reload(SYSTEM)
+        except GatewayError as exc:
+            log.error("the configuration is not taken over, the old one stays: %s", exc)
+            self.core.watch.notice(exc.code, str(exc), standing=False)
+            self._notifier.tell(READY=1, STATUS=f"configuration refused: {exc}")
+            return
+        for change in changes:
+            log.info("configuration: %s", change)
+        if not changes:
+            log.info("configuration: nothing changed")
+        self._notifier.tell(READY=1, STATUS="configuration reloaded")
+
+    async def _feed_watchdog(self) -> None:
+        """systemd hears of us only while loop, store and media plane answer."""
+        if not self._notifier.watchdog_s:
+            return
+        while True:
+            if self.health().ok:
+                self._notifier.tell(WATCHDOG=1)
+            await asyncio.sleep(self._notifier.watchdog_s / 3)
+
+
+def _process_age_s() -> float:
+    """Since the process began, interpreter and imports included (proc(5): field 22 of stat, in ticks since boot)."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
