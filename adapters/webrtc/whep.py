@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adapters.webrtc.offer import ABS_SEND_TIME, MID, TRANSPORT_CC, Chosen, Sources, make_answer
 from adapters.webrtc.session import Session, SessionState, Words
 from gateway import codecs
-from gateway.base.errors import NotFound
+from gateway.base.errors import LinkDown, NotFound
 from gateway.contract.media import Viewing
 from gateway.model.media import StreamState
 
@@ -36,6 +36,7 @@ def extension(chosen: Sequence[Chosen], uri: str) -> int:
 class Viewer(Session):
     kind = "whep"
     _viewing: Viewing | None = None
+    _handle = 0
     _refusal = Words()
     _waiting_key_frame = True
     _slow = False
@@ -46,18 +47,32 @@ class Viewer(Session):
         self.stream = stream
         async with context.streams.view(stream, self.who, self.kind) as viewing, self.open_peer() as peer:
             self._viewing = viewing
-            subscription = self._answer(viewing, peer)
+            self._handle = viewing.handle
+            subscription = self._answer(peer)
             try:
                 await self.connect(peer)
-                async for status in viewing.changes():
-                    if status.state is StreamState.REMOVED:
-                        raise NotFound(f"{stream} no longer exists", code="stream-removed")
+                await self._stay(viewing)
             finally:
                 self.ground.engine.unsubscribe(subscription)
                 context.media.forget_subscription(subscription)
                 self._viewing = None
 
-    def _answer(self, viewing: Viewing, peer: NativePeer) -> int:
+    async def _stay(self, viewing: Viewing) -> None:
+        """Until the stream is no more; whatever ends the session sooner cancels this."""
+        changes = viewing.changes()
+        try:
+            async for status in changes:
+                if status.state is StreamState.REMOVED:
+                    break
+                if viewing.handle != self._handle:
+                    # The subscription went with the stream it was made on, and its SSRCs must not begin anew.
+                    raise LinkDown("the media plane gave the stream up and has opened another", code="stream-panic")
+        finally:
+            if isinstance(changes, AsyncGenerator):
+                await changes.aclose()
+        raise NotFound(f"{self.stream} no longer exists", code="stream-removed")
+
+    def _answer(self, peer: NativePeer) -> int:
         """Subscribe and answer; returns the subscription.
 
         It is made before the path is: it waits for the keys, and the source opens meanwhile.
@@ -72,7 +87,7 @@ class Viewer(Session):
             audio_ssrc=random_ssrc(),
         )
         subscription = self.ground.engine.subscribe_session(
-            viewing.handle,
+            self._handle,
             peer.session,
             video=rtp_maps(plan.video),
             audio=rtp_maps(plan.audio),

@@ -181,6 +181,19 @@ async def test_a_removed_stream_lets_its_viewers_go(rig: Rig) -> None:
     await client.close()
 
 
+async def test_a_stream_that_the_media_plane_gave_up_makes_the_page_come_again(rig: Rig) -> None:
+    client = Client()
+    location, _ = await watch(rig, client)
+    await until(lambda: rig.engine.armed, "armed")
+    viewing = rig.context.streams.viewings[0]
+    viewing.handle = 2
+    viewing.set(code="stream-panic")
+    await until(lambda: not rig.engine.sessions, "the session is gone")
+    told = await status(rig, location)
+    assert (told["state"], told["code"]) == ("failed", "stream-panic")
+    await client.close()
+
+
 async def test_refusals_of_the_media_plane_reach_the_page(rig: Rig) -> None:
     client = Client()
     location, _ = await watch(rig, client)
