@@ -19,13 +19,14 @@ from typing import Literal
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from gateway.net.sip import Listen, SipEndpoint
 from gateway.sim.calls import Calls
-from gateway.sim.encoder import LiveEncoder, Replay, Source, VideoSettings
+from gateway.sim.encoder import LiveEncoder, Source, VideoSettings
 from gateway.sim.head import Head
 from gateway.sim.line import Line
 from gateway.sim.nat import Nat
 from gateway.sim.orders import Orders
 from gateway.sim.panorama import panorama
 from gateway.sim.profile import Profile
+from gateway.sim.replay import Replay
 from gateway.sim.report import Report, plain
 
 _NEEDS_NAT = ("nat-rebind", "garbage-sip")

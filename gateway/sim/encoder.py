@@ -1,20 +1,17 @@
 """The ball's encoders: real H.264 or H.265 (x264, x265 through PyAV) and a G.711A tone, only while someone looks.
 
-`LiveEncoder` renders and encodes in a thread of its own; `Replay` encodes one group of pictures once a process
-and plays it again and again for any number of balls. Both hand `Frame`s to their sinks in the event loop.
+`LiveEncoder` renders and encodes in a thread of its own and hands `Frame`s to its sinks in the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from functools import lru_cache
 from typing import Protocol
 
 import av
@@ -25,6 +22,7 @@ from av.video.stream import VideoStream
 from gateway.sim.head import Head
 from gateway.sim.ps import PsOptions, mux
 from gateway.sim.scene import Scene
+from gateway.sim.sound import tone
 
 CLOCK_HZ = 90_000
 _START = 90_000  # the first DTS, so that a stream with B-frames never goes below 0
@@ -145,37 +143,6 @@ class VideoEncoder:
         return Frame(bytes(packet), bool(packet.is_keyframe), _START + pts * tick, _START + dts * tick, audio)
 
 
-@lru_cache(maxsize=1)
-def _tone_second() -> bytes:
-    """One second of G.711A: a soft hum, and a pip of 880 Hz in its first fifth. ITU-T G.711 §3.3."""
-    out = bytearray()
-    for n in range(8000):
-        level = 500.0 * math.sin(math.tau * 120 * n / 8000)
-        if n < 1600:
-            level += 9000.0 * math.sin(math.tau * 880 * n / 8000)
-        out.append(alaw(round(level)))
-    return bytes(out)
-
-
-def alaw(sample: int) -> int:
-    """One 16-bit linear sample as a G.711 A-law byte."""
-    sign = 0x80 if sample >= 0 else 0
-    size = min(32767, sample if sample >= 0 else -sample - 1) >> 3  # 12 bits of size: A-law knows 13 with the sign
-    if size < 32:
-        code = size >> 1
-    else:
-        segment = size.bit_length() - 5
-        code = segment << 4 | (size >> segment) & 0x0F
-    return (sign | code) ^ 0x55
-
-
-def tone(begin: int, count: int) -> bytes:
-    """`count` samples of the tone from sample `begin` on; the same second for ever."""
-    second = _tone_second()
-    at = begin % len(second)
-    return (second * (2 + count // len(second)))[at : at + count]
-
-
 class LiveEncoder:
     """Renders what the head sees and encodes it, in a thread that lives while there is a sink."""
 
@@ -237,69 +204,3 @@ class LiveEncoder:
         self.frames += 1
         for sink in tuple(self._sinks):
             sink(frame)
-
-
-@lru_cache(maxsize=4)
-def one_gop(settings: VideoSettings) -> tuple[Frame, ...]:
-    """One group of pictures, panning slowly there and back so that the end joins the beginning."""
-    encoder = VideoEncoder(settings)
-    scene = Scene(settings.width, settings.height, "REPLAY")
-    frames: list[Frame] = []
-    head = Head()
-    start = head.view
-    for number in range(settings.gop):
-        swing = 3.0 * math.sin(math.tau * number / settings.gop)
-        view = type(start)(start.pan + swing, start.tilt, start.zoom)
-        frames.extend(encoder.encode(scene.render(number, "REPLAY", view), key=number == 0))
-    return tuple(frames)
-
-
-class Replay:
-    """Plays one prepared group of pictures to every sink; one timer serves any number of balls."""
-
-    def __init__(self, settings: VideoSettings) -> None:
-        self.settings = settings
-        self._sinks: dict[Sink, bool] = {}  # in order of coming; whether it has had its key frame
-        self._task: asyncio.Task[None] | None = None
-
-    def attach(self, sink: Sink) -> None:
-        self._sinks[sink] = False
-        if self._task is None:
-            self._task = asyncio.create_task(self._play(), name="replay")
-
-    def detach(self, sink: Sink) -> None:
-        self._sinks.pop(sink, None)
-        if not self._sinks and self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    @property
-    def running(self) -> bool:
-        return False  # its picture was made long ago: the head is moved elsewhere
-
-    def want_key(self) -> None:
-        """Can't be obeyed: the group was encoded long ago; the next one begins within `gop_s`."""
-
-    def _endless(self) -> Iterator[Frame]:
-        gop = one_gop(self.settings)
-        tick = CLOCK_HZ // self.settings.fps
-        turn = 0
-        while True:
-            shift = turn * len(gop) * tick
-            for frame in gop:
-                yield Frame(frame.data, frame.key, frame.pts + shift, frame.dts + shift, frame.audio)
-            turn += 1
-
-    async def _play(self) -> None:
-        loop = asyncio.get_running_loop()
-        await asyncio.to_thread(one_gop, self.settings)
-        period = 1.0 / self.settings.fps
-        due = loop.time()
-        for frame in self._endless():
-            for sink, started in tuple(self._sinks.items()):
-                if not started and frame.key:
-                    self._sinks[sink] = started = True
-                if started:
-                    sink(frame)
-            due = max(due + period, loop.time() - period)
-            await asyncio.sleep(max(0.0, due - loop.time()))

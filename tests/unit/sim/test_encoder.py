@@ -9,9 +9,11 @@ import threading
 import av
 import pytest
 
-from gateway.sim.encoder import Frame, LiveEncoder, Replay, VideoEncoder, VideoSettings, alaw, one_gop, tone
+from gateway.sim.encoder import Frame, LiveEncoder, VideoEncoder, VideoSettings
 from gateway.sim.head import Head
+from gateway.sim.replay import Replay, one_gop
 from gateway.sim.scene import Scene, View
+from gateway.sim.sound import alaw, tone
 
 SMALL = VideoSettings(width=320, height=240, gop_s=4.0)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sim.encoder import VideoEncoder, VideoSettings, one_gop
+from gateway.sim.encoder import VideoEncoder, VideoSettings
 from gateway.sim.faults import BIG_FRAME_BYTES, FAULTS, Faults
 from gateway.sim.faults import Path as WirePath
 from gateway.sim.ps import H264, H265
+from gateway.sim.replay import one_gop
 from gateway.sim.rtp import RtpPacketizer, framed
 
 SMALL = VideoSettings(width=320, height=240, gop_s=0.2)

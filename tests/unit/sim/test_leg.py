@@ -8,10 +8,11 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.sim.encoder import Replay, VideoSettings
+from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import Faults
 from gateway.sim.leg import QUEUE_FRAMES, Leg
 from gateway.sim.offer import Carrier
+from gateway.sim.replay import Replay
 
 SMALL = VideoSettings(width=320, height=240, gop_s=0.2)
 SSRC = 100_000_001

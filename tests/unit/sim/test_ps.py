@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sim.encoder import Frame, VideoEncoder, VideoSettings, one_gop
+from gateway.sim.encoder import Frame, VideoEncoder, VideoSettings
 from gateway.sim.ps import H264, H265, PsOptions, crc32_mpeg, mux, pack_header, pes_packets, program_stream_map
+from gateway.sim.replay import one_gop
 from tests.unit.sim.peers import probe_video
 
 
