@@ -32,3 +32,26 @@ export function fill(parent: Element, ...children: Child[]): void {
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
+
+const ICONS = {
+  close: "M5 5l10 10M15 5L5 15",
+  full: "M4 8V4h4M12 4h4v4M16 12v4h-4M8 16H4v-4",
+  muted: "M4 8v4h3l4 3V5L7 8zM14 8l4 4M18 8l-4 4",
+  sound: "M4 8v4h3l4 3V5L7 8zM14 7.5a4 4 0 010 5M16.5 5.5a7 7 0 010 9",
+  contrast: "M10 3a7 7 0 000 14z M10 3a7 7 0 010 14",
+  move: "M10 2v16M2 10h16M7.5 4.5L10 2l2.5 2.5M7.5 15.5L10 18l2.5-2.5M4.5 7.5L2 10l2.5 2.5M15.5 7.5L18 10l-2.5 2.5",
+} as const;
+
+export type Icon = keyof typeof ICONS;
+
+/** A line drawing in the text's colour: fonts on kits' screens seldom have the signs for these. */
+export function icon(name: Icon): SVGElement {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  made.setAttribute("viewBox", "0 0 20 20");
+  made.setAttribute("aria-hidden", "true");
+  made.classList.add("svg", name);
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  made.append(path);
+  return made;
+}

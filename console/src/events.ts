@@ -16,6 +16,7 @@ const LONGEST_RETRY_MS = 5000;
 
 export class Events {
   cursor: number | null = null;
+  private epoch = "";
   private socket: WebSocket | null = null;
   private failures = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
@@ -88,9 +89,10 @@ export class Events {
     if (event.type === "hello") {
       this.failures = 0;
       this.handlers.connected(true);
-      // A cursor behind ours: the gateway began anew and counts from the start.
-      const anew = this.cursor === null || event.cursor < this.cursor;
-      if (anew) {
+      // Another epoch: the gateway began anew, and its cursors count from the start.
+      const { epoch } = event.data as { epoch: string };
+      if (epoch !== this.epoch) {
+        this.epoch = epoch;
         this.cursor = event.cursor;
         this.handlers.refresh();
       }

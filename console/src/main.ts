@@ -1,7 +1,7 @@
 // The console: directory on the left, pictures in the middle, control and lists on the right.
 
 import { Api } from "./api";
-import { fill, h, setText } from "./dom";
+import { fill, h, icon, setText } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
 import { PtzPad } from "./ptz";
@@ -62,7 +62,7 @@ class Console {
   }
 
   private draw(): void {
-    const button = (text: string, act: () => void, label = text) =>
+    const button = (text: string | Node, act: () => void, label = String(text)) =>
       h("button", { type: "button", class: "quiet-button", title: label, "aria-label": label, onclick: act }, text);
     fill(
       app,
@@ -76,7 +76,7 @@ class Console {
           "span",
           { class: "tools" },
           h("span", { class: "who" }, api.who?.name ?? ""),
-          button("◐", () => this.contrast(), t("contrast")),
+          button(icon("contrast"), () => this.contrast(), t("contrast")),
           button(language() === "zh" ? "English" : "中文", () => this.swapLanguage()),
           button(t("signOut"), () => void api.signOut().catch(() => undefined)),
         ),

@@ -2,7 +2,7 @@
 // checks without a person.
 
 import { Api } from "./api";
-import { fill, h } from "./dom";
+import { fill, h, icon } from "./dom";
 import { PtzPad } from "./ptz";
 import { signIn } from "./signin";
 import { Store } from "./store";
@@ -66,7 +66,7 @@ async function begin(): Promise<void> {
       facts.lastFrameAgeMs = state.lastFrameAt === null ? null : performance.now() - state.lastFrameAt;
     },
   });
-  const drawer = h("details", { class: "drawer" }, h("summary", { "aria-label": "PTZ" }, "✥"), pad.element);
+  const drawer = h("details", { class: "drawer" }, h("summary", { "aria-label": "PTZ" }, icon("move")), pad.element);
   fill(app, h("div", { class: "player" }, tile.element, drawer));
   drawer.open = matchMedia("(min-width: 48rem)").matches && store.mayMove();
   api.onSignedOut = () => {

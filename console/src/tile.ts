@@ -1,7 +1,7 @@
 // A video tile: the picture, the words where there is none, the figures, and the last frame kept while it comes back.
 
 import type { Api } from "./api";
-import { fill, h, setText } from "./dom";
+import { fill, h, icon, setText } from "./dom";
 import { type Figures, NO_FIGURES } from "./figures";
 import { t } from "./i18n";
 import type { StreamStatus } from "./types";
@@ -27,6 +27,7 @@ export class Tile {
   private readonly cause = h("p", { class: "cause" });
   private readonly cure = h("p", { class: "cure" });
   private readonly age = h("p", { class: "age" });
+  private readonly again: HTMLButtonElement;
   private readonly overlay: HTMLElement;
   private readonly rows = h("dl", { class: "figures" });
   private readonly hint: HTMLButtonElement;
@@ -43,12 +44,12 @@ export class Tile {
     this.video.autoplay = true;
     this.soundButton = h("button", { class: "icon", type: "button", onclick: () => this.toggleSound() });
     this.hint = h("button", { class: "hint", type: "button", hidden: true, onclick: () => this.toggleSound() });
-    const again = h("button", { class: "again", type: "button", onclick: () => this.player.restart() }, t("again"));
-    this.overlay = h("div", { class: "overlay" }, this.cause, this.cure, this.age, again);
+    this.again = h("button", { class: "again", type: "button", onclick: () => this.player.restart() });
+    this.overlay = h("div", { class: "overlay" }, this.cause, this.cure, this.age, this.again);
     const close = options.onClose
-      ? h("button", { class: "icon", type: "button", title: t("close"), "aria-label": t("close"), onclick: options.onClose }, "✕")
+      ? h("button", { class: "icon", type: "button", title: t("close"), "aria-label": t("close"), onclick: options.onClose }, icon("close"))
       : null;
-    const full = h("button", { class: "icon", type: "button", title: t("full"), "aria-label": t("full"), onclick: () => this.fullScreen() }, "⛶");
+    const full = h("button", { class: "icon", type: "button", title: t("full"), "aria-label": t("full"), onclick: () => this.fullScreen() }, icon("full"));
     this.element = h(
       "article",
       { class: "tile", tabindex: "0", "data-stream": stream },
@@ -123,6 +124,7 @@ export class Tile {
     setText(this.cause, words.cause);
     setText(this.cure, words.cure.trim());
     setText(this.age, words.age);
+    setText(this.again, t("again"));
     this.overlay.hidden = words.tone === "live";
     if (state.phase === "live") this.video.classList.remove("dark");
     const age = state.lastFrameAt === null ? null : (now - state.lastFrameAt) / 1000;
@@ -134,6 +136,7 @@ export class Tile {
       const row = this.rows.children[place];
       if (!row?.firstElementChild || !row.lastElementChild) return;
       setText(row.firstElementChild, label);
+      if (label === t("loss")) (row as HTMLElement).title = `${t("fromDevice")} → ${t("fromGateway")}`;
       setText(row.lastElementChild, value);
     });
     const blocked = this.video.paused && state.phase !== "closed" && this.video.readyState >= 2;
@@ -154,7 +157,7 @@ export class Tile {
     const label = this.video.muted ? t("sound") : t("mute");
     this.soundButton.title = label;
     this.soundButton.setAttribute("aria-label", label);
-    setText(this.soundButton, this.video.muted ? "🔇" : "🔊");
+    fill(this.soundButton, icon(this.video.muted ? "muted" : "sound"));
   }
 
   private fullScreen(): void {

@@ -1,8 +1,9 @@
 """The WebSocket of typed events: `/api/v1/events?cursor=N&types=stream,ptz`.
 
 Each message is `{"cursor": n, "type": "stream", "subject": "kit1/ball-1/ch1", "data": {…}}` with the model's
-dataclass as data. The first one is `hello` with the newest cursor and who is asking. With `cursor` everything newer
-that is still kept comes first; where something is missing, be it old or because this client is slow, comes
+dataclass as data. The first one is `hello` with the newest cursor, who is asking, and `epoch`, which is another one
+after a restart of the gateway: cursors count anew then, and the lists are to be read anew. With `cursor` everything
+newer that is still kept comes first; where something is missing, be it old or because this client is slow, comes
 `{"type": "missed", "data": {"events": n}}`: read the lists anew, the events go on. Queues are bounded by the bus.
 A client sends only `{"type": "ping"}`; anything else, or anything large, ends the connection.
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -60,6 +62,7 @@ class Live:
     def __init__(self, limit: int = CLIENTS) -> None:
         self.limit = limit
         self.clients = 0
+        self.epoch = secrets.token_hex(8)
 
 
 @router.websocket("/api/v1/events")
@@ -92,7 +95,9 @@ async def _refuse(socket: WebSocket, close_code: int, reason: str) -> None:
 
 async def _serve(socket: WebSocket, auth: Authenticator, who: Principal, cursor: int | None, types: list[str]) -> None:
     bus = services_of(socket).bus
-    hello = {"cursor": bus.cursor, "type": "hello", "data": {"name": who.name, "role": who.role, "scope": who.scope}}
+    live: Live = socket.app.state.live
+    about = {"name": who.name, "role": who.role, "scope": who.scope, "epoch": live.epoch}
+    hello = {"cursor": bus.cursor, "type": "hello", "data": about}
     await socket.send_text(json.dumps(hello, ensure_ascii=False, separators=(",", ":")))
     async with bus.subscribe(who, cursor=cursor, types=types) as subscription:
         workers = {

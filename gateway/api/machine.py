@@ -12,11 +12,9 @@ import resource
 import shutil
 import socket
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-import ifaddr
-
+from gateway.core.addresses import own_addresses
 from gateway.model.doctor import Finding, Grade
 
 DISK_LOW_BYTES, DISK_FULL_BYTES = 1_000_000_000, 100_000_000
@@ -41,17 +39,6 @@ def checks(state_dir: Path) -> list[Finding]:
         processor(),
         crypto(),
     ]
-
-
-def own_addresses() -> Sequence[str]:
-    """This machine's IPv4 and global IPv6 addresses, loopback only when there is no other."""
-    found: list[str] = []
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
-            if not text.startswith(("127.", "169.254.", "fe80:")) and text != "::1":
-                found.append(text)
-    return sorted(found, key=lambda text: ":" in text) or ["127.0.0.1"]
 
 
 def addresses() -> Finding:
@@ -130,7 +117,7 @@ def socket_buffers() -> Finding:
 
 
 def gso() -> Finding:
-    """Whether the kernel cuts one large send into packets (UDP_SEGMENT); without it sending costs two to three times."""
+    """Whether the kernel cuts one large send into packets (UDP_SEGMENT); without it sending costs 2 to 3 times."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.setsockopt(socket.IPPROTO_UDP, SOL_UDP_SEGMENT, 1200)

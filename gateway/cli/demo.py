@@ -208,7 +208,7 @@ def _online_stream(client: Client) -> str | None:
 
 
 def _base_url(config_file: Path | None) -> str:
-    from gateway.api.machine import own_addresses
+    from gateway.core.addresses import own_addresses
 
     api = _config(config_file).api
     host = api.listen if api.listen not in ("0.0.0.0", "::", "") else own_addresses()[0]  # noqa: S104

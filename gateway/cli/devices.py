@@ -108,7 +108,7 @@ def admit(
     if as_json:
         show_json(result)
         return
-    given = result["data"].get("id", "")
+    given = result["data"].get("device", "")
     console().print(t(f"Admitted {external_id} as [bold]{given}[/].", f"已准入 {external_id}，编号 [bold]{given}[/]。"))
 
 

@@ -6,9 +6,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from gateway.api.auth import Anyone, AppServices, Technician, authenticator_of, client_address, csrf_token, same_origin
+from gateway.api.orders import give
 from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.base.errors import Denied
 from gateway.core.services import Issued
+from gateway.model.command import Action, CommandResult
 from gateway.model.principal import Role
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=PROBLEM_RESPONSES)
@@ -17,6 +19,11 @@ router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=PROBLEM_RESPO
 class Login(BaseModel, extra="forbid"):
     name: str = Field(min_length=1, max_length=64)
     password: str = Field(min_length=1, max_length=256)
+
+
+class NewPassword(BaseModel, extra="forbid"):
+    old: str = Field(min_length=1, max_length=256)
+    new: str = Field(min_length=1, max_length=256)
 
 
 class Code(BaseModel, extra="forbid"):
@@ -105,6 +112,14 @@ async def logout(who: Anyone, request: Request, response: Response, services: Ap
     token, _ = auth.token(request)
     await services.accounts.sign_out(token)
     response.delete_cookie(auth.cookie, httponly=True, secure=auth.secure, samesite="strict", path="/")
+
+
+@router.post("/password", response_model=CommandResult)
+async def password(who: Anyone, body: NewPassword, request: Request, services: AppServices) -> object:
+    """Change one's own password; the old one is asked for, so that an open screen is not enough."""
+    checked = await services.accounts.sign_in(who.name, body.old, client_address(request))
+    await services.accounts.sign_out(checked.token)
+    return await give(services, who, Action.ACCOUNT_CHANGE, "", {"name": who.name, "password": body.new})
 
 
 @router.post("/codes", status_code=201)

@@ -21,6 +21,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/metrics", None, LADDER),
     ("GET", "/api/v1/auth/me", None, (*LADDER, U)),
     ("POST", "/api/v1/auth/logout", None, (*LADDER, U)),
+    ("POST", "/api/v1/auth/password", {"old": "x", "new": "a new password"}, ()),  # judged in test_sign_in
     ("POST", "/api/v1/auth/codes", {}, (T, A)),
     ("GET", "/api/v1/directory", None, LADDER),
     ("GET", "/api/v1/devices", None, LADDER),
@@ -85,7 +86,7 @@ async def test_refused_without_a_token(
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(("method", "path", "body", "roles"), TABLE)
+@pytest.mark.parametrize(("method", "path", "body", "roles"), [row for row in TABLE if row[3]])
 async def test_each_role_gets_its_routes(
     client: httpx.AsyncClient, bearer: Any, method: str, path: str, body: Any, roles: tuple[Role, ...]
 ) -> None:
