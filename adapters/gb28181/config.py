@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from adapters.gb28181.ids import is_platform_id
+from adapters.gb28181.protocol.ids import is_platform_id
 from gateway.config.units import ByteSize, Duration, HostPort, Listen
 
 MediaTransport = Literal["tcp-passive", "udp", "tcp-active"]

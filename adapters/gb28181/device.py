@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from adapters.gb28181 import orders, ptz
 from adapters.gb28181.link import DeviceLink
-from adapters.gb28181.manscdp import PresetList
-from adapters.gb28181.ptz import PtzBytes
+from adapters.gb28181.protocol import orders, ptz
+from adapters.gb28181.protocol.manscdp import PresetList
+from adapters.gb28181.protocol.ptz import PtzBytes
 from adapters.gb28181.quirks import key_frame_tag
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove

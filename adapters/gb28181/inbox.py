@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 
-from adapters.gb28181 import manscdp, orders
-from adapters.gb28181.alarms import alarm_of, live_offered, wants_reset
 from adapters.gb28181.link import DeviceLink
-from adapters.gb28181.positions import position_of
-from adapters.gb28181.read import read_message
+from adapters.gb28181.protocol import manscdp, orders
+from adapters.gb28181.protocol.alarms import alarm_of, live_offered, wants_reset
+from adapters.gb28181.protocol.positions import position_of
+from adapters.gb28181.protocol.read import read_message
 from adapters.gb28181.sync import DeviceSync
 from gateway.base.errors import GatewayError, RemoteProtocolError
 from gateway.model.alarm import Alarm

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from adapters.gb28181 import orders
-from adapters.gb28181.memory import Dialog
+from adapters.gb28181.protocol import orders
+from adapters.gb28181.protocol.memory import Dialog
 from gateway.base.errors import LinkDown, PeerError, RemoteProtocolError
 from gateway.net.sip import InviteCall, SipEndpoint, Subscription
 from gateway.net.sip.endpoint import RequestHandler

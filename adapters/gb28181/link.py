@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from adapters.gb28181 import orders
 from adapters.gb28181.crew import Crew
-from adapters.gb28181.manscdp import Message
-from adapters.gb28181.memory import Dialog, Memory, loads
+from adapters.gb28181.protocol import orders
+from adapters.gb28181.protocol.manscdp import Message
+from adapters.gb28181.protocol.memory import Dialog, Memory, loads
+from adapters.gb28181.protocol.registrar import Life, Liveness
 from adapters.gb28181.quirks import Quirks, quirks_for, version_name
-from adapters.gb28181.registrar import Life, Liveness
 from adapters.gb28181.station import Station
 from gateway.base.errors import Busy, LinkDown
 from gateway.contract.device import Admitted, AttachedDevice

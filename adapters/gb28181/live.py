@@ -15,11 +15,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from adapters.gb28181 import orders
 from adapters.gb28181.config import MediaTransport
-from adapters.gb28181.invite import Ladder, LiveAnswer, LiveOffer, read_answer, subject
 from adapters.gb28181.line import dialog_of
 from adapters.gb28181.link import DeviceLink
+from adapters.gb28181.protocol import orders
+from adapters.gb28181.protocol.invite import Ladder, LiveAnswer, LiveOffer, read_answer, subject
 from adapters.gb28181.quirks import key_frame_tag
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from gateway.contract.media import IngestLeg, Open, Publication

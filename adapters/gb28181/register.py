@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from adapters.gb28181.admission import Welcome
 from adapters.gb28181.device import DeviceControl
 from adapters.gb28181.inbox import Inbox
 from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.live import LiveCalls
+from adapters.gb28181.protocol.admission import Welcome
+from adapters.gb28181.protocol.registrar import Life
 from adapters.gb28181.quirks import version_name
-from adapters.gb28181.registrar import Life
 from adapters.gb28181.station import Station
 from adapters.gb28181.subscriptions import Subscriptions
 from adapters.gb28181.sync import CATALOG, INFO, DeviceSync

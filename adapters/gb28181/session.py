@@ -10,11 +10,11 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from adapters.gb28181.admission import SCHEME, Admission, Refusal
-from adapters.gb28181.clock import date_header
 from adapters.gb28181.config import Gb28181Config
-from adapters.gb28181.ids import SsrcPool, is_device_id
 from adapters.gb28181.line import Line
+from adapters.gb28181.protocol.admission import SCHEME, Admission, Refusal
+from adapters.gb28181.protocol.clock import date_header
+from adapters.gb28181.protocol.ids import SsrcPool, is_device_id
 from adapters.gb28181.quirks import OWN_VERSION
 from adapters.gb28181.register import DeviceBook, Entry
 from adapters.gb28181.station import Station

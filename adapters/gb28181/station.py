@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from adapters.gb28181.config import Gb28181Config
 from adapters.gb28181.crew import Crew
-from adapters.gb28181.ids import SsrcPool
 from adapters.gb28181.line import Line
+from adapters.gb28181.protocol.ids import SsrcPool
 from gateway.base.clock import Clock
 from gateway.contract.adapter import Context
 

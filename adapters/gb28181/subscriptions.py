@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from adapters.gb28181 import orders
 from adapters.gb28181.link import DeviceLink
+from adapters.gb28181.protocol import orders
 from gateway.base.errors import LinkDown, PeerError
 from gateway.net.sip import Subscription
 from gateway.net.sip.endpoint import RequestHandler

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from adapters.gb28181 import catalog, orders, positions
-from adapters.gb28181.catalog import CatalogCollector, CatalogResult
 from adapters.gb28181.link import DeviceLink
-from adapters.gb28181.manscdp import CatalogItem, CatalogPage, DeviceInfo
-from adapters.gb28181.memory import MAX_CHANNELS
+from adapters.gb28181.protocol import catalog, orders, positions
+from adapters.gb28181.protocol.catalog import CatalogCollector, CatalogResult
+from adapters.gb28181.protocol.manscdp import CatalogItem, CatalogPage, DeviceInfo
+from adapters.gb28181.protocol.memory import MAX_CHANNELS
 from adapters.gb28181.subscriptions import Subscriptions
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from gateway.contract.device import ChannelReport
@@ -64,7 +64,7 @@ class DeviceSync:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._after_start()
+        self._after_start()
         while True:
             await self._wait()
             self.link.check_silence()
@@ -130,21 +130,22 @@ class DeviceSync:
         self._due.clear()
         self._subscriptions.forget()
 
-    async def _after_start(self) -> None:
+    def _after_start(self) -> None:
         """Offer what was known, and ask the device where it was last whether it is still there."""
+        memory = self.link.memory
+        if memory.channels:
+            self._report([ChannelReport(external, name) for external, name in memory.channels], complete=False)
+        if memory.host and memory.transport == "udp" and not self.link.alive:
+            self.link.crew.start(self._probe(), "asking whether it is there")
+
+    async def _probe(self) -> None:
         link = self.link
-        if link.memory.channels:
-            self._report([ChannelReport(external, name) for external, name in link.memory.channels], complete=False)
-        if link.alive or not link.memory.host or link.memory.transport != "udp":
-            return
         async with link.station.probes:
-            try:
-                hop = await link.station.line.hop_to("udp", link.memory.host, link.memory.port, link.memory.local)
-                text = orders.query("DeviceStatus", link.next_sn(), link.external_id)
-                await link.station.line.message(hop, link.external_id, orders.encode(text, link.charset))
-            except GatewayError as exc:
-                log.info("%s does not answer where it was last: %s", link, exc)
+            if link.alive:
                 return
+            hop = await link.station.line.hop_to("udp", link.memory.host, link.memory.port, link.memory.local)
+            text = orders.query("DeviceStatus", link.next_sn(), link.external_id)
+            await link.station.line.message(hop, link.external_id, orders.encode(text, link.charset))
         if not link.alive:
             link.heard(hop)
 

@@ -20,7 +20,7 @@ LOCAL = "127.0.0.1"
 
 
 class FakeAttached:
-    def __init__(self, device: DeviceId, handler: DeviceHandler, changed: asyncio.Condition | None = None) -> None:
+    def __init__(self, device: DeviceId, handler: DeviceHandler) -> None:
         self._id = device
         self.handler = handler
         self.states: list[tuple[DeviceState, str]] = []
@@ -222,6 +222,7 @@ class FakePublication:
         self.legs: list[FakeLeg] = []
         self.ssrcs: list[int | None] = []
         self.ask: Callable[[], Awaitable[None]] | None = None
+        self.live = asyncio.Event()
 
     @property
     def stream(self) -> StreamId:
@@ -244,6 +245,7 @@ class FakePublication:
 
     def on_key_frame_wanted(self, ask: Callable[[], Awaitable[None]]) -> None:
         self.ask = ask
+        self.live.set()
 
 
 class FakeMedia:

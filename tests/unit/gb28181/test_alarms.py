@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.gb28181.alarms import alarm_of, live_offered, wants_reset
-from adapters.gb28181.clock import beijing_to_unix
-from adapters.gb28181.manscdp import AlarmNotice, Head, VideoUpload
+from adapters.gb28181.protocol.alarms import alarm_of, live_offered, wants_reset
+from adapters.gb28181.protocol.clock import beijing_to_unix
+from adapters.gb28181.protocol.manscdp import AlarmNotice, Head, VideoUpload
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from adapters.gb28181.catalog import CatalogCollector, CatalogResult, channels_of, merged
-from adapters.gb28181.manscdp import CatalogItem, CatalogPage, Head
+from adapters.gb28181.protocol.catalog import CatalogCollector, CatalogResult, channels_of, merged
+from adapters.gb28181.protocol.manscdp import CatalogItem, CatalogPage, Head
 
 DEVICE = "34020000001180000001"
 HEAD = Head("Response", "Catalog", 17, DEVICE)

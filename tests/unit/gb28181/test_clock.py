@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.gb28181.clock import beijing_to_unix, date_header
+from adapters.gb28181.protocol.clock import beijing_to_unix, date_header
 
 NOON = 1795406400.0  # 2026-11-23 12:00:00 in Beijing, 04:00:00 UTC
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.gb28181 import ids
+from adapters.gb28181.protocol import ids
 from gateway.base.errors import Busy
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.gb28181.invite import Ladder, LiveOffer, read_answer, routable, subject
+from adapters.gb28181.protocol.invite import Ladder, LiveOffer, read_answer, routable, subject
 
 OURS = LiveOffer("34020000002000000001", "192.168.1.10", 30000, "tcp-passive", "0200000007")
 GOOD = b"v=0\r\no=34020000001320000001 0 0 IN IP4 192.168.1.64\r\ns=Play\r\nc=IN IP4 192.168.1.64\r\nt=0 0\r\n"

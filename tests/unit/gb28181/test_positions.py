@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import math
 
-from adapters.gb28181.manscdp import CatalogItem, Fix
-from adapters.gb28181.positions import position_of, typed_in, valid
+from adapters.gb28181.protocol.manscdp import CatalogItem, Fix
+from adapters.gb28181.protocol.positions import position_of, typed_in, valid
 from gateway.model.ids import DeviceId
 from gateway.model.position import Datum, PositionSource
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.gb28181 import ptz
+from adapters.gb28181.protocol import ptz
 from gateway.base.errors import RemoteProtocolError, Unsupported
 from gateway.model.ptz import CruiseOp, LensMove, PresetOp, PtzMove
 

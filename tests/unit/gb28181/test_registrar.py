@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from adapters.gb28181.registrar import EXPIRY_GRACE_S, Life, Liveness, granted_expires
+from adapters.gb28181.protocol.registrar import EXPIRY_GRACE_S, Life, Liveness, granted_expires
 
 
 def test_three_silent_intervals_make_it_silent() -> None:

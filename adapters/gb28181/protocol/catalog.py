@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from adapters.gb28181 import ids
-from adapters.gb28181.manscdp import CatalogItem, CatalogPage
+from adapters.gb28181.protocol import ids
+from adapters.gb28181.protocol.manscdp import CatalogItem, CatalogPage
 from gateway.contract.device import ChannelReport
 from gateway.model.device import Capabilities
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.gb28181.clock import beijing_to_unix
-from adapters.gb28181.manscdp import CatalogItem, Fix
+from adapters.gb28181.protocol.clock import beijing_to_unix
+from adapters.gb28181.protocol.manscdp import CatalogItem, Fix
 from gateway.model.ids import DeviceId
 from gateway.model.position import Datum, Position, PositionSource
 

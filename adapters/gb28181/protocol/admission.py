@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from adapters.gb28181.config import Gb28181Config
-from adapters.gb28181.ids import is_device_id
-from adapters.gb28181.registrar import granted_expires
+from adapters.gb28181.protocol.ids import is_device_id
+from adapters.gb28181.protocol.registrar import granted_expires
 from gateway.base.clock import Clock
 from gateway.base.errors import RemoteProtocolError
 from gateway.contract.device import Admitted, Devices

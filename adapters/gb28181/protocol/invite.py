@@ -12,8 +12,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.gb28181 import ids
 from adapters.gb28181.config import MediaTransport
+from adapters.gb28181.protocol import ids
 
 _ALL: tuple[MediaTransport, ...] = ("tcp-passive", "udp", "tcp-active")
 _SETUP: dict[MediaTransport, str] = {"tcp-passive": "passive", "tcp-active": "active"}

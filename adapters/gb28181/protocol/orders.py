@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-from adapters.gb28181.ptz import PtzBytes
+from adapters.gb28181.protocol.ptz import PtzBytes
 
 CONTENT_TYPE = "Application/MANSCDP+xml"
 

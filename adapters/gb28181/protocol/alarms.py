@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.gb28181.clock import beijing_to_unix
-from adapters.gb28181.manscdp import AlarmNotice, VideoUpload
+from adapters.gb28181.protocol.clock import beijing_to_unix
+from adapters.gb28181.protocol.manscdp import AlarmNotice, VideoUpload
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from adapters.gb28181 import manscdp
-from adapters.gb28181.manscdp import CatalogItem, Fix, Head, Message
+from adapters.gb28181.protocol import manscdp
+from adapters.gb28181.protocol.manscdp import CatalogItem, Fix, Head, Message
 from gateway.base.errors import RemoteProtocolError
 from gateway.wire.xml import XmlNode, parse_xml
 

@@ -1,0 +1,1 @@
+"""GB/T 28181 without sockets, tasks or clocks: what is said and what it means. Values in, values out."""
