@@ -40,6 +40,8 @@ from gateway import codecs
 from gateway.base.errors import LinkDown
 
 log = logging.getLogger(__name__)
+# Each connectivity check is an INFO line of aioice: nothing that an operator would tell a colleague.
+logging.getLogger("aioice").setLevel(logging.WARNING)
 
 VERSIONS: Final = {"aiortc": "1.16.0", "aioice": "0.13.0"}
 PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
