@@ -6,13 +6,14 @@ import asyncio
 import errno
 import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
 from adapters.webrtc.config import WebRtcConfig
 from adapters.webrtc.ports import LOOPBACK, LocalPort, Ports, bind_udp, choose_ports
+from adapters.webrtc.reflexive import Reflexive
 from adapters.webrtc.registry import Registry
 from adapters.webrtc.resource import Resources
 from adapters.webrtc.session import Ground
@@ -40,6 +41,7 @@ class WebRtc:
         self.registry: Registry | None = None
         self.ports = Ports(context.media.engine, config.port, config.addresses, context.addresses)
         self._certificate: Certificate | None = None
+        self._reflexive: Reflexive | None = None
         self._loaded: asyncio.Task[object] | None = None
 
     async def run(self) -> None:
@@ -56,7 +58,11 @@ class WebRtc:
                 )
                 # Importing aiortc takes a third of a second: begun now, waited for by the first offer only.
                 self._loaded = tasks.create_task(asyncio.to_thread(importlib.import_module, "adapters.webrtc.seam"))
-                ground = Ground(self.config, self.context, self._ports_for, self._identity)
+                ground = Ground(self.config, self.context, self._ports_for, self._identity, self._mapped)
+                if self.config.stun_server:
+                    ports = self.ports
+                    self._reflexive = Reflexive(self.context.media, self.config.stun_server, lambda: ports.all)
+                    tasks.create_task(self._reflexive.run(), name="webrtc STUN")
                 unmount = Resources(ground, self.registry, self._seam).mount(self.context.http)
                 self.context.ready()
                 while True:
@@ -75,6 +81,9 @@ class WebRtc:
 
     def _ports_for(self, viewer: str) -> tuple[LocalPort, ...]:
         return tuple(choose_ports(self.ports.all, viewer))
+
+    def _mapped(self) -> Mapping[int, tuple[str, int]]:
+        return self._reflexive.mapped if self._reflexive is not None else {}
 
     def _identity(self) -> Certificate:
         """Our DTLS certificate; a new one now and then, for new sessions only."""

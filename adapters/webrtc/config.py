@@ -51,6 +51,9 @@ class WebRtcConfig(BaseModel):
         default_factory=list, max_length=16, description="own IP addresses to use; empty: all, refreshed as they change"
     )
     public_address: str = Field("", description="address that a 1:1 NAT in front of this machine shows outside")
+    stun_server: str = Field(
+        "", description="host:port of a STUN server that tells this machine its own outer address; empty: none"
+    )
     ice_servers: list[IceServer] = Field(
         default_factory=list, max_length=8, description="STUN and TURN servers that viewers are told to use"
     )
@@ -74,6 +77,14 @@ class WebRtcConfig(BaseModel):
     @classmethod
     def _public(cls, value: str) -> str:
         return str(ipaddress.ip_address(value)) if value else ""
+
+    @field_validator("stun_server")
+    @classmethod
+    def _stun(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value and not (re.fullmatch(r"[A-Za-z0-9.-]{1,253}", host) and port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError("written host:port, as stun.example.org:3478")
+        return value
 
     @field_validator("codecs")
     @classmethod

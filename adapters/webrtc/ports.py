@@ -10,7 +10,7 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.webrtc.offer import LocalCandidate
@@ -146,13 +146,20 @@ def choose_ports(ports: Sequence[LocalPort], viewer: str) -> list[LocalPort]:
     return chosen or list(ports)
 
 
-def local_candidates(ports: Sequence[LocalPort], public_address: str) -> tuple[LocalCandidate, ...]:
-    """Host candidates, and one for the address that a 1:1 NAT shows outside."""
+def local_candidates(
+    ports: Sequence[LocalPort], public_address: str, mapped: Mapping[int, tuple[str, int]]
+) -> tuple[LocalCandidate, ...]:
+    """Host candidates, and server-reflexive ones: the address that a 1:1 NAT shows, and those a STUN server saw."""
     told = [LocalCandidate(one.host, one.port, one.priority) for one in ports]
+    outer = {(one.host, one.port): mapped[one.handle] for one in ports if one.handle in mapped}
     if public_address:
         version = ipaddress.ip_address(public_address).version
         inner = next((one for one in ports if one.version == version and not one.is_loopback), None)
-        if inner is not None and inner.host != public_address:
-            priority = (100 << 24) + (65535 << 8) + 255
-            told.append(LocalCandidate(public_address, inner.port, priority, (inner.host, inner.port)))
+        if inner is not None:
+            outer[inner.host, inner.port] = (public_address, inner.port)
+    known = {(one.host, one.port) for one in ports}
+    for number, (related, (host, port)) in enumerate(outer.items()):
+        if (host, port) not in known:
+            known.add((host, port))
+            told.append(LocalCandidate(host, port, (100 << 24) + ((65535 - number) << 8) + 255, related))
     return tuple(told)

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -69,6 +69,7 @@ class Ground:
     context: Context
     ports: Callable[[str], tuple[LocalPort, ...]]  # those worth telling a peer at that address
     certificate: Callable[[], Certificate]
+    mapped: Callable[[], Mapping[int, tuple[str, int]]]  # outer addresses by port handle
 
     @property
     def engine(self) -> codecs.Engine:
@@ -202,7 +203,7 @@ class Session(ABC):
 
     def local(self, peer: NativePeer) -> Local:
         """Our end, for the answer."""
-        candidates = local_candidates(peer.ports, self.ground.config.public_address)
+        candidates = local_candidates(peer.ports, self.ground.config.public_address, self.ground.mapped())
         return Local(peer.ufrag, peer.pwd, peer.fingerprint, candidates)
 
     async def connect(self, peer: NativePeer) -> None:

@@ -67,6 +67,9 @@ def test_loopback_is_told_only_to_this_machine() -> None:
 
 def test_the_outer_address_of_a_nat_is_told_as_well() -> None:
     ports = [LocalPort(1, "192.0.2.2", 8189, 9), LocalPort(2, "127.0.0.1", 8189, 1)]
-    told = local_candidates(ports, "203.0.113.1")
+    told = local_candidates(ports, "203.0.113.1", {})
     assert [(one.host, one.related) for one in told][2] == ("203.0.113.1", ("192.0.2.2", 8189))
-    assert len(local_candidates(ports, "")) == 2
+    assert len(local_candidates(ports, "", {})) == 2
+    seen = local_candidates(ports, "", {1: ("203.0.113.9", 40000)})
+    assert (seen[2].host, seen[2].port, seen[2].related) == ("203.0.113.9", 40000, ("192.0.2.2", 8189))
+    assert len(local_candidates(ports, "", {1: ("192.0.2.2", 8189)})) == 2  # no NAT: nothing to add
