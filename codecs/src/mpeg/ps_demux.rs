@@ -76,6 +76,8 @@ pub struct PsDemux {
     trust: Trust,
     /// An outer sign said that the frame ends here; not yet confirmed.
     hinted: bool,
+    /// PTS and DTS of the first frame that begins in the open PES packet (§2.4.3.7): it need not begin at its start.
+    stamp: Option<(Option<u64>, Option<u64>)>,
     /// The last PES packet was video: what follows without a start code belongs to it.
     after_video: bool,
     queue: VecDeque<EsChunk>,
@@ -100,6 +102,7 @@ impl PsDemux {
             map: Vec::new(),
             trust: Trust::default(),
             hinted: false,
+            stamp: None,
             after_video: false,
             queue: VecDeque::new(),
             stats: PsStats::default(),
@@ -138,6 +141,7 @@ impl PsDemux {
         }
         if self.trust.trusted() {
             self.end_video();
+            self.after_video = false;
             if self.state == State::Unbounded {
                 self.state = State::Head;
             }
@@ -151,6 +155,7 @@ impl PsDemux {
             return false;
         }
         self.end_video();
+        self.after_video = false;
         true
     }
 
@@ -169,6 +174,7 @@ impl PsDemux {
         self.head.clear();
         self.state = State::Hunt;
         self.hinted = false;
+        self.stamp = None;
         self.after_video = false;
     }
 
@@ -221,6 +227,13 @@ impl PsDemux {
                 self.state = State::Head;
                 return &data[used..];
             }
+            if data.len() < 3 {
+                let old = self.head.len().saturating_sub(3);
+                drop(self.head.split_to(old));
+                self.stats.skipped_bytes += old as u64;
+                return &[];
+            }
+            self.stats.skipped_bytes += kept as u64;
             self.head.clear();
         }
         if let Some(at) = find_pack(data) {
@@ -285,7 +298,7 @@ impl PsDemux {
             return &data[1..]; // stuffing, or a four-byte start code
         }
         self.stats.resyncs += 1;
-        if self.after_video && !self.video.data.is_empty() {
+        if self.after_video {
             self.state = State::Unbounded;
             return data;
         }
@@ -340,13 +353,7 @@ impl PsDemux {
         }
         if video {
             if pes.pts.is_some() {
-                self.end_video();
-                self.video.pts = pes.pts;
-                self.video.dts = pes.dts;
-                if self.hinted {
-                    self.trust.confirm();
-                }
-                self.hinted = false;
+                self.stamp = Some((pes.pts, pes.dts));
             }
             self.video.id = pes.stream_id;
             self.after_video = true;
@@ -374,9 +381,10 @@ impl PsDemux {
 
     fn video_bytes(&mut self, bytes: &[u8]) {
         if self.hinted {
-            // Video without a PTS after the sign: a new frame by its start code, or the sign was wrong.
+            // After the sign that a frame ended: another one by its start code, or the sign was wrong.
             self.hinted = false;
-            if annexb::has_start_code(bytes) {
+            let begins = annexb::has_start_code(bytes) || (bytes.len() < 4 && bytes.iter().all(|b| *b == 0));
+            if begins {
                 self.trust.confirm();
                 self.end_video();
             } else {
@@ -388,27 +396,46 @@ impl PsDemux {
             self.lost();
             return;
         }
+        let before = self.video.data.len();
         self.video.data.extend_from_slice(bytes);
+        if self.stamp.is_some() {
+            self.stamp_frame(before.saturating_sub(3));
+        }
+    }
+
+    /// The first start code in a PES packet with PTS begins the frame that the PTS belongs to.
+    fn stamp_frame(&mut self, from: usize) {
+        let Some(at) = annexb::find_start_code(&self.video.data, from) else { return };
+        let Some((pts, dts)) = self.stamp.take() else { return };
+        let zeros = self.video.data[..at].iter().rev().take_while(|b| **b == 0).count();
+        let at = at - zeros;
+        let begun = self.video.data.split_off(at);
+        self.end_video();
+        self.video.data = begun;
+        self.video.pts = pts;
+        self.video.dts = dts;
     }
 
     fn unbounded<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
-        let before = self.video.data.len();
         self.video_bytes(data);
         if self.state != State::Unbounded {
             return &[];
         }
-        let mut from = before.saturating_sub(3).min(self.video.data.len());
+        // The buffer ends with all of `data`, or with the end of it when a frame was given out meanwhile.
+        let len = self.video.data.len();
+        let (kept, cut) = (len.saturating_sub(data.len()), data.len().saturating_sub(len));
+        let mut from = kept.saturating_sub(3);
         while let Some(at) = annexb::find_start_code(&self.video.data, from) {
             match self.video.data.get(at + 3) {
                 Some(code) if *code >= 0xba => {
-                    // What of it came with earlier pushes is known: it is a prefix of 00 00 01.
-                    let earlier = before.saturating_sub(at);
                     self.video.data.truncate(at);
+                    // What of it came with earlier pushes is known: it is a prefix of 00 00 01.
+                    let earlier = kept.saturating_sub(at).min(3);
                     self.head.clear();
-                    self.head.extend_from_slice(&[0, 0, 1][..earlier.min(3)]);
+                    self.head.extend_from_slice(&[0, 0, 1][..earlier]);
                     self.state = State::Head;
                     self.after_video = false;
-                    return &data[(at + earlier).saturating_sub(before)..];
+                    return &data[(at + earlier + cut - kept)..];
                 }
                 Some(_) => from = at + 3,
                 None => break,

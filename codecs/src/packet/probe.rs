@@ -120,7 +120,7 @@ fn by_start_code(payload: &[u8]) -> Option<Payload> {
     let at = if payload[2] == 1 { 3 } else { 4 };
     match *payload.get(at)? {
         // pack, system, program stream map, private, padding, audio and video streams (ISO/IEC 13818-1 table 2-22)
-        0xba..=0xbf | 0xc0..=0xdf | 0xe0..=0xef => Some(Payload::Ps),
+        0xba..=0xef => Some(Payload::Ps),
         _ => {
             let nalu = &payload[at..];
             if certain_h265(nalu) {

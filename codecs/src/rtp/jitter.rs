@@ -131,8 +131,8 @@ impl JitterBuffer {
             return self.far(seq, packet, now, ahead);
         }
         if ahead == 0 {
-            if !self.slots.is_empty() {
-                self.slots.pop_front();
+            if self.slots.pop_front().is_some() {
+                self.stats.reordered += 1; // others came before it
             }
             self.advance_to(seq.wrapping_add(1), true);
             self.late_run = 0;
@@ -144,11 +144,6 @@ impl JitterBuffer {
         if ahead >= 0 || -ahead > self.window as i32 {
             return self.far(seq, packet, now, ahead);
         }
-        if -ahead <= HISTORY && self.history >> (-ahead - 1) & 1 == 1 {
-            self.stats.duplicates += 1;
-            return Offer::Duplicate;
-        }
-        self.stats.late += 1;
         self.late_run += 1;
         if self.late_run > self.window {
             // A sender that restarted just behind, or does not count at all: follow it.
@@ -156,6 +151,11 @@ impl JitterBuffer {
             self.beyond.push_back((seq, held, true));
             return Offer::Held;
         }
+        if -ahead <= HISTORY && self.history >> (-ahead - 1) & 1 == 1 {
+            self.stats.duplicates += 1;
+            return Offer::Duplicate;
+        }
+        self.stats.late += 1;
         Offer::Late
     }
 

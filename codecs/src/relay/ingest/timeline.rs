@@ -64,6 +64,11 @@ pub struct VideoClock {
     last_dts: i64,
     last_pts: i64,
     stale: u32,
+    /// Pictures since the last one with a time of its own, and how far they moved the clock.
+    untimed: i64,
+    untimed_step: i64,
+    /// The usual step between pictures; 0: not known.
+    typical: i64,
 }
 
 impl VideoClock {
@@ -101,11 +106,25 @@ impl VideoClock {
                 return (pts, self.last_dts);
             }
         }
+        if t == SourceTime::default() {
+            let step = if self.typical > 0 { self.typical } else { SECOND / 25 };
+            self.untimed += 1;
+            self.untimed_step += step;
+            self.last_dts += step;
+            self.last_pts = self.last_dts;
+            self.last_wall = wall_now;
+            return (self.last_dts, self.last_dts);
+        }
         if source_step == Some(0) && rtp_step.is_some_and(plausible) {
             self.stale = (self.stale + 1).min(STALE_PTS);
         }
         let wall_step = (wall_now - self.last_wall).clamp(LEAST, SECOND);
-        let step = [source_step, rtp_step].into_iter().flatten().find(|s| plausible(*s)).unwrap_or(wall_step);
+        let told = [source_step, rtp_step].into_iter().flatten().find(|s| plausible(*s));
+        if let Some(step) = told {
+            self.typical = (step / (self.untimed + 1)).max(LEAST);
+        }
+        let step = told.map_or(wall_step, |s| (s - self.untimed_step).max(LEAST));
+        (self.untimed, self.untimed_step) = (0, 0);
         self.last_dts += step;
         self.last_pts = self.last_dts;
         self.remember(source, t.rtp, wall_now);
