@@ -28,6 +28,8 @@ class Crew:
         task = asyncio.create_task(self._guard(work, what), name=f"gb28181 {self._name} {what}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # One that is cancelled before its first step has never touched its work.
+        task.add_done_callback(lambda _: work.close())
         return True
 
     async def _guard(self, work: Coroutine[Any, Any, None], what: str) -> None:

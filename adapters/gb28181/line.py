@@ -72,21 +72,22 @@ class Line:
         )
         return await self.endpoint.invite(request, hop)
 
-    async def end_stale(self, hop: Hop, dialog: Dialog) -> None:
-        """BYE in a dialog of before our restart. Any answer will do, also none."""
+    async def end_stale(self, hop: Hop, dialog: Dialog) -> bool:
+        """BYE in a dialog that we have no object for any more. True when the device answered, whatever it said."""
         try:
             ours, theirs = NameAddr.parse(dialog.ours), NameAddr.parse(dialog.theirs)
             target: SipUri | str = dialog.target
             SipUri.parse(dialog.target)
         except RemoteProtocolError:
-            return
+            return True
         request = new_request(
             "BYE", target, from_=ours, to=theirs, hop=hop, call_id=dialog.call_id, cseq=dialog.cseq + 1
         )
         try:
             await self.endpoint.request(request, hop, timeout=BYE_TIMEOUT_S)
         except LinkDown:
-            pass
+            return False
+        return True
 
 
 def refuse(answer: SipResponse, what: str) -> None:

@@ -20,7 +20,9 @@ from adapters.gb28181.line import dialog_of
 from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.protocol import orders
 from adapters.gb28181.protocol.invite import Ladder, LiveAnswer, LiveOffer, read_answer, subject
+from adapters.gb28181.protocol.memory import Dialog
 from adapters.gb28181.quirks import key_frame_tag
+from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from gateway.contract.media import IngestLeg, Open, Publication
 from gateway.net.sip import CallEnd, InviteCall
@@ -37,6 +39,7 @@ MAX_CONNECTIONS = 4
 """Connections taken on one call's media port; the device may connect anew, others may knock."""
 
 BYE_WAIT_S = 1.0
+_CODECS = {"H264": "h264", "H265": "h265", "PCMA": "pcma", "PCMU": "pcmu", "MPEG4-GENERIC": "aac"}
 
 
 class LiveCalls:
@@ -95,13 +98,20 @@ class LiveCalls:
         try:
             pub.say("opening", rung)
             call, answer = await self._invite(channel, hop, offer)
+            vanished = False
             try:
                 self._running.add(call.call_id)
                 await self._receive(channel, pub, offer, call, answer, udp, tcp)
+            except LinkDown as exc:
+                vanished = exc.code not in ("no-media", "source-ended")
+                raise
             finally:
                 self._running.discard(call.call_id)
-                self._link.drop_dialog(call.call_id)
-                await self._hang_up(call)
+                # One that fell silent in the call may come back and think that the call still stands: then it is
+                # busy, or sends to nobody. What is remembered ends it (`_invite`, `sync._came_online`).
+                if not vanished and self._link.alive:
+                    self._link.drop_dialog(call.call_id)
+                await self._hang_up(call, dialog_of(call, answer))
         finally:
             udp.close()  # does nothing where the media plane took it
             tcp.close()
@@ -115,12 +125,11 @@ class LiveCalls:
         try:
             return await self._invite_once(channel, hop, offer)
         except PeerError as exc:
-            stale = [d for d in self._link.memory.dialogs if d.call_id not in self._running]
+            stale = self._stale()
             if exc.status != 486 or not stale:
                 raise self._refused(channel, exc) from exc
         for dialog in stale:
-            self._link.drop_dialog(dialog.call_id)
-            await self._link.station.line.end_stale(hop, dialog)
+            await self.end_stale(hop, dialog)
         try:
             return await self._invite_once(channel, hop, offer)
         except PeerError as exc:
@@ -137,28 +146,47 @@ class LiveCalls:
         except asyncio.CancelledError:
             await self._hang_up(call)
             raise
+        for stale in self._stale():
+            # It agreed, so it has let go of what it held for this channel.
+            if f":{channel}@" in stale.theirs:
+                self._link.drop_dialog(stale.call_id)
         dialog = dialog_of(call, answer)
         if dialog is not None:
+            self._running.add(call.call_id)
             self._link.keep_dialog(dialog)
         return call, answer
+
+    def _stale(self) -> list[Dialog]:
+        return [dialog for dialog in self._link.memory.dialogs if dialog.call_id not in self._running]
+
+    async def end_stale(self, hop: Hop, dialog: Dialog) -> None:
+        """End a call that only the device may still know of; forgotten when the device has answered, whatever."""
+        if await self._link.station.line.end_stale(hop, dialog):
+            self._link.drop_dialog(dialog.call_id)
 
     def _refused(self, channel: str, exc: PeerError) -> PeerError:
         code = "device-busy" if exc.status in (486, 600) else "invite-refused"
         return PeerError(f"{self._link} refused {channel}: {exc}", status=exc.status, code=code)
 
-    async def _hang_up(self, call: InviteCall) -> None:
+    async def _hang_up(self, call: InviteCall, dialog: Dialog | None = None) -> None:
         """BYE (or CANCEL), carried on by the platform's crew, so that being cancelled ourselves does not lose it."""
+        link = self._link
         if call.end is not None:
             return
         done = asyncio.Event()
 
         async def bye() -> None:
             try:
-                await call.bye()
+                # The endpoint speaks to where the call was made; NAT may have moved the device since.
+                moved = link.alive and link.hop is not None and link.hop.remote != call.hop.remote
+                if moved and link.hop is not None and dialog is not None:
+                    await asyncio.gather(call.bye(), link.station.line.end_stale(link.hop, dialog))
+                else:
+                    await call.bye()
             finally:
                 done.set()
 
-        if self._link.station.crew.start(bye(), f"BYE {call.call_id}"):
+        if link.station.crew.start(bye(), f"BYE {call.call_id}"):
             try:
                 async with asyncio.timeout(BYE_WAIT_S):
                     await done.wait()
@@ -181,7 +209,7 @@ class LiveCalls:
         answer = read_answer(sip_answer.body, offered=offer)
         for oddity in answer.oddities:
             link.once(f"sdp {oddity}", "answers with %s; media is taken from wherever it comes", oddity)
-        leg = pub.rtp(udp, ssrc=answer.ssrc, hint="ps")
+        leg = pub.rtp(udp, ssrc=answer.ssrc, payloads=_payloads(answer), hint="ps")
         taker = asyncio.create_task(self._take_connections(leg, tcp, offer, answer))
         said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         gone = asyncio.ensure_future(call.ended())
@@ -263,6 +291,11 @@ class LiveCalls:
             await link.tell(channel, orders.key_frame(link.next_sn(), channel, tag))
         except GatewayError as exc:
             link.once("key frame", "did not take the wish for a key frame: %s", exc)
+
+
+def _payloads(answer: LiveAnswer) -> list[codecs.RtpMap]:
+    """What the answer's rtpmaps say, in the media plane's names. Only hints: the content decides."""
+    return [codecs.RtpMap(m.pt, _CODECS[m.codec], m.clock_hz) for m in answer.payloads if m.codec in _CODECS]
 
 
 async def _connect(host: str, port: int) -> socket.socket | None:

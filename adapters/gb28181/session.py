@@ -115,7 +115,9 @@ class Gb28181Access:
         """
         entry = self._sender(incoming, book)
         if entry is None or entry.signed_off:
-            incoming.respond(self.config.refuse_status, headers=(("X-GB-Ver", OWN_VERSION),))
+            # 401 has no place here: nobody could answer a challenge to a MESSAGE.
+            status = 403 if self.config.refuse_status == 401 else self.config.refuse_status
+            incoming.respond(status, headers=(("X-GB-Ver", OWN_VERSION),))
             return
         await entry.take(incoming)
 

@@ -11,7 +11,7 @@ from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.protocol import catalog, orders, positions
 from adapters.gb28181.protocol.catalog import CatalogCollector, CatalogResult
 from adapters.gb28181.protocol.manscdp import CatalogItem, CatalogPage, DeviceInfo
-from adapters.gb28181.protocol.memory import MAX_CHANNELS
+from adapters.gb28181.protocol.memory import MAX_CHANNELS, Dialog
 from adapters.gb28181.subscriptions import Subscriptions
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from gateway.contract.device import ChannelReport
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S = 10.0
 RETRY_LAST_S = 600.0
 TCP_TRY_S = 1.0
+INFO_TRIES = 3
 RESUBSCRIBE_S = 30.0
 LIVE_REPORT_TRIES = 5
 STORM = 8
@@ -40,6 +41,9 @@ class Opener(Protocol):
 
     def knows(self, call_id: str) -> bool:
         """Whether that call is one of ours that still runs."""
+
+    async def end_stale(self, hop: Hop, dialog: Dialog) -> None:
+        """End a call that only the device may still know of."""
 
 
 class DeviceSync:
@@ -100,6 +104,8 @@ class DeviceSync:
             if isinstance(exc, PeerError) and wish == INFO:
                 self.link.once(wish, "does not tell its description: %s", exc)
                 return
+            if wish == INFO and self._tries.get(wish, 0) + 1 >= INFO_TRIES:
+                return
             tries = self._tries[wish] = self._tries.get(wish, 0) + 1
             self._due[wish] = now + min(RETRY_LAST_S, RETRY_FIRST_S * 2 ** min(tries - 1, 10))
             log.info("%s: %s, asked again in %.0f s: %s", self.link, wish, self._due[wish] - now, exc)
@@ -123,8 +129,7 @@ class DeviceSync:
             self.wish(SUBSCRIBE)
         for dialog in self.link.memory.dialogs:
             if not self._opener.knows(dialog.call_id):
-                self.link.drop_dialog(dialog.call_id)
-                self.link.crew.start(self.link.station.line.end_stale(self.link.way(), dialog), "ending a stale call")
+                self.link.crew.start(self._opener.end_stale(self.link.way(), dialog), "ending a stale call")
 
     def _went_offline(self) -> None:
         self._due.clear()
@@ -134,7 +139,8 @@ class DeviceSync:
         """Offer what was known, and ask the device where it was last whether it is still there."""
         memory = self.link.memory
         if memory.channels:
-            self._report([ChannelReport(external, name) for external, name in memory.channels], complete=False)
+            known = [catalog.report(CatalogItem(external, name)) for external, name in memory.channels]
+            self._report(known, complete=False)
         if memory.host and memory.transport == "udp" and not self.link.alive:
             self.link.crew.start(self._probe(), "asking whether it is there")
 

@@ -58,6 +58,7 @@ class Media:
     send: str = "udp"
     status: int = 200
     sdp: Callable[[str, int], str] | None = None  # (our y, its port) → its answer
+    single: bool = False  # has one stream only: 486 while a call stands
     only: str = ""  # sends only if the offer's m= line holds this
 
 
@@ -296,6 +297,9 @@ class ScriptedDevice:
                 await self._invited(request, contact)
             case "ACK":
                 pass
+            case "BYE":
+                self.dialogs = [d for d in self.dialogs if d.call_id != request.call_id]
+                self.reply(request, 200)
             case _:
                 self.reply(request, 200)
 
@@ -321,6 +325,9 @@ class ScriptedDevice:
             )
 
     async def _invited(self, request: SipRequest, contact: tuple[str, str]) -> None:
+        if self.media.single and self.dialogs:
+            self.reply(request, 486)
+            return
         if self.media.status != 200:
             self.reply(request, self.media.status)
             return
