@@ -31,6 +31,8 @@ const MAX_SEARCH_BYTES: usize = 3 * 65_540;
 /// A search over the whole buffer is done only when so much has come since the last.
 const SEARCH_STEP: usize = 2048;
 const MAX_SSRCS: usize = 4;
+/// A longer frame of an SSRC never heard is not waited for: it is searched past.
+const MAX_STRANGER_BYTES: usize = 8192;
 /// Length, RTP header up to the end of the SSRC; four bytes before it with `$`.
 const LOOK_BYTES: usize = 4 + 12;
 
@@ -187,7 +189,7 @@ impl Deframer {
         }
         match ssrc_at(d, prefix) {
             Some(ssrc) if body >= 12 && self.ssrcs.contains(&ssrc) => Look::Sure(prefix, body),
-            Some(_) if body >= 12 => Look::Maybe(prefix, body),
+            Some(_) if body >= 12 && (self.ssrcs.is_empty() || body <= MAX_STRANGER_BYTES) => Look::Maybe(prefix, body),
             _ => Look::No,
         }
     }

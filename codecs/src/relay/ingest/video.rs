@@ -114,6 +114,10 @@ impl VideoTrack {
         let mut has_slice = false;
         let mut last_field = None;
         let mut origin = origin;
+        if self.active264.is_none() && codec == Codec::H264 {
+            let sps = nalus.iter().find(|n| h264::nal_type(n) == h264::SPS);
+            self.active264 = sps.and_then(|n| h264_params::Sps::parse(n).ok());
+        }
         for nalu in nalus {
             let (vcl, begins) = self.classify(codec, &nalu);
             let field = if codec == Codec::H264 && vcl { self.field_of(&nalu) } else { None };
