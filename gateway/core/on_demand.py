@@ -49,7 +49,7 @@ class OnDemand:
         patience: Patience,
         *,
         on_demand: bool = True,
-        online: bool = True,
+        offline: str | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),
     ) -> None:
         self.patience = patience
@@ -58,8 +58,8 @@ class OnDemand:
         self.code = "idle"
         self.detail = ""
         self.viewers = 0
-        self._online = online
-        self._offline_code = "device-offline"
+        self._online = offline is None
+        self._offline_code = offline or "device-offline"
         self._jitter = jitter
         self._running = False  # an attempt is under way, or is being ended
         self._cancelling = False

@@ -31,7 +31,10 @@ class Setting:
 
 
 class LiveStream:
-    """On the event loop. `changed` is called with the new status after every change."""
+    """On the event loop. `changed` is called with the new status after every change.
+
+    `offline`: why its device is not there; None while it is.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class LiveStream:
         clock: Clock,
         setting: Setting,
         *,
-        online: bool,
+        offline: str | None = None,
         changed: Callable[[StreamStatus], None],
     ) -> None:
         self.offer = offer
@@ -49,7 +52,7 @@ class LiveStream:
         self._setting = setting
         self._changed = changed
         self._loop = asyncio.get_running_loop()
-        self._rules = OnDemand(self._patience(), on_demand=offer.on_demand, online=online)
+        self._rules = OnDemand(self._patience(), on_demand=offer.on_demand, offline=offline)
         self._handle: int | None = None
         self._tracks: dict[str, Track] = {}
         self._figures = StreamFigures()

@@ -93,7 +93,7 @@ class Streams:
             self._plane,
             self._clock,
             self._setting(),
-            online=offer.device not in self._offline,
+            offline=self._offline.get(offer.device),
             changed=self._changed,
         )
         self._streams[offer.id] = stream

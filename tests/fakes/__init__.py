@@ -1,0 +1,1 @@
+"""Stand-ins for tests: the media plane in memory, an event loop moved by hand, a device."""
