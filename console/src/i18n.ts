@@ -66,6 +66,7 @@ const TEXT = {
   save: { en: "Save here", zh: "设为当前" },
   presetName: { en: "Name", zh: "名称" },
   presetNumber: { en: "No.", zh: "编号" },
+  more: { en: "Lens and presets", zh: "镜头与预置位" },
   holder: { en: "{0} moves this camera", zh: "{0} 正在控制" },
   free: { en: "nobody moves it", zh: "当前无人控制" },
   noRight: { en: "Your role may look, not move.", zh: "您的角色只能观看，不能控制。" },

@@ -44,7 +44,7 @@ const api = new Api();
 async function begin(): Promise<void> {
   await signIn(api, app);
   const store = new Store(api, () => api.onSignedOut());
-  const pad = new PtzPad(store);
+  const pad = new PtzPad(store, true);
   let framesBefore = 0; // of connections before this one
   let framesNow = 0;
   const tile = new Tile(api, stream, {

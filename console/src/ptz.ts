@@ -35,7 +35,11 @@ export class PtzPad {
   private hold: Hold | null = null;
   private presets: Preset[] = [];
 
-  constructor(private readonly store: Store) {
+  /** `compact`: over a picture, with all but the arrows folded away. */
+  constructor(
+    private readonly store: Store,
+    private readonly compact = false,
+  ) {
     store.on("ptz", () => this.showHolder());
     window.addEventListener("keydown", (event) => this.key(event, true));
     window.addEventListener("keyup", (event) => this.key(event, false));
@@ -61,35 +65,31 @@ export class PtzPad {
     }
     const speed = h("input", { type: "range", min: "0.1", max: "1", step: "0.1", value: this.speed, "aria-label": t("speed") });
     speed.addEventListener("input", () => (this.speed = Number(speed.value)));
-    fill(
-      this.element,
-      h(
-        "div",
-        { class: "pad" },
-        ...ARROWS.map(([sign, pan, tilt, name]) =>
-          sign === ""
-            ? h("span", { class: "hub" })
-            : this.button(sign, name ? t(name) : sign, () => ({ pan: pan * this.speed, tilt: tilt * this.speed })),
-        ),
+    const pad = h(
+      "div",
+      { class: "pad" },
+      ...ARROWS.map(([sign, pan, tilt, name]) =>
+        sign === ""
+          ? h("span", { class: "hub" })
+          : this.button(sign, name ? t(name) : sign, () => ({ pan: pan * this.speed, tilt: tilt * this.speed })),
       ),
-      h(
-        "div",
-        { class: "lens" },
-        ...(["zoom", "focus", "iris"] as const).flatMap((axis) => [
-          this.button("−", `${t(axis)} −`, () => ({ [axis]: -this.speed })),
-          h("span", { class: "axis" }, t(axis)),
-          this.button("+", `${t(axis)} +`, () => ({ [axis]: this.speed })),
-        ]),
-        h("span", { class: "axis" }, t("speed")),
-        speed,
-      ),
-      this.holder,
-      this.message,
-      h("h3", {}, t("presets")),
-      this.list,
-      this.presetForm(),
-      h("p", { class: "quiet" }, t("keysHint")),
     );
+    const lens = h(
+      "div",
+      { class: "lens" },
+      ...(["zoom", "focus", "iris"] as const).flatMap((axis) => [
+        this.button("−", `${t(axis)} −`, () => ({ [axis]: -this.speed })),
+        h("span", { class: "axis" }, t(axis)),
+        this.button("+", `${t(axis)} +`, () => ({ [axis]: this.speed })),
+      ]),
+      h("span", { class: "axis" }, t("speed")),
+      speed,
+    );
+    const presets = [h("h3", {}, t("presets")), this.list, this.presetForm(), h("p", { class: "quiet" }, t("keysHint"))];
+    if (this.compact) {
+      const more = h("details", { class: "more" }, h("summary", {}, t("more")), lens, ...presets);
+      fill(this.element, pad, this.holder, this.message, more);
+    } else fill(this.element, pad, lens, this.holder, this.message, ...presets);
     this.showHolder();
     this.showPresets();
   }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Generator
@@ -20,6 +21,7 @@ class Listener(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, context: ssl.SSLContext | None) -> None:
         super().__init__(config)
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its comings and goings are ours to tell
         self._listener = listener
         self._context = context
         self.listening = asyncio.Event()

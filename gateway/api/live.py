@@ -34,6 +34,7 @@ router = APIRouter()
 
 CLIENTS = 256
 SEND_PATIENCE_S = 20.0  # a client that takes nothing for so long is gone
+CLOSE_PATIENCE_S = 2.0
 RECHECK_S = 30.0  # how soon a revoked or idle session loses its events
 CLIENT_MESSAGE_BYTES = 1024
 
@@ -115,8 +116,9 @@ async def _serve(socket: WebSocket, auth: Authenticator, who: Principal, cursor:
     for error in ended:
         if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect | TimeoutError | RuntimeError):
             log.error("events to %s ended", who.name, exc_info=error)
-    with suppress(RuntimeError, WebSocketDisconnect):  # the peer may be gone already
-        await socket.close(close_code, why)
+    with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # the peer may be gone, or take nothing
+        async with asyncio.timeout(CLOSE_PATIENCE_S):
+            await socket.close(close_code, why)
 
 
 async def _send(socket: WebSocket, subscription: SubscriptionFace) -> tuple[int, str]:

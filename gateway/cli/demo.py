@@ -247,23 +247,26 @@ def _write_facts(stage: Stage, facts: dict[str, str | int]) -> None:
 
 def _tell(stage: Stage, link: str, version: str, qr: bool) -> None:
     """In both languages, whatever the locale: who runs a demo shows it to others."""
+    authority = stage.state_dir / "tls" / "ca.crt"
+    lines = [
+        f"\n[bold green]Fieldgate {version}[/]\n\n  [bold]{link}[/]\n",
+        "  在浏览器中打开上面的链接（一次有效）。浏览器会提示证书由本套件自行签发：",
+        f"  请继续访问，或先信任 {authority}。按住箭头即可转动摄像机。\n",
+        "  Open the link above in a browser; it works once. The browser warns that the certificate",
+        f"  is this kit's own: go on, or trust {authority} first. Hold an arrow to move the ball.\n",
+    ]
+    if sys.stdin.isatty():
+        lines.append("  回车 = 新链接　b 回车 = 停止/启动布控球　Ctrl-C = 结束")
+        lines.append("  Enter = a new link   b Enter = stop or start the ball   Ctrl-C = end")
+    else:
+        lines.append("  Ctrl-C 结束 / Ctrl-C ends")
     to = console()
-    to.print(f"\n[bold green]Fieldgate {version}[/]\n")
-    to.print(f"  [bold]{link}[/]\n", soft_wrap=True)
+    for line in lines:
+        to.print(line, soft_wrap=True)
     if qr:
         import segno
 
         segno.make(link).terminal(compact=True)
-    authority = stage.state_dir / "tls" / "ca.crt"
-    to.print("  在浏览器中打开上面的链接（一次有效）。首次打开时浏览器会提示证书由本套件自签发，请确认继续，")
-    to.print(f"  或先信任 {authority}。按住方向键或页面箭头可转动摄像机。", soft_wrap=True)
-    to.print("  Open the link above in a browser (it works once). The browser warns that the certificate is this kit's")
-    to.print(f"  own: go on, or trust {authority} first. Hold an arrow to move the ball.\n", soft_wrap=True)
-    if sys.stdin.isatty():
-        to.print("  回车 = 新链接　b 回车 = 停止/启动布控球　Ctrl-C = 结束")
-        to.print("  Enter = a new link   b Enter = stop or start the ball   Ctrl-C = end")
-    else:
-        to.print("  Ctrl-C 结束 / Ctrl-C ends")
 
 
 def _attend(stage: Stage, client: Client, base: str, stream: str) -> None:

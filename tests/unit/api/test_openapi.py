@@ -1,0 +1,38 @@
+"""The OpenAPI description is made from the models and names what each route gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from gateway.model.principal import Role
+
+
+async def test_the_description_is_typed(client: httpx.AsyncClient, bearer: Any) -> None:
+    told = (await client.get("/api/v1/openapi.json", headers=bearer(Role.VIEWER))).json()
+    schemas = told["components"]["schemas"]
+    for name in ("Device", "StreamStatus", "Alarm", "Position", "CommandResult", "Problem", "Order", "AuditVerdict"):
+        assert name in schemas
+    assert set(schemas["StreamStatus"]["properties"]) >= {"state", "code", "figures", "tracks", "retry_in_s"}
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            assert operation["responses"], (method, path)
+            if path.startswith("/api/") and not path.endswith(("/login", "/code", "ca.crt")):
+                assert "401" in operation["responses"], (method, path)
+                good = next(code for code in operation["responses"] if code.startswith("2"))
+                schema = operation["responses"][good].get("content", {}).get("application/json", {}).get("schema")
+                assert schema or good == "204", (method, path)
+
+
+async def test_doctor_and_health_speak_of_the_parts(client: httpx.AsyncClient, bearer: Any, services: Any) -> None:
+    headers = bearer(Role.TECHNICIAN)
+    found = {one["check"]: one for one in (await client.get("/api/v1/system/doctor", headers=headers)).json()}
+    assert found["adapter gb28181"]["grade"] == "fail"
+    assert found["adapter gb28181"]["code"] == "port-in-use"
+    assert {"clock", "disk", "addresses", "processor"} <= set(found)
+    services.daemon.ok = False
+    assert (await client.get("/healthz")).status_code == 503
+    detail = (await client.get("/api/v1/system/health", headers=headers)).json()
+    assert detail["health"]["parts"]["store"] == "disk-full"
+    assert (await client.get("/healthz")).json() == {"ok": False}  # says no more to strangers
