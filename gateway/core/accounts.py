@@ -184,6 +184,7 @@ class Accounts:
         self, who: Principal, *, name: str, role: Role, scope: str = "", ttl_s: float = 90 * 86400.0, note: str = ""
     ) -> Issued:
         require_role(who, Role.ADMINISTRATOR, "make tokens")
+        scope = scope or who.scope
         _grantable(who, role, scope)
         if not _NAME.fullmatch(name):
             raise GatewayError(f"{name[:80]!r} is no name for a token", code="bad-request")

@@ -1,4 +1,4 @@
-"""What each action of an order does. Rights, deadline and audit were seen to by `core.commands`."""
+"""What each action of an order does. Role, deadline and audit were seen to by `core.commands`; scopes are here."""
 
 from __future__ import annotations
 
@@ -212,6 +212,7 @@ class Acts:
 
     async def _export(self, command: Command) -> Done:
         """The file is made by whoever asked; the order is its entry in the record."""
+        require(command.actor, command.action, command.target)
         return Done({"at": command.target})
 
     def _camera(self, command: Command) -> ChannelRef:

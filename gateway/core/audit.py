@@ -45,6 +45,7 @@ class Audit:
         self._wake = asyncio.Event()
         self.lost = 0
         self._untold = 0
+        self._in_flight = 0  # rows at the front that are just being written
 
     def note(
         self,
@@ -117,6 +118,7 @@ class Audit:
         """True when nothing is left."""
         while self._held:
             batch = [self._held[i] for i in range(min(BATCH, len(self._held)))]
+            self._in_flight = len(batch)
             acts = [held.act for held in batch]
             untold = self._untold
             if untold:
@@ -127,11 +129,11 @@ class Audit:
             except GatewayError as exc:
                 self._fail_waiting(exc)
                 return False
+            finally:
+                self._in_flight = 0
             self._untold -= untold
             for held in batch:
-                # Still the head: rows give way from the front only when the bound is reached meanwhile.
-                if self._held and self._held[0] is held:
-                    self._held.popleft()
+                self._held.popleft()
                 if held.durable is not None and not held.durable.done():
                     held.durable.set_result(None)
         return True
@@ -144,7 +146,9 @@ class Audit:
 
     def _put(self, act: Act, durable: asyncio.Future[None] | None) -> None:
         if len(self._held) >= HELD:
-            oldest = self._held.popleft()
+            # The oldest that is not just being written.
+            oldest = self._held[self._in_flight]
+            del self._held[self._in_flight]
             self.lost += 1
             self._untold += 1
             if oldest.durable is not None and not oldest.durable.done():

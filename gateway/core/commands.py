@@ -126,7 +126,8 @@ class Commands:
             return CommandResult(command.id, Outcome.REFUSED, "expired", text), True
         try:
             if not _own_password(command):
-                require(command.actor, command.action, command.target)
+                # The role here; the scope in the act, which completes a target given by a short form.
+                require(command.actor, command.action)
             async with asyncio.timeout(left):
                 done = await self._acts[command.action](command)
         except (Denied, Busy, NotFound, Unsupported) as exc:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from gateway.base.clock import Clock
 from gateway.config.root import Config
@@ -111,11 +112,14 @@ class Core:
             ("figures", self.figures.run()),
             ("watch", self.watch.run()),
             ("housekeeping", self._housekeeping()),
-            ("first accounts", self.accounts.first_start()),
         ):
-            task = asyncio.create_task(work, name=name)
-            task.add_done_callback(_told)
-            self._tasks.append(task)
+            self.spawn(name, work)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Work that ends with the core at the latest; its failure is logged, and nothing else ends for it."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_told)
+        self._tasks.append(task)
 
     async def quiesce(self) -> None:
         """Cameras stop and sources are let go; the adapters are still there to say so."""

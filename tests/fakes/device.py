@@ -18,12 +18,14 @@ class FakeHandler:
         self.asked: list[str] = []
         self.failing: GatewayError | None = None
         self.hangs = False
+        self.called = asyncio.Event()
 
     @property
     def stops(self) -> list[float]:
         return [at for at, move in self.moves if move.is_stop]
 
     async def _answer(self) -> None:
+        self.called.set()
         if self.hangs:
             await asyncio.get_running_loop().create_future()
         if self.failing is not None:

@@ -1,0 +1,95 @@
+"""Events to their owners, sockets for media, and what happens when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+import pytest
+
+from gateway import codecs
+from gateway.base.errors import Busy, ConfigError
+from gateway.config.units import PortRange
+from gateway.core.addresses import own_addresses
+from gateway.core.mediaplane import MediaPlane
+from tests.fakes.engine import FakeEngine
+
+
+def plane(first: int = 0, last: int = 0) -> tuple[MediaPlane, FakeEngine]:
+    engine = FakeEngine()
+    return MediaPlane(cast(codecs.Engine, engine), lambda: PortRange(first, last)), engine
+
+
+def free_even_port() -> int:
+    """A port whose next one is likely free as well."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port % 2 == 0 and port < 65000:
+            return port
+
+
+async def test_events_reach_their_owner_and_a_bad_owner_harms_nobody() -> None:
+    media, engine = plane()
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    media.start()
+    leg = engine.open_rtp(engine.open_stream("s"))
+
+    def bad(event: object) -> None:
+        raise ZeroDivisionError
+
+    media.on_session(7, bad)
+    media.on_leg(leg, heard.put_nowait)
+    engine.tell(codecs.SessionEvent(session=7, state="bye", host="", host_port=0))
+    engine.tell(codecs.SessionEvent(session=8, state="bye", host="", host_port=0))
+    engine.media(leg)
+    event = await asyncio.wait_for(heard.get(), 5)
+    assert isinstance(event, codecs.LegEvent) and event.state == "media"
+    media.forget_leg(leg)
+    lost: asyncio.Queue[int] = asyncio.Queue()
+    media.on_lost = lost.put_nowait
+    engine.media(leg)
+    engine.tell(codecs.EventsLost(count=3))
+    assert await asyncio.wait_for(lost.get(), 5) == 3 and heard.empty()
+    media.stop()
+    assert engine.closed
+
+
+def test_pairs_rotate_and_run_out() -> None:
+    port = free_even_port()
+    media, _ = plane(port, port + 3)
+    pairs = []
+    with pytest.raises(Busy) as full:
+        for _ in range(3):
+            pairs.append(media.bind_rtp_pair("127.0.0.1"))
+    assert full.value.code == "ports-exhausted"
+    assert 1 <= len(pairs) <= 2
+    for udp, tcp in pairs:
+        assert udp.getsockname() == tcp.getsockname() and udp.getsockname()[1] % 2 == 0
+        assert not udp.getblocking() and udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > 400_000
+        udp.close()
+        tcp.close()
+
+
+def test_a_port_taken_for_tcp_only_is_passed_over() -> None:
+    port = free_even_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        media, _ = plane(port, port + 1)
+        with pytest.raises(Busy):
+            media.bind_rtp_pair("127.0.0.1")
+
+
+def test_an_address_that_is_not_ours_names_the_key() -> None:
+    media, _ = plane(40000, 40001)
+    with pytest.raises(ConfigError) as wrong:
+        media.bind_rtp_pair("192.0.2.254")
+    assert wrong.value.key == "media.rtp_host" and "address of this machine" in str(wrong.value)
+
+
+def test_own_addresses_are_addresses_and_never_none() -> None:
+    found = own_addresses()
+    assert found and all(socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in found)
