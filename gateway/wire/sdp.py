@@ -208,10 +208,7 @@ class _Reader:
         if letter == "m":
             self.media.append((_media(value), [], [], []))
         elif letter in "osuyf":
-            if letter not in self.session:
-                self.session[letter] = value
-            else:
-                (self.lines if current is None else current[2]).append((letter, value))
+            self.session.setdefault(letter, value)  # said twice, the first stands
         elif letter == "t" and self.time is None:
             start, _, stop = value.partition(" ")
             self.time = (_number(start, 2**63) or 0, _number(stop.strip(), 2**63) or 0)

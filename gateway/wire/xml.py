@@ -23,7 +23,7 @@ MAX_XML_BYTES = 1024 * 1024
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]{0,200}\?>", re.I)
 # XML 1.0 §2.2 Char: what may not stand in a document at all.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_NAME = re.compile(r"[A-Za-z_][\w.\-]*\Z")
+_NAME = re.compile(r"[^\W\d][\w.\-]*\Z")
 _GB = frozenset({"gb2312", "gbk", "gb18030"})
 
 

@@ -121,4 +121,4 @@ def _resolve(found: re.Match[str]) -> str:
 
 def local_name(name: str) -> str:
     """The name without its namespace prefix."""
-    return name.rpartition(":")[2] or name
+    return name.rstrip(":").rpartition(":")[2]

@@ -115,7 +115,7 @@ class SipCore:
         """The connection is gone: our requests on it fail, calls on it end (nobody reaches a NAT'd peer again)."""
         self._framers.pop(flow, None)
         for tx in [tx for tx in self._transactions.values() if tx.hop.flow == flow]:
-            if tx.kind in (Kind.CLIENT, Kind.INVITE_CLIENT) and not tx.settled:
+            if tx.kind in (Kind.CLIENT, Kind.INVITE_CLIENT) and not tx.settled and tx.request.method != "CANCEL":
                 self._events.append(RequestFailed(tx.key, "link"))
             tx.end()
         for dialog in self.dialogs.on_flow(flow):
@@ -274,6 +274,8 @@ class SipCore:
             self.dialogs.on_ack(message)
             return
         tx = transaction
+        if tx.request.method == "CANCEL":
+            return  # our own doing; what counts is the INVITE's answer
         if tx.kind is Kind.INVITE_CLIENT:
             if message.ok and self.dialogs.repeated_answer(message):
                 return
@@ -286,6 +288,8 @@ class SipCore:
         self._events.append(ResponseReceived(tx.key, message, tx.hop, dialog))
 
     def timed_out(self, transaction: Transaction, now: float) -> None:
+        if transaction.request.method == "CANCEL":
+            return
         if transaction.kind in (Kind.CLIENT, Kind.INVITE_CLIENT):
             self.counters["timeouts"] += 1
             self._events.append(RequestFailed(transaction.key, "timeout"))

@@ -151,14 +151,13 @@ def bad_request(data: bytes, hop: Hop, why: RemoteProtocolError) -> bytes | None
         method, _, rest = head.start.partition(" ")
         if not is_token(method) or " SIP/" not in f" {rest}" or method == "ACK" or method.upper().startswith("SIP/"):
             return None
-        if any(head.headers.get(name) is None for name in ("Via", "From", "To", "Call-ID", "CSeq")):
-            return None
+        if not head.headers.get("Via"):
+            return None  # nowhere to send it, as far as the sender goes
         request = SipRequest(method, "sip:unreadable", Headers(head.headers))
         try:
             request = with_source(request, hop)
         except RemoteProtocolError:
-            if not head.headers.get("Via"):
-                return None
+            pass  # the Via is what can not be read; it is given back as it came
         status = 505 if isinstance(why, VersionUnsupported) else 400
         reason = None if status == 505 else f"Bad Request ({printable(str(why))[:100]})"
         return bytes(respond(request, status, reason, tag=secrets.token_hex(8)))
