@@ -377,4 +377,9 @@ impl Engine {
         let list = py.detach(|| self.inner.engine_stats()).map_err(refused)?;
         figures(py, list)
     }
+
+    /// For the test of the isolation: the next unit of this stream panics.
+    fn _panic_stream(&self, py: Python<'_>, stream: u64) {
+        py.detach(|| self.inner.panic_stream(stream));
+    }
 }

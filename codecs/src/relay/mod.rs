@@ -3,11 +3,27 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub mod choice;
+mod commands;
+pub mod egress;
 pub mod engine;
 pub mod event;
+pub mod frame_port;
 pub mod framing;
 pub mod ingest;
+pub mod leg;
 pub mod order;
+pub mod pacing;
+pub mod path;
+pub mod ports;
+pub mod queue;
+pub mod retransmit;
+pub mod session;
+mod stats;
+pub mod stun;
+pub mod subscriber;
+pub mod sys;
+pub mod worker;
 
 /// An order that can not be carried out, in words for the one who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
+use std::sync::Arc;
 
 use super::event::{LegId, PortId, SessionId, StreamId, SubId};
 use crate::hub::unit::Codec;
@@ -85,6 +86,14 @@ pub type Figures = Vec<(&'static str, Figure)>;
 /// Where the worker answers; the asker waits a bounded time and may be gone.
 pub type Answer<T> = SyncSender<T>;
 
+/// A bound UDP socket that sessions share.
+#[derive(Debug)]
+pub struct PortSocket {
+    pub id: PortId,
+    pub fd: Arc<OwnedFd>,
+    pub v6: bool,
+}
+
 pub enum Command {
     OpenStream {
         id: StreamId,
@@ -115,8 +124,7 @@ pub enum Command {
     },
     CloseLeg(LegId),
     OpenPort {
-        id: PortId,
-        fd: OwnedFd,
+        socket: Arc<PortSocket>,
     },
     ClosePort(PortId),
     OpenSession {
@@ -124,23 +132,41 @@ pub enum Command {
         ufrag: String,
         pwd: String,
     },
-    SendDatagram {
+    /// Worker 0 reads the ports: what belongs to a session of another worker.
+    SessionPacket {
         session: SessionId,
-        port: PortId,
         data: Vec<u8>,
-        to: SocketAddr,
+        from: SocketAddr,
     },
     Arm {
         session: SessionId,
-        port: PortId,
+        socket: Arc<PortSocket>,
         to: SocketAddr,
         tx: Box<SrtpKey>,
         rx: Box<SrtpKey>,
     },
     Move {
         session: SessionId,
+        socket: Arc<PortSocket>,
+        to: SocketAddr,
+    },
+    /// Worker 0: STUN or DTLS out.
+    SendDatagram {
+        session: SessionId,
+        port: PortId,
+        data: Vec<u8>,
+        to: SocketAddr,
+    },
+    /// Worker 0: ICE nominated this address.
+    Admit {
+        session: SessionId,
         port: PortId,
         to: SocketAddr,
+    },
+    /// Worker 0: this session lives on that worker.
+    Home {
+        session: SessionId,
+        worker: usize,
     },
     CloseSession {
         session: SessionId,

@@ -1,0 +1,140 @@
+//! One time line per stream. Every leg's timestamps are laid onto it once, so that what subscribers see goes on over
+//! a restart or change of the source, and audio and video keep their distance.
+
+use super::unit::{AccessUnit, Kind};
+use crate::time::Micros;
+
+/// Two tracks whose timestamps agree with their arrival this closely share one clock (PS, TS).
+const SAME_CLOCK_US: i64 = 2_000_000;
+/// Capture times (RTCP SR) move audio only when it is off by more than this.
+const SYNC_US: i64 = 20_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    /// Added to a unit's pts, in its clock.
+    ticks: i64,
+    /// The same in microseconds, before rounding.
+    us: i64,
+    /// Capture time less pts, in microseconds, where the source told it.
+    capture: Option<i64>,
+}
+
+/// How one leg's timestamps lie on the stream's time line.
+#[derive(Debug, Default, Clone)]
+pub struct LegClock {
+    anchors: [Option<Anchor>; 2],
+    shared: bool,
+}
+
+impl LegClock {
+    /// Units of this kind have been placed.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.anchors[at(kind)].is_some()
+    }
+}
+
+/// The stream's own time line: microseconds since `epoch`; per track the last timestamp given out.
+#[derive(Debug)]
+pub struct Timeline {
+    epoch: Micros,
+    /// (largest timestamp given, clock).
+    last: [Option<(i64, u32)>; 2],
+}
+
+fn at(kind: Kind) -> usize {
+    usize::from(kind == Kind::Audio)
+}
+
+fn to_us(ticks: i64, clock_hz: u32) -> i64 {
+    (i128::from(ticks) * 1_000_000 / i128::from(clock_hz.max(1))) as i64
+}
+
+fn to_ticks(us: i64, clock_hz: u32) -> i64 {
+    (i128::from(us) * i128::from(clock_hz) / 1_000_000) as i64
+}
+
+impl Timeline {
+    pub fn new(epoch: Micros) -> Self {
+        Self { epoch, last: [None; 2] }
+    }
+
+    /// Stream time of `now` in ticks of `clock_hz`: the one mapping behind the sender reports of all tracks.
+    pub fn ticks_at(&self, now: Micros, clock_hz: u32) -> i64 {
+        to_ticks(now.0 as i64 - self.epoch.0 as i64, clock_hz)
+    }
+
+    /// A track changed its clock (another audio codec): its old timestamps say nothing any more.
+    pub fn reset(&mut self, kind: Kind) {
+        self.last[at(kind)] = None;
+    }
+
+    /// The unit's timestamp on the time line. First units of a leg fix how it lies there.
+    pub fn place(&mut self, leg: &mut LegClock, unit: &AccessUnit, clock_hz: u32) -> i64 {
+        let k = at(unit.kind);
+        let pts_us = to_us(unit.pts, clock_hz);
+        let capture = unit.capture_unix_us.map(|c| c - pts_us);
+        let anchor = match leg.anchors[k] {
+            Some(mut a) => {
+                a.capture = capture.or(a.capture);
+                a
+            }
+            None => self.anchor(leg, unit, pts_us, capture, clock_hz),
+        };
+        leg.anchors[k] = Some(anchor);
+        if unit.kind == Kind::Audio && !leg.shared {
+            self.sync(leg, unit.pts, clock_hz);
+        }
+        let ticks = leg.anchors[k].map_or(0, |a| a.ticks);
+        let ts = unit.pts + ticks;
+        let last = self.last[k].map_or(ts, |(last, _)| last.max(ts));
+        self.last[k] = Some((last, clock_hz));
+        ts
+    }
+
+    fn anchor(
+        &self,
+        leg: &mut LegClock,
+        unit: &AccessUnit,
+        pts_us: i64,
+        capture: Option<i64>,
+        clock_hz: u32,
+    ) -> Anchor {
+        let k = at(unit.kind);
+        let by_arrival = unit.arrival.0 as i64 - self.epoch.0 as i64 - pts_us;
+        let mut us = by_arrival;
+        if let Some(other) = leg.anchors[1 - k] {
+            if (other.us - by_arrival).abs() < SAME_CLOCK_US {
+                us = other.us;
+                leg.shared = true;
+            }
+        }
+        // Never back: behind whatever either track gave out before this leg.
+        if leg.anchors == [None, None] {
+            for (last, clock) in self.last.iter().flatten() {
+                us = us.max(to_us(*last, *clock) + 1_000 - pts_us);
+            }
+        }
+        let mut ticks = to_ticks(us, clock_hz);
+        if let Some((last, _)) = self.last[k] {
+            ticks = ticks.max(last + 1 - unit.pts);
+        }
+        Anchor { ticks, us, capture }
+    }
+
+    /// Audio from its own RTP clock: lay it beside video by the capture times of both (RFC 3550 §6.4.1).
+    fn sync(&self, leg: &mut LegClock, pts: i64, clock_hz: u32) {
+        let (Some(video), Some(audio)) = (leg.anchors[0], leg.anchors[1]) else { return };
+        let (Some(video_capture), Some(audio_capture)) = (video.capture, audio.capture) else { return };
+        let us = video.us - video_capture + audio_capture;
+        let floor = self.last[1].map_or(i64::MIN, |(last, _)| last + 1 - pts);
+        if (us - audio.us).abs() > SYNC_US && to_ticks(us, clock_hz) >= floor {
+            leg.anchors[1] = Some(Anchor { ticks: to_ticks(us, clock_hz), us, ..audio });
+        }
+    }
+}
+
+impl PartialEq for Anchor {
+    fn eq(&self, other: &Self) -> bool {
+        self.ticks == other.ticks
+    }
+}

@@ -1,0 +1,501 @@
+//! Ingest legs: sockets and sessions on one side, the pure `Ingest` in the middle, the hub on the other.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::event::*;
+use super::frame_port::FrameReader;
+use super::framing::{Deframer, Framed};
+use super::ingest::{Ingest, IngestConfig, IngestOutput, PayloadMap};
+use super::order::{OpenRtp, RtpMap};
+use super::sys::{self, SockAddr};
+use super::worker::{Alarm, Live, Sock, Worker};
+use crate::hub::unit::{Codec, Kind};
+use crate::rtp::header::is_rtcp;
+use crate::rtp::reception::ReportBlock;
+use crate::rtp::rtcp;
+use crate::time::Micros;
+
+/// A latched source that is silent for this long may be replaced by another address.
+const LATCH_US: u64 = 2_000_000;
+/// Receiver reports of a plain leg.
+const REPORT_US: u64 = 5_000_000;
+/// Reads of one TCP socket before others have their turn.
+const READS: usize = 4;
+
+/// A socket under watch.
+pub struct Watched {
+    pub fd: OwnedFd,
+    pub token: usize,
+}
+
+pub enum Source {
+    Rtp {
+        udp: Option<Watched>,
+        rtcp: Option<Watched>,
+        tcp: Option<Watched>,
+        deframer: Box<Deframer>,
+    },
+    Frames {
+        socket: Watched,
+        reader: FrameReader,
+    },
+    /// Two pipelines: video and audio of a WebRTC peer come under SSRCs and clocks of their own.
+    Session {
+        session: SessionId,
+        audio: Box<Ingest>,
+        video_rtx: Vec<(u8, u8)>,
+        audio_pts: Vec<u8>,
+    },
+}
+
+pub struct Leg {
+    pub id: LegId,
+    pub stream: StreamId,
+    pub ingest: Ingest,
+    pub source: Source,
+    pub address: Option<SocketAddr>,
+    rtcp_address: Option<SocketAddr>,
+    last_packet: Micros,
+    last_unit: Micros,
+    stall_us: u64,
+    stalled: bool,
+    heard: bool,
+    next_report: Micros,
+    pub timer_at: Micros,
+    /// SSRCs that the peer said good-bye to.
+    pub gone: Vec<u32>,
+}
+
+fn payload_maps(maps: &[RtpMap]) -> Vec<PayloadMap> {
+    let known = maps.iter().filter_map(|m| Some((m, m.known_codec()?)));
+    known.map(|(m, codec)| PayloadMap { pt: m.pt, codec, clock_hz: m.clock_hz, fmtp: m.fmtp.clone() }).collect()
+}
+
+impl Leg {
+    fn new(id: LegId, stream: StreamId, ingest: Ingest, source: Source, stall_us: u64, now: Micros) -> Self {
+        Self {
+            id,
+            stream,
+            ingest,
+            source,
+            address: None,
+            rtcp_address: None,
+            last_packet: now,
+            last_unit: now,
+            stall_us,
+            stalled: false,
+            heard: false,
+            next_report: Micros(now.0 + REPORT_US),
+            timer_at: Micros(u64::MAX),
+            gone: Vec::new(),
+        }
+    }
+
+    fn event(&self, state: LegState, code: &'static str, detail: String) -> Event {
+        Event::Leg { leg: self.id, stream: self.stream, state, code, detail, address: self.address }
+    }
+
+    /// The first address is latched; another one is heard only when that has fallen silent.
+    fn takes_from(&mut self, from: SocketAddr, now: Micros) -> bool {
+        match self.address {
+            Some(latched) if latched != from && now.since(self.last_packet) < LATCH_US => return false,
+            Some(latched) if latched == from => {}
+            _ if self.heard => self.address = Some(from),
+            _ => {}
+        }
+        self.last_packet = now;
+        true
+    }
+
+    /// SSRCs that this leg takes media from.
+    pub fn sources(&self) -> Vec<u32> {
+        let mut list = vec![self.ingest.stats().ssrc];
+        if let Source::Session { audio, .. } = &self.source {
+            list.push(audio.stats().ssrc);
+        }
+        list.retain(|ssrc| *ssrc != 0);
+        list
+    }
+
+    pub fn report_blocks(&mut self, now: Micros) -> Vec<ReportBlock> {
+        let mut blocks = self.ingest.report_blocks(now);
+        if let Source::Session { audio, .. } = &mut self.source {
+            blocks.extend(audio.report_blocks(now));
+        }
+        blocks
+    }
+
+    pub fn transport(&self) -> &'static str {
+        match &self.source {
+            Source::Rtp { tcp: Some(_), .. } => "tcp",
+            Source::Rtp { .. } => "udp",
+            Source::Frames { .. } => "frames",
+            Source::Session { .. } => "srtp",
+        }
+    }
+}
+
+impl Worker {
+    pub fn open_rtp(&mut self, id: LegId, order: OpenRtp) {
+        let config = IngestConfig {
+            ssrc: order.ssrc,
+            strict_ssrc: order.strict_ssrc,
+            payloads: payload_maps(&order.payloads),
+            hint: if order.hint.is_empty() { hint_of(&order.payloads) } else { order.hint },
+            jitter_packets: order.jitter_packets,
+            jitter_ms: order.jitter_ms,
+        };
+        let mut watch = |fd: Option<OwnedFd>, sock| {
+            let fd = fd?;
+            sys::raise_buffers(&fd, 4 << 20, 1 << 20);
+            let token = self.watch(fd.as_raw_fd(), sys::READ, sock);
+            Some(Watched { fd, token })
+        };
+        let udp = watch(order.udp, Sock::LegRtp(id));
+        let rtcp = watch(order.rtcp, Sock::LegRtcp(id));
+        let source = Source::Rtp { udp, rtcp, tcp: None, deframer: Box::default() };
+        self.add_leg(Leg::new(id, order.stream, Ingest::new(config), source, order.stall_ms * 1000, self.now));
+    }
+
+    pub fn open_frames_in(&mut self, id: LegId, stream: StreamId, fd: OwnedFd) {
+        let token = self.watch(fd.as_raw_fd(), sys::READ, Sock::LegFrames(id));
+        let source = Source::Frames { socket: Watched { fd, token }, reader: FrameReader::default() };
+        self.add_leg(Leg::new(id, stream, Ingest::new(IngestConfig::default()), source, 3_000_000, self.now));
+    }
+
+    pub fn open_session_in(&mut self, id: LegId, stream: StreamId, session: SessionId, v: &[RtpMap], a: &[RtpMap]) {
+        let config = |maps: &[RtpMap]| IngestConfig { payloads: payload_maps(maps), ..IngestConfig::default() };
+        let source = Source::Session {
+            session,
+            audio: Box::new(Ingest::new(config(a))),
+            video_rtx: v.iter().filter(|m| m.rtx_pt != 0).map(|m| (m.rtx_pt, m.pt)).collect(),
+            audio_pts: a.iter().map(|m| m.pt).collect(),
+        };
+        self.add_leg(Leg::new(id, stream, Ingest::new(config(v)), source, 3_000_000, self.now));
+        self.session(session).leg = Some(id);
+    }
+
+    fn add_leg(&mut self, mut leg: Leg) {
+        let Some(live) = self.streams.get_mut(&leg.stream) else { return };
+        live.hub.add_leg(leg.id);
+        live.legs.push(leg.id);
+        leg.timer_at = Micros(self.now.0 + 100_000);
+        self.alarm(leg.timer_at, Alarm::Leg(leg.id));
+        self.legs.insert(leg.id, leg);
+    }
+
+    /// A connected socket for the leg; a newer one replaces it.
+    pub fn attach_tcp(&mut self, id: LegId, fd: OwnedFd, initial: &[u8]) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        let peer = SockAddr::peer_of(&fd);
+        sys::raise_buffers(&fd, 2 << 20, 64 << 10);
+        if let Source::Rtp { tcp, deframer, .. } = &mut leg.source {
+            if let Some(old) = tcp.take() {
+                self.unwatch(old.fd.as_raw_fd(), old.token);
+            }
+            **deframer = Deframer::new();
+            let token = self.watch(fd.as_raw_fd(), sys::READ, Sock::LegTcp(id));
+            *tcp = Some(Watched { fd, token });
+            leg.address = peer;
+            self.events.push(leg.event(LegState::Attached, "", String::new()));
+        }
+        let stream = leg.stream;
+        self.legs.insert(id, leg);
+        self.guard(stream, |w| w.leg_bytes(id, initial));
+    }
+
+    pub fn close_leg(&mut self, id: LegId) {
+        let Some(leg) = self.legs.remove(&id) else { return };
+        match &leg.source {
+            Source::Rtp { udp, rtcp, tcp, .. } => {
+                for w in [udp, rtcp, tcp].into_iter().flatten() {
+                    self.unwatch(w.fd.as_raw_fd(), w.token);
+                }
+            }
+            Source::Frames { socket, .. } => self.unwatch(socket.fd.as_raw_fd(), socket.token),
+            Source::Session { session, .. } => {
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.leg = None;
+                }
+            }
+        }
+        if let Some(live) = self.streams.get_mut(&leg.stream) {
+            live.hub.remove_leg(id);
+            live.legs.retain(|l| *l != id);
+        }
+    }
+
+    pub fn leg_udp(&mut self, id: LegId, rtcp_socket: bool) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        let fd = match &leg.source {
+            Source::Rtp { udp: Some(w), .. } if !rtcp_socket => w.fd.as_raw_fd(),
+            Source::Rtp { rtcp: Some(w), .. } if rtcp_socket => w.fd.as_raw_fd(),
+            _ => return,
+        };
+        let now = self.now;
+        let (mut packets, mut bytes) = (0, 0);
+        let batch = self.batch.get_or_insert_default();
+        batch.receive(fd, |got| {
+            packets += 1;
+            bytes += got.data.len() as u64;
+            if rtcp_socket || is_rtcp(got.data) {
+                leg.rtcp_address = Some(got.from);
+                leg.ingest.push_rtcp(got.data, now);
+            } else if leg.takes_from(got.from, now) {
+                if !leg.heard {
+                    // Whose packet turns out to be the first good one is the source.
+                    leg.address = Some(got.from);
+                }
+                if got.data.first() == Some(&0x47) && got.data.len() % 188 == 0 {
+                    leg.ingest.push_ts(got.data, now);
+                } else {
+                    leg.ingest.push_rtp(got.data, now);
+                }
+            }
+        });
+        self.packets_in += packets;
+        self.bytes_in += bytes;
+        self.leg_outputs(leg);
+    }
+
+    pub fn leg_tcp(&mut self, id: LegId) {
+        let mut buffer = vec![0u8; 64 * 1024];
+        for _ in 0..READS {
+            let Some(Leg { source: Source::Rtp { tcp: Some(w), .. }, .. }) = self.legs.get(&id) else { return };
+            match sys::read(w.fd.as_raw_fd(), &mut buffer) {
+                Ok(0) => return self.detach(id, "source-ended"),
+                Ok(n) => {
+                    self.bytes_in += n as u64;
+                    self.leg_bytes(id, &buffer[..n]);
+                    if n < buffer.len() {
+                        return;
+                    }
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock || e.kind() == ErrorKind::Interrupted => return,
+                Err(_) => return self.detach(id, "link-down"),
+            }
+        }
+    }
+
+    fn detach(&mut self, id: LegId, code: &'static str) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        if let Source::Rtp { tcp, .. } = &mut leg.source {
+            if let Some(w) = tcp.take() {
+                self.unwatch(w.fd.as_raw_fd(), w.token);
+                self.events.push(leg.event(LegState::Detached, code, String::new()));
+            }
+        }
+        self.legs.insert(id, leg);
+    }
+
+    fn leg_bytes(&mut self, id: LegId, data: &[u8]) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        let now = self.now;
+        let mut lost_framing = false;
+        if let Source::Rtp { deframer, .. } = &mut leg.source {
+            let before = deframer.stats().resyncs;
+            deframer.push(data);
+            while let Some(framed) = deframer.next() {
+                self.packets_in += 1;
+                match framed {
+                    Framed::Rtp(packet) => leg.ingest.push_rtp(&packet, now),
+                    Framed::Rtcp(packet) => leg.ingest.push_rtcp(&packet, now),
+                }
+            }
+            lost_framing = deframer.stats().resyncs != before;
+        }
+        leg.last_packet = now;
+        if lost_framing {
+            self.events.push(leg.event(LegState::Problem, "framing-lost", String::new()));
+        }
+        self.leg_outputs(leg);
+    }
+
+    /// Units that a worker process wrote.
+    pub fn leg_frames(&mut self, id: LegId) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        let Some(mut live) = self.take(leg.stream) else { return };
+        let Source::Frames { socket, reader } = &mut leg.source else { return };
+        let mut out = Vec::new();
+        let open = reader.read(socket.fd.as_raw_fd(), self.now, &mut out);
+        let problem = reader.take_problem();
+        for output in out {
+            self.leg_output(&mut live, &mut leg, output);
+        }
+        if let Some(detail) = problem {
+            self.events.push(leg.event(LegState::Problem, "protocol", detail.to_owned()));
+        }
+        self.pump_all(&mut live);
+        self.put(live);
+        if !open {
+            self.events.push(leg.event(LegState::Closed, "source-ended", String::new()));
+        }
+        self.legs.insert(id, leg);
+        if !open {
+            self.close_leg(id);
+        }
+    }
+
+    /// Media of an armed session, decrypted.
+    pub fn leg_session_rtp(&mut self, id: LegId, packet: &mut [u8]) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        let now = self.now;
+        let media_ssrc = leg.ingest.stats().ssrc;
+        if let Source::Session { audio, video_rtx, audio_pts, .. } = &mut leg.source {
+            let pt = packet[1] & 0x7f;
+            if audio_pts.contains(&pt) {
+                audio.push_rtp(packet, now);
+            } else if let Some((_, original)) = video_rtx.iter().find(|(rtx, _)| *rtx == pt) {
+                if let Some(restored) = undo_rtx(packet, *original, media_ssrc) {
+                    leg.ingest.push_rtp(restored, now);
+                }
+            } else {
+                leg.ingest.push_rtp(packet, now);
+            }
+        }
+        leg.last_packet = now;
+        self.leg_outputs(leg);
+    }
+
+    pub fn leg_session_rtcp(&mut self, id: LegId, compound: &[u8]) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.ingest.push_rtcp(compound, self.now);
+        if let Source::Session { audio, .. } = &mut leg.source {
+            audio.push_rtcp(compound, self.now);
+        }
+    }
+
+    /// Poll the pipelines, feed the hub, send on; puts the leg back.
+    fn leg_outputs(&mut self, mut leg: Leg) {
+        let Some(mut live) = self.take(leg.stream) else { return };
+        let mut any = false;
+        while let Some(output) = leg.ingest.poll() {
+            any = true;
+            self.leg_output(&mut live, &mut leg, output);
+        }
+        loop {
+            let Source::Session { audio, .. } = &mut leg.source else { break };
+            let Some(output) = audio.poll() else { break };
+            any = true;
+            self.leg_output(&mut live, &mut leg, output);
+        }
+        if any {
+            self.pump_all(&mut live);
+        }
+        self.put(live);
+        self.set_leg_timer(&mut leg);
+        self.legs.insert(leg.id, leg);
+    }
+
+    fn leg_output(&mut self, live: &mut Live, leg: &mut Leg, output: IngestOutput) {
+        match output {
+            IngestOutput::Track(params) => {
+                let changed = live.hub.set_track(leg.id, params).into_iter().collect();
+                self.tracks_changed(live, changed);
+            }
+            IngestOutput::Unit(unit) => {
+                leg.last_unit = self.now;
+                if std::mem::take(&mut leg.stalled) {
+                    self.events.push(leg.event(LegState::Resumed, "", String::new()));
+                }
+                self.unit(live, leg.id, &unit);
+            }
+            IngestOutput::NeedKeyFrame => self.wish(live, Cause::Loss),
+            IngestOutput::Problem { code, detail } => {
+                self.events.push(leg.event(LegState::Problem, code, detail));
+            }
+            IngestOutput::FirstMedia { payload } => {
+                if !std::mem::replace(&mut leg.heard, true) {
+                    self.events.push(leg.event(LegState::Media, "", payload.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn set_leg_timer(&mut self, leg: &mut Leg) {
+        let mut at = leg.next_report;
+        if leg.heard && !leg.stalled {
+            at = at.min(Micros(leg.last_unit.0.max(self.now.0.saturating_sub(leg.stall_us)) + leg.stall_us));
+        }
+        let timers = [leg.ingest.next_timer(), leg.audio_timer()];
+        at = timers.into_iter().flatten().fold(at, Micros::min).max(Micros(self.now.0 + 1_000));
+        if at < leg.timer_at || leg.timer_at <= self.now {
+            leg.timer_at = at;
+            self.alarm(at, Alarm::Leg(leg.id));
+        }
+    }
+
+    pub fn leg_timer(&mut self, id: LegId) {
+        let Some(mut leg) = self.legs.remove(&id) else { return };
+        let now = self.now;
+        leg.ingest.handle_timer(now);
+        if let Source::Session { audio, .. } = &mut leg.source {
+            audio.handle_timer(now);
+        }
+        if leg.heard && !leg.stalled && now.since(leg.last_unit) >= leg.stall_us {
+            leg.stalled = true;
+            self.events.push(leg.event(LegState::Stalled, "media-stopped", String::new()));
+        }
+        if leg.next_report <= now {
+            leg.next_report = Micros(now.0 + REPORT_US);
+            self.leg_report(&mut leg);
+        }
+        self.leg_outputs(leg);
+    }
+
+    /// A receiver report to a plain source that spoke RTCP itself. Sessions report on their own.
+    fn leg_report(&mut self, leg: &mut Leg) {
+        let (Some(to), Source::Rtp { udp, rtcp, .. }) = (leg.rtcp_address, &leg.source) else { return };
+        let Some(socket) = rtcp.as_ref().or(udp.as_ref()) else { return };
+        let v6 = matches!(sys::check_socket(&socket.fd, libc::SOCK_DGRAM), Ok(true));
+        let blocks = leg.ingest.report_blocks(self.now);
+        if blocks.is_empty() {
+            return;
+        }
+        let ssrc = 0x4647_0000 | (leg.id as u32 & 0xffff);
+        let mut compound = Vec::with_capacity(96);
+        rtcp::write_receiver_report(&mut compound, ssrc, &blocks);
+        rtcp::write_sdes(&mut compound, ssrc, "fieldgate");
+        sys::send_to(socket.fd.as_raw_fd(), &compound, &SockAddr::new(to, v6));
+    }
+
+    /// A key frame is wanted: a WebRTC source is asked by PLI.
+    pub fn leg_wants_key(&mut self, id: LegId) {
+        let Some(Leg { source: Source::Session { session, .. }, ingest, .. }) = self.legs.get(&id) else { return };
+        let ssrc = ingest.stats().ssrc;
+        if ssrc != 0 {
+            self.session_pli(*session, ssrc);
+        }
+    }
+}
+
+impl Leg {
+    fn audio_timer(&self) -> Option<Micros> {
+        match &self.source {
+            Source::Session { audio, .. } => audio.next_timer(),
+            _ => None,
+        }
+    }
+}
+
+/// A payload name that is no codec ("ps") is a hint.
+fn hint_of(payloads: &[RtpMap]) -> String {
+    let found = payloads.iter().find(|m| m.known_codec().is_none_or(|c: Codec| c.kind() == Kind::Video));
+    found.map(|m| m.codec.clone()).unwrap_or_default()
+}
+
+/// RFC 4588 §4: put the original sequence number, payload type and SSRC back, in place.
+fn undo_rtx(packet: &mut [u8], pt: u8, ssrc: u32) -> Option<&[u8]> {
+    let start = crate::rtp::header::RtpView::parse(packet).ok()?.payload_range().start;
+    if ssrc == 0 || packet.len() < start + 2 {
+        return None;
+    }
+    let original = [packet[start], packet[start + 1]];
+    packet[1] = packet[1] & 0x80 | pt;
+    packet[2..4].copy_from_slice(&original);
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    packet.copy_within(..start, 2);
+    Some(&packet[2..])
+}

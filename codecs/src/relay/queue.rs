@@ -1,0 +1,131 @@
+//! The two queues between Python and a worker: commands down, events up. Both wake their reader by an eventfd.
+
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::event::Event;
+use super::order::Command;
+use super::sys::EventFd;
+use super::OrderError;
+
+/// A panic elsewhere leaves a queue of values in order; go on with it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Orders to one worker. Bounded by what Python asks for; packets that another worker passes on are bounded here.
+pub struct Commands {
+    list: Mutex<VecDeque<Command>>,
+    wake: EventFd,
+}
+
+/// Datagrams that may wait for another worker; more are dropped as a full socket would.
+const MAX_PASSED_ON: usize = 4096;
+
+impl Commands {
+    pub fn new() -> Result<Self, OrderError> {
+        Ok(Self { list: Mutex::new(VecDeque::new()), wake: EventFd::new()? })
+    }
+
+    pub fn push(&self, command: Command) {
+        let mut list = lock(&self.list);
+        if matches!(command, Command::SessionPacket { .. }) && list.len() >= MAX_PASSED_ON {
+            return;
+        }
+        list.push_back(command);
+        if list.len() == 1 {
+            self.wake.raise();
+        }
+    }
+
+    pub fn take(&self) -> VecDeque<Command> {
+        self.wake.clear();
+        std::mem::take(&mut *lock(&self.list))
+    }
+
+    pub fn wake_fd(&self) -> RawFd {
+        self.wake.raw()
+    }
+}
+
+struct Waiting {
+    list: VecDeque<Event>,
+    lost: u64,
+    lost_ever: u64,
+}
+
+/// Events to Python. Full: what comes is counted and told as `EventsLost`; STUN and DTLS leave the last quarter to
+/// the others, so that a flood of strangers' datagrams does not hide a stream's end.
+pub struct Events {
+    waiting: Mutex<Waiting>,
+    capacity: usize,
+    wake: EventFd,
+}
+
+impl Events {
+    pub fn new(capacity: usize) -> Result<Self, OrderError> {
+        let waiting = Mutex::new(Waiting { list: VecDeque::new(), lost: 0, lost_ever: 0 });
+        Ok(Self { waiting, capacity, wake: EventFd::new()? })
+    }
+
+    pub fn push(&self, event: Event) {
+        let mut w = lock(&self.waiting);
+        let room = match event {
+            Event::Datagram { .. } => self.capacity - self.capacity / 4,
+            _ => self.capacity,
+        };
+        if w.list.len() >= room {
+            w.lost += 1;
+            w.lost_ever += 1;
+            return;
+        }
+        w.list.push_back(event);
+        if w.list.len() == 1 {
+            self.wake.raise();
+        }
+    }
+
+    pub fn drain(&self, limit: usize) -> Vec<Event> {
+        let mut w = lock(&self.waiting);
+        let mut out = Vec::with_capacity(limit.min(w.list.len() + 1));
+        if w.lost > 0 && limit > 0 {
+            out.push(Event::EventsLost { count: std::mem::take(&mut w.lost) });
+        }
+        let n = (limit - out.len().min(limit)).min(w.list.len());
+        out.extend(w.list.drain(..n));
+        if w.list.is_empty() {
+            self.wake.clear();
+        }
+        out
+    }
+
+    pub fn lost_ever(&self) -> u64 {
+        lock(&self.waiting).lost_ever
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.wake.raw()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_counts_what_it_loses_and_keeps_room_for_more_than_datagrams() {
+        let events = Events::new(16).expect("eventfd");
+        for _ in 0..20 {
+            events.push(Event::Datagram { session: 1, port: 1, data: vec![], from: ([127, 0, 0, 1], 9).into() });
+        }
+        for stream in 0..6 {
+            events.push(Event::StreamPanic { stream, detail: String::new() });
+        }
+        let all = events.drain(100);
+        assert_eq!(all[0], Event::EventsLost { count: 8 + 2 });
+        assert_eq!(all.len(), 1 + 12 + 4);
+        assert_eq!(all.last(), Some(&Event::StreamPanic { stream: 3, detail: String::new() }));
+        assert!(events.drain(100).is_empty());
+    }
+}

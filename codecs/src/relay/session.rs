@@ -1,0 +1,274 @@
+//! WebRTC sessions on their home worker: keys both ways, what they watch, what they send.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::event::*;
+use super::order::{PortSocket, Subscribe};
+use super::path::Path;
+use super::subscriber::Ground;
+use super::sys::SockAddr;
+use super::worker::{Alarm, Worker};
+use crate::rtp::header::is_rtcp;
+use crate::rtp::rtcp;
+use crate::rtp::srtp::{Opener, Sealer, SrtpKey};
+use crate::time::Micros;
+
+const SILENT_US: u64 = 15_000_000;
+const TICK_US: u64 = 1_000_000;
+/// Between two NACKs for the same gaps.
+const NACK_US: u64 = 20_000;
+/// Largest bit rate a WHIP source is told (REMB), and the least.
+const REMB_MAX_BPS: f64 = 20e6;
+const REMB_MIN_BPS: f64 = 500e3;
+
+pub struct Session {
+    pub id: SessionId,
+    path: Option<Rc<Path>>,
+    opener: Option<Opener>,
+    to: Option<SocketAddr>,
+    pub subs: Vec<SubId>,
+    pub leg: Option<LegId>,
+    heard: Micros,
+    told_silent: bool,
+    told_address: Option<SocketAddr>,
+    timer_at: Micros,
+    nacked: Micros,
+    /// Bytes of media since the last tick.
+    received: u64,
+    received_bps: f64,
+}
+
+impl Session {
+    /// Our SSRC in feedback: we send no media under it.
+    fn reporter(&self) -> u32 {
+        1 + (self.id as u32 & 0xffff)
+    }
+}
+
+impl Worker {
+    /// The session, made when an order is the first to name it here.
+    pub fn session(&mut self, id: SessionId) -> &mut Session {
+        let now = self.now;
+        self.sessions.entry(id).or_insert_with(|| Session {
+            id,
+            path: None,
+            opener: None,
+            to: None,
+            subs: Vec::new(),
+            leg: None,
+            heard: now,
+            told_silent: false,
+            told_address: None,
+            timer_at: Micros(u64::MAX),
+            nacked: now,
+            received: 0,
+            received_bps: 0.0,
+        })
+    }
+
+    pub fn arm_session(&mut self, id: SessionId, socket: &Arc<PortSocket>, to: SocketAddr, tx: &SrtpKey, rx: &SrtpKey) {
+        let now = self.now;
+        let session = self.session(id);
+        let address = SockAddr::new(to, socket.v6);
+        let path = Rc::new(Path::new(socket.fd.clone(), address, address, Some(Sealer::new(tx))));
+        session.path = Some(path.clone());
+        session.opener = Some(Opener::new(rx));
+        session.to = Some(to);
+        session.heard = now;
+        session.timer_at = Micros(now.0 + TICK_US);
+        let (at, subs) = (session.timer_at, session.subs.clone());
+        self.alarm(at, Alarm::Session(id));
+        for sub in subs {
+            self.guard_sub(sub, |w| {
+                let Some(mut live) = w.subs.get(&sub).copied().and_then(|s| w.take(s)) else { return };
+                if let Some(s) = live.subscribers.iter_mut().find(|s| s.id == sub) {
+                    s.arm(path.clone());
+                }
+                w.pump_one(&mut live, sub);
+                w.put(live);
+            });
+        }
+    }
+
+    pub fn move_session(&mut self, id: SessionId, socket: &Arc<PortSocket>, to: SocketAddr) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.to = Some(to);
+            session.told_address = None;
+            if let Some(path) = &session.path {
+                path.redirect(socket.fd.clone(), SockAddr::new(to, socket.v6));
+            }
+        }
+    }
+
+    pub fn subscribe_session(&mut self, sub: SubId, id: SessionId, order: Subscribe) {
+        if !self.streams.contains_key(&order.stream) {
+            return;
+        }
+        let mut subscriber = Self::new_subscriber(sub, Some(id), order);
+        let session = self.session(id);
+        session.subs.push(sub);
+        if let Some(path) = session.path.clone() {
+            subscriber.arm(path);
+        }
+        self.subscribe(subscriber);
+    }
+
+    /// BYE, then nothing more: its subscriptions and legs end with it.
+    pub fn close_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        for sub in &session.subs {
+            self.unsubscribe(*sub);
+        }
+        if let Some(leg) = session.leg {
+            self.close_leg(leg);
+            if let Some(path) = &session.path {
+                let mut compound = Vec::new();
+                rtcp::write_receiver_report(&mut compound, session.reporter(), &[]);
+                rtcp::write_bye(&mut compound, session.reporter());
+                self.outbox.send_rtcp(path, compound);
+            }
+        }
+    }
+
+    /// SRTP or SRTCP from an address that is the session's.
+    pub fn session_packet(&mut self, id: SessionId, data: &mut [u8], from: SocketAddr) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(opener) = session.opener.as_mut() else { return };
+        let control = is_rtcp(data);
+        let opened = if control { opener.open_rtcp(data) } else { opener.open_rtp(data) };
+        let Ok(len) = opened else {
+            self.unauthentic += 1;
+            return;
+        };
+        session.heard = now;
+        session.told_silent = false;
+        if session.to != Some(from) && session.told_address != Some(from) {
+            session.told_address = Some(from);
+            self.events.push(Event::Session { session: id, state: SessionState::Address, address: Some(from) });
+        }
+        let (leg, plain) = (session.leg, &mut data[..len]);
+        if control {
+            self.session_rtcp(id, leg, plain);
+        } else if let Some((leg, stream)) = leg.and_then(|l| Some((l, self.legs.get(&l)?.stream))) {
+            session.received += len as u64;
+            self.guard(stream, |w| w.leg_session_rtp(leg, plain));
+            self.session_nack(id);
+        }
+    }
+
+    /// A STUN check that was authentic shows that the peer lives.
+    pub fn session_heard(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.heard = self.now;
+            session.told_silent = false;
+        }
+    }
+
+    fn session_rtcp(&mut self, id: SessionId, leg: Option<LegId>, compound: &[u8]) {
+        let subs = self.sessions.get(&id).map(|s| s.subs.clone()).unwrap_or_default();
+        for sub in subs {
+            self.guard_sub(sub, |w| w.rtcp_to_sub(sub, compound));
+        }
+        if let Some(leg) = leg {
+            self.leg_session_rtcp(leg, compound);
+        }
+        let mut bye = false;
+        for packet in rtcp::packets(compound).map_while(Result::ok) {
+            let rtcp::Rtcp::Bye { ssrcs } = packet else { continue };
+            match leg.and_then(|l| self.legs.get_mut(&l)) {
+                None => bye = true,
+                Some(leg) => {
+                    leg.gone.extend(rtcp::ssrcs(ssrcs).take(31));
+                    leg.gone.truncate(64);
+                    bye = leg.sources().iter().all(|s| leg.gone.contains(s));
+                }
+            }
+        }
+        if bye {
+            self.events.push(Event::Session { session: id, state: SessionState::Bye, address: None });
+        }
+    }
+
+    /// A compound for one subscriber; also of plain RTP peers.
+    pub fn rtcp_to_sub(&mut self, sub: SubId, compound: &[u8]) {
+        let Some(mut live) = self.subs.get(&sub).copied().and_then(|s| self.take(s)) else { return };
+        let mut wish = None;
+        if let Some(s) = live.subscribers.iter_mut().find(|s| s.id == sub) {
+            let mut ground = Ground { outbox: &mut self.outbox, events: &self.events, now: self.now, wish: None };
+            for packet in rtcp::packets(compound).map_while(Result::ok) {
+                s.on_rtcp(&packet, &live.hub, &mut ground);
+            }
+            wish = ground.wish;
+        }
+        if let Some(cause) = wish {
+            self.wish(&mut live, cause);
+        }
+        self.put(live);
+    }
+
+    fn session_nack(&mut self, id: SessionId) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if now.since(session.nacked) < NACK_US {
+            return;
+        }
+        session.nacked = now;
+        let (Some(path), Some(leg)) = (&session.path, session.leg.and_then(|l| self.legs.get(&l))) else { return };
+        // Video only: voice that comes again comes too late.
+        let missing = leg.ingest.missing(64);
+        let Some((media, _)) = missing.first().copied() else { return };
+        let seqs: Vec<u16> = missing.iter().filter(|(ssrc, _)| *ssrc == media).map(|(_, seq)| *seq).collect();
+        let mut compound = Vec::with_capacity(64);
+        rtcp::write_receiver_report(&mut compound, session.reporter(), &[]);
+        rtcp::write_nack(&mut compound, session.reporter(), media, &seqs);
+        self.outbox.send_rtcp(path, compound);
+    }
+
+    pub fn session_pli(&mut self, id: SessionId, media: u32) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(path) = &session.path else { return };
+        let mut compound = Vec::with_capacity(32);
+        rtcp::write_receiver_report(&mut compound, session.reporter(), &[]);
+        rtcp::write_pli(&mut compound, session.reporter(), media);
+        self.outbox.send_rtcp(path, compound);
+    }
+
+    pub fn session_timer(&mut self, id: SessionId, at: Micros) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id).filter(|s| s.timer_at == at) else { return };
+        session.timer_at = Micros(now.0 + TICK_US);
+        let next = session.timer_at;
+        if now.since(session.heard) >= SILENT_US && !session.told_silent {
+            session.told_silent = true;
+            self.events.push(Event::Session { session: id, state: SessionState::Silent, address: None });
+        }
+        self.session_feedback(id);
+        self.alarm(next, Alarm::Session(id));
+    }
+
+    /// Receiver report and REMB to a WHIP source, each second.
+    fn session_feedback(&mut self, id: SessionId) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(leg) = session.leg.and_then(|l| self.legs.get_mut(&l)) else { return };
+        let Some(path) = session.path.clone() else { return };
+        let blocks = leg.report_blocks(now);
+        let lost = blocks.iter().map(|b| b.fraction_lost).max().unwrap_or(0);
+        session.received_bps = session.received as f64 * 8.0;
+        session.received = 0;
+        // Room to grow while nothing is lost, a step back when a tenth is (as draft-ietf-rmcat-gcc §6 does).
+        let factor = if lost > 25 { 0.85 } else { 1.5 };
+        let bps = (session.received_bps * factor).max(REMB_MIN_BPS * 4.0 * factor).clamp(REMB_MIN_BPS, REMB_MAX_BPS);
+        let sources: Vec<u32> = blocks.iter().map(|b| b.ssrc).collect();
+        let mut compound = Vec::with_capacity(160);
+        rtcp::write_receiver_report(&mut compound, session.reporter(), &blocks);
+        rtcp::write_sdes(&mut compound, session.reporter(), "fieldgate");
+        if !sources.is_empty() {
+            rtcp::write_remb(&mut compound, session.reporter(), bps as u64, &sources);
+        }
+        self.outbox.send_rtcp(&path, compound);
+    }
+}

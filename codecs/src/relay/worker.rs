@@ -1,0 +1,440 @@
+//! One media thread: its sockets, streams, legs, sessions and subscribers. Everything of a stream lives on one worker,
+//! so nothing here is locked; a panic ends the stream it happened in.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::os::fd::RawFd;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use super::event::*;
+use super::frame_port::FrameSubscriber;
+use super::leg::Leg;
+use super::order::Subscribe;
+use super::path::Outbox;
+use super::ports::Gates;
+use super::queue::{Commands, Events};
+use super::session::Session;
+use super::subscriber::{Ground, Subscriber};
+use super::sys::{self, Epoll, RecvBatch};
+use super::OrderError;
+use crate::hub::stream::Stream;
+use crate::hub::unit::{AccessUnit, Kind, TrackParams};
+use crate::time::Micros;
+
+/// A key frame is asked for at most once in this time per stream.
+const WISH_US: u64 = 500_000;
+
+/// What an epoll token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sock {
+    Wake,
+    LegRtp(LegId),
+    LegRtcp(LegId),
+    LegTcp(LegId),
+    LegFrames(LegId),
+    Port(PortId),
+    SubRtp(SubId),
+    SubFrames(SubId),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alarm {
+    Leg(LegId),
+    Sub(SubId),
+    Session(SessionId),
+    Wish(StreamId),
+}
+
+/// A stream with those who read it.
+pub struct Live {
+    pub id: StreamId,
+    pub hub: Stream,
+    pub subscribers: Vec<Subscriber>,
+    pub frame_subscribers: Vec<FrameSubscriber>,
+    pub legs: Vec<LegId>,
+    /// When a key frame was last asked for, and a later wish that waits.
+    wished: Option<Micros>,
+    waiting_wish: Option<Cause>,
+    panic_next: bool,
+}
+
+pub struct Worker {
+    pub index: usize,
+    pub now: Micros,
+    pub epoll: Epoll,
+    socks: Vec<Option<Sock>>,
+    free: Vec<usize>,
+    alarms: BinaryHeap<Reverse<(Micros, Alarm)>>,
+    pub commands: Arc<Commands>,
+    pub all: Arc<Vec<Arc<Commands>>>,
+    pub events: Arc<Events>,
+    pub streams: HashMap<StreamId, Live>,
+    pub legs: HashMap<LegId, Leg>,
+    pub sessions: HashMap<SessionId, Session>,
+    /// Which stream a subscription belongs to.
+    pub subs: HashMap<SubId, StreamId>,
+    pub sub_socks: HashMap<SubId, usize>,
+    pub gates: Gates,
+    pub outbox: Outbox,
+    /// Taken out while its datagrams are handled; made anew if a panic lost it.
+    pub batch: Option<RecvBatch>,
+    pub packets_in: u64,
+    pub bytes_in: u64,
+    pub unauthentic: u64,
+    pub running: bool,
+}
+
+impl Worker {
+    pub fn new(index: usize, all: Arc<Vec<Arc<Commands>>>, events: Arc<Events>) -> Result<Self, OrderError> {
+        let epoll = Epoll::new()?;
+        let commands = all[index].clone();
+        if !epoll.add(commands.wake_fd(), sys::READ, 0) {
+            return Err(OrderError::system("epoll_ctl"));
+        }
+        Ok(Self {
+            index,
+            now: Micros(sys::monotonic_us()),
+            epoll,
+            socks: vec![Some(Sock::Wake)],
+            free: Vec::new(),
+            alarms: BinaryHeap::new(),
+            commands,
+            all,
+            events,
+            streams: HashMap::new(),
+            legs: HashMap::new(),
+            sessions: HashMap::new(),
+            subs: HashMap::new(),
+            sub_socks: HashMap::new(),
+            gates: Gates::default(),
+            outbox: Outbox::default(),
+            batch: None,
+            packets_in: 0,
+            bytes_in: 0,
+            unauthentic: 0,
+            running: true,
+        })
+    }
+
+    pub fn run(&mut self) {
+        let mut ready = Vec::with_capacity(64);
+        while self.running {
+            let due = self.alarms.peek().map(|Reverse((at, _))| at.0.saturating_sub(sys::monotonic_us()));
+            ready.clear();
+            self.epoll.wait(&mut ready, due);
+            self.now = Micros(sys::monotonic_us());
+            // Orders first: an answer may be waiting for what an order has just asked.
+            ready.sort_unstable();
+            for token in &ready {
+                if let Some(Some(sock)) = self.socks.get(*token as usize).copied() {
+                    self.on_ready(sock);
+                }
+            }
+            self.ring_alarms();
+        }
+    }
+
+    fn on_ready(&mut self, sock: Sock) {
+        match sock {
+            Sock::Wake => {
+                for command in self.commands.take() {
+                    self.obey(command);
+                }
+            }
+            Sock::LegRtp(id) => self.guard_leg(id, |w| w.leg_udp(id, false)),
+            Sock::LegRtcp(id) => self.guard_leg(id, |w| w.leg_udp(id, true)),
+            Sock::LegTcp(id) => self.guard_leg(id, |w| w.leg_tcp(id)),
+            Sock::LegFrames(id) => self.guard_leg(id, |w| w.leg_frames(id)),
+            Sock::Port(id) => self.port_ready(id),
+            Sock::SubRtp(id) => self.guard_sub(id, |w| w.sub_rtcp(id)),
+            Sock::SubFrames(id) => self.guard_sub(id, |w| w.sub_frames(id)),
+        }
+    }
+
+    // ── sockets and alarms ──
+
+    pub fn watch(&mut self, fd: RawFd, events: u32, sock: Sock) -> usize {
+        let token = self.free.pop().unwrap_or_else(|| {
+            self.socks.push(None);
+            self.socks.len() - 1
+        });
+        self.socks[token] = Some(sock);
+        self.epoll.add(fd, events, token as u64);
+        token
+    }
+
+    /// Before the descriptor is closed.
+    pub fn unwatch(&mut self, fd: RawFd, token: usize) {
+        self.epoll.remove(fd);
+        self.socks[token] = None;
+        self.free.push(token);
+    }
+
+    pub fn alarm(&mut self, at: Micros, what: Alarm) {
+        if at.0 != u64::MAX {
+            self.alarms.push(Reverse((at, what)));
+        }
+    }
+
+    fn ring_alarms(&mut self) {
+        // What a ring sets anew for now waits for the next round: sockets are never starved.
+        for _ in 0..self.alarms.len() {
+            match self.alarms.peek() {
+                Some(Reverse((at, _))) if *at <= self.now => {}
+                _ => return,
+            }
+            let Some(Reverse((at, what))) = self.alarms.pop() else { return };
+            match what {
+                Alarm::Leg(id) if self.legs.get(&id).is_some_and(|l| l.timer_at == at) => {
+                    self.guard_leg(id, |w| w.leg_timer(id));
+                }
+                Alarm::Sub(id) => self.guard_sub(id, |w| w.sub_timer(id, at)),
+                Alarm::Session(id) => self.session_timer(id, at),
+                Alarm::Wish(id) => self.wish_timer(id),
+                Alarm::Leg(_) => {}
+            }
+        }
+    }
+
+    // ── isolation ──
+
+    fn guard_leg(&mut self, id: LegId, work: impl FnOnce(&mut Self)) {
+        if let Some(stream) = self.legs.get(&id).map(|l| l.stream) {
+            self.guard(stream, work);
+        }
+    }
+
+    pub fn guard_sub(&mut self, id: SubId, work: impl FnOnce(&mut Self)) {
+        if let Some(stream) = self.subs.get(&id).copied() {
+            self.guard(stream, work);
+        }
+    }
+
+    /// Do a stream's work; if it panics, the stream ends and the worker goes on.
+    pub fn guard(&mut self, stream: StreamId, work: impl FnOnce(&mut Self)) {
+        // Whatever a panic left half done belongs to the stream, and that is dropped.
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if let Err(panic) = done {
+            let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+            let detail = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            self.drop_stream(stream);
+            self.events.push(Event::StreamPanic { stream, detail });
+        }
+    }
+
+    // ── streams ──
+
+    pub fn open_stream(&mut self, id: StreamId, name: String, gop_bytes: usize) {
+        let live = Live {
+            id,
+            hub: Stream::new(name, gop_bytes, self.now),
+            subscribers: Vec::new(),
+            frame_subscribers: Vec::new(),
+            legs: Vec::new(),
+            wished: None,
+            waiting_wish: None,
+            panic_next: false,
+        };
+        self.streams.insert(id, live);
+    }
+
+    pub fn panic_next(&mut self, stream: StreamId) {
+        if let Some(live) = self.streams.get_mut(&stream) {
+            live.panic_next = true;
+        }
+    }
+
+    /// End a stream with its legs and subscriptions. Also works when a panic took the stream itself.
+    pub fn drop_stream(&mut self, id: StreamId) {
+        let legs: Vec<LegId> = self.legs.values().filter(|l| l.stream == id).map(|l| l.id).collect();
+        for leg in legs {
+            self.close_leg(leg);
+        }
+        let subs: Vec<SubId> = self.subs.iter().filter(|(_, s)| **s == id).map(|(sub, _)| *sub).collect();
+        for sub in subs {
+            self.unsubscribe(sub);
+        }
+        self.streams.remove(&id);
+    }
+
+    /// Take a stream out to work on it beside the rest of the worker; `put` gives it back.
+    pub fn take(&mut self, id: StreamId) -> Option<Live> {
+        self.streams.remove(&id)
+    }
+
+    pub fn put(&mut self, live: Live) {
+        self.streams.insert(live.id, live);
+    }
+
+    pub fn tracks_changed(&mut self, live: &mut Live, changed: Vec<TrackParams>) {
+        if changed.is_empty() {
+            return;
+        }
+        for subscriber in &mut live.subscribers {
+            subscriber.match_tracks(&live.hub, &self.events);
+        }
+        for params in changed {
+            for subscriber in &mut live.frame_subscribers {
+                subscriber.track(&params);
+            }
+            self.events.push(Event::Track { stream: live.id, params });
+        }
+    }
+
+    /// A unit from a leg: into the hub, and out to whoever wants the unit itself.
+    pub fn unit(&mut self, live: &mut Live, leg: LegId, unit: &AccessUnit) -> bool {
+        assert!(!std::mem::take(&mut live.panic_next), "asked for by a test");
+        let mut changed = Vec::new();
+        let pushed = live.hub.push(leg, unit, self.now, &mut changed);
+        self.tracks_changed(live, changed);
+        let taken = pushed == crate::hub::stream::Pushed::Frame;
+        if taken {
+            if unit.kind == Kind::Video && unit.key {
+                live.waiting_wish = None;
+            }
+            // The units' own times are the leg's; what leaves is on the stream's time line.
+            if let (false, Some(newest)) =
+                (live.frame_subscribers.is_empty(), live.hub.track(unit.kind).and_then(|t| t.newest()))
+            {
+                let placed = AccessUnit { pts: newest.ts, dts: newest.ts + unit.dts - unit.pts, ..unit.clone() };
+                for subscriber in &mut live.frame_subscribers {
+                    subscriber.unit(&placed);
+                }
+            }
+        }
+        taken
+    }
+
+    /// New frames are there: send what may be sent.
+    pub fn pump_all(&mut self, live: &mut Live) {
+        let (now, mut wish) = (self.now, None);
+        let Live { hub, subscribers, frame_subscribers, .. } = live;
+        for subscriber in subscribers {
+            let before = subscriber.timer_at;
+            let mut ground = Ground { outbox: &mut self.outbox, events: &self.events, now, wish: None };
+            subscriber.pump(hub, &mut ground);
+            wish = wish.or(ground.wish);
+            if subscriber.timer_at != before && subscriber.timer_at.0 != u64::MAX {
+                self.alarms.push(Reverse((subscriber.timer_at, Alarm::Sub(subscriber.id))));
+            }
+        }
+        for subscriber in frame_subscribers {
+            if subscriber.flush() {
+                wish = wish.or(Some(Cause::Join));
+            }
+        }
+        if let Some(cause) = wish {
+            self.wish(live, cause);
+        }
+    }
+
+    pub fn pump_one(&mut self, live: &mut Live, sub: SubId) {
+        let Some(subscriber) = live.subscribers.iter_mut().find(|s| s.id == sub) else { return };
+        let mut ground = Ground { outbox: &mut self.outbox, events: &self.events, now: self.now, wish: None };
+        subscriber.pump(&live.hub, &mut ground);
+        let (at, wish) = (subscriber.timer_at, ground.wish);
+        self.alarm(at, Alarm::Sub(sub));
+        if let Some(cause) = wish {
+            self.wish(live, cause);
+        }
+    }
+
+    fn sub_timer(&mut self, sub: SubId, at: Micros) {
+        let Some(mut live) = self.subs.get(&sub).copied().and_then(|s| self.take(s)) else { return };
+        if live.subscribers.iter().any(|s| s.id == sub && s.timer_at == at) {
+            self.pump_one(&mut live, sub);
+        }
+        self.put(live);
+    }
+
+    /// Ask for a key frame: upstream where the leg can carry it, and as an event; at most once in 500 ms.
+    pub fn wish(&mut self, live: &mut Live, cause: Cause) {
+        if live.wished.is_some_and(|at| self.now.since(at) < WISH_US) {
+            if live.waiting_wish.is_none() {
+                live.waiting_wish = Some(cause);
+                let at = Micros(live.wished.map_or(0, |w| w.0) + WISH_US);
+                self.alarm(at, Alarm::Wish(live.id));
+            }
+            return;
+        }
+        live.wished = Some(self.now);
+        live.waiting_wish = None;
+        self.events.push(Event::KeyFrameWanted { stream: live.id, cause });
+        for leg in live.legs.clone() {
+            self.leg_wants_key(leg);
+        }
+    }
+
+    /// The wait is over; if no key frame came meanwhile, the later wish is told.
+    fn wish_timer(&mut self, id: StreamId) {
+        let Some(mut live) = self.take(id) else { return };
+        if let Some(cause) = live.waiting_wish.take() {
+            self.wish(&mut live, cause);
+        }
+        self.put(live);
+    }
+
+    // ── subscriptions ──
+
+    pub fn subscribe(&mut self, subscriber: Subscriber) {
+        let (id, stream) = (subscriber.id, subscriber.stream);
+        let Some(mut live) = self.take(stream) else { return };
+        self.subs.insert(id, stream);
+        live.subscribers.push(subscriber);
+        if let Some(s) = live.subscribers.last_mut() {
+            s.match_tracks(&live.hub, &self.events);
+        }
+        self.put(live);
+        self.guard(stream, |w| {
+            let Some(mut live) = w.take(stream) else { return };
+            w.pump_one(&mut live, id);
+            w.put(live);
+        });
+    }
+
+    pub fn unsubscribe(&mut self, sub: SubId) {
+        let Some(stream) = self.subs.remove(&sub) else { return };
+        for session in self.sessions.values_mut() {
+            session.subs.retain(|s| *s != sub);
+        }
+        let (mut rtp, mut frames) = (None, None);
+        if let Some(live) = self.streams.get_mut(&stream) {
+            if let Some(at) = live.subscribers.iter().position(|s| s.id == sub) {
+                rtp = Some(live.subscribers.swap_remove(at));
+            } else if let Some(at) = live.frame_subscribers.iter().position(|s| s.id == sub) {
+                frames = Some(live.frame_subscribers.swap_remove(at));
+            }
+        }
+        if let Some(token) = self.sub_socks.remove(&sub) {
+            let fd = rtp.as_ref().and_then(Subscriber::own_fd).or(frames.as_ref().map(FrameSubscriber::fd));
+            match fd {
+                Some(fd) => self.unwatch(fd, token),
+                // The stream was lost to a panic and its sockets are closed: only the token is left.
+                None => {
+                    self.socks[token] = None;
+                    self.free.push(token);
+                }
+            }
+        }
+        if let Some(mut gone) = rtp {
+            gone.bye(&mut self.outbox);
+        }
+    }
+
+    pub fn random_start() -> [super::egress::Start; 2] {
+        let mut bytes = [0u8; 16];
+        // Without chance the starts are 0: weaker against guessing, no harm to the stream.
+        let _ = aws_lc_rs::rand::fill(&mut bytes);
+        let one = |b: &[u8]| super::egress::Start {
+            seq: u16::from_be_bytes([b[0], b[1]]),
+            rtx_seq: u16::from_be_bytes([b[2], b[3]]),
+            ts: u32::from_be_bytes([b[4], b[5], b[6], b[7]]),
+        };
+        [one(&bytes[..8]), one(&bytes[8..])]
+    }
+
+    pub fn new_subscriber(id: SubId, session: Option<SessionId>, order: Subscribe) -> Subscriber {
+        Subscriber::new(id, session, order, Self::random_start())
+    }
+}
