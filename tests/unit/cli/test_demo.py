@@ -1,0 +1,87 @@
+"""`fieldgate demo`: children that never outlive it, and a state directory that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.base.errors import LinkDown
+from gateway.cli import demo
+from gateway.cli.demo import Processes, Stage
+from tests.unit.cli.conftest import Run
+
+
+@pytest.fixture
+def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Processes:
+    """Processes that run a line of Python instead of the gateway."""
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} -c "$1"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(demo.sys, "executable", str(stand_in))
+    return Processes(tmp_path)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_children_end_with_it(children: Processes) -> None:
+    with pytest.raises(KeyboardInterrupt), children:
+        pids = [children.start(name, "import time; time.sleep(600)") for name in ("gateway", "ball")]
+        children.check()
+        assert all(alive(pid) for pid in pids)
+        raise KeyboardInterrupt
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_a_child_that_ended_is_named_with_its_last_words(children: Processes, tmp_path: Path) -> None:
+    with children:
+        children.start("gateway", "raise SystemExit('port 5060 is taken')")
+        stage = Stage(tmp_path, None, children)
+        with pytest.raises(LinkDown, match="gateway ended with 1: port 5060 is taken") as caught:
+            stage.await_("its start", lambda: None, 30)
+    assert caught.value.code == "demo-child"
+
+
+def test_waiting_has_an_end(children: Processes, tmp_path: Path) -> None:
+    with children, pytest.raises(LinkDown, match="its start took longer"):
+        Stage(tmp_path, None, children).await_("its start", lambda: None, 0.0)
+
+
+def test_a_throwaway_state_is_private_and_gone() -> None:
+    with demo._state(None) as place:
+        assert place.stat().st_mode & 0o777 == 0o700
+        (place / "x").touch()
+    assert not place.exists()
+
+
+def test_a_given_state_is_kept(tmp_path: Path) -> None:
+    with demo._state(tmp_path / "kept") as place:
+        (place / "x").touch()
+    assert (place / "x").exists()
+
+
+def test_a_running_gateways_state_is_not_taken(fieldgate: Run, daemon: object, tmp_path: Path) -> None:
+    ran = fieldgate("demo", "--state-dir", str(tmp_path))
+    assert ran.code == 1
+    assert "in use by a running gateway" in ran.err
+
+
+def test_ports_come_from_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('[api]\nlisten = "127.0.0.1"\nport = 9443\n[adapter.gb28181]\nlisten = "127.0.0.1:5999"\n')
+    assert demo._base_url(file) == "https://127.0.0.1:9443"
+    assert demo._sip_port(file) == 5999
+    assert demo._sip_port(None) == 5060
+
+
+def test_facts_for_programs_are_private(children: Processes, tmp_path: Path) -> None:
+    demo._write_facts(Stage(tmp_path, None, children), {"link": "https://x/#code=1"})
+    assert (tmp_path / "demo.json").stat().st_mode & 0o777 == 0o600
