@@ -80,7 +80,9 @@ export class WhepPlayer {
   private session = "";
   private servers: RTCIceServer[] = [];
   private startedAt = 0;
-  private attempt = 0;
+  /** Grows with every beginning and end: an answer for an older one is void. */
+  private generation = 0;
+  private attempts = 0;
   private failures = 0;
   private reading: Reading | null = null;
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -112,6 +114,7 @@ export class WhepPlayer {
     window.removeEventListener("online", this.onNetwork);
     window.removeEventListener("pagehide", this.onLeave);
     connection()?.removeEventListener("change", this.onNetwork);
+    this.generation += 1;
     this.leave(false);
     this.set({ phase: "closed" });
   }
@@ -135,9 +138,10 @@ export class WhepPlayer {
   }
 
   private async open(): Promise<void> {
-    const mine = ++this.attempt;
+    const mine = ++this.generation;
+    this.attempts += 1;
     this.leave(false);
-    this.set({ phase: this.state.lastFrameAt === null ? "opening" : "reconnecting", attempts: this.attempt });
+    this.set({ phase: this.state.lastFrameAt === null ? "opening" : "reconnecting", attempts: this.attempts });
     const peer = new RTCPeerConnection({ iceServers: this.servers, bundlePolicy: "max-bundle" });
     this.peer = peer;
     this.reading = null;
@@ -157,20 +161,20 @@ export class WhepPlayer {
       const answer = await this.api.send("POST", `/whep/${ref(this.stream)}`, {
         raw: peer.localDescription?.sdp ?? "",
         contentType: "application/sdp",
-        background: this.attempt > 1,
+        background: this.attempts > 1,
         signal,
       });
       const location = answer.headers.get("Location") ?? "";
-      if (mine !== this.attempt) {
+      if (mine !== this.generation) {
         void this.forget(location);
         return;
       }
       this.session = location;
       this.servers = iceServers(answer.headers.get("Link"));
       await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
-      if (mine === this.attempt) this.set({ phase: this.state.lastFrameAt === null ? "connecting" : "reconnecting" });
+      if (mine === this.generation) this.set({ phase: this.state.lastFrameAt === null ? "connecting" : "reconnecting" });
     } catch (error) {
-      if (mine === this.attempt) this.failed(error instanceof ApiError ? error.problem : null);
+      if (mine === this.generation) this.failed(error instanceof ApiError ? error.problem : null);
     }
   }
 
@@ -196,7 +200,7 @@ export class WhepPlayer {
 
   private failed(problem: Problem | null): void {
     this.leave(false);
-    this.attempt += 1; // whatever is still under way for this attempt is void
+    this.generation += 1;
     const code = problem?.code ?? "ice-failed";
     this.set({
       phase: this.state.lastFrameAt === null && problem === null ? "opening" : "reconnecting",
