@@ -65,7 +65,7 @@ fn both_framings_cut_anywhere() {
 fn a_whole_packet_is_given_at_once() {
     let mut deframer = Deframer::new();
     for p in packets(5) {
-        deframer.push(&rfc4571(&[p.clone()]));
+        deframer.push(&rfc4571(std::slice::from_ref(&p)));
         assert_eq!(rtp(take(&mut deframer)), [p]);
     }
 }

@@ -147,7 +147,8 @@ fn is_private(payload: &[u8]) -> bool {
 }
 
 fn looks_like_aac_hbr(payload: &[u8]) -> bool {
-    let bits = usize::from(u16::from_be_bytes([payload[0], payload[1]]));
+    let [hi, lo, ..] = *payload else { return false };
+    let bits = usize::from(u16::from_be_bytes([hi, lo]));
     if bits == 0 || bits % 16 != 0 || bits > 256 {
         return false;
     }
