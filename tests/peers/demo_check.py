@@ -135,6 +135,9 @@ class Stage:
                 return next((channel["stream"] for channel in device["channels"] if channel["stream"]), None)
         return None
 
+    def offered(self, stream: str) -> bool:
+        return any(one["id"] == stream for one in self.client.get("/api/v1/streams"))
+
     def link(self, stream: str) -> str:
         code = self.client.post("/api/v1/auth/codes", {"role": "operator", "ttl_s": 600.0, "name": "demo-check"})
         return f"https://127.0.0.1:8443/play/{stream}#code={code['code']}"
@@ -175,13 +178,15 @@ async def difference(page: Page, wait_s: float) -> float:
 
 
 async def move(page: Page) -> None:
-    """Hold the right arrow key for a second, and see the picture go past."""
+    """Hold the page's right arrow for a second, as with a mouse, and see the picture go past."""
     still = await difference(page, 1.0)
-    key = {"key": "ArrowRight", "code": "ArrowRight", "windowsVirtualKeyCode": 39}
-    await page.evaluate("document.activeElement && document.activeElement.blur()")
-    await page.send("Input.dispatchKeyEvent", type="rawKeyDown", **key)
+    arrow = "[...document.querySelectorAll('button')].find(one => one.textContent === '→' && one.offsetWidth)"
+    await page.wait_for(f"!!{arrow}", 5, "the page's arrows")
+    x, y = await page.evaluate(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({arrow}.getBoundingClientRect())")
+    at = {"x": x, "y": y, "button": "left", "clickCount": 1}
+    await page.send("Input.dispatchMouseEvent", type="mousePressed", buttons=1, **at)
     moving = await difference(page, 1.0)
-    await page.send("Input.dispatchKeyEvent", type="keyUp", **key)
+    await page.send("Input.dispatchMouseEvent", type="mouseReleased", buttons=0, **at)
     if moving < 3 * still + 2:
         raise Failed(f"the ball did not move: the picture changed by {moving:.1f} grey values, at rest by {still:.1f}")
     await asyncio.sleep(0.5)
@@ -203,6 +208,7 @@ async def check(stage: Stage, shots: Path | None) -> dict[str, float]:
     stream = await stage.until("the ball in the directory", stage.online)
     listed = time.time()
     await stage.until("the ball's own word", stage.registered_at, 5)
+    await stage.until("the stream's offer", lambda: stage.offered(stream), 5)
     result["register_s"] = max(0.0, listed - (stage.registered_at() or listed))
     say(f"{stream} is in the directory {result['register_s']:.2f} s after its registration was answered")
 
@@ -219,7 +225,8 @@ async def check(stage: Stage, shots: Path | None) -> dict[str, float]:
         if shots:
             await page.screenshot(shots / "demo-cold.png")
 
-        second, result["warm_first_frame_s"] = await play(browser, stage.link(stream))
+        # A second tab of the same person, who is signed in already.
+        second, result["warm_first_frame_s"] = await play(browser, f"https://127.0.0.1:8443/play/{stream}")
         say(f"warm: first decoded frame {result['warm_first_frame_s']:.2f} s after POST /whep")
         await second.close()
 

@@ -12,7 +12,8 @@ from adapters.webrtc.resource import problem
 from gateway.base.errors import GatewayError
 from tests.unit.webrtc.fakes import FakeHttp
 
-PAGE = """<!doctype html><meta charset=utf-8><title>whep</title><link rel=icon href=data:,><video id=v autoplay playsinline></video>
+PAGE = """<!doctype html><meta charset=utf-8><title>whep</title><link rel=icon href=data:,>
+<video id=v autoplay playsinline></video>
 <script>
 const v = document.getElementById('v'); let pc = null, where = null, posted = 0, first = 0, answer = '', offer = '';
 async function play(url, kinds) {
