@@ -111,7 +111,9 @@ class Authorization:
         out = [f"{k}={quote_text(getattr(self, k))}" for k in ("username", "realm", "nonce", "uri", "response")]
         out.append(f"algorithm={self.algorithm}")
         if self.qop is not None:
-            out += [f"qop={self.qop}", f"nc={self.nc}", f"cnonce={quote_text(self.cnonce or '')}"]
+            out += [f"qop={self.qop}", f"nc={self.nc}"]
+        if self.cnonce is not None:  # a -sess algorithm needs it without qop too
+            out.append(f"cnonce={quote_text(self.cnonce)}")
         if self.opaque is not None:
             out.append(f"opaque={quote_text(self.opaque)}")
         return "Digest " + ", ".join(out)
