@@ -1,8 +1,9 @@
 //! Bench: one-packet pictures in, the same out, and how long each took.
 //!
-//! `latency_probe FPS SECONDS` binds one UDP socket, prints its port, and reads one line `PORT:SSRC:SEQ:TS …`, a stream
-//! each: where to send and how its RTP goes on. Every picture is one P slice of about 1000 bytes that carries its stream and its send
-//! time; streams are spread evenly over the frame time. One JSON line with percentiles in µs at the end.
+//! `latency_probe FPS SECONDS KEYFILE` binds one UDP socket, prints its port, and reads one line of ports, a stream each.
+//! A stream begins with the first picture of KEYFILE (records as in rtp_source.rs); every further picture is one P slice of
+//! about 1000 bytes that carries its send time. Streams are spread evenly over the frame time. Pictures of the first second
+//! are not counted. One JSON line with percentiles in µs at the end.
 
 use std::io::BufRead;
 use std::net::UdpSocket;
@@ -29,6 +30,20 @@ fn from_nibbles(bytes: &[u8]) -> u64 {
     bytes.iter().enumerate().fold(0, |sum, (i, b)| sum | (u64::from(b & 0xf) << (4 * i)))
 }
 
+fn first_picture(path: &str) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(path).expect("the packet file can be read");
+    let (mut packets, mut at) = (Vec::new(), 0);
+    loop {
+        let when = u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        let len = usize::from(u16::from_le_bytes(bytes[at + 4..at + 6].try_into().expect("two bytes")));
+        if when > 0 || len == 0 {
+            return packets;
+        }
+        packets.push(bytes[at + 6..at + 6 + len].to_vec());
+        at += 6 + len;
+    }
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let fps: u32 = args[1].parse().expect("FPS");
@@ -37,18 +52,22 @@ fn main() {
     println!("{}", socket.local_addr().expect("bound").port());
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).expect("the line of streams");
+    let first = first_picture(&args[3]);
+    let last = first.last().expect("the file holds a picture");
     let mut streams: Vec<Stream> = line
         .split_whitespace()
-        .map(|field| {
-            let part: Vec<&str> = field.split(':').collect();
-            Stream {
-                to: format!("127.0.0.1:{}", part[0]),
-                ssrc: part[1].parse().expect("SSRC"),
-                seq: part[2].parse().expect("SEQ"),
-                ts: part[3].parse().expect("TS"),
-            }
+        .map(|port| Stream {
+            to: format!("127.0.0.1:{port}"),
+            ssrc: u32::from_be_bytes([last[8], last[9], last[10], last[11]]),
+            seq: u16::from_be_bytes([last[2], last[3]]),
+            ts: u32::from_be_bytes([last[4], last[5], last[6], last[7]]),
         })
         .collect();
+    for stream in &streams {
+        for packet in &first {
+            socket.send_to(packet, &stream.to).expect("the key frame leaves");
+        }
+    }
 
     let epoch = Instant::now();
     let done = Arc::new(AtomicBool::new(false));
@@ -64,6 +83,9 @@ fn main() {
                     continue; // parameter sets, RTCP, or the key frame that opened the stream
                 }
                 let sent = from_nibbles(&buffer[STAMP_AT..STAMP_AT + 16]);
+                if sent < 1_000_000_000 {
+                    continue;
+                }
                 took.push(((now.saturating_sub(sent)) / 100).min(u64::from(u32::MAX)) as u32);
             }
             took
@@ -88,8 +110,9 @@ fn main() {
             packet[8..12].copy_from_slice(&stream.ssrc.to_be_bytes());
             packet[12] = 0x41;
             packet[13] = 0x9a;
-            packet[STAMP_AT..STAMP_AT + 16].copy_from_slice(&nibbles(epoch.elapsed().as_nanos() as u64));
-            sent += u64::from(socket.send_to(&packet, &stream.to).is_ok());
+            packet[STAMP_AT..STAMP_AT + 16].copy_from_slice(&nibbles(if round < fps { 0 } else { epoch.elapsed().as_nanos() as u64 }));
+            let left = socket.send_to(&packet, &stream.to).is_ok();
+            sent += u64::from(left && round >= fps);
         }
     }
     std::thread::sleep(Duration::from_millis(300));

@@ -99,12 +99,11 @@ impl Leg {
 
     /// The first address is latched; another one is heard only when that has fallen silent.
     fn takes_from(&mut self, from: SocketAddr, now: Micros) -> bool {
-        match self.address {
-            Some(latched) if latched != from && now.since(self.last_packet) < LATCH_US => return false,
-            Some(latched) if latched == from => {}
-            _ if self.heard => self.address = Some(from),
-            _ => {}
+        if self.heard && self.address != Some(from) && now.since(self.last_packet) < LATCH_US {
+            return false;
         }
+        // Until the first good packet nothing is latched: whoever sends it is the source.
+        self.address = Some(from);
         self.last_packet = now;
         true
     }
@@ -244,10 +243,6 @@ impl Worker {
                 leg.rtcp_address = Some(got.from);
                 leg.ingest.push_rtcp(got.data, now);
             } else if leg.takes_from(got.from, now) {
-                if !leg.heard {
-                    // Whose packet turns out to be the first good one is the source.
-                    leg.address = Some(got.from);
-                }
                 if got.data.first() == Some(&0x47) && got.data.len() % 188 == 0 {
                     leg.ingest.push_ts(got.data, now);
                 } else {

@@ -19,7 +19,9 @@ def test_plain_out_carries_the_same_nal_units(rig: Rig) -> None:
     stream = rig.engine.open_stream("ball")
     leg, source = rig.source(stream)
     _, sink = rig.plain(stream)
-    for i in range(12):
+    source.picture(key=True, size=9000)
+    rig.wait(codecs.SubscriptionEvent, lambda e: e.state == "first-frame")
+    for i in range(1, 12):
         source.picture(key=i % 6 == 0, size=9000 if i % 6 == 0 else 700)
     nalus, packets = Nalus(), []
     while nalus.found != source.sent:
@@ -32,7 +34,6 @@ def test_plain_out_carries_the_same_nal_units(rig: Rig) -> None:
     assert (media.leg, media.detail) == (leg, "h264") and media.address.startswith("127.0.0.1:")
     track = rig.wait(codecs.TrackEvent)
     assert (track.codec, track.width, track.height, track.b_frames) == ("h264", 1280, 720, False)
-    rig.wait(codecs.SubscriptionEvent, lambda e: e.state == "first-frame")
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))
