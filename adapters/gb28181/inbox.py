@@ -58,6 +58,7 @@ class Inbox:
         link = self._link
         match message:
             case manscdp.Keepalive():
+                link.live.keepalive(link.station.clock.monotonic())
                 if not message.ok:
                     link.once("status", "says of itself that it has an error; parts: %s", ", ".join(message.faulty))
             case manscdp.CatalogPage(head=manscdp.Head(root="Notify")):

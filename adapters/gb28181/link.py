@@ -37,7 +37,7 @@ class DeviceLink:
         self.admitted = admitted
         self.external_id = admitted.external_id
         self.memory: Memory = loads(admitted.remembered)
-        self.live = Liveness(station.config.offline_after_s)
+        self.live = Liveness(station.config.offline_after_s, station.config.keepalive_misses)
         self.hop: Hop | None = None
         self._home: Hop | None = None  # where it registered
         self.crew = Crew(admitted.id, station.config.max_pending)

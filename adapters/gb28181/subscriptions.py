@@ -5,16 +5,15 @@ A device that refuses one is not asked again until it comes on line anew: many k
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from dataclasses import dataclass, field
 
+from adapters.gb28181.line import MESSAGE_TIMEOUT_S
 from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.protocol import orders
 from gateway.base.errors import LinkDown, PeerError
 from gateway.net.sip import Subscription
 from gateway.net.sip.endpoint import RequestHandler
-
-log = logging.getLogger(__name__)
 
 REFRESH_AT = 0.8
 """Of the life granted."""
@@ -82,6 +81,19 @@ class Subscriptions:
         ]
         return [kind for kind, on in wanted if on and kind not in self._refused]
 
+    async def _refresh(self, link: DeviceLink, held: _Held, expires: int, body: bytes) -> bool:
+        """False when it has to be made anew: the dialog leads to where the device was, or the device forgot it."""
+        if held.subscription.hop.remote != link.way().remote:
+            return False
+        try:
+            async with asyncio.timeout(MESSAGE_TIMEOUT_S):
+                answer = await held.subscription.refresh(
+                    expires, headers=(("Event", held.event),), body=body, content_type=orders.CONTENT_TYPE
+                )
+        except TimeoutError as exc:
+            raise LinkDown(f"{link} did not answer a refreshed subscription") from exc
+        return answer.ok
+
     async def _one(self, link: DeviceLink, kind: str, held: _Held | None) -> _Held:
         config = link.station.config
         expires = int(config.subscribe_expires)
@@ -93,12 +105,7 @@ class Subscriptions:
         else:
             event, text = "presence", orders.position_subscription(sn, link.external_id, config.position_interval)
         body = orders.encode(text, link.charset)
-        if held is not None:
-            answer = await held.subscription.refresh(
-                expires, headers=(("Event", held.event),), body=body, content_type=orders.CONTENT_TYPE
-            )
-            if answer.ok:
-                return held
-            log.info("%s: the subscription to %s was lost (%d), made anew", link, kind, answer.status)
+        if held is not None and await self._refresh(link, held, expires, body):
+            return held
         made = await link.station.line.subscribe(link.way(), link.external_id, event, expires, body, self.heard)
         return _Held(made, event)

@@ -35,11 +35,6 @@ def query(cmd: str, sn: int, device_id: str) -> str:
     return _message("Query", cmd, sn, device_id)
 
 
-def config_download(sn: int, device_id: str, kind: str = "BasicParam") -> str:
-    """A.2.4.7."""
-    return _message("Query", "ConfigDownload", sn, device_id, _tag("ConfigType", kind))
-
-
 def position_subscription(sn: int, device_id: str, interval_s: float) -> str:
     """A.2.4.8: whole seconds."""
     return _message("Query", "MobilePosition", sn, device_id, _tag("Interval", max(1, round(interval_s))))

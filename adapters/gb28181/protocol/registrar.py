@@ -10,6 +10,7 @@ from enum import StrEnum
 
 MIN_EXPIRES_S = 60
 DEFAULT_EXPIRES_S = 3600
+LONGEST_INTERVAL_S = 600.0
 EXPIRY_GRACE_S = 60.0
 """A refresh may come this late: clocks of devices run slow, and a lost REGISTER is repeated after a minute."""
 
@@ -33,9 +34,13 @@ class Liveness:
     """
 
     silence_s: float
+    misses: int = 3
     life: Life = Life.UNHEARD
     last: float = 0.0
     until: float | None = None  # end of the registration; None: known from before our restart
+    _kept: float | None = None  # the last keepalive
+    _gap: float = 0.0  # before it
+    _slow: float = 0.0  # silence that the device's own interval asks for
 
     def registered(self, now: float, expires_s: float) -> bool:
         """True when this brings the device back."""
@@ -51,6 +56,17 @@ class Liveness:
         self.last = now
         return back
 
+    def keepalive(self, now: float) -> None:
+        """A device set to a longer interval than ours is given its own: two gaps alike are an interval, one is an
+        outage. What a device says of its interval is not asked: those numbers are wrong in the field."""
+        gap = 0.0 if self._kept is None else now - self._kept
+        self._slow = min(self._gap, gap, LONGEST_INTERVAL_S) * self.misses
+        self._kept, self._gap = now, gap
+
+    @property
+    def patience_s(self) -> float:
+        return max(self.silence_s, self._slow)
+
     def logged_out(self, now: float) -> None:
         self.life = Life.LOGGED_OUT
         self.last = now
@@ -61,11 +77,11 @@ class Liveness:
         """When the device will count as silent if nothing more comes; None while it is not alive."""
         if self.life is not Life.ALIVE:
             return None
-        silent = self.last + self.silence_s
+        silent = self.last + self.patience_s
         if self.until is None:
             return silent
         # A registration that ran out ends the device only together with some silence: it may just refresh badly.
-        return min(silent, max(self.until + EXPIRY_GRACE_S, self.last + self.silence_s / 3))
+        return min(silent, max(self.until + EXPIRY_GRACE_S, self.last + self.patience_s / 3))
 
     def check(self, now: float) -> bool:
         """True when the device has just become silent."""

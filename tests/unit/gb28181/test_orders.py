@@ -14,7 +14,6 @@ BALL = "34020000001320000001"
     ("text", "root", "fields"),
     [
         (orders.query("Catalog", 7, BALL), "Query", {"CmdType": "Catalog", "SN": "7", "DeviceID": BALL}),
-        (orders.config_download(7, BALL), "Query", {"ConfigType": "BasicParam"}),
         (orders.position_subscription(7, BALL, 4.6), "Query", {"CmdType": "MobilePosition", "Interval": "5"}),
         (orders.alarm_subscription(7, BALL), "Query", {"CmdType": "Alarm", "StartAlarmPriority": "0"}),
         (orders.ptz(7, BALL, ptz.STOP), "Control", {"CmdType": "DeviceControl", "PTZCmd": ptz.STOP.hex()}),

@@ -37,6 +37,22 @@ def test_a_registration_that_ran_out_shortens_patience_but_keeps_a_living_device
     assert live.deadline == 265.0 and not live.check(100 + EXPIRY_GRACE_S + 1)
 
 
+def test_a_longer_interval_of_its_own_is_learnt_and_an_outage_is_not() -> None:
+    live = Liveness(silence_s=180.0)
+    for now in (0.0, 300.0):
+        live.seen(now)
+        live.keepalive(now)
+    assert live.patience_s == 180.0, "one gap may be an outage"
+    live.seen(600.0)
+    live.keepalive(600.0)
+    assert live.patience_s == 900.0 and live.deadline == 1500.0
+    live.keepalive(660.0)
+    assert live.patience_s == 180.0
+    live.keepalive(9000.0)
+    live.keepalive(18000.0)
+    assert live.patience_s == 1800.0, "bounded"
+
+
 def test_expiry_is_granted_between_bounds() -> None:
     assert granted_expires(None, 86400) == 3600
     assert granted_expires(0, 86400) == 0 and granted_expires(-5, 86400) == 0
