@@ -42,6 +42,8 @@ class Nest:
         task = asyncio.get_running_loop().create_task(self._guard(work, name, on_error), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Cancelled before its first step, the coroutine would warn of never having been awaited.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def close(self) -> None:
@@ -62,5 +64,3 @@ class Nest:
                 log.exception("%s: %s failed", self.name, name)
             else:
                 on_error(exc)
-        finally:
-            work.close()  # cancelled before its first step, it would warn of never having been awaited

@@ -68,7 +68,10 @@ class UdpSocket:
             self.dropped += 1
             return False
         except OSError as exc:
-            if exc.errno not in (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENODEV) or not self.wildcard:
+            if (
+                exc.errno not in (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENETUNREACH)
+                or not self.wildcard
+            ):
                 self.failed += 1
                 return False
             try:

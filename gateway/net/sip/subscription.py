@@ -11,6 +11,8 @@ from gateway.wire.sip import Hop, SipRequest, SipResponse
 from gateway.wire.sip.dialog import Dialog
 from gateway.wire.sip.events import AckMissing, AckReceived, DialogEnded, RequestReceived
 
+_GONE = (404, 405, 481, 489, 501)  # RFC 6665 §4.1.2.2, §4.2.2: the peer has no such subscription
+
 
 class _InDialog:
     """What both sides share: a dialog, and requests in it one after the other."""
@@ -55,7 +57,7 @@ class _InDialog:
             content_type=content_type,
         )
         response = await self._engine.exchange(send, what)
-        if response.status in (404, 405, 481, 489, 501):  # RFC 6665 §4.1.2.2: the peer has no such subscription
+        if response.status in _GONE:
             self._forget()
         return response
 
@@ -134,7 +136,7 @@ class Notifier(_InDialog):
         self, body: bytes, content_type: str, *, state: str = "active", headers: Iterable[tuple[str, str]] = ()
     ) -> SipResponse:
         """NOTIFY in the dialog with `Subscription-State: <state>;expires=<left>`; state "terminated" ends it.
-        Raises LinkDown when unanswered, PeerError (and ends) on 481."""
+        Raises LinkDown when unanswered, PeerError (and ends) when the peer knows of no subscription (481 …)."""
         left = max(0, round(self._until - self._engine.clock()))
         told = state if state.startswith("terminated") else f"{state};expires={left}"
         lines = [("Subscription-State", told), *headers]
@@ -143,8 +145,8 @@ class Notifier(_InDialog):
         response = await self._send("NOTIFY", lines, body, content_type)
         if state.startswith("terminated"):
             self._forget()
-        elif response.status == 481:
-            raise PeerError(f"NOTIFY to {self.hop}: {response}", status=481)
+        elif response.status in _GONE:
+            raise PeerError(f"NOTIFY to {self.hop}: {response.status}", status=response.status)
         return response
 
 

@@ -103,7 +103,7 @@ class Inbound:
         if dialog is None or not dialog.alive:
             if request.method == "BYE" and dialog is not None:
                 self._refuse(tx, 200, now)  # two BYEs crossed
-            elif request.method in _NEED_DIALOG:
+            elif request.method in _NEED_DIALOG or dialog is not None:
                 self._refuse(tx, 481, now)
             else:
                 core.emit(RequestReceived(tx.key, request, tx.hop, None))
