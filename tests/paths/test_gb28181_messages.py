@@ -314,3 +314,60 @@ async def test_orders_that_fail_say_who_failed(tmp_path: Path) -> None:
             with pytest.raises(LinkDown) as gone:
                 await order
             assert gone.value.code == "device-offline"
+
+
+# — limits —
+
+
+async def test_a_device_without_catalogue_is_its_own_channel(tmp_path: Path) -> None:
+    async with rigged(tmp_path) as rig:
+        await rig.online(pages=lambda sn: [catalog(sn, [])])
+        assert list(rig.attached.reports) == [BALL] and rig.attached.complete[-1]
+        assert (await rig.context.streams.offered(STREAM)).title == "ball-1"
+
+
+async def test_a_catalogue_nobody_asked_for(tmp_path: Path) -> None:
+    """Some send it by themselves after registering, with an SN of their own."""
+    async with rigged(tmp_path) as rig:
+        ball = await rig.online()
+        await ball.message(catalog("1", [item(cam(8), "unasked")]))
+        await rig.attached.until(lambda a: cam(8) in a.reports)
+        assert not rig.context.streams.withdrawn
+
+
+async def test_channels_over_the_limit_are_left_out(tmp_path: Path) -> None:
+    async with rigged(tmp_path, max_channels=3) as rig:
+        ball = await rig.online(pages=lambda sn: [catalog(sn, [item(cam(n)) for n in range(10)])])
+        assert len(rig.attached.reports) == 3 and rig.attached.complete[-1]
+        await ball.message(catalog("1", [item(cam(50))]))
+        assert (await ball.message(keepalive())).status == 200
+        assert len(rig.attached.reports) == 3
+
+
+async def test_a_body_over_the_limit(tmp_path: Path) -> None:
+    async with rigged(tmp_path, max_body=8192) as rig:
+        ball = await rig.online()
+        big = keepalive().replace("</Notify>", f"<Info>{'x' * 9000}</Info></Notify>")
+        assert (await ball.message(big)).status == 413
+        assert (await ball.message(keepalive())).status == 200
+
+
+async def test_more_alarms_at_once_than_can_wait_are_not_confirmed(tmp_path: Path) -> None:
+    """While the disk is slow: those that do not fit get no OK, so the device says them again."""
+    async with rigged(tmp_path, max_pending=4, subscribe_alarm=False) as rig:
+        ball = await rig.online()
+        rig.context.messages.stored.clear()
+        for sn in range(10):
+            assert (await ball.message(alarm(sn=sn))).status == 200
+        rig.context.messages.stored.set()
+        confirmed = [value((await ball.got(lambda r: b"<Result>" in r.body)).body, "SN") for _ in range(4)]
+        assert len(set(confirmed)) == 4 and rig.context.messages.alarms.qsize() == 4
+        lost = next(str(sn) for sn in range(10) if str(sn) not in confirmed)
+        await ball.message(alarm(sn=int(lost)))
+        assert value((await ball.got(lambda r: b"<Result>" in r.body)).body, "SN") == lost
+
+
+async def test_a_call_from_the_device_is_declined(tmp_path: Path) -> None:
+    async with rigged(tmp_path) as rig:
+        ball = await rig.online()
+        assert (await ball.request("INVITE", [("Content-Type", "application/sdp")], b"v=0\r\n")).status == 488
