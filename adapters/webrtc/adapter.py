@@ -7,6 +7,7 @@ import errno
 import importlib
 import logging
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFRESH_S = 5.0
+PRELOAD_AFTER_S = 1.0
 
 
 class WebRtc:
@@ -42,7 +44,7 @@ class WebRtc:
         self.ports = Ports(context.media.engine, config.port, config.addresses, context.addresses)
         self._certificate: Certificate | None = None
         self._reflexive: Reflexive | None = None
-        self._loaded: asyncio.Task[object] | None = None
+        self._loaded: asyncio.Task[ModuleType] | None = None
 
     async def run(self) -> None:
         """Serve until cancelled. Raises ConfigError (`port-in-use`) or LinkDown when there is nothing to bind."""
@@ -56,8 +58,6 @@ class WebRtc:
                     most_per_user=self.config.max_sessions_per_user,
                     remember_s=self.config.remember,
                 )
-                # Importing aiortc takes a third of a second: begun now, waited for by the first offer only.
-                self._loaded = tasks.create_task(asyncio.to_thread(importlib.import_module, "adapters.webrtc.seam"))
                 ground = Ground(self.config, self.context, self._ports_for, self._identity, self._mapped)
                 if self.config.stun_server:
                     ports = self.ports
@@ -65,6 +65,9 @@ class WebRtc:
                     tasks.create_task(self._reflexive.run(), name="webrtc STUN")
                 unmount = Resources(ground, self.registry, self._seam).mount(self.context.http)
                 self.context.ready()
+                # Importing aiortc holds the interpreter for a third of a second: not while the daemon still starts.
+                await asyncio.sleep(PRELOAD_AFTER_S)
+                await self._seam()
                 while True:
                     await asyncio.sleep(REFRESH_S)
                     self.ports.refresh()
@@ -76,8 +79,10 @@ class WebRtc:
             self.registry = None
 
     async def _seam(self) -> None:
-        if self._loaded is not None:
-            await asyncio.shield(self._loaded)
+        """Load what ICE and DTLS need, once."""
+        if self._loaded is None:
+            self._loaded = asyncio.create_task(asyncio.to_thread(importlib.import_module, "adapters.webrtc.seam"))
+        await asyncio.shield(self._loaded)
 
     def _ports_for(self, viewer: str) -> tuple[LocalPort, ...]:
         return tuple(choose_ports(self.ports.all, viewer))
