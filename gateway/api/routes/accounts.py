@@ -8,12 +8,11 @@ from pydantic import BaseModel, Field
 
 from gateway.api.auth import Administrator, AppServices
 from gateway.api.orders import give
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.model.command import Action, CommandResult
 from gateway.model.principal import Role
 from gateway.store.rows import Account, TokenInfo
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
 
 class NewAccount(BaseModel, extra="forbid"):

@@ -9,11 +9,10 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import AppServices, Operator, Viewer
 from gateway.api.orders import give
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.model.alarm import Alarm
 from gateway.model.command import Action, CommandResult
 
-router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"])
 
 
 @router.get("")

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gateway.api.auth import AppServices, Auditor
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.store.rows import AuditRow, AuditVerdict
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 
 
 @router.get("")

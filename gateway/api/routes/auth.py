@@ -7,13 +7,12 @@ from pydantic import BaseModel, Field
 
 from gateway.api.auth import Anyone, AppServices, Technician, authenticator_of, client_address, csrf_token, same_origin
 from gateway.api.orders import give
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.base.errors import Denied
 from gateway.core.services import Issued
 from gateway.model.command import Action, CommandResult
 from gateway.model.principal import Role
 
-router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 
 
 class Login(BaseModel, extra="forbid"):

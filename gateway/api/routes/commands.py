@@ -7,10 +7,9 @@ from fastapi.responses import JSONResponse
 
 from gateway.api.auth import Anyone, AppServices
 from gateway.api.orders import Order, carry_out
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.model.command import CommandResult
 
-router = APIRouter(prefix="/api/v1", tags=["commands"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1", tags=["commands"])
 
 
 @router.post("/commands", response_model=CommandResult)

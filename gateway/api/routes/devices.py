@@ -8,11 +8,10 @@ from pydantic import BaseModel, Field
 
 from gateway.api.auth import AppServices, Technician, Viewer
 from gateway.api.orders import give
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.model.command import Action, CommandResult
 from gateway.model.device import Device, DeviceState, PendingDevice
 
-router = APIRouter(prefix="/api/v1/devices", tags=["devices"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1/devices", tags=["devices"])
 
 
 class Admission(BaseModel, extra="forbid"):

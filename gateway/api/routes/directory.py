@@ -6,11 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from gateway.api.auth import AppServices, Viewer
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.model.device import Device
 from gateway.model.media import StreamStatus
 
-router = APIRouter(prefix="/api/v1", tags=["directory"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1", tags=["directory"])
 
 
 class Directory(BaseModel):

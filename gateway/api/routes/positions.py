@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gateway.api.auth import AppServices, Viewer
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.model.position import Position
 
-router = APIRouter(prefix="/api/v1/positions", tags=["positions"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1/positions", tags=["positions"])
 
 
 @router.get("")

@@ -6,12 +6,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from gateway.api.auth import AppServices, Viewer
-from gateway.api.problems import PROBLEM_RESPONSES
 from gateway.core.services import ViewingInfo
 from gateway.model.media import StreamStatus
 from gateway.model.ptz import Preset, PtzHolder
 
-router = APIRouter(prefix="/api/v1", tags=["streams"], responses=PROBLEM_RESPONSES)
+router = APIRouter(prefix="/api/v1", tags=["streams"])
 
 
 class PtzView(BaseModel):

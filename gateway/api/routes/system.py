@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.api import machine
 from gateway.api.auth import Administrator, Anyone, AppServices, Technician, Viewer, services_of
-from gateway.api.problems import PROBLEM_RESPONSES, Words
+from gateway.api.problems import Words, describe
 from gateway.base.errors import Denied, NotFound
 from gateway.core.services import AdapterStatus, Health
 from gateway.model.doctor import Finding, Grade
@@ -58,7 +58,7 @@ async def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"ok": health.ok}, 200 if health.ok else 503, headers={"Cache-Control": "no-store"})
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses=PROBLEM_RESPONSES)
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(who: Viewer, services: AppServices) -> Response:
     """Prometheus text format. Needs a token whose scope is everything: the figures are not split by scope."""
     if who.scope:
@@ -66,7 +66,7 @@ async def metrics(who: Viewer, services: AppServices) -> Response:
     return Response(services.metrics.render(), headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
 
 
-@router.get("/api/v1/system", responses=PROBLEM_RESPONSES)
+@router.get("/api/v1/system")
 async def system(who: Anyone, services: AppServices) -> System:
     health = services.daemon.health()
     config = services.config().gateway
@@ -81,12 +81,12 @@ async def system(who: Anyone, services: AppServices) -> System:
     )
 
 
-@router.get("/api/v1/system/health", responses=PROBLEM_RESPONSES)
+@router.get("/api/v1/system/health")
 async def health(who: Technician, services: AppServices) -> Detail:
     return Detail(health=services.daemon.health(), adapters=list(services.daemon.adapters()))
 
 
-@router.get("/api/v1/system/doctor", responses=PROBLEM_RESPONSES)
+@router.get("/api/v1/system/doctor")
 async def doctor(who: Technician, request: Request, services: AppServices) -> list[Finding]:
     """What the running daemon finds wrong with its machine and with itself."""
     found = machine.checks(request.app.state.state_dir)
@@ -101,13 +101,13 @@ async def doctor(who: Technician, request: Request, services: AppServices) -> li
     return found
 
 
-@router.post("/api/v1/system/reload", responses=PROBLEM_RESPONSES)
+@router.post("/api/v1/system/reload")
 async def reload(who: Administrator, services: AppServices) -> Reloaded:
     """Read the configuration file again; only what changed restarts."""
     return Reloaded(changed=list(await services.daemon.reload(who)))
 
 
-@router.get("/api/v1/reasons", responses=PROBLEM_RESPONSES)
+@router.get("/api/v1/reasons")
 async def reasons(who: Anyone) -> Mapping[str, ReasonWords]:
     """Every reason code with cause and cure, Chinese and English."""
     return {
@@ -119,10 +119,10 @@ async def reasons(who: Anyone) -> Mapping[str, ReasonWords]:
 @router.get("/api/v1/openapi.json", include_in_schema=False)
 async def openapi(who: Anyone, request: Request) -> JSONResponse:
     """The OpenAPI description of everything here."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(describe(request.app.openapi()))
 
 
-@router.get("/api/v1/system/ca.crt", responses=PROBLEM_RESPONSES)
+@router.get("/api/v1/system/ca.crt")
 def certificate(who: Viewer, request: Request) -> Response:
     """The kit's certificate authority, for browsers and machines that should trust it."""
     file: Path | None = request.app.state.ca_file
