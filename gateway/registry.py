@@ -27,7 +27,7 @@ class Installed:
         return list(self._table)
 
     def model(self, type_: str) -> type[BaseModel]:
-        """The model in `adapters.<type>.config` whose name ends in Config, which is light; the adapter itself is imported when it runs."""
+        """The model in `adapters.<type>.config` whose name ends in Config; the adapter is imported when it runs."""
         module = self._table[type_].partition(":")[0]
         try:
             found = import_module(f"{module}.config")

@@ -61,7 +61,7 @@ class Devices(Section):
     allow: list[str] = Field([], description='external ids admitted unseen; a "*" at the end stands for any digits')
     max_pending: int = Field(256, ge=1, le=10_000, description="refused devices remembered; the oldest gives way")
     max_admitted: int = Field(5000, ge=1, le=100_000, description="most devices")
-    max_channels: int = Field(1024, ge=1, le=65_536, description="most channels of one device")
+    max_channels: int = Field(4096, ge=1, le=65_536, description="most channels of one device")
 
 
 class Accounts(Section):

@@ -40,7 +40,11 @@ def duration_text(seconds: float) -> str:
         number = seconds / _SECONDS[unit]
         if number >= 1 and number == int(number):
             return f"{int(number)}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:g}ms"
+    return f"{_plain(seconds)}s" if seconds >= 1 or seconds == 0 else f"{_plain(seconds * 1000)}ms"
+
+
+def _plain(number: float) -> str:
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def parse_size(value: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from gateway.store.devices import ChannelRow, DeviceRow
 
 if TYPE_CHECKING:
     from gateway.core.devices import Devices
+
+log = logging.getLogger(__name__)
 
 SAVE_SEEN_S = 60.0
 """Signs of life are written to the disk at most this often."""
@@ -147,12 +150,14 @@ class Hold:
         keys: dict[str, str] = {}
         changed: list[ChannelRow] = []
         online_before = dict(known.online)
+        left_out = 0
         for report in reports:
             if report.external_id in keys:
                 continue
             found = known.channels.get(report.external_id)
             if found is None:
                 if len(known.channels) >= self._max_channels():
+                    left_out += 1
                     continue
                 number = len(known.by_key) + 1
                 while f"ch{number}" in known.by_key:
@@ -173,6 +178,8 @@ class Hold:
                     changed.append(row)
         if not self._mine:
             return keys
+        if left_out:
+            log.warning("%s: %d channels left out: devices.max_channels is reached", known.id, left_out)
         if complete:
             for row in list(known.channels.values()):
                 if row.listed and row.external_id not in keys:

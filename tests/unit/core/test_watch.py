@@ -1,0 +1,100 @@
+"""The daemon's look at itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.base.clock import Clock
+from gateway.base.errors import GatewayError
+from gateway.core.messages import Bus
+from gateway.core.services import BusEvent, Notice
+from gateway.core.watch import Watch
+from gateway.model.alarm import Alarm, AlarmSeverity
+from gateway.model.ids import DeviceId
+from gateway.model.principal import SYSTEM
+from tests.fakes.loop import advance
+from tests.unit.core.house import House, housed
+
+
+@dataclass
+class Hand:
+    mono: float = 0.0
+    wall: float = 1e9
+    alive: bool = True
+    clock: Clock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(lambda: self.mono, lambda: self.wall)
+
+    async def answer(self) -> bool:
+        return self.alive
+
+
+async def notices(bus: Bus) -> list[tuple[str, bool]]:
+    async with bus.subscribe(SYSTEM, cursor=0, types=["notice"]) as events:
+        bus.close()
+        told = [event.data async for event in events if isinstance(event, BusEvent)]
+    return [(notice.code, notice.cleared) for notice in told if isinstance(notice, Notice)]
+
+
+async def test_a_clock_jump_is_told_and_touches_no_timer(tmp_path: Path) -> None:
+    hand, bus = Hand(), Bus()
+    watch = Watch(hand.clock, bus, tmp_path, {})
+    watch.look_at_clock()
+    hand.mono, hand.wall = 1.0, hand.wall + 7200
+    watch.look_at_clock()
+    assert watch.jumps == 1 and watch.ok
+    assert await notices(bus) == [("clock-jump", False)]
+
+
+async def test_a_part_that_does_not_answer_gates_the_watchdog(tmp_path: Path) -> None:
+    hand = Hand()
+    watch = Watch(hand.clock, Bus(), tmp_path, {"media": hand.answer})
+    hand.alive = False
+    await watch._ask()
+    assert not watch.ok and watch.parts["media"] == "internal"
+    hand.alive = True
+    await watch._ask()
+    assert watch.ok
+
+
+async def test_a_full_disk_is_told_once_and_kills_nobody(tmp_path: Path) -> None:
+    bus = Bus()
+    watch = Watch(Hand().clock, bus, tmp_path, {"store": Hand().answer})
+    for code in ("disk-full", "disk-full", ""):
+        watch.store_stands(code)
+        assert watch.ok
+    watch.store_stands("store-corrupt")
+    assert not watch.ok, "only a new start can mend the file"
+    assert await notices(bus) == [("disk-full", False), ("disk-full", True), ("store-corrupt", False)]
+
+
+@housed
+async def test_live_service_goes_on_with_a_full_disk_and_comes_back(house: House) -> None:
+    """Devices are seen, people watch and move; what must be kept is refused in words; room again: all is kept."""
+    db = house.core.store.db
+
+    def limit(pages: int) -> None:
+        db._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    def alarm(key: str) -> Alarm:
+        now = house.clock.wall()
+        return Alarm(DeviceId("kit1/b"), "ch1", key, AlarmSeverity.MAJOR, "motion", "video", "x" * 900, now, now)
+
+    limit(1)
+    with pytest.raises(GatewayError) as full:
+        for number in range(300):
+            await house.core.alarms.report(alarm(f"k{number}"))
+    assert full.value.code == "disk-full"
+    await advance(0.1)
+    assert house.core.watch.ok and house.core.watch.parts["store"] == "disk-full"
+    with pytest.raises(GatewayError):
+        await house.core.devices.admit("gb28181", "1" * 60, name="n" * 90, by="t" * 50_000)
+    assert house.core.directory.devices(SYSTEM) == [], "what could not be kept was not half admitted"
+    limit(1_000_000)
+    await house.core.alarms.report(alarm("after"))
+    await advance(0.1)
+    assert house.core.watch.parts["store"] == "" and house.core.watch.notices == []
