@@ -178,7 +178,7 @@ fn maps_missing_late_or_wrong() {
         let mut demux = PsDemux::new();
         demux.push(&pack);
         demux.finish();
-        assert_eq!(video(&drain(&mut demux)), [picture.clone()], "{name}");
+        assert_eq!(video(&drain(&mut demux)), std::slice::from_ref(&picture), "{name}");
         assert_eq!(demux.stats().psm_bad, bad, "{name}");
     }
 }

@@ -167,7 +167,8 @@ impl PsDemux {
     /// Bytes are missing between the last `push` and the next: drop what is unfinished, hunt.
     pub fn lost(&mut self) {
         if !self.video.data.is_empty() || matches!(self.state, State::Body { video: true, .. } | State::Unbounded) {
-            self.video.damaged = true;
+            // A frame that was said to be complete is believed to be.
+            self.video.damaged = !self.hinted;
             self.end_video();
         }
         self.audio.data.clear();

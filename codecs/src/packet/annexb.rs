@@ -4,17 +4,24 @@ use std::ops::Range;
 
 /// Offset of the next 00 00 01 at or after `from`.
 pub fn find_start_code(data: &[u8], from: usize) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let last = data.len().checked_sub(3)?;
     let mut i = from;
-    // Looks at every third byte: only 0 or 1 there can belong to a start code.
-    while let Some(&c) = data.get(i.checked_add(2)?) {
-        if c > 1 {
-            i += 3;
-        } else if c == 0 {
+    while i <= last {
+        // Eight bytes without a zero can't begin one.
+        while let Some(eight) = data.get(i..i + 8) {
+            let x = u64::from_le_bytes(eight.try_into().expect("eight bytes were taken"));
+            if x.wrapping_sub(LOW) & !x & (LOW << 7) != 0 {
+                break;
+            }
+            i += 8;
+        }
+        let end = (i + 8).min(last + 1);
+        while i < end {
+            if data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1 {
+                return Some(i);
+            }
             i += 1;
-        } else if data[i] == 0 && data[i + 1] == 0 {
-            return Some(i);
-        } else {
-            i += 3;
         }
     }
     None
@@ -61,6 +68,22 @@ mod tests {
 
     fn split(data: &[u8]) -> Vec<&[u8]> {
         nalus(data).map(|r| &data[r]).collect()
+    }
+
+    #[test]
+    fn found_at_every_offset() {
+        for len in 3..40 {
+            for at in 0..=len - 3 {
+                for filler in [0xff, 1, 2] {
+                    let mut data = vec![filler; len];
+                    data[at..at + 3].copy_from_slice(&[0, 0, 1]);
+                    assert_eq!(find_start_code(&data, 0), Some(at));
+                    assert_eq!(find_start_code(&data, at), Some(at));
+                    assert_eq!(find_start_code(&data, at + 1), None);
+                }
+            }
+        }
+        assert_eq!(find_start_code(&[0, 0, 1], usize::MAX), None);
     }
 
     #[test]

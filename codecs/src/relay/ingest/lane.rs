@@ -3,6 +3,7 @@
 use super::source::{Packet, Source};
 use super::tracks::Tracks;
 use super::{IngestConfig, Sink};
+use crate::packet::probe::Payload;
 use crate::rtp::header::RtpView;
 use crate::rtp::jitter::{JitterBuffer, Offer};
 use crate::rtp::reception::{Reception, ReportBlock, SenderClock};
@@ -100,7 +101,11 @@ impl Lane {
         self.clock_hz = match (mapped, view.pt) {
             (Some(m), _) if m.clock_hz > 0 => m.clock_hz,
             (_, 0 | 8 | 9) => 8000,
-            _ => 90_000,
+            _ => match Payload::from_hint(&config.hint) {
+                Payload::Pcma | Payload::Pcmu | Payload::G722 => 8000,
+                Payload::Opus => 48_000,
+                _ => 90_000,
+            },
         };
         self.reception = Some(Reception::new(view.ssrc, self.clock_hz, view.seq));
     }

@@ -102,7 +102,8 @@ impl VideoClock {
                 self.remember(source, t.rtp, wall_now);
                 let pts = self.last_pts + step;
                 self.last_pts = pts;
-                self.last_dts = (self.last_dts + LEAST).max(pts - MAX_REORDER).max(pts.min(self.last_dts + LEAST));
+                let depth = 4 * self.typical.clamp(SECOND / 60, SECOND / 4);
+                self.last_dts = (self.last_dts + LEAST).max(pts - depth);
                 return (pts, self.last_dts);
             }
         }
