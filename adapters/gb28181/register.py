@@ -99,16 +99,12 @@ class DeviceBook:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def open(self, admitted: Admitted) -> Entry | None:
-        """Begin with a device; None when the book is full."""
-        if len(self._entries) >= self._station.config.max_devices:
-            return None
-        entry = self._entries[admitted.external_id] = Entry(self._station, admitted)
-        return entry
-
     def entry(self, admitted: Admitted) -> Entry | None:
-        """The entry of an admitted device, made where it is missing; None when the book is full."""
-        return self._entries.get(admitted.external_id) or self.open(admitted)
+        """The entry of an admitted device, begun where it is missing; None when the book is full."""
+        found = self._entries.get(admitted.external_id)
+        if found is None and len(self._entries) < self._station.config.max_devices:
+            found = self._entries[admitted.external_id] = Entry(self._station, admitted)
+        return found
 
     def find(self, external_id: str) -> Entry | None:
         return self._entries.get(external_id)
@@ -147,7 +143,7 @@ class DeviceBook:
             task = asyncio.create_task(entry.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        if admitted is not None and self.open(admitted) is None:
+        if admitted is not None and self.entry(admitted) is None:
             log.warning("%s is not attached: max_devices is reached", admitted.id)
 
     async def close(self) -> None:

@@ -22,12 +22,14 @@ from gateway.base.clock import Clock
 from gateway.base.errors import ConfigError, RemoteProtocolError
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
-from gateway.net.sip import IncomingCall, IncomingRequest, Listen, SipEndpoint
+from gateway.net.sip import EndpointLimits, IncomingCall, IncomingRequest, Listen, SipEndpoint
 from gateway.wire.sip.hop import format_address
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.5
+SPARE_CONNECTIONS = 64
+"""For devices that come back over a new connection before the old one is known to be dead."""
 
 
 class Gb28181Access:
@@ -49,7 +51,7 @@ class Gb28181Access:
         """Until cancelled. Raises ConfigError `port-in-use` when the port is taken."""
         host, port = self.config.listen
         listen = [Listen("udp", host, port), Listen("tcp", host, port)]
-        async with SipEndpoint(listen, product=self.config.user_agent) as endpoint:
+        async with SipEndpoint(listen, product=self.config.user_agent, limits=_limits(self.config)) as endpoint:
             station = Station(
                 self.config,
                 self.context,
@@ -69,7 +71,7 @@ class Gb28181Access:
             endpoint.on_flow_closed(book.flow_closed)
             self.context.devices.on_admitted(SCHEME, book.admitted)
             for known in self.context.devices.all_admitted(SCHEME):
-                book.open(known)
+                book.entry(known)
             try:
                 self.context.ready()
                 log.info(
@@ -147,6 +149,16 @@ class Gb28181Access:
         if not isinstance(config, Gb28181Config):
             raise ConfigError("type", f"{type(config).__name__} is no configuration of gb28181")
         return [_port_free(kind, config) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+
+
+def _limits(config: Gb28181Config) -> EndpointLimits:
+    """A whole site may stand behind one address: NAT, or a platform that sends its catalogue an item a message."""
+    return EndpointLimits(
+        max_connections=config.max_devices + SPARE_CONNECTIONS,
+        max_connections_per_host=config.max_devices,
+        messages_per_s=1000.0,
+        burst=max(8192, 2 * config.max_channels),
+    )
 
 
 def _port_free(kind: socket.SocketKind, config: Gb28181Config) -> Finding:
