@@ -1,0 +1,186 @@
+"""The whole daemon in this process, with the media plane in memory and toys for adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from gateway import codecs
+from gateway.base.errors import ConfigError, Denied
+from gateway.config.load import load_config
+from gateway.core.services import Services
+from gateway.daemon import Daemon
+from gateway.model.principal import SYSTEM, Principal, Role
+from gateway.registry import Installed
+from tests.fakes.engine import FakeEngine
+from tests.fakes.toy import Toy
+
+TABLE = Installed({"toy": "tests.fakes.toy:Toy"})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Rig:
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "fieldgate.toml"
+        self.state_dir = folder / "state"
+        self.port = free_port()
+        self.engines: list[FakeEngine] = []
+        Toy.runs.clear()
+
+    def write(self, text: str, *, port: int | None = None) -> None:
+        api = f'[api]\nlisten = "127.0.0.1"\nport = {port or self.port}\ntls = false\n'
+        self.path.write_text(api + text)
+
+    def daemon(self, monkeypatch: pytest.MonkeyPatch) -> Daemon:
+        monkeypatch.setattr("gateway.daemon.Installed", lambda: TABLE)
+        config = load_config(self.path, TABLE)
+        gateway = config.gateway.model_copy(update={"state_dir": self.state_dir})
+        config = dataclasses.replace(config, gateway=gateway)
+        return Daemon(config, self.path, self.state_dir, registry=TABLE, engine=self.engine)
+
+    def engine(self, threads: int) -> codecs.Engine:
+        self.engines.append(FakeEngine(threads=threads))
+        return cast(codecs.Engine, self.engines[-1])
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+@asynccontextmanager
+async def running(daemon: Daemon) -> AsyncIterator[Services]:
+    """Everything that was begun has ended after it."""
+    before = asyncio.all_tasks()
+    async with daemon.started() as services:
+        yield services
+    left = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not left, f"tasks were left behind: {left}"
+
+
+TWO = "[adapter.east]\ntype = 'toy'\n[adapter.west]\ntype = 'toy'\n"
+
+
+async def test_a_life(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.write(TWO)
+    async with running(rig.daemon(monkeypatch)) as services:
+        assert {a.name: a.state for a in services.daemon.adapters()} == {"east": "running", "west": "running"}
+        health = services.daemon.health()
+        assert health.ok and health.ready
+        assert b"gateway_adapter_running" in services.metrics.render()
+        assert (rig.state_dir / "adapters" / "east").stat().st_mode & 0o777 == 0o700
+        _, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+        writer.close()
+    assert all(toy.ended for toy in Toy.runs) and rig.engines[0].closed
+
+
+async def test_reload_touches_only_what_changed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.write(TWO)
+    async with running(rig.daemon(monkeypatch)) as services:
+        east, west = Toy.runs
+        assert await services.daemon.reload(SYSTEM) == []
+        rig.write(TWO.replace("[adapter.west]", "[adapter.west]\nword = 'new'") + "[streams]\nidle_close = '33s'\n")
+        changes = await services.daemon.reload(SYSTEM)
+        assert any("adapter.west.word" in change for change in changes)
+        assert services.config().streams.idle_close == 33.0
+        assert west.ended and not east.ended and len(Toy.runs) == 3
+        assert Toy.runs[2].config.word == "new"
+
+
+async def test_a_wrong_file_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.write(TWO)
+    async with running(rig.daemon(monkeypatch)) as services:
+        before = services.config()
+        rig.write(TWO + "[streams]\nidle_close = 5\n")
+        with pytest.raises(ConfigError, match=r"streams\.idle_close"):
+            await services.daemon.reload(SYSTEM)
+        assert services.config() == before and not any(toy.ended for toy in Toy.runs)
+        with pytest.raises(Denied):
+            await services.daemon.reload(Principal("v", Role.VIEWER, "s"))
+
+
+async def test_what_needs_a_new_daemon_is_said_and_left(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.write(TWO)
+    async with running(rig.daemon(monkeypatch)) as services:
+        rig.write(TWO + "[media]\nthreads = 2\n")
+        changes = await services.daemon.reload(SYSTEM)
+        assert "media: takes effect when the daemon is started anew" in changes
+        assert services.config().media.threads == 1 and not any(toy.ended for toy in Toy.runs)
+
+
+async def test_the_api_moves_and_comes_back_when_its_new_port_is_taken(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.write(TWO)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with running(rig.daemon(monkeypatch)) as services:
+            rig.write(TWO, port=taken.getsockname()[1])
+            with pytest.raises(ConfigError, match=r"api\.port"):
+                await services.daemon.reload(SYSTEM)
+            assert services.config().api.port == rig.port
+            _, writer = await asyncio.open_connection("127.0.0.1", rig.port)
+            writer.close()
+
+
+async def test_a_port_taken_stops_that_adapter_alone_and_names_key_and_cure(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        rig.write(TWO.replace("[adapter.west]", f"[adapter.west]\nlisten = '127.0.0.1:{port}'"))
+        async with running(rig.daemon(monkeypatch)) as services:
+            states = {a.name: a for a in services.daemon.adapters()}
+            assert states["east"].state == "running"
+            assert (states["west"].state, states["west"].code) == ("failed", "port-in-use")
+            assert (
+                states["west"].detail.startswith("adapter.west.listen: ") and "stop the other" in states["west"].detail
+            )
+            assert services.daemon.health().ok, "one adapter that can not run is no reason to be killed"
+
+
+async def test_the_api_port_taken_ends_the_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", rig.port))
+        taken.listen()
+        rig.write(TWO)
+        with pytest.raises(ConfigError, match=r"api\.port") as refused:
+            async with running(rig.daemon(monkeypatch)):
+                pass
+        assert refused.value.code == "port-in-use" and rig.engines[0].closed
+
+
+async def test_two_gateways_do_not_share_a_folder(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.write(TWO)
+    async with running(rig.daemon(monkeypatch)):
+        with pytest.raises(ConfigError, match="another gateway runs"):
+            async with running(rig.daemon(monkeypatch)):
+                pass
+    async with running(rig.daemon(monkeypatch)):
+        pass
+
+
+async def test_silent_media_threads_stop_the_watchdog(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.write(TWO)
+    daemon = rig.daemon(monkeypatch)
+    async with running(daemon) as services:
+        rig.engines[0].answers = False
+        await daemon.core.watch._ask()
+        assert not services.daemon.health().ok and services.daemon.health().parts["media"] == "internal"
+        rig.engines[0].answers = True
+        await daemon.core.watch._ask()
+        assert services.daemon.health().ok
