@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway.base.errors import LinkDown, PeerError
+from gateway.config.units import HostPort
 from tests.unit.gb28181.fakes import FakePublication
-from tests.unit.gb28181.rig import rigged
+from tests.unit.gb28181.rig import free_port, rigged
 from tests.unit.gb28181.scripted import BALL, CHANNEL, HOST, PLATFORM, Media, ScriptedDevice, keepalive
 
 
@@ -142,6 +143,17 @@ async def test_ssrc_of_the_answer(tmp_path: Path, line: str, ssrc: int | None) -
         await until_live(pub, task)
         ours = int(invite.body.decode().partition("y=")[2].splitlines()[0])
         assert pub.ssrcs == [ours if ssrc == -1 else ssrc]
+
+
+@pytest.mark.parametrize("lacks", ["bare", "tagless"])
+async def test_a_200_that_lacks_what_rfc_3261_wants(tmp_path: Path, lacks: str) -> None:
+    async with rigged(tmp_path, media_ladder=("udp",)) as rig:
+        ball = await rig.online(media=Media("udp", **{lacks: True}))  # type: ignore[arg-type]
+        pub, task = await rig.watch()
+        await until_live(pub, task)
+        task.cancel()
+        bye = await ball.got(lambda r: r.method == "BYE")
+        assert bye.call_id == next(r.call_id for r in ball.seen if r.method == "INVITE")
 
 
 async def test_no_media_by_any_transport_says_so(tmp_path: Path) -> None:
@@ -302,6 +314,21 @@ async def test_sdp_ip_of_the_technician_and_his_line(tmp_path: Path) -> None:
         await rig.watch()
         text = (await ball.got(lambda r: r.method == "INVITE")).body.decode()
         assert "c=IN IP4 203.0.113.7" in text and "a=streamnumber:1" in text and " RTP/AVP 96" in text
+
+
+async def test_of_several_addresses_the_one_that_the_device_reached(tmp_path: Path) -> None:
+    """Devices with a network of their own drop what comes from, or leads to, another address of ours."""
+    async with rigged(tmp_path, listen=HostPort("0.0.0.0", free_port()), media_ladder=("udp",)) as rig:
+        rig.context.devices.admit(BALL)
+        ball = ScriptedDevice(("127.0.0.2", rig.config.listen.port))
+        rig.devices.append(await ball.open())
+        # Its socket is connected: an answer from 127.0.0.1 would never reach it.
+        assert (await ball.register()).status == 200
+        pub, task = await rig.watch()
+        invite = await ball.got(lambda r: r.method == "INVITE")
+        assert invite.contact is not None and "@127.0.0.2:" in invite.contact.uri
+        assert b"c=IN IP4 127.0.0.2" in invite.body
+        await until_live(pub, task)
 
 
 async def test_no_call_leaves_anything_behind(tmp_path: Path) -> None:

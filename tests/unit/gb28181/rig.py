@@ -125,8 +125,8 @@ async def soon(true: Callable[[], object], changed: asyncio.Event, timeout: floa
 @asynccontextmanager
 async def rigged(tmp_path: Path, **settings: Any) -> AsyncIterator[Rig]:
     config = Gb28181Config(
-        listen=HostPort(HOST, free_port()),
         **{  # type: ignore[arg-type]
+            "listen": HostPort(HOST, free_port()),
             "first_media": 0.4,
             "invite_timeout": 2.0,
             "query_timeout": 1.0,

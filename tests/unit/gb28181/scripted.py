@@ -58,6 +58,8 @@ class Media:
     send: str = "udp"
     status: int = 200
     sdp: Callable[[str, int], str] | None = None  # (our y, its port) → its answer
+    bare: bool = False  # a 200 without Contact
+    tagless: bool = False  # a 200 without a tag in To
     single: bool = False  # has one stream only: 486 while a call stands
     only: str = ""  # sends only if the offer's m= line holds this
 
@@ -345,7 +347,11 @@ class ScriptedDevice:
             listener.listen()
         own = listener.getsockname()[1]
         answer = self.media.sdp(y, own) if self.media.sdp else self.sdp(y, own, line.split()[2])
-        self.reply(request, 200, [contact, ("Content-Type", "application/sdp")], answer.encode())
+        headers = [("Content-Type", "application/sdp"), *(() if self.media.bare else (contact,))]
+        if self.media.tagless:
+            self.raw(bytes(respond(request, 200, headers=headers, body=answer.encode())))
+        else:
+            self.reply(request, 200, headers, answer.encode())
         if willing:
             await self._send_media(port, listener)
 
