@@ -1,7 +1,7 @@
 """uvicorn on a socket that we bound, on a loop and under signals that are the daemon's.
 
-uvicorn's own start takes TCP only where the loop is uvloop, catches signals, and says nothing when it listens; the
-three methods here are what differs. The one module that knows uvicorn's inside.
+uvicorn's own start takes TCP only where the loop is uvloop, catches signals, and says nothing when it listens; and a
+connection on which no whole request ever comes would stay for good. The one module that knows uvicorn's inside.
 """
 
 from __future__ import annotations
@@ -14,6 +14,47 @@ import ssl
 from collections.abc import Generator
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_PATIENCE_S = 15.0
+"""From the first byte of a connection or request to the end of its head; then the connection is closed."""
+
+
+class Patient(H11Protocol):
+    """HTTP/1.1 that waits for a request's head only so long: idle connections must not use the limit up."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._watch()
+        else:
+            self._calm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._calm()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self._patience is None:
+            self._patience = self.loop.call_later(HEADER_PATIENCE_S, self._give_up)
+
+    def _calm(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        self._patience = None
+        upgraded = self.transport.get_protocol() is not self
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if not upgraded and not busy:
+            self.transport.close()
 
 
 class Listener(uvicorn.Server):
@@ -35,10 +76,7 @@ class Listener(uvicorn.Server):
         config = self.config
 
         def protocol() -> asyncio.Protocol:
-            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
-                config=config, server_state=self.server_state, app_state={}
-            )
-            return made
+            return Patient(config=config, server_state=self.server_state, app_state={})
 
         if self._listener.family == socket.AF_UNIX:
             server = await loop.create_unix_server(protocol, sock=self._listener, backlog=64)

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 ADDRESS_CHECK_S = 20.0
 CONNECTIONS = 1024
 GRACE_S = 3
+KEEP_ALIVE_S = 30
 
 
 class ApiServer:
@@ -210,7 +211,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=30,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=32 * 1024,
     )

@@ -46,8 +46,8 @@ def state(word: str) -> str:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table; cells may carry markup, so whatever came from outside must be escaped by the caller."""
     made = Table(title=title or None, box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for column in columns:
-        made.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        made.add_column(column, overflow="fold", no_wrap=place == 0)
     for row in rows:
         made.add_row(*row)
     return made

@@ -17,6 +17,7 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from gateway.api import listener, server
 from gateway.api.mounts import Mounts
 from gateway.api.server import ApiServer, bind_local
 from gateway.base.errors import ConfigError
@@ -153,6 +154,39 @@ async def test_an_unusable_certificate_is_named(services: Services, tmp_path: Pa
         async with running(services, tmp_path, **config):
             pass
     assert caught.value.key == "api.tls_cert"
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HTT"])
+async def test_a_request_that_never_ends_is_given_up(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bytes, asked_before: bool
+) -> None:
+    monkeypatch.setattr(listener, "HEADER_PATIENCE_S", 0.05)
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 1)
+    async with running(services, tmp_path, tls=False) as api, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+        if asked_before:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: kit1\r\n\r\n")
+            assert b"200" in await reader.readuntil(b"}")
+        writer.write(begun)
+        assert await reader.read() == b""  # returns when the server closes
+        writer.close()
+
+
+async def test_a_websocket_is_no_slow_request(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "HEADER_PATIENCE_S", 0.05)
+    async with running(services, tmp_path, tls=False) as api, asyncio.timeout(10):
+        token = services.accounts.give(Role.VIEWER)  # type: ignore[attr-defined]
+        url = api.url.replace("http", "ws") + "/api/v1/events"
+        async with connect(url, additional_headers={"Authorization": f"Bearer {token}"}) as socket_:
+            await socket_.recv()
+            idle = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(0.2, idle.set_result, None)
+            await idle
+            await socket_.send('{"type":"ping"}')
+            assert json.loads(await socket_.recv()) == {"type": "pong"}
 
 
 def test_the_daemons_loop_serves_both_sockets(services: Services, tmp_path: Path) -> None:
