@@ -11,7 +11,8 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let to = format!("127.0.0.1:{}", args[1]);
     let count: usize = args[2].parse().expect("COUNT");
-    let sockets: Vec<UdpSocket> = (0..count).map(|_| UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket")).collect();
+    let sockets: Vec<UdpSocket> =
+        (0..count).map(|_| UdpSocket::bind(("127.0.0.1", 0)).expect("a UDP socket")).collect();
     let ports: Vec<String> = sockets.iter().map(|s| s.local_addr().expect("bound").port().to_string()).collect();
     println!("{}", ports.join(" "));
     std::thread::spawn(move || {

@@ -158,7 +158,9 @@ impl Viewer {
         let due: Vec<u64> = self
             .missing
             .iter()
-            .filter(|(_, (at, tries))| *tries == 0 || (*tries < 5 && now.duration_since(*at) > Duration::from_millis(80)))
+            .filter(|(_, (at, tries))| {
+                *tries == 0 || (*tries < 5 && now.duration_since(*at) > Duration::from_millis(80))
+            })
             .map(|(seq, _)| *seq)
             .take(16)
             .collect();
@@ -353,7 +355,10 @@ fn main() {
                     totals.reports += 1;
                 }
                 viewer.nack(now, &mut totals);
-                let old = viewer.missing.iter().filter(|(_, (at, tries))| *tries >= 5 && now.duration_since(*at).as_secs() >= 1);
+                let old = viewer
+                    .missing
+                    .iter()
+                    .filter(|(_, (at, tries))| *tries >= 5 && now.duration_since(*at).as_secs() >= 1);
                 let old: Vec<u64> = old.map(|(seq, _)| *seq).collect();
                 totals.abandoned += old.len() as u64;
                 for seq in old {

@@ -110,7 +110,11 @@ fn main() {
             packet[8..12].copy_from_slice(&stream.ssrc.to_be_bytes());
             packet[12] = 0x41;
             packet[13] = 0x9a;
-            packet[STAMP_AT..STAMP_AT + 16].copy_from_slice(&nibbles(if round < fps { 0 } else { epoch.elapsed().as_nanos() as u64 }));
+            packet[STAMP_AT..STAMP_AT + 16].copy_from_slice(&nibbles(if round < fps {
+                0
+            } else {
+                epoch.elapsed().as_nanos() as u64
+            }));
             let left = socket.send_to(&packet, &stream.to).is_ok();
             sent += u64::from(left && round >= fps);
         }
@@ -119,7 +123,8 @@ fn main() {
     done.store(true, Ordering::Relaxed);
     let mut took = receiver.join().expect("the receiver does not panic");
     took.sort_unstable();
-    let at = |share: f64| took.get(((took.len() as f64 - 1.0) * share) as usize).map_or(f64::NAN, |t| f64::from(*t) / 10.0);
+    let at =
+        |share: f64| took.get(((took.len() as f64 - 1.0) * share) as usize).map_or(f64::NAN, |t| f64::from(*t) / 10.0);
     println!(
         "{{\"sent\": {sent}, \"received\": {}, \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"p999_us\": {:.1}, \"max_us\": {:.1}}}",
         took.len(),

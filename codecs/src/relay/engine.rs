@@ -69,7 +69,7 @@ impl Engine {
                     let _ = told.send(Err(error));
                 }
             };
-            let thread = std::thread::Builder::new().name(format!("media-{index}")).spawn(body);
+            let thread = std::thread::Builder::new().name(format!("fg-media-{index}")).spawn(body);
             let thread = thread.map_err(|e| OrderError::new(format!("starting a media thread: {e}")))?;
             lock(&engine.threads).push(thread);
             started.recv().unwrap_or_else(|_| Err(OrderError::new("a media thread ended at start")))?;

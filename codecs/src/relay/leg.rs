@@ -370,9 +370,7 @@ impl Worker {
             any = true;
             self.leg_output(&mut live, &mut leg, output);
         }
-        loop {
-            let Source::Session { audio, .. } = &mut leg.source else { break };
-            let Some(output) = audio.poll() else { break };
+        while let Some(output) = leg.poll_voice() {
             any = true;
             self.leg_output(&mut live, &mut leg, output);
         }
@@ -467,6 +465,13 @@ impl Worker {
 }
 
 impl Leg {
+    fn poll_voice(&mut self) -> Option<IngestOutput> {
+        match &mut self.source {
+            Source::Session { audio, .. } => audio.poll(),
+            _ => None,
+        }
+    }
+
     fn audio_timer(&self) -> Option<Micros> {
         match &self.source {
             Source::Session { audio, .. } => audio.next_timer(),

@@ -12,7 +12,8 @@ use super::sys::SockAddr;
 use super::worker::{Alarm, Worker};
 use crate::rtp::header::is_rtcp;
 use crate::rtp::rtcp;
-use crate::rtp::srtp::{Opener, Sealer, SrtpKey};
+use crate::rtp::srtp::{Sealer, SrtpKey};
+use crate::rtp::srtp_open::Opener;
 use crate::time::Micros;
 
 const SILENT_US: u64 = 15_000_000;

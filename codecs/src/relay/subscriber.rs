@@ -280,7 +280,9 @@ impl Subscriber {
     }
 
     fn on_report(&mut self, block: &ReportBlock, ground: &Ground<'_>) {
-        if !self.outlets[0].as_ref().or(self.outlets[1].as_ref()).is_some_and(|o| o.ssrc == block.ssrc) {
+        // Of picture and sound the picture's report is shown.
+        let main = self.outlets.iter().flatten().next();
+        if main.is_none_or(|o| o.ssrc != block.ssrc) {
             return;
         }
         self.peer.loss_ratio = f64::from(block.fraction_lost) / 256.0;

@@ -5,3 +5,4 @@ pub mod jitter;
 pub mod reception;
 pub mod rtcp;
 pub mod srtp;
+pub mod srtp_open;

@@ -158,7 +158,7 @@ fn feedback(pt: u8, format: usize, media: u32, fci: &[u8]) -> Rtcp<'_> {
             let ssrcs = &fci[8..];
             let ssrcs = &ssrcs[..ssrcs.len().min(usize::from(fci[4]) * 4) / 4 * 4];
             // 18 bits shifted by up to 63 can leave u64: such a figure means "no limit".
-            let bps = mantissa.checked_mul(1u64.checked_shl(exponent).unwrap_or(u64::MAX)).unwrap_or(u64::MAX);
+            let bps = mantissa.saturating_mul(1u64.checked_shl(exponent).unwrap_or(u64::MAX));
             Rtcp::Remb { bps, ssrcs }
         }
         _ => Rtcp::Other { pt },

@@ -2,7 +2,7 @@
 //!
 //! A `Sealer` holds the keys to send and no state: the caller counts the packet index of each SSRC, and is its one
 //! writer. Sealing the same index twice must give the same plaintext header and payload, or not happen (a GCM nonce
-//! used for two plaintexts gives the key away). An `Opener` keeps roll-over counter and replay window per SSRC.
+//! used for two plaintexts gives the key away). Receiving is `srtp_open`.
 
 use std::fmt;
 
@@ -14,8 +14,6 @@ use aws_lc_rs::hmac;
 pub const MAX_TAG_BYTES: usize = 16;
 /// What SRTCP adds at most: index word and tag.
 pub const MAX_SRTCP_TRAILER_BYTES: usize = 4 + MAX_TAG_BYTES;
-/// Sources an `Opener` follows; packets of further ones are refused.
-pub const MAX_SOURCES: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -121,20 +119,25 @@ fn ctr_key(key: &[u8]) -> EncryptingKey {
     UnboundCipherKey::new(algorithm, key).and_then(EncryptingKey::ctr).expect("the key length was checked")
 }
 
-enum Cipher {
+pub(super) enum Cipher {
     Gcm(LessSafeKey),
-    Cm { cipher: EncryptingKey, auth: hmac::Key },
+    Cm(Box<CounterMode>),
+}
+
+pub(super) struct CounterMode {
+    pub(super) cipher: EncryptingKey,
+    pub(super) auth: hmac::Key,
 }
 
 /// Session keys of one direction and one of RTP or RTCP.
-struct Keys {
-    cipher: Cipher,
+pub(super) struct Keys {
+    pub(super) cipher: Cipher,
     salt: [u8; 14],
 }
 
 impl Keys {
     /// `label` 0 for RTP, 3 for RTCP (RFC 3711 §4.3.2).
-    fn new(master: &SrtpKey, label: u8) -> Self {
+    pub(super) fn new(master: &SrtpKey, label: u8) -> Self {
         let profile = master.profile;
         let mut key = vec![0u8; profile.key_len()];
         derive(&master.key, &master.salt, label, &mut key);
@@ -144,7 +147,10 @@ impl Keys {
             Profile::AesCm128HmacSha1_80 => {
                 let mut auth = [0u8; 20];
                 derive(&master.key, &master.salt, label + 1, &mut auth);
-                Cipher::Cm { cipher: ctr_key(&key), auth: hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth) }
+                {
+                    let auth = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &auth);
+                    Cipher::Cm(Box::new(CounterMode { cipher: ctr_key(&key), auth }))
+                }
             }
             _ => {
                 let algorithm = if key.len() == 32 { &aead::AES_256_GCM } else { &aead::AES_128_GCM };
@@ -156,7 +162,7 @@ impl Keys {
     }
 
     /// RFC 7714 §8.1 and §9.1: `index` is ROC and SEQ (48 bits), or the SRTCP index (31 bits).
-    fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
+    pub(super) fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
         let mut iv = [0u8; 12];
         iv[2..6].copy_from_slice(&ssrc.to_be_bytes());
         iv[6..].copy_from_slice(&index.to_be_bytes()[2..]);
@@ -167,7 +173,7 @@ impl Keys {
     }
 
     /// RFC 3711 §4.1.1.
-    fn counter(&self, ssrc: u32, index: u64) -> EncryptionContext {
+    pub(super) fn counter(&self, ssrc: u32, index: u64) -> EncryptionContext {
         let mut iv = [0u8; 16];
         iv[..14].copy_from_slice(&self.salt);
         for (b, s) in iv[4..8].iter_mut().zip(ssrc.to_be_bytes()) {
@@ -180,7 +186,7 @@ impl Keys {
     }
 }
 
-fn sha1_80(key: &hmac::Key, packet: &[u8], trailer: [u8; 4]) -> [u8; 10] {
+pub(super) fn sha1_80(key: &hmac::Key, packet: &[u8], trailer: [u8; 4]) -> [u8; 10] {
     let mut context = hmac::Context::with_key(key);
     context.update(packet);
     context.update(&trailer);
@@ -189,7 +195,7 @@ fn sha1_80(key: &hmac::Key, packet: &[u8], trailer: [u8; 4]) -> [u8; 10] {
     tag
 }
 
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
 }
 
@@ -226,7 +232,7 @@ impl Sealer {
                 )
                 .expect("lengths match");
             }
-            Cipher::Cm { .. } => {
+            Cipher::Cm(_) => {
                 body[..payload.len()].copy_from_slice(payload);
                 return self.seal_rtp_in_place(out, header_len, payload.len(), ssrc, index);
             }
@@ -245,7 +251,8 @@ impl Sealer {
                     .expect("a packet is far below the limit of the cipher");
                 body[len..len + 16].copy_from_slice(tag.as_ref());
             }
-            Cipher::Cm { cipher, auth } => {
+            Cipher::Cm(cm) => {
+                let CounterMode { cipher, auth } = &**cm;
                 cipher
                     .less_safe_encrypt(&mut out[header_len..end], self.rtp.counter(ssrc, index))
                     .expect("counter mode takes any length");
@@ -274,7 +281,8 @@ impl Sealer {
                 out[len + 16..len + 20].copy_from_slice(&word);
                 len + 20
             }
-            Cipher::Cm { cipher, auth } => {
+            Cipher::Cm(cm) => {
+                let CounterMode { cipher, auth } = &**cm;
                 cipher
                     .less_safe_encrypt(&mut out[8..len], self.rtcp.counter(ssrc, index))
                     .expect("counter mode takes any length");
@@ -285,180 +293,6 @@ impl Sealer {
             }
         }
     }
-}
-
-/// Window of the 128 newest indexes (RFC 3711 §3.3.2). The newest is bit 0.
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    newest: u64,
-    seen: u128,
-}
-
-impl Window {
-    fn admits(&self, index: u64) -> bool {
-        if self.seen == 0 || index > self.newest {
-            return true;
-        }
-        let age = self.newest - index;
-        age < 128 && self.seen & (1 << age) == 0
-    }
-
-    fn record(&mut self, index: u64) {
-        if self.seen == 0 {
-            *self = Window { newest: index, seen: 1 };
-        } else if index > self.newest {
-            let step = index - self.newest;
-            self.seen = if step < 128 { self.seen << step } else { 0 } | 1;
-            self.newest = index;
-        } else if self.newest - index < 128 {
-            self.seen |= 1 << (self.newest - index);
-        }
-    }
-
-    /// RFC 3711 appendix A: the 48-bit index that `seq` most likely has.
-    fn guess(&self, seq: u16) -> u64 {
-        if self.seen == 0 {
-            return u64::from(seq);
-        }
-        let delta = i64::from(seq.wrapping_sub(self.newest as u16) as i16);
-        let guess = self.newest as i64 + delta;
-        // Before the first wrap there is no earlier one: take it as of this round.
-        if guess < 0 {
-            u64::from(seq)
-        } else {
-            guess as u64 & 0xffff_ffff_ffff
-        }
-    }
-}
-
-struct Source {
-    ssrc: u32,
-    rtp: Window,
-    rtcp: Window,
-}
-
-/// Keys to receive with, and what was seen of each source.
-pub struct Opener {
-    rtp: Keys,
-    rtcp: Keys,
-    sources: Vec<Source>,
-}
-
-impl Opener {
-    pub fn new(master: &SrtpKey) -> Self {
-        Self { rtp: Keys::new(master, 0), rtcp: Keys::new(master, 3), sources: Vec::new() }
-    }
-
-    fn source(&self, ssrc: u32) -> Result<Option<usize>, SrtpError> {
-        match self.sources.iter().position(|s| s.ssrc == ssrc) {
-            None if self.sources.len() >= MAX_SOURCES => Err(SrtpError::TooManySources),
-            found => Ok(found),
-        }
-    }
-
-    /// A source gets its state only by a packet that was authentic, so that strangers can not fill the table.
-    fn admit(&mut self, found: Option<usize>, ssrc: u32) -> &mut Source {
-        let at = found.unwrap_or_else(|| {
-            self.sources.push(Source { ssrc, rtp: Window::default(), rtcp: Window::default() });
-            self.sources.len() - 1
-        });
-        &mut self.sources[at]
-    }
-
-    /// Check and decrypt in place; returns the plain packet's length.
-    pub fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let header_len = rtp_header_len(packet).ok_or(SrtpError::Malformed)?;
-        let seq = u16::from_be_bytes([packet[2], packet[3]]);
-        let ssrc = u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]);
-        let found = self.source(ssrc)?;
-        let window = found.map(|at| self.sources[at].rtp).unwrap_or_default();
-        let index = window.guess(seq);
-        if !window.admits(index) {
-            return Err(SrtpError::Replayed);
-        }
-        let len = match &self.rtp.cipher {
-            Cipher::Gcm(key) => {
-                let end = packet.len().checked_sub(16).filter(|e| *e >= header_len).ok_or(SrtpError::Malformed)?;
-                let (header, body) = packet.split_at_mut(header_len);
-                key.open_in_place(self.rtp.nonce(ssrc, index), Aad::from(&*header), body)
-                    .map_err(|_| SrtpError::Unauthentic)?;
-                end
-            }
-            Cipher::Cm { cipher, auth } => {
-                let end = packet.len().checked_sub(10).filter(|e| *e >= header_len).ok_or(SrtpError::Malformed)?;
-                let tag = sha1_80(auth, &packet[..end], ((index >> 16) as u32).to_be_bytes());
-                if !same(&tag, &packet[end..]) {
-                    return Err(SrtpError::Unauthentic);
-                }
-                cipher
-                    .less_safe_encrypt(&mut packet[header_len..end], self.rtp.counter(ssrc, index))
-                    .map_err(|_| SrtpError::Malformed)?;
-                end
-            }
-        };
-        self.admit(found, ssrc).rtp.record(index);
-        Ok(len)
-    }
-
-    /// Check and decrypt a compound RTCP packet in place; returns the plain length.
-    pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let gcm = matches!(self.rtcp.cipher, Cipher::Gcm(_));
-        let trailer = if gcm { 20 } else { 14 };
-        if packet.len() < 8 + trailer || packet[0] >> 6 != 2 {
-            return Err(SrtpError::Malformed);
-        }
-        let ssrc = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
-        let end = packet.len() - trailer;
-        let at = if gcm { end + 16 } else { end };
-        let word: [u8; 4] = [packet[at], packet[at + 1], packet[at + 2], packet[at + 3]];
-        let encrypted = word[0] & 0x80 != 0;
-        let index = u64::from(u32::from_be_bytes(word) & 0x7fff_ffff);
-        let found = self.source(ssrc)?;
-        if found.is_some_and(|i| !self.sources[i].rtcp.admits(index)) {
-            return Err(SrtpError::Replayed);
-        }
-        match &self.rtcp.cipher {
-            Cipher::Gcm(key) if encrypted => {
-                let mut aad = [0u8; 12];
-                aad[..8].copy_from_slice(&packet[..8]);
-                aad[8..].copy_from_slice(&word);
-                key.open_in_place(self.rtcp.nonce(ssrc, index), Aad::from(aad), &mut packet[8..end + 16])
-                    .map_err(|_| SrtpError::Unauthentic)?;
-            }
-            Cipher::Gcm(key) => {
-                // RFC 7714 §9.3: nothing encrypted, all of it authenticated, the tag stands alone.
-                let mut aad = packet[..end].to_vec();
-                aad.extend_from_slice(&word);
-                key.open_in_place(self.rtcp.nonce(ssrc, index), Aad::from(aad), &mut packet[end..end + 16])
-                    .map_err(|_| SrtpError::Unauthentic)?;
-            }
-            Cipher::Cm { cipher, auth } => {
-                if !same(&sha1_80(auth, &packet[..end], word), &packet[end + 4..]) {
-                    return Err(SrtpError::Unauthentic);
-                }
-                if encrypted {
-                    cipher
-                        .less_safe_encrypt(&mut packet[8..end], self.rtcp.counter(ssrc, index))
-                        .map_err(|_| SrtpError::Malformed)?;
-                }
-            }
-        }
-        self.admit(found, ssrc).rtcp.record(index);
-        Ok(end)
-    }
-}
-
-/// Fixed header, CSRC list and extension; `None` when the packet is shorter than they say.
-fn rtp_header_len(packet: &[u8]) -> Option<usize> {
-    if packet.len() < 12 || packet[0] >> 6 != 2 {
-        return None;
-    }
-    let mut len = 12 + usize::from(packet[0] & 0x0f) * 4;
-    if packet[0] & 0x10 != 0 {
-        let words = packet.get(len + 2..len + 4)?;
-        len += 4 + usize::from(u16::from_be_bytes([words[0], words[1]])) * 4;
-    }
-    (len <= packet.len()).then_some(len)
 }
 
 /// The SRTP library and the CPU features it uses.
@@ -480,4 +314,99 @@ pub fn backend() -> String {
         text.push_str(" ARMv8-CE");
     }
     text
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+        digits.chunks_exact(2).map(|d| d[0] << 4 | d[1]).collect()
+    }
+
+    pub fn master(profile: Profile) -> SrtpKey {
+        let key: Vec<u8> = (0..profile.key_len() as u8).collect();
+        SrtpKey::new(profile, &key, &[0x51; 14][..profile.salt_len()]).expect("lengths of the profile")
+    }
+
+    /// RFC 3711 appendix B.3.
+    #[test]
+    fn key_derivation() {
+        let (key, salt) = (hex("E1F97A0D3E018BE0D64FA32C06DE4139"), hex("0EC675AD498AFEEBB6960B3AABE6"));
+        let (mut cipher, mut auth, mut session_salt) = ([0; 16], [0; 20], [0; 14]);
+        derive(&key, &salt, 0, &mut cipher);
+        derive(&key, &salt, 1, &mut auth);
+        derive(&key, &salt, 2, &mut session_salt);
+        assert_eq!(cipher[..], hex("C61E7A93744F39EE10734AFE3FF7A087"));
+        assert_eq!(auth[..], hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
+        assert_eq!(session_salt[..], hex("30CBBC08863D8C85D49DB34A9AE1"));
+    }
+
+    /// RFC 3711 appendix B.2: the key stream of SSRC 0 and index 0.
+    #[test]
+    fn counter_mode() {
+        let mut salt = [0; 14];
+        salt.copy_from_slice(&hex("F0F1F2F3F4F5F6F7F8F9FAFBFCFD"));
+        let key = ctr_key(&hex("2B7E151628AED2A6ABF7158809CF4F3C"));
+        let auth = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &[0; 20]);
+        let keys = Keys { cipher: Cipher::Cm(Box::new(CounterMode { cipher: ctr_key(&[0; 16]), auth })), salt };
+        let mut stream = [0; 32];
+        key.less_safe_encrypt(&mut stream, keys.counter(0, 0)).expect("any length");
+        assert_eq!(stream[..], hex("E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB"));
+    }
+
+    /// A `Sealer` on the session keys of RFC 7714's examples.
+    fn gcm(key: &str) -> Sealer {
+        let key = hex(key);
+        let keys = || {
+            let algorithm = if key.len() == 32 { &aead::AES_256_GCM } else { &aead::AES_128_GCM };
+            let mut salt = [0; 14];
+            salt[..12].copy_from_slice(b"Quid pro quo");
+            Keys { cipher: Cipher::Gcm(LessSafeKey::new(UnboundKey::new(algorithm, &key).expect("length"))), salt }
+        };
+        Sealer { rtp: keys(), rtcp: keys(), tag_len: 16 }
+    }
+
+    /// RFC 7714 §16.1.1 and §16.2.1.
+    #[test]
+    fn gcm_rtp() {
+        let header = hex("8040f17b8041f8d35501a0b2");
+        let payload = b"Gallia est omnis divisa in partes tres";
+        for (key, sealed) in [
+            (
+                "000102030405060708090a0b0c0d0e0f",
+                "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833899d7f27beb16a9152cf765ee4390cce",
+            ),
+            (
+                "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+                "32b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799b87b7aa3db36dfffd6b0f9bb7878d7a76c13",
+            ),
+        ] {
+            let mut out = vec![0; 128];
+            out[..12].copy_from_slice(&header);
+            let len = gcm(key).seal_rtp(&mut out, 12, payload, 0x5501_a0b2, 0xf17b);
+            assert_eq!(out[12..len], hex(sealed), "{key}");
+            // In place gives the same.
+            let mut again = vec![0; 128];
+            again[..12].copy_from_slice(&header);
+            again[12..12 + payload.len()].copy_from_slice(payload);
+            let len = gcm(key).seal_rtp_in_place(&mut again, 12, payload.len(), 0x5501_a0b2, 0xf17b);
+            assert_eq!(again[..len], out[..len]);
+        }
+    }
+
+    /// RFC 7714 §17.1.
+    #[test]
+    fn gcm_rtcp() {
+        let plain = "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61\
+            deadbeefdeadbeefdeadbeefdeadbeefdeadbeef";
+        let sealed = "81c8000d4d61727363e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda\
+            4ce09b4686303ded0bb9275bc84aa45896cf4d2fc5abf87245d9eade800005d4";
+        let mut packet = hex(plain);
+        let len = packet.len();
+        packet.resize(len + MAX_SRTCP_TRAILER_BYTES, 0);
+        let end = gcm("000102030405060708090a0b0c0d0e0f").seal_rtcp(&mut packet, len, 0x5d4);
+        assert_eq!(packet[..end], hex(sealed));
+    }
 }
