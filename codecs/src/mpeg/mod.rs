@@ -2,7 +2,9 @@
 
 pub mod pes;
 pub mod ps_demux;
+mod ps_frames;
 pub mod ps_mux;
+mod ps_syntax;
 pub mod psi;
 pub mod ts_demux;
 

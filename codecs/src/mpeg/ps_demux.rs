@@ -7,22 +7,15 @@
 //!   can contain one: its NAL headers begin with a 0 bit.
 //! - PES length too long: a pack header at the start of a payload ends it.
 
-use std::collections::VecDeque;
-
 use bytes::BytesMut;
 
-use super::pes::{Look, PesHeader, FIXED_BYTES};
-use super::psi::{ProgramStreamMap, Stream};
-use super::{is_audio_id, is_video_id, EsChunk, Trust};
+use super::pes::{Look, PesHeader};
+use super::ps_frames::Frames;
+use super::ps_syntax::{find_pack, look, Header};
+use super::psi::ProgramStreamMap;
+use super::{is_video_id, EsChunk};
 use crate::packet::annexb;
-use crate::packet::nalus::MAX_UNIT_BYTES;
 
-/// An audio PES packet has at most this (16-bit length).
-const MAX_AUDIO_BYTES: usize = 65_536;
-/// Larger program stream maps are skipped.
-const MAX_PSM_BYTES: usize = 1024;
-/// Chunks waiting for `poll`; the oldest go when nobody polls.
-const MAX_QUEUE: usize = 256;
 const PACK: [u8; 4] = [0, 0, 1, 0xba];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,33 +47,16 @@ enum State {
     Skip(usize),
 }
 
-#[derive(Debug, Default)]
-struct Pending {
-    data: BytesMut,
-    id: u8,
-    pts: Option<u64>,
-    dts: Option<u64>,
-    damaged: bool,
-}
-
 #[derive(Debug)]
 pub struct PsDemux {
     state: State,
     /// Beginning of a header that is not complete yet.
     head: BytesMut,
-    video: Pending,
-    audio: Pending,
+    frames: Frames,
     video_id: Option<u8>,
     audio_id: Option<u8>,
-    map: Vec<Stream>,
-    trust: Trust,
-    /// An outer sign said that the frame ends here; not yet confirmed.
-    hinted: bool,
-    /// PTS and DTS of the first frame that begins in the open PES packet (§2.4.3.7): it need not begin at its start.
-    stamp: Option<(Option<u64>, Option<u64>)>,
     /// The last PES packet was video: what follows without a start code belongs to it.
     after_video: bool,
-    queue: VecDeque<EsChunk>,
     stats: PsStats,
 }
 
@@ -95,16 +71,10 @@ impl PsDemux {
         Self {
             state: State::Hunt,
             head: BytesMut::new(),
-            video: Pending::default(),
-            audio: Pending::default(),
+            frames: Frames::default(),
             video_id: None,
             audio_id: None,
-            map: Vec::new(),
-            trust: Trust::default(),
-            hinted: false,
-            stamp: None,
             after_video: false,
-            queue: VecDeque::new(),
             stats: PsStats::default(),
         }
     }
@@ -114,7 +84,7 @@ impl PsDemux {
     }
 
     pub fn poll(&mut self) -> Option<EsChunk> {
-        self.queue.pop_front()
+        self.frames.poll()
     }
 
     /// Stream bytes as they come, cut anywhere. A pack header at the very start of `data` is always believed.
@@ -122,7 +92,7 @@ impl PsDemux {
         if data.starts_with(&PACK) && self.state != State::Head {
             if matches!(self.state, State::Body { .. } | State::Skip(_)) {
                 self.stats.resyncs += 1;
-                self.end_audio();
+                self.frames.end_audio();
             }
             self.state = State::Head;
             self.head.clear();
@@ -132,57 +102,46 @@ impl PsDemux {
 
     /// An outer sign that the frame ends with what was pushed so far.
     pub fn end_hint(&mut self) {
-        if self.video.data.is_empty() {
-            return;
+        let open = matches!(self.state, State::Body { .. }) || !self.head.is_empty();
+        if self.frames.hint(open) {
+            self.ended();
         }
-        if matches!(self.state, State::Body { .. }) || !self.head.is_empty() {
-            self.trust.deny();
-            return;
-        }
-        if self.trust.trusted() {
-            self.end_video();
-            self.after_video = false;
-            if self.state == State::Unbounded {
-                self.state = State::Head;
-            }
-        }
-        self.hinted = true;
     }
 
     /// Nothing came for a while after a hint: give out what is there. True if it did.
     pub fn flush_hinted(&mut self) -> bool {
-        if !self.hinted || self.video.data.is_empty() || matches!(self.state, State::Body { .. }) {
-            return false;
+        let waits = self.waits_hinted();
+        if waits {
+            self.frames.end_video();
+            self.ended();
         }
-        self.end_video();
+        waits
+    }
+
+    fn ended(&mut self) {
         self.after_video = false;
-        true
+        if self.state == State::Unbounded {
+            self.state = State::Head;
+        }
     }
 
     /// A frame waits only for a confirmation that it is complete.
     pub fn waits_hinted(&self) -> bool {
-        self.hinted && !self.video.data.is_empty() && !matches!(self.state, State::Body { .. })
+        self.frames.waits_hinted() && !matches!(self.state, State::Body { .. })
     }
 
     /// Bytes are missing between the last `push` and the next: drop what is unfinished, hunt.
     pub fn lost(&mut self) {
-        if !self.video.data.is_empty() || matches!(self.state, State::Body { video: true, .. } | State::Unbounded) {
-            // A frame that was said to be complete is believed to be.
-            self.video.damaged = !self.hinted;
-            self.end_video();
-        }
-        self.audio.data.clear();
+        self.frames.lost(matches!(self.state, State::Body { video: true, .. } | State::Unbounded));
         self.head.clear();
         self.state = State::Hunt;
-        self.hinted = false;
-        self.stamp = None;
         self.after_video = false;
     }
 
     /// The end of everything: what is unfinished comes out as it is.
     pub fn finish(&mut self) {
-        self.end_video();
-        self.end_audio();
+        self.frames.end_video();
+        self.frames.end_audio();
         self.state = State::Hunt;
     }
 
@@ -203,7 +162,7 @@ impl PsDemux {
                     if n == left {
                         self.state = State::Head;
                         if !video {
-                            self.end_audio();
+                            self.frames.end_audio();
                         }
                     } else if matches!(self.state, State::Body { .. }) {
                         self.state = State::Body { video, left: left - n };
@@ -303,7 +262,7 @@ impl PsDemux {
             self.state = State::Unbounded;
             return data;
         }
-        self.video.damaged |= !self.video.data.is_empty();
+        self.frames.damage_video();
         // Any system start code will do here; only after loss a pack header is insisted on.
         let mut from = 1;
         while let Some(at) = annexb::find_start_code(data, from) {
@@ -333,7 +292,7 @@ impl PsDemux {
                 let map = ProgramStreamMap::parse(bytes);
                 self.stats.psm_bad += u64::from(map.bad);
                 if !map.streams.is_empty() {
-                    self.map = map.streams;
+                    self.frames.set_map(map.streams);
                 }
                 self.after_video = false;
                 self.state = State::Head;
@@ -352,17 +311,11 @@ impl PsDemux {
             self.state = State::Skip(pes.body_bytes.unwrap_or(0));
             return;
         }
+        self.after_video = video;
         if video {
-            if pes.pts.is_some() {
-                self.stamp = Some((pes.pts, pes.dts));
-            }
-            self.video.id = pes.stream_id;
-            self.after_video = true;
+            self.frames.begin_video(pes.stream_id, pes.pts, pes.dts);
         } else {
-            self.end_audio();
-            self.audio.id = pes.stream_id;
-            self.audio.pts = pes.pts;
-            self.after_video = false;
+            self.frames.begin_audio(pes.stream_id, pes.pts);
         }
         self.state = match pes.body_bytes {
             Some(0) => State::Head,
@@ -373,63 +326,27 @@ impl PsDemux {
     }
 
     fn body(&mut self, video: bool, bytes: &[u8]) {
-        if video {
-            self.video_bytes(bytes);
-        } else if self.audio.data.len() + bytes.len() <= MAX_AUDIO_BYTES {
-            self.audio.data.extend_from_slice(bytes);
-        }
-    }
-
-    fn video_bytes(&mut self, bytes: &[u8]) {
-        if self.hinted {
-            // After the sign that a frame ended: another one by its start code, or the sign was wrong.
-            self.hinted = false;
-            let begins = annexb::has_start_code(bytes) || (bytes.len() < 4 && bytes.iter().all(|b| *b == 0));
-            if begins {
-                self.trust.confirm();
-                self.end_video();
-            } else {
-                self.trust.deny();
-            }
-        }
-        if self.video.data.len() + bytes.len() > MAX_UNIT_BYTES {
+        if !video {
+            self.frames.audio_bytes(bytes);
+        } else if !self.frames.video_bytes(bytes) {
             self.stats.oversized += 1;
             self.lost();
-            return;
         }
-        let before = self.video.data.len();
-        self.video.data.extend_from_slice(bytes);
-        if self.stamp.is_some() {
-            self.stamp_frame(before.saturating_sub(3));
-        }
-    }
-
-    /// The first start code in a PES packet with PTS begins the frame that the PTS belongs to.
-    fn stamp_frame(&mut self, from: usize) {
-        let Some(at) = annexb::find_start_code(&self.video.data, from) else { return };
-        let Some((pts, dts)) = self.stamp.take() else { return };
-        let zeros = self.video.data[..at].iter().rev().take_while(|b| **b == 0).count();
-        let at = at - zeros;
-        let begun = self.video.data.split_off(at);
-        self.end_video();
-        self.video.data = begun;
-        self.video.pts = pts;
-        self.video.dts = dts;
     }
 
     fn unbounded<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
-        self.video_bytes(data);
+        self.body(true, data);
         if self.state != State::Unbounded {
             return &[];
         }
         // The buffer ends with all of `data`, or with the end of it when a frame was given out meanwhile.
-        let len = self.video.data.len();
+        let len = self.frames.video().len();
         let (kept, cut) = (len.saturating_sub(data.len()), data.len().saturating_sub(len));
         let mut from = kept.saturating_sub(3);
-        while let Some(at) = annexb::find_start_code(&self.video.data, from) {
-            match self.video.data.get(at + 3) {
+        while let Some(at) = annexb::find_start_code(self.frames.video(), from) {
+            match self.frames.video().get(at + 3) {
                 Some(code) if *code >= 0xba => {
-                    self.video.data.truncate(at);
+                    self.frames.truncate_video(at);
                     // What of it came with earlier pushes is known: it is a prefix of 00 00 01.
                     let earlier = kept.saturating_sub(at).min(3);
                     self.head.clear();
@@ -444,109 +361,4 @@ impl PsDemux {
         }
         &[]
     }
-
-    fn end_video(&mut self) {
-        Self::end(&mut self.video, &self.map, &mut self.queue);
-    }
-
-    fn end_audio(&mut self) {
-        Self::end(&mut self.audio, &self.map, &mut self.queue);
-    }
-
-    fn end(pending: &mut Pending, map: &[Stream], queue: &mut VecDeque<EsChunk>) {
-        let damaged = std::mem::take(&mut pending.damaged);
-        let (pts, dts) = (pending.pts.take(), pending.dts.take());
-        if pending.data.is_empty() && !damaged {
-            return;
-        }
-        if queue.len() >= MAX_QUEUE {
-            queue.pop_front();
-        }
-        let known = map.iter().find(|s| s.id == u16::from(pending.id));
-        let stream_type = known.map_or(0, |s| s.stream_type);
-        let data = pending.data.split().freeze();
-        queue.push_back(EsChunk { stream_id: pending.id, stream_type, pts, dts, data, damaged });
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Header {
-    Pack(usize),
-    Map(usize),
-    Skip { body: usize, private: bool },
-    Pes(PesHeader),
-}
-
-impl Header {
-    fn bytes(self) -> usize {
-        match self {
-            Header::Pack(n) | Header::Map(n) => n,
-            Header::Skip { .. } => FIXED_BYTES,
-            Header::Pes(pes) => pes.header_bytes,
-        }
-    }
-}
-
-/// What begins at `data`.
-fn look(data: &[u8]) -> Look<Header> {
-    if data.len() < 4 {
-        let maybe = data.iter().zip([0, 0, 1]).all(|(a, b)| *a == b);
-        return if maybe { Look::Need(4) } else { Look::Bad };
-    }
-    if data[..3] != [0, 0, 1] {
-        return Look::Bad;
-    }
-    let id = data[3];
-    match id {
-        0xb9 => Look::Found(Header::Pack(4)), // end code
-        0xba => look_pack(data),
-        0xbc if data.len() < FIXED_BYTES => Look::Need(FIXED_BYTES),
-        0xbc => {
-            let bytes = FIXED_BYTES + length(data);
-            if bytes > MAX_PSM_BYTES {
-                Look::Found(Header::Skip { body: bytes - FIXED_BYTES, private: false })
-            } else if data.len() < bytes {
-                Look::Need(bytes)
-            } else {
-                Look::Found(Header::Map(bytes))
-            }
-        }
-        _ if is_video_id(id) || is_audio_id(id) => match PesHeader::look(data) {
-            Look::Need(n) => Look::Need(n),
-            Look::Found(pes) => Look::Found(Header::Pes(pes)),
-            Look::Bad => Look::Bad,
-        },
-        0xbb | 0xbd..=0xbf | 0xf0..=0xff if data.len() < FIXED_BYTES => Look::Need(FIXED_BYTES),
-        0xbb | 0xbd..=0xbf | 0xf0..=0xff => Look::Found(Header::Skip { body: length(data), private: id != 0xbb }),
-        _ => Look::Bad,
-    }
-}
-
-fn length(data: &[u8]) -> usize {
-    usize::from(u16::from_be_bytes([data[4], data[5]]))
-}
-
-/// Pack header (§2.5.3.3), MPEG-1 form too. `00 00 01 BA` with another start code directly behind it is an empty pack.
-fn look_pack(data: &[u8]) -> Look<Header> {
-    let Some(&first) = data.get(4) else { return Look::Need(5) };
-    if first & 0xc0 == 0x40 {
-        let Some(&last) = data.get(13) else { return Look::Need(14) };
-        let bytes = 14 + usize::from(last & 7);
-        return if data.len() < bytes { Look::Need(bytes) } else { Look::Found(Header::Pack(bytes)) };
-    }
-    if first & 0xf0 == 0x20 {
-        return if data.len() < 12 { Look::Need(12) } else { Look::Found(Header::Pack(12)) };
-    }
-    Look::Found(Header::Pack(4))
-}
-
-fn find_pack(data: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(at) = annexb::find_start_code(data, from) {
-        if data.get(at + 3) == Some(&0xba) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
 }
