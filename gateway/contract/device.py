@@ -61,7 +61,10 @@ class AttachedDevice(Protocol):
     def id(self) -> DeviceId: ...
 
     def state(self, state: DeviceState, code: str = "", detail: str = "", *, address: str = "") -> None:
-        """Online or not; streams of the device follow by themselves."""
+        """Online or not; streams of the device follow by themselves.
+
+        ONLINE said again means that it registered anew: a stream of it that has stalled is opened again at once.
+        """
 
     def describe(
         self,

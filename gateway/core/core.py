@@ -72,7 +72,8 @@ class Core:
         self.devices = Devices(
             gateway, store.devices, self.bus, clock, secrets.kit_password(), lambda: config().devices
         )
-        self.devices.on_reachable(self.streams.device_online)
+        self.devices.follow(self.streams)
+        self.streams.on_offered = self.devices.stream_offered
         self.directory = Directory(gateway, self.devices, self.streams)
         self.ptz = Ptz(self.devices, self.bus, clock, lambda: config().ptz)
         self.presets = Presets(self.devices, self.ptz, store.presets)

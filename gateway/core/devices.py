@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, GatewayError, LinkDown, NotFound, Unsupported
@@ -15,8 +16,8 @@ from gateway.contract.device import Admitted, DeviceHandler
 from gateway.core.known_device import Hold, Known
 from gateway.core.messages import Bus
 from gateway.core.slugs import slug_for
-from gateway.model.device import PendingDevice
-from gateway.model.ids import ChannelRef, DeviceId, device_id, parse_ref
+from gateway.model.device import Device, PendingDevice
+from gateway.model.ids import ChannelRef, DeviceId, StreamId, device_id, parse_ref
 from gateway.store.devices import ChannelRow, DeviceRepo, DeviceRow
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ PENDING_EVERY_S = 5.0
 """A device that knocks all the time is told of at most this often."""
 
 Heard = Callable[[str, Admitted | None], None]
+
+
+class StreamsOfDevices(Protocol):
+    def has(self, stream: StreamId) -> bool: ...
+    def device_online(self, device: DeviceId, online: bool, code: str = "") -> None: ...
 
 
 class Devices:
@@ -52,10 +58,17 @@ class Devices:
         self._pending: OrderedDict[tuple[str, str], PendingDevice] = OrderedDict()
         self._pending_told: dict[tuple[str, str], float] = {}
         self._reachable: Callable[[DeviceId, bool, str], None] = lambda _device, _online, _code: None
+        self._offered: Callable[[StreamId], bool] = lambda _stream: False
+        self._changed: set[DeviceId] = set()
         for row in repo.load():
             self._add(Known(row, clock, "restarted"))
         for pending in repo.pending():
             self._pending[pending.scheme, pending.external_id] = pending
+
+    def follow(self, streams: StreamsOfDevices) -> None:
+        """Streams hear of their device, and say which of them can be watched."""
+        self._offered = streams.has
+        self.on_reachable(streams.device_online)
 
     def on_reachable(self, heard: Callable[[DeviceId, bool, str], None]) -> None:
         """`heard(device, online, code)`: streams follow their device. Called for every known one at once."""
@@ -151,7 +164,7 @@ class Devices:
         known.hold = known.handler = None
         self._call(known, None)
         self._reachable(device, False, "not-found")
-        self._bus.publish("device", device, known.device(), gone=True)
+        self._bus.publish("device", device, self.shown(known), gone=True)
 
     async def rename(self, device: DeviceId, name: str, alias: str | None = None) -> None:
         if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
@@ -198,11 +211,23 @@ class Devices:
         return listed[0]
 
     def told(self, known: Known, *, online: bool | None = None) -> None:
-        """The device changed; with `online` it came or went."""
-        self._bus.publish("device", known.id, known.device())
+        """The device changed; with `online` it came or went. Changes of one turn of the loop are one event."""
+        self._publish_soon(known.id)
         if online is not None:
             log.info("%s (%s) is %s%s", known.id, known.row.name, known.state, f": {known.code}" if known.code else "")
             self._reachable(known.id, online, known.code)
+
+    def here_again(self, known: Known) -> None:
+        """It registered anew without having been missed."""
+        self._reachable(known.id, True, "")
+
+    def stream_offered(self, device: DeviceId) -> None:
+        """One of its channels can be watched now."""
+        if device in self._known:
+            self._publish_soon(device)
+
+    def shown(self, known: Known) -> Device:
+        return known.device(self._offered)
 
     def save(self, known: Known) -> None:
         if known.id in self._known:
@@ -212,6 +237,17 @@ class Devices:
         self._repo.channels(known.id, rows)
 
     # — within —
+
+    def _publish_soon(self, device: DeviceId) -> None:
+        if not self._changed:
+            asyncio.get_running_loop().call_soon(self._publish)
+        self._changed.add(device)
+
+    def _publish(self) -> None:
+        changed, self._changed = self._changed, set()
+        for device in changed:
+            if (known := self._known.get(device)) is not None:
+                self._bus.publish("device", device, self.shown(known))
 
     def _of(self, device: DeviceId) -> Known:
         known = self._known.get(device)

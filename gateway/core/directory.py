@@ -26,7 +26,7 @@ class Directory:
     ) -> Sequence[Device]:
         found = []
         for known in self._devices.all():
-            device = known.device()
+            device = self._devices.shown(known)
             if (state is None or device.state is state) and (not scheme or device.scheme == scheme):
                 shown = _in_scope(who, device)
                 if shown is not None and (not text or _holds(shown, text.casefold())):
@@ -37,7 +37,7 @@ class Directory:
         wanted = parse_ref(ref, home=self._gateway).device_id
         for known in self._devices.all():
             if wanted == known.id or ref == known.row.alias:
-                shown = _in_scope(who, known.device())
+                shown = _in_scope(who, self._devices.shown(known))
                 if shown is None:
                     raise Denied(f"{wanted} lies outside of what {who.name} may see")
                 return shown

@@ -51,8 +51,8 @@ class Known:
         self.channels[channel.external_id] = channel
         self.by_key[channel.key] = channel
 
-    def device(self) -> Device:
-        """As the directory shows it."""
+    def device(self, offered: Callable[[StreamId], bool]) -> Device:
+        """As the directory shows it. A channel's stream is named once it can be watched."""
         row = self.row
         return Device(
             id=self.id,
@@ -69,11 +69,12 @@ class Known:
             firmware=row.firmware,
             version=row.version,
             last_seen=row.last_seen,
-            channels=tuple(self._channel(c) for c in self.channels.values() if c.listed),
+            channels=tuple(self._channel(c, offered) for c in self.channels.values() if c.listed),
             alias=row.alias,
         )
 
-    def _channel(self, row: ChannelRow) -> Channel:
+    def _channel(self, row: ChannelRow, offered: Callable[[StreamId], bool]) -> Channel:
+        stream = stream_id(self.id, row.key)
         return Channel(
             key=row.key,
             external_id=row.external_id,
@@ -81,7 +82,7 @@ class Known:
             online=self.reachable and self.online.get(row.key, True),
             parent=row.parent,
             capabilities=row.capabilities,
-            stream=StreamId(stream_id(self.id, row.key)),
+            stream=stream if offered(stream) else None,
         )
 
 
@@ -113,6 +114,8 @@ class Hold:
             known.row = replace(known.row, address=address[:_TEXT])
             self._devices.save(known)
         if (known.state, known.code, known.detail) == (state, code, detail):
+            if state is DeviceState.ONLINE:
+                self._devices.here_again(known)
             return
         if known.state is not state:
             known.since = self._clock.wall()

@@ -76,6 +76,8 @@ class Streams:
         self._offline: dict[DeviceId, str] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._closing = False
+        self.on_offered: Callable[[DeviceId], None] = lambda _device: None
+        """Called when a device has a stream more."""
 
     # — offers —
 
@@ -99,6 +101,7 @@ class Streams:
         self._streams[offer.id] = stream
         stream.start()
         self._changed(stream.status)
+        self.on_offered(offer.device)
 
     def withdraw(self, stream: StreamId) -> None:
         found = self._streams.pop(stream, None)
@@ -139,6 +142,9 @@ class Streams:
 
     def status(self, stream: StreamId) -> StreamStatus:
         return self._known(stream).status
+
+    def has(self, stream: StreamId) -> bool:
+        return stream in self._streams
 
     def all(self) -> Sequence[StreamStatus]:
         return [stream.status for stream in self._streams.values()]

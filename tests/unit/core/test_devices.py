@@ -11,13 +11,16 @@ from gateway.base.errors import GatewayError, LinkDown, NotFound
 from gateway.config.root import Config
 from gateway.config.root import Devices as DevicesConfig
 from gateway.contract.device import Admitted, ChannelReport
+from gateway.contract.media import Offer, Publication
+from gateway.core.services import BusEvent
 from gateway.core.slugs import slug_for
 from gateway.model.device import Capabilities, DeviceState
 from gateway.model.ids import DeviceId, StreamId, parse_ref
 from gateway.model.principal import SYSTEM, Principal, Role
 from tests.fakes.device import FakeHandler
-from tests.fakes.loop import by_hand
+from tests.fakes.loop import by_hand, settle
 from tests.unit.core.house import House, a_house, housed
+from tests.unit.core.test_streams import STREAM, Source, goes_live, turn
 
 BALL = "34020000001320000001"
 
@@ -133,6 +136,43 @@ async def test_what_makes_no_device(house: House) -> None:
         devices.attach(DeviceId("kit1/nobody"), FakeHandler())
 
 
+async def never(publication: Publication) -> None:
+    raise AssertionError("nobody watches it")
+
+
+@housed
+async def test_changes_of_one_turn_are_one_event(house: House) -> None:
+    devices = house.core.devices
+    id_ = await devices.admit("gb28181", BALL, by="t")
+    await settle()
+    async with house.core.bus.subscribe(SYSTEM, types=["device"]) as events:
+        hold = devices.attach(id_, FakeHandler())
+        hold.state(DeviceState.ONLINE)
+        hold.describe(model="X")
+        hold.channels([ChannelReport(str(n), "c") for n in range(8)])
+        for number in range(1, 9):
+            house.core.streams.offer(Offer(StreamId(f"{id_}/ch{number}"), id_, "c", never))
+        await settle()
+        house.core.bus.close()
+        (event,) = [e async for e in events if isinstance(e, BusEvent)]
+    assert event.data.model == "X" and all(c.stream for c in event.data.channels)
+
+
+@housed
+async def test_registering_anew_opens_a_stalled_stream_at_once(house: House) -> None:
+    source, devices, streams = Source(), house.core.devices, house.core.streams
+    hold = devices.attach(await devices.admit("gb28181", BALL, slug="ball-1", by="t"), FakeHandler())
+    hold.state(DeviceState.ONLINE)
+    streams.offer(source.offer())
+    async with streams.view(STREAM, SYSTEM, "whep"):
+        leg = await goes_live(house)
+        house.engine.leg_event(leg, "stalled")
+        await turn()
+        hold.state(DeviceState.ONLINE)
+        await turn()
+        assert (source.opened, source.ended) == (2, 1), "not only after the patience of a stalled source"
+
+
 @housed
 async def test_the_directory_filters_and_keeps_scopes(house: House) -> None:
     devices = house.core.devices
@@ -147,7 +187,11 @@ async def test_the_directory_filters_and_keeps_scopes(house: House) -> None:
     narrow = Principal("n", Role.VIEWER, "s", scope=f"{west.id}/ch2")
     (seen,) = directory.devices(narrow)
     assert [c.key for c in seen.channels] == ["ch2"]
-    assert west.channels[0].stream == StreamId(f"{west.id}/ch1")
+    assert west.channels[0].stream is None, "nothing can be watched before an adapter offers it"
+    stream = StreamId(f"{west.id}/ch1")
+    house.core.streams.offer(Offer(stream, west.id, "A", never))
+    (west,) = directory.devices(SYSTEM, "west")
+    assert [c.stream for c in west.channels] == [stream, None]
     assert devices.ref("west-gate/ch2") == parse_ref("kit1/west-gate/ch2", home="kit1")
 
 
