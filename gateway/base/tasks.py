@@ -62,5 +62,8 @@ class Nest:
         except Exception as exc:
             if on_error is None:
                 log.exception("%s: %s failed", self.name, name)
-            else:
+                return
+            try:
                 on_error(exc)
+            except Exception:
+                log.exception("%s: %s failed, and so did its clean-up", self.name, name)

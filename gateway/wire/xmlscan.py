@@ -54,7 +54,11 @@ class TreeBuilder:
         self._count += 1
         if len(self._stack) >= MAX_DEPTH or self._count > MAX_NODES:
             raise RemoteProtocolError(f"XML deeper than {MAX_DEPTH} or of more than {MAX_NODES} elements")
-        opened = TreeBuilder.Open(local_name(tag), tuple((local_name(k), v) for k, v in attributes.items()))
+        named: dict[str, str] = {}
+        for name, value in attributes.items():
+            if not name.startswith("xmlns"):
+                named.setdefault(local_name(name), value)  # two prefixes of one name: the first stands
+        opened = TreeBuilder.Open(local_name(tag), tuple(named.items()))
         parent = self._stack[-1] if self._stack else self.root
         if parent is None:
             self.root = opened

@@ -6,9 +6,10 @@ async with SipEndpoint([Listen("udp", "0.0.0.0", 5060), Listen("tcp", "0.0.0.0",
     response = await endpoint.request(request, hop)
 """
 
-from gateway.net.sip.call import CallEnd, IncomingCall, InviteCall
+from gateway.net.sip.call import CallEnd, InviteCall
 from gateway.net.sip.endpoint import Listen, SipEndpoint
 from gateway.net.sip.incoming import IncomingRequest
+from gateway.net.sip.incoming_call import IncomingCall
 from gateway.net.sip.limits import EndpointLimits
 from gateway.net.sip.subscription import Notifier, Subscription
 

@@ -13,10 +13,11 @@ from types import TracebackType
 from gateway.base.errors import Busy, ConfigError, LinkDown, PeerError
 from gateway.base.tasks import Nest
 from gateway.base.udp import UdpSocket, bind_error
-from gateway.net.sip.call import IncomingCall, InviteCall, run_handler
+from gateway.net.sip.call import InviteCall
 from gateway.net.sip.engine import Engine
 from gateway.net.sip.flows import Flows
-from gateway.net.sip.incoming import IncomingRequest
+from gateway.net.sip.incoming import IncomingRequest, run_handler
+from gateway.net.sip.incoming_call import IncomingCall
 from gateway.net.sip.limits import EndpointLimits
 from gateway.net.sip.rates import Rates
 from gateway.net.sip.subscription import Subscription

@@ -164,6 +164,8 @@ class Engine:
             waiter = self.waiters.get(event.key)
             if waiter is not None:
                 waiter.on_response(event) if isinstance(event, ResponseReceived) else waiter.on_failed(event)
+            elif isinstance(event, ResponseReceived):
+                self._hang_up_stray(event)
         elif isinstance(event, RequestReceived):
             owner = None if event.dialog is None else self.owners.get(event.dialog.id)
             if owner is None or not owner.on_dialog_request(event):
@@ -181,6 +183,15 @@ class Engine:
         else:
             assert isinstance(event, FlowBroken)  # noqa: S101 - every other kind stands above
             self.on_broken(event.hop, event.reason)
+
+    def _hang_up_stray(self, event: ResponseReceived) -> None:
+        """A 2xx to an INVITE that nobody waits for any more (a late fork): take it and hang up (§13.2.2.4)."""
+        dialog = event.dialog
+        if dialog is None or not dialog.alive or dialog.id in self.owners:
+            return
+        if event.response.ok and event.response.cseq.method == "INVITE":
+            self.core.ack(dialog, event.response.cseq.number, self.clock())
+            self.core.send_in_dialog(dialog, "BYE", self.clock())
 
     def _rearm(self) -> None:
         if self._timer is not None:

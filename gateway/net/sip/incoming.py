@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway.base.errors import LocalProtocolError
+from gateway.base.errors import Busy, LocalProtocolError
 from gateway.net.sip.engine import Engine
 from gateway.wire.sip import Hop, SipRequest, SipResponse, local_uri, respond
 from gateway.wire.sip.dialog import Dialog
@@ -67,3 +68,26 @@ class IncomingRequest:
         self._answered = response.final
         self._engine.pump()
         return dialog
+
+
+def run_handler(
+    engine: Engine, handler: Callable[[IncomingRequest], Awaitable[None]], incoming: IncomingRequest
+) -> None:
+    """Run a handler as a task; 500 when it fails or forgets to answer, 503 when too many run."""
+
+    async def work() -> None:
+        await handler(incoming)
+        if not incoming.answered:
+            incoming.respond(500, headers=[("Retry-After", "5")])
+
+    def failed(exc: Exception) -> None:
+        engine.log_failure(f"handler of {incoming.request} from {incoming.hop}", exc)
+        if not incoming.answered:
+            with suppress(LocalProtocolError):  # a CANCEL answered it meanwhile
+                incoming.respond(500)
+
+    try:
+        engine.nest.start(work(), f"SIP {incoming.request.method}", failed)
+    except Busy:
+        engine.core.counters["full"] += 1
+        incoming.respond(503, headers=[("Retry-After", "5")])

@@ -10,11 +10,11 @@ class EndpointLimits:
     """Full means: connection → refused and counted; rate → datagram dropped, stream connection closed; handlers →
     503 with Retry-After; bytes waiting to be written → the connection is closed (its peer does not read)."""
 
-    max_connections: int = 1024
-    max_connections_per_host: int = 64
+    max_connections: int = 2048
+    max_connections_per_host: int = 512  # a site's devices come from one NAT'd address
     idle_s: float = 600.0  # a TCP connection that said nothing for so long is closed
     max_unsent_bytes: int = 1024 * 1024
-    messages_per_s: float = 200.0  # per source address (host), sustained …
-    burst: int = 2000  # … and at once (a catalogue of 2000 items, one a message)
+    messages_per_s: float = 500.0  # per source address (host), sustained …
+    burst: int = 4000  # … and at once (a catalogue of 4000 items, one a message)
     max_sources: int = 8192  # whose rates are remembered; the one silent longest is forgotten
     max_handlers: int = 1024  # incoming requests being handled at once

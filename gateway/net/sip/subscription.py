@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -11,6 +12,7 @@ from gateway.wire.sip import Hop, SipRequest, SipResponse
 from gateway.wire.sip.dialog import Dialog
 from gateway.wire.sip.events import AckMissing, AckReceived, DialogEnded, RequestReceived
 
+GRACE_S = 32.0
 _GONE = (404, 405, 481, 489, 501)  # RFC 6665 §4.1.2.2, §4.2.2: the peer has no such subscription
 
 
@@ -20,8 +22,10 @@ class _InDialog:
     def __init__(self, engine: Engine, dialog: Dialog, expires_s: int) -> None:
         self._engine = engine
         self._dialog = dialog
-        self._until = engine.clock() + expires_s
-        self.expires_s = expires_s
+        self._until = 0.0
+        self._end_timer: asyncio.TimerHandle | None = None
+        self.expires_s = 0
+        self._extend(expires_s)
         self.call_id: str = dialog.call_id
         self.hop: Hop = dialog.hop
 
@@ -34,8 +38,18 @@ class _InDialog:
         if isinstance(event, DialogEnded):
             self._forget()
 
+    def _extend(self, expires_s: int) -> None:
+        self.expires_s = expires_s
+        self._until = self._engine.clock() + expires_s
+        if self._end_timer is not None:
+            self._end_timer.cancel()
+        # Nobody renewed it: forgotten a little later, so that a last NOTIFY still finds it.
+        self._end_timer = asyncio.get_running_loop().call_later(expires_s + GRACE_S, self._forget)
+
     def _forget(self) -> None:
         self._until = 0.0
+        if self._end_timer is not None:
+            self._end_timer.cancel()
         self._engine.owners.pop(self._dialog.id, None)
         if self._dialog.alive:
             self._engine.core.dialogs.end(self._dialog, self._engine.clock())
@@ -102,8 +116,7 @@ class Subscription(_InDialog):
         response = await self._send("SUBSCRIBE", lines, body, content_type)
         if response.ok:
             granted = response.expires
-            self.expires_s = expires_s if granted is None else granted
-            self._until = self._engine.clock() + self.expires_s
+            self._extend(expires_s if granted is None else granted)
         return response
 
     async def end(self) -> None:
@@ -126,8 +139,8 @@ class Notifier(_InDialog):
         engine.owners[dialog.id] = self
 
     def renew(self, expires_s: int) -> None:
-        self.expires_s = expires_s
-        self._until = self._engine.clock() + expires_s
+        """The peer's SUBSCRIBE in the dialog; 0 leaves it just long enough for the last NOTIFY."""
+        self._extend(expires_s)
 
     def on_dialog_request(self, event: RequestReceived) -> bool:
         return False  # a refreshing SUBSCRIBE goes to the endpoint's handler, which calls accept_subscription

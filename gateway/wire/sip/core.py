@@ -292,6 +292,8 @@ class SipCore:
             return
         if transaction.kind in (Kind.CLIENT, Kind.INVITE_CLIENT):
             self.counters["timeouts"] += 1
+            if transaction.kind is Kind.INVITE_CLIENT:
+                self.dialogs.end_early(transaction.request, now)
             self._events.append(RequestFailed(transaction.key, "timeout"))
         else:
             self.counters["unacknowledged"] += 1

@@ -78,7 +78,7 @@ class Dialogs:
             return dialog
         tag = response.to.tag
         if request.method == "INVITE" and response.status >= 300:
-            self._end_early(request.call_id, local_tag, now)
+            self.end_early(request, now)
             return None
         makes = response.ok or (request.method == "INVITE" and response.status > 100 and tag is not None)
         if request.method not in ("INVITE", "SUBSCRIBE", "REFER") or not makes:
@@ -157,7 +157,9 @@ class Dialogs:
         if self._table.get(dialog.id) is dialog:
             self._timers.arm(dialog, "gone", now + 64 * self._timing.t1)
 
-    def _end_early(self, call_id: str, local_tag: str, now: float) -> None:
+    def end_early(self, request: SipRequest, now: float) -> None:
+        """Our INVITE came to nothing: so do the early dialogs it made."""
+        call_id, local_tag = request.call_id, request.from_.tag or ""
         for key, dialog in list(self._table.items()):
             if key[:2] == (call_id, local_tag) and dialog.state is DialogState.EARLY:
                 self.end(dialog, now)

@@ -128,7 +128,7 @@ class Inbound:
 def with_source(request: SipRequest, hop: Hop) -> SipRequest:
     """The request with received and rport in its topmost Via (RFC 3261 §18.2.1, RFC 3581 §4)."""
     line = request.headers.get("Via") or ""
-    first, *rest = split_list(line)
+    first, *rest = split_list(line) or [""]
     filled = ", ".join([str(Via.parse(first).with_source(hop.remote)), *rest])
     return request.with_headers(request.headers.set_first("Via", filled))
 
