@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -37,6 +36,7 @@ first_media = "30s"
 [adapter.webrtc]
 type = "webrtc"
 port = {webrtc}
+max_sessions_per_user = 256
 {extra}
 """
 
@@ -80,9 +80,9 @@ class Daemon:
         raise SystemExit(f"the daemon did not start:\n{self.log()[-3000:]}")
 
     def _make_token(self) -> str:
-        command = [sys.executable, "-m", "gateway", "token", "--state-dir", str(self.state), "--role", "technician"]
-        done = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
-        return str(json.loads(done.stdout)["token"])
+        command = [sys.executable, "-m", "gateway", "token", "add", "bench", "--state-dir", str(self.state)]
+        command += ["--role", "technician"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
     @property
     def pid(self) -> int:

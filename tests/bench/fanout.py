@@ -296,7 +296,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8, help="window of one point")
-    parser.add_argument("--settle", type=float, default=3)
+    parser.add_argument("--settle", type=float, default=4)
     parser.add_argument("--viewers", default="1,10,130")
     parser.add_argument("--servers", default="fieldgate,janus,janus tuned,limit")
     parser.add_argument("--profile", default="AEAD_AES_128_GCM")

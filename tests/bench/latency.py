@@ -10,22 +10,22 @@ from __future__ import annotations
 import argparse
 import json
 import socket
-import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from gateway import codecs
-from tests.bench.common import EXAMPLES, finish, first_picture_packets, h264_file, machine, rtp_file, say
+from tests.bench.common import EXAMPLES, finish, h264_file, machine, rtp_file, say
 
 FPS = 50
 STALL_S, STALL_EVERY_S = 0.2, 1.0
 
 
 class _Probe:
-    def __init__(self, seconds: int) -> None:
-        command = [str(EXAMPLES / "latency_probe"), str(FPS), str(seconds)]
+    def __init__(self, seconds: int, key_file: Path) -> None:
+        command = [str(EXAMPLES / "latency_probe"), str(FPS), str(seconds), str(key_file)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
         self.port = int(self._process.stdout.readline())
@@ -51,11 +51,10 @@ def _drain(engine: codecs.Engine, stop: threading.Event) -> None:
         engine.drain()
 
 
-def _plane(count: int, seconds: int, key_frame: list[bytes], *, stalled: bool) -> dict[str, float]:
+def _plane(count: int, seconds: int, key_file: Path, *, stalled: bool) -> dict[str, float]:
     engine = codecs.Engine(threads=1)
-    probe = _Probe(seconds)
-    feeder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    fields: list[str] = []
+    probe = _Probe(seconds, key_file)
+    ports: list[str] = []
     try:
         for index in range(count):
             stream = engine.open_stream(f"bench/{index}")
@@ -76,10 +75,7 @@ def _plane(count: int, seconds: int, key_frame: list[bytes], *, stalled: bool) -
                 audio_ssrc=0,
                 cname="bench",
             )
-            for packet in key_frame:
-                feeder.sendto(packet, ("127.0.0.1", port))
-            seq, ts, ssrc = struct.unpack_from("!HII", key_frame[-1], 2)
-            fields.append(f"{port}:{ssrc}:{seq}:{ts}")
+            ports.append(str(port))
         stop = threading.Event()
         worker = threading.Thread(target=_stalls, args=(stop,), daemon=True)
         if stalled:
@@ -87,17 +83,16 @@ def _plane(count: int, seconds: int, key_frame: list[bytes], *, stalled: bool) -
         # The control plane's own work goes on beside the stalls: events are drained as the daemon does.
         drain = threading.Thread(target=_drain, args=(engine, stop), daemon=True)
         drain.start()
-        result = probe.run(fields)
+        result = probe.run(ports)
         stop.set()
         drain.join()
         return result
     finally:
-        feeder.close()
         engine.close()
 
 
-def _bare(count: int, seconds: int) -> dict[str, float]:
-    probe = _Probe(seconds)
+def _bare(count: int, seconds: int, key_file: Path) -> dict[str, float]:
+    probe = _Probe(seconds, key_file)
     relay = subprocess.Popen(
         [str(EXAMPLES / "bare_relay"), str(probe.port), str(count)],
         stdin=subprocess.PIPE,
@@ -107,7 +102,7 @@ def _bare(count: int, seconds: int) -> dict[str, float]:
     assert relay.stdout and relay.stdin
     try:
         ports = relay.stdout.readline().split()
-        return probe.run([f"{port}:1:0:0" for port in ports])
+        return probe.run(ports)
     finally:
         relay.stdin.close()
         relay.wait()
@@ -117,14 +112,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="per point")
     seconds: int = parser.parse_args().seconds
-    path, _ = rtp_file(h264_file(bitrate="200k", size="320x240", seconds=2))
-    key_frame = first_picture_packets(path)
+    key_file, _ = rtp_file(h264_file(bitrate="200k", size="320x240", seconds=2))
     points: dict[str, Any] = {}
     for count in (1, 50):
         say(f"{count} stream(s), {FPS} pictures a second each: bare relay, control plane idle, control plane stalled")
-        points[f"bare_{count}"] = _bare(count, seconds)
-        points[f"idle_{count}"] = _plane(count, seconds, key_frame, stalled=False)
-        points[f"stalled_{count}"] = _plane(count, seconds, key_frame, stalled=True)
+        points[f"bare_{count}"] = _bare(count, seconds, key_file)
+        points[f"idle_{count}"] = _plane(count, seconds, key_file, stalled=False)
+        points[f"stalled_{count}"] = _plane(count, seconds, key_file, stalled=True)
         for name in ("bare", "idle", "stalled"):
             point = points[f"{name}_{count}"]
             figures = "  ".join(f"{k} {point[f'{k}_us']:8.1f} µs" for k in ("p50", "p99", "max"))

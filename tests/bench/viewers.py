@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import httpx
+from aioice import ice
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcdtlstransport
 from aiortc.rtcdtlstransport import RTCDtlsTransport, SRTPProtectionProfile
 from aiortc.sdp import SessionDescription
@@ -34,13 +35,19 @@ def _pin(profile: str) -> None:
         rtcdtlstransport.SRTP_PROFILES[:] = keep
 
 
-async def _drop(_data: bytes, *_rest: object) -> None:
+async def _drop(*_args: object, **_named: object) -> None:
     """Media before the native sink takes over is not looked at."""
 
 
 def _mute(dtls: RTCDtlsTransport) -> None:
     dtls._handle_rtp_data = _drop  # type: ignore[method-assign]
     dtls._handle_rtcp_data = _drop  # type: ignore[method-assign]
+
+
+def _ipv4_only() -> None:
+    """The sink speaks IPv4; every server is reached the same way."""
+    addresses = ice.get_host_addresses
+    ice.get_host_addresses = lambda use_ipv4, use_ipv6: addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6 and False)
 
 
 async def _whep(client: httpx.AsyncClient, url: str, token: str) -> RTCPeerConnection:
@@ -162,6 +169,7 @@ def main() -> None:
     parser.add_argument("--drop-every", type=int, default=0, help="lose one received packet in so many")
     args = parser.parse_args()
     _pin(args.profile)
+    _ipv4_only()
     loop = asyncio.new_event_loop()
     lines = loop.run_until_complete(_main(args))
     # The loop is never run again and nothing is closed: the sink inherits live sockets.
