@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from gateway.base.errors import LinkDown, PeerError
 from gateway.net.sip import CallEnd, IncomingCall, IncomingRequest, InviteCall, Listen, Notifier, SipEndpoint
-from gateway.wire.sip import Hop, SipRequest, SipResponse, new_request, peer_uri
+from gateway.wire.sip import Hop, SipRequest, SipResponse, new_request, parse_datagram, peer_uri, respond
 from gateway.wire.sip.transaction import Timers
 
 FAST = Timers(t1=0.02, t2=0.08, t4=0.1, d=0.2)
@@ -301,3 +302,87 @@ async def test_refused_subscription() -> None:
         with pytest.raises(PeerError) as caught:
             await platform.subscribe(new_request("SUBSCRIBE", "sip:d@h", from_="sip:p@h"), hop, bad_event, timeout=5)
         assert caught.value.status == 489
+
+
+async def test_late_fork_is_acknowledged_and_hung_up() -> None:
+    """A second 2xx, after our call is over: nobody waits for it, yet its sender must not be left in a call."""
+    async with endpoint() as a:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.setblocking(False)
+            peer.bind(("127.0.0.1", 0))
+            hop = await a.hop_to("udp", peer.getsockname())
+            call = await a.invite(invite(hop), hop)
+            asked = parse_datagram(await asyncio.wait_for(loop.sock_recv(peer, 65536), 5))
+            assert isinstance(asked, SipRequest)
+
+            async def until(method: str) -> SipRequest:
+                while True:
+                    got = parse_datagram(await asyncio.wait_for(loop.sock_recv(peer, 65536), 5))
+                    if isinstance(got, SipRequest) and got.method == method:
+                        return got
+
+            contact = [("Contact", "<sip:x@127.0.0.1>")]
+            await loop.sock_sendto(peer, bytes(respond(asked, 200, headers=contact, tag="one")), hop.local)
+            await call.answered(5)
+            await call.ack()
+            goodbye = asyncio.create_task(call.bye())
+            bye = await until("BYE")
+            await loop.sock_sendto(peer, bytes(respond(bye, 200)), hop.local)
+            await goodbye
+            await loop.sock_sendto(peer, bytes(respond(asked, 200, headers=contact, tag="two")), hop.local)
+            assert (await until("ACK")).to.tag == "two"
+            assert (await until("BYE")).to.tag == "two"
+
+
+async def test_caller_that_vanished_while_it_rang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.net.sip.incoming_call.ANSWER_TIMEOUT_S", 0.05)
+    async with endpoint() as a, endpoint() as b:
+        phone = Phone(b, "ring")
+        hop = await way(a, b)
+        call = await a.invite(invite(hop), hop)
+        theirs = await phone.calls.get()
+        with pytest.raises(PeerError) as caught:
+            await call.answered(5)
+        assert caught.value.status == 408 and theirs.end is not None
+
+
+async def test_subscription_nobody_renews_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.net.sip.subscription.GRACE_S", 0.0)
+    made: asyncio.Queue[Notifier] = asyncio.Queue()
+
+    async def on_subscribe(request: IncomingRequest) -> None:
+        made.put_nowait(request.accept_subscription(0, contact_user="d"))
+
+    async def never(request: IncomingRequest) -> None:
+        raise AssertionError
+
+    async with endpoint() as platform, endpoint() as device:
+        device.on_request("SUBSCRIBE", on_subscribe)
+        hop = await way(platform, device)
+        asked = new_request("SUBSCRIBE", "sip:d@h", from_="sip:p@h", hop=hop, contact_user="p")
+        await platform.subscribe(asked, hop, never, timeout=5)
+        notifier = await made.get()
+        with pytest.raises(LinkDown):
+            await notifier.notify(b"", "text/plain")
+        assert not device._engine.owners
+
+
+async def test_call_that_is_cancelled_under_its_handler_is_no_error() -> None:
+    """on_request("INVITE") sees the request itself; a CANCEL answers it while the handler still thinks."""
+    asked, go, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def think(request: IncomingRequest) -> None:
+        asked.set()
+        await go.wait()
+        done.set()
+
+    async with endpoint() as a, endpoint() as b:
+        b.on_request("INVITE", think)
+        hop = await way(a, b)
+        call = await a.invite(invite(hop), hop)
+        await asyncio.wait_for(asked.wait(), 5)
+        await call.cancel()
+        go.set()
+        await asyncio.wait_for(done.wait(), 5)
+        assert (await a.request(new_request("OPTIONS", "sip:b@h", from_="sip:a@h"), hop)).ok
