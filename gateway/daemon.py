@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway import __version__, codecs
-from gateway.base.clock import Clock
+from gateway.base.clock import Clock, process_age_s
 from gateway.base.errors import ConfigError, GatewayError
 from gateway.base.log import LogSetup
 from gateway.base.metrics import Metrics
@@ -34,7 +34,7 @@ from gateway.core.addresses import own_addresses
 from gateway.core.context import AdapterContext
 from gateway.core.core import Core
 from gateway.core.mediaplane import MediaPlane
-from gateway.core.rights import Rights, require_role
+from gateway.core.rights import require_role
 from gateway.core.secrets import Secrets
 from gateway.core.services import AdapterStatus, Health, Services
 from gateway.model.principal import SYSTEM, Principal, Role
@@ -207,7 +207,7 @@ class Daemon:
         from gateway.api.mounts import Mounts
 
         self._mounts = Mounts()
-        self._services = self._make_services()
+        self._services = self.core.services(__version__, self._metrics, self)
         self._api = Supervised("api", "api", self._make_api, self._clock, self._adapter_changed)
         self._api.start()
         await self._api.settled()
@@ -241,7 +241,7 @@ class Daemon:
 
     def _tell_ready(self) -> None:
         self._ready = True
-        took = _process_age_s()
+        took = process_age_s()
         steps = ", ".join(f"{name} {seconds:.2f}" for name, seconds in self._timings)
         log.info("ready in %.2f s (%s)", took, steps)
         self._notifier.tell(READY=1, STATUS=f"ready in {took:.2f} s", MAINPID=os.getpid())
@@ -250,28 +250,6 @@ class Daemon:
         gc.freeze()
 
     # — parts —
-
-    def _make_services(self) -> Services:
-        core = self.core
-        return Services(
-            gateway=self.config.gateway.id,
-            version=__version__,
-            config=lambda: self.config,
-            directory=core.directory,
-            streams=core.streams,
-            bus=core.bus,
-            commands=core.commands,
-            accounts=core.accounts,
-            audit=core.audit,
-            alarms=core.alarms,
-            positions=core.positions,
-            ptz=core.presets,
-            sessions=core.sessions,
-            rights=Rights(),
-            metrics=self._metrics,
-            daemon=self,
-            now=self._clock.wall,
-        )
 
     def _make_api(self, ready: Callable[[], None]) -> Callable[[], Awaitable[None]]:
         from gateway.api.server import ApiServer
@@ -403,9 +381,3 @@ class Daemon:
             if self.health().ok:
                 self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog_s / 3)
-
-
-def _process_age_s() -> float:
-    """Since the process began, interpreter and imports included (proc(5): field 22 of stat, in ticks since boot)."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")

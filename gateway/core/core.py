@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.base.clock import Clock
+from gateway.base.metrics import Metrics
 from gateway.config.root import Config
 from gateway.core.accounts import Accounts
 from gateway.core.acts import Acts
@@ -26,7 +27,9 @@ from gateway.core.positions import Positions
 from gateway.core.presets import Presets
 from gateway.core.ptz import Ptz
 from gateway.core.reports import Reports
+from gateway.core.rights import Rights
 from gateway.core.secrets import Secrets
+from gateway.core.services import DaemonFace, Services
 from gateway.core.sessions import Sessions
 from gateway.core.stream import Setting
 from gateway.core.streams import Streams
@@ -136,6 +139,28 @@ class Core:
         self.plane.stop()
         self.store.db.on_failure = lambda _code: None
         await asyncio.to_thread(self.store.close)
+
+    def services(self, version: str, metrics: Metrics, daemon: DaemonFace) -> Services:
+        """What the API gets."""
+        return Services(
+            gateway=self._config().gateway.id,
+            version=version,
+            config=self._config,
+            directory=self.directory,
+            streams=self.streams,
+            bus=self.bus,
+            commands=self.commands,
+            accounts=self.accounts,
+            audit=self.audit,
+            alarms=self.alarms,
+            positions=self.positions,
+            ptz=self.presets,
+            sessions=self.sessions,
+            rights=Rights(),
+            metrics=metrics,
+            daemon=daemon,
+            now=self._clock.wall,
+        )
 
     async def _housekeeping(self) -> None:
         """Old rows go, a whole copy of the database is kept: an hour at a time."""

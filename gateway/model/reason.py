@@ -446,6 +446,27 @@ REASONS: dict[str, Reason] = _table(
         "磁盘已满，无法保存新记录。",
         "请清理磁盘；网关继续实时业务并保留已有数据。",
     ),
+    (
+        "store-busy",
+        "Too many records wait for the disk.",
+        "Try again; if it lasts, the disk is slow or dying: replace it.",
+        "等待写盘的记录过多。",
+        "请重试；若持续出现，说明磁盘过慢或损坏，请更换。",
+    ),
+    (
+        "store-fault",
+        "The disk refused to write or read the gateway's records.",
+        "Check the disk and the permissions of the state directory; live service goes on.",
+        "磁盘拒绝读写网关记录。",
+        "请检查磁盘与状态目录权限；实时业务继续。",
+    ),
+    (
+        "store-corrupt",
+        "The gateway's database is damaged.",
+        "Restart the gateway: it moves the file aside and takes the last copy.",
+        "网关数据库损坏。",
+        "请重启网关：损坏文件会移到一旁，并启用最近的副本。",
+    ),
     ("disk-low", "Little disk space is left.", "Free space soon.", "磁盘空间不足。", "请尽快清理磁盘。"),
     (
         "clock-jump",
