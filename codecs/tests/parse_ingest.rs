@@ -207,6 +207,28 @@ fn ssrc_rules() {
 }
 
 #[test]
+fn one_stray_packet_is_no_source() {
+    let mut leg = Leg::new(ps_config());
+    let mut rng = Rng(3);
+    for pt in [9, 0, 8, 96, 33] {
+        let mut stray = Sender::new(rng.u64() as u32);
+        stray.pt = pt;
+        leg.feed(&[stray.packet(1, false, &rng.bytes(160))]);
+    }
+    assert!(leg.out.tracks.is_empty() && leg.out.first_media.is_empty());
+    assert_eq!(leg.ingest.stats().ssrc, 0);
+    let mut sender = Sender::new(7);
+    (0..5).for_each(|i| leg.frame(&ps_frame(&mut sender, i, true)));
+    assert_eq!((leg.ingest.stats().ssrc, leg.ingest.stats().lost), (7, 0));
+    assert_eq!(leg.out.video[0].nalus, h264_picture(true, 0, 3000), "the first packet was kept");
+    // and a stray one after silence does not take over
+    leg.now += 5_000_000;
+    leg.feed(&[Sender::new(99).packet(1, false, &[0; 100])]);
+    (5..8).for_each(|i| leg.frame(&ps_frame(&mut sender, i, true)));
+    assert_eq!((leg.ingest.stats().ssrc, leg.ingest.stats().resyncs), (7, 0));
+}
+
+#[test]
 fn a_restarted_sender_goes_on_without_a_step_back() {
     for same_ssrc in [true, false] {
         let mut leg = Leg::new(ps_config());
@@ -434,7 +456,7 @@ fn private_streams_and_unsupported_audio_are_named() {
     let g729 = PsMux::new(Some(stream_type::H264), Some(stream_type::G729));
     let mut pack = g729.video(&h264_picture(true, 0, 100), 0, 0, true);
     pack.extend(g729.audio(&[1; 20], 0));
-    leg.frame(&sender.pieces(0, &pack, 1400, true));
+    leg.frame(&sender.pieces(0, &pack, 100, true));
     leg.wait(100);
     assert_eq!(leg.out.problems, ["audio-unsupported"]);
     assert!(leg.out.audio.is_empty() && leg.out.video.len() == 1);

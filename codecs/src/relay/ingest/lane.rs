@@ -7,7 +7,7 @@ use crate::packet::probe::Payload;
 use crate::rtp::header::RtpView;
 use crate::rtp::jitter::{JitterBuffer, Offer};
 use crate::rtp::reception::{Reception, ReportBlock, SenderClock};
-use crate::time::{ts_delta, Micros};
+use crate::time::{seq_delta, ts_delta, Micros};
 
 /// Another SSRC takes over when the current one was silent for so long.
 const SILENCE_US: u64 = 400_000;
@@ -15,6 +15,8 @@ const SILENCE_US: u64 = 400_000;
 const PREFERRED_SILENCE_US: u64 = 2_000_000;
 /// Packets of a rival kept until it is decided.
 const MAX_RIVAL_PACKETS: usize = 128;
+/// Two packets this far apart in sequence belong together.
+const MAX_PROBATION_GAP: i32 = 16;
 
 #[derive(Debug)]
 pub struct Lane {
@@ -73,16 +75,23 @@ impl Lane {
         tracks: &mut Tracks,
         out: &mut Sink,
     ) {
+        let wanted = config.ssrc == Some(view.ssrc);
         match self.ssrc() {
-            None => self.latch(view, config),
             Some(current) if current == view.ssrc => {}
+            None => {
+                if !wanted && !self.proven(view) {
+                    return self.keep_rival(view.ssrc, packet);
+                }
+                self.latch(view, config);
+                self.replay_rival(view.ssrc, now, config, tracks, out);
+            }
             Some(current) => {
-                let wanted = config.ssrc == Some(view.ssrc);
                 let patience = if config.ssrc == Some(current) { PREFERRED_SILENCE_US } else { SILENCE_US };
                 let silent = now.since(self.last_packet) >= patience;
-                if !wanted && !silent {
-                    self.keep_rival(view.ssrc, packet, out);
-                    return;
+                let takes_over = wanted || (silent && self.proven(view));
+                if !takes_over {
+                    out.invalid += 1;
+                    return self.keep_rival(view.ssrc, packet);
                 }
                 // A restarted sender, or the one that signalling named after all.
                 self.switch(view, now, config, tracks, out);
@@ -110,14 +119,34 @@ impl Lane {
         self.reception = Some(Reception::new(view.ssrc, self.clock_hz, view.seq));
     }
 
-    fn keep_rival(&mut self, ssrc: u32, packet: &[u8], out: &mut Sink) {
-        out.invalid += 1;
+    /// RFC 3550 A.1: one packet may be anything; a second one of the same source near it in sequence is a source.
+    fn proven(&self, view: &RtpView) -> bool {
+        let last = self.rival_packets.last().filter(|_| self.rival == Some(view.ssrc));
+        let last = last.and_then(|p| RtpView::parse(p).ok());
+        last.is_some_and(|l| (1..=MAX_PROBATION_GAP).contains(&seq_delta(l.seq, view.seq).abs()))
+    }
+
+    fn keep_rival(&mut self, ssrc: u32, packet: &[u8]) {
         if self.rival != Some(ssrc) {
             self.rival = Some(ssrc);
             self.rival_packets.clear();
         }
-        if self.rival_packets.len() < MAX_RIVAL_PACKETS {
-            self.rival_packets.push(packet.to_vec());
+        if self.rival_packets.len() >= MAX_RIVAL_PACKETS {
+            self.rival_packets.remove(0);
+        }
+        self.rival_packets.push(packet.to_vec());
+    }
+
+    /// What was kept of a source that is now the lane's.
+    fn replay_rival(&mut self, ssrc: u32, now: Micros, config: &IngestConfig, tracks: &mut Tracks, out: &mut Sink) {
+        let kept = std::mem::take(&mut self.rival_packets);
+        if self.rival.take() != Some(ssrc) {
+            return;
+        }
+        for packet in &kept {
+            if let Ok(earlier) = RtpView::parse(packet) {
+                self.accept(&earlier, packet, now, config, tracks, out);
+            }
         }
     }
 
@@ -128,15 +157,7 @@ impl Lane {
         self.source.restart(tracks, now, out);
         out.ssrc_changes += 1;
         self.latch(view, config);
-        let kept = std::mem::take(&mut self.rival_packets);
-        if self.rival.take() != Some(view.ssrc) {
-            return;
-        }
-        for packet in &kept {
-            if let Ok(earlier) = RtpView::parse(packet) {
-                self.accept(&earlier, packet, now, config, tracks, out);
-            }
-        }
+        self.replay_rival(view.ssrc, now, config, tracks, out);
     }
 
     fn accept(
