@@ -38,6 +38,7 @@ DIAL_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = 4
 """Connections taken on one call's media port; the device may connect anew, others may knock."""
 
+FLOW_CHECK_S = 1.0
 BYE_WAIT_S = 1.0
 _CODECS = {"H264": "h264", "H265": "h265", "PCMA": "pcma", "PCMU": "pcmu", "MPEG4-GENERIC": "aac"}
 
@@ -48,10 +49,28 @@ class LiveCalls:
     def __init__(self, link: DeviceLink) -> None:
         self._link = link
         self._running: set[str] = set()
+        self._legs: dict[str, tuple[IngestLeg, Callable[[str], None]]] = {}
         self.failed: Callable[[str, str], None] = lambda channel, code: None
 
     def knows(self, call_id: str) -> bool:
         return call_id in self._running
+
+    async def check_flow(self) -> None:
+        """The device registered as one does that has just started: calls through which nothing flows any more are
+        over now, not when the patience of the stream ends. Some write a new Call-ID every time: theirs flow on."""
+        before = {call_id: await self._packets(leg) for call_id, (leg, _) in self._legs.items()}
+        await asyncio.sleep(FLOW_CHECK_S)
+        for call_id, packets in before.items():
+            leg, tell = self._legs.get(call_id, (None, None))
+            if leg is not None and tell is not None and await self._packets(leg) == packets:
+                tell("media-stopped")
+
+    async def _packets(self, leg: IngestLeg) -> int | None:
+        engine = self._link.station.context.media.engine
+        try:
+            return int((await asyncio.to_thread(engine.leg_stats, leg.handle))["packets"])
+        except (codecs.MediaError, KeyError):
+            return None
 
     def open(self, channel: str) -> Open:
         return partial(self._open, channel)
@@ -222,6 +241,7 @@ class LiveCalls:
         try:
             for key in (call.call_id, channel):
                 link.on_end(key, tell)
+            self._legs[call.call_id] = (leg, tell)
             pub.say("waiting-media", offer.media)
             await self._first_media(leg, gone, said)
             link.remember(media=offer.media)
@@ -231,9 +251,10 @@ class LiveCalls:
             ends: list[asyncio.Future[Any]] = [gone, ended, said]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if gone.done() or said.done():
-                raise LinkDown(f"{link} ended {channel}", code="source-ended")
+                raise LinkDown(f"{link} ended {channel}", code=said.result() if said.done() else "source-ended")
             raise LinkDown(f"media of {channel} ended", code=ended.result() or "media-stopped")
         finally:
+            self._legs.pop(call.call_id, None)
             for key in (call.call_id, channel):
                 link.on_end(key, None)
             for task in (taker, gone, ended):

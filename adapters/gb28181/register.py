@@ -23,7 +23,8 @@ from gateway.wire.sip import Hop
 log = logging.getLogger(__name__)
 
 RESYNC_AFTER_S = 30.0
-"""A registration with a new Call-ID means a new start of the device, unless it does so with every refresh."""
+"""A registration with a new Call-ID means a new start of the device, unless it does so with every refresh: it is asked
+for everything again, at most so often."""
 
 RESTART_S = 5.0
 
@@ -33,7 +34,7 @@ class Entry:
 
     def __init__(self, station: Station, admitted: Admitted) -> None:
         self.link = DeviceLink(station, admitted)
-        calls = LiveCalls(self.link)
+        self.calls = calls = LiveCalls(self.link)
         self.subscriptions = Subscriptions(self.take)
         self.sync = DeviceSync(self.link, calls, self.subscriptions)
         calls.failed = self.sync.picture_failed
@@ -73,12 +74,16 @@ class Entry:
             return
         now = self.link.station.clock.monotonic()
         back = self.link.registered(hop, welcome.expires_s, welcome.version)
-        anew = welcome.call_id != self._call_id and now - self._synced_at > RESYNC_AFTER_S
-        self._call_id = welcome.call_id
-        if back or anew:
+        anew, self._call_id = welcome.call_id != self._call_id, welcome.call_id
+        if back:
             self._synced_at = now
-        if anew and not back:
-            self.link.came_online()
+        elif anew:
+            self.link.crew.start(self.calls.check_flow(), "looking whether its calls flow")
+            if now - self._synced_at > RESYNC_AFTER_S:
+                self._synced_at = now
+                self.link.came_online()
+            else:
+                self.sync.wish_all_later(self._synced_at + RESYNC_AFTER_S)
 
     async def close(self) -> None:
         self._task.cancel()

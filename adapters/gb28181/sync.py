@@ -121,6 +121,14 @@ class DeviceSync:
         self._due[SUBSCRIBE] = self.link.station.clock.monotonic() + RESUBSCRIBE_S
         self.link.changed.set()
 
+    def wish_all_later(self, due: float) -> None:
+        """Everything anew at `due`: it seems to have started again since it was asked."""
+        self._subscriptions.forget()
+        self._due.update({CATALOG: due, INFO: due})
+        if self.link.quirks.subscribe:
+            self._due[SUBSCRIBE] = due
+        self.link.changed.set()
+
     def _came_online(self) -> None:
         self._tries.clear()
         self.wish(CATALOG, INFO)

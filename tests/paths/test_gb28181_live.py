@@ -272,6 +272,35 @@ async def test_a_device_that_vanishes_mid_call(tmp_path: Path) -> None:
         await until_live(again, task)
 
 
+async def test_it_starts_anew_in_a_call(tmp_path: Path) -> None:
+    """Power was lost for a moment: it registers as if it had never been away, and knows of no call."""
+    async with rigged(tmp_path, media_ladder=("udp",)) as rig:
+        ball = await rig.online()
+        pub, task = await rig.watch()
+        await until_live(pub, task)
+        assert (await ball.register()).status == 200
+        with pytest.raises(LinkDown) as caught:
+            await asyncio.wait_for(task, 5)
+        assert caught.value.code == "media-stopped"
+
+
+async def test_a_new_call_id_with_every_refresh_is_no_new_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.gb28181.live.FLOW_CHECK_S", 0.1)
+    async with rigged(tmp_path, media_ladder=("udp",)) as rig:
+        ball = await rig.online()
+        rig.context.media.engine.flow = 25
+        pub, task = await rig.watch()
+        await until_live(pub, task)
+        assert (await ball.register()).status == 200
+        assert rig.adapter is not None and rig.adapter.book is not None
+        entry = rig.adapter.book.find(BALL)
+        assert entry is not None
+        await entry.link.crew.drain(5)
+        assert not task.done()
+
+
 async def test_busy_with_a_call_that_is_over_for_us(tmp_path: Path) -> None:
     """It fell silent in a call and missed our BYE; its only stream is taken until that call is ended."""
     async with rigged(tmp_path, media_ladder=("udp",)) as rig:

@@ -248,9 +248,22 @@ class FakePublication:
         self.live.set()
 
 
+class FakeEngine:
+    """Its legs count `flow` packets more with every look."""
+
+    def __init__(self) -> None:
+        self.flow = 0
+        self._packets = 0
+
+    def leg_stats(self, leg: int) -> dict[str, int]:
+        self._packets += self.flow
+        return {"packets": self._packets}
+
+
 class FakeMedia:
     def __init__(self) -> None:
         self.bound = 0
+        self.engine = FakeEngine()
 
     def bind_rtp_pair(self, host: str) -> tuple[socket.socket, socket.socket]:
         self.bound += 1
