@@ -107,6 +107,17 @@ export class Api {
   }
 }
 
+/** A person at the page keeps the session alive; a page alone does not. */
+export function keepAwake(api: Api, everyMs = 60000): void {
+  let last = Date.now();
+  const act = (): void => {
+    if (!api.who || Date.now() - last < everyMs) return;
+    last = Date.now();
+    void api.get("/api/v1/auth/me").catch(() => undefined);
+  };
+  for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, act, { passive: true });
+}
+
 async function asProblem(answer: Response): Promise<Problem> {
   try {
     const told = (await answer.json()) as Partial<Problem>;

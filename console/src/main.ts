@@ -1,6 +1,6 @@
 // The console: directory on the left, pictures in the middle, control and lists on the right.
 
-import { Api } from "./api";
+import { Api, keepAwake } from "./api";
 import { fill, h, icon, setText } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
@@ -245,4 +245,5 @@ async function begin(): Promise<void> {
   }
 }
 
+keepAwake(api);
 void begin();

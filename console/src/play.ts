@@ -1,7 +1,7 @@
 // One picture, full screen, with its arrows: what a link in a message opens. `window.__fieldgate` says how it stands, for
 // checks without a person.
 
-import { Api } from "./api";
+import { Api, keepAwake } from "./api";
 import { fill, h, icon } from "./dom";
 import { PtzPad } from "./ptz";
 import { signIn } from "./signin";
@@ -88,4 +88,5 @@ async function begin(): Promise<void> {
 }
 
 let padShows = "";
+keepAwake(api);
 void begin();

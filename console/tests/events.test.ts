@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Api, ApiError, ref, takeCode } from "../src/api";
+import { Api, ApiError, keepAwake, ref, takeCode } from "../src/api";
 import { Events } from "../src/events";
 import { Store } from "../src/store";
 import { FakeSocket, install } from "./fakes";
@@ -135,6 +135,21 @@ describe("the API", () => {
     await expect(api.get("/api/v1/streams")).rejects.toThrow(ApiError);
     expect(ended).toHaveBeenCalledTimes(1);
     expect(await api.resume()).toBeNull();
+  });
+
+  test("a person at the page keeps the session, at most once a minute", async () => {
+    const fetched = answer(200, {});
+    vi.stubGlobal("fetch", fetched);
+    const api = new Api();
+    keepAwake(api);
+    await vi.advanceTimersByTimeAsync(61000);
+    window.dispatchEvent(new Event("keydown"));
+    expect(fetched).not.toHaveBeenCalled(); // nobody is signed in
+    api.who = { name: "w", role: "viewer", scope: "", csrf: "p" };
+    window.dispatchEvent(new Event("pointerdown"));
+    window.dispatchEvent(new Event("keydown"));
+    expect(fetched).toHaveBeenCalledTimes(1);
+    expect(fetched.mock.calls[0]).toMatchObject(["/api/v1/auth/me", { headers: {} }]);
   });
 
   test("no network and half an answer have words as well", async () => {

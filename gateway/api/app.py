@@ -86,4 +86,4 @@ def create_app(
     """The whole application. `secure` is False only where TLS is switched off in the configuration."""
     authenticator = Authenticator(services.accounts, secure=secure)
     api = create_api(services, authenticator=authenticator, state_dir=state_dir, ca_file=ca_file, static=static)
-    return Guard(Door(api, mounts or Mounts(), authenticator), secure=secure)
+    return Guard(Door(api, mounts or Mounts(), authenticator), hsts=secure and ca_file is None)

@@ -39,9 +39,11 @@ HSTS = "max-age=31536000"
 class Guard:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool = True) -> None:
+    def __init__(self, app: ASGIApp, *, hsts: bool = False) -> None:
+        """`hsts` only under a certificate of the owner's: it binds a whole host name, `localhost` among them, and a
+        kit whose own authority is made anew would be locked out of its browsers."""
         self._app = app
-        self._secure = secure
+        self._hsts = hsts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,7 +59,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                if self._secure and scope.get("scheme") == "https":
+                if self._hsts:
                     headers.setdefault("Strict-Transport-Security", HSTS)
             await send(message)
 

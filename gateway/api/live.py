@@ -17,12 +17,11 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json
 
 from gateway.api.auth import Authenticator, authenticator_of, services_of
 from gateway.base.errors import Denied
@@ -44,17 +43,13 @@ UNAUTHENTICATED, FORBIDDEN, TOO_MANY, TOO_LARGE = 4401, 4403, 4429, 1009
 def event_json(event: BusEvent | Missed) -> str:
     """One event as the WebSocket carries it."""
     if isinstance(event, Missed):
-        message: Mapping[str, Any] = {"type": "missed", "data": {"events": event.events}}
+        message: dict[str, Any] = {"type": "missed", "data": {"events": event.events}}
     else:
-        message = {
-            "cursor": event.cursor,
-            "type": event.type,
-            "subject": event.subject,
-            "data": to_jsonable_python(event.data),
-        }
+        message = {"cursor": event.cursor, "type": event.type, "subject": event.subject, "data": event.data}
         if event.gone:
-            message = {**message, "gone": True}
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+            message["gone"] = True
+    # A figure that is not a number would be no JSON for a browser.
+    return to_json(message, inf_nan_mode="null").decode()
 
 
 class Live:

@@ -7,6 +7,7 @@ programs. Ctrl-C, or the end of either child, ends both.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
@@ -37,6 +38,7 @@ READY_S = 30.0
 ONLINE_S = 30.0
 CODE_S = 86400.0  # long enough to walk to another machine with the link
 POLL_S = 0.05
+_LIBC = ctypes.CDLL(None)
 
 
 @app.command(
@@ -60,7 +62,8 @@ def demo(
     ] = None,
     qr: Annotated[bool, typer.Option("--qr", help=t("Show the link as a QR code too.", "同时显示二维码。"))] = False,
 ) -> None:
-    signal.signal(signal.SIGTERM, _stop)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _stop)
     with _state(state_dir) as place, Processes(place) as children:
         try:
             _play(Stage(place, config, children), qr)
@@ -84,6 +87,11 @@ def _state(given: Path | None) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _die_with_parent() -> None:
+    """In the child: end when this command is killed without a chance to clean up (prctl(2), PR_SET_PDEATHSIG)."""
+    _LIBC.prctl(1, signal.SIGTERM)
 
 
 class Processes:
@@ -113,6 +121,7 @@ class Processes:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_parent,  # this command has one thread
         )
         self._running[name] = child
         return child.pid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from gateway.api import guard
+from gateway.api.app import create_app
+from gateway.core.services import Services
 from gateway.model.principal import Role
 
 
@@ -22,8 +25,15 @@ async def test_security_headers_everywhere(client: httpx.AsyncClient, path: str)
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "no-referrer"
-    assert headers["strict-transport-security"]
+    assert "strict-transport-security" not in headers  # the kit's own authority: see Guard
     assert "access-control-allow-origin" not in headers
+
+
+async def test_hsts_under_the_owners_certificate_only(services: Services, tmp_path: Path) -> None:
+    for secure, told in ((True, True), (False, False)):
+        app = create_app(services, state_dir=tmp_path, secure=secure, ca_file=None)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="https://kit1") as client:
+            assert ("strict-transport-security" in (await client.get("/healthz")).headers) is told
 
 
 async def test_a_body_over_the_limit_is_refused(client: httpx.AsyncClient) -> None:

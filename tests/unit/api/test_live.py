@@ -78,6 +78,13 @@ async def test_hello_then_events_as_they_come(app: ASGIApp, services: Services, 
         assert (await client.event())["gone"] is True
 
 
+async def test_a_figure_that_is_no_number_is_null(app: ASGIApp, services: Services, bearer: Any) -> None:
+    async with peer(app, **bearer(Role.VIEWER)) as client:
+        await client.event()
+        services.bus.publish("stream", STREAM, {"fps": float("nan"), "bitrate_bps": float("inf")})
+        assert (await client.event())["data"] == {"fps": None, "bitrate_bps": None}
+
+
 async def test_replay_from_a_cursor_in_order(app: ASGIApp, services: Services, bearer: Any) -> None:
     for number in range(1, 6):
         services.bus.publish("notice", "", {"n": number})
