@@ -221,8 +221,7 @@ class SipCore:
         if response.status > 100 and response.to.tag is None:
             tx.tag = tx.tag or secrets.token_hex(8)
             to = response.headers.get("To") or ""
-            tagged = f"{to};tag={tx.tag}" if "<" in to else f"<{response.to.uri}>;tag={tx.tag}"
-            response = response.with_headers(response.headers.set("To", tagged))
+            response = response.with_headers(response.headers.set("To", f"{to};tag={tx.tag}"))
         if self.product and "Server" not in response.headers:
             response = response.with_headers(response.headers.add("Server", self.product))
         try:

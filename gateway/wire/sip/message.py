@@ -299,6 +299,4 @@ def _tagged(value: str, tag: str) -> str:
     except RemoteProtocolError:
         return f"{value};tag={tag}" if ";tag=" not in value else value
     # Only the parameter is added: the rest is echoed byte for byte.
-    if to.tag is not None:
-        return value
-    return f"{value};tag={tag}" if "<" in value else f"<{to.uri}>;tag={tag}"
+    return value if to.tag is not None else f"{value};tag={tag}"

@@ -19,7 +19,7 @@ CANCEL (§9.1). Timers A, E, G are not armed on TCP and TLS; D, I, J and K are z
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -173,6 +173,8 @@ class Transaction:
         what = "we 1xx" if response.status < 200 else "we 2xx" if response.ok else "we failure"
         self.last = bytes(response)
         self.step(what, now)
+        if self.settled and self.request.body:
+            self.request = replace(self.request, body=b"")  # kept for 32 s to absorb repeats, not to remember
 
     def fire(self, name: str, now: float) -> None:
         if name in "AG":

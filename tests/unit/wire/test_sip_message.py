@@ -243,3 +243,12 @@ def test_expires_by_header_or_contact() -> None:
     assert parse_datagram(text(*HEAD, "Contact: <sip:a@h>;expires=60")).expires == 60
     assert parse_datagram(text(*HEAD, "Expires: soon")).expires is None
     assert parse_datagram(text(*HEAD)).expires is None
+
+
+def test_tag_is_added_without_touching_the_rest() -> None:
+    for to in ("sip:b@h;kept=1", "<sip:b@h>", '"B" <sip:b@h>;kept=1'):
+        request = parse_datagram(text(*HEAD).replace(b"<sip:b@h>", to.encode()))
+        assert isinstance(request, SipRequest)
+        answer = respond(request, 200, tag="t")
+        assert answer.headers.get("To") == f"{to};tag=t" and answer.to.tag == "t"
+        assert respond(parse_datagram(bytes(request)), 200).to.tag is None  # type: ignore[arg-type]
