@@ -58,6 +58,8 @@ class LiveCalls:
     async def check_flow(self) -> None:
         """The device registered as one does that has just started: calls through which nothing flows any more are
         over now, not when the patience of the stream ends. Some write a new Call-ID every time: theirs flow on."""
+        if not self._legs:
+            return
         before = {call_id: await self._packets(leg) for call_id, (leg, _) in self._legs.items()}
         await asyncio.sleep(FLOW_CHECK_S)
         for call_id, packets in before.items():
@@ -286,7 +288,7 @@ class LiveCalls:
                 leg.attach_tcp(connection)
             if dialer is not None:
                 await dialer
-        except OSError as exc:
+        except (OSError, codecs.MediaError) as exc:
             log.warning("%s: no more media connections: %s", self._link, exc)
         finally:
             if dialer is not None:

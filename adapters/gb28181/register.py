@@ -75,10 +75,11 @@ class Entry:
         now = self.link.station.clock.monotonic()
         back = self.link.registered(hop, welcome.expires_s, welcome.version)
         anew, self._call_id = welcome.call_id != self._call_id, welcome.call_id
+        if anew:
+            self.link.crew.start(self.calls.check_flow(), "looking whether its calls flow")
         if back:
             self._synced_at = now
         elif anew:
-            self.link.crew.start(self.calls.check_flow(), "looking whether its calls flow")
             if now - self._synced_at > RESYNC_AFTER_S:
                 self._synced_at = now
                 self.link.came_online()
