@@ -1,12 +1,11 @@
 //! Ingest legs: sockets and sessions on one side, the pure `Ingest` in the middle, the hub on the other.
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::event::*;
 use super::frame_port::FrameReader;
-use super::framing::{Deframer, Framed};
+use super::framing::Deframer;
 use super::ingest::{Ingest, IngestConfig, IngestOutput, PayloadMap};
 use super::order::{OpenRtp, RtpMap};
 use super::sys::{self, SockAddr};
@@ -21,8 +20,6 @@ use crate::time::Micros;
 const LATCH_US: u64 = 2_000_000;
 /// Receiver reports of a plain leg.
 const REPORT_US: u64 = 5_000_000;
-/// Reads of one TCP socket before others have their turn.
-const READS: usize = 4;
 
 /// A socket under watch.
 pub struct Watched {
@@ -57,7 +54,7 @@ pub struct Leg {
     pub source: Source,
     pub address: Option<SocketAddr>,
     rtcp_address: Option<SocketAddr>,
-    last_packet: Micros,
+    pub(super) last_packet: Micros,
     last_unit: Micros,
     stall_us: u64,
     stalled: bool,
@@ -68,13 +65,13 @@ pub struct Leg {
     pub gone: Vec<u32>,
 }
 
-fn payload_maps(maps: &[RtpMap]) -> Vec<PayloadMap> {
+pub(super) fn payload_maps(maps: &[RtpMap]) -> Vec<PayloadMap> {
     let known = maps.iter().filter_map(|m| Some((m, m.known_codec()?)));
     known.map(|(m, codec)| PayloadMap { pt: m.pt, codec, clock_hz: m.clock_hz, fmtp: m.fmtp.clone() }).collect()
 }
 
 impl Leg {
-    fn new(id: LegId, stream: StreamId, ingest: Ingest, source: Source, stall_us: u64, now: Micros) -> Self {
+    pub(super) fn new(id: LegId, stream: StreamId, ingest: Ingest, source: Source, stall_us: u64, now: Micros) -> Self {
         Self {
             id,
             stream,
@@ -93,7 +90,7 @@ impl Leg {
         }
     }
 
-    fn event(&self, state: LegState, code: &'static str, detail: String) -> Event {
+    pub(super) fn event(&self, state: LegState, code: &'static str, detail: String) -> Event {
         Event::Leg { leg: self.id, stream: self.stream, state, code, detail, address: self.address }
     }
 
@@ -164,45 +161,13 @@ impl Worker {
         self.add_leg(Leg::new(id, stream, Ingest::new(IngestConfig::default()), source, 3_000_000, self.now));
     }
 
-    pub fn open_session_in(&mut self, id: LegId, stream: StreamId, session: SessionId, v: &[RtpMap], a: &[RtpMap]) {
-        let config = |maps: &[RtpMap]| IngestConfig { payloads: payload_maps(maps), ..IngestConfig::default() };
-        let source = Source::Session {
-            session,
-            audio: Box::new(Ingest::new(config(a))),
-            video_rtx: v.iter().filter(|m| m.rtx_pt != 0).map(|m| (m.rtx_pt, m.pt)).collect(),
-            audio_pts: a.iter().map(|m| m.pt).collect(),
-        };
-        self.add_leg(Leg::new(id, stream, Ingest::new(config(v)), source, 3_000_000, self.now));
-        self.session(session).leg = Some(id);
-    }
-
-    fn add_leg(&mut self, mut leg: Leg) {
+    pub(super) fn add_leg(&mut self, mut leg: Leg) {
         let Some(live) = self.streams.get_mut(&leg.stream) else { return };
         live.hub.add_leg(leg.id);
         live.legs.push(leg.id);
         leg.timer_at = Micros(self.now.0 + 100_000);
         self.alarm(leg.timer_at, Alarm::Leg(leg.id));
         self.legs.insert(leg.id, leg);
-    }
-
-    /// A connected socket for the leg; a newer one replaces it.
-    pub fn attach_tcp(&mut self, id: LegId, fd: OwnedFd, initial: &[u8]) {
-        let Some(mut leg) = self.legs.remove(&id) else { return };
-        let peer = SockAddr::peer_of(&fd);
-        sys::raise_buffers(&fd, 2 << 20, 64 << 10);
-        if let Source::Rtp { tcp, deframer, .. } = &mut leg.source {
-            if let Some(old) = tcp.take() {
-                self.unwatch(old.fd.as_raw_fd(), old.token);
-            }
-            **deframer = Deframer::new();
-            let token = self.watch(fd.as_raw_fd(), sys::READ, Sock::LegTcp(id));
-            *tcp = Some(Watched { fd, token });
-            leg.address = peer;
-            self.events.push(leg.event(LegState::Attached, "", String::new()));
-        }
-        let stream = leg.stream;
-        self.legs.insert(id, leg);
-        self.guard(stream, |w| w.leg_bytes(id, initial));
     }
 
     pub fn close_leg(&mut self, id: LegId) {
@@ -255,59 +220,6 @@ impl Worker {
         self.leg_outputs(leg);
     }
 
-    pub fn leg_tcp(&mut self, id: LegId) {
-        let mut buffer = vec![0u8; 64 * 1024];
-        for _ in 0..READS {
-            let Some(Leg { source: Source::Rtp { tcp: Some(w), .. }, .. }) = self.legs.get(&id) else { return };
-            match sys::read(w.fd.as_raw_fd(), &mut buffer) {
-                Ok(0) => return self.detach(id, "source-ended"),
-                Ok(n) => {
-                    self.bytes_in += n as u64;
-                    self.leg_bytes(id, &buffer[..n]);
-                    if n < buffer.len() {
-                        return;
-                    }
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock || e.kind() == ErrorKind::Interrupted => return,
-                Err(_) => return self.detach(id, "link-down"),
-            }
-        }
-    }
-
-    fn detach(&mut self, id: LegId, code: &'static str) {
-        let Some(mut leg) = self.legs.remove(&id) else { return };
-        if let Source::Rtp { tcp, .. } = &mut leg.source {
-            if let Some(w) = tcp.take() {
-                self.unwatch(w.fd.as_raw_fd(), w.token);
-                self.events.push(leg.event(LegState::Detached, code, String::new()));
-            }
-        }
-        self.legs.insert(id, leg);
-    }
-
-    fn leg_bytes(&mut self, id: LegId, data: &[u8]) {
-        let Some(mut leg) = self.legs.remove(&id) else { return };
-        let now = self.now;
-        let mut lost_framing = false;
-        if let Source::Rtp { deframer, .. } = &mut leg.source {
-            let before = deframer.stats().resyncs;
-            deframer.push(data);
-            while let Some(framed) = deframer.next() {
-                self.packets_in += 1;
-                match framed {
-                    Framed::Rtp(packet) => leg.ingest.push_rtp(&packet, now),
-                    Framed::Rtcp(packet) => leg.ingest.push_rtcp(&packet, now),
-                }
-            }
-            lost_framing = deframer.stats().resyncs != before;
-        }
-        leg.last_packet = now;
-        if lost_framing {
-            self.events.push(leg.event(LegState::Problem, "framing-lost", String::new()));
-        }
-        self.leg_outputs(leg);
-    }
-
     /// Units that a worker process wrote.
     pub fn leg_frames(&mut self, id: LegId) {
         let Some(mut leg) = self.legs.remove(&id) else { return };
@@ -333,37 +245,8 @@ impl Worker {
         }
     }
 
-    /// Media of an armed session, decrypted.
-    pub fn leg_session_rtp(&mut self, id: LegId, packet: &mut [u8]) {
-        let Some(mut leg) = self.legs.remove(&id) else { return };
-        let now = self.now;
-        let media_ssrc = leg.ingest.stats().ssrc;
-        if let Source::Session { audio, video_rtx, audio_pts, .. } = &mut leg.source {
-            let pt = packet[1] & 0x7f;
-            if audio_pts.contains(&pt) {
-                audio.push_rtp(packet, now);
-            } else if let Some((_, original)) = video_rtx.iter().find(|(rtx, _)| *rtx == pt) {
-                if let Some(restored) = undo_rtx(packet, *original, media_ssrc) {
-                    leg.ingest.push_rtp(restored, now);
-                }
-            } else {
-                leg.ingest.push_rtp(packet, now);
-            }
-        }
-        leg.last_packet = now;
-        self.leg_outputs(leg);
-    }
-
-    pub fn leg_session_rtcp(&mut self, id: LegId, compound: &[u8]) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        leg.ingest.push_rtcp(compound, self.now);
-        if let Source::Session { audio, .. } = &mut leg.source {
-            audio.push_rtcp(compound, self.now);
-        }
-    }
-
     /// Poll the pipelines, feed the hub, send on; puts the leg back.
-    fn leg_outputs(&mut self, mut leg: Leg) {
+    pub(super) fn leg_outputs(&mut self, mut leg: Leg) {
         let Some(mut live) = self.take(leg.stream) else { return };
         let mut any = false;
         while let Some(output) = leg.ingest.poll() {
@@ -453,15 +336,6 @@ impl Worker {
         rtcp::write_sdes(&mut compound, ssrc, "fieldgate");
         sys::send_to(socket.fd.as_raw_fd(), &compound, &SockAddr::new(to, v6));
     }
-
-    /// A key frame is wanted: a WebRTC source is asked by PLI.
-    pub fn leg_wants_key(&mut self, id: LegId) {
-        let Some(Leg { source: Source::Session { session, .. }, ingest, .. }) = self.legs.get(&id) else { return };
-        let ssrc = ingest.stats().ssrc;
-        if ssrc != 0 {
-            self.session_pli(*session, ssrc);
-        }
-    }
 }
 
 impl Leg {
@@ -484,18 +358,4 @@ impl Leg {
 fn hint_of(payloads: &[RtpMap]) -> String {
     let found = payloads.iter().find(|m| m.known_codec().is_none_or(|c: Codec| c.kind() == Kind::Video));
     found.map(|m| m.codec.clone()).unwrap_or_default()
-}
-
-/// RFC 4588 §4: put the original sequence number, payload type and SSRC back, in place.
-fn undo_rtx(packet: &mut [u8], pt: u8, ssrc: u32) -> Option<&[u8]> {
-    let start = crate::rtp::header::RtpView::parse(packet).ok()?.payload_range().start;
-    if ssrc == 0 || packet.len() < start + 2 {
-        return None;
-    }
-    let original = [packet[start], packet[start + 1]];
-    packet[1] = packet[1] & 0x80 | pt;
-    packet[2..4].copy_from_slice(&original);
-    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
-    packet.copy_within(..start, 2);
-    Some(&packet[2..])
 }

@@ -10,20 +10,16 @@ use std::sync::Arc;
 use super::event::*;
 use super::frame_port::FrameSubscriber;
 use super::leg::Leg;
-use super::order::Subscribe;
 use super::path::Outbox;
 use super::ports::Gates;
 use super::queue::{Commands, Events};
 use super::session::Session;
-use super::subscriber::{Ground, Subscriber};
+use super::subscriber::Subscriber;
 use super::sys::{self, Epoll, RecvBatch};
 use super::OrderError;
 use crate::hub::stream::Stream;
 use crate::hub::unit::{AccessUnit, Kind, TrackParams};
 use crate::time::Micros;
-
-/// A key frame is asked for at most once in this time per stream.
-const WISH_US: u64 = 500_000;
 
 /// What an epoll token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +50,8 @@ pub struct Live {
     pub frame_subscribers: Vec<FrameSubscriber>,
     pub legs: Vec<LegId>,
     /// When a key frame was last asked for, and a later wish that waits.
-    wished: Option<Micros>,
-    waiting_wish: Option<Cause>,
+    pub(super) wished: Option<Micros>,
+    pub(super) waiting_wish: Option<Cause>,
     panic_next: bool,
 }
 
@@ -79,6 +75,8 @@ pub struct Worker {
     pub outbox: Outbox,
     /// Taken out while its datagrams are handled; made anew if a panic lost it.
     pub batch: Option<RecvBatch>,
+    /// Alarms that subscribers asked for while the stream was worked on.
+    pub(super) timers: Vec<(Micros, SubId)>,
     pub packets_in: u64,
     pub bytes_in: u64,
     pub unauthentic: u64,
@@ -110,6 +108,7 @@ impl Worker {
             gates: Gates::default(),
             outbox: Outbox::default(),
             batch: None,
+            timers: Vec::new(),
             packets_in: 0,
             bytes_in: 0,
             unauthentic: 0,
@@ -162,6 +161,12 @@ impl Worker {
         self.socks[token] = Some(sock);
         self.epoll.add(fd, events, token as u64);
         token
+    }
+
+    /// The descriptor is closed already: only the token is left.
+    pub fn forget(&mut self, token: usize) {
+        self.socks[token] = None;
+        self.free.push(token);
     }
 
     /// Before the descriptor is closed.
@@ -304,137 +309,5 @@ impl Worker {
             }
         }
         taken
-    }
-
-    /// New frames are there: send what may be sent.
-    pub fn pump_all(&mut self, live: &mut Live) {
-        let (now, mut wish) = (self.now, None);
-        let Live { hub, subscribers, frame_subscribers, .. } = live;
-        for subscriber in subscribers {
-            let before = subscriber.timer_at;
-            let mut ground = Ground { outbox: &mut self.outbox, events: &self.events, now, wish: None };
-            subscriber.pump(hub, &mut ground);
-            wish = wish.or(ground.wish);
-            if subscriber.timer_at != before && subscriber.timer_at.0 != u64::MAX {
-                self.alarms.push(Reverse((subscriber.timer_at, Alarm::Sub(subscriber.id))));
-            }
-        }
-        for subscriber in frame_subscribers {
-            if subscriber.flush() {
-                wish = wish.or(Some(Cause::Join));
-            }
-        }
-        if let Some(cause) = wish {
-            self.wish(live, cause);
-        }
-    }
-
-    pub fn pump_one(&mut self, live: &mut Live, sub: SubId) {
-        let Some(subscriber) = live.subscribers.iter_mut().find(|s| s.id == sub) else { return };
-        let mut ground = Ground { outbox: &mut self.outbox, events: &self.events, now: self.now, wish: None };
-        subscriber.pump(&live.hub, &mut ground);
-        let (at, wish) = (subscriber.timer_at, ground.wish);
-        self.alarm(at, Alarm::Sub(sub));
-        if let Some(cause) = wish {
-            self.wish(live, cause);
-        }
-    }
-
-    fn sub_timer(&mut self, sub: SubId, at: Micros) {
-        let Some(mut live) = self.subs.get(&sub).copied().and_then(|s| self.take(s)) else { return };
-        if live.subscribers.iter().any(|s| s.id == sub && s.timer_at == at) {
-            self.pump_one(&mut live, sub);
-        }
-        self.put(live);
-    }
-
-    /// Ask for a key frame: upstream where the leg can carry it, and as an event; at most once in 500 ms.
-    pub fn wish(&mut self, live: &mut Live, cause: Cause) {
-        if live.wished.is_some_and(|at| self.now.since(at) < WISH_US) {
-            if live.waiting_wish.is_none() {
-                live.waiting_wish = Some(cause);
-                let at = Micros(live.wished.map_or(0, |w| w.0) + WISH_US);
-                self.alarm(at, Alarm::Wish(live.id));
-            }
-            return;
-        }
-        live.wished = Some(self.now);
-        live.waiting_wish = None;
-        self.events.push(Event::KeyFrameWanted { stream: live.id, cause });
-        for leg in live.legs.clone() {
-            self.leg_wants_key(leg);
-        }
-    }
-
-    /// The wait is over; if no key frame came meanwhile, the later wish is told.
-    fn wish_timer(&mut self, id: StreamId) {
-        let Some(mut live) = self.take(id) else { return };
-        if let Some(cause) = live.waiting_wish.take() {
-            self.wish(&mut live, cause);
-        }
-        self.put(live);
-    }
-
-    // ── subscriptions ──
-
-    pub fn subscribe(&mut self, subscriber: Subscriber) {
-        let (id, stream) = (subscriber.id, subscriber.stream);
-        let Some(mut live) = self.take(stream) else { return };
-        self.subs.insert(id, stream);
-        live.subscribers.push(subscriber);
-        if let Some(s) = live.subscribers.last_mut() {
-            s.match_tracks(&live.hub, &self.events);
-        }
-        self.put(live);
-        self.guard(stream, |w| {
-            let Some(mut live) = w.take(stream) else { return };
-            w.pump_one(&mut live, id);
-            w.put(live);
-        });
-    }
-
-    pub fn unsubscribe(&mut self, sub: SubId) {
-        let Some(stream) = self.subs.remove(&sub) else { return };
-        for session in self.sessions.values_mut() {
-            session.subs.retain(|s| *s != sub);
-        }
-        let (mut rtp, mut frames) = (None, None);
-        if let Some(live) = self.streams.get_mut(&stream) {
-            if let Some(at) = live.subscribers.iter().position(|s| s.id == sub) {
-                rtp = Some(live.subscribers.swap_remove(at));
-            } else if let Some(at) = live.frame_subscribers.iter().position(|s| s.id == sub) {
-                frames = Some(live.frame_subscribers.swap_remove(at));
-            }
-        }
-        if let Some(token) = self.sub_socks.remove(&sub) {
-            let fd = rtp.as_ref().and_then(Subscriber::own_fd).or(frames.as_ref().map(FrameSubscriber::fd));
-            match fd {
-                Some(fd) => self.unwatch(fd, token),
-                // The stream was lost to a panic and its sockets are closed: only the token is left.
-                None => {
-                    self.socks[token] = None;
-                    self.free.push(token);
-                }
-            }
-        }
-        if let Some(mut gone) = rtp {
-            gone.bye(&mut self.outbox);
-        }
-    }
-
-    pub fn random_start() -> [super::egress::Start; 2] {
-        let mut bytes = [0u8; 16];
-        // Without chance the starts are 0: weaker against guessing, no harm to the stream.
-        let _ = aws_lc_rs::rand::fill(&mut bytes);
-        let one = |b: &[u8]| super::egress::Start {
-            seq: u16::from_be_bytes([b[0], b[1]]),
-            rtx_seq: u16::from_be_bytes([b[2], b[3]]),
-            ts: u32::from_be_bytes([b[4], b[5], b[6], b[7]]),
-        };
-        [one(&bytes[..8]), one(&bytes[8..])]
-    }
-
-    pub fn new_subscriber(id: SubId, session: Option<SessionId>, order: Subscribe) -> Subscriber {
-        Subscriber::new(id, session, order, Self::random_start())
     }
 }

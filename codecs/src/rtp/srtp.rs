@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+pub use super::srtp_open::Opener;
+
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{self, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::hmac;

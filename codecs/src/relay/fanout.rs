@@ -1,0 +1,146 @@
+//! From a stream to its subscribers: who is sent to and when, and whose wish for a key frame goes upstream.
+
+use super::event::*;
+use super::frame_port::FrameSubscriber;
+use super::order::Subscribe;
+use super::subscriber::{Ground, Subscriber};
+use super::worker::{Alarm, Live, Worker};
+use crate::time::Micros;
+
+/// A key frame is asked for at most once in this time per stream.
+const WISH_US: u64 = 500_000;
+
+impl Worker {
+    /// New frames are there: send what may be sent.
+    pub fn pump_all(&mut self, live: &mut Live) {
+        let (now, mut wish) = (self.now, None);
+        let timers = &mut self.timers;
+        let Live { hub, subscribers, frame_subscribers, .. } = live;
+        for subscriber in subscribers {
+            let before = subscriber.timer_at;
+            let mut ground = Ground { outbox: &mut self.outbox, events: &self.events, now, wish: None };
+            subscriber.pump(hub, &mut ground);
+            wish = wish.or(ground.wish);
+            if subscriber.timer_at != before && subscriber.timer_at.0 != u64::MAX {
+                timers.push((subscriber.timer_at, subscriber.id));
+            }
+        }
+        while let Some((at, id)) = self.timers.pop() {
+            self.alarm(at, Alarm::Sub(id));
+        }
+        for subscriber in frame_subscribers {
+            if subscriber.flush() {
+                wish = wish.or(Some(Cause::Join));
+            }
+        }
+        if let Some(cause) = wish {
+            self.wish(live, cause);
+        }
+    }
+
+    pub fn pump_one(&mut self, live: &mut Live, sub: SubId) {
+        let Some(subscriber) = live.subscribers.iter_mut().find(|s| s.id == sub) else { return };
+        let mut ground = Ground { outbox: &mut self.outbox, events: &self.events, now: self.now, wish: None };
+        subscriber.pump(&live.hub, &mut ground);
+        let (at, wish) = (subscriber.timer_at, ground.wish);
+        self.alarm(at, Alarm::Sub(sub));
+        if let Some(cause) = wish {
+            self.wish(live, cause);
+        }
+    }
+
+    pub(super) fn sub_timer(&mut self, sub: SubId, at: Micros) {
+        let Some(mut live) = self.subs.get(&sub).copied().and_then(|s| self.take(s)) else { return };
+        if live.subscribers.iter().any(|s| s.id == sub && s.timer_at == at) {
+            self.pump_one(&mut live, sub);
+        }
+        self.put(live);
+    }
+
+    /// Ask for a key frame: upstream where the leg can carry it, and as an event; at most once in 500 ms.
+    pub fn wish(&mut self, live: &mut Live, cause: Cause) {
+        if live.wished.is_some_and(|at| self.now.since(at) < WISH_US) {
+            if live.waiting_wish.is_none() {
+                live.waiting_wish = Some(cause);
+                let at = Micros(live.wished.map_or(0, |w| w.0) + WISH_US);
+                self.alarm(at, Alarm::Wish(live.id));
+            }
+            return;
+        }
+        live.wished = Some(self.now);
+        live.waiting_wish = None;
+        self.events.push(Event::KeyFrameWanted { stream: live.id, cause });
+        for leg in live.legs.clone() {
+            self.leg_wants_key(leg);
+        }
+    }
+
+    /// The wait is over; if no key frame came meanwhile, the later wish is told.
+    pub(super) fn wish_timer(&mut self, id: StreamId) {
+        let Some(mut live) = self.take(id) else { return };
+        if let Some(cause) = live.waiting_wish.take() {
+            self.wish(&mut live, cause);
+        }
+        self.put(live);
+    }
+
+    pub fn subscribe(&mut self, subscriber: Subscriber) {
+        let (id, stream) = (subscriber.id, subscriber.stream);
+        let Some(mut live) = self.take(stream) else { return };
+        self.subs.insert(id, stream);
+        live.subscribers.push(subscriber);
+        if let Some(s) = live.subscribers.last_mut() {
+            s.match_tracks(&live.hub, &self.events);
+        }
+        self.put(live);
+        self.guard(stream, |w| {
+            let Some(mut live) = w.take(stream) else { return };
+            w.pump_one(&mut live, id);
+            w.put(live);
+        });
+    }
+
+    pub fn unsubscribe(&mut self, sub: SubId) {
+        let Some(stream) = self.subs.remove(&sub) else { return };
+        for session in self.sessions.values_mut() {
+            session.subs.retain(|s| *s != sub);
+        }
+        let (mut rtp, mut frames) = (None, None);
+        if let Some(live) = self.streams.get_mut(&stream) {
+            if let Some(at) = live.subscribers.iter().position(|s| s.id == sub) {
+                rtp = Some(live.subscribers.swap_remove(at));
+            } else if let Some(at) = live.frame_subscribers.iter().position(|s| s.id == sub) {
+                frames = Some(live.frame_subscribers.swap_remove(at));
+            }
+        }
+        if let Some(token) = self.sub_socks.remove(&sub) {
+            let fd = rtp.as_ref().and_then(Subscriber::own_fd).or(frames.as_ref().map(FrameSubscriber::fd));
+            match fd {
+                Some(fd) => self.unwatch(fd, token),
+                // The stream was lost to a panic and its sockets are closed: only the token is left.
+                None => {
+                    self.forget(token);
+                }
+            }
+        }
+        if let Some(mut gone) = rtp {
+            gone.bye(&mut self.outbox);
+        }
+    }
+
+    pub fn random_start() -> [super::egress::Start; 2] {
+        let mut bytes = [0u8; 16];
+        // Without chance the starts are 0: weaker against guessing, no harm to the stream.
+        let _ = aws_lc_rs::rand::fill(&mut bytes);
+        let one = |b: &[u8]| super::egress::Start {
+            seq: u16::from_be_bytes([b[0], b[1]]),
+            rtx_seq: u16::from_be_bytes([b[2], b[3]]),
+            ts: u32::from_be_bytes([b[4], b[5], b[6], b[7]]),
+        };
+        [one(&bytes[..8]), one(&bytes[8..])]
+    }
+
+    pub fn new_subscriber(id: SubId, session: Option<SessionId>, order: Subscribe) -> Subscriber {
+        Subscriber::new(id, session, order, Self::random_start())
+    }
+}
