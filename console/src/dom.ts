@@ -49,7 +49,7 @@ export function icon(name: Icon): SVGElement {
   const made = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   made.setAttribute("viewBox", "0 0 20 20");
   made.setAttribute("aria-hidden", "true");
-  made.classList.add("svg", name);
+  made.classList.add("svg");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", ICONS[name]);
   made.append(path);
