@@ -56,6 +56,7 @@ class _Token:
     info: TokenInfo
     digest: bytes
     used_at: float  # monotonic
+    ends_at: float  # monotonic: a jump of the wall clock signs nobody out, and keeps nobody in
 
 
 @dataclass(slots=True)
@@ -108,7 +109,10 @@ class Accounts:
         self._api = api
         self._accounts = {account.name: (account, hash_) for account, hash_ in repo.accounts()}
         now = clock.monotonic()
-        self._tokens = {digest: _Token(info, digest, now) for info, digest in repo.tokens(clock.wall())}
+        wall = clock.wall()
+        self._tokens = {
+            digest: _Token(info, digest, now, now + info.expires_at - wall) for info, digest in repo.tokens(wall)
+        }
         self._codes: OrderedDict[bytes, _Code] = OrderedDict()
         self._lockout = Lockout(clock, config)
         self._checkers = asyncio.Semaphore(CHECKERS)
@@ -158,7 +162,7 @@ class Accounts:
             return None
         now, info = self._clock.monotonic(), found.info
         idle = info.idle_s > 0 and now - found.used_at > info.idle_s
-        if idle or info.expires_at <= self._clock.wall():
+        if idle or found.ends_at <= now:
             del self._tokens[found.digest]
             self._repo.remove_token_soon(info.id)
             return None
@@ -343,7 +347,8 @@ class Accounts:
             if kind == "program":
                 raise
             log.warning("the session of %s is kept in memory only: %s", name, exc)
-        self._tokens[_digest(token)] = _Token(info, _digest(token), self._clock.monotonic())
+        began = self._clock.monotonic()
+        self._tokens[_digest(token)] = _Token(info, _digest(token), began, began + ttl_s)
         return Issued(token, info)
 
     async def _check(self, work: Callable[..., T], *args: str) -> T:

@@ -106,8 +106,9 @@ class Core:
         loop = asyncio.get_running_loop()
 
         def stands(code: str) -> None:
+            """In the writer's thread."""
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-                loop.call_soon_threadsafe(self.watch.store_stands, code)
+                loop.call_soon_threadsafe(self._store_stands, code)
 
         self.store.db.on_failure = stands
         self.plane.start()
@@ -118,6 +119,11 @@ class Core:
             ("housekeeping", self._housekeeping()),
         ):
             self.spawn(name, work)
+
+    def _store_stands(self, code: str) -> None:
+        self.watch.store_stands(code)
+        if not code:
+            self.devices.save_all()
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Work that ends with the core at the latest; its failure is logged, and nothing else ends for it."""

@@ -233,6 +233,12 @@ class Devices:
         if known.id in self._known:
             self._repo.learned(known.row)
 
+    def save_all(self) -> None:
+        """There is room on the disk again: what was learned meanwhile is written."""
+        for known in self._known.values():
+            self._repo.learned(known.row)
+            self._repo.channels(known.id, known.channels.values())
+
     def save_channels(self, known: Known, rows: Sequence[ChannelRow]) -> None:
         self._repo.channels(known.id, rows)
 

@@ -35,27 +35,30 @@ class House:
     config: Config
     clock: Clock
     state_dir: Path
+    jumps: list[float]
 
 
-def hand_clock() -> Clock:
-    """Both clocks follow the loop's time."""
+def hand_clock(jumped: list[float] | None = None) -> Clock:
+    """Both clocks follow the loop's time; the wall clock jumps by what is put into `jumped`."""
+    jumps = [] if jumped is None else jumped
     return Clock(
         monotonic=lambda: asyncio.get_running_loop().time(),
-        wall=lambda: 1_790_000_000.0 + asyncio.get_running_loop().time(),
+        wall=lambda: 1_790_000_000.0 + asyncio.get_running_loop().time() + sum(jumps),
     )
 
 
 @asynccontextmanager
 async def a_house(state_dir: Path, config: Config | None = None) -> AsyncIterator[House]:
     """Ends orderly, and leaves no task, stream or leg behind."""
-    engine, clock, config = FakeEngine(), hand_clock(), config or Config()
+    jumps: list[float] = []
+    engine, clock, config = FakeEngine(), hand_clock(jumps), config or Config()
     secrets = Secrets(state_dir)
     store = Store(state_dir, secrets.audit_key())
     before = asyncio.all_tasks()
     plane = MediaPlane(cast(codecs.Engine, engine), lambda: config.media.rtp_ports)
     core = Core(lambda: config, state_dir, store, secrets, plane, clock)
     core.start()
-    yield House(core, engine, config, clock, state_dir)
+    yield House(core, engine, config, clock, state_dir, jumps)
     quiesce = asyncio.ensure_future(core.quiesce())
     while not quiesce.done():
         await advance(0.1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.core.accounts import LOCAL, QUEUE
 from gateway.model.principal import Principal, Role
-from tests.fakes.loop import advance, by_hand
+from tests.fakes.loop import HandLoop, advance, by_hand
 from tests.unit.core.house import ADMIN, AUDITOR, VIEWER, House, a_house, housed
 
 HERE = "192.0.2.10"
@@ -171,3 +172,20 @@ def test_passwords_that_will_not_do(password: str, tmp_path: Path) -> None:
             assert refused.value.code == "bad-request"
 
     runs()
+
+
+@housed
+async def test_a_clock_jump_signs_nobody_out(house: House) -> None:
+    await with_otto(house)
+    token = (await house.core.accounts.sign_in("otto", "correct horse", HERE)).token
+    for jump in (30 * 86400.0, -60 * 86400.0):
+        house.jumps.append(jump)
+        assert house.core.accounts.verify(token) is not None
+    await advance(1.1)
+    assert house.core.watch.jumps >= 1
+    loop = cast(HandLoop, asyncio.get_running_loop())
+    for _ in range(30):
+        house.core.accounts.verify(token)
+        # At once, not second by second: what runs each second is no part of this.
+        loop.move_to(loop.time() + house.config.api.session_idle - 1)
+    assert house.core.accounts.verify(token) is None, "its own time still ends it"

@@ -13,8 +13,8 @@ from gateway.core import audit as audit_module
 from gateway.core.audit import Audit
 from gateway.model.principal import SYSTEM
 from gateway.store.audit import AuditRepo
-from tests.fakes.loop import advance, settle
-from tests.unit.core.house import ADMIN, AUDITOR, OPERATOR, House, housed
+from tests.fakes.loop import advance, by_hand, settle
+from tests.unit.core.house import ADMIN, AUDITOR, OPERATOR, House, a_house, housed
 
 
 def tamper(house: House, sql: str) -> None:
@@ -101,3 +101,14 @@ async def test_rows_wait_for_room_in_order_and_lost_ones_are_told(
     assert (rows[1].act, rows[-1].act) == ("act 9", "last") and len(rows) == audit_module.HELD + 2
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@by_hand
+async def test_what_was_noted_last_is_kept_when_the_daemon_ends(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        for number in range(600):
+            house.core.audit.note(OPERATOR, f"act {number}")
+    async with a_house(tmp_path) as house:
+        rows = await house.core.store.audit.read(limit=1000)
+        assert [row.act for row in rows] == [f"act {number}" for number in range(600)]
+        assert (await house.core.store.audit.verify()).sound

@@ -9,14 +9,16 @@ import pytest
 
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError
+from gateway.contract.device import ChannelReport
 from gateway.core.messages import Bus
 from gateway.core.services import BusEvent, Notice
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
 from gateway.model.principal import SYSTEM
-from tests.fakes.loop import advance
-from tests.unit.core.house import House, housed
+from tests.fakes.device import FakeHandler
+from tests.fakes.loop import advance, by_hand, settle
+from tests.unit.core.house import House, a_house, housed
 
 
 @dataclass
@@ -98,3 +100,21 @@ async def test_live_service_goes_on_with_a_full_disk_and_comes_back(house: House
     await house.core.alarms.report(alarm("after"))
     await advance(0.1)
     assert house.core.watch.parts["store"] == "" and house.core.watch.notices == []
+
+
+@by_hand
+async def test_what_was_learned_while_the_disk_was_full_is_written_after(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        db, devices = house.core.store.db, house.core.devices
+        hold = devices.attach(await devices.admit("gb28181", "1", slug="ball-1", by="t"), FakeHandler())
+        db._writer.execute("PRAGMA max_page_count = 1")
+        hold.channels([ChannelReport(str(number), "x" * 200) for number in range(300)])
+        assert await house.core.store.alive()
+        await advance(0.1)
+        assert house.core.watch.parts["store"] == "disk-full"
+        db._writer.execute("PRAGMA max_page_count = 1000000")
+        assert await house.core.store.alive()
+        await settle()
+    async with a_house(tmp_path) as house:
+        (device,) = house.core.directory.devices(SYSTEM)
+        assert {c.external_id: c.key for c in device.channels} == {str(n): f"ch{n + 1}" for n in range(300)}
