@@ -350,6 +350,26 @@ fn slices_in_pes_packets_of_their_own() {
 }
 
 #[test]
+fn parameter_sets_between_the_slices_of_one_picture() {
+    let mut leg = Leg::new(IngestConfig::default());
+    let mut sender = Sender::new(7);
+    for i in 0..10u32 {
+        let key = i % 5 == 0;
+        let kind = if key { 7 } else { 5 };
+        let mut picture = h264_picture(key, i, 300);
+        picture.extend(h264_picture(true, i, 1).drain(..2));
+        picture.push(h264_slice(key, 600, kind, i, 300));
+        let count = picture.len();
+        let send = |(k, n): (usize, &bytes::Bytes)| sender.packet(i * 3600, k + 1 == count, n);
+        let packets = picture.iter().enumerate().map(send).collect::<Vec<_>>();
+        leg.frame(&packets);
+    }
+    leg.wait(100);
+    assert_eq!(leg.out.video.iter().map(|u| u.nalus.len()).collect::<Vec<_>>(), [6, 4, 4, 4, 4, 6, 4, 4, 4, 4]);
+    assert_eq!(leg.ingest.stats().dropped_units, 0);
+}
+
+#[test]
 fn fields_of_one_frame_stay_together() {
     let mut leg = Leg::new(ps_config());
     let mut sender = Sender::new(7);

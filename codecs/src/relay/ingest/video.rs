@@ -110,36 +110,42 @@ impl VideoTrack {
             self.loss(origin.now, out);
             return;
         }
-        let mut unit = std::mem::take(&mut self.prefix);
-        let mut has_slice = false;
-        let mut last_field = None;
-        let mut origin = origin;
         if self.active264.is_none() && codec == Codec::H264 {
             let sps = nalus.iter().find(|n| h264::nal_type(n) == h264::SPS);
             self.active264 = sps.and_then(|n| h264_params::Sps::parse(n).ok());
         }
+        // `between`: what came since the last slice. It belongs to the next picture if one begins, else to this one:
+        // some senders repeat parameter sets before every slice.
+        let (mut unit, mut between) = (Vec::new(), std::mem::take(&mut self.prefix));
+        let mut last_field = None;
+        let mut origin = origin;
         for nalu in nalus {
             let (vcl, begins) = self.classify(codec, &nalu);
-            let field = if codec == Codec::H264 && vcl { self.field_of(&nalu) } else { None };
+            if !vcl {
+                between.push(nalu);
+                continue;
+            }
+            let field = if codec == Codec::H264 { self.field_of(&nalu) } else { None };
             let second_field = matches!((last_field, field), (Some((n, a)), Some((m, b))) if n == m && a != b);
-            if has_slice && begins && !second_field {
-                let whole = std::mem::take(&mut unit);
-                self.unit(codec, whole, origin, out);
+            if !unit.is_empty() && begins && !second_field {
+                self.unit(codec, std::mem::take(&mut unit), origin, out);
                 // Only the first picture of a run has the time that came with it.
                 origin.time = SourceTime::default();
-                has_slice = false;
             }
-            if vcl {
-                has_slice = true;
-                last_field = field;
-            }
+            last_field = field;
+            unit.append(&mut between);
             unit.push(nalu);
         }
-        if has_slice || origin.damaged {
-            self.unit(codec, unit, origin, out);
-        } else if unit.len() <= MAX_SETS * 3 {
-            self.prefix = unit;
+        if unit.is_empty() && !origin.damaged {
+            between.truncate(MAX_SETS * 3);
+            self.prefix = between;
+            return;
         }
+        let next = between.iter().position(|n| self.classify(codec, n).1).unwrap_or(between.len());
+        self.prefix = between.split_off(next);
+        self.prefix.truncate(MAX_SETS * 3);
+        unit.append(&mut between);
+        self.unit(codec, unit, origin, out);
     }
 
     /// (is a slice, begins a new picture when the one before has slices).
