@@ -81,7 +81,7 @@ class WebRtc:
     async def _seam(self) -> None:
         """Load what ICE and DTLS need, once."""
         if self._loaded is None:
-            self._loaded = asyncio.create_task(asyncio.to_thread(importlib.import_module, "adapters.webrtc.seam"))
+            self._loaded = asyncio.create_task(asyncio.to_thread(importlib.import_module, "adapters.webrtc.peer"))
         await asyncio.shield(self._loaded)
 
     def _ports_for(self, viewer: str) -> tuple[LocalPort, ...]:
@@ -113,7 +113,7 @@ class WebRtc:
             code = "port-in-use" if taken else "link-down"
             findings.append(Finding("webrtc.port", Grade.FAIL, f"{host}: {exc.strerror}", expected, code))
         try:
-            await asyncio.to_thread(importlib.import_module, "adapters.webrtc.seam")
+            await asyncio.to_thread(importlib.import_module, "adapters.webrtc.peer")
             findings.append(Finding("webrtc.parts", Grade.OK, "aiortc and aioice load"))
         except ImportError as exc:
             findings.append(Finding("webrtc.parts", Grade.FAIL, str(exc), "aiortc and aioice load", "not-installed"))

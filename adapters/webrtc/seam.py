@@ -12,32 +12,26 @@ versions are pinned in pyproject.toml, and tests/unit/webrtc/test_seam_contract.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import logging
-import secrets
-import string
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import aioice
 import aioice.ice
+import aioice.stun
 from aiortc.rtcdtlstransport import (
     SRTP_AEAD_AES_128_GCM,
     SRTP_AES128_CM_SHA1_80,
     RTCCertificate,
-    RTCDtlsFingerprint,
-    RTCDtlsParameters,
     RTCDtlsTransport,
     State,
 )
 from OpenSSL import SSL
 
-from adapters.webrtc.offer import Remote
 from adapters.webrtc.ports import LocalPort
-from adapters.webrtc.sdp import Candidate
 from gateway import codecs
-from gateway.base.errors import LinkDown
 
 log = logging.getLogger(__name__)
 # Each connectivity check is an INFO line of aioice: nothing that an operator would tell a colleague.
@@ -48,10 +42,14 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "aioice.ice.Connection": (
         "_check_list",
         "_closing",
+        "_local_candidates",
+        "_local_candidates_end",
+        "_local_candidates_start",
         "_nominated",
         "_protocols",
         "_queue",
         "_remote_candidates",
+        "build_request",
         "check_complete",
         "check_incoming",
         "data_received",
@@ -85,13 +83,6 @@ MAX_WAITING_DATAGRAMS = 64  # of one session, before its DTLS reads them
 MAX_REMOTE_CANDIDATES = 64  # told and learned; a viewer that roams more than that joins anew
 CERTIFICATE_LIFE_S = 7 * 86400.0  # aiortc's certificates hold 30 days; a daemon runs longer
 
-_ICE_CHARS: Final = string.ascii_letters + string.digits
-# What aioice's STUN parser lets through on hostile bytes besides ValueError.
-_HOSTILE: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error, TypeError)
-
-Lost = Callable[[str, str], None]
-"""`lost(code, detail)`: the path or the handshake's end is gone. Called at most once, never by our own close."""
-
 
 class Certificate(RTCCertificate):
     """Our DTLS identity, shared by all sessions, with one TLS context for all: a context each would cost 100 KB."""
@@ -102,6 +93,8 @@ class Certificate(RTCCertificate):
         if self._context is None:
             self._context = super()._create_ssl_context(srtp_profiles)
             self._context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 10 KB less a session
+            # Nobody resumes: with one context for all, OpenSSL would keep 20,000 ended sessions.
+            self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         return self._context
 
     @property
@@ -158,6 +151,7 @@ class NativeConnection(aioice.Connection):
         self._by_port: dict[int, aioice.ice.StunProtocol] = {}
         self.on_nominated: Callable[[int, str, int], None] | None = None
         self.on_expired: Callable[[], None] | None = None
+        self.on_dtls: Callable[[], None] | None = None  # set once nobody reads DTLS any more
 
     async def gather_candidates(self) -> None:
         # Not the base's: it would list the machine's interfaces for every viewer.
@@ -185,7 +179,9 @@ class NativeConnection(aioice.Connection):
             protocol.datagram_received(data, address)
 
     def data_received(self, data: bytes, component: int) -> None:
-        if self._queue.qsize() < MAX_WAITING_DATAGRAMS:  # full: dropped, as UDP does; DTLS sends again
+        if self.on_dtls is not None:
+            self.on_dtls()
+        elif self._queue.qsize() < MAX_WAITING_DATAGRAMS:  # full: dropped, as UDP does; DTLS sends again
             super().data_received(data, component)
 
     def check_incoming(self, message: Any, addr: tuple[str, int], protocol: Any) -> None:
@@ -205,6 +201,18 @@ class NativeConnection(aioice.Connection):
         pair = self._nominated.get(1)
         return None if pair is None else self._path(pair)
 
+    async def answers(self) -> bool:
+        """Ask for consent now (RFC 7675 §5.1), three times in 3.5 s."""
+        pair = self._nominated.get(1)
+        if pair is None or self.remote_password is None:
+            return False
+        request, key = self.build_request(pair, nominate=False), self.remote_password.encode()
+        try:
+            await pair.protocol.request(request, pair.remote_addr, integrity_key=key, retransmissions=2)
+        except aioice.stun.TransactionError:
+            return False
+        return True
+
     @staticmethod
     def _path(pair: Any) -> tuple[int, str, int]:
         return (pair.protocol.transport.port.handle, pair.remote_addr[0], pair.remote_addr[1])
@@ -218,7 +226,7 @@ class NativeConnection(aioice.Connection):
             expired()
 
 
-class _IcePath:
+class IcePath:
     """The little of RTCIceTransport that RTCDtlsTransport uses."""
 
     role = "controlled"
@@ -231,7 +239,7 @@ class _IcePath:
 class NativeDtls(RTCDtlsTransport):
     """DTLS without SRTP sessions: the keys are handed out instead."""
 
-    def __init__(self, path: _IcePath, certificate: Certificate, role: Literal["server", "client"]) -> None:
+    def __init__(self, path: IcePath, certificate: Certificate, role: Literal["server", "client"]) -> None:
         super().__init__(path, [certificate])  # type: ignore[arg-type]
         self._srtp_profiles = PROFILES
         self._set_role(role)
@@ -251,6 +259,18 @@ class NativeDtls(RTCDtlsTransport):
         key = profile.key_length
         self.keys = (_ENGINE_PROFILE[name], tx[:key], tx[key:], rx[:key], rx[key:])
 
+    def settle(self) -> bytes:
+        """Stop reading and let go of OpenSSL's memory; returns the close_notify to be sent one day."""
+        self.remove_all_listeners()
+        farewell = b""
+        if self._ssl is not None and self._task is not None:
+            with contextlib.suppress(SSL.Error):
+                self._ssl.shutdown()
+                farewell = self._ssl.bio_read(1500)
+            self._task.cancel()
+        self._task = self._ssl = None
+        return farewell
+
     async def finish(self) -> None:
         """Say close_notify, stop reading, and let go of OpenSSL's memory."""
         reader = self._task
@@ -259,123 +279,3 @@ class NativeDtls(RTCDtlsTransport):
             await asyncio.gather(reader, return_exceptions=True)
         self.remove_all_listeners()
         self._ssl = None
-
-
-class NativePeer:
-    """One peer: its session in the media plane, ICE, DTLS, keys. Made in the event loop; `close` always."""
-
-    def __init__(self, engine: codecs.Engine, ports: Sequence[LocalPort], certificate: Certificate) -> None:
-        self.ufrag = "".join(secrets.choice(_ICE_CHARS) for _ in range(12))
-        self.pwd = "".join(secrets.choice(_ICE_CHARS) for _ in range(24))
-        self.fingerprint = certificate.fingerprint
-        self.ports = ports
-        self._engine = engine
-        self._certificate = certificate
-        self.session = engine.open_session(self.ufrag, pwd=self.pwd)
-        self._ice = NativeConnection(engine, self.session, ports, self.ufrag, self.pwd)
-        self._dtls: NativeDtls | None = None
-        self._armed = False
-        self._lost: Lost | None = None
-        self.profile: str = ""
-        self.hostile = 0
-
-    def feed(self, event: codecs.Datagram) -> None:
-        """STUN or DTLS from the engine. Bytes from outside: nothing but a count comes of bad ones."""
-        try:
-            self._ice.feed(event.port, event.data, (event.host, event.host_port))
-        except _HOSTILE as exc:
-            self.hostile += 1
-            log.debug("dropped a datagram from %s: %r", event.host, exc)
-
-    async def add_candidate(self, candidate: Candidate) -> None:
-        # Never end-of-candidates: with every candidate stripped aioice would prune the only component.
-        if len(self._ice.remote_candidates) < MAX_REMOTE_CANDIDATES:
-            await self._ice.add_remote_candidate(
-                aioice.Candidate(
-                    candidate.foundation, 1, "udp", candidate.priority, candidate.host, candidate.port, candidate.type
-                )
-            )
-
-    async def connect(self, remote: Remote, *, path_timeout_s: float, handshake_timeout_s: float, lost: Lost) -> None:
-        """Find a path, shake hands, arm the engine. Raises LinkDown (`ice-failed`, `dtls-failed`).
-
-        `lost` is called once when the peer closes DTLS (`viewer-left`) or consent runs out (`viewer-silent`) later.
-        """
-        await self._ice.gather_candidates()
-        for candidate in remote.candidates:
-            await self.add_candidate(candidate)
-        self._ice.remote_username = remote.ufrag
-        self._ice.remote_password = remote.pwd
-        self._ice.on_nominated = self._nominated
-        self._ice.on_expired = self._expired
-        self._lost = lost
-        try:
-            async with asyncio.timeout(path_timeout_s):
-                await self._ice.connect()
-        except TimeoutError as exc:
-            raise LinkDown(f"no connectivity check succeeded in {path_timeout_s:g} s", code="ice-failed") from exc
-        except ConnectionError as exc:
-            raise LinkDown(f"ICE ended: {exc}", code="ice-failed") from exc
-        dtls = self._dtls = NativeDtls(_IcePath(self._ice), self._certificate, remote.role)
-        known = [RTCDtlsFingerprint(algorithm, value) for algorithm, value in remote.fingerprints]
-        try:
-            async with asyncio.timeout(handshake_timeout_s):
-                await dtls.start(RTCDtlsParameters(fingerprints=known, role="auto"))
-        except TimeoutError as exc:
-            raise LinkDown(f"the DTLS handshake did not end in {handshake_timeout_s:g} s", code="dtls-failed") from exc
-        except ConnectionError as exc:
-            raise LinkDown(f"the path went away during the DTLS handshake: {exc}", code="dtls-failed") from exc
-        path = self._ice.path
-        if dtls.keys is None or dtls.state != "connected" or path is None:
-            raise LinkDown("the handshake failed, or the certificate is not the one of the offer", code="dtls-failed")
-        profile, tx_key, tx_salt, rx_key, rx_salt = dtls.keys
-        dtls.keys = None
-        self._engine.arm_session(
-            self.session,
-            *path,
-            profile=profile,
-            tx_key=tx_key,
-            tx_salt=tx_salt,
-            rx_key=rx_key,
-            rx_salt=rx_salt,
-        )
-        self._armed = True
-        self.profile = profile
-        dtls.on("statechange", self._dtls_changed)
-
-    @property
-    def remote_address(self) -> str:
-        """host:port of the nominated path; empty before."""
-        path = self._ice.path
-        return "" if path is None else f"{path[1]}:{path[2]}"
-
-    def _nominated(self, port: int, host: str, host_port: int) -> None:
-        if self._armed:
-            log.debug("session %d moved to %s:%d", self.session, host, host_port)
-            self._engine.move_session(self.session, port, host, host_port)
-
-    def _expired(self) -> None:
-        self._say("viewer-silent", "no answer to consent checks (RFC 7675)")
-
-    def _dtls_changed(self) -> None:
-        if self._dtls is not None and self._dtls.state in ("closed", "failed"):
-            self._say("viewer-left", "the peer closed the connection")
-
-    def _say(self, code: str, detail: str) -> None:
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            lost(code, detail)
-
-    async def close(self) -> None:
-        """End DTLS, ICE and the engine's session, in this order: close_notify still needs the session."""
-        self._lost = None
-        self._armed = False
-        try:
-            if self._dtls is not None:
-                await self._dtls.finish()
-            self._ice.on_expired = None
-            self._ice.on_nominated = None
-            await self._ice.close()
-        finally:
-            self._dtls = None
-            self._engine.close_session(self.session)

@@ -29,7 +29,8 @@ from gateway.model.principal import Principal
 from gateway.model.reason import reason
 
 if TYPE_CHECKING:
-    from adapters.webrtc.seam import Certificate, NativePeer
+    from adapters.webrtc.peer import NativePeer
+    from adapters.webrtc.seam import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ class Session(ABC):
     @asynccontextmanager
     async def open_peer(self) -> AsyncIterator[NativePeer]:
         """A peer with its engine session, its events coming here; closed on the way out."""
-        from adapters.webrtc.seam import NativePeer
+        from adapters.webrtc.peer import NativePeer
 
         media = self.ground.context.media
         peer = NativePeer(self.ground.engine, self.ground.ports(self.who.address), self.ground.certificate())

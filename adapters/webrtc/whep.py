@@ -14,7 +14,7 @@ from gateway.contract.media import Viewing
 from gateway.model.media import StreamState
 
 if TYPE_CHECKING:
-    from adapters.webrtc.seam import NativePeer
+    from adapters.webrtc.peer import NativePeer
 
 
 def rtp_maps(chosen: Chosen | None) -> list[codecs.RtpMap]:

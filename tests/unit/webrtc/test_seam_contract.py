@@ -29,7 +29,7 @@ def test_versions_are_the_pinned_ones() -> None:
 async def test_every_private_name_is_there() -> None:
     certificate = seam.Certificate.generateCertificate()
     connection = aioice.Connection(ice_controlling=False)
-    dtls = seam.NativeDtls(seam._IcePath(connection), certificate, "server")  # type: ignore[arg-type]
+    dtls = seam.NativeDtls(seam.IcePath(connection), certificate, "server")  # type: ignore[arg-type]
     things = {
         "aioice.ice.Connection": connection,
         "aioice.ice.StunProtocol": aioice.ice.StunProtocol(connection),

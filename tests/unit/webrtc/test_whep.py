@@ -12,7 +12,8 @@ import pytest
 from aiortc.rtcdtlstransport import RTCCertificate
 from aiortc.rtp import RtpPacket
 
-from adapters.webrtc.seam import NativePeer
+from adapters.webrtc import peer as peer_module
+from adapters.webrtc.peer import NativePeer
 from gateway.base.errors import Busy, NotFound, RemoteProtocolError, Unsupported
 from gateway.model.media import StreamState
 from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
@@ -95,6 +96,32 @@ async def test_a_page_that_closes_ends_its_session(rig: Rig) -> None:
     await client.close()
     await until(lambda: not rig.engine.sessions, "the session is gone")
     assert (await status(rig, location))["code"] == "viewer-left"
+
+
+async def test_a_settled_session_lets_go_of_openssl_and_still_hears_and_says_goodbye(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_module, "SETTLED_S", 0.01)
+    monkeypatch.setattr("aioice.stun.RETRY_RTO", 0.02)
+    clients = [Client(), Client()]
+    locations = [(await watch(rig, client))[0] for client in clients]
+    peers = [one.peer for one in rig.adapter.registry or ()]
+    await until(lambda: all(peer and peer._farewell and peer._dtls is None for peer in peers), "settled")
+
+    session = next(iter(rig.engine.sessions))
+    armed = rig.engine.armed[session]
+    forged = b"\x15\xfe\xfd" + bytes(30)
+    rig.engine.receive(armed["port"], forged, (armed["host"], armed["host_port"]))
+    assert peers[0] is not None and peers[0]._asking is not None
+    await asyncio.wait_for(peers[0]._asking, 5)
+    assert (await status(rig, locations[0]))["state"] == "connected"  # it answered
+
+    await clients[0].close()
+    await until(lambda: len(rig.engine.sessions) == 1, "the session is gone")
+    assert (await status(rig, locations[0]))["code"] == "viewer-left"
+    await rig.call("DELETE", locations[1])
+    await asyncio.wait_for(clients[1].ended.wait(), 10)  # it read the close_notify that was kept for it
+    await clients[1].close()
 
 
 @pytest.mark.parametrize(("state", "code"), [("silent", "viewer-silent"), ("bye", "viewer-left")])
