@@ -222,5 +222,7 @@ class Hold:
 
     def detach(self) -> None:
         if self._mine:
-            self.state(DeviceState.OFFLINE, "device-offline")
+            # One that is away already keeps the reason it had.
+            if self._known.reachable:
+                self.state(DeviceState.OFFLINE, "device-offline")
             self._known.hold = self._known.handler = None

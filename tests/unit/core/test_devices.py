@@ -122,7 +122,8 @@ async def test_state_reaches_streams_and_a_replaced_hold_is_dead(house: House) -
         devices.handler(id_)
     new.detach()
     new.seen("198.51.100.1:5060")
-    assert house.core.directory.device(SYSTEM, id_).address == "192.0.2.9:5060"
+    left = house.core.directory.device(SYSTEM, id_)
+    assert (left.address, left.code) == ("192.0.2.9:5060", "keepalive-lost"), "the reason it had stays"
 
 
 @housed
