@@ -34,6 +34,17 @@ export class Api {
 
   /** The answer as it came; throws ApiError for an error or an unreachable gateway. */
   async send(method: string, path: string, options: Options = {}): Promise<Response> {
+    try {
+      return await this.once(method, path, options);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.problem.code !== "csrf" || !this.who) throw error;
+      // Another tab signed in anew: the cookie is of that session now, and so must the proof be.
+      this.who = await this.get<Who>("/api/v1/auth/me", { background: true });
+      return this.once(method, path, options);
+    }
+  }
+
+  private async once(method: string, path: string, options: Options): Promise<Response> {
     const headers: Record<string, string> = {};
     if (this.who?.csrf && method !== "GET") headers["X-CSRF-Token"] = this.who.csrf;
     if (options.background) headers["X-Fieldgate-Background"] = "1";

@@ -96,18 +96,21 @@ export class Tile {
     void this.video.play().catch(() => undefined); // a browser that refuses muted autoplay shows the hint
     const shown = (): void => {
       if (this.video.srcObject !== media) return;
-      this.video.classList.remove("dark");
-      this.player.frameShown();
+      // Chromium shows a black frame of 2×2 for a track that has had no media yet.
+      if (this.video.videoWidth > 2) {
+        this.video.classList.remove("dark");
+        this.player.frameShown();
+      }
       this.video.requestVideoFrameCallback?.(shown);
     };
     if ("requestVideoFrameCallback" in this.video) this.video.requestVideoFrameCallback(shown);
-    else (this.video as HTMLVideoElement).addEventListener("loadeddata", shown, { once: true });
+    else (this.video as HTMLVideoElement).addEventListener("resize", shown);
   }
 
   /** Draw what is seen now under the video, so that a new connection begins with it and not with black. */
   private keepLastFrame(): void {
     const { videoWidth, videoHeight } = this.video;
-    if (!videoWidth || this.video.classList.contains("dark")) return;
+    if (videoWidth <= 2 || this.video.classList.contains("dark")) return;
     this.ghost.width = videoWidth;
     this.ghost.height = videoHeight;
     this.ghost.getContext("2d")?.drawImage(this.video, 0, 0);

@@ -39,12 +39,15 @@ export const LONGEST_RETRY_MS = 8000;
 /** Asking again will not help soon: the codec, the name, the right. */
 const SLOW_CODES = new Set(["codec-unsupported", "b-frames", "not-found", "denied", "csrf", "unauthenticated"]);
 const SLOW_RETRY_MS = 15000;
+/** A device that has just come is in the directory a moment before its stream can be had. */
+const NOT_FOUND_RETRY_MS = 1000;
 const DISCONNECTED_PATIENCE_MS = 2000;
 const CONNECT_PATIENCE_MS = 8000;
 const TICK_MS = 250;
 
 /** The wait before attempt number `failures` + 1. */
 export function retryDelay(failures: number, code: string): number {
+  if (code === "not-found" && failures < 3) return NOT_FOUND_RETRY_MS;
   if (SLOW_CODES.has(code)) return SLOW_RETRY_MS;
   return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 10));
 }

@@ -137,6 +137,24 @@ describe("the API", () => {
     expect(await api.resume()).toBeNull();
   });
 
+  test("after another tab signed in, the proof is read anew and the order repeated once", async () => {
+    const words = { en: "x", zh: "y" };
+    const asked: [string, string | undefined][] = [];
+    vi.stubGlobal("fetch", async (path: string, init: RequestInit & { headers: Record<string, string> }) => {
+      const proof = init.headers["X-CSRF-Token"];
+      asked.push([path, proof]);
+      if (path.endsWith("/me")) return new Response(JSON.stringify({ name: "w", role: "operator", scope: "", csrf: "new" }));
+      const good = proof === "new" && path !== "/never";
+      return new Response(JSON.stringify(good ? {} : { code: "csrf", cause: words, cure: words }), { status: good ? 200 : 403 });
+    });
+    const api = new Api();
+    api.who = { name: "w", role: "operator", scope: "", csrf: "old" };
+    await api.order("ptz.stop", "s");
+    expect(asked).toEqual([["/api/v1/commands", "old"], ["/api/v1/auth/me", undefined], ["/api/v1/commands", "new"]]);
+    await expect(api.post("/never", {})).rejects.toThrow(ApiError);
+    expect(asked).toHaveLength(6); // not again and again
+  });
+
   test("a person at the page keeps the session, at most once a minute", async () => {
     const fetched = answer(200, {});
     vi.stubGlobal("fetch", fetched);

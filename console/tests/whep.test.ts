@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { STALL_MS, WhepPlayer, iceServers, retryDelay } from "../src/whep";
+import { Tile } from "../src/tile";
 import { type Answer, FakePeer, created, fakeApi, install, json, problem } from "./fakes";
 
 const SAYS_NOTHING = { state: "connected", code: "", cause: null, cure: null };
@@ -198,6 +199,7 @@ describe("the player", () => {
 test("waits grow to a limit; what can not be cured by asking waits long", () => {
   expect([0, 1, 2, 3, 9, 99].map((failures) => retryDelay(failures, "ice-failed"))).toEqual([300, 600, 1200, 2400, 8000, 8000]);
   expect(retryDelay(0, "b-frames")).toBe(15000);
+  expect([0, 2, 3].map((failures) => retryDelay(failures, "not-found"))).toEqual([1000, 1000, 15000]);
 });
 
 test("Link headers that are no ICE servers are passed over", () => {
@@ -205,4 +207,31 @@ test("Link headers that are no ICE servers are passed over", () => {
   expect(iceServers('</style.css>; rel="preload", <stun:10.0.0.1>; rel="ice-server", <javascript:x>; rel="ice-server"')).toEqual([
     { urls: "stun:10.0.0.1" },
   ]);
+});
+
+describe("the tile", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    install();
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  test("a placeholder frame of two by two is no picture", async () => {
+    const { api } = fakeApi((method) => (method === "POST" ? created("1") : json(SAYS_NOTHING)));
+    const tile = new Tile(api, "s", { title: () => "x", status: () => null });
+    const frames: (() => void)[] = [];
+    Object.assign(tile.video, { requestVideoFrameCallback: (shown: () => void) => frames.push(shown) });
+    let width = 2;
+    Object.defineProperty(tile.video, "srcObject", { value: null, writable: true });
+    Object.defineProperty(tile.video, "videoWidth", { get: () => width });
+    tile.start();
+    await vi.advanceTimersByTimeAsync(0);
+    frames.shift()?.();
+    expect(tile.player.state.phase).not.toBe("live");
+    width = 1280;
+    frames.shift()?.();
+    expect(tile.player.state.phase).toBe("live");
+    expect(tile.element.dataset["tone"]).toBe("live");
+    tile.stop();
+  });
 });
