@@ -11,7 +11,7 @@ from adapters.webrtc.session import Session, SessionState, Words
 from gateway import codecs
 from gateway.base.errors import LinkDown, NotFound
 from gateway.contract.media import Viewing
-from gateway.model.media import StreamState
+from gateway.model.media import StreamState, Track, TrackKind
 
 if TYPE_CHECKING:
     from adapters.webrtc.peer import NativePeer
@@ -38,7 +38,9 @@ class Viewer(Session):
     _viewing: Viewing | None = None
     _handle = 0
     _refusal = Words()
+    _refused: Track | None = None  # the video track that was refused
     _waiting_key_frame = True
+    _wants_video = True
     _slow = False
 
     async def hold(self) -> None:
@@ -79,6 +81,7 @@ class Viewer(Session):
         """
         plan = self.plan
         assert plan is not None  # noqa: S101  (kept until answered)
+        self._wants_video = plan.video is not None
         sources = Sources(
             cname=secrets.token_hex(8),
             stream=secrets.token_hex(8),
@@ -109,6 +112,7 @@ class Viewer(Session):
         match event.state:
             case "refused":
                 self._refusal = Words(event.code, event.detail)
+                self._refused = self._video()
                 self._log.warning("%s of %s can not play: %s %s", self.kind, self.stream, event.code, event.detail)
             case "first-frame":
                 self._waiting_key_frame = False
@@ -121,6 +125,10 @@ class Viewer(Session):
             case "recovered":
                 self._slow = False
 
+    def _video(self) -> Track | None:
+        tracks = self._viewing.tracks if self._viewing is not None else ()
+        return next((one for one in tracks if one.kind is TrackKind.VIDEO), None)
+
     def current_words(self) -> Words:
         """The first thing that stands between the viewer and the picture."""
         if self.words.code or self.ended:
@@ -128,10 +136,12 @@ class Viewer(Session):
         status = self._viewing.status if self._viewing is not None else None
         if status is not None and status.code:
             return Words(status.code, status.detail)
-        if self._refusal.code:
+        video = self._video()
+        if self._refusal.code and video == self._refused:  # another track now: the camera was set to something else
             return self._refusal
-        if self.state is SessionState.CONNECTED and self._waiting_key_frame:
-            return Words("waiting-key-frame")
+        if self.state is SessionState.CONNECTED and self._waiting_key_frame and self._wants_video:
+            only_sound = self._viewing is not None and self._viewing.tracks and video is None
+            return Words() if only_sound else Words("waiting-key-frame")
         return Words("viewer-slow") if self._slow else Words()
 
     def stream_json(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from aiortc.rtp import RtpPacket
 from adapters.webrtc import peer as peer_module
 from adapters.webrtc.peer import NativePeer
 from gateway.base.errors import Busy, NotFound, RemoteProtocolError, Unsupported
-from gateway.model.media import StreamState
+from gateway.model.media import Codec, StreamState, Track, TrackKind
 from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
 from tests.unit.webrtc.conftest import Rig
 from tests.unit.webrtc.fakes import ALICE, BOB, SessionEvent, SubscriptionEvent, until
@@ -234,6 +234,33 @@ async def test_refusals_of_the_media_plane_reach_the_page(rig: Rig) -> None:
     hear(SubscriptionEvent(subscription, 1, "congested"))
     assert (await status(rig, location))["code"] == "viewer-slow"
     hear(SubscriptionEvent(subscription, 1, "recovered"))
+    assert (await status(rig, location))["code"] == ""
+    await client.close()
+
+
+async def test_a_stream_of_sound_alone_waits_for_no_key_frame(rig: Rig) -> None:
+    client = Client()
+    location, _ = await watch(rig, client)
+    await until(lambda: rig.engine.armed, "armed")
+    viewing = rig.context.streams.viewings[0]
+    assert (await status(rig, location))["code"] == "waiting-key-frame"
+    viewing.tracks = (Track(TrackKind.AUDIO, Codec.PCMA, 8000),)
+    assert (await status(rig, location))["code"] == ""
+    await client.close()
+
+
+async def test_a_refusal_goes_when_the_camera_is_set_anew(rig: Rig) -> None:
+    client = Client()
+    location, _ = await watch(rig, client)
+    await until(lambda: rig.engine.armed, "armed")
+    viewing = rig.context.streams.viewings[0]
+    viewing.tracks = (Track(TrackKind.VIDEO, Codec.H265, 90000, generation=1),)
+    subscription = next(iter(rig.engine.subscribed))
+    hear = rig.context.media.subscriptions[subscription]
+    hear(SubscriptionEvent(subscription, 1, "first-frame"))
+    hear(SubscriptionEvent(subscription, 1, "refused", "codec-unsupported"))
+    assert (await status(rig, location))["code"] == "codec-unsupported"
+    viewing.tracks = (Track(TrackKind.VIDEO, Codec.H264, 90000, generation=2),)
     assert (await status(rig, location))["code"] == ""
     await client.close()
 
