@@ -392,6 +392,28 @@ fn fields_of_one_frame_stay_together() {
 }
 
 #[test]
+fn voice_in_the_stream_is_judged_by_content() {
+    let adts = vector("aac_16k_mono.aac");
+    let first = codecs::packet::aac::Adts::parse(&adts).unwrap().frame_bytes;
+    let run = |map: Option<u8>, frame: &[u8]| {
+        let mut leg = Leg::new(ps_config());
+        let mut sender = Sender::new(7);
+        let mux = PsMux::new(Some(stream_type::H264), map);
+        for i in 0..5u32 {
+            let pts = i64::from(i) * 3600;
+            let mut pack = mux.video(&h264_picture(i == 0, i, 100), pts, pts, map.is_some());
+            pack.extend(mux.audio(frame, pts));
+            leg.frame(&sender.pieces(i * 3600, &pack, 200, true));
+        }
+        leg.out.tracks.iter().find(|t| t.codec.kind() == codecs::hub::unit::Kind::Audio).map(|t| t.codec)
+    };
+    assert_eq!(run(None, &[0xd5; 320]), Some(Codec::Pcma), "no map: what devices send");
+    assert_eq!(run(Some(stream_type::G711U), &[0xd5; 320]), Some(Codec::Pcmu));
+    assert_eq!(run(Some(stream_type::AAC_ADTS), &adts[..first]), Some(Codec::Aac));
+    assert_eq!(run(Some(stream_type::G711A), &adts[..first]), Some(Codec::Aac), "a map that lies");
+}
+
+#[test]
 fn voice_beside_the_stream() {
     let mut leg = Leg::new(ps_config());
     let (mut sender, mut voice) = (Sender::new(7), Sender::new(9));

@@ -1,4 +1,3 @@
 //! The bodies of the fuzz targets, so that `cargo test` can run them too.
 
 pub mod cases;
-pub mod engine_cases;
