@@ -82,7 +82,14 @@ impl Engine {
     }
 
     pub fn drain(&self, limit: usize) -> Vec<Event> {
-        self.events.drain(limit)
+        let events = self.events.drain(limit);
+        for event in &events {
+            // Who has read that a stream is gone gets an error from orders on it, not silence.
+            if let Event::StreamPanic { stream, .. } = event {
+                lock(&self.registry).streams.remove(stream);
+            }
+        }
+        events
     }
 
     pub fn close(&self) {

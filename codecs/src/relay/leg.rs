@@ -135,6 +135,9 @@ impl Leg {
 
 impl Worker {
     pub fn open_rtp(&mut self, id: LegId, order: OpenRtp) {
+        if !self.streams.contains_key(&order.stream) {
+            return;
+        }
         let config = IngestConfig {
             ssrc: order.ssrc,
             strict_ssrc: order.strict_ssrc,
@@ -156,6 +159,9 @@ impl Worker {
     }
 
     pub fn open_frames_in(&mut self, id: LegId, stream: StreamId, fd: OwnedFd) {
+        if !self.streams.contains_key(&stream) {
+            return;
+        }
         let token = self.watch(fd.as_raw_fd(), sys::READ, Sock::LegFrames(id));
         let source = Source::Frames { socket: Watched { fd, token }, reader: FrameReader::default() };
         self.add_leg(Leg::new(id, stream, Ingest::new(IngestConfig::default()), source, 3_000_000, self.now));

@@ -8,6 +8,9 @@ use super::worker::Worker;
 
 impl Worker {
     pub fn open_session_in(&mut self, id: LegId, stream: StreamId, session: SessionId, v: &[RtpMap], a: &[RtpMap]) {
+        if !self.streams.contains_key(&stream) {
+            return;
+        }
         let config = |maps: &[RtpMap]| IngestConfig { payloads: payload_maps(maps), ..IngestConfig::default() };
         let source = Source::Session {
             session,

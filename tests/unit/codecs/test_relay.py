@@ -290,6 +290,8 @@ def test_a_bug_ends_one_stream_and_no_other(rig: Rig) -> None:
     assert (stats["streams"], stats["legs"], stats["subscriptions"]) == (1, 1, 1)
     with pytest.raises(codecs.MediaError):
         rig.engine.stream_stats(bad)
+    with pytest.raises(codecs.MediaError, match="no such stream"):
+        rig.plain(bad)
 
 
 def test_closing_the_engine_closes_every_socket() -> None:
