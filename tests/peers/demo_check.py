@@ -235,7 +235,8 @@ async def check(stage: Stage, shots: Path | None) -> dict[str, float]:
 
         await stage.kill_ball()
         say("the ball is killed")
-        await page.wait_for("__fieldgate.lastFrameAgeMs > 1500", 15, "the picture stops")
+        await page.wait_for("__fieldgate.state !== 'live'", 15, "the page says that the picture stopped")
+        say(f"the page says {await page.evaluate('__fieldgate.state')!r} {await page.evaluate('__fieldgate.reason')}")
         if shots:
             await page.screenshot(shots / "demo-lost.png")
         frames = await page.evaluate("__probe.frames")
