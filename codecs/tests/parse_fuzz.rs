@@ -79,7 +79,7 @@ fn every_target_is_listed() {
     for path in std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()) {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let ours = text.contains(&format!("cases::{name}"));
+        let ours = text.contains(&format!(" cases::{name}"));
         assert_eq!(ours, parse_cases::ALL.iter().any(|(n, _)| n == &name), "{name}");
     }
 }

@@ -1,3 +1,4 @@
 //! The bodies of the fuzz targets, so that `cargo test` can run them too.
 
 pub mod cases;
+pub mod engine_cases;
