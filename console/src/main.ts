@@ -20,6 +20,7 @@ const api = new Api();
 class Console {
   private readonly tiles = new Map<string, Tile>();
   private selected: string | null = null;
+  private timer: ReturnType<typeof setInterval> | undefined;
   private tab: Key = "control";
   private readonly store = new Store(api, () => api.onSignedOut());
   private readonly reasons = new Reasons(this.store);
@@ -52,11 +53,13 @@ class Console {
     this.store.start();
     void this.reasons.read().then(() => this.renderPanels());
     for (const stream of kept()) this.open(stream);
-    setInterval(() => this.renderTimes(), 15000); // ages grow without events
+    this.timer = setInterval(() => this.renderTimes(), 15000); // ages grow without events
   }
 
   stop(): void {
+    clearInterval(this.timer);
     this.store.stop();
+    this.pad.stop();
     for (const tile of this.tiles.values()) tile.stop();
     this.tiles.clear();
   }

@@ -45,6 +45,7 @@ async function begin(): Promise<void> {
   await signIn(api, app);
   const store = new Store(api, () => api.onSignedOut());
   const pad = new PtzPad(store, true);
+  let moves = "";
   let framesBefore = 0; // of connections before this one
   let framesNow = 0;
   const tile = new Tile(api, stream, {
@@ -71,6 +72,7 @@ async function begin(): Promise<void> {
   drawer.open = matchMedia("(min-width: 48rem)").matches && store.mayMove();
   api.onSignedOut = () => {
     tile.stop();
+    pad.stop();
     store.stop();
     facts.state = "signed-out";
     void begin();
@@ -80,13 +82,12 @@ async function begin(): Promise<void> {
   store.start();
   store.on("directory", () => {
     const id = store.streams.has(stream) ? stream : [...store.streams.keys()].find((one) => one.endsWith(`/${stream}`));
-    if (id && padShows !== id) {
-      padShows = id;
+    if (id && id !== moves) {
+      moves = id;
       pad.show(id);
     }
   });
 }
 
-let padShows = "";
 keepAwake(api);
 void begin();

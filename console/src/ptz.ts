@@ -30,6 +30,7 @@ export class PtzPad {
   private readonly holder = h("p", { class: "holder" });
   private readonly list = h("ul", { class: "presets" });
   private readonly keys = new Set<string>();
+  private readonly ended = new AbortController();
   private stream: string | null = null;
   private speed = 0.5;
   private hold: Hold | null = null;
@@ -41,11 +42,18 @@ export class PtzPad {
     private readonly compact = false,
   ) {
     store.on("ptz", () => this.showHolder());
-    window.addEventListener("keydown", (event) => this.key(event, true));
-    window.addEventListener("keyup", (event) => this.key(event, false));
-    window.addEventListener("blur", () => this.let());
-    document.addEventListener("visibilitychange", () => document.hidden && this.let());
-    window.addEventListener("pagehide", () => this.let());
+    const { signal } = this.ended;
+    window.addEventListener("keydown", (event) => this.key(event, true), { signal });
+    window.addEventListener("keyup", (event) => this.key(event, false), { signal });
+    window.addEventListener("blur", () => this.let(), { signal });
+    document.addEventListener("visibilitychange", () => document.hidden && this.let(), { signal });
+    window.addEventListener("pagehide", () => this.let(), { signal });
+  }
+
+  /** Let go of the camera and of the keyboard. */
+  stop(): void {
+    this.show(null);
+    this.ended.abort();
   }
 
   /** The camera that the pad moves from now on; null: none. */
