@@ -17,7 +17,11 @@ _RUST = re.compile(r"\bcode:\s*\"([a-z0-9][a-z0-9-]+)\"")
 
 def _used() -> dict[str, str]:
     used: dict[str, str] = {}
-    for folder, suffix, pattern in (("gateway", "py", _PYTHON), ("adapters", "py", _PYTHON), ("codecs/src", "rs", _RUST)):
+    for folder, suffix, pattern in (
+        ("gateway", "py", _PYTHON),
+        ("adapters", "py", _PYTHON),
+        ("codecs/src", "rs", _RUST),
+    ):
         for path in (ROOT / folder).rglob(f"*.{suffix}"):
             for code in pattern.findall(path.read_text()):
                 used.setdefault(code, str(path.relative_to(ROOT)))
