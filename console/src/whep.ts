@@ -231,8 +231,9 @@ export class WhepPlayer {
     if (peer !== this.peer) return;
     const now = performance.now();
     const age = this.state.lastFrameAt === null ? null : now - this.state.lastFrameAt;
-    if (this.state.phase === "live" && age !== null && age > STALL_MS) this.set({ phase: "stalled" });
-    if (this.state.phase !== "live" && this.session && this.ticks % 4 === 0) await this.ask(peer);
+    const stalls = this.state.phase === "live" && age !== null && age > STALL_MS;
+    if (stalls) this.set({ phase: "stalled" });
+    if (this.state.phase !== "live" && this.session && (stalls || this.ticks % 4 === 0)) await this.ask(peer);
     if (this.state.phase === "connecting" || this.state.phase === "reconnecting") {
       this.unwellSince ??= now;
       if (peer.connectionState !== "connected" && now - this.unwellSince > CONNECT_PATIENCE_MS) {

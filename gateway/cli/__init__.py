@@ -14,7 +14,6 @@ from typer.core import TyperGroup
 
 from gateway.base.errors import GatewayError
 from gateway.cli import words
-from gateway.cli.output import show_error
 from gateway.cli.words import t
 
 # name → module; shown by `fieldgate --help` in this order
@@ -50,6 +49,8 @@ class LazyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except GatewayError as error:
+            from gateway.cli.output import show_error  # rich is slow to load, and `run` has no use for it
+
             show_error(error)
             raise typer.Exit(3 if error.code == "no-daemon" else 1) from error
 
