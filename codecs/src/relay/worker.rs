@@ -117,6 +117,7 @@ impl Worker {
     }
 
     pub fn run(&mut self) {
+        sys::prefer_this_thread();
         let mut ready = Vec::with_capacity(64);
         while self.running {
             let due = self.alarms.peek().map(|Reverse((at, _))| at.0.saturating_sub(sys::monotonic_us()));
