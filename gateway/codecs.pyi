@@ -23,6 +23,7 @@ VERSION: Final[str]
 class MediaError(Exception):
     """An order that can not be carried out: bad argument, unknown handle where one is needed, refused socket call."""
 
+# Made by the engine; the keyword constructors are for fakes.
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 @final
@@ -103,8 +104,9 @@ class Datagram:
 
 @final
 class SubscriptionEvent:
-    """`first-frame` sent; `refused` (code: codec-unsupported, b-frames, audio-unsupported); `congested` and
-    `recovered` (frames left out up to a key frame); `key-frame-wait`: media flows, waits for its first key frame."""
+    """`first-frame` sent; `refused` (code: codec-unsupported, b-frames, audio-unsupported; link-down when the reader of
+    a frame port closed it); `congested` and `recovered` (frames left out up to a key frame); `key-frame-wait`:
+    media flows, waits for its first key frame."""
 
     subscription: Subscription
     stream: Stream
@@ -314,7 +316,9 @@ class Engine:
         queue_bytes: int = 4_000_000,
         pace: bool = True,
     ) -> Subscription:
-        """Send `stream` as plain RTP, or SRTP with (profile, key, salt), from the UDP socket `fd`."""
+        """Send `stream` as plain RTP, or SRTP with (profile, key, salt), from the UDP socket `fd`.
+
+        Sender reports go to `host_port` + 1 (RFC 3550 §11); the peer's RTCP is read from `fd`, with SRTP not at all."""
 
     def open_frames_out(self, stream: Stream, fd: int, *, key_frames_only: bool = False) -> Subscription:
         """A frame port outward: access units written to a connected AF_UNIX SOCK_SEQPACKET socket."""

@@ -11,6 +11,7 @@ use super::worker::{Sock, Worker};
 
 /// Reads of one socket before others have their turn.
 const READS: usize = 4;
+const READ_BYTES: usize = 64 * 1024;
 
 impl Worker {
     /// A connected socket for the leg; a newer one replaces it.
@@ -34,10 +35,16 @@ impl Worker {
     }
 
     pub fn leg_tcp(&mut self, id: LegId) {
-        let mut buffer = vec![0u8; 64 * 1024];
+        let mut buffer = std::mem::take(&mut self.scratch);
+        buffer.resize(READ_BYTES, 0);
+        self.read_tcp(id, &mut buffer);
+        self.scratch = buffer;
+    }
+
+    fn read_tcp(&mut self, id: LegId, buffer: &mut [u8]) {
         for _ in 0..READS {
             let Some(Leg { source: Source::Rtp { tcp: Some(w), .. }, .. }) = self.legs.get(&id) else { return };
-            match sys::read(w.fd.as_raw_fd(), &mut buffer) {
+            match sys::read(w.fd.as_raw_fd(), buffer) {
                 Ok(0) => return self.detach(id, "source-ended"),
                 Ok(n) => {
                     self.bytes_in += n as u64;

@@ -77,6 +77,8 @@ pub struct Worker {
     pub batch: Option<RecvBatch>,
     /// Alarms that subscribers asked for while the stream was worked on.
     pub(super) timers: Vec<(Micros, SubId)>,
+    /// What a TCP socket is read into.
+    pub(super) scratch: Vec<u8>,
     pub packets_in: u64,
     pub bytes_in: u64,
     pub unauthentic: u64,
@@ -109,6 +111,7 @@ impl Worker {
             outbox: Outbox::default(),
             batch: None,
             timers: Vec::new(),
+            scratch: Vec::new(),
             packets_in: 0,
             bytes_in: 0,
             unauthentic: 0,

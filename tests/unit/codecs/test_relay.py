@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import codecs
-from tests.unit.codecs.rig import OPENED, PROFILES, Nalus, Packet, Peer, Rig, parts, running, udp
+from tests.unit.codecs.rig import OPENED, PROFILES, Nalus, Packet, Peer, Rig, Source, parts, running, udp
 
 
 def test_plain_out_carries_the_same_nal_units(rig: Rig) -> None:
@@ -152,6 +152,32 @@ def test_a_closed_session_says_bye_and_is_silent(rig: Rig) -> None:
         rig.settle()
     with pytest.raises(BlockingIOError):
         peer.socket.recv(4096)
+
+
+def test_voice_goes_at_once_beside_the_picture(rig: Rig) -> None:
+    stream = rig.engine.open_stream("ball")
+    s = udp()
+    to = s.getsockname()
+    rig.engine.open_rtp(
+        stream, udp_fd=s.detach(), payloads=[codecs.RtpMap(96, "h264", 90_000), codecs.RtpMap(8, "pcma", 8000)]
+    )
+    source = Source(to)
+    peer = Peer(rig)
+    peer.watch(stream)
+    source.picture(key=True)
+    (first,) = peer.receive(1)
+    assert first.ssrc == 1000
+    sent = [bytes([i]) * 160 for i in range(1, 6)]
+    for i, payload in enumerate(sent):
+        source.socket.sendto(struct.pack("!BBHII", 0x80, 8, i, 160 * i, 88) + payload, to)
+    voice = peer.receive(4)
+    assert {(p.ssrc, p.pt) for p in voice} == {(3000, 8)}
+    assert [p.payload for p in voice] == sent[-len(voice) :] or [p.payload for p in voice] == sent[: len(voice)]
+    assert all(
+        (b.ts - a.ts) & 0xFFFFFFFF == 160 and b.seq == (a.seq + 1) & 0xFFFF for a, b in itertools.pairwise(voice)
+    )
+    track = rig.wait(codecs.TrackEvent, lambda e: e.kind == "audio")
+    assert (track.codec, track.clock_hz) == ("pcma", 8000)
 
 
 def test_refusals_have_a_reason(rig: Rig) -> None:
