@@ -137,7 +137,7 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())
-print("\n".join(project["project"]["dependencies"] + project["dependency-groups"]["dev"]))
+print("\n".join(project["project"]["dependencies"] + project["dependency-groups"]["tooling"]))
 PY
   "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check -r "$scratch/in"
   {
