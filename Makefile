@@ -42,7 +42,7 @@ build: $(STAMPS)/codecs $(STAMPS)/console ## build the media plane (Rust) and th
 $(STAMPS)/codecs: $(STAMPS)/python $(RUST_SOURCES)
 	$(say) 'media plane: building the extension gateway.codecs (first time: 2 to 3 minutes)'
 	@scripts/setup.sh rust
-	@.venv/bin/maturin develop --release --quiet --locked
+	@.venv/bin/maturin develop --release --quiet --locked > $(STAMPS)/codecs.log 2>&1 || { tail -n 30 $(STAMPS)/codecs.log; exit 1; }
 	@touch $@
 $(STAMPS)/console: $(STAMPS)/node $(CONSOLE_SOURCES)
 	$(say) 'console: building'
