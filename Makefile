@@ -3,7 +3,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-export PYTHONWARNINGS ?= default
 export CARGO_TERM_COLOR ?= never
 
 STAMPS := .make
@@ -46,7 +45,7 @@ $(STAMPS)/codecs: $(STAMPS)/python $(RUST_SOURCES)
 	@touch $@
 $(STAMPS)/console: $(STAMPS)/node $(CONSOLE_SOURCES)
 	$(say) 'console: building'
-	@cd console && npm run --silent build
+	@cd console && npm run --silent build -- --logLevel warn
 	@touch $@
 
 .PHONY: wheel
