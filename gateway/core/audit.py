@@ -104,15 +104,25 @@ class Audit:
         try:
             while True:
                 await self._wake.wait()
-                if await self._flush():
+                if await self._flush_whole():
                     self._wake.clear()
                     if self._held:
                         self._wake.set()
                 else:
                     await asyncio.sleep(RETRY_S)
         finally:
-            await asyncio.shield(self._flush())
+            await self._flush_whole()
             self._fail_waiting(GatewayError("the gateway stops", code="store-busy"))
+
+    async def _flush_whole(self) -> bool:
+        """A flush that cancellation waits for: the store goes on with a batch it has, and a batch that was cut off here
+        would stay held and be written twice."""
+        flush = asyncio.ensure_future(self._flush())
+        try:
+            return await asyncio.shield(flush)
+        except asyncio.CancelledError:
+            await flush
+            raise
 
     async def _flush(self) -> bool:
         """True when nothing is left."""
