@@ -6,7 +6,7 @@
 //! DROP_EVERY media packets is taken as lost before it is looked at (0: none). For each line on standard input it prints a
 //! line of JSON with running totals; it ends with standard input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, Read};
 use std::net::SocketAddrV4;
 use std::os::fd::{FromRawFd, RawFd};
@@ -24,8 +24,7 @@ struct Totals {
     authentic: u64,
     unauthentic: u64,
     dropped: u64,
-    dropped_media: u64,
-    gaps: u64,
+    wire_gaps: u64,
     recovered: u64,
     abandoned: u64,
     nacks: u64,
@@ -44,6 +43,7 @@ struct Viewer {
     media_ssrc: u32,
     highest: Option<u64>,
     missing: BTreeMap<u64, (Instant, u8)>,
+    on_purpose: HashSet<u16>,
     received: u64,
     expected_before: u64,
     received_before: u64,
@@ -77,6 +77,7 @@ fn viewer(line: &str, phase: u64) -> Viewer {
         media_ssrc: part[10].parse().expect("SSRC"),
         highest: None,
         missing: BTreeMap::new(),
+        on_purpose: HashSet::new(),
         received: 0,
         expected_before: 0,
         received_before: 0,
@@ -195,7 +196,7 @@ impl Viewer {
             if seq - highest < 2000 {
                 for gap in highest + 1..seq {
                     self.missing.insert(gap, (now, 0));
-                    totals.gaps += 1;
+                    totals.wire_gaps += u64::from(!self.on_purpose.remove(&(gap as u16)));
                 }
             }
             self.highest = Some(seq);
@@ -226,7 +227,9 @@ impl Viewer {
                 self.counter += 1;
                 if drop_every > 0 && self.counter % drop_every == 0 {
                     totals.dropped += 1;
-                    totals.dropped_media += u64::from(packet[8..12] == self.media_ssrc.to_be_bytes());
+                    if packet[8..12] == self.media_ssrc.to_be_bytes() {
+                        self.on_purpose.insert(u16::from_be_bytes([packet[2], packet[3]]));
+                    }
                     return;
                 }
                 let Ok(length) = self.opener.open_rtp(packet) else {
@@ -286,14 +289,13 @@ fn print(totals: &Totals, viewers: &[Viewer]) {
     let open: usize = viewers.iter().map(|v| v.missing.len()).sum();
     println!(
         "{{\"arrived\": {}, \"authentic\": {}, \"unauthentic\": {}, \"dropped\": {}, \
-         \"dropped_media\": {}, \"gaps\": {}, \"recovered\": {}, \"abandoned\": {}, \
+         \"wire_gaps\": {}, \"recovered\": {}, \"abandoned\": {}, \
          \"open\": {open}, \"nacks\": {}, \"reports\": {}, \"stun\": {}, \"bytes\": {}, \"silent\": {}}}",
         totals.arrived,
         totals.authentic,
         totals.unauthentic,
         totals.dropped,
-        totals.dropped_media,
-        totals.gaps,
+        totals.wire_gaps,
         totals.recovered,
         totals.abandoned,
         totals.nacks,
