@@ -16,9 +16,11 @@ from functools import partial
 from typing import Any
 
 from adapters.gb28181.config import MediaTransport
+from adapters.gb28181.connections import STRANGER_WAIT_S, MediaDoor
 from adapters.gb28181.line import dialog_of
 from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.protocol import orders
+from adapters.gb28181.protocol.ids import ssrc_value
 from adapters.gb28181.protocol.invite import Ladder, LiveAnswer, LiveOffer, read_answer, subject
 from adapters.gb28181.protocol.memory import Dialog
 from adapters.gb28181.quirks import key_frame_tag
@@ -35,9 +37,6 @@ DIAL_PAUSE_S = 1.0
 """GB/T 28181-2022 annex D: the connecting side tries at least three times, at least a second apart."""
 
 DIAL_TIMEOUT_S = 2.0
-MAX_CONNECTIONS = 4
-"""Connections taken on one call's media port; the device may connect anew, others may knock."""
-
 FLOW_CHECK_S = 1.0
 BYE_WAIT_S = 1.0
 _CODECS = {"H264": "h264", "H265": "h265", "PCMA": "pcma", "PCMU": "pcmu", "MPEG4-GENERIC": "aac"}
@@ -60,19 +59,14 @@ class LiveCalls:
         over now, not when the patience of the stream ends. Some write a new Call-ID every time: theirs flow on."""
         if not self._legs:
             return
-        before = {call_id: await self._packets(leg) for call_id, (leg, _) in self._legs.items()}
+        engine = self._link.station.context.media.engine
+        legs = list(self._legs.items())
+        before = {call_id: await asyncio.to_thread(_packets, engine, leg) for call_id, (leg, _) in legs}
         await asyncio.sleep(FLOW_CHECK_S)
         for call_id, packets in before.items():
             leg, tell = self._legs.get(call_id, (None, None))
-            if leg is not None and tell is not None and await self._packets(leg) == packets:
+            if leg is not None and tell is not None and await asyncio.to_thread(_packets, engine, leg) == packets:
                 tell("media-stopped")
-
-    async def _packets(self, leg: IngestLeg) -> int | None:
-        engine = self._link.station.context.media.engine
-        try:
-            return int((await asyncio.to_thread(engine.leg_stats, leg.handle))["packets"])
-        except (codecs.MediaError, KeyError):
-            return None
 
     def open(self, channel: str) -> Open:
         return partial(self._open, channel)
@@ -279,23 +273,30 @@ class LiveCalls:
 
     async def _take_connections(self, leg: IngestLeg, tcp: socket.socket, offer: LiveOffer, answer: LiveAnswer) -> None:
         """Connections for this call: those that come in whatever was agreed (devices mix the modes up), and ours."""
-        dialer = asyncio.create_task(self._dial(leg, answer)) if offer.media == "tcp-active" else None
-        loop = asyncio.get_running_loop()
+        engine, asked = self._link.station.context.media.engine, self._link.hop
+
+        def known() -> set[str]:
+            hops = (asked, self._link.hop)
+            return {answer.host, *(hop.remote[0] for hop in hops if hop is not None)}
+
+        door = MediaDoor(
+            leg,
+            tcp,
+            known=known,
+            ssrcs=frozenset(ssrc for ssrc in (ssrc_value(offer.y), answer.ssrc) if ssrc is not None),
+            packets=lambda: _packets(engine, leg),
+            stranger_wait_s=min(STRANGER_WAIT_S, self._link.station.config.first_media / 2),
+            who=str(self._link),
+        )
+        dialer = asyncio.create_task(self._dial(door, answer)) if offer.media == "tcp-active" else None
         try:
-            for _ in range(MAX_CONNECTIONS):
-                connection, peer = await loop.sock_accept(tcp)
-                log.debug("media connection from %s", peer)
-                leg.attach_tcp(connection)
-            if dialer is not None:
-                await dialer
-        except (OSError, codecs.MediaError) as exc:
-            log.warning("%s: no more media connections: %s", self._link, exc)
+            await door.run()
         finally:
             if dialer is not None:
                 dialer.cancel()
                 await asyncio.gather(dialer, return_exceptions=True)
 
-    async def _dial(self, leg: IngestLeg, answer: LiveAnswer) -> None:
+    async def _dial(self, door: MediaDoor, answer: LiveAnswer) -> None:
         hop = self._link.way()
         for attempt in range(DIALS):
             if attempt:
@@ -303,7 +304,7 @@ class LiveCalls:
             for host, port in answer.dial(hop.remote[0]):
                 connection = await _connect(host, port)
                 if connection is not None:
-                    leg.attach_tcp(connection)
+                    door.dialled(connection)
                     return
 
     async def key_frame(self, channel: str) -> None:
@@ -314,6 +315,14 @@ class LiveCalls:
             await link.tell(channel, orders.key_frame(link.next_sn(), channel, tag))
         except GatewayError as exc:
             link.once("key frame", "did not take the wish for a key frame: %s", exc)
+
+
+def _packets(engine: codecs.Engine, leg: IngestLeg) -> int | None:
+    """So many packets came by `leg`; None when it is gone. Waits for the media plane: call it in a thread."""
+    try:
+        return int(engine.leg_stats(leg.handle)["packets"])
+    except (codecs.MediaError, KeyError):
+        return None
 
 
 def _payloads(answer: LiveAnswer) -> list[codecs.RtpMap]:

@@ -14,6 +14,7 @@ from gateway.contract.media import Offer
 from gateway.model.alarm import Alarm
 from gateway.model.device import DeviceState
 from gateway.model.ids import DeviceId, StreamId
+from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Position
 
 LOCAL = "127.0.0.1"
@@ -124,6 +125,7 @@ class FakeStreams:
         self.history: list[Offer] = []
         self.withdrawn: list[StreamId] = []
         self.online: list[tuple[DeviceId, bool, str]] = []
+        self.viewers = 0
         self.changed = asyncio.Event()
 
     def offer(self, offer: Offer) -> None:
@@ -139,6 +141,10 @@ class FakeStreams:
     def device_online(self, device: DeviceId, online: bool, code: str = "") -> None:
         self.online.append((device, online, code))
         self.changed.set()
+
+    def status(self, stream: StreamId) -> StreamStatus:
+        offer = self.offers[stream]
+        return StreamStatus(stream, offer.device, offer.title, StreamState.LIVE, viewers=self.viewers)
 
     async def offered(self, stream: str, timeout: float = 5.0) -> Offer:
         async with asyncio.timeout(timeout):
@@ -175,6 +181,7 @@ class FakeLeg:
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.closed = False
         self.tcp: list[socket.socket] = []
+        self.attached = asyncio.Event()
         if udp is not None:
             asyncio.get_running_loop().add_reader(udp, self._read)
 
@@ -192,7 +199,9 @@ class FakeLeg:
             self._came.set_result("ps")
 
     def attach_tcp(self, connection: socket.socket, initial: bytes = b"") -> None:
-        self.tcp.append(connection)
+        # As the media plane does: the descriptor is taken out of the caller's hands.
+        self.tcp.append(socket.socket(fileno=connection.detach()))
+        self.attached.set()
         self._media()
 
     async def first_media(self, timeout_s: float) -> str:
