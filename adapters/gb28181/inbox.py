@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 
 from adapters.gb28181.link import DeviceLink
+from adapters.gb28181.moves import Moves, Place
 from adapters.gb28181.protocol import manscdp, orders
 from adapters.gb28181.protocol.alarms import alarm_of, live_offered, wants_reset
 from adapters.gb28181.protocol.positions import position_of
@@ -27,35 +30,46 @@ class Inbox:
     def __init__(self, link: DeviceLink, sync: DeviceSync) -> None:
         self._link = link
         self._sync = sync
+        self._moves = Moves(link)
         self._stored: OrderedDict[str, None] = OrderedDict()
 
     async def take(self, incoming: IncomingRequest) -> None:
         """Answer a MESSAGE or NOTIFY, then act. Every message gets its body-less 200 before anything else happens:
         a device that waits repeats, and one that repeats too long gives up (GB/T 28181-2022 §9.3.3)."""
         link, request = self._link, incoming.request
-        if not request.body or "mansrtsp" in request.content_type:
-            incoming.respond(200)
-            link.heard(incoming.hop)
+        place = self._moves.place(incoming.hop)
+        if place is Place.REFUSED:
+            incoming.respond(403, "Register first")
             return
         if len(request.body) > link.station.config.max_body:
             link.once("large", "a body of %d bytes is refused", len(request.body))
             incoming.respond(413)
             return
-        try:
-            message, charset = read_message(request.body)
-        except RemoteProtocolError as exc:
-            link.once("unreadable", "a body that can not be read is refused: %s", exc)
-            incoming.respond(400, "Bad body")
-            link.heard(incoming.hop)
+        act: Callable[[], None] = lambda: None  # noqa: E731
+        status, reason = 200, None
+        if request.body and "mansrtsp" not in request.content_type:
+            try:
+                message, charset = read_message(request.body)
+                act = partial(self._act, message, charset, request.call_id)
+            except RemoteProtocolError as exc:
+                link.once("unreadable", "a body that can not be read is refused: %s", exc)
+                status, reason = 400, "Bad body"
+        if place is Place.NEW and not self._moves.hold(incoming.hop, act):
+            incoming.respond(503, headers=(("Retry-After", "5"),))
             return
-        incoming.respond(200)
-        link.heard(incoming.hop)
+        incoming.respond(status, reason)
+        if place is Place.KNOWN:
+            link.heard(incoming.hop)
+            act()
+        elif place is Place.BESIDE:
+            link.lives()
+            self._moves.follow(incoming.hop)
+            act()
+
+    def _act(self, message: manscdp.Message, charset: str, call_id: str) -> None:
+        link = self._link
         if charset in ("utf-8", "gb18030"):
             link.remember(charset=charset)
-        self._act(message, request.call_id)
-
-    def _act(self, message: manscdp.Message, call_id: str) -> None:
-        link = self._link
         match message:
             case manscdp.Keepalive():
                 link.live.keepalive(link.station.clock.monotonic())
@@ -90,6 +104,15 @@ class Inbox:
         now = self._link.station.clock.wall()
         for fix in message.fixes:
             found = position_of(fix, self._link.admitted.id, self._channel(fix.device_id), received_at=now)
+            if found is not None:
+                self._link.station.context.messages.position(found)
+
+    def _place_of(self, device_id: str, time: str, longitude: float | None, latitude: float | None) -> None:
+        """The place that a notice names, told as what it is: a position with datum, source and age."""
+        if longitude is not None and latitude is not None:
+            fix = manscdp.Fix(device_id, time, longitude, latitude)
+            now = self._link.station.clock.wall()
+            found = position_of(fix, self._link.admitted.id, self._channel(device_id), received_at=now)
             if found is not None:
                 self._link.station.context.messages.position(found)
 
@@ -137,11 +160,7 @@ class Inbox:
         notice = live_offered(
             upload, link.admitted.id, key, registered_id=link.external_id, call_id=call_id, received_at=now
         )
-        if upload.longitude is not None and upload.latitude is not None:
-            fix = manscdp.Fix(channel, upload.time, upload.longitude, upload.latitude)
-            found = position_of(fix, link.admitted.id, key, received_at=now)
-            if found is not None:
-                link.station.context.messages.position(found)
+        self._place_of(channel, upload.time, upload.longitude, upload.latitude)
         stored = await self._store(notice)
         await link.tell(
             link.external_id, orders.result("VideoUploadNotify", upload.head.sn, upload.head.device_id, ok=stored)

@@ -89,8 +89,20 @@ class DeviceLink:
                 self.attached.describe(version=version_name(version))
         return self.heard(hop)
 
+    def is_at(self, hop: Hop) -> bool:
+        """`hop` leads to where the device is, where it registered, or (not heard since our start) where it was last."""
+        if self.hop is None:
+            return hop.remote == (self.memory.host, self.memory.port)
+        return hop.remote in (self.hop.remote, None if self._home is None else self._home.remote)
+
+    def lives(self) -> None:
+        """Something came from the device beside its known way: it lives, and is spoken to as before."""
+        if self.alive:
+            self.live.seen(self.station.clock.monotonic())
+            self.changed.set()
+
     def heard(self, hop: Hop) -> bool:
-        """Anything that came from the device: it lives, and it is where this came from (NAT binds anew at will).
+        """Something came from the device, and `moves` knows that it is there: NAT binds anew at will.
 
         True when this brought it back; False as well for one that logged off and has not registered since.
         """

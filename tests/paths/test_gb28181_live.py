@@ -315,6 +315,7 @@ async def test_busy_with_a_call_that_is_over_for_us(tmp_path: Path) -> None:
         ball.rebind()  # the repeats of the BYE that it missed do not reach it either
         ball.silent = False
         await ball.message(keepalive())
+        await rig.attached.until(lambda a: str(ball.port) in a.addresses[-1])
         ball.dialogs = [stale]
         pub, task = await rig.watch()
         await until_live(pub, task)
@@ -331,6 +332,7 @@ async def test_nat_moves_it_in_a_call_and_the_bye_finds_it(tmp_path: Path) -> No
         invite = ball.dialogs[0]
         ball.rebind()
         await ball.message(keepalive())
+        await rig.attached.until(lambda a: str(ball.port) in a.addresses[-1])
         task.cancel()
         bye = await ball.got(lambda r: r.method == "BYE", 10)
         assert bye.call_id == invite.call_id
