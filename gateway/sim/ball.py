@@ -126,12 +126,13 @@ class Ball:
 
     async def _stay_registered(self, line: Line) -> None:
         wait = self.profile.retry_s
+        server = f"{self.profile.server[0]}:{self.profile.server[1]}"
         while True:
             try:
+                self.tell("registering", f"registering with {server}", server=server)
                 await line.register(fresh=True)
                 wait = self.profile.retry_s
                 self.registered.set()
-                server = f"{self.profile.server[0]}:{self.profile.server[1]}"
                 self.tell("registered", f"registered with {server}", server=server)
                 await line.keep_alive()
             except (LinkDown, PeerError) as exc:
