@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import os
 import select
 import socket
@@ -35,10 +37,10 @@ PROFILES: dict[codecs.SrtpProfile, tuple[int, int, int]] = {
 H264 = codecs.RtpMap(102, "H264", 90_000, rtx_pt=103, fmtp="packetization-mode=1;profile-level-id=42e01f")
 
 
-def udp() -> socket.socket:
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def udp(host: str = "127.0.0.1") -> socket.socket:
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-    s.bind(("127.0.0.1", 0))
+    s.bind((host, 0))
     s.settimeout(PATIENCE_S)
     OPENED.append(s)
     return s
@@ -109,7 +111,7 @@ class Source:
     sent: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.socket = udp()
+        self.socket = udp(self.to[0])
 
     def packets(self, *, key: bool, size: int = 600) -> list[bytes]:
         self.count += 1
@@ -146,8 +148,8 @@ class Peer:
 
     def __init__(self, rig: Rig, profile: codecs.SrtpProfile = "AEAD_AES_128_GCM", *, arm: bool = True) -> None:
         self.rig = rig
-        self.socket = udp()
-        self.host, self.port = self.socket.getsockname()
+        self.socket = udp(rig.host)
+        self.host, self.port = self.socket.getsockname()[:2]
         self.session = rig.engine.open_session(f"u{self.port}")
         key_len, salt_len, number = PROFILES[profile]
         self.profile = profile
@@ -223,25 +225,28 @@ class Peer:
 
 
 class Rig:
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, host: str = "127.0.0.1") -> None:
         self.engine = codecs.Engine(threads=threads)
+        self.host = host
         self.seen: list[codecs.Event] = []
-        s = udp()
-        self.address: tuple[str, int] = s.getsockname()
+        s = udp(host)
+        self.address: tuple[str, int] = s.getsockname()[:2]
         self.port = self.engine.open_port(s.detach())
 
     def source(self, stream: int, **more: int) -> tuple[int, Source]:
-        s = udp()
-        to = s.getsockname()
+        s = udp(self.host)
+        to = s.getsockname()[:2]
         leg = self.engine.open_rtp(stream, udp_fd=s.detach(), hint="h264", payloads=[codecs.RtpMap(96, "h264", 90_000)])
         return leg, Source(to, **more)
 
-    def plain(self, stream: int, *, queue_bytes: int = 4_000_000) -> tuple[int, socket.socket]:
-        out, here = udp(), udp()
+    def plain(
+        self, stream: int, *, queue_bytes: int = 4_000_000, out: socket.socket | None = None
+    ) -> tuple[int, socket.socket]:
+        out, here = out or udp(self.host), udp(self.host)
         sub = self.engine.subscribe_rtp(
             stream,
             out.detach(),
-            *here.getsockname(),
+            *here.getsockname()[:2],
             video=[codecs.RtpMap(96, "h264", 90_000)],
             audio=[],
             video_ssrc=5,
@@ -251,9 +256,9 @@ class Rig:
         )
         return sub, here
 
-    def wait(self, kind: type[E], where: Callable[[E], bool] = lambda e: True) -> E:
+    def wait(self, kind: type[E], where: Callable[[E], bool] = lambda e: True, patience_s: float = PATIENCE_S) -> E:
         """The next event of `kind` for which `where` holds, also one that came while another was awaited."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while True:
             for i, event in enumerate(self.seen):
                 if isinstance(event, kind) and where(event):
@@ -273,14 +278,27 @@ class Rig:
 
 
 @contextlib.contextmanager
-def running(threads: int = 1) -> Iterator[Rig]:
-    rig = Rig(threads)
+def running(threads: int = 1, host: str = "127.0.0.1") -> Iterator[Rig]:
+    rig = Rig(threads, host)
     try:
         yield rig
     finally:
         rig.engine.close()
         while OPENED:
             OPENED.pop().close()
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
+
+
+def stun(username: str, pwd: str = "", kind: int = 1) -> bytes:
+    """RFC 8489: binding request with USERNAME and, with a password, MESSAGE-INTEGRITY."""
+    body = attribute(6, username.encode()) if username else b""
+    head = struct.pack("!HHI", kind, len(body) + (24 if pwd else 0), 0x2112A442) + os.urandom(12)
+    if pwd:
+        body += attribute(8, hmac.new(pwd.encode(), head + body, hashlib.sha1).digest())
+    return head + body
 
 
 def receiver_report(ssrc: int, block: bytes = b"") -> bytes:
@@ -303,6 +321,19 @@ def remb(media: int, bps: int) -> bytes:
     exponent = max(bps.bit_length() - 18, 0)
     word = 1 << 24 | exponent << 18 | bps >> exponent
     return receiver_report(9) + struct.pack("!BBHII4sII", 0x8F, 206, 5, 9, 0, b"REMB", word, media)
+
+
+def twcc(media: int, arrived: list[bool], gap_us: int) -> bytes:
+    """Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1): one-bit vectors, small deltas
+    of `gap_us` between the packets that arrived."""
+    assert len(arrived) % 14 == 0 and gap_us < 64_000
+    chunks = b"".join(
+        struct.pack("!H", 0x8000 | int("".join("01"[one] for one in arrived[at : at + 14]), 2))
+        for at in range(0, len(arrived), 14)
+    )
+    body = struct.pack("!HHI", 0, len(arrived), 1 << 8) + chunks + bytes([gap_us // 250]) * sum(arrived)
+    body += bytes(-len(body) % 4)
+    return receiver_report(9) + struct.pack("!BBHII", 0x8F, 205, 2 + len(body) // 4, 9, media) + body
 
 
 def parts(compound: bytes) -> dict[int, bytes]:

@@ -19,6 +19,7 @@ from tests.unit.codecs.rig import (
     pli,
     receiver_report,
     remb,
+    twcc,
 )
 
 
@@ -103,6 +104,49 @@ def test_round_trip_loss_and_estimate_are_read(rig: Rig) -> None:
     assert stats["peer_loss_ratio"] == 0.25
     assert 0 <= float(stats["rtt_ms"]) < 5000
     assert abs(int(stats["remb_bps"]) - 3_000_000) < 100
+
+
+def test_what_arrives_on_a_lossy_path_holds_the_pace_down(rig: Rig) -> None:
+    """Transport-wide feedback of two viewers, both of the same rate: half is lost on the way to one, nothing to the
+    other. The same large picture is still on its way to the one when the other has all of it."""
+    stream = rig.engine.open_stream("ball")
+    _, source = rig.source(stream)
+    lossy, clean = Peer(rig), Peer(rig)
+    subs = [peer.watch(stream) for peer in (lossy, clean)]
+    source.picture(key=True, size=50_000)
+    for peer in (lossy, clean):
+        while not peer.receive(1)[0].marker:
+            pass
+    lossy.send_rtcp(twcc(1000, [True, False] * 21, 50_000))
+    clean.send_rtcp(twcc(1000, [True] * 28, 50_000))
+    for sub in subs:
+        while not rig.engine.subscription_stats(sub)["twcc_bps"]:
+            rig.settle()
+        # One packet of about 1,200 bytes in 50 ms.
+        assert 100_000 < float(rig.engine.subscription_stats(sub)["twcc_bps"]) < 250_000
+    source.picture(key=True, size=100_000)
+    while not clean.receive(1)[0].marker:
+        pass
+    assert int(rig.engine.subscription_stats(subs[0])["queue_bytes"]) > 10_000
+    assert rig.engine.subscription_stats(subs[1])["queue_bytes"] == 0
+    while not lossy.receive(1)[0].marker:  # held back, not dropped
+        pass
+
+
+def test_silence_is_told_of_the_silent_one_only(rig: Rig) -> None:
+    quiet, alive = Peer(rig), Peer(rig)
+    told: codecs.SessionEvent | None = None
+    for _ in range(25):
+        alive.send_rtcp(receiver_report(9))
+        try:
+            told = rig.wait(codecs.SessionEvent, patience_s=1.0)
+        except AssertionError:
+            continue
+        break
+    assert told is not None and (told.session, told.state) == (quiet.session, "silent")
+    # Once, until it is heard again.
+    rig.settle()
+    assert not [e for e in rig.seen if isinstance(e, codecs.SessionEvent)]
 
 
 def test_bye_is_told(rig: Rig) -> None:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import socket
-import struct
 
 import pytest
 
 from gateway import codecs
-from tests.unit.codecs.rig import Rig, udp
+from tests.unit.codecs.rig import Rig, stun, udp
 
 DTLS = b"\x16\xfe\xfd" + bytes(10)
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
-
-
-def stun(username: str, pwd: str = "", kind: int = 1) -> bytes:
-    """RFC 8489: binding request with USERNAME and, with a password, MESSAGE-INTEGRITY."""
-    body = attribute(6, username.encode()) if username else b""
-    head = struct.pack("!HHI", kind, len(body) + (24 if pwd else 0), 0x2112A442) + os.urandom(12)
-    if pwd:
-        body += attribute(8, hmac.new(pwd.encode(), head + body, hashlib.sha1).digest())
-    return head + body
 
 
 def send(rig: Rig, s: socket.socket, data: bytes) -> tuple[str, int]:
