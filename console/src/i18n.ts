@@ -82,12 +82,32 @@ const TEXT = {
   major: { en: "major", zh: "重要" },
   minor: { en: "minor", zh: "次要" },
   warning: { en: "warning", zh: "警告" },
-  motion: { en: "motion", zh: "移动侦测" },
-  intrusion: { en: "intrusion", zh: "入侵" },
-  "video-loss": { en: "picture lost", zh: "视频丢失" },
-  "disk-fault": { en: "disk fault", zh: "磁盘故障" },
-  sos: { en: "SOS", zh: "紧急求助" },
-  other: { en: "other", zh: "其他" },
+  "kind.video-loss": { en: "picture lost", zh: "视频丢失" },
+  "kind.tamper": { en: "device opened or moved", zh: "设备防拆" },
+  "kind.disk-full": { en: "disk full", zh: "存储已满" },
+  "kind.hot": { en: "too hot", zh: "设备高温" },
+  "kind.cold": { en: "too cold", zh: "设备低温" },
+  "kind.manual": { en: "raised by hand", zh: "人工报警" },
+  "kind.motion": { en: "motion", zh: "移动侦测" },
+  "kind.left-object": { en: "object left behind", zh: "遗留物" },
+  "kind.removed-object": { en: "object taken away", zh: "物品移除" },
+  "kind.tripwire": { en: "line crossed", zh: "绊线越界" },
+  "kind.intrusion": { en: "intrusion", zh: "入侵" },
+  "kind.retrograde": { en: "wrong direction", zh: "逆行" },
+  "kind.loitering": { en: "loitering", zh: "徘徊" },
+  "kind.flow": { en: "count of passers-by", zh: "流量统计" },
+  "kind.density": { en: "crowd", zh: "密度过高" },
+  "kind.abnormal": { en: "picture abnormal", zh: "视频异常" },
+  "kind.fast-move": { en: "fast movement", zh: "快速移动" },
+  "kind.occlusion": { en: "lens covered", zh: "镜头遮挡" },
+  "kind.disk-fault": { en: "disk fault", zh: "磁盘故障" },
+  "kind.fan-fault": { en: "fan fault", zh: "风扇故障" },
+  "kind.phone": { en: "alarm by telephone", zh: "电话报警" },
+  "kind.sms": { en: "alarm by text message", zh: "短信报警" },
+  "kind.gps": { en: "alarm with a position", zh: "卫星定位报警" },
+  "kind.fault": { en: "device fault", zh: "设备故障" },
+  "kind.live-offered": { en: "live picture reported from the field", zh: "现场一键上报" },
+  "kind.other": { en: "alarm", zh: "其他告警" },
   cleared: { en: "cleared", zh: "已恢复" },
   accuracy: { en: "±{0} m", zh: "精度 ±{0} 米" },
   accuracyUnknown: { en: "accuracy not told", zh: "精度未知" },
@@ -131,6 +151,12 @@ export function t(key: Key, ...values: (string | number)[]): string {
 /** A key made from data ("stream state"), with the data itself where there is no word for it. */
 export function word(key: string): string {
   return key in TEXT ? t(key as Key) : key;
+}
+
+/** What an adapter calls an alarm. Every kind that ours give has words; a test holds the two lists together. */
+export function kindWord(kind: string): string {
+  const key = `kind.${kind}`;
+  return key in TEXT ? t(key as Key) : kind;
 }
 
 export function say(words: Words | null): string {

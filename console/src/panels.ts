@@ -1,7 +1,7 @@
 // The lists beside the pictures: devices that knock, alarms, positions, notices.
 
 import { fill, h, setText } from "./dom";
-import { say, span, t, word } from "./i18n";
+import { kindWord, say, span, t, word } from "./i18n";
 import type { Store } from "./store";
 import type { Alarm, PendingDevice, Position, Words } from "./types";
 
@@ -115,7 +115,7 @@ export class AlarmsPanel {
       h(
         "div",
         { class: "text" },
-        h("strong", {}, `${word(alarm.severity)} · ${word(alarm.kind)}${alarm.repeats ? ` ${t("repeats", alarm.repeats + 1)}` : ""}`),
+        h("strong", {}, `${word(alarm.severity)} · ${kindWord(alarm.kind)}${alarm.repeats ? ` ${t("repeats", alarm.repeats + 1)}` : ""}`),
         h("span", {}, [device?.name ?? alarm.device, alarm.channel].filter(Boolean).join(" / ")),
         alarm.description && h("span", {}, alarm.description),
         h("time", { class: "quiet", title: clock(alarm.raised_at) }, ago(alarm.raised_at), alarm.cleared ? ` · ${t("cleared")}` : ""),

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { NO_FIGURES, read } from "../src/figures";
-import { choose, setLanguage, span, word } from "../src/i18n";
+import { choose, kindWord, setLanguage, span, word } from "../src/i18n";
 import { coordinate } from "../src/panels";
 import { search } from "../src/tree";
 import type { Device, StreamStatus } from "../src/types";
@@ -124,6 +124,9 @@ test("language: the person's choice, else the browser's", () => {
   expect(choose(null, ["zh-TW", "en"])).toBe("zh");
   expect(choose("xx", ["de"])).toBe("en");
   expect(word("from-the-future")).toBe("from-the-future");
+  expect(kindWord("from-the-future")).toBe("from-the-future");
+  // The same word is another thing where a position was typed in by hand.
+  expect([word("manual"), kindWord("manual")]).toEqual(["by hand", "raised by hand"]);
   expect([span(5), span(400), span(90000 * 3)]).toEqual(["5 s", "7 min", "3 d"]);
   expect(coordinate(-31.230416, "N", "S")).toBe("31.230416° S");
 });

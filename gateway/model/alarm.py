@@ -19,19 +19,20 @@ class AlarmSeverity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm. `key` is what makes two reports the same alarm; `id` is a ULID given by the core when stored."""
+    """One alarm. `key` is what makes two reports the same alarm; `id` is a ULID given by the core when stored.
+
+    A place that an alarm names is told beside it as a `Position`: a bare pair of numbers has no datum.
+    """
 
     device: DeviceId
     channel: str
     key: str
     severity: AlarmSeverity
-    kind: str  # field's word: "motion", "intrusion", "video-loss", "disk-fault", "manual", "other"
+    kind: str  # the adapter's word: "motion", "intrusion", "video-loss", …; the console says it in Chinese and English
     method: str  # "phone", "device", "sms", "gps", "video", "fault", "other"
     description: str
     raised_at: float  # unix seconds as the device told it, else as received
     received_at: float
-    longitude: float | None = None
-    latitude: float | None = None
     cleared: bool = False
     id: str = ""
     repeats: int = 0

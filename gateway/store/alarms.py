@@ -22,8 +22,6 @@ _COLUMNS = [
     "description",
     "raised_at",
     "received_at",
-    "longitude",
-    "latitude",
     "cleared",
     "id",
     "repeats",

@@ -39,6 +39,12 @@ _SEVERITIES = {
 }
 MAX_DESCRIPTION = 512
 LIVE_OFFERED = "live-offered"
+OTHER = "other"
+
+KINDS = frozenset(
+    (*(kind for kinds in _KINDS.values() for kind in kinds.values()), *_PLAIN.values(), LIVE_OFFERED, OTHER)
+)
+"""Every kind that this adapter gives to an alarm; the console has words for each (`kind.…` in console/src/i18n.ts)."""
 
 
 def alarm_of(
@@ -51,7 +57,7 @@ def alarm_of(
     """
     # Method 0 means "all" in queries; cameras send it in notices together with a video type.
     method = notice.method or (5 if notice.type else 7)
-    kind = _KINDS.get(method, {}).get(notice.type) or _PLAIN.get(method, "other")
+    kind = _KINDS.get(method, {}).get(notice.type) or _PLAIN.get(method, OTHER)
     return Alarm(
         device=device,
         channel=channel,
@@ -62,8 +68,6 @@ def alarm_of(
         description=notice.description[:MAX_DESCRIPTION],
         raised_at=beijing_to_unix(notice.time, received_at),
         received_at=received_at,
-        longitude=notice.longitude,
-        latitude=notice.latitude,
     )
 
 
@@ -81,8 +85,6 @@ def live_offered(
         description="",
         raised_at=beijing_to_unix(upload.time, received_at),
         received_at=received_at,
-        longitude=upload.longitude,
-        latitude=upload.latitude,
     )
 
 

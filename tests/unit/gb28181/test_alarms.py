@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from adapters.gb28181.protocol.alarms import alarm_of, live_offered, wants_reset
+from adapters.gb28181.protocol.alarms import KINDS, LIVE_OFFERED, alarm_of, live_offered, wants_reset
 from adapters.gb28181.protocol.clock import beijing_to_unix
 from adapters.gb28181.protocol.manscdp import AlarmNotice, Head, VideoUpload
 from gateway.model.alarm import Alarm, AlarmSeverity
@@ -63,8 +66,22 @@ def test_time_of_the_device_counts_unless_it_is_ahead() -> None:
 def test_one_key_report_is_a_notice() -> None:
     upload = VideoUpload(Head("Notify", "VideoUploadNotify", 5, BALL), TIME, 104.0, 30.0)
     alarm = live_offered(upload, DeviceId("kit1/ball-1"), "ch1", registered_id=BALL, call_id="x", received_at=NOW)
-    assert alarm.kind == "live-offered" and alarm.severity is AlarmSeverity.WARNING and alarm.longitude == 104.0
+    assert alarm.kind == "live-offered" and alarm.severity is AlarmSeverity.WARNING
 
 
 def test_only_device_alarms_are_reset() -> None:
     assert wants_reset(notice(method=2)) and not wants_reset(notice(method=5))
+
+
+def test_every_kind_has_words_in_the_console() -> None:
+    """Chinese and English, told apart; and the console has no words for kinds that nobody gives."""
+    source = (Path(__file__).parents[3] / "console/src/i18n.ts").read_text(encoding="utf-8")
+    found = re.findall(r'^  "kind\.([a-z-]+)": \{ en: "([^"]+)", zh: "([^"]+)" \},$', source, re.M)
+    words = {kind: (en, zh) for kind, en, zh in found}
+    assert words.keys() == KINDS
+    assert all(en.isascii() and not zh.isascii() for en, zh in words.values())
+
+
+def test_no_kind_is_outside_the_list() -> None:
+    notices = (notice(method=method, type=kind) for method in range(9) for kind in range(20))
+    assert {made(n).kind for n in notices} | {LIVE_OFFERED} == KINDS
