@@ -81,6 +81,10 @@ class Gb28181Config(BaseModel):
     query_timeout: Duration = Field(5.0, gt=0, le=60, description="wait for the answer to a query")
     catalog_quiet: Duration = Field(5.0, gt=0, le=60, description="pause after which a catalogue is taken as whole")
 
+    live_offer_hold: Duration = Field(
+        120.0, gt=0, le=86400, description="a one-key report is kept open so long without a viewer, then on demand"
+    )
+
     subscribe_catalog: bool = Field(True, description="be told of changes of the devices' catalogues")
     subscribe_alarm: bool = Field(True, description="subscribe to alarms")
     subscribe_position: bool = Field(True, description="subscribe to positions")

@@ -88,6 +88,9 @@ class Inbox:
             case manscdp.VideoUpload():
                 if not link.crew.start(self._live_offered(message, call_id), "live report"):
                     log.warning("%s: too much at once, a live report is left out", link)
+            case manscdp.DeviceStatus():
+                self._sync.status(message)
+                link.answered(message.head.sn, message)
             case manscdp.MediaStatus():
                 if message.notify_type == END_OF_MEDIA:
                     link.end_said(call_id, message.head.device_id)
@@ -141,6 +144,8 @@ class Inbox:
             call_id=call_id,
             received_at=link.station.clock.wall(),
         )
+        if alarm.key not in self._stored:
+            self._place_of(head.device_id, notice.time, notice.longitude, notice.latitude)
         stored = await self._store(alarm)
         await link.tell(link.external_id, orders.result("Alarm", head.sn, head.device_id, ok=stored))
         if stored and wants_reset(notice):

@@ -9,6 +9,7 @@ the end is: nobody watches (cancelled), the device's BYE or MediaStatus 121, or 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -102,8 +103,9 @@ class LiveCalls:
         quirks = self._link.quirks
         offer = LiveOffer(
             station.config.id,
-            # Devices with several networks drop what does not come from where they sent to: answer in kind.
-            quirks.sdp_ip or hop.local[0],
+            # Devices with several networks drop what does not come from where they sent to: answer in kind, unless
+            # the configuration (media.rtp_host) has media on one address only.
+            quirks.sdp_ip or _bound_to(udp) or hop.local[0],
             udp.getsockname()[1],
             rung,
             y,
@@ -315,6 +317,12 @@ class LiveCalls:
             await link.tell(channel, orders.key_frame(link.next_sn(), channel, tag))
         except GatewayError as exc:
             link.once("key frame", "did not take the wish for a key frame: %s", exc)
+
+
+def _bound_to(udp: socket.socket) -> str:
+    """The one address that media arrives at; empty where it is every address."""
+    host = str(udp.getsockname()[0])
+    return "" if ipaddress.ip_address(host).is_unspecified else host
 
 
 def _packets(engine: codecs.Engine, leg: IngestLeg) -> int | None:

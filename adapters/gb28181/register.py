@@ -14,7 +14,7 @@ from adapters.gb28181.protocol.registrar import Life
 from adapters.gb28181.quirks import version_name
 from adapters.gb28181.station import Station
 from adapters.gb28181.subscriptions import Subscriptions
-from adapters.gb28181.sync import CATALOG, INFO, DeviceSync
+from adapters.gb28181.sync import CATALOG, INFO, STATUS, DeviceSync
 from gateway.contract.device import Admitted
 from gateway.model.device import DeviceState
 from gateway.net.sip import IncomingRequest
@@ -39,7 +39,7 @@ class Entry:
         self.sync = DeviceSync(self.link, calls, self.subscriptions)
         calls.failed = self.sync.picture_failed
         self.inbox = Inbox(self.link, self.sync)
-        control = DeviceControl(self.link, lambda: self.sync.wish(CATALOG, INFO))
+        control = DeviceControl(self.link, lambda: self.sync.wish(CATALOG, INFO, STATUS))
         self.link.attached = station.context.devices.attach(admitted.id, control)
         self.link.attached.state(DeviceState.OFFLINE, "restarted" if self.link.memory.host else "device-offline")
         if version_name(self.link.memory.version):

@@ -10,7 +10,7 @@ from typing import Protocol
 from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.protocol import catalog, orders, positions
 from adapters.gb28181.protocol.catalog import CatalogCollector, CatalogResult
-from adapters.gb28181.protocol.manscdp import CatalogItem, CatalogPage, DeviceInfo
+from adapters.gb28181.protocol.manscdp import CatalogItem, CatalogPage, DeviceInfo, DeviceStatus
 from adapters.gb28181.protocol.memory import MAX_CHANNELS, Dialog
 from adapters.gb28181.subscriptions import Subscriptions
 from gateway.base.errors import GatewayError, LinkDown, PeerError
@@ -18,6 +18,7 @@ from gateway.contract.device import ChannelReport
 from gateway.contract.media import Offer, Open
 from gateway.model.device import DeviceState
 from gateway.model.ids import stream_id
+from gateway.model.media import StreamState
 from gateway.wire.sip import Hop
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,16 @@ TCP_TRY_S = 1.0
 INFO_TRIES = 3
 RESUBSCRIBE_S = 30.0
 LIVE_REPORT_TRIES = 5
+END_AGAIN_S = 5.0
 STORM = 8
 """So many channels told OFF at once are not believed: the catalogue is asked instead (vendor platforms do that)."""
 
-CATALOG, INFO, SUBSCRIBE = "catalogue", "description", "subscriptions"
+FAULT_CHECK_S = 60.0
+"""A device that says that it has a fault is asked so often whether it still has."""
+
+CATALOG, INFO, SUBSCRIBE, STATUS = "catalogue", "description", "subscriptions", "status"
+
+_RESTING = (StreamState.IDLE, StreamState.OFFLINE, StreamState.REMOVED)
 
 
 class Opener(Protocol):
@@ -56,6 +63,9 @@ class DeviceSync:
         self.items: dict[str, CatalogItem] = {}
         self.keys: dict[str, str] = {}
         self._live_reports: dict[str, int] = {}
+        self._held_until: dict[str, float] = {}
+        self._fault: str | None = None
+        self._short = ""
         self._titles: dict[str, str] = {}
         self._collector: CatalogCollector | None = None
         self._page_came = asyncio.Event()
@@ -73,12 +83,15 @@ class DeviceSync:
             await self._wait()
             self.link.check_silence()
             now = self.link.station.clock.monotonic()
+            for channel in [channel for channel, until in self._held_until.items() if until <= now]:
+                self._end_live_report(channel)
             for wish in [wish for wish, due in self._due.items() if due <= now]:
                 if self.link.alive:
                     await self._do(wish)
 
     async def _wait(self) -> None:
         times = [due for due in self._due.values() if self.link.alive]
+        times.extend(self._held_until.values())
         if self.link.live.deadline is not None:
             times.append(self.link.live.deadline)
         delay = max(0.0, min(times) - self.link.station.clock.monotonic()) if times else None
@@ -97,14 +110,16 @@ class DeviceSync:
                 await self._fetch_catalog()
             elif wish == INFO:
                 await self._fetch_info()
+            elif wish == STATUS:
+                await self._ask_status()
             else:
                 self._due[SUBSCRIBE] = now + await self._subscriptions.keep(self.link)
             self._tries.pop(wish, None)
         except GatewayError as exc:
-            if isinstance(exc, PeerError) and wish == INFO:
+            if isinstance(exc, PeerError) and wish in (INFO, STATUS):
                 self.link.once(wish, "does not tell its description: %s", exc)
                 return
-            if wish == INFO and self._tries.get(wish, 0) + 1 >= INFO_TRIES:
+            if wish in (INFO, STATUS) and self._tries.get(wish, 0) + 1 >= INFO_TRIES:
                 return
             tries = self._tries[wish] = self._tries.get(wish, 0) + 1
             self._due[wish] = now + min(RETRY_LAST_S, RETRY_FIRST_S * 2 ** min(tries - 1, 10))
@@ -124,14 +139,15 @@ class DeviceSync:
     def wish_all_later(self, due: float) -> None:
         """Everything anew at `due`: it seems to have started again since it was asked."""
         self._subscriptions.forget()
-        self._due.update({CATALOG: due, INFO: due})
+        self._due.update({CATALOG: due, INFO: due, STATUS: due})
         if self.link.quirks.subscribe:
             self._due[SUBSCRIBE] = due
         self.link.changed.set()
 
     def _came_online(self) -> None:
         self._tries.clear()
-        self.wish(CATALOG, INFO)
+        self._fault = None
+        self.wish(CATALOG, INFO, STATUS)
         if self.link.quirks.subscribe:
             self._subscriptions.forget()
             self.wish(SUBSCRIBE)
@@ -174,6 +190,35 @@ class DeviceSync:
                 manufacturer=said.manufacturer, model=said.model, firmware=said.firmware, name=said.name
             )
         link.remember(maker=said.manufacturer[:64], model=said.model[:64])
+
+    async def _ask_status(self) -> None:
+        """DeviceStatus (A.2.4.3). Nobody waits for the answer: it comes, now or later, to `status`."""
+        await self.link.tell(
+            self.link.external_id, orders.query("DeviceStatus", self.link.next_sn(), self.link.external_id)
+        )
+
+    def status(self, said: DeviceStatus) -> None:
+        """What the device says of itself (A.2.6.7). Encode and Record OFF are no faults: nobody may have asked for a
+        picture. A Status that is not OK is, and so is Online OFFLINE from a device that just spoke."""
+        before, self._fault = self._fault, None
+        if said.ok is False or said.online is False:
+            self._fault = said.reason[:120] or ("Status ERROR" if said.ok is False else "Online OFFLINE")
+            self._due[STATUS] = self.link.station.clock.monotonic() + FAULT_CHECK_S
+            self.link.changed.set()
+        if before != self._fault:
+            self._say_state()
+
+    def _say_state(self) -> None:
+        """On line, or what keeps it from being whole: its own fault before a catalogue that is not complete."""
+        attached, address = self.link.attached, self.link.address
+        if attached is None or not self.link.alive:
+            return
+        if self._fault is not None:
+            attached.state(DeviceState.DEGRADED, "device-fault", self._fault, address=address)
+        elif self._short:
+            attached.state(DeviceState.DEGRADED, "catalog-incomplete", self._short, address=address)
+        else:
+            attached.state(DeviceState.ONLINE, address=address)
 
     async def _fetch_catalog(self) -> None:
         result = await self._collect()
@@ -264,12 +309,8 @@ class DeviceSync:
             link.once("limit", "%d channels over the limit of max_channels are left out", result.left_out)
         self._report(catalog.channels_of(link.external_id, self.items.values()), complete=complete)
         self._say_positions(result.items)
-        if link.attached is not None and link.alive:
-            if complete:
-                link.attached.state(DeviceState.ONLINE, address=link.address)
-            else:
-                detail = f"{len(result.items)} of {result.told}"
-                link.attached.state(DeviceState.DEGRADED, "catalog-incomplete", detail, address=link.address)
+        self._short = "" if complete else f"{len(result.items)} of {result.told}"
+        self._say_state()
 
     def _report(self, reports: list[ChannelReport], *, complete: bool) -> None:
         attached = self.link.attached
@@ -290,9 +331,11 @@ class DeviceSync:
         self.link.remember(channels=tuple(first))
 
     def offer(self, channel: str, *, at_once: bool = False) -> None:
-        """Offer the channel's picture; `at_once` has it opened and kept open."""
+        """Offer the channel's picture; `at_once` has it opened, and kept open for `live_offer_hold` unwatched."""
         if at_once:
             self._live_reports[channel] = 0
+            self._held_until[channel] = self.link.station.clock.monotonic() + self.link.station.config.live_offer_hold
+            self.link.changed.set()
         device = self.link.admitted.id
         title = self._titles.get(channel) or self.link.admitted.name
         offer = Offer(
@@ -308,7 +351,23 @@ class DeviceSync:
         self._live_reports[channel] = failures + 1
         if code == "source-ended" or failures + 1 >= LIVE_REPORT_TRIES:
             del self._live_reports[channel]
+            self._held_until.pop(channel, None)
             self.offer(channel)
+
+    def _end_live_report(self, channel: str) -> None:
+        """Its time is over: on demand from now on. Whoever watches goes on; unwatched it must not eat the uplink."""
+        del self._held_until[channel]
+        if channel not in self.keys:
+            return
+        if self._live_reports.pop(channel, None) is not None:
+            self.offer(channel)
+        try:
+            status = self.link.station.context.streams.status(stream_id(self.link.admitted.id, self.keys[channel]))
+        except GatewayError:
+            return
+        if status.viewers == 0 and status.state not in _RESTING and not self.link.end_said(channel):
+            # It is just being opened: there is no call yet that could be ended.
+            self._held_until[channel] = self.link.station.clock.monotonic() + END_AGAIN_S
 
     def withdraw_all(self) -> None:
         for key in self.keys.values():

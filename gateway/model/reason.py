@@ -339,6 +339,13 @@ REASONS: dict[str, Reason] = _table(
     ),
     ("logged-out", "The device signed off.", "Switch it on again.", "设备已注销。", "请重新开启设备。"),
     (
+        "device-fault",
+        "The device says of itself that it has a fault.",
+        "See its words in the detail; look into the device's own page. It is asked again every minute.",
+        "设备自报故障。",
+        "查看详情中的设备说明，并检查设备自身的网页；网关每分钟重新询问。",
+    ),
+    (
         "catalog-incomplete",
         "The device's catalogue came with items missing.",
         "It is asked for again; set the device to SIP over TCP if it repeats.",

@@ -362,6 +362,15 @@ async def test_of_several_addresses_the_one_that_the_device_reached(tmp_path: Pa
         await until_live(pub, task)
 
 
+async def test_media_on_an_address_of_its_own(tmp_path: Path) -> None:
+    """media.rtp_host: where the sockets are is what devices are told."""
+    async with rigged(tmp_path, media_ladder=("udp",)) as rig:
+        ball = await rig.online(media=Media(""))
+        rig.context.media.rtp_host = "127.0.0.3"
+        await rig.watch()
+        assert b"c=IN IP4 127.0.0.3" in (await ball.got(lambda r: r.method == "INVITE")).body
+
+
 async def test_no_call_leaves_anything_behind(tmp_path: Path) -> None:
     async with rigged(tmp_path, media_ladder=("udp",)) as rig:
         ball = await rig.online()

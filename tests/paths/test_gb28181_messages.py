@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,11 @@ def cam(number: int) -> str:
     return f"34020000001320001{number:03d}"
 
 
-def alarm(sn: int = 9, method: int = 5, time: str = "2026-11-23T12:00:00", kind: int = 2) -> str:
+def alarm(sn: int = 9, method: int = 5, time: str = "2026-11-23T12:00:00", kind: int = 2, latitude: str = "") -> str:
     return (
         f"<Notify><CmdType>Alarm</CmdType><SN>{sn}</SN><DeviceID>{CHANNEL}</DeviceID><AlarmPriority>1</AlarmPriority>"
         f"<AlarmMethod>{method}</AlarmMethod><AlarmTime>{time}</AlarmTime><AlarmDescription>越界</AlarmDescription>"
-        f"<Longitude>104.1</Longitude><Latitude></Latitude><Info><AlarmType>{kind}</AlarmType></Info></Notify>"
+        f"<Longitude>104.1</Longitude><Latitude>{latitude}</Latitude><Info><AlarmType>{kind}</AlarmType></Info></Notify>"
     )
 
 
@@ -155,7 +156,7 @@ async def test_an_alarm_is_stored_before_it_is_confirmed(tmp_path: Path) -> None
         assert (await ball.message(alarm())).status == 200, "the message itself is answered at once"
         got = await asyncio.wait_for(rig.context.messages.alarms.get(), 5)
         assert (got.kind, got.channel, got.description, got.severity) == ("motion", "ch1", "越界", "critical")
-        assert got.longitude == 104.1 and got.latitude is None
+        assert rig.context.messages.positions.empty(), "half a place is none"
         assert not any(b"<Result>" in r.body for r in ball.seen)
         rig.context.messages.stored.set()
         answer = await ball.got(lambda r: b"<Result>" in r.body)
@@ -164,6 +165,20 @@ async def test_an_alarm_is_stored_before_it_is_confirmed(tmp_path: Path) -> None
             "9",
             "OK",
         )
+
+
+async def test_the_place_of_an_alarm_is_a_position(tmp_path: Path) -> None:
+    """Never a bare pair of numbers: with its datum, source and age, and once however often the alarm is repeated."""
+    async with rigged(tmp_path) as rig:
+        ball = await rig.online()
+        for _ in range(2):
+            await ball.message(alarm(latitude="30.6"))
+            assert await ball.order("Result") == "OK"
+        got = await asyncio.wait_for(rig.context.messages.alarms.get(), 5)
+        place = await asyncio.wait_for(rig.context.messages.positions.get(), 5)
+        assert (place.longitude, place.latitude, place.datum, place.channel) == (104.1, 30.6, "WGS-84", "ch1")
+        assert place.source is PositionSource.GNSS and place.taken_at == got.raised_at
+        assert rig.context.messages.positions.empty() and not {"longitude", "latitude"} & asdict(got).keys()
 
 
 async def test_the_same_alarm_again_is_confirmed_and_stored_once(tmp_path: Path) -> None:
@@ -256,6 +271,44 @@ async def test_one_key_report_opens_the_picture_at_once(tmp_path: Path) -> None:
         with pytest.raises(LinkDown):
             await task
         assert rig.context.streams.offers[StreamId(STREAM)].on_demand, "ended by the field: not kept open any more"
+
+
+@pytest.mark.parametrize("viewers", [0, 1])
+async def test_one_key_report_is_not_for_ever(tmp_path: Path, viewers: int) -> None:
+    async with rigged(tmp_path, media_ladder=("udp",), live_offer_hold=0.5) as rig:
+        ball = await rig.online()
+        streams = rig.context.streams
+        streams.viewers = viewers
+        await ball.message(
+            f"<Notify><CmdType>VideoUploadNotify</CmdType><SN>6</SN><DeviceID>{BALL}</DeviceID></Notify>"
+        )
+        await soon(lambda: not streams.offers[StreamId(STREAM)].on_demand, streams.changed)
+        pub, task = rig.run_open(streams.offers[StreamId(STREAM)])
+        await asyncio.wait_for(pub.live.wait(), 5)
+        await soon(lambda: streams.offers[StreamId(STREAM)].on_demand, streams.changed)
+        if viewers:
+            assert not task.done(), "whoever watches goes on"
+            return
+        with pytest.raises(LinkDown):
+            await asyncio.wait_for(task, 5)
+        await ball.got(lambda r: r.method == "BYE")
+
+
+# — what it says of itself —
+
+
+async def test_a_fault_that_the_device_tells(tmp_path: Path) -> None:
+    async with rigged(tmp_path) as rig:
+        ball = await rig.online(
+            status="<Online>ONLINE</Online><Status>ERROR</Status><Reason>硬盘故障</Reason><Encode>OFF</Encode>"
+        )
+        await rig.until_state(DeviceState.DEGRADED, "device-fault")
+        # A catalogue that comes after it does not hide it.
+        await rig.attached.handler.refresh()
+        await rig.attached.until(lambda a: a.states.count((DeviceState.DEGRADED, "device-fault")) > 1)
+        ball.status = "<Online>ONLINE</Online><Status>OK</Status><Encode>OFF</Encode><Record>OFF</Record>"
+        await rig.attached.handler.refresh()
+        await rig.until_state(DeviceState.ONLINE)
 
 
 # — orders —

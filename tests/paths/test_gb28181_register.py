@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from adapters.gb28181.protocol.clock import date_header
+from gateway.base.clock import Clock
 from gateway.model.device import DeviceState
 from tests.unit.gb28181.rig import STREAM, rigged
 from tests.unit.gb28181.scripted import BALL, CHANNEL, PLATFORM, keepalive
@@ -150,6 +152,24 @@ async def test_silence_then_return_within_one_keepalive(tmp_path: Path) -> None:
         await rig.until_state(DeviceState.OFFLINE, "keepalive-lost")
         assert (await ball.message(keepalive())).status == 200
         await rig.until_state(DeviceState.ONLINE)
+
+
+async def test_the_wall_clock_jumps(tmp_path: Path) -> None:
+    """Set by GNSS or NTP, years on or back: nobody goes off line for it, and silence is still found. Registrations,
+    keepalives and nonces live on the monotonic clock."""
+    wall = [1.8e9]
+    clock = Clock(wall=lambda: wall[0])
+    async with rigged(tmp_path, clock=clock, keepalive_interval=2.0, keepalive_misses=1) as rig:
+        ball = await rig.online()
+        for jump in (10 * 365 * 86400.0, -20 * 365 * 86400.0):
+            wall[0] += jump
+            assert (await ball.message(keepalive())).status == 200
+            answer = await ball.register()
+            assert answer.status == 200 and answer.headers.get("Date") == date_header(wall[0])
+            await rig.attached.handler.key_frame(CHANNEL)
+            assert await ball.order("IFameCmd") == "Send"
+        assert [state for state, _ in rig.attached.states].count(DeviceState.OFFLINE) == 1, "before it came, only"
+        await rig.until_state(DeviceState.OFFLINE, "keepalive-lost")
 
 
 async def test_forgotten_and_admitted_again(tmp_path: Path) -> None:

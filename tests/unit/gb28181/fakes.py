@@ -272,10 +272,12 @@ class FakeEngine:
 class FakeMedia:
     def __init__(self) -> None:
         self.bound = 0
+        self.rtp_host = ""
         self.engine = FakeEngine()
 
     def bind_rtp_pair(self, host: str) -> tuple[socket.socket, socket.socket]:
         self.bound += 1
+        host = self.rtp_host or host
         for _ in range(50):
             tcp = socket.socket()
             tcp.bind((host, 0))

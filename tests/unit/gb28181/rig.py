@@ -11,6 +11,7 @@ from typing import Any
 
 from adapters.gb28181.config import Gb28181Config
 from adapters.gb28181.session import Gb28181Access
+from gateway.base.clock import Clock
 from gateway.config.units import HostPort
 from gateway.contract.media import Offer
 from gateway.model.device import DeviceState
@@ -37,6 +38,7 @@ class Rig:
     def __init__(self, context: FakeContext, config: Gb28181Config) -> None:
         self.context = context
         self.config = config
+        self.clock: Clock | None = None
         self.devices: list[ScriptedDevice] = []
         self.opened: list[asyncio.Task[None]] = []
         self.adapter: Gb28181Access | None = None
@@ -44,7 +46,7 @@ class Rig:
 
     async def start(self) -> None:
         self.context.is_ready.clear()
-        self.adapter = Gb28181Access(self.config, self.context)  # type: ignore[arg-type]
+        self.adapter = Gb28181Access(self.config, self.context, clock=self.clock)
         self._running = asyncio.create_task(self.adapter.run())
         ready = asyncio.create_task(self.context.is_ready.wait())
         async with asyncio.timeout(5):
@@ -123,7 +125,7 @@ async def soon(true: Callable[[], object], changed: asyncio.Event, timeout: floa
 
 
 @asynccontextmanager
-async def rigged(tmp_path: Path, **settings: Any) -> AsyncIterator[Rig]:
+async def rigged(tmp_path: Path, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Rig]:
     config = Gb28181Config(
         **{  # type: ignore[arg-type]
             "listen": HostPort(HOST, free_port()),
@@ -135,6 +137,7 @@ async def rigged(tmp_path: Path, **settings: Any) -> AsyncIterator[Rig]:
         },
     )
     rig = Rig(FakeContext(tmp_path), config)
+    rig.clock = clock
     try:
         await rig.start()
         yield rig

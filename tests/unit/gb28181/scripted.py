@@ -74,6 +74,7 @@ class ScriptedDevice:
     media: Media = field(default_factory=Media)
     subscribe_status: int = 200
     reply_status: int = 200  # to a MESSAGE
+    status: str = ""  # what it says inside DeviceStatus; empty: it does not answer that
     silent: bool = False  # answers nothing at all any more
     wrap: Callable[[str], bytes] = lambda text: f'<?xml version="1.0" encoding="GB2312"?>\n{text}'.encode("gb18030")
 
@@ -318,6 +319,11 @@ class ScriptedDevice:
                 f"<Response><CmdType>DeviceInfo</CmdType><SN>{sn}</SN><DeviceID>{self.id}</DeviceID><Result>OK</Result>"
                 "<DeviceName>球机</DeviceName><Manufacturer>Acme</Manufacturer><Model>B1</Model>"
                 "<Firmware>1.2</Firmware></Response>"
+            )
+        elif cmd == "DeviceStatus" and self.status:
+            await self.message(
+                f"<Response><CmdType>DeviceStatus</CmdType><SN>{sn}</SN><DeviceID>{self.id}</DeviceID><Result>OK</Result>"
+                f"{self.status}</Response>"
             )
         elif cmd == "PresetQuery":
             await self.message(
