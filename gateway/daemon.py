@@ -193,7 +193,7 @@ class Daemon:
             engine = self._engine(self.config.media.threads)
         except codecs.MediaError as exc:
             raise ConfigError("media.threads", f"the media plane does not start: {exc}") from exc
-        plane = MediaPlane(engine, lambda: self.config.media.rtp_ports)
+        plane = MediaPlane(engine, lambda: self.config.media.rtp_ports, lambda: self.config.media.rtp_host)
         state_dir = self.config.gateway.state_dir
         self.core = Core(lambda: self.config, state_dir, self._store, self._secrets, plane, self._clock)
         self.core.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -21,7 +22,9 @@ class Section(BaseModel):
 class Gateway(Section):
     id: str = Field("kit1", description="this gateway's part of every id, as in kit1/ball-1/ch1; lower case")
     name: str = Field("", description="shown to people; empty: the id")
-    role: Literal["edge", "center"] = Field("edge", description="edge: a kit on site; center: where kits report to")
+    role: Literal["edge", "center"] = Field(
+        "edge", description="a label that the API shows: edge, a kit on site, or center; it changes nothing yet"
+    )
     state_dir: Path = Field(Path("/var/lib/fieldgate"), description="where the gateway keeps what it learns")
 
     @field_validator("id")
@@ -35,10 +38,20 @@ class Gateway(Section):
 class Media(Section):
     RENAMED = {"ports": "rtp_ports", "host": "rtp_host"}
 
-    rtp_host: str = Field("0.0.0.0", description="address on which devices' media arrives")  # noqa: S104
+    rtp_host: str = Field("", description="address on which devices' media arrives; empty: where its adapter listens")
     rtp_ports: Ports = Field(PortRange(30000, 30499), description="UDP and TCP ports of media; open them in firewalls")
     threads: int = Field(1, ge=1, le=64, description="media threads; more than the cores there are is no use")
     gop_bytes: ByteSize = Field(8_000_000, description="most that is kept of a stream for viewers who join")
+
+    @field_validator("rtp_host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value:
+            try:
+                ipaddress.ip_address(value)
+            except ValueError:
+                raise ValueError("use an IP address of this machine, or leave it empty") from None
+        return value
 
 
 class Streams(Section):

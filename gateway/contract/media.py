@@ -23,6 +23,7 @@ class Media(Protocol):
     def bind_rtp_pair(self, host: str) -> tuple[socket.socket, socket.socket]:
         """A UDP and a listening TCP socket on one even port of `media.rtp_ports`, non-blocking, SO_RCVBUF raised.
 
+        On `media.rtp_host` where that is set, else on `host`: ask the socket which it was.
         Raises Busy (`ports-exhausted`).
         """
 

@@ -10,9 +10,9 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from gateway import codecs
 from gateway.base.errors import Busy, ConfigError
@@ -32,9 +32,13 @@ StreamEvent = codecs.TrackEvent | codecs.KeyFrameWanted | codecs.StreamPanic
 class MediaPlane:
     """Fulfils `contract.media.Media`; on the event loop only."""
 
-    def __init__(self, engine: codecs.Engine, ports: Callable[[], PortRange]) -> None:
+    def __init__(
+        self, engine: codecs.Engine, ports: Callable[[], PortRange], host: Callable[[], str] = lambda: ""
+    ) -> None:
+        """`ports` and `host` are `media.rtp_ports` and `media.rtp_host` as they stand now."""
         self._engine = engine
         self._ports = ports
+        self._host = host
         self._next_port = 0
         self._streams: dict[int, Callable[[StreamEvent], None]] = {}
         self._legs: dict[int, Callable[[codecs.LegEvent], None]] = {}
@@ -42,7 +46,7 @@ class MediaPlane:
         self._subscriptions: dict[int, Callable[[codecs.SubscriptionEvent], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_lost: Callable[[int], None] = lambda _count: None
-        """Events were lost: whoever keeps states asks for them again."""
+        """Events were lost: `core.recheck` asks for the states again."""
 
     @property
     def engine(self) -> codecs.Engine:
@@ -93,10 +97,31 @@ class MediaPlane:
     def forget_subscription(self, subscription: int) -> None:
         self._subscriptions.pop(subscription, None)
 
+    @property
+    def subscriptions(self) -> Sequence[int]:
+        """Those with an owner."""
+        return list(self._subscriptions)
+
+    def found_subscription(self, subscription: int, counters: Mapping[str, int | float | str]) -> None:
+        """Tell its owner what was asked for because the event of it may be lost. A refusal can not be asked for."""
+        states: list[Literal["first-frame", "congested", "recovered"]] = []
+        if counters.get("frames"):
+            states.append("first-frame")
+        states.append("congested" if counters.get("congested") else "recovered")
+        for state in states:
+            # Which stream it is of is not among the counters, and its owner's knowledge.
+            self._hand_out(
+                codecs.SubscriptionEvent(subscription=subscription, stream=0, state=state, code="", detail="")
+            )
+
     # — sockets for media —
 
     def bind_rtp_pair(self, host: str) -> tuple[socket.socket, socket.socket]:
-        """UDP and listening TCP on one even port of `media.rtp_ports`. Raises Busy (`ports-exhausted`)."""
+        """UDP and listening TCP on one even port of `media.rtp_ports`, at `media.rtp_host` where that is set.
+
+        `host` is what the adapter listens on itself. Raises Busy (`ports-exhausted`).
+        """
+        host = self._host() or host
         ports = self._ports()
         first = ports.first + ports.first % 2
         count = (ports.last - first + 1) // 2

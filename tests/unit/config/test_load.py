@@ -59,6 +59,7 @@ def test_an_empty_file_is_all_defaults() -> None:
         ("[media]\nthreads = 'many'", "media.threads", "not 'many'"),
         ("[media]\nrtp_ports = '40000-30000'", "media.rtp_ports", "the smaller first"),
         ("[media]\nrtp_ports = '40000-40000'", "media.rtp_ports", "widen it"),
+        ("[media]\nrtp_host = 'ball'", "media.rtp_host", "an IP address of this machine"),
         ("[api]\ntls_cert = '/a.pem'", "api.tls_key", "set both or neither"),
         ("[log]\nlevel = 'loud'", "log.level", "'debug'"),
         ("streams = 5", "streams", "write [streams]"),

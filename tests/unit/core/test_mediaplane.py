@@ -90,6 +90,16 @@ def test_an_address_that_is_not_ours_names_the_key() -> None:
     assert wrong.value.key == "media.rtp_host" and "address of this machine" in str(wrong.value)
 
 
+@pytest.mark.parametrize(("configured", "bound"), [("127.0.0.3", "127.0.0.3"), ("", "127.0.0.2")])
+def test_the_configured_address_comes_first_and_else_the_adapters(configured: str, bound: str) -> None:
+    port = free_even_port()
+    media = MediaPlane(cast(codecs.Engine, FakeEngine()), lambda: PortRange(port, port + 1), lambda: configured)
+    pair = media.bind_rtp_pair("127.0.0.2")
+    assert [one.getsockname()[0] for one in pair] == [bound, bound]
+    for one in pair:
+        one.close()
+
+
 def test_own_addresses_are_addresses_and_never_none() -> None:
     found = own_addresses()
     assert found and all(socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in found)
