@@ -29,9 +29,9 @@ REASONS: dict[str, Reason] = _table(
     (
         "internal",
         "The gateway made a mistake.",
-        "Send the support bundle; the gateway goes on by itself.",
+        "It goes on by itself; if it repeats, report it with `fieldgate doctor --json` and `journalctl -u fieldgate`.",
         "网关内部错误。",
-        "请提交支持包；网关会自行恢复。",
+        "网关会自行恢复；若反复出现，请连同 `fieldgate doctor --json` 与 `journalctl -u fieldgate` 上报。",
     ),
     (
         "config",
@@ -43,9 +43,9 @@ REASONS: dict[str, Reason] = _table(
     (
         "protocol",
         "The peer sent something its protocol does not allow.",
-        "Capture the exchange and update the device's firmware.",
+        "Read in `journalctl -u fieldgate` what it sent, and update the device's firmware.",
         "对端发送了不符合协议的内容。",
-        "抓包留存，并升级设备固件。",
+        "在 `journalctl -u fieldgate` 中查看其发送内容，并升级设备固件。",
     ),
     (
         "peer-refused",
@@ -198,9 +198,16 @@ REASONS: dict[str, Reason] = _table(
     (
         "stream-panic",
         "The media engine gave this stream up after a fault of its own.",
-        "It is opened again by itself; send the support bundle.",
+        "It is opened again; if it repeats, report it with `fieldgate doctor --json` and `journalctl -u fieldgate`.",
         "媒体引擎内部故障，已放弃该码流。",
-        "码流会自动重开；请提交支持包。",
+        "码流会自动重开；若反复出现，请连同 `fieldgate doctor --json` 与 `journalctl -u fieldgate` 上报。",
+    ),
+    (
+        "events-lost",
+        "The gateway was held up so long that messages of its media engine were lost.",
+        "It asks the engine anew and goes on; if it repeats, the machine is overloaded: watch fewer streams at a time.",
+        "网关阻塞过久，丢失了媒体引擎的部分消息。",
+        "网关会重新查询并自行恢复；若反复出现，说明机器过载，请减少同时观看的码流。",
     ),
     (
         "ports-exhausted",

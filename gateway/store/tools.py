@@ -1,4 +1,4 @@
-"""Looking at a database without writing into it: for the doctor, the support bundle and tests. By sqlite-utils."""
+"""Looking at a database without writing into it: for the doctor and tests. By sqlite-utils."""
 
 from __future__ import annotations
 
