@@ -13,6 +13,7 @@ from gateway.core.accounts import Accounts
 from gateway.core.alarms import Alarms
 from gateway.core.audit import Audit
 from gateway.core.devices import Devices
+from gateway.core.holds import DEFAULT_S, MOST_S, Holds
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
 from gateway.core.ptz import HOLD_S, Ptz
@@ -38,6 +39,7 @@ class Acts:
     def __init__(
         self,
         streams: Streams,
+        holds: Holds,
         devices: Devices,
         ptz: Ptz,
         presets: Presets,
@@ -47,6 +49,7 @@ class Acts:
         audit: Audit,
     ) -> None:
         self._streams = streams
+        self._holds = holds
         self._devices = devices
         self._ptz = ptz
         self._presets = presets
@@ -80,14 +83,21 @@ class Acts:
     # — streams —
 
     async def _stream_open(self, command: Command) -> Done:
-        """Whether it could be watched: the viewing itself is a session (WHEP), which holds it open."""
+        """Hold it open for a while; whoever watches (WHEP) holds it by that."""
         stream = self._streams.resolve(command.target)
         require(command.actor, command.action, stream)
+        seconds = _number(command.args, "hold_s", DEFAULT_S)
+        if not 0 < seconds <= MOST_S:
+            raise GatewayError(f"hold_s: more than 0 and at most {MOST_S:g} seconds", code="bad-request")
+        await self._holds.open(command.actor, stream, seconds)
         status = self._streams.status(stream)
-        return Done({"stream": stream, "state": status.state.value, "code": status.code})
+        return Done({"stream": stream, "state": status.state.value, "code": status.code, "hold_s": seconds})
 
     async def _stream_close(self, command: Command) -> Done:
-        raise Unsupported("end the session that watches: DELETE /whep-session/{id}")
+        """End what the asker holds by `stream.open`; nobody else's viewing."""
+        stream = self._streams.resolve(command.target)
+        require(command.actor, command.action, stream)
+        return Done({"stream": stream, "ended": await self._holds.close(command.actor, stream)})
 
     async def _key_frame(self, command: Command) -> Done:
         stream = self._streams.resolve(command.target)
@@ -211,9 +221,10 @@ class Acts:
         return Done({"sound": verdict.sound, "rows": verdict.rows, "detail": verdict.detail}, audited=False)
 
     async def _export(self, command: Command) -> Done:
-        """The file is made by whoever asked; the order is its entry in the record."""
-        require(command.actor, command.action, command.target)
-        return Done({"at": command.target})
+        """Its entry in the record; the API then streams the rows."""
+        if command.target != "audit":
+            raise Unsupported("target: the audit record is what can be exported")
+        return Done({"what": "audit"})
 
     def _camera(self, command: Command) -> ChannelRef:
         """The target, completed; its rights checked anew, since the order may have named it by a short form."""

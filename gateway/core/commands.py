@@ -29,7 +29,14 @@ MAX_ID = 64
 MAX_AHEAD_S = 3600.0
 KEEP_RESULTS_S = 7 * 86400.0
 
-_PASSING = {Action.PTZ_MOVE, Action.PTZ_STOP, Action.PTZ_LENS, Action.KEY_FRAME, Action.STREAM_OPEN}
+_PASSING = {
+    Action.PTZ_MOVE,
+    Action.PTZ_STOP,
+    Action.PTZ_LENS,
+    Action.KEY_FRAME,
+    Action.STREAM_OPEN,
+    Action.STREAM_CLOSE,
+}
 """Worth nothing after a restart: not kept on the disk."""
 
 

@@ -20,12 +20,14 @@ from gateway.core.commands import KEEP_RESULTS_S, Commands
 from gateway.core.devices import Devices
 from gateway.core.directory import Directory
 from gateway.core.figures import Figures
+from gateway.core.holds import Holds
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.on_demand import Patience
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
 from gateway.core.ptz import Ptz
+from gateway.core.recheck import Recheck
 from gateway.core.reports import Reports
 from gateway.core.rights import Rights
 from gateway.core.secrets import Secrets
@@ -86,8 +88,10 @@ class Core:
         self.accounts = Accounts(
             store.people, self.audit, secrets, clock, lambda: config().accounts, lambda: config().api
         )
+        self.holds = Holds(self.streams)
         acts = Acts(
             self.streams,
+            self.holds,
             self.devices,
             self.ptz,
             self.presets,
@@ -99,6 +103,10 @@ class Core:
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.figures = Figures(plane, self.streams.live, self.bus)
         self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive, "media": plane.alive})
+        self.recheck = Recheck(
+            plane, self.streams.live, lambda code, text: self.watch.notice(code, text, standing=False)
+        )
+        plane.on_lost = self.recheck.lost
         self._tasks: list[asyncio.Task[None]] = []
         self._audit_task: asyncio.Task[None] | None = None
 
@@ -116,6 +124,7 @@ class Core:
         for name, work in (
             ("figures", self.figures.run()),
             ("watch", self.watch.run()),
+            ("recheck", self.recheck.run()),
             ("housekeeping", self._housekeeping()),
         ):
             self.spawn(name, work)
@@ -134,6 +143,7 @@ class Core:
     async def quiesce(self) -> None:
         """Cameras stop and sources are let go; the adapters are still there to say so."""
         await self.ptz.close()
+        await self.holds.close_all()
         await self.streams.close()
 
     async def close(self) -> None:

@@ -68,17 +68,34 @@ class Leg:
     def _heard(self, event: codecs.LegEvent) -> None:
         match event.state:
             case "media":
-                if not self._media.done():
-                    self._media.set_result(event.detail)
+                self.found_media(event.detail)
             case "stalled":
-                self._calm()
-                loop = asyncio.get_running_loop()
-                self._patience = loop.call_later(self._patience_s, self._end, "media-stopped")
+                self.found_stalled()
             case "resumed":
                 self._calm()
             case "closed":
                 self._end(_MEANINGS.get(event.code, event.code))
         self._told(event)
+
+    # — what an event tells, or a look at the plane after events were lost —
+
+    def found_media(self, payload: str) -> None:
+        if not self._media.done():
+            self._media.set_result(payload)
+
+    def found_stalled(self) -> None:
+        """Its patience begins, unless it is running already."""
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(self._patience_s, self._end, "media-stopped")
+
+    def found_frames(self) -> None:
+        self._calm()
+
+    def found_gone(self) -> None:
+        """The plane has no such leg any more."""
+        self._calm()
+        self._end("source-ended")
 
     def _calm(self) -> None:
         if self._patience is not None:

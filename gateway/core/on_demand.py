@@ -229,11 +229,11 @@ class OnDemand:
         if self.wanted and not self._running:
             self._want(now, at_once=True)
 
-    def panic(self, now: float) -> None:
-        """The media plane gave the stream up: all of it begins anew."""
+    def panic(self, now: float, code: str = "stream-panic") -> None:
+        """The media plane gave the stream up, or it was given up: all of it begins anew."""
         if self._running:
             self._cancel()
-            self._become(StreamState.WAITING, "stream-panic", "")
+            self._become(StreamState.WAITING, code, "")
             self._retry_at = now + self.patience.retry_first_s
 
     # — within —

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway import codecs
@@ -17,6 +17,8 @@ from gateway.core.on_demand import OnDemand, Patience
 from gateway.core.publication import Attempt
 from gateway.model.ids import StreamId
 from gateway.model.media import Codec, StreamFigures, StreamState, StreamStatus, Track, TrackKind
+
+Counters = Mapping[str, int | float | str]
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +172,47 @@ class LiveStream:
         self._rules.remark("audio-only", "")
         self._carry_out()
 
+    def found(self, stream: Counters | None, legs: Mapping[int, Counters | None]) -> bool:
+        """Take over what the media plane says it has, after events of it were lost; None: it has no such thing.
+
+        False when a second look is needed: frames are neither fresh nor old enough to be called stalled.
+        """
+        if stream is None:
+            self._give_up("stream-panic", "it is no more in the media plane")
+            return True
+        if stream.get("key_frames") and "video" not in self._tracks:
+            # What the track is can not be asked for, only heard: from the beginning of a new stream.
+            self._give_up("events-lost", "the picture's track was not heard of")
+            return True
+        now = self._loop.time()
+        heard: list[Leg] = []
+        for leg in [leg for leg in self.legs if not leg.end_code and leg.handle in legs]:
+            counters = legs[leg.handle]
+            if counters is None:
+                leg.found_gone()
+            elif counters.get("packets") and (payload := str(counters.get("payload", ""))) not in ("", "unknown"):
+                leg.found_media(payload)
+                self._rules.media(now)
+                heard.append(leg)
+        sure = not heard or self._found_frames(float(stream.get("frame_age_ms", -1.0)) / 1000, heard[-1], now)
+        if self.viewers:
+            self.want_key_frame()
+        self._carry_out()
+        return sure
+
+    def _found_frames(self, age_s: float, leg: Leg, now: float) -> bool:
+        """`age_s` of the newest frame; negative: there was none."""
+        if age_s >= self._setting.stall_s:
+            leg.found_stalled()
+            self._rules.stalled(now)
+        elif 0 <= age_s < self._setting.stall_s / 2:
+            leg.found_frames()
+            if "video" in self._tracks:
+                self._rules.frames(now)
+        else:
+            return age_s < 0
+        return True
+
     def want_key_frame(self) -> None:
         if self._attempt is not None:
             self._attempt.want_key_frame()
@@ -311,9 +354,16 @@ class LiveStream:
             case codecs.KeyFrameWanted():
                 self.want_key_frame()
             case codecs.StreamPanic():
-                log.error("%s: the media plane gave the stream up: %s", self.id, event.detail)
-                self._plane.forget_stream(event.stream)
-                self._handle = None
-                self._tracks.clear()
-                self._rules.panic(self._loop.time())
-                self._carry_out(changed=True)
+                self._give_up("stream-panic", event.detail)
+
+    def _give_up(self, code: str, detail: str) -> None:
+        """The media plane's stream is of no use any more, and so is what hangs on it: all of it begins anew."""
+        log.error("%s: given up (%s): %s", self.id, code, detail)
+        if self._handle is not None:
+            self._plane.forget_stream(self._handle)
+            self._plane.engine.close_stream(self._handle)
+            self._handle = None
+        self._tracks.clear()
+        self._figures = StreamFigures()
+        self._rules.panic(self._loop.time(), code)
+        self._carry_out(changed=True)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from gateway.base.clock import Clock
-from gateway.base.errors import Busy, NotFound
+from gateway.base.errors import Busy, Denied, NotFound
 from gateway.contract.media import Offer
 from gateway.core.audit import Audit
 from gateway.core.mediaplane import MediaPlane
@@ -179,8 +179,12 @@ class Streams:
 
     async def publish(self, offer: Offer, who: Principal) -> None:
         """Offer a stream for as long as its one attempt runs. Raises Busy if somebody publishes it already."""
-        require_role(who, Role.OPERATOR, "publish")
-        require(who, Action.STREAM_OPEN, offer.id)
+        try:
+            require_role(who, Role.OPERATOR, "publish")
+            require(who, Action.STREAM_OPEN, offer.id)
+        except Denied as exc:
+            self._audit.note(who, "publish.start", offer.id, outcome="refused", code=exc.code, detail="talk")
+            raise
         found = self._streams.get(offer.id)
         if found is not None and found.state is not StreamState.REMOVED:
             raise Busy(f"{offer.id} is published already", code="busy")
@@ -198,13 +202,16 @@ class Streams:
                 if not over.done():
                     over.set_result(None)
 
-        self._audit.note(who, "publish.start", offer.id)
+        # Sending sound or a picture of one's own is an act as looking is: "talk" is its name in the record.
+        self._audit.note(who, "publish.start", offer.id, detail=f"talk: {offer.title}")
+        begun = asyncio.get_running_loop().time()
         try:
             self.offer(replace(offer, open=once, on_demand=False))
             await over
         finally:
             self.withdraw(offer.id)
-            self._audit.note(who, "publish.end", offer.id)
+            seconds = asyncio.get_running_loop().time() - begun
+            self._audit.note(who, "publish.end", offer.id, detail=f"talk {seconds:.0f} s")
 
     # — the configuration, the end —
 

@@ -1,8 +1,8 @@
 """Orders: every act of a person or program on the gateway is one of these, handled in one place (core.commands).
 
-REST, CLI, WebSocket and later MQTT and the uplink are faces of it. A command is idempotent by `id`: the second
-one with the same id gets the first one's result. `deadline` is unix seconds: after it the command is refused
-(`expired`), never carried out late.
+REST, CLI, WebSocket and later MQTT and the uplink are faces of it. Watching and talking are no orders but sessions
+(WHEP, WHIP), audited as they begin and end. A command is idempotent by `id`: the second one with the same id gets the
+first one's result. `deadline` is unix seconds: after it the command is refused (`expired`), never carried out late.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from gateway.model.principal import Principal
 
 
 class Action(StrEnum):
-    STREAM_OPEN = "stream.open"  # begin to watch; args: kind
-    STREAM_CLOSE = "stream.close"
+    STREAM_OPEN = "stream.open"  # hold it open without watching, so that a picture is there at once; args: hold_s ≤ 60
+    STREAM_CLOSE = "stream.close"  # end what the asker holds by STREAM_OPEN
     PTZ_MOVE = "ptz.move"  # args: pan, tilt, zoom in -1..1; hold_s
     PTZ_STOP = "ptz.stop"
     PTZ_LENS = "ptz.lens"  # args: focus, iris in -1..1
@@ -31,7 +31,7 @@ class Action(StrEnum):
     ACCOUNT_CHANGE = "account.change"
     ACCOUNT_REMOVE = "account.remove"
     AUDIT_READ = "audit.read"
-    EXPORT = "export"
+    EXPORT = "export"  # target: "audit"; the rows come from GET /api/v1/audit/export
 
 
 ArgValue = str | int | float | bool | None

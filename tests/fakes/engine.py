@@ -34,6 +34,7 @@ class FakeEngine:
         self.ports: dict[int, int] = {}
         self.stream_counters: dict[int, dict[str, int | float | str]] = {}
         self.leg_counters: dict[int, dict[str, int | float | str]] = {}
+        self.subscription_counters: dict[int, dict[str, int | float | str]] = {}
         self.answers = True
         self.closed = False
         self._events: deque[Any] = deque()
@@ -198,7 +199,9 @@ class FakeEngine:
 
     def subscription_stats(self, subscription: int) -> dict[str, int | float | str]:
         self._answering()
-        return {}
+        if subscription not in self.subscriptions:
+            raise codecs.MediaError(f"no subscription {subscription}")
+        return self.subscription_counters.get(subscription, {})
 
     def engine_stats(self) -> dict[str, int | float]:
         self._answering()

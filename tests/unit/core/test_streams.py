@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gateway import codecs
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound, PeerError
 from gateway.contract.media import Offer, Publication
+from gateway.core.services import Missed
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.principal import SYSTEM, Principal, Role
 from tests.fakes.loop import advance, settle
-from tests.unit.core.house import OPERATOR, VIEWER, House, housed
+from tests.unit.core.house import AUDITOR, OPERATOR, VIEWER, House, housed
 
 BALL = DeviceId("kit1/ball-1")
 STREAM = StreamId("kit1/ball-1/ch1")
@@ -276,6 +278,12 @@ async def test_publishing_lives_as_long_as_its_source(house: House) -> None:
         streams.status(STREAM)
     with pytest.raises(Denied):
         await streams.publish(source.offer(), VIEWER)
+    talk = [row for row in await house.core.audit.read(AUDITOR) if row.act.startswith("publish")]
+    assert [(row.name, row.act, row.outcome, row.detail) for row in talk] == [
+        ("otto", "publish.start", "done", "talk: ball"),
+        ("otto", "publish.end", "done", "talk 0 s"),
+        ("vera", "publish.start", "refused", "talk"),
+    ], "who talked, where and how long; who may not"
 
 
 @housed
@@ -315,3 +323,102 @@ async def test_an_end_of_the_daemon_ends_sources_in_their_own_way(house: House) 
     assert source.ended == 1
     house.core.streams.offer(source.offer())
     assert house.core.streams.all() == [], "nothing is offered to a daemon that stops"
+
+
+@housed
+async def test_lost_events_are_asked_for(house: House) -> None:
+    """The plane's word that media came, flows, stopped and ended never arrives; a look at it tells the same."""
+    streams, source, engine = house.core.streams, Source(), house.engine
+    streams.offer(source.offer())
+    notices = house.core.bus.subscribe(SYSTEM, types=["notice"])
+    async with notices as told, streams.view(STREAM, VIEWER, "whep") as viewing:
+        leg = await goes_live(house)
+        engine.leg_event(leg, "stalled")
+        await turn()
+        assert viewing.status.state is StreamState.STALLED
+        engine.leg_counters[leg] = {"packets": 900, "payload": "ps"}
+        engine.stream_counters[viewing.handle] = {"key_frames": 3, "frames": 70, "frame_age_ms": 40.0}
+        await lose_events(house)
+        assert viewing.status.state is StreamState.LIVE and len(source.asked) == 1, "a key frame is asked for"
+        notice = await anext(aiter(told))
+        assert not isinstance(notice, Missed) and notice.data.code == "events-lost"
+        engine.stream_counters[viewing.handle] = {"key_frames": 3, "frames": 70, "frame_age_ms": 4000.0}
+        await lose_events(house)
+        assert (viewing.status.state, viewing.status.code) == (StreamState.STALLED, "media-stopped")
+        await advance(house.config.streams.patience + 0.1)
+        assert source.ended == 1, "its patience ran, as after the event"
+        await advance(1.0)
+        assert source.opened == 2
+        engine.legs.pop(engine.newest_leg(STREAM))
+        await lose_events(house)
+        assert source.ended == 2, "the leg is gone, and its source was told so"
+
+
+@housed
+async def test_a_source_that_waits_for_lost_media_goes_on(house: House) -> None:
+    streams, source, engine = house.core.streams, Source(), house.engine
+    streams.offer(source.offer())
+    seen = house.core.bus.subscribe(SYSTEM, types=["stream"])
+    async with seen as states, streams.view(STREAM, VIEWER, "whep") as viewing:
+        await settle()
+        leg, before = engine.newest_leg(STREAM), viewing.handle
+        engine.leg_counters[leg] = {"packets": 9, "payload": "ps"}
+        await lose_events(house)
+        assert viewing.status.code == "waiting-key-frame"
+        await advance(6.0)
+        assert source.ended == 0, "first_media has returned"
+        # A picture whose track was not heard of: only a new stream tells of it again.
+        engine.stream_counters[before] = {"key_frames": 1, "frames": 1, "frame_age_ms": 5.0}
+        await lose_events(house)
+        await advance(1.0)
+        assert source.opened == 2 and viewing.handle != before and before not in engine.streams
+        async for event in states:
+            assert not isinstance(event, Missed)
+            if (event.data.state, event.data.code) == (StreamState.WAITING, "events-lost"):
+                break
+
+
+@housed
+async def test_a_stream_that_is_gone_unheard_begins_anew(house: House) -> None:
+    streams, source, engine = house.core.streams, Source(), house.engine
+    streams.offer(source.offer())
+    async with streams.view(STREAM, VIEWER, "whep") as viewing:
+        await goes_live(house)
+        for leg in engine.streams.pop(viewing.handle).legs:
+            engine.legs.pop(leg)
+        engine.answers = False
+        await lose_events(house)
+        assert viewing.status.state is StreamState.LIVE, "nothing is known yet"
+        engine.answers, before = True, house.core.recheck.rounds
+        await advance(1.1)
+        await asked_anew(house, before)
+        assert viewing.status.code in ("stream-panic", "opening")
+        await advance(1.0)
+        assert source.opened == 2
+
+
+@housed
+async def test_a_viewer_hears_of_its_first_frame_all_the_same(house: House) -> None:
+    engine, heard = house.engine, []
+    stream = engine.open_stream("s")
+    subscription = engine.subscribe_session(stream, 1)
+    house.core.plane.on_subscription(subscription, lambda event: heard.append(event.state))
+    engine.subscription_counters[subscription] = {"frames": 5, "congested": 0}
+    await lose_events(house)
+    assert heard == ["first-frame", "recovered"]
+    house.core.plane.forget_subscription(subscription)
+    engine.close_stream(stream)
+
+
+async def lose_events(house: House) -> None:
+    before = house.core.recheck.rounds
+    house.engine.tell(codecs.EventsLost(count=7))
+    await advance(1.1)
+    await asked_anew(house, before)
+
+
+async def asked_anew(house: House, before: int) -> None:
+    """The asking is done in a real thread."""
+    while house.core.recheck.rounds == before:  # noqa: ASYNC110  (a loop whose time stands still)
+        await asyncio.sleep(0)
+    await turn()
