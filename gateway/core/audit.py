@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from gateway.base.clock import Clock
@@ -19,13 +19,14 @@ from gateway.core.rights import require
 from gateway.model.command import Action
 from gateway.model.principal import SYSTEM, Principal
 from gateway.store.audit import Act, AuditRepo
-from gateway.store.rows import AuditRow, AuditVerdict
+from gateway.store.rows import AuditHead, AuditRow, AuditVerdict
 
 log = logging.getLogger(__name__)
 
 HELD = 4096
 BATCH = 256
 RETRY_S = 2.0
+EXPORT_PAGE = 500
 MAX_TEXT = 500
 
 
@@ -91,6 +92,20 @@ class Audit:
         require(who, Action.AUDIT_READ)
         await self.record(who, Action.AUDIT_READ, detail=f"rows after {after}")
         return await self._repo.read(after=after, limit=min(max(limit, 1), 5000))
+
+    async def export(self, who: Principal) -> AsyncIterator[AuditRow | AuditHead]:
+        """Every row as the record stands now, in order, then its head. The order (`Action.EXPORT`) is its entry."""
+        require(who, Action.EXPORT)
+        head = AuditHead(*await self._repo.head())
+        after = 0
+        while after < head.number:
+            rows = await self._repo.read(after=after, limit=min(EXPORT_PAGE, head.number - after))
+            if not rows:
+                break  # cut off behind our back: the head tells it
+            for row in rows:
+                yield row
+            after = rows[-1].number
+        yield head
 
     async def verify(self, who: Principal) -> AuditVerdict:
         require(who, Action.AUDIT_READ)

@@ -33,7 +33,7 @@ LEAST: Final[dict[Action, Role]] = {
     Action.ACCOUNT_CHANGE: Role.ADMINISTRATOR,
     Action.ACCOUNT_REMOVE: Role.ADMINISTRATOR,
     Action.AUDIT_READ: Role.AUDITOR,
-    Action.EXPORT: Role.OPERATOR,
+    Action.EXPORT: Role.AUDITOR,
 }
 
 # Acts on the whole gateway: a principal with a scope never has them.
@@ -43,6 +43,7 @@ _WHOLE: Final = {
     Action.ACCOUNT_CHANGE,
     Action.ACCOUNT_REMOVE,
     Action.AUDIT_READ,
+    Action.EXPORT,
 }
 
 

@@ -20,7 +20,7 @@ from gateway.model.media import StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset, PtzHolder
-from gateway.store.rows import Account, AuditRow, AuditVerdict, TokenInfo
+from gateway.store.rows import Account, AuditHead, AuditRow, AuditVerdict, TokenInfo
 
 if TYPE_CHECKING:
     from gateway.config.root import Config
@@ -186,6 +186,9 @@ class AuditFace(Protocol):
 
     async def read(self, who: Principal, *, after: int = 0, limit: int = 500) -> Sequence[AuditRow]:
         """Auditor only; the reading itself is recorded. Ascending by number."""
+
+    def export(self, who: Principal) -> AsyncIterator[AuditRow | AuditHead]:
+        """Auditor only: every row, then the head. Recorded by the order that comes before it."""
 
     async def verify(self, who: Principal) -> AuditVerdict:
         """Auditor only: check the whole chain."""

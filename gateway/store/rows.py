@@ -45,12 +45,20 @@ class AuditRow:
     role: str
     session: str
     address: str
-    act: str  # an Action's value, or "sign-in", "view.start", "view.end", "api.export" …
+    act: str  # an Action's value, or "sign-in", "view.start", "publish.start" …
     target: str
     outcome: str  # "done", "refused", "failed"
     code: str
     detail: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The end of the chain: how many rows there are, and the seal over the last one."""
+
+    number: int
+    seal: str
 
 
 @dataclass(frozen=True, slots=True)

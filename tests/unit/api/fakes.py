@@ -21,7 +21,7 @@ from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKi
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset
-from gateway.store.rows import Account, AuditRow, AuditVerdict, TokenInfo
+from gateway.store.rows import Account, AuditHead, AuditRow, AuditVerdict, TokenInfo
 
 BALL = DeviceId("kit1/ball-1")
 STREAM = StreamId("kit1/ball-1/ch1")
@@ -166,6 +166,11 @@ class FakeAudit:
 
     async def read(self, who: Principal, *, after: int = 0, limit: int = 500) -> Sequence[AuditRow]:
         return [AuditRow(1, NOW, "wang", "operator", "s", "10.0.0.2", "ptz.move", STREAM, "done", "", "", "ab")]
+
+    async def export(self, who: Principal) -> AsyncIterator[AuditRow | AuditHead]:
+        for row in await self.read(who):
+            yield row
+        yield AuditHead(1, "seal")
 
     async def verify(self, who: Principal) -> AuditVerdict:
         return AuditVerdict(True, 1)

@@ -49,6 +49,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("DELETE", "/api/v1/tokens/abc", None, (A,)),
     ("GET", "/api/v1/audit", None, (U,)),
     ("GET", "/api/v1/audit/verify", None, (U,)),
+    ("GET", "/api/v1/audit/export", None, (U,)),
     ("GET", "/api/v1/system", None, (*LADDER, U)),
     ("GET", "/api/v1/system/health", None, (T, A)),
     ("GET", "/api/v1/system/doctor", None, (T, A)),

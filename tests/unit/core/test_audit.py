@@ -11,10 +11,13 @@ import pytest
 from gateway.base.errors import Denied, GatewayError
 from gateway.core import audit as audit_module
 from gateway.core.audit import Audit
+from gateway.model.command import Action, Outcome
 from gateway.model.principal import SYSTEM
 from gateway.store.audit import AuditRepo
+from gateway.store.rows import AuditHead, AuditRow
 from tests.fakes.loop import advance, by_hand, settle
 from tests.unit.core.house import ADMIN, AUDITOR, OPERATOR, House, a_house, housed
+from tests.unit.core.test_commands import order
 
 
 def tamper(house: House, sql: str) -> None:
@@ -112,3 +115,35 @@ async def test_what_was_noted_last_is_kept_when_the_daemon_ends(tmp_path: Path) 
         rows = await house.core.store.audit.read(limit=1000)
         assert [row.act for row in rows] == [f"act {number}" for number in range(600)]
         assert (await house.core.store.audit.verify()).sound
+
+
+@housed
+async def test_the_export_is_whole_and_in_the_record_before_it_leaves(house: House) -> None:
+    await some_acts(house)
+    commands = house.core.commands
+    done = await commands.execute(order(house, AUDITOR, Action.EXPORT, "audit"))
+    assert done.outcome is Outcome.DONE
+    told = [row async for row in house.core.audit.export(AUDITOR)]
+    *rows, head = told
+    assert isinstance(head, AuditHead) and head.number == len(rows) and head.seal
+    assert [row.number for row in rows if isinstance(row, AuditRow)] == list(range(1, head.number + 1))
+    last = rows[-1]
+    assert isinstance(last, AuditRow) and (last.act, last.name, last.target) == ("export", "aude", "audit")
+    assert len({row.digest for row in rows if isinstance(row, AuditRow)}) == head.number
+    for who in (ADMIN, OPERATOR):
+        refused = await commands.execute(order(house, who, Action.EXPORT, "audit"))
+        assert (refused.outcome, refused.code) == (Outcome.REFUSED, "denied")
+        with pytest.raises(Denied):
+            await anext(house.core.audit.export(who))
+    assert (await commands.execute(order(house, AUDITOR, Action.EXPORT, "alarms"))).code == "unsupported"
+
+
+@housed
+async def test_a_record_cut_off_while_it_leaves_shows_by_its_head(house: House) -> None:
+    await some_acts(house)
+    house.core.audit.note(OPERATOR, "ptz.move")
+    export = house.core.audit.export(AUDITOR)
+    first = await anext(export)
+    tamper(house, "DELETE FROM audit WHERE number > 3")
+    rest = [row async for row in export]
+    assert isinstance(first, AuditRow) and isinstance(rest[-1], AuditHead) and rest[-1].number >= 5
