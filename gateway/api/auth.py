@@ -60,12 +60,17 @@ class Authenticator:
             return cookie, True
         raise Denied("no bearer token and no session came with the request", code="unauthenticated")
 
-    def principal(self, connection: HTTPConnection) -> Principal:
-        """Who asks. Raises Denied: `unauthenticated`, or `csrf` for a cookie used by another site's page."""
+    def principal(self, connection: HTTPConnection, *, touch: bool | None = None) -> Principal:
+        """Who asks. Raises Denied: `unauthenticated`, or `csrf` for a cookie used by another site's page.
+
+        `touch` says whether somebody is there, where the connection itself does not: an open WebSocket is nobody, an
+        order on it is.
+        """
         if connection.scope.get(LOCAL_SCOPE_KEY):
             return LOCAL
         token, by_cookie = self.token(connection)
-        touch = BACKGROUND_HEADER not in connection.headers and connection.scope["type"] != "websocket"
+        if touch is None:
+            touch = BACKGROUND_HEADER not in connection.headers and connection.scope["type"] != "websocket"
         who = self.accounts.verify(token, client_address(connection), touch=touch)
         if who is None:
             raise Denied("the token is unknown, ended or revoked", code="unauthenticated")

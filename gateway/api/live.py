@@ -5,7 +5,8 @@ dataclass as data. The first one is `hello` with the newest cursor, who is askin
 after a restart of the gateway: cursors count anew then, and the lists are to be read anew. With `cursor` everything
 newer that is still kept comes first; where something is missing, be it old or because this client is slow, comes
 `{"type": "missed", "data": {"events": n}}`: read the lists anew, the events go on. Queues are bounded by the bus.
-A client sends only `{"type": "ping"}`; anything else, or anything large, ends the connection.
+A client sends `{"type": "ping"}` and orders (`api.live_orders`); anything else, or anything larger than the body of a
+request may be, ends the connection.
 
 Close codes: 4401 not signed in (any more), 4403 another site's page or a role that may not, 4429 too many, 1009 too
 large, 1012 the gateway restarts.
@@ -24,6 +25,8 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic_core import to_json
 
 from gateway.api.auth import Authenticator, authenticator_of, services_of
+from gateway.api.guard import API_BODY_BYTES
+from gateway.api.live_orders import SocketOrders
 from gateway.base.errors import Denied
 from gateway.core.services import BusEvent, Missed, SubscriptionFace
 from gateway.model.principal import Principal, Role
@@ -35,7 +38,6 @@ CLIENTS = 256
 SEND_PATIENCE_S = 20.0  # a client that takes nothing for so long is gone
 CLOSE_PATIENCE_S = 2.0
 RECHECK_S = 30.0  # how soon a revoked or idle session loses its events
-CLIENT_MESSAGE_BYTES = 1024
 
 UNAUTHENTICATED, FORBIDDEN, TOO_MANY, TOO_LARGE = 4401, 4403, 4429, 1009
 
@@ -58,6 +60,7 @@ class Live:
     def __init__(self, limit: int = CLIENTS) -> None:
         self.limit = limit
         self.clients = 0
+        self.orders: set[asyncio.Task[None]] = set()
         self.epoch = secrets.token_hex(8)
 
 
@@ -95,10 +98,11 @@ async def _serve(socket: WebSocket, auth: Authenticator, who: Principal, cursor:
     about = {"name": who.name, "role": who.role, "scope": who.scope, "epoch": live.epoch}
     hello = {"cursor": bus.cursor, "type": "hello", "data": about}
     await socket.send_text(json.dumps(hello, ensure_ascii=False, separators=(",", ":")))
+    orders = SocketOrders(socket, auth, live.orders)
     async with bus.subscribe(who, cursor=cursor, types=types) as subscription:
         workers = {
             asyncio.create_task(_send(socket, subscription), name="events-send"),
-            asyncio.create_task(_listen(socket), name="events-listen"),
+            asyncio.create_task(_listen(socket, orders), name="events-listen"),
             asyncio.create_task(_recheck(socket, auth), name="events-recheck"),
         }
         try:
@@ -123,18 +127,22 @@ async def _send(socket: WebSocket, subscription: SubscriptionFace) -> tuple[int,
     return 1012, "restart"
 
 
-async def _listen(socket: WebSocket) -> tuple[int, str]:
+async def _listen(socket: WebSocket, orders: SocketOrders) -> tuple[int, str]:
     while True:
         text = await socket.receive_text()
-        if len(text) > CLIENT_MESSAGE_BYTES:
+        if len(text) > API_BODY_BYTES:
             return TOO_LARGE, "too-large"
         try:
             message = json.loads(text)
         except ValueError:
             return 1003, "bad-request"
-        if not isinstance(message, dict) or message.get("type") != "ping":
-            return 1003, "bad-request"
-        await socket.send_text('{"type":"pong"}')
+        match message:
+            case {"type": "ping"}:
+                await socket.send_text('{"type":"pong"}')
+            case {"type": "command"}:
+                await orders.take(message)
+            case _:
+                return 1003, "bad-request"
 
 
 async def _recheck(socket: WebSocket, auth: Authenticator) -> tuple[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -36,6 +37,15 @@ async def give(
 
 async def carry_out(services: Services, who: Principal, order: Order) -> CommandResult | JSONResponse:
     """Execute; what was refused or failed becomes a problem document with `instance` naming the order."""
+    result = await execute(services, who, order)
+    if result.outcome is Outcome.DONE:
+        return result
+    content = problem_of(result)
+    return JSONResponse(content, status_code=content["status"], media_type=MEDIA_TYPE)
+
+
+async def execute(services: Services, who: Principal, order: Order) -> CommandResult:
+    """The order as the core's Command, with an id and a deadline where it brought none."""
     now = services.now()
     deadline = min(order.deadline if order.deadline is not None else now + DEADLINE_S, now + LONGEST_S)
     command = Command(
@@ -46,12 +56,13 @@ async def carry_out(services: Services, who: Principal, order: Order) -> Command
         deadline=deadline,
         args=order.args,
     )
-    result = await services.commands.execute(command)
-    if result.outcome is Outcome.DONE:
-        return result
+    return await services.commands.execute(command)
+
+
+def problem_of(result: CommandResult) -> dict[str, Any]:
+    """The problem document of an order that was not done."""
     told = problem(result.code or "internal", result.detail, status=_status(result))
-    content = {**told.model_dump(), "instance": f"urn:fieldgate:order:{result.id}", "outcome": result.outcome}
-    return JSONResponse(content, status_code=told.status, media_type=MEDIA_TYPE)
+    return {**told.model_dump(), "instance": f"urn:fieldgate:order:{result.id}", "outcome": result.outcome.value}
 
 
 def _status(result: CommandResult) -> int | None:

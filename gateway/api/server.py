@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.api import tls
 from gateway.api.app import create_app
 from gateway.api.auth import LOCAL_SCOPE_KEY
+from gateway.api.guard import API_BODY_BYTES
 from gateway.api.listener import Listener
 from gateway.api.mounts import Mounts
 from gateway.base.errors import ConfigError
@@ -202,7 +203,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         loop="none",
         http="h11",
         ws="websockets-sansio",
-        ws_max_size=4096,
+        ws_max_size=API_BODY_BYTES,
         ws_max_queue=8,
         ws_per_message_deflate=False,
         lifespan="off",

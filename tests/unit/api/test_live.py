@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message
 
-from gateway.api import live
+from gateway.api import live, live_orders
 from gateway.core.services import Missed, Services
+from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.principal import Role
 from tests.unit.api.fakes import STREAM, FakeDirectory
 
@@ -155,15 +156,88 @@ async def test_a_cookie_only_from_our_own_page(app: ASGIApp, services: Services)
 
 
 @pytest.mark.parametrize(
-    ("said", "code"), [("{", 1003), ('{"type":"order"}', 1003), ("[]", 1003), ('"' + "x" * 2000 + '"', 1009)]
+    ("said", "code"), [("{", 1003), ('{"type":"order"}', 1003), ("[]", 1003), ('"' + "x" * 70_000 + '"', 1009)]
 )
-async def test_a_client_may_only_ping(app: ASGIApp, bearer: Any, said: str, code: int) -> None:
+async def test_a_client_may_only_ping_and_order(app: ASGIApp, bearer: Any, said: str, code: int) -> None:
     async with peer(app, **bearer(Role.VIEWER)) as client:
         await client.event()
         client.say('{"type":"ping"}')
         assert await client.event() == {"type": "pong"}
         client.say(said)
         assert (await client.next())["code"] == code
+
+
+async def test_an_order_is_answered_on_the_socket_with_its_id(app: ASGIApp, services: Services, bearer: Any) -> None:
+    commands = services.commands
+    async with peer(app, **bearer(Role.OPERATOR, name="wang")) as client:
+        await client.event()
+        order = {"type": "command", "id": "o-1", "action": "ptz.move", "target": "ball-1", "args": {"pan": 0.5}}
+        client.say(json.dumps(order))
+        answer = await client.event()
+        assert (answer["type"], answer["id"], answer["data"]["outcome"]) == ("result", "o-1", "done")
+        (given,) = commands.given  # type: ignore[attr-defined]
+        assert (given.action, given.target, given.args, given.actor.name) == (
+            "ptz.move",
+            "ball-1",
+            {"pan": 0.5},
+            "wang",
+        )
+        assert services.accounts.touched[-1] is True, "somebody is there"  # type: ignore[attr-defined]
+        commands.answer = CommandResult("", Outcome.REFUSED, "ptz-held", "li moves it")  # type: ignore[attr-defined]
+        client.say(json.dumps(order | {"id": "o-2"}))
+        refused = await client.event()
+        assert (refused["id"], refused["problem"]["code"], refused["problem"]["status"]) == ("o-2", "ptz-held", 409)
+        assert refused["problem"]["cause"]["zh"] and refused["problem"]["outcome"] == "refused"
+
+
+async def test_an_order_that_is_none_is_told_and_the_events_go_on(
+    app: ASGIApp, services: Services, bearer: Any
+) -> None:
+    async with peer(app, **bearer(Role.OPERATOR)) as client:
+        await client.event()
+        for wrong in ({"action": "fly"}, {"action": "ptz.stop", "more": 1}, {"action": "ptz.stop", "id": "x" * 65}, {}):
+            client.say(json.dumps({"type": "command", "args": {"password": "very-secret"}, **wrong}))
+            told = await client.event()
+            assert (told["type"], told["problem"]["code"]) == ("result", "bad-request")
+            assert "very-secret" not in json.dumps(told)
+        client.say('{"type":"ping"}')
+        assert await client.event() == {"type": "pong"}
+    assert services.commands.given == []  # type: ignore[attr-defined]
+
+
+async def test_orders_under_way_are_bounded_and_outlive_the_connection(
+    app: ASGIApp, services: Services, bearer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, done = asyncio.Event(), []
+
+    async def slow(command: Command) -> CommandResult:
+        await go.wait()
+        done.append(command.id)
+        return CommandResult(command.id, Outcome.DONE)
+
+    monkeypatch.setattr(services.commands, "execute", slow)
+    async with peer(app, **bearer(Role.OPERATOR)) as client:
+        await client.event()
+        for number in range(live_orders.AT_A_TIME + 1):
+            client.say(json.dumps({"type": "command", "id": f"o-{number}", "action": "ptz.stop", "target": "ball-1"}))
+        over = await client.event()
+        assert (over["id"], over["problem"]["code"]) == (f"o-{live_orders.AT_A_TIME}", "too-many")
+    running = list(app._app._api.state.live.orders)  # type: ignore[attr-defined]
+    assert len(running) == live_orders.AT_A_TIME
+    go.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*running)
+    assert len(done) == live_orders.AT_A_TIME
+
+
+async def test_a_session_that_ended_gives_no_order(app: ASGIApp, services: Services, bearer: Any) -> None:
+    async with peer(app, **bearer(Role.OPERATOR)) as client:
+        await client.event()
+        services.accounts.tokens_.clear()  # type: ignore[attr-defined]
+        client.say('{"type":"command","id":"late","action":"ptz.stop","target":"ball-1"}')
+        told = await client.event()
+        assert (told["id"], told["problem"]["code"]) == ("late", "unauthenticated")
+    assert services.commands.given == []  # type: ignore[attr-defined]
 
 
 async def test_a_revoked_session_loses_its_events(
