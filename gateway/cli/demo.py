@@ -2,7 +2,8 @@
 
 Two child processes: the daemon on its embedded defaults, and the ball (`fieldgate sim ball`), which knows nothing of
 the daemon but its address and password. `demo.json` (0600) in the state directory names both and the link, for
-programs. Ctrl-C, or the end of either child, ends both.
+programs. Ctrl-C, or the end of the gateway, ends both. The ball may end and come back as a real one does: by its
+process number, by a key here, or by the command that is printed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ctypes
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -140,6 +142,14 @@ class Processes:
     def running(self, name: str) -> bool:
         return name in self._running
 
+    def ended(self, name: str) -> bool:
+        """True once for a child that has ended by itself, or by somebody else: it is no child any more."""
+        child = self._running.get(name)
+        if child is None or child.poll() is None:
+            return False
+        del self._running[name]
+        return True
+
     def check(self) -> None:
         """Raises LinkDown when one of them has ended, with the last it said."""
         for name, child in self._running.items():
@@ -190,9 +200,12 @@ def _play(stage: Stage, qr: bool) -> None:
 
     base = _base_url(stage.config)
     link = _link(client, base, stream)
-    _write_facts(stage, {"link": link, "url": base, "stream": stream, "gateway_pid": daemon, "ball_pid": ball})
+    facts: dict[str, str | int] = {"link": link, "url": base, "stream": stream, "gateway_pid": daemon}
+    facts["ball_command"] = shlex.join(_ball_command(stage))
+    _write_facts(stage, facts | {"ball_pid": ball})
     _tell(stage, link, system["version"], qr)
-    _attend(stage, client, base, stream)
+    _tell_ball(stage, ball)
+    _attend(stage, lambda: _link(client, base, stream), lambda pid: _write_facts(stage, facts | {"ball_pid": pid}))
 
 
 def _ready(client: Client) -> Any:
@@ -201,11 +214,22 @@ def _ready(client: Client) -> Any:
 
 
 def _start_ball(stage: Stage) -> int:
+    return stage.children.start("ball", *_ball_arguments(stage))
+
+
+def _ball_arguments(stage: Stage) -> list[str]:
     """The ball speaks to the gateway as any ball on the network would."""
-    return stage.children.start(
-        "ball", "sim", "ball", "--server", f"127.0.0.1:{_sip_port(stage.config)}", "--id", BALL,
+    return [
+        "sim", "ball", "--server", f"127.0.0.1:{_sip_port(stage.config)}", "--id", BALL,
         "--password-file", str(stage.state_dir / "kit-password"),
-    )  # fmt: skip
+    ]  # fmt: skip
+
+
+def _ball_command(stage: Stage) -> list[str]:
+    """What a person types to start it, from any folder."""
+    installed = Path(sys.executable).with_name("fieldgate")
+    program = [str(installed)] if installed.exists() else [sys.executable, "-m", "gateway"]
+    return [*program, *_ball_arguments(stage)]
 
 
 def _online_stream(client: Client) -> str | None:
@@ -265,7 +289,7 @@ def _tell(stage: Stage, link: str, version: str, qr: bool) -> None:
         f"  is this kit's own: go on, or trust {authority} first. Hold an arrow to move the ball.\n",
     ]
     if sys.stdin.isatty():
-        lines.append("  回车 = 新链接　b 回车 = 停止/启动布控球　Ctrl-C = 结束")
+        lines.append("  回车 = 新链接　b 回车 = 停止或启动布控球　Ctrl-C = 结束")
         lines.append("  Enter = a new link   b Enter = stop or start the ball   Ctrl-C = end")
     else:
         lines.append("  Ctrl-C 结束 / Ctrl-C ends")
@@ -278,10 +302,31 @@ def _tell(stage: Stage, link: str, version: str, qr: bool) -> None:
         segno.make(link).terminal(compact=True)
 
 
-def _attend(stage: Stage, client: Client, base: str, stream: str) -> None:
-    """Until Ctrl-C: watch the children, and do what is typed."""
+def _tell_ball(stage: Stage, pid: int) -> None:
+    """In both languages: how the ball is stopped, and how it comes back."""
+    to = console()
+    to.print(f"\n  布控球是进程 {pid}；停止：kill {pid}；再次启动：", soft_wrap=True)
+    to.print(f"  The ball is process {pid}; to stop it: kill {pid}; to start it again:", soft_wrap=True)
+    to.print(f"    {shlex.join(_ball_command(stage))}\n", soft_wrap=True, markup=False, highlight=False)
+
+
+def _tell_stopped(stage: Stage) -> None:
+    to = console()
+    if sys.stdin.isatty():
+        to.print("  布控球已停止。按回车重新启动，或在别处运行：")
+        to.print("  The ball has stopped. Enter starts it again, or elsewhere:")
+    else:
+        to.print("  布控球已停止。重新启动：")
+        to.print("  The ball has stopped. To start it again:")
+    to.print(f"    {shlex.join(_ball_command(stage))}\n", soft_wrap=True, markup=False, highlight=False)
+
+
+def _attend(stage: Stage, new_link: Callable[[], str], ball_is: Callable[[int], None]) -> None:
+    """Until Ctrl-C or the gateway's end: watch the children, and do what is typed."""
     typing = sys.stdin.isatty()
     while True:
+        if stage.children.ended("ball"):
+            _tell_stopped(stage)
         stage.children.check()
         if not typing:
             time.sleep(0.5)
@@ -291,11 +336,12 @@ def _attend(stage: Stage, client: Client, base: str, stream: str) -> None:
         typed = sys.stdin.readline()
         if typed == "":
             typing = False
-        elif typed.strip() == "b" and stage.children.running("ball"):
-            stage.children.stop("ball")
-            console().print(t("The ball is off. b Enter starts it again.", "布控球已停止，b 回车重新启动。"))
+        elif not stage.children.running("ball"):
+            pid = _start_ball(stage)
+            ball_is(pid)
+            _tell_ball(stage, pid)
         elif typed.strip() == "b":
-            _start_ball(stage)
-            console().print(t("The ball starts.", "布控球启动中。"))
+            stage.children.stop("ball")
+            _tell_stopped(stage)
         else:
-            console().print(f"  [bold]{_link(client, base, stream)}[/]", soft_wrap=True)
+            console().print(f"  [bold]{new_link()}[/]", soft_wrap=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,3 +87,43 @@ def test_ports_come_from_the_configuration(tmp_path: Path) -> None:
 def test_facts_for_programs_are_private(children: Processes, tmp_path: Path) -> None:
     demo._write_facts(Stage(tmp_path, None, children), {"link": "https://x/#code=1"})
     assert (tmp_path / "demo.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_ball_may_end_and_come_back_while_the_demo_goes_on(
+    children: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed from outside, it is told how to start it; Enter starts it; the end of the gateway ends the demo."""
+    typist, terminal = os.pipe()
+    line = "import time; time.sleep(600)"
+    with children, os.fdopen(typist) as typed, os.fdopen(terminal, "w") as keys:
+        monkeypatch.setattr(typed, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(demo.sys, "stdin", typed)
+        monkeypatch.setattr(demo, "_ball_arguments", lambda _stage: [line])
+        stage = Stage(tmp_path, None, children)
+        gateway, ball = children.start("gateway", line), children.start("ball", line)
+        again: list[int] = []
+
+        def ball_is(pid: int) -> None:
+            again.append(pid)
+            assert alive(pid) and pid != ball and children.running("ball")
+            os.kill(gateway, signal.SIGKILL)
+
+        os.kill(ball, signal.SIGKILL)
+        children._running["ball"].wait(10)
+        keys.write("\n")
+        keys.flush()
+        with pytest.raises(LinkDown, match="gateway ended with -9"):
+            demo._attend(stage, lambda: "", ball_is)
+    assert len(again) == 1 and not alive(again[0])
+    told = capsys.readouterr().out
+    assert "布控球已停止" in told and "The ball has stopped. Enter starts it again" in told
+    assert f"kill {again[0]}" in told and told.index("has stopped") < told.index(f"kill {again[0]}")
+
+
+def test_the_printed_command_starts_a_ball(tmp_path: Path) -> None:
+    """What is printed is a command of this installation that knows all these options."""
+    command = demo._ball_command(Stage(tmp_path, None, Processes(tmp_path)))
+    assert command[-8:-6] == ["sim", "ball"] and str(tmp_path / "kit-password") in command
+    (tmp_path / "kit-password").write_text("")
+    ran = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False, cwd="/", timeout=60)
+    assert ran.returncode == 0, ran.stderr
