@@ -18,12 +18,14 @@ ROOT = Path(__file__).parents[3]
 
 
 class Started:
-    """`python -m gateway run` under a systemd of our own."""
+    """`python -m gateway run` under a systemd of our own. GB/T 28181 listens on port `sip`; 0: no adapter runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sip: int = 0) -> None:
         self.port = free_port()
+        self.sip = sip
         self.config = folder / "fieldgate.toml"
         self.write("")
+        (folder / "notify").unlink(missing_ok=True)
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.systemd.bind(str(folder / "notify"))
         self.systemd.settimeout(30)
@@ -47,7 +49,9 @@ class Started:
         )
 
     def write(self, text: str) -> None:
-        off = "".join(f"[adapter.{name}]\nenabled = false\n" for name in ("gb28181", "webrtc"))
+        off = "".join(f"[adapter.{name}]\nenabled = false\n" for name in ("gb28181", "webrtc")[bool(self.sip) :])
+        if self.sip:
+            off += f'[adapter.gb28181]\nlisten = "127.0.0.1:{self.sip}"\n'
         self.config.write_text(f'[api]\nlisten = "127.0.0.1"\nport = {self.port}\n{off}{text}')
 
     def hears(self, word: str) -> dict[str, str]:
@@ -56,6 +60,13 @@ class Started:
             message = dict(line.split("=", 1) for line in self.systemd.recv(4096).decode().splitlines())
             if word in message:
                 return message
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.systemd.close()
+        self.log.close()
 
     def said(self) -> str:
         self.log.seek(0)
@@ -66,11 +77,7 @@ class Started:
 def started(tmp_path: Path) -> Iterator[Started]:
     one = Started(tmp_path)
     yield one
-    if one.process.poll() is None:
-        one.process.kill()
-        one.process.wait()
-    one.systemd.close()
-    one.log.close()
+    one.close()
 
 
 def test_ready_reload_watchdog_and_an_orderly_end(started: Started) -> None:
