@@ -102,7 +102,7 @@ async def site(tmp_path: Path, *faults: str, transport: str = "udp", **settings:
                 password="secret",
                 transport=transport,
                 version="2022",
-                video=VideoSettings(width=320, height=180, fps=10, bitrate=200_000),
+                video=Faults.read(faults).settings(VideoSettings(width=320, height=180, fps=10, bitrate=200_000)),
                 keepalive_s=1.0,
                 faults=Faults.read(faults),
             )
