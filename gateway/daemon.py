@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from gateway.base.notify import Notifier
 from gateway.config.diff import Diff, diff
 from gateway.config.load import load_config
 from gateway.config.root import AdapterSection, Config
+from gateway.contract.adapter import Adapter, Measured
 from gateway.core import gauges
 from gateway.core.addresses import own_addresses
 from gateway.core.context import AdapterContext
@@ -105,6 +106,7 @@ class Daemon:
         self._notifier = Notifier()
         self._metrics = Metrics()
         self._adapters: dict[str, Supervised] = {}
+        self._made: dict[str, Adapter] = {}
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._timings: list[tuple[str, float]] = []
@@ -199,7 +201,7 @@ class Daemon:
         self.core.start()
         # Hashing takes a while: signing in waits for it, being ready does not.
         self.core.spawn("first accounts", self.core.accounts.first_start())
-        gauges.register(self._metrics, self.core, self.adapters)
+        gauges.register(self._metrics, self.core, self.adapters, self._adapter_figures)
         return self.core.close
 
     async def _start_api(self) -> Callable[[], Awaitable[None]]:
@@ -278,7 +280,9 @@ class Daemon:
                 http=self._mounts,
                 on_ready=ready,
             )
-            return self._registry.adapter(section.type)(section.values, context).run
+            made = self._registry.adapter(section.type)(section.values, context)
+            self._made[section.name] = made
+            return made.run
 
         adapter = Supervised(section.name, section.type, make, self._clock, self._adapter_changed)
         self._adapters[section.name] = adapter
@@ -287,6 +291,13 @@ class Daemon:
 
     def _adapter_changed(self, status: AdapterStatus) -> None:
         self.core.bus.publish("adapter", "", status)
+
+    def _adapter_figures(self) -> Mapping[str, Mapping[str, float]]:
+        return {
+            name: made.figures()
+            for name, made in self._made.items()
+            if name in self._adapters and isinstance(made, Measured)
+        }
 
     # — what the API asks —
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -80,6 +80,11 @@ class Gb28181Access:
                 await asyncio.get_running_loop().create_future()
             finally:
                 await self._close(station, book)
+
+    def figures(self) -> Mapping[str, float]:
+        """contract.adapter.Measured: what SIP keeps now, and the devices attached."""
+        standing = self.endpoint.standing if self.endpoint is not None else {"dialogs": 0, "transactions": 0}
+        return {**standing, "devices": len(self.book) if self.book is not None else 0}
 
     async def _close(self, station: Station, book: DeviceBook) -> None:
         await book.close()

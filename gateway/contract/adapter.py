@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -56,3 +56,11 @@ class Adapter(Protocol):
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:
         """The doctor's questions to this adapter, asked without a running daemon: ports free, parts installed."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """An adapter with figures of its own in /metrics: `gateway_adapter_figure{adapter, figure}`."""
+
+    def figures(self) -> Mapping[str, float]:
+        """What stands now, by name. Few names, always the same. Read on every scrape: it returns at once."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from gateway.base.metrics import Metrics, Sample
@@ -26,7 +27,14 @@ _ENGINE = {
 }
 
 
-def register(metrics: Metrics, core: Core, adapters: Callable[[], Sequence[AdapterStatus]]) -> None:
+def register(
+    metrics: Metrics,
+    core: Core,
+    adapters: Callable[[], Sequence[AdapterStatus]],
+    figures: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+) -> None:
+    """`figures`: those of each adapter that has some (contract.adapter.Measured), by its name."""
+
     def one(read: Callable[[], float]) -> Callable[[], Iterable[Sample]]:
         return lambda: [((), float(read()))]
 
@@ -38,13 +46,14 @@ def register(metrics: Metrics, core: Core, adapters: Callable[[], Sequence[Adapt
         count = Counter(status.state.value for status in core.streams.all())
         return [((state,), float(number)) for state, number in count.items()]
 
-    db = core.store.db
+    loop, db = asyncio.get_running_loop(), core.store.db
     metrics.read("core_devices", "Admitted devices", devices, ("adapter", "state"))
     metrics.read("core_streams", "Streams offered", streams, ("state",))
     metrics.read("core_viewings", "Viewings open", one(lambda: core.sessions.count))
     metrics.read("core_listeners", "Listeners of the bus", one(lambda: core.bus.listeners))
     metrics.read("core_events_total", "Events published", one(lambda: core.bus.cursor))
     metrics.read("core_loop_lag_seconds", "How late the event loop was", one(lambda: core.watch.lag_s))
+    metrics.read("loop_tasks", "Tasks of the event loop", one(lambda: len(asyncio.all_tasks(loop))))
     metrics.read("core_clock_jumps_total", "Jumps of the wall clock", one(lambda: core.watch.jumps))
     metrics.read("store_writes_waiting", "Writes that wait for the disk", one(lambda: db.waiting))
     metrics.read("store_writes_total", "Writes committed", one(lambda: db.written))
@@ -63,6 +72,12 @@ def register(metrics: Metrics, core: Core, adapters: Callable[[], Sequence[Adapt
         "1 while the adapter runs",
         lambda: [((status.name,), float(status.state == "running")) for status in adapters()],
         ("adapter",),
+    )
+    metrics.read(
+        "adapter_figure",
+        "What each adapter has standing now",
+        lambda: [((name, key), float(value)) for name, own in figures().items() for key, value in own.items()],
+        ("adapter", "figure"),
     )
 
 

@@ -118,6 +118,11 @@ class SipEndpoint:
         own = {"udp_dropped": sum(s.dropped for s in self._udp), "udp_failed": sum(s.failed for s in self._udp)}
         return dict(self._engine.core.counters) | own | {"connections": len(self._flows)}
 
+    @property
+    def standing(self) -> dict[str, int]:
+        """What is kept now: `dialogs` alive, `transactions` (those that only absorb repeats too, up to 32 s)."""
+        return self._engine.core.standing
+
     # — what comes in —
 
     def on_request(self, method: str, handler: RequestHandler) -> None:

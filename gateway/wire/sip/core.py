@@ -74,6 +74,11 @@ class SipCore:
         self.dialogs = Dialogs(self.limits.max_dialogs, self.timing, self._timers, self.send, self._events.append)
         self._inbound = Inbound(self)
 
+    @property
+    def standing(self) -> dict[str, int]:
+        """What is kept now: dialogs alive, and transactions (those that only absorb repeats too, up to 32 s)."""
+        return {"dialogs": self.dialogs.alive, "transactions": len(self._transactions)}
+
     # — the five verbs —
 
     def receive_datagram(self, data: bytes, hop: Hop, now: float) -> None:

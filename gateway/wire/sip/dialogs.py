@@ -50,6 +50,11 @@ class Dialogs:
             self._table.pop(key).timers.clear()
         return len(self._table) >= self._limit
 
+    @property
+    def alive(self) -> int:
+        """How many live: without those only remembered for what may still come for them."""
+        return sum(dialog.alive for dialog in self._table.values())
+
     def of_request(self, request: SipRequest) -> Dialog | None:
         """The dialog that a request of the peer names."""
         return self._table.get((request.call_id, request.to.tag or "", request.from_.tag or ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, cast
 
 from pydantic import BaseModel
@@ -40,6 +40,9 @@ class Toy:
                 await asyncio.get_running_loop().create_future()
             finally:
                 self.ended = True
+
+    def figures(self) -> Mapping[str, float]:
+        return {"toys": 1.0}
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:

@@ -79,7 +79,10 @@ async def test_a_life(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         assert {a.name: a.state for a in services.daemon.adapters()} == {"east": "running", "west": "running"}
         health = services.daemon.health()
         assert health.ok and health.ready
-        assert b"gateway_adapter_running" in services.metrics.render()
+        figures = services.metrics.render().decode()
+        assert 'gateway_adapter_running{adapter="west"} 1.0' in figures
+        assert 'gateway_adapter_figure{adapter="west",figure="toys"} 1.0' in figures
+        assert f"gateway_loop_tasks {len(asyncio.all_tasks())}.0" in figures
         assert (rig.state_dir / "adapters" / "east").stat().st_mode & 0o777 == 0o700
         _, writer = await asyncio.open_connection("127.0.0.1", rig.port)
         writer.close()
