@@ -169,9 +169,34 @@ async def _feed(devices: BenchDevices, device: str, target: list[int]) -> None:
             await asyncio.sleep(1)
 
 
-def _tasks(text: str) -> float | None:
-    found = re.search(r"^gateway_loop_tasks(?:\{\})? ([0-9.e+]+)$", text, re.M)
-    return float(found[1]) if found else None
+STANDING = {
+    "tasks": "gateway_loop_tasks",
+    "legs": "gateway_media_legs",
+    "ports": "gateway_media_ports",
+    "sessions": "gateway_media_sessions",
+    "subscriptions": "gateway_media_subscriptions",
+    "dialogs": 'gateway_adapter_figure{adapter="gb28181",figure="dialogs"}',
+    "transactions": 'gateway_adapter_figure{adapter="gb28181",figure="transactions"}',
+}
+"""What must be as before once everybody has left, by the daemon's own /metrics."""
+SETTLE_S = 45.0  # SIP transactions absorb repeats for 32 s (RFC 3261 §17)
+
+
+async def _standing(client: httpx.AsyncClient, daemon: Daemon) -> dict[str, float]:
+    text = (await client.get(daemon.url + "/metrics")).text
+    found = dict(re.findall(r"^([a-z_]+(?:\{[^}]+\})?)(?:\{\})? ([0-9.e+]+)$", text, re.M))
+    return {name: float(found[metric]) for name, metric in STANDING.items()} | {"fds": float(daemon.open_fds())}
+
+
+async def _leaked(client: httpx.AsyncClient, daemon: Daemon, before: dict[str, float]) -> dict[str, float]:
+    """What stands more than before; a little patience, for what ends by a timer."""
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        after = await _standing(client, daemon)
+        more = {name: after[name] - before[name] for name in before}
+        if max(more.values()) <= 0 or time.monotonic() > deadline:
+            return more
+        await asyncio.sleep(1)
 
 
 async def _daemon_part(joins: int, device_count: int) -> dict[str, Any]:
@@ -203,15 +228,12 @@ async def _daemon_part(joins: int, device_count: int) -> dict[str, Any]:
             for pc, location in held:
                 await _leave(client, daemon, pc, location)
             await asyncio.sleep(2)
-            fds = daemon.open_fds()
-            tasks = _tasks((await client.get(daemon.url + "/metrics")).text)
+            before_joins = await _standing(client, daemon)
             say(f"{joins} joins and leaves")
             samples = await _joins(client, daemon, stream, joins)
-            await asyncio.sleep(5)
             result["slope_kb_per_1000_joins"] = _slope_kb_per_1000(samples)
-            result["leaked_fds"] = daemon.open_fds() - fds
-            after_tasks = _tasks((await client.get(daemon.url + "/metrics")).text)
-            result["leaked_tasks"] = None if tasks is None or after_tasks is None else after_tasks - tasks
+            more = await _leaked(client, daemon, before_joins)
+            result |= {f"leaked_{name}": more[name] for name in more if name not in ("dialogs", "transactions")}
             result["rss_samples_kb"] = samples
             await _leave(client, daemon, *stays)
             feeder.cancel()
@@ -232,24 +254,38 @@ async def _stream(client: httpx.AsyncClient, daemon: Daemon) -> str:
 async def _devices_part(client: httpx.AsyncClient, daemon: Daemon, count: int) -> dict[str, Any]:
     say(f"{count} devices with 8 channels each register, twice over")
     ids = [f"3402000000132{index:07d}" for index in range(100, 100 + count)]
-    before, fds = rss_kb(daemon.pid), daemon.open_fds()
+    before, standing = rss_kb(daemon.pid), await _standing(client, daemon)
     async with BenchDevices(("127.0.0.1", daemon.sip), SERVER_ID, daemon.kit_password(), channels=8) as many:
         sizes = []
         for _turn in range(2):
-            for begin in range(0, count, 20):
-                statuses = await asyncio.gather(*(many.register(device) for device in ids[begin : begin + 20]))
-                assert set(statuses) == {200}, statuses
+            await _all(many, ids)
             await _channels(client, daemon, 8 * count)
             sizes.append(rss_kb(daemon.pid))
             say(f"  {count} devices, {8 * count} channels: daemon {sizes[-1] / 1024:.1f} MiB")
-        for begin in range(0, count, 20):
-            await asyncio.gather(*(many.register(device, expires=0) for device in ids[begin : begin + 20]))
-    await asyncio.sleep(3)
+        await _all(many, ids, expires=0)
+        more = await _leaked(client, daemon, standing)
+        # An admitted device that is away keeps its own few tasks; they must not grow when it comes and goes again.
+        away = await _standing(client, daemon)
+        await _all(many, ids)
+        await _channels(client, daemon, 8 * count)
+        await _all(many, ids, expires=0)
+        again = await _leaked(client, daemon, away)
     return {
         "kb_per_device": (sizes[0] - before) / count,
         "kb_second_registration": (sizes[1] - sizes[0]) / count,
-        "leaked_fds_devices": daemon.open_fds() - fds,
+        "leaked_dialogs": more["dialogs"],
+        "leaked_transactions": more["transactions"],
+        "leaked_fds_devices": more["fds"],
+        "leaked_legs_devices": more["legs"],
+        "leaked_tasks_devices": again["tasks"],
     }
+
+
+async def _all(many: BenchDevices, ids: list[str], *, expires: int = 3600) -> None:
+    """Every device registers, twenty at a time; with `expires` 0 it logs out."""
+    for begin in range(0, len(ids), 20):
+        statuses = await asyncio.gather(*(many.register(device, expires=expires) for device in ids[begin : begin + 20]))
+        assert set(statuses) == {200}, statuses
 
 
 async def _channels(client: httpx.AsyncClient, daemon: Daemon, expected: int) -> None:
