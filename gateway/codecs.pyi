@@ -14,8 +14,10 @@ Leg: TypeAlias = int
 Port: TypeAlias = int
 Session: TypeAlias = int
 Subscription: TypeAlias = int
+Voice: TypeAlias = int
+Room: TypeAlias = int
 
-CodecName: TypeAlias = Literal["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722"]
+CodecName: TypeAlias = Literal["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16"]
 SrtpProfile: TypeAlias = Literal["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]
 
 VERSION: Final[str]
@@ -156,8 +158,45 @@ class EventsLost:
     count: int
     def __new__(cls, *, count: int) -> Self: ...
 
+@final
+class VoiceEvent:
+    """One audio leg changed. `state`:
+
+    `media`    first valid packet (or first after `stopped`); `detail` is its codec, `address` the sender
+    `stopped`  no packet for `stop_ms`; `media` follows when they come again. Never an end by itself
+    `talking`  `quiet`: voice activity of what the leg sends (level over `vox_db`, with its hang time)
+    `key`      `unkey`: the peer keyed its transmitter (USRP header)
+    `dtmf`     one finished telephone-event (RFC 4733); `detail` is the digit "0".."9", "*", "#", "A".."D" or "flash"
+    `stranger` packets from an address that is not the peer's are ignored; at most once a second, `address` says whose
+    `problem`  something to tell a person, at most once a second and code (`codec-unsupported`, `srtp-unauthentic`, …)
+    `closed`   TCP, PCM or serial end, or a socket error; `code` is a reason code. The handle stays until `close_voice`
+    """
+
+    voice: Voice
+    state: Literal["media", "stopped", "talking", "quiet", "key", "unkey", "dtmf", "stranger", "problem", "closed"]
+    code: str
+    detail: str
+    address: str
+    def __new__(
+        cls,
+        *,
+        voice: Voice,
+        state: Literal["media", "stopped", "talking", "quiet", "key", "unkey", "dtmf", "stranger", "problem", "closed"],
+        code: str,
+        detail: str,
+        address: str,
+    ) -> Self: ...
+
 Event: TypeAlias = (
-    TrackEvent | LegEvent | KeyFrameWanted | Datagram | SubscriptionEvent | SessionEvent | StreamPanic | EventsLost
+    TrackEvent
+    | LegEvent
+    | KeyFrameWanted
+    | Datagram
+    | SubscriptionEvent
+    | SessionEvent
+    | StreamPanic
+    | EventsLost
+    | VoiceEvent
 )
 
 # ── what is handed in ────────────────────────────────────────────────────────────────────────────────────────────
@@ -187,8 +226,9 @@ class Engine:
 
     # streams
 
-    def open_stream(self, name: str, *, gop_bytes: int = 8_000_000) -> Stream:
-        """A new stream without source. `name` is for logs. `gop_bytes` bounds the group-of-pictures cache."""
+    def open_stream(self, name: str, *, gop_bytes: int = 8_000_000, near: Session | None = None) -> Stream:
+        """A new stream without source. `name` is for logs. `gop_bytes` bounds the group-of-pictures cache. `near`: on
+        the thread of that session, so that one call's picture may go both ways."""
 
     def close_stream(self, stream: Stream) -> None:
         """End it with its legs and subscriptions."""
@@ -324,6 +364,146 @@ class Engine:
         """A frame port outward: access units written to a connected AF_UNIX SOCK_SEQPACKET socket."""
 
     def unsubscribe(self, subscription: Subscription) -> None: ...
+
+    # peers without ICE: SIP calls, RTP radios, a ball's loudspeaker
+
+    def open_rtp_session(self, rtp_fd: int, *, rtcp_fd: int | None = None, stream: Stream | None = None) -> Session:
+        """A peer reached by its own UDP socket (symmetric RTP, RFC 4961); nothing leaves before it is armed.
+
+        `rtcp_fd` None: RTCP on the same socket (RFC 5761). It lives on the thread of `stream`, or with None where
+        voices live (that of a call's audio line). DTLS that comes to it comes up as `Datagram` with `port` 0 and is
+        answered by `send_datagram` with `port` 0; other bytes before arming are dropped. STUN binding requests are
+        answered with words to nobody: dropped, counted.
+        """
+
+    def arm_rtp_session(
+        self,
+        session: Session,
+        host: str,
+        host_port: int,
+        *,
+        rtcp_host: str = "",
+        rtcp_port: int = 0,
+        latch: Literal["strict", "host", "first"] = "first",
+        keys: tuple[SrtpProfile, bytes, bytes, bytes, bytes] | None = None,
+    ) -> None:
+        """Where the peer is, and how it is ciphered: (profile, tx_key, tx_salt, rx_key, rx_salt), or None for plain.
+
+        May be called again (re-INVITE): address, ports and keys change, SSRC, sequence and rollover counter of what we
+        send go on unless the keys changed. `rtcp_port` 0: muxed where there is no `rtcp_fd`, else `host_port` + 1.
+        `latch`: `strict` takes media from that address and port only; `host` from any port of that host, and sends
+        back to it; `first` takes the first valid source (authentic, where ciphered) and stays with it, sending there,
+        until 2 s of silence. What comes from others is ignored, counted and told as `stranger`.
+        `host` "0.0.0.0" or port 0: hold or not known yet; nothing is sent until a source is latched.
+        """
+
+    # voice: audio legs, and rooms that mix them. All live on one thread of their own with a 20 ms clock.
+
+    def open_voice_session(
+        self,
+        session: Session,
+        *,
+        send: list[RtpMap],
+        receive: list[RtpMap],
+        ssrc: int,
+        cname: str,
+        ptime_ms: int = 20,
+        mid_ext: int = 0,
+        mid: str = "",
+    ) -> Voice:
+        """Audio both ways over a session, a WebRTC one or one of `open_rtp_session`.
+
+        `send`: what the peer takes, the preferred first: the first of opus, g722, pcma, pcmu, l16 is used;
+        "telephone-event" and "cn" beside it by their names. `receive`: payload types the peer may send. `ptime_ms`
+        20, 40 or 60. One voice a session; a second one replaces it (the codec changed in a re-INVITE): `set_voice`
+        settings and rooms are then asked for again by the owner. A WebRTC session that carries a voice must not be
+        bound to a stream.
+        """
+
+    def open_voice_tcp(
+        self,
+        fd: int,
+        *,
+        send: list[RtpMap],
+        receive: list[RtpMap],
+        ssrc: int,
+        cname: str,
+        ptime_ms: int = 20,
+        initial: bytes = b"",
+    ) -> Voice:
+        """Audio both ways as RTP over a connected TCP socket (RFC 4571)."""
+
+    def open_voice_usrp(self, fd: int, host: str, host_port: int) -> Voice:
+        """AllStarLink's USRP over UDP: 32-byte header, 160 samples of 8 kHz little-endian PCM, key-up in the header.
+
+        Takes packets of that host only. While the voice is heard (`transmit`) packets leave with key-up set, and one
+        without it ends the transmission."""
+
+    def open_voice_pcm(self, fd: int, *, rate_hz: int, channels: int = 1) -> Voice:
+        """Samples both ways over a connected AF_UNIX SOCK_SEQPACKET socket: records of 20 ms of signed 16-bit
+        little-endian PCM at 8000, 16000 or 48000 Hz, each way. A reader that is slow loses the oldest."""
+
+    def open_voice_tap(self, stream: Stream) -> Voice:
+        """What a stream's audio track sounds like, as a voice that only talks (pcma, pcmu, g722, opus, l16; for others
+        `problem` with `audio-unsupported`). Ends (`closed`) with the stream."""
+
+    def close_voice(self, voice: Voice) -> None:
+        """Leaves its rooms. A session stays; a TCP, USRP or PCM socket is closed."""
+
+    def set_voice(
+        self,
+        voice: Voice,
+        *,
+        gain_in_db: float = 0.0,
+        gain_out_db: float = 0.0,
+        transmit: Literal["always", "heard", "never"] = "always",
+        comfort_noise: bool = False,
+        vox_db: float = -40.0,
+        vox_hang_ms: int = 500,
+        stop_ms: int = 400,
+        jitter_min_ms: int = 20,
+        jitter_max_ms: int = 400,
+        mute_in: bool = False,
+    ) -> None:
+        """Everything anew: what is not given goes back to its default.
+
+        `transmit`: `always` sends in every tick (silence where nobody speaks; CN or Opus DTX where negotiated and
+        `comfort_noise`); `heard` only while a member of its rooms talks, or a cue plays, and 100 ms on; `never` (hold).
+        `comfort_noise` fills what it hears with low noise while nobody speaks. Gains −60 … +30 dB.
+        """
+
+    def guard_echo(
+        self, microphone: Voice, loudspeaker: Voice | None, *, duck_db: float = -40.0, hang_ms: int = 300
+    ) -> None:
+        """Half-duplex ducking: while `loudspeaker` plays speech, what `microphone` says is turned down; None ends it."""
+
+    def cue(self, voice: Voice, samples: bytes, *, rate_hz: int = 8000, over: bool = True) -> None:
+        """Play signed 16-bit mono PCM (at most 10 s) into what this voice hears; `over` mixes, else it replaces.
+        A second cue waits for the first (4 deep; further ones are dropped)."""
+
+    def send_dtmf(self, voice: Voice, digit: str, *, duration_ms: int = 160) -> None:
+        """One RFC 4733 event in place of audio; ignored where the peer took no telephone-event."""
+
+    def open_room(self, name: str) -> Room:
+        """A mix. Each member hears the sum of the talking others, never itself."""
+
+    def close_room(self, room: Room) -> None: ...
+    def route(self, room: Room, voice: Voice, *, talk: bool, listen: bool, gain_db: float = 0.0) -> None:
+        """Make a voice a member, or change what it may. A voice may be in 8 rooms. In force within a tick."""
+
+    def leave(self, room: Room, voice: Voice) -> None: ...
+    def levels(self, voices: list[Voice]) -> dict[Voice, tuple[float, float]]:
+        """dBFS (−127 … 0) of the last 100 ms: what it says, what it hears. Memory only, never waits."""
+
+    def voice_stats(self, voice: Voice) -> dict[str, int | float | str]:
+        """codec_in, codec_out, packets, bytes, lost, late, duplicates, reordered, concealed_ms, expanded_ms,
+        accelerated_ms, jitter_ms, buffer_ms, drift_ppm, sent_packets, sent_bytes, level_in_db, level_out_db, rtt_ms,
+        peer_loss_ratio, peer_jitter_ms, strangers, unauthentic, mos (1 … 4.5, ITU-T G.107 E-model, estimated from
+        loss, codec and delay), address."""
+
+    def voice_clock(self) -> dict[str, int | float]:
+        """Of the 20 ms clock since the last call: ticks, late_p50_ms, late_p99_ms, late_max_ms, skipped, busy_p99_ms,
+        voices, rooms."""
 
     # figures; each takes a snapshot (waits for the engine thread for at most 200 ms, then raises MediaError)
 

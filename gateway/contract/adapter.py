@@ -12,6 +12,7 @@ from gateway.contract.device import Devices
 from gateway.contract.http import Http
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
+from gateway.contract.voice import Calls, Talk
 from gateway.model.doctor import Finding
 
 
@@ -36,6 +37,10 @@ class Context(Protocol):
     def messages(self) -> Messages: ...
     @property
     def http(self) -> Http: ...
+    @property
+    def talk(self) -> Talk: ...
+    @property
+    def calls(self) -> Calls: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
 

@@ -35,6 +35,11 @@ class Media(Protocol):
     def on_subscription(self, subscription: int, handler: Callable[[codecs.SubscriptionEvent], None]) -> None: ...
     def forget_subscription(self, subscription: int) -> None: ...
 
+    def on_voice(self, voice: int, handler: Callable[[codecs.VoiceEvent], None]) -> None:
+        """Events of an audio leg that is not seated; a Seat hears them itself (`Seat.heard`)."""
+
+    def forget_voice(self, voice: int) -> None: ...
+
 
 class IngestLeg(Protocol):
     """A way in for one source's packets, owned by a Publication and closed with it."""
@@ -103,6 +108,7 @@ class Offer:
     idle_close_s: float | None = None  # None: streams.idle_close of the configuration
     alias: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    near: int | None = None  # a media-plane session on whose thread the stream shall live
 
 
 class Viewing(Protocol):

@@ -30,6 +30,22 @@ class Action(StrEnum):
     ACCOUNT_ADD = "account.add"
     ACCOUNT_CHANGE = "account.change"
     ACCOUNT_REMOVE = "account.remove"
+    TALK_REQUEST = "talk.request"  # press to talk; target: group id; args: member, emergency; repeated each second
+    TALK_RELEASE = "talk.release"  # args: member
+    TALK_BARGE = "talk.barge"  # a dispatcher speaks beside the holder; args: member, on
+    TALK_REVOKE = "talk.revoke"  # take the floor from whoever holds it
+    TALK_MUTE = "talk.mute"  # args: member, on
+    TALK_REMOVE = "talk.remove"  # end a member's seat; args: member
+    TALK_INVITE = "talk.invite"  # bring a channel (its id) or a number ("sip:…") into a group; args: who
+    TALK_MONITOR = "talk.monitor"  # listen in; the listened-to hear a cue; args: member, on
+    TALK_ALL = "talk.all"  # speak to several groups at once; args: groups (ids, comma between), member, on
+    TALK_EMERGENCY = "talk.emergency"  # declare or end a group's emergency; args: on
+    CALL_PLACE = "call.place"  # target: group id or ""; args: number, video
+    CALL_ANSWER = "call.answer"  # target: call id
+    CALL_HANG_UP = "call.hang-up"
+    CALL_HOLD = "call.hold"  # args: on
+    CALL_TRANSFER = "call.transfer"  # args: to (number), or with (another call's id)
+    CALL_DIGITS = "call.digits"  # args: digits
     AUDIT_READ = "audit.read"
     EXPORT = "export"  # target: "audit"; the rows come from GET /api/v1/audit/export
 

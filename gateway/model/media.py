@@ -18,6 +18,7 @@ class Codec(StrEnum):
     PCMU = "pcmu"
     OPUS = "opus"
     G722 = "g722"
+    L16 = "l16"
 
 
 class TrackKind(StrEnum):
