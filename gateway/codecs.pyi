@@ -475,7 +475,7 @@ class Engine:
     def guard_echo(
         self, microphone: Voice, loudspeaker: Voice | None, *, duck_db: float = -40.0, hang_ms: int = 300
     ) -> None:
-        """Half-duplex ducking: while `loudspeaker` plays speech, what `microphone` says is turned down; None ends it."""
+        """Half-duplex ducking: while `loudspeaker` plays speech, what `microphone` says is turned down. None: off."""
 
     def cue(self, voice: Voice, samples: bytes, *, rate_hz: int = 8000, over: bool = True) -> None:
         """Play signed 16-bit mono PCM (at most 10 s) into what this voice hears; `over` mixes, else it replaces.

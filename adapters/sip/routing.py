@@ -1,0 +1,93 @@
+"""The seam between who may call whom (accounts, trunks, registrar, number plan) and the calls themselves.
+
+`Routing` is asked once per call: by an incoming INVITE for who that is and where it goes, by an order for the ways to a
+number. What it hands out is complete: the call needs nothing else of accounts and trunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from gateway.model.principal import Principal
+
+if TYPE_CHECKING:
+    from gateway.net.sip import IncomingCall, SipEndpoint
+    from gateway.wire.digest import DigestClient
+    from gateway.wire.sip import Hop
+
+Srtp = Literal["off", "optional", "sdes", "dtls", "required"]
+"""`optional` offers plain RTP and takes what the peer offers; `required` takes SDES or DTLS and refuses plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPolicy:
+    """What a call of this trunk or user may carry."""
+
+    srtp: Srtp = "optional"
+    audio: tuple[str, ...] = ("opus", "g722", "pcma", "pcmu")
+    video: tuple[str, ...] = ("h264", "h265")  # empty: audio only
+    latch: Literal["strict", "host", "first"] = "first"
+    no_media_s: float = 0.0  # 0: no RTP is no hang-up (push-to-talk); else BYE after this long without any packet
+    keyed_by: Literal["voice", "digit"] = "voice"
+    session_expires_s: int = 1800
+    reliable: bool = True  # offer 100rel
+    max_ring_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a number leads. `ref` is a group id, a channel id, or a number to dial on."""
+
+    kind: Literal["group", "channel", "console", "number"]
+    ref: str = ""
+    may_talk: bool = True  # to a channel: its loudspeaker is opened too
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who calls, after his proof (digest, certificate or the trunk's address)."""
+
+    name: str  # trunk or user name of the configuration
+    trunk: str  # "" for a softphone of the kit's own network
+    principal: Principal
+    number: str  # as he may be shown
+    display: str
+    policy: MediaPolicy
+    dialled: str
+    target: Target
+    emergency: bool = False  # Priority: emergency, or an emergency number of the plan
+    diversion: str = ""
+    ended: Callable[[], None] = field(default=lambda: None)  # gives the place among the concurrent calls back
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to a number, complete. Tried in order: the next one on 408, 430, 500, 503, 504 and a dead link."""
+
+    endpoint: SipEndpoint
+    hop: Hop
+    uri: str  # Request-URI
+    from_uri: str
+    from_display: str
+    contact_user: str
+    headers: tuple[tuple[str, str], ...]  # P-Asserted-Identity, Diversion, Route …
+    policy: MediaPolicy
+    name: str
+    trunk: str
+    credentials: DigestClient | None = None
+    ended: Callable[[], None] = field(default=lambda: None)
+
+
+class Routing(Protocol):
+    async def incoming(self, call: IncomingCall) -> Origin | None:
+        """Who calls and where to. None: it was answered here already (401, 403, 404, 486, 503, with the reason logged)."""
+
+    def outgoing(self, who: Principal, number: str) -> Sequence[Route]:
+        """The ways to a number, best first, with a place taken for one call (`ended` of the route used gives it back;
+        the others' are given back by whoever asked). Raises Denied (`number-denied`), NotFound (`no-route`), Busy
+        (`trunk-full`), LinkDown (`trunk-down`)."""
+
+    def moved(self, called: Callable[[], None]) -> None:
+        """`called` when the kit's own address has changed: calls send a new Contact and re-INVITE."""
