@@ -30,6 +30,13 @@ apt_install() { # what for, packages
   say "$what: installing ${missing[*]}"
   local log
   log=$(mktemp)
+  # Kamailio and its like would be started as services at once, and take the ports that the gateway wants.
+  local quiet=/usr/sbin/policy-rc.d
+  if [ ! -e "$quiet" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$quiet" >/dev/null && "${as_root[@]}" chmod 755 "$quiet"
+    # shellcheck disable=SC2064  # the values of now are meant
+    trap "${as_root[*]} rm -f $quiet" EXIT
+  fi
   # Package lists of a fresh machine may be missing or old: one update, then one install.
   if ! { "${as_root[@]}" apt-get update -q && DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     tail -n 15 "$log" >&2
@@ -37,6 +44,15 @@ apt_install() { # what for, packages
       "apt-get 无法安装 ${missing[*]}：见上方输出，检查软件源后重试。"
   fi
   rm -f "$log"
+}
+
+pjsua2() {
+  # The second SIP engine and the independent test phone. Its wheel has a build for some Pythons only.
+  local wanted='pjsua2-python==2.15.1.post1'
+  .venv/bin/python -c 'import pjsua2' 2>/dev/null && return
+  say "peers: $wanted"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: "$wanted" ||
+    say "peers: $wanted has no wheel for $(.venv/bin/python --version); its tests are left out (Python 3.11 or 3.12 has it)"
 }
 
 build_openssl_srtp() {
@@ -118,10 +134,13 @@ peers)
   # The programs the tests are held against: none of them ours.
   apt_install 'test peers' chromium ffmpeg sip-tester iproute2 fonts-noto-cjk \
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-    gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav \
+    baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules
+  pjsua2
   ;;
 bench)
-  apt_install 'bench peers' janus gcc make libc6-dev libssl-dev pkg-config dpkg-dev
+  apt_install 'bench peers' janus gcc make libc6-dev libssl-dev pkg-config dpkg-dev rtpengine-daemon
+  pjsua2
   build_openssl_srtp
   ;;
 fuzz)

@@ -96,6 +96,10 @@ class Devices(Protocol):
     def admitted(self, scheme: str, external_id: str) -> Admitted | None:
         """The device if it may register, else None. Reads memory, never the disk."""
 
+    def declare(self, scheme: str, external_id: str, slug: str, name: str) -> Admitted:
+        """A device that the configuration names (a radio channel): in the directory like any other, but nobody has to
+        admit it, and it is not kept. Declaring it again is no error; raises ConfigError when another has the slug."""
+
     def all_admitted(self, scheme: str) -> Sequence[Admitted]: ...
 
     def knock(self, scheme: str, external_id: str, address: str, code: str, detail: str = "") -> None:

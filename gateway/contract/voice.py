@@ -81,6 +81,13 @@ class Seat(Protocol):
 class VoiceLine(Seat, Protocol):
     """The seat of an offered endpoint while its `open` runs. It may sit in several groups: the core sees to that."""
 
+    def on_transmit(self, called: Callable[[bool], None]) -> None:
+        """`called(True)` when somebody else is heard by it from now on: key PTT; `called(False)` when nobody is, or
+        when the talker's packets stopped (`stopped` of his voice)."""
+
+    def on_word(self, called: Callable[[FloorWord], None]) -> None:
+        """What the floor says to this member."""
+
 
 VoiceOpen = Callable[[VoiceLine], Awaitable[None]]
 """Runs while the endpoint is wanted; hands over its voice by `line.voice(handle)` and returns or raises when it has
