@@ -1,8 +1,9 @@
 """What we do with an offer: which sections and codecs are taken, or why none, and the answer in words of SDP.
 
-Sans-IO. WHEP (we send) and WHIP (we receive) differ only in direction and in a few parameters. The source need not
-be known: every codec that both sides can is answered, and the media plane picks the payload type by the track when
-the stream comes. RFC 8829 §5.3 (answers), RFC 9143 (BUNDLE), RFC 6184 §8.2 (H.264), RFC 7798 §7 (H.265), RFC 9725.
+Sans-IO. WHEP (we send), WHIP (we receive) and talk (sound both ways) differ only in direction and in a few
+parameters. The source need not be known: every codec that both sides can is answered, and the media plane picks the
+payload type by the track when the stream comes. RFC 8829 §5.3 (answers), RFC 9143 (BUNDLE), RFC 6184 §8.2 (H.264),
+RFC 7798 §7 (H.265), RFC 9725.
 """
 
 from __future__ import annotations
@@ -23,11 +24,20 @@ CLOCKS = {"h264": 90000, "h265": 90000, "opus": 48000, "pcma": 8000, "pcmu": 800
 VIDEO = ("h264", "h265")
 MAX_PAYLOADS = 6  # of one section; browsers offer H.264 in up to eight flavours
 
-_FEEDBACK_SEND = ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc")
-_FEEDBACK_RECEIVE = ("nack", "nack pli", "ccm fir")
 _LEVEL_ID = re.compile(r"[0-9a-fA-F]{6}")
 
-Way = Literal["send", "receive"]
+Way = Literal["send", "receive", "talk"]
+_DIRECTIONS: dict[Way, tuple[str, ...]] = {
+    "send": ("recvonly", "sendrecv"),
+    "receive": ("sendonly", "sendrecv"),
+    "talk": ("sendrecv", "sendonly", "recvonly"),
+}
+_FEEDBACK: dict[Way, tuple[str, ...]] = {
+    "send": ("nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"),
+    "receive": ("nack", "nack pli", "ccm fir"),
+    "talk": (),  # sound that is late is concealed, not sent again
+}
+_INVERSE = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,17 @@ class Chosen:
     mid: str
     payloads: tuple[Payload, ...]
     extensions: tuple[tuple[str, int], ...]
+    direction: str  # ours, for the answer
+
+    @property
+    def sends(self) -> bool:
+        """We send to the peer."""
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def receives(self) -> bool:
+        """We take what the peer sends."""
+        return self.direction in ("sendrecv", "recvonly")
 
     def extension(self, uri: str) -> int:
         """The negotiated id of a header extension; 0 when there is none."""
@@ -140,7 +161,7 @@ def _fmtp(form: Format, codec: str, way: Way) -> str:
 def _payloads(section: Section, preferences: Sequence[str], way: Way) -> tuple[list[Payload], list[str]]:
     """What is taken of a section in order of preference, and the reasons for what is not."""
     rtx = {form.apt: form for form in section.formats if form.name == "rtx" and form.apt is not None}
-    wanted_feedback = _FEEDBACK_SEND if way == "send" else _FEEDBACK_RECEIVE
+    wanted_feedback = _FEEDBACK[way]
     taken: list[Payload] = []
     refused: list[str] = []
     for form in section.formats:
@@ -191,8 +212,8 @@ def _remote(section: Section) -> Remote:
 
 
 def _usable(offer: Offer, section: Section, way: Way) -> bool:
-    directions = ("recvonly", "sendrecv") if way == "send" else ("sendonly", "sendrecv")
-    if section.kind not in ("audio", "video") or section.direction not in directions or section.port == 0:
+    kinds = ("audio",) if way == "talk" else ("audio", "video")
+    if section.kind not in kinds or section.direction not in _DIRECTIONS[way] or section.port == 0:
         return False
     if "SAVPF" not in section.protocol or not section.rtcp_mux:
         return False
@@ -201,8 +222,12 @@ def _usable(offer: Offer, section: Section, way: Way) -> bool:
     return alone or section.mid in offer.bundle
 
 
+def _direction(section: Section, way: Way) -> str:
+    return _INVERSE[section.direction] if way == "talk" else "sendonly" if way == "send" else "recvonly"
+
+
 def make_plan(offer: Offer, preferences: Sequence[str], way: Way) -> Plan:
-    """Decide what to take of `offer`.
+    """Decide what to take of `offer`. Of a talk one sound is taken, both ways as far as the peer wants.
 
     Raises RemoteProtocolError (`bad-sdp`) when ICE or DTLS parameters are missing, and Unsupported
     (`codec-unsupported`), with what was offered in words, when nothing is left to send or receive.
@@ -217,9 +242,11 @@ def make_plan(offer: Offer, preferences: Sequence[str], way: Way) -> Plan:
         payloads, why_not = _payloads(section, preferences, way)
         refused += why_not
         if payloads:
-            chosen[section.kind] = Chosen(index, section.mid, tuple(payloads), _extensions(section, way))
+            extensions, direction = _extensions(section, way), _direction(section, way)
+            chosen[section.kind] = Chosen(index, section.mid, tuple(payloads), extensions, direction)
     if not chosen:
-        told = ", ".join(dict.fromkeys(refused or names)) or "no audio or video that we could " + way
+        nothing = "no sound to talk by" if way == "talk" else f"no audio or video that we could {way}"
+        told = ", ".join(dict.fromkeys(refused or names)) or nothing
         ours = ", ".join(name.upper() for name in preferences)
         raise Unsupported(f"the peer offers {told[:300]}; this gateway takes {ours}", code="codec-unsupported")
     first = min(chosen.values(), key=lambda one: one.index)
@@ -286,10 +313,10 @@ def make_answer(plan: Plan, local: Local, *, session: int, sources: Sources | No
         numbers = [str(pt) for payload in one.payloads for pt in (payload.pt, payload.rtx_pt) if pt]
         lines += [f"m={section.kind} 9 {section.protocol} {' '.join(numbers)}", "c=IN IP4 0.0.0.0"]
         lines += [f"a=mid:{one.mid}"] if one.mid else []
-        lines.append("a=sendonly" if plan.way == "send" else "a=recvonly")
+        lines.append(f"a={one.direction}")
         lines += [f"a=extmap:{number} {uri}" for uri, number in one.extensions]
         lines += _payload_lines(one)
-        if plan.way == "send" and sources is not None:
+        if one.sends and sources is not None:
             lines += _source_lines(section.kind, one, sources)
         lines += transport
         if index == plan.chosen[0].index:  # candidates belong to the section that carries the bundle

@@ -1,10 +1,14 @@
-"""The HTTP face: WHEP and WHIP endpoints and the session resources they make. RFC 9725; draft-ietf-wish-whep.
+"""The HTTP face: WHEP, WHIP and talk, and the session resources they make. RFC 9725; draft-ietf-wish-whep.
 
 POST   /whep/{stream}        offer in, answer out: 201, Location, ETag, Link to ICE servers
 POST   /whip/{stream}        the same for publishers (operators)
+POST   /talk/{group}         the same for a seat in a talk group (its id, name or number), or in a conversation with a
+                             channel; Fieldgate-Member tells the member's id. The same header in the request takes an
+                             own earlier seat over (the page's network changed)
 PATCH  /whep-session/{id}    trickle candidates; an ICE restart is refused in words (422)
 GET    /whep-session/{id}    how it stands, as JSON: state, and code, cause and cure when there is no picture
 DELETE /whep-session/{id}    end
+       /whip-session/{id}, /talk-session/{id}: the same
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from adapters.webrtc.offer import Plan, Way, make_plan
 from adapters.webrtc.registry import Registry
 from adapters.webrtc.sdp import parse_fragment, parse_offer
 from adapters.webrtc.session import Ground, Session
+from adapters.webrtc.talk import Talker, allow, new_member
 from adapters.webrtc.whep import Viewer
 from adapters.webrtc.whip import Publisher, published_ref
 from gateway.base.errors import Busy, NotFound
@@ -26,6 +31,7 @@ from gateway.model.reason import reason
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+MEMBER = "Fieldgate-Member"
 
 
 def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -75,8 +81,11 @@ class Resources:
             http.route("OPTIONS", "/whep/{stream:path}", self.options),
             http.route("POST", "/whip/{stream:path}", self.publish, role=Role.OPERATOR, max_body=65536),
             http.route("OPTIONS", "/whip/{stream:path}", self.options),
+            http.route("POST", "/talk/{stream:path}", self.talk, max_body=65536),
+            http.route("OPTIONS", "/talk/{stream:path}", self.options),
         ]
-        for base, role in (("/whep-session", Role.VIEWER), ("/whip-session", Role.OPERATOR)):
+        bases = (("/whep-session", Role.VIEWER), ("/whip-session", Role.OPERATOR), ("/talk-session", Role.VIEWER))
+        for base, role in bases:
             path = base + "/{session}"
             routes += [
                 http.route("GET", path, self.status, role=role),
@@ -94,6 +103,9 @@ class Resources:
     async def publish(self, request: HttpRequest) -> HttpResponse:
         return await self._open(request, "receive")
 
+    async def talk(self, request: HttpRequest) -> HttpResponse:
+        return await self._open(request, "talk")
+
     async def _open(self, request: HttpRequest, way: Way) -> HttpResponse:
         if not _is(request, SDP):
             return problem(415, "bad-request", f"the body must be {SDP}", {"Accept-Post": SDP})
@@ -104,6 +116,8 @@ class Resources:
         session: Session
         if way == "send":
             session = Viewer(self._ground, ident, stream, request.who, plan)
+        elif way == "talk":
+            session = await self._talker(ident, stream, request, plan)
         else:
             session = await self._publisher(ident, stream, request, plan)
         self._registry.admit(request.who)  # again: others may have come during the waits above
@@ -114,9 +128,21 @@ class Resources:
             "ETag": session.etag,
             "Accept-Patch": FRAGMENT,
         }
+        if isinstance(session, Talker):
+            headers[MEMBER] = session.member
         if self._ground.config.ice_servers:
             headers["Link"] = link_header(tuple(self._ground.config.ice_servers))
         return HttpResponse(201, answer.encode(), SDP, headers)
+
+    async def _talker(self, ident: str, group: str, request: HttpRequest, plan: Plan) -> Talker:
+        plan = allow(plan, request.who)
+        told = request.headers.get(MEMBER.lower(), "")
+        before = [one for one in self._registry if isinstance(one, Talker) and one.member == told and not one.ended]
+        before = [one for one in before if one.who.name == request.who.name and told]
+        for one in before:  # its network changed, and the old session has not noticed yet
+            one.end("session-replaced")
+            await one.ended_fully()
+        return Talker(self._ground, ident, group, request.who, plan, told if before else new_member())
 
     async def _publisher(self, ident: str, stream: str, request: HttpRequest, plan: Plan) -> Publisher:
         context = self._ground.context

@@ -43,4 +43,5 @@ async def rig(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
     finally:
         await made.stop()
         assert not engine.sessions and not engine.subscribed and not engine.handlers and not engine.ports
+        assert not engine.voices and not context.talk.seats
         assert not context.http.routes and not context.streams.viewings and not context.media.subscriptions

@@ -12,12 +12,14 @@ from typing import Any
 
 from aioice import stun
 
-from gateway.base.errors import NotFound
+from gateway.base.errors import Busy, Denied, NotFound
 from gateway.contract.http import HttpHandler, HttpRequest, HttpResponse
 from gateway.contract.media import Offer
+from gateway.contract.voice import SeatWish
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.principal import Principal, Role
+from gateway.model.voice import GroupId
 
 ALICE = Principal("alice", Role.OPERATOR, "s-1", address="127.0.0.1")
 BOB = Principal("bob", Role.VIEWER, "s-2", address="127.0.0.1")
@@ -49,6 +51,15 @@ class SubscriptionEvent:
     detail: str = ""
 
 
+@dataclass
+class VoiceEvent:
+    voice: int
+    state: str
+    code: str = ""
+    detail: str = ""
+    address: str = ""
+
+
 class FakeEngine:
     """The engine's WebRTC port in Python: STUN by ufrag, the rest by address; no media."""
 
@@ -61,6 +72,7 @@ class FakeEngine:
         self.handlers: dict[int, Callable[[Any], None]] = {}
         self.subscribed: dict[int, dict[str, Any]] = {}
         self.armed: dict[int, dict[str, Any]] = {}
+        self.voices: dict[int, dict[str, Any]] = {}
         self.calls: list[str] = []
         self.moves: list[tuple[Any, ...]] = []
         self.drop_dtls = False
@@ -143,6 +155,16 @@ class FakeEngine:
 
     def unsubscribe(self, subscription: int) -> None:
         del self.subscribed[subscription]
+
+    def open_voice_session(self, session: int, **given: Any) -> int:
+        assert session in self.armed, "a voice of a session without keys"
+        number = self._number()
+        self.voices[number] = {"session": session, **given}
+        return number
+
+    def close_voice(self, voice: int) -> None:
+        assert self.voices[voice]["session"] in self.sessions, "the voice is closed before its session"
+        del self.voices[voice]
 
     def send_media(self, session: int, data: bytes) -> None:
         """For tests: raw bytes to where the session is armed to."""
@@ -248,6 +270,63 @@ class FakeStreams:
             del self.known[offer.id]
 
 
+class FakeSeat:
+    """A place in a group; `handles` are the voices that it was given, in order."""
+
+    def __init__(self, group: GroupId, wish: SeatWish) -> None:
+        self.group = group
+        self.wish = wish
+        self.member = wish.id
+        self.handles: list[int | None] = []
+        self.listeners: list[Callable[[Any], None]] = []
+
+    def voice(self, handle: int | None) -> None:
+        self.handles.append(handle)
+
+    def heard(self, listener: Callable[[Any], None]) -> None:
+        self.listeners.append(listener)
+
+    def tell(self, event: Any) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+
+class FakeTalk:
+    """Groups by id, and channels that can be talked with; `seats` are those taken now."""
+
+    def __init__(self) -> None:
+        self.groups = {"kit1/talk/ops": "600"}
+        self.channels = {"kit1/ball-1/ch1"}
+        self.seats: list[FakeSeat] = []
+        self.full = False
+
+    def resolve(self, text: str) -> GroupId:
+        for group, number in self.groups.items():
+            if text in (group, group.removeprefix("kit1/talk/"), number):
+                return GroupId(group)
+        raise NotFound(f"no talk group {text}")
+
+    @asynccontextmanager
+    async def seat(self, group: GroupId, wish: SeatWish) -> AsyncIterator[FakeSeat]:
+        if self.full:
+            raise Busy(f"{group} is full", code="group-full")
+        if wish.principal is not None and wish.principal.scope:
+            raise Denied("out of scope", code="talk-denied")
+        taken = FakeSeat(group, wish)
+        self.seats.append(taken)
+        try:
+            yield taken
+        finally:
+            self.seats.remove(taken)
+
+    @asynccontextmanager
+    async def converse(self, target: str, wish: SeatWish) -> AsyncIterator[FakeSeat]:
+        if target not in self.channels:
+            raise NotFound(f"nothing called {target} can be talked with")
+        async with self.seat(GroupId("kit1/talk/call-1"), wish) as taken:
+            yield taken
+
+
 class FakeHttp:
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], tuple[HttpHandler, Role]] = {}
@@ -279,6 +358,8 @@ class FakeContext:
     def __init__(self, engine: Any, media: Any = None, streams: Any = None) -> None:
         self.media = media or FakeMedia(engine)
         self.streams = streams or FakeStreams()
+        self.talk: Any = FakeTalk()
+        self.calls: Any = None
         self.http = FakeHttp()
         self.is_ready = asyncio.Event()
         self.own: list[str] = []
