@@ -1,6 +1,7 @@
 //! The media plane. Parsers and the hub are pure (bytes and time in, values out); `relay::engine` alone has sockets,
 //! threads and a clock; `py` alone names pyo3.
 
+pub mod audio;
 pub mod bytes;
 pub mod error;
 pub mod hub;
