@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.base.clock import Clock
-from gateway.base.errors import Busy, GatewayError, LinkDown, NotFound, Unsupported
+from gateway.base.errors import Busy, ConfigError, GatewayError, LinkDown, NotFound, Unsupported
 from gateway.base.log import Secret
 from gateway.contract.device import Admitted, DeviceHandler
 from gateway.core.known_device import Hold, Known
 from gateway.core.messages import Bus
-from gateway.core.slugs import slug_for
+from gateway.core.slugs import may_be_slug, slug_for
 from gateway.model.device import Device, PendingDevice
 from gateway.model.ids import ChannelRef, DeviceId, StreamId, device_id, parse_ref
 from gateway.store.devices import ChannelRow, DeviceRepo, DeviceRow
@@ -89,6 +89,25 @@ class Devices:
             self.told(known)
         return self._admitted(known) if known is not None else None
 
+    def declare(self, scheme: str, external_id: str, slug: str, name: str) -> Admitted:
+        known = self._by_external.get((scheme, external_id))
+        id_ = device_id(self._gateway, slug)
+        if known is None:
+            if not may_be_slug(slug):
+                raise ConfigError(slug[:80], "is not a good name for a device: lower-case letters, digits and '-'")
+            if (other := self._known.get(id_)) is not None:
+                raise ConfigError(slug, f"{id_} is {other.row.external_id} of {other.row.scheme}: use another name")
+            row = self._new_row(scheme, external_id, name, "", slug, by="config")
+            known = self._add(Known(row, self._clock, "restarted", declared=True))
+        elif known.id != id_:
+            if not known.declared:
+                raise ConfigError(slug, f"{external_id} is admitted as {known.id} already: use that name, or forget it")
+            self._drop(known)
+            return self.declare(scheme, external_id, slug, name)
+        known.row = replace(known.row, name=name[:100] or slug)
+        self.told(known)
+        return self._admitted(known)
+
     def all_admitted(self, scheme: str) -> Sequence[Admitted]:
         return [self._admitted(known) for known in self._known.values() if known.row.scheme == scheme]
 
@@ -145,7 +164,8 @@ class Devices:
         known = self._by_external.get((scheme, external_id))
         if known is not None:
             row = replace(known.row, name=name or known.row.name, password=password or known.row.password)
-            await self._repo.admit(row)
+            if not known.declared:
+                await self._repo.admit(row)
             known.row = row
         else:
             row = self._new_row(scheme, external_id, name, password, slug, by=by)
@@ -158,20 +178,18 @@ class Devices:
 
     async def forget(self, device: DeviceId) -> None:
         known = self._of(device)
-        await self._repo.forget(device)
-        del self._known[device]
-        del self._by_external[known.row.scheme, known.row.external_id]
-        known.hold = known.handler = None
+        if not known.declared:
+            await self._repo.forget(device)
+        self._drop(known)
         self._call(known, None)
-        self._reachable(device, False, "not-found")
-        self._bus.publish("device", device, self.shown(known), gone=True)
 
     async def rename(self, device: DeviceId, name: str, alias: str | None = None) -> None:
         if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
             raise GatewayError("name: 1 to 100 characters", code="bad-request")
         known = self._of(device)
         row = replace(known.row, name=name.strip(), alias=known.row.alias if alias is None else alias[:64])
-        await self._repo.admit(row)
+        if not known.declared:
+            await self._repo.admit(row)
         known.row = row
         self.told(known)
 
@@ -230,17 +248,19 @@ class Devices:
         return known.device(self._offered)
 
     def save(self, known: Known) -> None:
-        if known.id in self._known:
+        if known.id in self._known and not known.declared:
             self._repo.learned(known.row)
 
     def save_all(self) -> None:
         """There is room on the disk again: what was learned meanwhile is written."""
         for known in self._known.values():
-            self._repo.learned(known.row)
-            self._repo.channels(known.id, known.channels.values())
+            if not known.declared:
+                self._repo.learned(known.row)
+                self._repo.channels(known.id, known.channels.values())
 
     def save_channels(self, known: Known, rows: Sequence[ChannelRow]) -> None:
-        self._repo.channels(known.id, rows)
+        if not known.declared:
+            self._repo.channels(known.id, rows)
 
     # — within —
 
@@ -260,6 +280,13 @@ class Devices:
         if known is None:
             raise NotFound(f"there is no device {device[:120]!r}")
         return known
+
+    def _drop(self, known: Known) -> None:
+        del self._known[known.id]
+        del self._by_external[known.row.scheme, known.row.external_id]
+        known.hold = known.handler = None
+        self._reachable(known.id, False, "not-found")
+        self._bus.publish("device", known.id, self.shown(known), gone=True)
 
     def _add(self, known: Known) -> Known:
         self._known[known.id] = known

@@ -27,8 +27,10 @@ _TEXT = 200
 class Known:
     """A device in memory; `row` is what the store has."""
 
-    def __init__(self, row: DeviceRow, clock: Clock, code: str) -> None:
+    def __init__(self, row: DeviceRow, clock: Clock, code: str, *, declared: bool = False) -> None:
         self.row = row
+        self.declared = declared
+        """By the configuration: not kept, and gone after a restart without it."""
         self.state = DeviceState.OFFLINE
         self.code = code
         self.detail = ""

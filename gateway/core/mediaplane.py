@@ -44,6 +44,7 @@ class MediaPlane:
         self._legs: dict[int, Callable[[codecs.LegEvent], None]] = {}
         self._sessions: dict[int, Callable[[codecs.Datagram | codecs.SessionEvent], None]] = {}
         self._subscriptions: dict[int, Callable[[codecs.SubscriptionEvent], None]] = {}
+        self._voices: dict[int, Callable[[codecs.VoiceEvent], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_lost: Callable[[int], None] = lambda _count: None
         """Events were lost: `core.recheck` asks for the states again."""
@@ -96,6 +97,12 @@ class MediaPlane:
 
     def forget_subscription(self, subscription: int) -> None:
         self._subscriptions.pop(subscription, None)
+
+    def on_voice(self, voice: int, handler: Callable[[codecs.VoiceEvent], None]) -> None:
+        self._voices[voice] = handler
+
+    def forget_voice(self, voice: int) -> None:
+        self._voices.pop(voice, None)
 
     @property
     def subscriptions(self) -> Sequence[int]:
@@ -154,6 +161,8 @@ class MediaPlane:
                 case codecs.EventsLost():
                     log.warning("%d events of the media plane were lost: the loop was held up", event.count)
                     self.on_lost(event.count)
+                case codecs.VoiceEvent():
+                    _give(self._voices, event.voice, event)
         except Exception:
             log.exception("handling %r of the media plane failed", event)
 

@@ -77,7 +77,7 @@ class LiveStream:
     def handle(self) -> int:
         """The media plane's stream, opened when first asked for."""
         if self._handle is None:
-            self._handle = self._plane.engine.open_stream(self.id, gop_bytes=self._setting.gop_bytes)
+            self._handle = self._open_stream()
             self._plane.on_stream(self._handle, self._heard)
         return self._handle
 
@@ -227,6 +227,16 @@ class LiveStream:
         self._settle()
 
     # — within —
+
+    def _open_stream(self) -> int:
+        engine, gop_bytes, near = self._plane.engine, self._setting.gop_bytes, self.offer.near
+        if near is not None:
+            try:
+                return engine.open_stream(self.id, gop_bytes=gop_bytes, near=near)
+            except codecs.MediaError as exc:
+                # Its session is gone: so is the call, and the next offer names another one.
+                log.info("%s: opened on a thread of its own: %s", self.id, exc)
+        return engine.open_stream(self.id, gop_bytes=gop_bytes)
 
     def _patience(self) -> Patience:
         own = self.offer.idle_close_s

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import codecs
+from tests.fakes.voice import FakeVoices
 
 
 @dataclass
@@ -21,10 +22,11 @@ class FakeStream:
     subscriptions: list[int] = field(default_factory=list)
 
 
-class FakeEngine:
+class FakeEngine(FakeVoices):
     """Hand it to whoever takes a `codecs.Engine` (`cast`)."""
 
     def __init__(self, *, threads: int = 1, event_capacity: int = 16384) -> None:
+        super().__init__()
         self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.orders: list[tuple[str, dict[str, Any]]] = []
         self.streams: dict[int, FakeStream] = {}
@@ -52,8 +54,13 @@ class FakeEngine:
         return legs[-1]
 
     def leg_event(self, leg: int, state: str, code: str = "", detail: str = "", address: str = "") -> None:
-        event = codecs.LegEvent(  # type: ignore[call-arg]
-            leg=leg, stream=self.legs[leg], state=state, code=code, detail=detail, address=address
+        event = codecs.LegEvent(
+            leg=leg,
+            stream=self.legs[leg],
+            state=state,  # type: ignore[arg-type]
+            code=code,
+            detail=detail,
+            address=address,
         )
         self.tell(event)
 
@@ -63,10 +70,10 @@ class FakeEngine:
     def track(self, stream: int, codec: str = "h264", *, generation: int = 1, b_frames: bool = False) -> None:
         video = codec in ("h264", "h265")
         self.tell(
-            codecs.TrackEvent(  # type: ignore[call-arg]
+            codecs.TrackEvent(
                 stream=stream,
                 kind="video" if video else "audio",
-                codec=codec,
+                codec=codec,  # type: ignore[arg-type]
                 clock_hz=90000 if video else 8000,
                 generation=generation,
                 width=1920 if video else 0,
@@ -78,12 +85,12 @@ class FakeEngine:
         )
 
     def key_frame_wanted(self, stream: int, cause: str = "join") -> None:
-        self.tell(codecs.KeyFrameWanted(stream=stream, cause=cause))  # type: ignore[call-arg]
+        self.tell(codecs.KeyFrameWanted(stream=stream, cause=cause))  # type: ignore[arg-type]
 
     def panic(self, stream: int) -> None:
         for leg in self.streams.pop(stream).legs:
             self.legs.pop(leg, None)
-        self.tell(codecs.StreamPanic(stream=stream, detail="a bug"))  # type: ignore[call-arg]
+        self.tell(codecs.StreamPanic(stream=stream, detail="a bug"))
 
     def did(self, order: str) -> list[dict[str, Any]]:
         return [given for name, given in self.orders if name == order]
@@ -104,8 +111,10 @@ class FakeEngine:
             self.closed = True
             os.close(self.event_fd)
 
-    def open_stream(self, name: str, *, gop_bytes: int = 8_000_000) -> int:
-        handle = self._handle("open_stream", name=name, gop_bytes=gop_bytes)
+    def open_stream(self, name: str, *, gop_bytes: int = 8_000_000, near: int | None = None) -> int:
+        if near is not None and near not in self.sessions:
+            raise codecs.MediaError(f"no session {near}")
+        handle = self._handle("open_stream", name=name, gop_bytes=gop_bytes, near=near)
         self.streams[handle] = FakeStream(name)
         return handle
 
