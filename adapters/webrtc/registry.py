@@ -29,6 +29,10 @@ class Registry:
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._live.values()))
 
+    def of(self, who: Principal) -> list[Session]:
+        """Those of one account: the live ones, and those still remembered."""
+        return [one for one in (*self._past.values(), *self._live.values()) if one.who.name == who.name]
+
     def new_id(self) -> str:
         """192 random bits: the Location is all that a peer needs, so nobody may guess it (RFC 9725 §4.1)."""
         return secrets.token_urlsafe(24)

@@ -137,9 +137,8 @@ class Resources:
     async def _talker(self, ident: str, group: str, request: HttpRequest, plan: Plan) -> Talker:
         plan = allow(plan, request.who)
         told = request.headers.get(MEMBER.lower(), "")
-        before = [one for one in self._registry if isinstance(one, Talker) and one.member == told and not one.ended]
-        before = [one for one in before if one.who.name == request.who.name and told]
-        for one in before:  # its network changed, and the old session has not noticed yet
+        before = [one for one in self._registry.of(request.who) if isinstance(one, Talker) and one.member == told]
+        for one in before:  # its network changed, and the old session may not have noticed yet
             one.end("session-replaced")
             await one.ended_fully()
         return Talker(self._ground, ident, group, request.who, plan, told if before else new_member())

@@ -221,16 +221,19 @@ async def test_a_page_that_never_connects_frees_its_seat(rig: Rig, monkeypatch: 
 
 
 async def test_a_new_network_takes_the_own_seat_over(rig: Rig) -> None:
-    first, second, other = Client(), Client(), Client()
+    first, second, third, other = Client(), Client(), Client(), Client()
     location, headers, _ = await talk(rig, first)
     member = headers["Fieldgate-Member"]
-    _, again, _ = await talk(rig, second, fieldgate_member=member)
+    newer, again, _ = await talk(rig, second, fieldgate_member=member)
     assert again["Fieldgate-Member"] == member
     assert (await status(rig, location))["code"] == "session-replaced"
+    await rig.call("DELETE", newer)
+    _, late, _ = await talk(rig, third, fieldgate_member=member)  # the gateway had noticed; it is still the same person
+    assert late["Fieldgate-Member"] == member
     # Somebody else's seat is not to be had by its name.
     _, theirs, _ = await talk(rig, other, who=replace(BOB, role=Role.OPERATOR), fieldgate_member=member)
     assert theirs["Fieldgate-Member"] != member and len(rig.context.talk.seats) == 2
-    for client in (first, second, other):
+    for client in (first, second, third, other):
         await client.close()
 
 
