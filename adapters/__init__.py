@@ -2,5 +2,6 @@
 
 ADAPTERS: dict[str, str] = {
     "gb28181": "adapters.gb28181:Gb28181Access",
+    "roip": "adapters.roip:Roip",
     "webrtc": "adapters.webrtc:WebRtc",
 }
