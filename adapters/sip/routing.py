@@ -82,7 +82,7 @@ class Route:
 
 class Routing(Protocol):
     async def incoming(self, call: IncomingCall) -> Origin | None:
-        """Who calls and where to. None: it was answered here already (401, 403, 404, 486, 503, with the reason logged)."""
+        """Who calls and where to. None: it was answered here already (401, 403, 404, 486, 503, the reason logged)."""
 
     def outgoing(self, who: Principal, number: str) -> Sequence[Route]:
         """The ways to a number, best first, with a place taken for one call (`ended` of the route used gives it back;
