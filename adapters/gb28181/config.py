@@ -35,6 +35,17 @@ class DeviceOverride(BaseModel):
     more_codecs: bool = Field(False, description="offer MPEG4, H.264 and H.265 beside PS")
     key_frame: Literal["", "IFameCmd", "IFrameCmd"] = Field("", description="spelling of the key-frame order")
     subscribe: bool = Field(True, description="subscribe to catalogue, alarms and positions")
+    talk: Literal["auto", "broadcast", "talk", "off"] = Field(
+        "auto",
+        description="how it is made to play sound: voice broadcast, s=Talk of 2016; auto: where it has an output",
+    )
+    talk_target: Literal["", "output", "channel", "device"] = Field("", description="whose id a broadcast names")
+    talk_start: Literal["", "ack", "connect", "answer"] = Field("", description="when sound begins to be sent")
+    talk_codec: Literal["", "pcma", "pcmu"] = Field("", description="law of G.711; empty: what it asks for first")
+    talk_send: Literal["always", "heard"] = Field("always", description="send silence too, or only what is said")
+    talk_address: Literal["", "sdp", "signal"] = Field(
+        "", description="where sound over UDP goes: the address in its SDP, or the one it signals from (NAT)"
+    )
 
     @field_validator("sdp_ip")
     @classmethod

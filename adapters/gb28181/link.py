@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from adapters.gb28181.crew import Crew
 from adapters.gb28181.protocol import orders
@@ -45,9 +46,11 @@ class DeviceLink:
         self.came_online: Callable[[], None] = lambda: None
         self.went_offline: Callable[[], None] = lambda: None
         self._sn = itertools.count(1)
-        self._questions: dict[int, tuple[type[object], asyncio.Future[object]]] = {}
+        self._questions: dict[int, tuple[type[object], asyncio.Future[Any]]] = {}
         self._said: set[str] = set()
         self._ends: dict[str, Callable[[str], None]] = {}
+        self.running: set[str] = set()
+        """Call-IDs of calls that stand: of what is remembered, the others are stale."""
         self.changed = asyncio.Event()
 
     def __str__(self) -> str:
@@ -175,20 +178,25 @@ class DeviceLink:
 
     async def ask(self, user: str, sn: int, text: str, kind: type[T], *, timeout: float | None = None) -> T:
         """Send a query and wait for its answer of `kind`. Raises LinkDown, PeerError, and Busy over the limit."""
+        with self.expecting(sn, kind) as future:
+            try:
+                await self.tell(user, text)
+                async with asyncio.timeout(timeout or self.station.config.query_timeout):
+                    return await future
+            except TimeoutError as exc:
+                raise LinkDown(f"{self} did not answer query {sn} ({kind.__name__})") from exc
+
+    @contextmanager
+    def expecting(self, sn: int, kind: type[T]) -> Iterator[asyncio.Future[T]]:
+        """The device's answer of `kind` to what is asked with `sn`; LinkDown when it goes off line. Raises Busy."""
         if len(self._questions) >= self.station.config.max_pending:
             raise Busy(f"{len(self._questions)} queries wait for {self} already")
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._questions[sn] = (kind, future)
         try:
-            await self.tell(user, text)
-            async with asyncio.timeout(timeout or self.station.config.query_timeout):
-                answer = await future
-        except TimeoutError as exc:
-            raise LinkDown(f"{self} did not answer query {sn} ({kind.__name__})") from exc
+            yield future
         finally:
             del self._questions[sn]
-        assert isinstance(answer, kind)  # noqa: S101  (see `answered`)
-        return answer
 
     def answered(self, sn: int, message: Message) -> bool:
         """Hand an answer to who asked: by SN, else (some do not echo it) the oldest question of its kind."""

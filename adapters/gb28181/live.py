@@ -9,7 +9,6 @@ the end is: nobody watches (cancelled), the device's BYE or MediaStatus 121, or 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -18,6 +17,8 @@ from typing import Any
 
 from adapters.gb28181.config import MediaTransport
 from adapters.gb28181.connections import STRANGER_WAIT_S, MediaDoor
+from adapters.gb28181.dialing import bound_to, dial
+from adapters.gb28181.hangup import hang_up
 from adapters.gb28181.line import dialog_of
 from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.protocol import orders
@@ -33,13 +34,7 @@ from gateway.wire.sip import Hop, SipResponse
 
 log = logging.getLogger(__name__)
 
-DIALS = 3
-DIAL_PAUSE_S = 1.0
-"""GB/T 28181-2022 annex D: the connecting side tries at least three times, at least a second apart."""
-
-DIAL_TIMEOUT_S = 2.0
 FLOW_CHECK_S = 1.0
-BYE_WAIT_S = 1.0
 _CODECS = {"H264": "h264", "H265": "h265", "PCMA": "pcma", "PCMU": "pcmu", "MPEG4-GENERIC": "aac"}
 
 
@@ -48,12 +43,11 @@ class LiveCalls:
 
     def __init__(self, link: DeviceLink) -> None:
         self._link = link
-        self._running: set[str] = set()
         self._legs: dict[str, tuple[IngestLeg, Callable[[str], None]]] = {}
         self.failed: Callable[[str, str], None] = lambda channel, code: None
 
     def knows(self, call_id: str) -> bool:
-        return call_id in self._running
+        return call_id in self._link.running
 
     async def check_flow(self) -> None:
         """The device registered as one does that has just started: calls through which nothing flows any more are
@@ -105,7 +99,7 @@ class LiveCalls:
             station.config.id,
             # Devices with several networks drop what does not come from where they sent to: answer in kind, unless
             # the configuration (media.rtp_host) has media on one address only.
-            quirks.sdp_ip or _bound_to(udp) or hop.local[0],
+            quirks.sdp_ip or bound_to(udp) or hop.local[0],
             udp.getsockname()[1],
             rung,
             y,
@@ -117,18 +111,18 @@ class LiveCalls:
             call, answer = await self._invite(channel, hop, offer)
             vanished = False
             try:
-                self._running.add(call.call_id)
+                self._link.running.add(call.call_id)
                 await self._receive(channel, pub, offer, call, answer, udp, tcp)
             except LinkDown as exc:
                 vanished = exc.code not in ("no-media", "source-ended")
                 raise
             finally:
-                self._running.discard(call.call_id)
+                self._link.running.discard(call.call_id)
                 # One that fell silent in the call may come back and think that the call still stands: then it is
                 # busy, or sends to nobody. What is remembered ends it (`_invite`, `sync._came_online`).
                 if not vanished and self._link.alive:
                     self._link.drop_dialog(call.call_id)
-                await self._hang_up(call, dialog_of(call, answer))
+                await hang_up(self._link, call, dialog_of(call, answer))
         finally:
             udp.close()  # does nothing where the media plane took it
             tcp.close()
@@ -161,7 +155,7 @@ class LiveCalls:
         except LinkDown as exc:
             raise LinkDown(f"{self._link} did not answer the invitation to {channel}", code="invite-timeout") from exc
         except asyncio.CancelledError:
-            await self._hang_up(call)
+            await hang_up(self._link, call)
             raise
         for stale in self._stale():
             # It agreed, so it has let go of what it held for this channel.
@@ -169,12 +163,12 @@ class LiveCalls:
                 self._link.drop_dialog(stale.call_id)
         dialog = dialog_of(call, answer)
         if dialog is not None:
-            self._running.add(call.call_id)
+            self._link.running.add(call.call_id)
             self._link.keep_dialog(dialog)
         return call, answer
 
     def _stale(self) -> list[Dialog]:
-        return [dialog for dialog in self._link.memory.dialogs if dialog.call_id not in self._running]
+        return [dialog for dialog in self._link.memory.dialogs if dialog.call_id not in self._link.running]
 
     async def end_stale(self, hop: Hop, dialog: Dialog) -> None:
         """End a call that only the device may still know of; forgotten when the device has answered, whatever."""
@@ -184,31 +178,6 @@ class LiveCalls:
     def _refused(self, channel: str, exc: PeerError) -> PeerError:
         code = "device-busy" if exc.status in (486, 600) else "invite-refused"
         return PeerError(f"{self._link} refused {channel}: {exc}", status=exc.status, code=code)
-
-    async def _hang_up(self, call: InviteCall, dialog: Dialog | None = None) -> None:
-        """BYE (or CANCEL), carried on by the platform's crew, so that being cancelled ourselves does not lose it."""
-        link = self._link
-        if call.end is not None:
-            return
-        done = asyncio.Event()
-
-        async def bye() -> None:
-            try:
-                # The endpoint speaks to where the call was made; NAT may have moved the device since.
-                moved = link.alive and link.hop is not None and link.hop.remote != call.hop.remote
-                if moved and link.hop is not None and dialog is not None:
-                    await asyncio.gather(call.bye(), link.station.line.end_stale(link.hop, dialog))
-                else:
-                    await call.bye()
-            finally:
-                done.set()
-
-        if link.station.crew.start(bye(), f"BYE {call.call_id}"):
-            try:
-                async with asyncio.timeout(BYE_WAIT_S):
-                    await done.wait()
-            except TimeoutError:
-                pass
 
     # — media —
 
@@ -299,15 +268,9 @@ class LiveCalls:
                 await asyncio.gather(dialer, return_exceptions=True)
 
     async def _dial(self, door: MediaDoor, answer: LiveAnswer) -> None:
-        hop = self._link.way()
-        for attempt in range(DIALS):
-            if attempt:
-                await asyncio.sleep(DIAL_PAUSE_S)
-            for host, port in answer.dial(hop.remote[0]):
-                connection = await _connect(host, port)
-                if connection is not None:
-                    door.dialled(connection)
-                    return
+        connection = await dial(answer.dial(self._link.way().remote[0]))
+        if connection is not None:
+            door.dialled(connection)
 
     async def key_frame(self, channel: str) -> None:
         """Ask for a key frame, in the spelling of the device's version. Never raises: it is a wish."""
@@ -317,12 +280,6 @@ class LiveCalls:
             await link.tell(channel, orders.key_frame(link.next_sn(), channel, tag))
         except GatewayError as exc:
             link.once("key frame", "did not take the wish for a key frame: %s", exc)
-
-
-def _bound_to(udp: socket.socket) -> str:
-    """The one address that media arrives at; empty where it is every address."""
-    host = str(udp.getsockname()[0])
-    return "" if ipaddress.ip_address(host).is_unspecified else host
 
 
 def _packets(engine: codecs.Engine, leg: IngestLeg) -> int | None:
@@ -336,19 +293,3 @@ def _packets(engine: codecs.Engine, leg: IngestLeg) -> int | None:
 def _payloads(answer: LiveAnswer) -> list[codecs.RtpMap]:
     """What the answer's rtpmaps say, in the media plane's names. Only hints: the content decides."""
     return [codecs.RtpMap(m.pt, _CODECS[m.codec], m.clock_hz) for m in answer.payloads if m.codec in _CODECS]
-
-
-async def _connect(host: str, port: int) -> socket.socket | None:
-    """A connected non-blocking socket, or None."""
-    connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    connection.setblocking(False)
-    try:
-        async with asyncio.timeout(DIAL_TIMEOUT_S):
-            await asyncio.get_running_loop().sock_connect(connection, (host, port))
-    except (OSError, TimeoutError):
-        connection.close()
-        return None
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -7,13 +7,27 @@ seen; it is read after DeviceInfo told the maker. Nothing here is needed for a d
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from adapters.gb28181.config import DeviceOverride, MediaTransport
+from adapters.gb28181.protocol.voice import Codec, Start
 
 VERSION_NAMES = {"1.0": "2011", "1.1": "2011", "2.0": "2016", "3.0": "2022"}
 """X-GB-Ver of annex I: 1.1 is the amendment of 2014 to the first edition."""
 
 OWN_VERSION = "3.0"
+
+
+@dataclass(frozen=True, slots=True)
+class TalkQuirks:
+    """How one device is made to play sound; empty: find out."""
+
+    mode: str = "auto"  # auto, broadcast, talk, off
+    target: str = ""
+    start: Start = ""
+    codec: Codec = ""
+    send: Literal["always", "heard"] = "always"
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,7 @@ class Quirks:
     key_frame: str = ""
     subscribe: bool = True
     distrust_off_notices: bool = False
+    talk: TalkQuirks = TalkQuirks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,14 @@ def quirks_for(
         more_codecs=override.more_codecs or found.more_codecs,
         key_frame=override.key_frame,
         subscribe=override.subscribe,
+        talk=TalkQuirks(
+            override.talk,
+            override.talk_target,
+            override.talk_start,
+            override.talk_codec,
+            override.talk_send,
+            override.talk_address,
+        ),
     )
 
 

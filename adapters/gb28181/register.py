@@ -15,9 +15,11 @@ from adapters.gb28181.quirks import version_name
 from adapters.gb28181.station import Station
 from adapters.gb28181.subscriptions import Subscriptions
 from adapters.gb28181.sync import CATALOG, INFO, STATUS, DeviceSync
+from adapters.gb28181.voice import Caller, VoiceCalls
+from adapters.gb28181.voicecall import Waiting
 from gateway.contract.device import Admitted
 from gateway.model.device import DeviceState
-from gateway.net.sip import IncomingRequest
+from gateway.net.sip import IncomingCall, IncomingRequest
 from gateway.wire.sip import Hop
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ class Entry:
         self.subscriptions = Subscriptions(self.take)
         self.sync = DeviceSync(self.link, calls, self.subscriptions)
         calls.failed = self.sync.picture_failed
+        self.voice = VoiceCalls(self.link)
+        self.sync.reported = self.voice.reported
         self.inbox = Inbox(self.link, self.sync)
         control = DeviceControl(self.link, lambda: self.sync.wish(CATALOG, INFO, STATUS))
         self.link.attached = station.context.devices.attach(admitted.id, control)
@@ -127,6 +131,14 @@ class DeviceBook:
         ]
         return found[0] if len(found) == 1 else None
 
+    def awaiting(self, call: IncomingCall) -> Waiting | None:
+        """The broadcast, of any device, that this INVITE answers best."""
+        caller = Caller.of(call.request)
+        # One that another device sent is not it, although both may stand behind one address.
+        sender = self._entries.get(caller.sender)
+        found = [f for e in ([sender] if sender else self._entries.values()) if (f := e.voice.fit(call, caller))]
+        return max(found, key=lambda f: f[0])[1] if found else None
+
     def heard_from(self, hop: Hop) -> None:
         """A vendor's short keepalive or an empty line: life of a device that is on line from there, no more."""
         entry = self.by_address(hop)
@@ -146,6 +158,7 @@ class DeviceBook:
         if entry is not None:
             del self._entries[external_id]
             entry.sync.withdraw_all()
+            entry.voice.withdraw_all()
             task = asyncio.create_task(entry.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

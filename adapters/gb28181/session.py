@@ -66,7 +66,7 @@ class Gb28181Access:
             endpoint.on_request("REGISTER", lambda incoming: self._register(incoming, admission, book))
             endpoint.on_request("MESSAGE", lambda incoming: self._message(incoming, book))
             endpoint.on_request("NOTIFY", lambda incoming: self._message(incoming, book))
-            endpoint.on_call(self._call)
+            endpoint.on_call(lambda call: self._call(call, book))
             endpoint.on_heard(book.heard_from)
             endpoint.on_flow_closed(book.flow_closed)
             self.context.devices.on_admitted(SCHEME, book.admitted)
@@ -142,9 +142,18 @@ class Gb28181Access:
             self.context.devices.knock(SCHEME, user, address, "unknown-device", "spoke without being registered")
         return entry
 
-    async def _call(self, call: IncomingCall) -> None:
-        """Devices call us for voice broadcast only, which we have not asked for."""
-        call.reject(488)
+    async def _call(self, call: IncomingCall, book: DeviceBook) -> None:
+        """Devices call us for the sound of a broadcast only (§9.12), and only when we have asked them to."""
+        waiting = book.awaiting(call)
+        if waiting is None:
+            entry = book.by_address(call.hop)
+            if entry is not None:
+                entry.link.once("unasked", "called us, and nobody had asked it to: refused")
+            call.reject(403, "No broadcast was asked for")
+        elif waiting.came.done():
+            call.reject(486, "It has called already")
+        else:
+            waiting.came.set_result(call)
 
     # — the doctor —
 

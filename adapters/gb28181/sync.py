@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from adapters.gb28181.link import DeviceLink
@@ -71,6 +71,8 @@ class DeviceSync:
         self._page_came = asyncio.Event()
         self._due: dict[str, float] = {}
         self._tries: dict[str, int] = {}
+        self.reported: Callable[[Mapping[str, CatalogItem], Mapping[str, str], Mapping[str, str]], None]
+        self.reported = lambda items, keys, titles: None
         link.came_online = self._came_online
         link.went_offline = self._went_offline
 
@@ -288,7 +290,7 @@ class DeviceSync:
         gone = {item.device_id for item in page.items if item.event == "DEL"}
         if gone & self.items.keys():
             self.items = {key: item for key, item in self.items.items() if key not in gone}
-            self._report(catalog.channels_of(self.link.external_id, self.items.values()), complete=True)
+            self._report(self._channels(), complete=True)
         self._add([item for item in page.items if item.event in ("ADD", "UPDATE", "")])
 
     def _add(self, items: Sequence[CatalogItem]) -> None:
@@ -296,7 +298,7 @@ class DeviceSync:
         new = {i.device_id: i for i in items if i.device_id in self.items or len(self.items) < room}
         if new:
             self.items.update(new)
-            self._report(catalog.channels_of(self.link.external_id, self.items.values()), complete=False)
+            self._report(self._channels(), complete=False)
             self._say_positions(new.values())
 
     def _take(self, result: CatalogResult, *, complete: bool) -> None:
@@ -307,10 +309,14 @@ class DeviceSync:
             self.items.update((item.device_id, item) for item in result.items)
         if result.left_out:
             link.once("limit", "%d channels over the limit of max_channels are left out", result.left_out)
-        self._report(catalog.channels_of(link.external_id, self.items.values()), complete=complete)
+        self._report(self._channels(), complete=complete)
         self._say_positions(result.items)
         self._short = "" if complete else f"{len(result.items)} of {result.told}"
         self._say_state()
+
+    def _channels(self) -> list[ChannelReport]:
+        talks = {"auto": None, "off": False}.get(self.link.quirks.talk.mode, True)
+        return catalog.channels_of(self.link.external_id, self.items.values(), talks=talks)
 
     def _report(self, reports: list[ChannelReport], *, complete: bool) -> None:
         attached = self.link.attached
@@ -329,6 +335,7 @@ class DeviceSync:
                 self.offer(report.external_id)
         first = [(external, self._titles.get(external, "")[:40]) for external in list(self.keys)[:MAX_CHANNELS]]
         self.link.remember(channels=tuple(first))
+        self.reported(self.items, self.keys, self._titles)
 
     def offer(self, channel: str, *, at_once: bool = False) -> None:
         """Offer the channel's picture; `at_once` has it opened, and kept open for `live_offer_hold` unwatched."""

@@ -88,15 +88,35 @@ def merged(first: CatalogResult, second: CatalogResult) -> CatalogResult:
     )
 
 
-def channels_of(device_id: str, items: Iterable[CatalogItem]) -> list[ChannelReport]:
+def voice_outputs(device_id: str, items: Iterable[CatalogItem]) -> dict[str, str]:
+    """Who plays sound: channel or device → its voice output (type 137, a child of it: 2022 §9.12.1).
+
+    One that hangs under a group, a civil code or nothing belongs to the whole device.
+    """
+    known = list(items)
+    cameras = {i.device_id for i in known if ids.type_code(i.device_id) not in ids.UNWATCHABLE_TYPES}
+    found: dict[str, str] = {}
+    for item in known:
+        if ids.type_code(item.device_id) == ids.VOICE_OUTPUT_TYPE:
+            for parent in [p for p in item.parents if p in cameras] or [device_id]:
+                found.setdefault(parent, item.device_id)
+    return found
+
+
+def channels_of(device_id: str, items: Iterable[CatalogItem], *, talks: bool | None = None) -> list[ChannelReport]:
     """The items that can be watched. A device without any is its own channel, if its type has a lens.
 
+    `talks`: whether they play sound; None: those that have a voice output, or whose device has one.
     Left out: civil codes, groups, servers, alarm and audio parts, recorders that hold other items, and the device
     itself (or our own domain) listed among its channels, unless it is the only one.
     """
     known = list(items)
     parents = {parent for item in known for parent in item.parents}
-    speakers = {p for i in known if ids.type_code(i.device_id) == ids.VOICE_OUTPUT_TYPE for p in i.parents}
+    outputs = voice_outputs(device_id, known)
+
+    def speaks(channel: str) -> bool:
+        return bool({channel, device_id} & outputs.keys()) if talks is None else talks
+
     found: list[ChannelReport] = []
     own: CatalogItem | None = None
     for item in known:
@@ -106,11 +126,11 @@ def channels_of(device_id: str, items: Iterable[CatalogItem]) -> list[ChannelRep
         if item.device_id == device_id:
             own = item
         elif not (code in ids.CONTAINER_TYPES and item.device_id in parents):
-            found.append(report(item, talk_back=bool({item.device_id, device_id} & speakers)))
+            found.append(report(item, talk_back=speaks(item.device_id)))
     if not found and own is not None:
-        found.append(report(own, talk_back=device_id in speakers))
+        found.append(report(own, talk_back=speaks(device_id)))
     if not found and own is None and _is_its_own_channel(device_id, known):
-        found.append(ChannelReport(device_id, "", capabilities=_capabilities(0, talk_back=device_id in speakers)))
+        found.append(ChannelReport(device_id, "", capabilities=_capabilities(0, talk_back=speaks(device_id))))
     return found
 
 

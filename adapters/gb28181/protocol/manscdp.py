@@ -141,10 +141,19 @@ class MediaStatus:
 
 @dataclass(frozen=True, slots=True)
 class ResultReply:
-    """Any other answer that carries a Result: GuardCmd, AlarmCmd, HomePosition, DeviceConfig, Broadcast."""
+    """Any other answer that carries a Result: GuardCmd, AlarmCmd, HomePosition, DeviceConfig."""
 
     head: Head
     ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastReply:
+    """A.2.6.11: whether the device will ask for the sound. `reason` is not in the standard; some devices say one."""
+
+    head: Head
+    ok: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +175,6 @@ Message = (
     | VideoUpload
     | MediaStatus
     | ResultReply
+    | BroadcastReply
     | Other
 )

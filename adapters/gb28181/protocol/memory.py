@@ -27,7 +27,8 @@ class Dialog:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`transport` is that of signalling ("udp", "tcp"); `media` the rung of the ladder that worked; `version` X-GB-Ver.
+    """`transport` is that of signalling ("udp", "tcp"); `media` the rung of the ladder that worked, `talk` the way in
+    which it played our sound (`voice.Way`); `version` X-GB-Ver.
 
     `local` is our own address that the device reached us at. `channels` are (id, name) of the catalogue's first ones:
     they can be asked for at once after a restart.
@@ -44,6 +45,7 @@ class Memory:
     model: str = ""
     channels: tuple[tuple[str, str], ...] = ()
     dialogs: tuple[Dialog, ...] = ()
+    talk: str = ""
 
     def dumps(self) -> str:
         """At most MAX_BYTES: channels give way first, then dialogs."""
@@ -77,6 +79,7 @@ def loads(text: str) -> Memory:
         charset=word("charset", ("gb18030", "utf-8")),
         version=word("version"),
         media=word("media", _MEDIA),
+        talk=word("talk"),
         maker=word("maker"),
         model=word("model"),
         channels=_channels(raw.get("channels")),

@@ -84,3 +84,9 @@ def alarm_reset(sn: int, device_id: str, *, method: int, kind: int) -> str:
 def result(cmd: str, sn: int, device_id: str, *, ok: bool = True) -> str:
     """The business answer to a notice: §9.4.2, a message of its own in the other direction."""
     return _message("Response", cmd, sn, device_id, _tag("Result", "OK" if ok else "ERROR"))
+
+
+def broadcast(sn: int, source: str, target: str) -> str:
+    """2022 §9.12 and A.2.5.4: `target` is to play what `source` says; it then invites `source`. No DeviceID here."""
+    head = _tag("CmdType", "Broadcast") + _tag("SN", sn)
+    return f"<Notify>\r\n{head}{_tag('SourceID', source)}{_tag('TargetID', target)}</Notify>\r\n"

@@ -199,6 +199,11 @@ def _alarm_reply(head: Head, root: XmlNode) -> Message:
     return manscdp.ResultReply(head, _text(root, "Result").upper() == "OK")
 
 
+def _broadcast_reply(head: Head, root: XmlNode) -> Message:
+    """Only a plain no is one: devices that leave Result out go on and ask for the sound."""
+    return manscdp.BroadcastReply(head, _switch(_text(root, "Result")) is not False, _text(root, "Reason")[:120])
+
+
 _READERS: dict[tuple[str, str], Callable[[Head, XmlNode], Message]] = {
     ("Notify", "keepalive"): _keepalive,
     ("Response", "catalog"): _catalog,
@@ -210,6 +215,7 @@ _READERS: dict[tuple[str, str], Callable[[Head, XmlNode], Message]] = {
     ("Response", "mobileposition"): _positions,
     ("Notify", "alarm"): _alarm,
     ("Response", "alarm"): _alarm_reply,
+    ("Response", "broadcast"): _broadcast_reply,
     ("Notify", "videouploadnotify"): _upload,
     ("Notify", "mediastatus"): _media_status,
 }

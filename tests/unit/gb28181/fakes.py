@@ -16,6 +16,7 @@ from gateway.model.device import DeviceState
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Position
+from tests.unit.gb28181.voice_fakes import FakeTalk, FakeVoices
 
 LOCAL = "127.0.0.1"
 
@@ -257,10 +258,11 @@ class FakePublication:
         self.live.set()
 
 
-class FakeEngine:
+class FakeEngine(FakeVoices):
     """Its legs count `flow` packets more with every look."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.flow = 0
         self._packets = 0
 
@@ -304,6 +306,7 @@ class FakeContext:
         self.devices = FakeDevices()
         self.messages = FakeMessages()
         self.http = None
+        self.talk = FakeTalk()
         self.is_ready = asyncio.Event()
 
     def addresses(self) -> Sequence[str]:

@@ -20,6 +20,7 @@ FULL = Memory(
     "B1",
     (("34020000001320000001", "前门"),),
     (Dialog("a@b", "<sip:1@x>;tag=1", "<sip:2@x>;tag=2", "sip:2@10.0.0.9:5060", 1),),
+    "broadcast:output::ack:",
 )
 
 
