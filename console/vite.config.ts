@@ -17,7 +17,7 @@ export default defineConfig({
   },
   server: {
     proxy: Object.fromEntries(
-      ["/api", "/whep", "/whep-session", "/healthz"].map((path) => [
+      ["/api", "/whep", "/whep-session", "/talk", "/talk-session", "/healthz"].map((path) => [
         path,
         { target: gateway, secure: false, ws: path === "/api" },
       ]),

@@ -20,6 +20,7 @@ export interface Options {
   body?: unknown;
   raw?: string;
   contentType?: string;
+  headers?: Record<string, string>;
   /** Does not count as somebody being there (idle sign-out). */
   background?: boolean;
   /** Goes out even while the page closes. */
@@ -45,7 +46,7 @@ export class Api {
   }
 
   private async once(method: string, path: string, options: Options): Promise<Response> {
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { ...options.headers };
     if (this.who?.csrf && method !== "GET") headers["X-CSRF-Token"] = this.who.csrf;
     if (options.background) headers["X-Fieldgate-Background"] = "1";
     let body: string | undefined = options.raw;

@@ -1,6 +1,7 @@
-// The gateway's live events over one WebSocket, followed from a cursor over every outage.
+// The gateway's live events over one WebSocket, followed from a cursor over every outage; and orders on the same one.
 
-import type { GatewayEvent } from "./types";
+import { ApiError } from "./api";
+import type { CommandResult, GatewayEvent, Problem } from "./types";
 
 export interface EventsHandlers {
   event(event: GatewayEvent): void;
@@ -8,6 +9,24 @@ export interface EventsHandlers {
   refresh(): void;
   connected(yes: boolean): void;
   signedOut(): void;
+  /** What the members of a group say, in dBFS by member id. */
+  levels?(group: string, levels: Record<string, number>): void;
+}
+
+/** An order that has no answer for so long is taken for lost. */
+const ORDER_PATIENCE_MS = 5000;
+
+const LOST: Problem = {
+  status: 0,
+  code: "link-down",
+  detail: "",
+  cause: { en: "The gateway can not be reached.", zh: "无法连接网关。" },
+  cure: { en: "Check this device's network; the page tries again by itself.", zh: "请检查本机网络；页面会自动重试。" },
+};
+
+interface Waiting {
+  done(result: CommandResult): void;
+  failed(problem: Problem): void;
 }
 
 const PING_MS = 20000;
@@ -23,6 +42,10 @@ export class Events {
   private ping: ReturnType<typeof setInterval> | undefined;
   private heard = 0;
   private ended = false;
+  private orders = 0;
+  private heardGroup: string | null = null;
+  private readonly run = Math.random().toString(36).slice(2, 10);
+  private readonly waiting = new Map<string, Waiting>();
   private readonly onOnline = (): void => this.reconnect();
 
   constructor(
@@ -33,7 +56,7 @@ export class Events {
   start(): void {
     this.ended = false;
     window.addEventListener("online", this.onOnline);
-    this.open();
+    this.connect();
   }
 
   stop(): void {
@@ -43,17 +66,67 @@ export class Events {
     clearInterval(this.ping);
     this.socket?.close();
     this.socket = null;
+    this.dropOrders();
+  }
+
+  /** True while orders can go out. */
+  get open(): boolean {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Give an order on the socket: sooner than a request, and in the order given. Rejects with ApiError. */
+  order(action: string, target: string, args: Record<string, unknown>): Promise<CommandResult> {
+    const socket = this.socket;
+    if (!socket || !this.open) return Promise.reject(new ApiError(LOST));
+    const id = `ws-${this.run}-${(this.orders += 1)}`;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.waiting.get(id)?.failed(LOST), ORDER_PATIENCE_MS);
+      const over = (): void => {
+        clearTimeout(timer);
+        this.waiting.delete(id);
+      };
+      this.waiting.set(id, {
+        done: (result) => {
+          over();
+          resolve(result);
+        },
+        failed: (problem) => {
+          over();
+          reject(new ApiError(problem));
+        },
+      });
+      socket.send(JSON.stringify({ type: "command", id, action, target, args }));
+    });
+  }
+
+  /** Ask for the levels of one group's members, five times a second; null: of none any more. */
+  levels(group: string | null): void {
+    if (group === this.heardGroup) return;
+    const before = this.heardGroup;
+    this.heardGroup = group;
+    if (before !== null) this.askLevels(before, false);
+    if (group !== null) this.askLevels(group, true);
+  }
+
+  private askLevels(group: string, on: boolean): void {
+    if (this.open) this.socket?.send(JSON.stringify({ type: "levels", group, on }));
+  }
+
+  /** Nobody will answer any more what went out on a socket that is gone. */
+  private dropOrders(): void {
+    for (const one of [...this.waiting.values()]) one.failed(LOST);
   }
 
   private reconnect(): void {
     this.failures = 0;
     this.socket?.close();
     this.socket = null;
+    this.dropOrders();
     clearTimeout(this.retry);
-    this.open();
+    this.connect();
   }
 
-  private open(): void {
+  private connect(): void {
     const socket = new WebSocket(this.url + (this.cursor === null ? "" : `?cursor=${this.cursor}`));
     this.socket = socket;
     socket.onmessage = (message) => {
@@ -63,6 +136,7 @@ export class Events {
       if (socket !== this.socket) return;
       this.socket = null;
       clearInterval(this.ping);
+      this.dropOrders();
       if (this.ended) return;
       this.handlers.connected(false);
       if (closed.code === 4401) {
@@ -70,7 +144,7 @@ export class Events {
         return;
       }
       const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.failures++, 8));
-      this.retry = setTimeout(() => this.open(), wait);
+      this.retry = setTimeout(() => this.connect(), wait);
     };
     socket.onopen = () => {
       this.heard = Date.now();
@@ -86,9 +160,20 @@ export class Events {
   private take(event: GatewayEvent): void {
     this.heard = Date.now();
     if (event.type === "pong") return;
+    if (event.type === "levels") {
+      this.handlers.levels?.(event.subject, event.data as Record<string, number>);
+      return;
+    }
+    if (event.type === "result") {
+      const { id, problem } = event as unknown as { id: string; problem?: Problem };
+      if (problem) this.waiting.get(id)?.failed(problem);
+      else this.waiting.get(id)?.done(event.data as CommandResult);
+      return;
+    }
     if (event.type === "hello") {
       this.failures = 0;
       this.handlers.connected(true);
+      if (this.heardGroup !== null) this.askLevels(this.heardGroup, true);
       // Another epoch: the gateway began anew, and its cursors count from the start.
       const { epoch } = event.data as { epoch: string };
       if (epoch !== this.epoch) {

@@ -1,8 +1,10 @@
 // Chinese and English; the browser's choice unless the person made one.
 
+import { TALK_TEXT } from "./text_talk";
 import type { Lang, Words } from "./types";
 
 const TEXT = {
+  ...TALK_TEXT,
   console: { en: "Console", zh: "控制台" },
   signIn: { en: "Sign in", zh: "登录" },
   signOut: { en: "Sign out", zh: "退出" },
@@ -157,6 +159,14 @@ export function word(key: string): string {
 export function kindWord(kind: string): string {
   const key = `kind.${kind}`;
   return key in TEXT ? t(key as Key) : kind;
+}
+
+/** A clock that counts: 0:07, 12:34, 1:02:03. */
+export function counted(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const pad = (value: number): string => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
 }
 
 export function say(words: Words | null): string {

@@ -1,18 +1,34 @@
-// The console: directory on the left, pictures in the middle, control and lists on the right.
+// The console: directory on the left, pictures in the middle, control, talk and lists on the right. On a phone one of
+// them at a time, with the talk key always at the bottom.
 
 import { Api, keepAwake } from "./api";
-import { fill, h, icon, setText } from "./dom";
+import { CallsPanel, RingBar } from "./callspanel";
+import { TalkDock } from "./dock";
+import { fill, h, type Icon, icon, setText } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
 import { PtzPad } from "./ptz";
 import { signIn } from "./signin";
 import { Store } from "./store";
+import { TalkPanel } from "./talkpanel";
 import { Tile } from "./tile";
 import { Tree } from "./tree";
+import { Voice } from "./voice";
 
 const MOST_TILES = 16;
 const KEPT = "fieldgate.tiles";
 const CONTRAST = "fieldgate.contrast";
+/** On a phone the pictures are one of the tabs (style.css has the same width). */
+const PHONE = matchMedia("(max-width: 42rem)");
+const TABS: [Key, Icon][] = [
+  ["pictures", "pictures"],
+  ["control", "move"],
+  ["talk", "mic"],
+  ["calls", "phone"],
+  ["alarms", "alarm"],
+  ["positions", "pin"],
+  ["notices", "note"],
+];
 
 const app = document.querySelector("#app") ?? document.body;
 const api = new Api();
@@ -21,7 +37,7 @@ class Console {
   private readonly tiles = new Map<string, Tile>();
   private selected: string | null = null;
   private timer: ReturnType<typeof setInterval> | undefined;
-  private tab: Key = "control";
+  private tab: Key = PHONE.matches ? "pictures" : "control";
   private readonly store = new Store(api, () => api.onSignedOut());
   private readonly reasons = new Reasons(this.store);
   private readonly grid = h("main", { class: "grid" });
@@ -35,8 +51,17 @@ class Console {
   private readonly alarms = new AlarmsPanel(this.store);
   private readonly positions = new PositionsPanel(this.store);
   private readonly notices = new NoticesPanel(this.store, this.reasons);
+  private readonly voice = new Voice(this.store);
+  private readonly talk = new TalkPanel(this.voice, this.reasons);
+  private readonly calls = new CallsPanel(this.voice, this.reasons);
+  private readonly ring = new RingBar(this.voice, this.calls, this.reasons);
+  private readonly dock = new TalkDock(this.voice, this.reasons);
+  private readonly body = h("div", { class: "body" });
   private readonly panels: Partial<Record<Key, { element: HTMLElement; render(): void }>> = {
+    pictures: this.pad,
     control: this.pad,
+    talk: this.talk,
+    calls: this.calls,
     alarms: this.alarms,
     positions: this.positions,
     notices: this.notices,
@@ -45,12 +70,14 @@ class Console {
   constructor() {
     this.store.on("link", () => this.showLink());
     this.store.on("directory", () => this.prune());
-    for (const topic of ["alarms", "notices", "pending"] as const) this.store.on(topic, () => this.showTabs());
+    for (const topic of ["alarms", "notices", "pending", "calls", "talk"] as const) this.store.on(topic, () => this.showTabs());
   }
 
   start(): void {
     this.draw();
     this.store.start();
+    this.talk.start();
+    this.calls.start();
     void this.reasons.read().then(() => this.renderPanels());
     for (const stream of kept()) this.open(stream);
     this.timer = setInterval(() => this.renderTimes(), 15000); // ages grow without events
@@ -58,6 +85,10 @@ class Console {
 
   stop(): void {
     clearInterval(this.timer);
+    this.dock.stop();
+    this.voice.stop();
+    this.talk.stop();
+    this.calls.stop();
     this.store.stop();
     this.pad.stop();
     for (const tile of this.tiles.values()) tile.stop();
@@ -84,13 +115,14 @@ class Console {
           button(t("signOut"), () => void api.signOut().catch(() => undefined)),
         ),
       ),
-      h(
-        "div",
-        { class: "body" },
-        h("aside", { class: "left" }, this.pending.element, this.tree.element),
-        this.grid,
-        h("aside", { class: "right" }, this.tabs, this.side),
-      ),
+      this.ring.element,
+      this.body,
+    );
+    fill(
+      this.body,
+      h("aside", { class: "left" }, this.pending.element, this.tree.element),
+      this.grid,
+      h("aside", { class: "right" }, this.tabs, this.side, this.dock.element),
     );
     this.tree.render();
     this.layout();
@@ -102,33 +134,41 @@ class Console {
   private renderPanels(): void {
     this.pending.render();
     for (const panel of Object.values(this.panels)) panel?.render();
+    this.dock.render();
+    this.ring.render();
   }
 
   private renderTimes(): void {
     this.pending.render();
-    if (this.tab !== "control") this.panels[this.tab]?.render();
+    if (this.tab !== "control" && this.tab !== "pictures") this.panels[this.tab]?.render();
   }
 
   private showTabs(): void {
     const counts: Partial<Record<Key, number>> = {
       alarms: this.alarms.open(),
       notices: this.store.notices.filter((notice) => !notice.cleared).length,
+      calls: this.calls.ringing().length,
+      talk: [...this.store.groups.values()].filter((group) => group.emergency || group.floor.emergency).length,
     };
+    this.body.dataset["tab"] = this.tab;
     fill(
       this.tabs,
-      ...(["control", "alarms", "positions", "notices"] as const).map((key) =>
+      ...TABS.map(([key, sign]) =>
         h(
           "button",
           {
             type: "button",
             role: "tab",
+            "data-key": key,
             "aria-selected": String(this.tab === key),
             onclick: () => {
               this.tab = key;
               this.showTabs();
+              this.panels[key]?.render();
             },
           },
-          t(key),
+          icon(sign),
+          h("span", {}, t(key)),
           counts[key] ? h("span", { class: "count" }, counts[key]) : null,
         ),
       ),
@@ -155,6 +195,11 @@ class Console {
       status: () => this.store.streams.get(stream) ?? null,
       onClose: () => this.close(stream),
       onSelect: () => this.select(stream),
+      talk: {
+        possible: () => this.voice.mayTalk() && this.store.endpoints.has(stream),
+        on: () => this.voice.line(stream) !== undefined,
+        toggle: () => (this.voice.line(stream) ? this.voice.leave(stream) : this.voice.join(stream)),
+      },
     });
     this.tiles.set(stream, tile);
     this.layout();

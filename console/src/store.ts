@@ -5,9 +5,14 @@ import { ApiError } from "./api";
 import { Events } from "./events";
 import type {
   Alarm,
+  CallStatus,
+  CommandResult,
   Device,
   Directory,
+  Endpoint,
+  FloorWord,
   GatewayEvent,
+  GroupStatus,
   Notice,
   PendingDevice,
   Position,
@@ -16,10 +21,12 @@ import type {
   StreamStatus,
 } from "./types";
 
-export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link";
+export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls";
 
 const KEPT_ALARMS = 300;
 const KEPT_NOTICES = 50;
+/** A device's catalogue comes in many events: ask once, after them. */
+const ENDPOINTS_SETTLE_MS = 1500;
 
 export class Store {
   gateway = "";
@@ -28,12 +35,21 @@ export class Store {
   readonly streams = new Map<string, StreamStatus>();
   readonly holders = new Map<string, PtzHolder>();
   readonly positions = new Map<string, Position>();
+  readonly groups = new Map<string, GroupStatus>();
+  readonly calls = new Map<string, CallStatus>();
+  readonly endpoints = new Map<string, Endpoint>();
+  /** What the floor says to a member of ours; set by whoever holds the key. */
+  onFloor: (word: FloorWord) => void = () => undefined;
+  onLevels: (group: string, levels: Record<string, number>) => void = () => undefined;
+  /** A stretch of speech ended in this group. */
+  onSpurt: (group: string) => void = () => undefined;
   pending: PendingDevice[] = [];
   alarms: Alarm[] = [];
   notices: Notice[] = [];
   private readonly watchers = new Map<Topic, Set<() => void>>();
   private readonly due = new Set<Topic>();
   private readonly events: Events;
+  private endpointsDue: ReturnType<typeof setTimeout> | undefined;
   private reading = false;
   private readAgain = false;
 
@@ -49,6 +65,7 @@ export class Store {
         this.changed("link");
       },
       signedOut,
+      levels: (group, levels) => this.onLevels(group, levels),
     });
   }
 
@@ -57,6 +74,7 @@ export class Store {
   }
 
   stop(): void {
+    clearTimeout(this.endpointsDue);
     this.events.stop();
   }
 
@@ -86,6 +104,17 @@ export class Store {
     return this.technician() || this.api.who?.role === "operator";
   }
 
+  /** Whose levels `onLevels` tells from now on. */
+  listenLevels(group: string | null): void {
+    this.events.levels(group);
+  }
+
+  /** An order on the events' socket, for what is pressed and held; a request where there is no socket just now. */
+  async order(action: string, target: string, args: Record<string, unknown> = {}): Promise<CommandResult> {
+    if (this.events.open) return this.events.order(action, target, args);
+    return this.api.post<CommandResult>("/api/v1/commands", { action, target, args });
+  }
+
   /** Read every list anew; one reading at a time, and one more when asked meanwhile. */
   async refresh(): Promise<void> {
     if (this.reading) {
@@ -95,19 +124,25 @@ export class Store {
     this.reading = true;
     try {
       const background = { background: true };
-      const [directory, alarms, positions, pending] = await Promise.all([
+      const [directory, alarms, positions, groups, calls, pending] = await Promise.all([
         this.api.get<Directory>("/api/v1/directory", background),
         this.api.get<Alarm[]>("/api/v1/alarms?limit=200", background),
         this.api.get<Position[]>("/api/v1/positions", background),
+        this.api.get<GroupStatus[]>("/api/v1/talk", background).catch(none),
+        // Who calls whom is personal: a viewer is not told.
+        this.mayMove() ? this.api.get<CallStatus[]>("/api/v1/calls", background).catch(none) : Promise.resolve([]),
         this.technician() ? this.api.get<PendingDevice[]>("/api/v1/devices/pending", background) : Promise.resolve([]),
       ]);
       this.gateway = directory.gateway;
       replace(this.devices, directory.devices, (device) => device.id);
       replace(this.streams, directory.streams, (stream) => stream.id);
       replace(this.positions, positions, (position) => `${position.device}/${position.channel}`);
+      replace(this.groups, groups, (group) => group.id);
+      replace(this.calls, calls, (call) => call.id);
       this.alarms = alarms;
       this.pending = pending;
-      for (const topic of ["directory", "alarms", "positions", "pending"] as const) this.changed(topic);
+      for (const topic of ["directory", "alarms", "positions", "pending", "talk", "calls"] as const) this.changed(topic);
+      void this.readEndpoints();
     } catch {
       // the link says so in the header; the event socket asks again when it is back
       setTimeout(() => void this.refresh(), 3000);
@@ -120,11 +155,38 @@ export class Store {
     }
   }
 
+  /** What can be talked to. */
+  async readEndpoints(): Promise<void> {
+    try {
+      const endpoints = await this.api.get<Endpoint[]>("/api/v1/talk/endpoints", { background: true });
+      replace(this.endpoints, endpoints, (endpoint) => endpoint.id);
+      this.changed("talk");
+    } catch {
+      // it is asked for again with the next device that comes or goes
+    }
+  }
+
   take(event: GatewayEvent): void {
     switch (event.type) {
       case "device":
         put(this.devices, event.subject, event.data as Device, event.gone);
         this.changed("directory");
+        clearTimeout(this.endpointsDue);
+        this.endpointsDue = setTimeout(() => void this.readEndpoints(), ENDPOINTS_SETTLE_MS);
+        break;
+      case "talk":
+        put(this.groups, event.subject, event.data as GroupStatus, event.gone);
+        this.changed("talk");
+        break;
+      case "call":
+        put(this.calls, event.subject, event.data as CallStatus, event.gone);
+        this.changed("calls");
+        break;
+      case "floor":
+        this.onFloor(event.data as FloorWord);
+        break;
+      case "spurt":
+        this.onSpurt(event.subject);
         break;
       case "stream":
         put(this.streams, event.subject, event.data as StreamStatus, event.gone);
@@ -183,6 +245,12 @@ export class Store {
     }
     return null;
   }
+}
+
+/** A gateway without voice has no such list. */
+function none(error: unknown): [] {
+  if (error instanceof ApiError && error.problem.status === 404) return [];
+  throw error;
 }
 
 function replace<T>(map: Map<string, T>, items: T[], key: (item: T) => string): void {

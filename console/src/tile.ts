@@ -13,6 +13,8 @@ export interface TileOptions {
   status: () => StreamStatus | null;
   onClose?: () => void;
   onSelect?: () => void;
+  /** Talking to the place that the picture shows, where it has a loudspeaker. */
+  talk?: { possible(): boolean; on(): boolean; toggle(): void };
   onState?: (state: PlayerState, figures: Figures, video: HTMLVideoElement) => void;
 }
 
@@ -32,6 +34,7 @@ export class Tile {
   private readonly rows = h("dl", { class: "figures" });
   private readonly hint: HTMLButtonElement;
   private readonly soundButton: HTMLButtonElement;
+  private readonly talkButton = h("button", { class: "icon talk-button", type: "button", hidden: true }, icon("mic"));
   private readonly timer: ReturnType<typeof setInterval>;
 
   constructor(
@@ -54,9 +57,13 @@ export class Tile {
       "article",
       { class: "tile", tabindex: "0", "data-stream": stream },
       h("div", { class: "stage" }, this.ghost, this.video, this.overlay, this.hint),
-      h("header", {}, this.chip, this.title, h("span", { class: "tools" }, this.soundButton, full, close)),
+      h("header", {}, this.chip, this.title, h("span", { class: "tools" }, this.talkButton, this.soundButton, full, close)),
       this.rows,
     );
+    this.talkButton.addEventListener("click", () => {
+      options.talk?.toggle();
+      this.showTalk();
+    });
     if (options.onSelect) {
       this.element.addEventListener("pointerdown", options.onSelect);
       this.element.addEventListener("focus", options.onSelect);
@@ -116,7 +123,19 @@ export class Tile {
     this.ghost.getContext("2d")?.drawImage(this.video, 0, 0);
   }
 
+  private showTalk(): void {
+    const { talk } = this.options;
+    this.talkButton.hidden = !talk?.possible();
+    if (!talk || this.talkButton.hidden) return;
+    const on = talk.on();
+    const label = t(on ? "talkingToChannel" : "talkToChannel");
+    this.talkButton.title = label;
+    this.talkButton.setAttribute("aria-label", label);
+    this.talkButton.setAttribute("aria-pressed", String(on));
+  }
+
   private show(): void {
+    this.showTalk();
     const now = performance.now();
     const { state } = this.player;
     const status = this.options.status();

@@ -141,6 +141,109 @@ export interface Directory {
   devices: Device[];
   streams: StreamStatus[];
 }
+// Voice (gateway/model/voice.py). Times are unix seconds.
+
+export type MemberKind = "sip" | "browser" | "radio" | "loudspeaker" | "phone" | "device";
+export type MemberState = "idle" | "connecting" | "up" | "held" | "waiting" | "offline";
+export type Priority = "normal" | "high" | "dispatcher" | "emergency";
+export interface Member {
+  id: string;
+  kind: MemberKind;
+  name: string;
+  state: MemberState;
+  code: string;
+  detail: string;
+  may_talk: boolean;
+  may_listen: boolean;
+  priority: Priority;
+  emergency: boolean;
+  talking: boolean;
+  level_in_db: number | null;
+  since: number;
+  codec: string;
+  muted: boolean;
+  monitored: boolean;
+  principal: string;
+}
+export interface Floor {
+  state: "idle" | "taken" | "hang" | "open";
+  holder: string;
+  holder_name: string;
+  priority: Priority;
+  emergency: boolean;
+  since: number;
+  until: number;
+  queue: string[];
+  barging: string[];
+}
+export type FloorAnswer = "granted" | "queued" | "denied" | "revoked" | "released";
+export interface FloorWord {
+  member: string;
+  answer: FloorAnswer;
+  code: string;
+  detail: string;
+  position: number;
+}
+export interface GroupStatus {
+  id: string;
+  name: string;
+  mode: "half" | "full";
+  floor: Floor;
+  members: Member[];
+  number: string;
+  adhoc: boolean;
+  emergency: boolean;
+  since: number;
+}
+export interface Spurt {
+  id: string;
+  group: string;
+  member: string;
+  kind: MemberKind;
+  name: string;
+  priority: Priority;
+  emergency: boolean;
+  began: number;
+  ended: number;
+  ended_by: string;
+}
+/** Something that can be talked to: a radio channel, a ball's loudspeaker. */
+export interface Endpoint {
+  id: string;
+  device: string;
+  title: string;
+  kind: MemberKind;
+  online: boolean;
+  code: string;
+  talks: boolean;
+  listens: boolean;
+}
+export type CallState = "ringing-in" | "calling" | "ringing" | "up" | "held" | "held-by-peer" | "moving" | "ended";
+export interface CallStatus {
+  id: string;
+  scheme: string;
+  incoming: boolean;
+  state: CallState;
+  peer: string;
+  peer_name: string;
+  target: string;
+  trunk: string;
+  code: string;
+  detail: string;
+  started: number;
+  answered: number;
+  ended: number;
+  audio: string;
+  video: string;
+  secure: string;
+  engine: string;
+}
+/** What an order gave back besides having been done. */
+export interface CommandResult {
+  id: string;
+  outcome: "done" | "refused" | "failed";
+  data: Record<string, string | number | boolean | null>;
+}
 export interface GatewayEvent {
   cursor: number;
   type: string;
