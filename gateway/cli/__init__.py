@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "gateway.cli.doctor",
     "devices": "gateway.cli.devices",
     "streams": "gateway.cli.streams",
+    "call": "gateway.cli.call",
     "accounts": "gateway.cli.accounts",
     "token": "gateway.cli.token",
     "config": "gateway.cli.config",

@@ -416,6 +416,13 @@ REASONS: dict[str, Reason] = _table(
         "此摄像机不支持云台。",
         "请选择带云台的摄像机。",
     ),
+    (
+        "sip-worker-died",
+        "A worker process of the second SIP engine ended; its calls ended with it, no other.",
+        "Call again: the next call starts a new one. If it repeats, set engine = \"native\" for the trunk and report it.",
+        "第二 SIP 引擎的工作进程已退出，仅其承载的通话中断。",
+        "请重拨，新的呼叫会启动新进程；若反复出现，请将该中继设为 engine = \"native\" 并上报。",
+    ),
     # — radio channels —
     (
         "channel-busy",
