@@ -278,6 +278,8 @@ class Daemon:
                 devices=self.core.devices,
                 messages=self.core.reports,
                 http=self._mounts,
+                talk=self.core.talk,
+                calls=self.core.calls,
                 on_ready=ready,
             )
             made = self._registry.adapter(section.type)(section.values, context)
@@ -333,6 +335,8 @@ class Daemon:
             self._logs.change(new.log.level, new.log.format)
         if "streams" in change.live:
             self.core.streams.settings_changed()
+        if "talk" in change.live:
+            self.core.talk.settings_changed()
         if "api" in change.parts:
             await self._restart_api(old)
         for name in change.stopped | change.changed:

@@ -34,7 +34,7 @@ def render(resolver: Resolver, config: Config | None = None) -> str:
     lines: list[str] = [HEAD]
     for name, section in SECTIONS.items():
         lines.append(f"[{name}]")
-        lines.extend(_keys(section, getattr(config, name) if config else None))
+        lines.extend(_keys(section, getattr(config, name) if config else None, prefix=name))
         lines.append("")
     lines.append(ADAPTER_HEAD)
     if config is None:
@@ -56,11 +56,18 @@ def render(resolver: Resolver, config: Config | None = None) -> str:
 
 def _keys(model: type[BaseModel], values: BaseModel | None, prefix: str = "") -> Iterator[str]:
     tables: list[str] = []
-    shown = (values or model.model_construct()).model_dump(mode="json")
+    made = values or model.model_construct()
+    shown = made.model_dump(mode="json")
     for name, info in model.model_fields.items():
         value = shown.get(name)
         comment = f"  # {info.description}" if info.description else ""
-        if isinstance(value, Mapping) and prefix and value:
+        entries = getattr(made, name, None)
+        if isinstance(entries, Mapping) and entries and all(isinstance(entry, BaseModel) for entry in entries.values()):
+            for key, entry in entries.items():
+                tables.extend(["", f"[{prefix}.{name}.{key}]{comment}"])
+                tables.extend(_keys(type(entry), entry, prefix=f"{prefix}.{name}.{key}"))
+                comment = ""
+        elif isinstance(value, Mapping) and prefix and value:
             tables.extend(["", f"[{prefix}.{name}]{comment}"])
             tables.extend(f"{key} = {toml(item)}" for key, item in value.items() if item is not None)
         elif value is None or (values is None and info.default is PydanticUndefined and info.default_factory is None):

@@ -7,16 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
+from gateway.config.section import Section
+from gateway.config.talk import Talk
 from gateway.config.units import ByteSize, Duration, PortRange, Ports, is_slug
-
-
-class Section(BaseModel):
-    """Unknown keys are errors; values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-    RENAMED: ClassVar[dict[str, str]] = {}
 
 
 class Gateway(Section):
@@ -36,7 +31,7 @@ class Gateway(Section):
 
 
 class Media(Section):
-    RENAMED = {"ports": "rtp_ports", "host": "rtp_host"}
+    RENAMED: ClassVar[dict[str, str]] = {"ports": "rtp_ports", "host": "rtp_host"}
 
     rtp_host: str = Field("", description="address on which devices' media arrives; empty: where its adapter listens")
     rtp_ports: Ports = Field(PortRange(30000, 30499), description="UDP and TCP ports of media; open them in firewalls")
@@ -105,6 +100,7 @@ class Store(Section):
     trail_every: Duration = Field(10.0, ge=1, description="at most one position this often is kept of each device")
     trail_keep: Duration = Field(30 * 86400.0, ge=3600, description="positions are kept this long")
     alarms_keep: Duration = Field(365 * 86400.0, ge=86400, description="acknowledged alarms are kept this long")
+    spurts_keep: Duration = Field(90 * 86400.0, ge=3600, description="who spoke when is kept this long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +121,7 @@ class Config:
     streams: Streams = field(default_factory=Streams)
     ptz: Ptz = field(default_factory=Ptz)
     devices: Devices = field(default_factory=Devices)
+    talk: Talk = field(default_factory=Talk)
     accounts: Accounts = field(default_factory=Accounts)
     api: Api = field(default_factory=Api)
     log: Log = field(default_factory=Log)
@@ -138,6 +135,7 @@ SECTIONS: dict[str, type[Section]] = {
     "streams": Streams,
     "ptz": Ptz,
     "devices": Devices,
+    "talk": Talk,
     "accounts": Accounts,
     "api": Api,
     "log": Log,

@@ -10,6 +10,7 @@ from gateway.contract.device import Devices
 from gateway.contract.http import Http
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
+from gateway.contract.voice import Calls, Talk
 from gateway.core.addresses import own_addresses
 
 
@@ -22,6 +23,8 @@ class AdapterContext:
     devices: Devices
     messages: Messages
     http: Http
+    talk: Talk
+    calls: Calls
     on_ready: Callable[[], None] = field(default=lambda: None)
 
     def addresses(self) -> Sequence[str]:

@@ -16,6 +16,7 @@ from gateway.core.accounts import Accounts
 from gateway.core.acts import Acts
 from gateway.core.alarms import Alarms
 from gateway.core.audit import Audit
+from gateway.core.calls import Calls
 from gateway.core.commands import KEEP_RESULTS_S, Commands
 from gateway.core.devices import Devices
 from gateway.core.directory import Directory
@@ -35,7 +36,9 @@ from gateway.core.services import DaemonFace, Services
 from gateway.core.sessions import Sessions
 from gateway.core.stream import Setting
 from gateway.core.streams import Streams
+from gateway.core.talk import Talk
 from gateway.core.watch import Watch
+from gateway.model.ids import DeviceId
 from gateway.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -78,7 +81,6 @@ class Core:
             gateway, store.devices, self.bus, clock, secrets.kit_password(), lambda: config().devices
         )
         self.devices.follow(self.streams)
-        self.streams.on_offered = self.devices.stream_offered
         self.directory = Directory(gateway, self.devices, self.streams)
         self.ptz = Ptz(self.devices, self.bus, clock, lambda: config().ptz)
         self.presets = Presets(self.devices, self.ptz, store.presets)
@@ -89,6 +91,12 @@ class Core:
             store.people, self.audit, secrets, clock, lambda: config().accounts, lambda: config().api
         )
         self.holds = Holds(self.streams)
+        self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
+        self.talk = Talk(
+            gateway, plane, self.streams, self.bus, self.audit, clock, lambda: config().talk, store.spurts.put
+        )
+        self.devices.on_reachable(self.talk.endpoint_online)
+        self.streams.on_offered = self._stream_offered
         acts = Acts(
             self.streams,
             self.holds,
@@ -129,6 +137,10 @@ class Core:
         ):
             self.spawn(name, work)
 
+    def _stream_offered(self, device: DeviceId) -> None:
+        self.devices.stream_offered(device)
+        self.talk.members.stream_offered()
+
     def _store_stands(self, code: str) -> None:
         self.watch.store_stands(code)
         if not code:
@@ -143,6 +155,7 @@ class Core:
     async def quiesce(self) -> None:
         """Cameras stop and sources are let go; the adapters are still there to say so."""
         await self.ptz.close()
+        await self.talk.close()
         await self.holds.close_all()
         await self.streams.close()
 
@@ -185,6 +198,7 @@ class Core:
             now, kept = self._clock.wall(), self._config().store
             self.store.positions.prune(now - kept.trail_keep)
             self.store.alarms.prune(now - kept.alarms_keep)
+            self.store.spurts.prune(now - kept.spurts_keep)
             self.store.results.prune(now - KEEP_RESULTS_S)
             try:
                 await self.store.backup()

@@ -57,7 +57,7 @@ class Devices:
         self._listeners: dict[str, list[Heard]] = {}
         self._pending: OrderedDict[tuple[str, str], PendingDevice] = OrderedDict()
         self._pending_told: dict[tuple[str, str], float] = {}
-        self._reachable: Callable[[DeviceId, bool, str], None] = lambda _device, _online, _code: None
+        self._followers: list[Callable[[DeviceId, bool, str], None]] = []
         self._offered: Callable[[StreamId], bool] = lambda _stream: False
         self._changed: set[DeviceId] = set()
         for row in repo.load():
@@ -71,8 +71,8 @@ class Devices:
         self.on_reachable(streams.device_online)
 
     def on_reachable(self, heard: Callable[[DeviceId, bool, str], None]) -> None:
-        """`heard(device, online, code)`: streams follow their device. Called for every known one at once."""
-        self._reachable = heard
+        """`heard(device, online, code)`: streams and voices follow their device. Called for every known one at once."""
+        self._followers.append(heard)
         for known in self._known.values():
             heard(known.id, known.reachable, known.code)
 
@@ -263,6 +263,10 @@ class Devices:
             self._repo.channels(known.id, rows)
 
     # — within —
+
+    def _reachable(self, device: DeviceId, online: bool, code: str) -> None:
+        for heard in self._followers:
+            heard(device, online, code)
 
     def _publish_soon(self, device: DeviceId) -> None:
         if not self._changed:

@@ -20,7 +20,7 @@ RING = 2048
 QUEUE = 1024
 
 # Who hears what: events of these types only from this role up.
-_LEAST = {"pending": Role.TECHNICIAN, "adapter": Role.TECHNICIAN}
+_LEAST = {"pending": Role.TECHNICIAN, "adapter": Role.TECHNICIAN, "call": Role.OPERATOR}
 
 
 class Subscription:
@@ -40,7 +40,10 @@ class Subscription:
         # Events without a subject that are not for everybody (accounts, adapters) are held back by role.
         if event.type in _LEAST and not at_least(self._who.role, _LEAST[event.type]):
             return False
-        return in_scope(self._who, event.subject) if event.subject else True
+        if event.only and event.only != self._who.name:
+            return False
+        subject = event.within or event.subject
+        return in_scope(self._who, subject) if subject else True
 
     def put(self, event: BusEvent | Missed) -> None:
         if len(self._waiting) >= self._bound:
@@ -81,13 +84,23 @@ class Bus:
     def listeners(self) -> int:
         return len(self._subscriptions)
 
-    def publish(self, type_: str, subject: str, data: Any, *, gone: bool = False, transient: bool = False) -> None:
+    def publish(
+        self,
+        type_: str,
+        subject: str,
+        data: Any,
+        *,
+        gone: bool = False,
+        transient: bool = False,
+        within: str = "",
+        only: str = "",
+    ) -> None:
         """`transient` ones (live figures) are worth nothing later: not kept for replay, the cursor stays."""
         if transient:
-            event = BusEvent(self._cursor, type_, subject, data, gone)
+            event = BusEvent(self._cursor, type_, subject, data, gone, within, only)
         else:
             self._cursor += 1
-            event = BusEvent(self._cursor, type_, subject, data, gone)
+            event = BusEvent(self._cursor, type_, subject, data, gone, within, only)
             self._ring.append(event)
         for subscription in self._subscriptions:
             if subscription.wants(event):

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BusEvent:
-    """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter.
+    """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter, talk,
+    call, floor.
 
     `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
-    everybody. `gone` says that the thing named by `subject` is no more.
+    everybody. `gone` says that the thing named by `subject` is no more. `within`: the id that decides about scopes
+    where it is not the subject; `only`: the one principal, by name, that it is for.
     """
 
     cursor: int
@@ -39,6 +41,8 @@ class BusEvent:
     subject: str
     data: Any
     gone: bool = False
+    within: str = ""
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from gateway.store.opening import backup
 from gateway.store.orders import OutboxRepo, PresetRepo, ResultRepo
 from gateway.store.people import PeopleRepo
 from gateway.store.positions import PositionRepo
+from gateway.store.spurts import SpurtRepo
 
 FILE = "state.db"
 ALIVE_S = 5.0
@@ -30,6 +31,7 @@ class Store:
         self.audit = AuditRepo(self.db, audit_key)
         self.results = ResultRepo(self.db)
         self.presets = PresetRepo(self.db)
+        self.spurts = SpurtRepo(self.db)
         self.outbox = OutboxRepo(self.db)
 
     async def alive(self) -> bool:
