@@ -17,17 +17,22 @@ from functools import lru_cache
 from typing import Literal
 
 from gateway.base.errors import GatewayError, LinkDown, PeerError
-from gateway.net.sip import Listen, SipEndpoint
+from gateway.net.sip import IncomingCall, Listen, SipEndpoint
+from gateway.sim import messages
 from gateway.sim.calls import Calls
-from gateway.sim.encoder import LiveEncoder, Source, VideoSettings
+from gateway.sim.ear import Ear
+from gateway.sim.encoder import LiveEncoder, Microphone, Source, VideoSettings
 from gateway.sim.head import Head
 from gateway.sim.line import Line
 from gateway.sim.nat import Nat
+from gateway.sim.offer import read_voice
 from gateway.sim.orders import Orders
 from gateway.sim.panorama import panorama
 from gateway.sim.profile import Profile
 from gateway.sim.replay import Replay
 from gateway.sim.report import Report, plain
+from gateway.sim.sound import Air, tone
+from gateway.sim.voice import Voices
 
 _NEEDS_NAT = ("nat-rebind", "garbage-sip")
 _GOODBYE_S = 3.0
@@ -40,23 +45,31 @@ def shared_replay(settings: VideoSettings) -> Replay:
 
 
 class Ball:
-    """`run` until cancelled. `press_alarm` and `press_upload` are its two buttons."""
+    """`run` until cancelled. `press_alarm` and `press_upload` are its two buttons; `ear` knows what it played."""
 
     def __init__(self, profile: Profile, report: Report = plain) -> None:
         self.profile = profile
+        self._report = report
         self.head = Head()
+        self.ear = Ear(self.tell)
         self.source: Source
         if profile.replay:
             self.source = shared_replay(profile.video)
         else:
-            self.source = LiveEncoder(profile.video, self.head, f"BALL {profile.device_id[-4:]}")
+            self.source = LiveEncoder(profile.video, self.head, f"BALL {profile.device_id[-4:]}", self._microphone())
         self.registered = asyncio.Event()
-        self._report = report
         self._orders: Orders | None = None
         self._tasks: set[asyncio.Future[None]] = set()
 
     def tell(self, event: str, words: str = "", **data: object) -> None:
         self._report(event, self.profile.wire_id, words, **data)
+
+    def _microphone(self) -> Microphone:
+        if "echo" not in self.profile.faults:
+            return tone
+        air = Air(self.profile.faults["echo"])
+        self.ear.listeners.append(air.played)
+        return air.microphone
 
     def press_alarm(self) -> None:
         if self._orders is not None:
@@ -98,10 +111,19 @@ class Ball:
         profile = self.profile
         line = Line(profile, endpoint, nat)
         calls = Calls(profile, self.source, self.tell)
-        orders = self._orders = Orders(profile, line, self.head, self.source, self._spawn, self.tell)
+        voices = Voices(profile, line, endpoint, self.ear, self._spawn, self.tell)
+        orders = self._orders = Orders(profile, line, self.head, self.source, voices, self._spawn, self.tell)
+
+        async def on_call(call: IncomingCall) -> None:
+            text = messages.decode(call.request.body)
+            if "m=audio" in text and "m=video" not in text:
+                await voices.on_call(call, read_voice(text))
+            else:
+                await calls.on_call(call)
+
         endpoint.on_request("MESSAGE", orders.on_message)
         endpoint.on_request("SUBSCRIBE", orders.on_subscribe)
-        endpoint.on_call(calls.on_call)
+        endpoint.on_call(on_call)
         if profile.alarm_every_s:
             self._spawn(self._alarms(orders, line))
         if nat is not None and "nat-rebind" in profile.faults:
@@ -117,6 +139,7 @@ class Ball:
             await self._stop_tasks(going)
             with contextlib.suppress(GatewayError, TimeoutError):
                 async with asyncio.timeout(_GOODBYE_S):
+                    await voices.hang_up()
                     await calls.hang_up()
                     await line.unregister()
             self.tell("unregistered", "stopped")

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ import typer
 import uvloop
 
 from gateway.sim.ball import Ball
+from gateway.sim.ear import WavFile
 from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import FAULTS, Faults
 from gateway.sim.profile import Profile
@@ -89,6 +91,10 @@ def ball(
     keepalive: Annotated[str, typer.Option(help=_t("Between keepalives", "心跳间隔"))] = "5s",
     alarm_every: Annotated[str, typer.Option(help=_t("Raise an alarm so often; 0s: on SIGUSR1", "报警周期"))] = "0s",
     media: Annotated[str, typer.Option(help=_t("live: own encoder each | replay: one for all", "媒体"))] = "live",
+    talk: Annotated[str, typer.Option(help=_t("Loudspeaker: udp | tcp | tcp-listen | none", "喊话"))] = "udp",
+    hear_to: Annotated[
+        Path | None, typer.Option(help=_t("Directory for what it played, <id>.wav", "喇叭录音目录"))
+    ] = None,
     fault: Fault = None,
     faults: Annotated[bool, typer.Option("--list-faults", help=_t("List the faults and exit", "列出故障"))] = False,
     json_lines: Annotated[bool, typer.Option("--json", help=_t("JSON lines", "JSON 行输出"))] = False,
@@ -120,6 +126,7 @@ def ball(
                 version=version,
                 video=(chosen := Faults.read(fault or ())).settings(video),
                 replay=media == "replay",
+                talk=talk,
                 keepalive_s=seconds(keepalive),
                 channels=channels,
                 name=f"布控球{n + 1}",
@@ -136,8 +143,14 @@ def ball(
             err=True,
         )
     report = json_line if json_lines else plain
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_balls([Ball(profile, report) for profile in profiles]))
+    balls = [Ball(profile, report) for profile in profiles]
+    with ExitStack() as stack:
+        for one in balls if hear_to is not None else ():
+            assert hear_to is not None  # noqa: S101 - for the type checker
+            kept = stack.enter_context(closing(WavFile(hear_to / f"{one.profile.device_id}.wav")))
+            one.ear.listeners.append(kept)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_balls(balls))
 
 
 async def run_balls(balls: Sequence[Ball]) -> None:

@@ -67,6 +67,8 @@ class Frame:
 
 
 Sink = Callable[[Frame], None]
+Microphone = Callable[[int, int], bytes]
+"""`(begin, count)`: so many samples of G.711A from sample `begin` on, 8 kHz."""
 
 
 class Source(Protocol):
@@ -87,8 +89,8 @@ class Source(Protocol):
 class VideoEncoder:
     """One PyAV codec context, set for low delay. Not for several threads."""
 
-    def __init__(self, settings: VideoSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: VideoSettings, microphone: Microphone = tone) -> None:
+        self.settings, self._microphone = settings, microphone
         name = {"h264": "libx264", "h265": "libx265"}[settings.codec]
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, VideoCodecContext)  # noqa: S101 - for the type checker: these are video codecs
@@ -139,15 +141,15 @@ class VideoEncoder:
         audio = b""
         if self.settings.audio:
             begin = (pts * 8000) // self.settings.fps
-            audio = tone(begin, (pts + 1) * 8000 // self.settings.fps - begin)
+            audio = self._microphone(begin, (pts + 1) * 8000 // self.settings.fps - begin)
         return Frame(bytes(packet), bool(packet.is_keyframe), _START + pts * tick, _START + dts * tick, audio)
 
 
 class LiveEncoder:
     """Renders what the head sees and encodes it, in a thread that lives while there is a sink."""
 
-    def __init__(self, settings: VideoSettings, head: Head, title: str) -> None:
-        self.settings, self.head, self.title = settings, head, title
+    def __init__(self, settings: VideoSettings, head: Head, title: str, microphone: Microphone = tone) -> None:
+        self.settings, self.head, self.title, self.microphone = settings, head, title, microphone
         self._sinks: list[Sink] = []
         self._key = threading.Event()
         self._stop: threading.Event | None = None
@@ -178,7 +180,7 @@ class LiveEncoder:
         self._key.set()
 
     def _work(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
-        encoder = VideoEncoder(self.settings)
+        encoder = VideoEncoder(self.settings, self.microphone)
         scene = Scene(self.settings.width, self.settings.height, self.title)
         period = 1.0 / self.settings.fps
         due = time.monotonic()

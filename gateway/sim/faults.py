@@ -42,6 +42,20 @@ FAULTS: Mapping[str, tuple[float | None, str]] = {
     "b-frames": (None, "main profile with two B-frames"),
     "private-stream": (None, "vendor bytes instead of a program stream"),
     "h265": (None, "H.265 whatever was set"),
+    "broadcast-refused": (None, "answers a voice broadcast with ERROR"),
+    "broadcast-silent": (None, "agrees to a voice broadcast, and never calls for the sound"),
+    "broadcast-late": (10.0, "calls for the sound of a broadcast so many seconds late"),
+    "talk-busy": (None, "486 to a voice broadcast and to s=Talk"),
+    "talk-refused": (None, "488 to s=Talk"),
+    "talk-bye": (None, "hangs up at the first packet of sound"),
+    "talk-bye-once": (None, "hangs up at the first packet of sound, the first time"),
+    "talk-dials-early": (None, "connects for sound at the 200, and acknowledges when sound has come, or after 2 s"),
+    "talk-other-port": (None, "the SDP names another UDP port than its sound has; packets come from the real one"),
+    "talk-pcmu": (None, "wants its sound as G.711 µ-law"),
+    "talk-no-ssrc": (None, "invites without y=, and plays any SSRC"),
+    "talk-ids-swapped": (None, "From and To of its INVITE for sound are swapped"),
+    "talk-no-ack": (None, "never acknowledges the answer to its INVITE for sound"),
+    "echo": (0.2, "its microphone hears its loudspeaker so many seconds later"),
 }
 
 

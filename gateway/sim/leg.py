@@ -45,10 +45,10 @@ class Leg:
         """Bind where the platform is reached from; raises OSError when it is not."""
         self.host = host = route_to(self.target[0])
         if self.carrier is Carrier.UDP:
-            self._sock = _bound(socket.SOCK_DGRAM, host)
+            self._sock = bound(socket.SOCK_DGRAM, host)
             self.port = self._sock.getsockname()[1]
         elif self.carrier is Carrier.LISTEN:
-            listener = _bound(socket.SOCK_STREAM, host)
+            listener = bound(socket.SOCK_STREAM, host)
             self.port = listener.getsockname()[1]
             if "tcp-refuses" in self.faults:
                 listener.close()
@@ -61,7 +61,7 @@ class Leg:
     def rebind(self) -> None:
         """A new source port in the middle of the call, as behind a NAT that forgot (UDP only)."""
         if self.carrier is Carrier.UDP and self._sock is not None:
-            old, self._sock = self._sock, _bound(socket.SOCK_DGRAM, self.host)
+            old, self._sock = self._sock, bound(socket.SOCK_DGRAM, self.host)
             old.close()
 
     def feed(self, frame: Frame) -> None:
@@ -111,7 +111,7 @@ class Leg:
             self._sock.setblocking(False)
             return True
         for _ in range(_CONNECT_TRIES):
-            sock = socket.socket(_family(self.target[0]), socket.SOCK_STREAM)
+            sock = socket.socket(family_of(self.target[0]), socket.SOCK_STREAM)
             sock.setblocking(False)
             try:
                 async with asyncio.timeout(_CONNECT_GAP_S * 2):
@@ -163,17 +163,17 @@ class Leg:
 
 def route_to(host: str) -> str:
     """The address of ours that packets to `host` leave from. Raises OSError when there is no way."""
-    with socket.socket(_family(host), socket.SOCK_DGRAM) as probe:
+    with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
         probe.connect((host, 9))  # sends nothing
         return str(probe.getsockname()[0])
 
 
-def _family(host: str) -> socket.AddressFamily:
+def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _bound(kind: socket.SocketKind, host: str) -> socket.socket:
-    sock = socket.socket(_family(host), kind)
+def bound(kind: socket.SocketKind, host: str) -> socket.socket:
+    sock = socket.socket(family_of(host), kind)
     try:
         sock.setblocking(False)
         sock.bind((host, 0))

@@ -16,6 +16,7 @@ from gateway.sim.messages import Fix
 from gateway.sim.profile import Profile
 from gateway.sim.scene import H_FOV_DEG, View
 from gateway.sim.track import position
+from gateway.sim.voice import Voices
 
 _TICK_S = 0.04
 
@@ -29,11 +30,12 @@ class Orders:
         line: Line,
         head: Head,
         source: Source,
+        voices: Voices,
         spawn: Callable[[Awaitable[None]], None],
         report: Callable[..., None],
     ) -> None:
         self._profile, self._line, self._head, self._source = profile, line, head, source
-        self._spawn, self._report = spawn, report
+        self._voices, self._spawn, self._report = voices, spawn, report
         self._started = time.monotonic()
         self._turning = False
         self._alarms: dict[str, asyncio.Event] = {}
@@ -47,10 +49,13 @@ class Orders:
 
     async def on_message(self, incoming: IncomingRequest) -> None:
         """200 at once; the business answer is a MESSAGE of its own (§9.3.3)."""
-        incoming.respond(200)
         body = messages.decode(incoming.request.body)
         command, sn, target = (messages.field(body, name) for name in ("CmdType", "SN", "DeviceID"))
         kind = messages.root(body)
+        if kind == "Notify" and command == "Broadcast" and self._voices.busy:
+            incoming.respond(486)
+            return
+        incoming.respond(200)
         try:
             if kind == "Query":
                 await self._answer(command, sn, target or self._profile.wire_id)
@@ -59,7 +64,7 @@ class Orders:
             elif kind == "Response" and command == "Alarm" and sn in self._alarms:
                 self._alarms[sn].set()
             elif kind == "Notify" and command == "Broadcast":
-                await self._line.say(messages.result(command, sn, self._profile.wire_id, ok=False))
+                await self._voices.broadcast(body, sn)
         except GatewayError as exc:
             self._report("unanswered", f"could not answer {command}: {exc}")
 

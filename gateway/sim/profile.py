@@ -9,6 +9,7 @@ from gateway.sim.faults import Faults
 from gateway.sim.messages import Fix, Item
 
 GB_VERSIONS = {"2011": "1.0", "2016": "2.0", "2022": "3.0"}  # X-GB-Ver, annex I
+TALKS = ("udp", "tcp", "tcp-listen", "none")
 _VIDEO, _ALARM, _VOICE = "132", "134", "137"  # type codes, annex E
 
 
@@ -31,6 +32,7 @@ class Profile:
     version: str = "2016"
     video: VideoSettings = field(default_factory=VideoSettings)
     replay: bool = False
+    talk: str = "udp"  # how its loudspeaker asks for sound: udp, tcp, tcp-listen; none: it has no loudspeaker
     keepalive_s: float = 5.0
     expires_s: int = 3600
     channels: int = 1
@@ -52,6 +54,8 @@ class Profile:
             raise ValueError(f"version {self.version!r}: one of {', '.join(GB_VERSIONS)}")
         if self.transport not in ("udp", "tcp"):
             raise ValueError(f"transport {self.transport!r}: udp or tcp")
+        if self.talk not in TALKS:
+            raise ValueError(f"talk {self.talk!r}: one of {', '.join(TALKS)}")
 
     @property
     def wire_id(self) -> str:
@@ -64,6 +68,10 @@ class Profile:
     def video_ids(self) -> tuple[str, ...]:
         return tuple(part_id(self.wire_id, _VIDEO, n) for n in range(1, self.channels + 1))
 
+    @property
+    def voice_id(self) -> str:
+        return part_id(self.wire_id, _VOICE, 1)
+
     def items(self) -> tuple[Item, ...]:
         """The catalog: video channels, an alarm input, and the voice output without which nobody may talk (§9.12.1)."""
         videos = tuple(
@@ -71,5 +79,5 @@ class Profile:
             for n, channel in enumerate(self.video_ids, 1)
         )
         alarm = Item(part_id(self.wire_id, _ALARM, 1), f"{self.name} 报警输入", self.wire_id)
-        voice = Item(part_id(self.wire_id, _VOICE, 1), f"{self.name} 语音输出", self.wire_id)
-        return (*videos, alarm, voice)
+        voice = Item(self.voice_id, f"{self.name} 语音输出", self.wire_id)
+        return (*videos, alarm, *(() if self.talk == "none" else (voice,)))
