@@ -4,12 +4,44 @@ import { vi } from "vitest";
 import type { Api, Options } from "../src/api";
 import { ApiError } from "../src/api";
 
+export class FakeTrack {
+  enabled = true;
+  stopped = false;
+  onended: (() => void) | null = null;
+  static all: FakeTrack[] = [];
+  constructor(readonly label = "mic") {
+    FakeTrack.all.push(this);
+  }
+  clone(): FakeTrack {
+    return new FakeTrack(this.label);
+  }
+  stop(): void {
+    this.stopped = true;
+  }
+}
+
+/** What the page may open: an error's name, or a microphone. */
+export function microphone(trouble = ""): { asked: MediaStreamConstraints[] } {
+  const asked: MediaStreamConstraints[] = [];
+  const getUserMedia = (given: MediaStreamConstraints): Promise<unknown> => {
+    asked.push(given);
+    if (trouble) return Promise.reject(Object.assign(new Error(trouble), { name: trouble }));
+    const track = new FakeTrack();
+    return Promise.resolve({ getAudioTracks: () => [track], getTracks: () => [track] });
+  };
+  const devices = [{ kind: "audioinput", label: "Headset", deviceId: "h" }, { kind: "videoinput", label: "Camera", deviceId: "c" }];
+  vi.stubGlobal("navigator", { ...navigator, languages: ["en"], mediaDevices: { getUserMedia, enumerateDevices: () => Promise.resolve(devices) } });
+  return { asked };
+}
+
 export class FakePeer extends EventTarget {
   static all: FakePeer[] = [];
   connectionState = "new";
   localDescription: { sdp: string } | null = null;
   onconnectionstatechange: (() => void) | null = null;
   closed = false;
+  transceivers: { given: unknown; direction: string | undefined }[] = [];
+  senders: { track: unknown; replaceTrack(track: unknown): Promise<void> }[] = [];
   frames = 0;
   at = 0;
 
@@ -25,7 +57,19 @@ export class FakePeer extends EventTarget {
   static get open(): number {
     return FakePeer.all.filter((peer) => !peer.closed).length;
   }
-  addTransceiver(): { receiver: { track: object; jitterBufferTarget: number } } {
+  getSenders(): { track: unknown; replaceTrack(track: unknown): Promise<void> }[] {
+    return this.senders;
+  }
+  addTransceiver(given?: unknown, init?: { direction?: string }): { receiver: { track: object; jitterBufferTarget: number } } {
+    this.transceivers.push({ given, direction: init?.direction });
+    const sender = {
+      track: given,
+      replaceTrack(track: unknown): Promise<void> {
+        sender.track = track;
+        return Promise.resolve();
+      },
+    };
+    this.senders.push(sender);
     return { receiver: { track: {}, jitterBufferTarget: 50 } };
   }
   setLocalDescription(): Promise<void> {
@@ -88,6 +132,8 @@ export class FakeSocket {
   onmessage: ((message: { data: string }) => void) | null = null;
   onclose: ((closed: { code: number }) => void) | null = null;
   sent: string[] = [];
+  readyState = 1;
+  static readonly OPEN = 1;
   constructor(readonly url: string) {
     FakeSocket.all.push(this);
   }
@@ -105,7 +151,9 @@ export class FakeSocket {
 export function install(): void {
   FakePeer.all = [];
   FakeSocket.all = [];
+  FakeTrack.all = [];
   vi.stubGlobal("RTCPeerConnection", FakePeer);
   vi.stubGlobal("WebSocket", FakeSocket);
   vi.stubGlobal("MediaStream", class { addTrack(): void {} });
+  Object.defineProperty(HTMLMediaElement.prototype, "srcObject", { configurable: true, writable: true, value: null });
 }
