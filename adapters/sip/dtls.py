@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 
 from gateway import codecs
 from gateway.wire.sdp import Fingerprint
@@ -34,7 +34,11 @@ _PROFILES: Final[dict[bytes, tuple[codecs.SrtpProfile, int, int]]] = {  # key an
     b"SRTP_AEAD_AES_256_GCM": ("AEAD_AES_256_GCM", 32, 12),
     b"SRTP_AES128_CM_SHA1_80": ("AES_CM_128_HMAC_SHA1_80", 16, 14),
 }
-_HASHES: Final = {"sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}  # RFC 8122 §5; SHA-1 proves nothing
+_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {  # RFC 8122 §5; SHA-1 proves nothing
+    "sha-256": hashes.SHA256(),
+    "sha-384": hashes.SHA384(),
+    "sha-512": hashes.SHA512(),
+}
 _DTLS_1_2: Final = 0xFEFD  # openssl/dtls1.h; pyOpenSSL does not name it
 _MTU: Final = 1200
 _LIFE_DAYS: Final = 3650
@@ -78,8 +82,8 @@ class Identity:
         context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        context.use_certificate(crypto.X509.from_cryptography(self._certificate))
-        context.use_privatekey(crypto.PKey.from_cryptography_key(self._key))
+        context.use_certificate(self._certificate)
+        context.use_privatekey(self._key)
         return context
 
 
@@ -172,7 +176,7 @@ class Handshake:
         self._rearm()
 
     def _finished(self, ssl: SSL.Connection) -> None:
-        certificate = ssl.get_peer_certificate()
+        certificate = ssl.get_peer_certificate(as_cryptography=True)
         if certificate is None or not _matches(certificate, self.fingerprints):
             self._fail("the peer's certificate is not the one of its SDP")
             return
@@ -258,10 +262,10 @@ def datagrams(flight: bytes, limit: int = _MTU) -> list[bytes]:
     return [*out, current] if current else out
 
 
-def _matches(certificate: crypto.X509, fingerprints: Sequence[Fingerprint]) -> bool:
+def _matches(certificate: x509.Certificate, fingerprints: Sequence[Fingerprint]) -> bool:
     """RFC 8122 §6.2: of the hash functions we know, one that fits is enough."""
     return any(
-        certificate.digest(_HASHES[one.algorithm]).decode().upper() == one.value.upper()
+        certificate.fingerprint(_HASHES[one.algorithm]).hex() == one.value.replace(":", "").lower()
         for one in fingerprints
         if one.algorithm in _HASHES
     )

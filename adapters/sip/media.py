@@ -204,7 +204,7 @@ class CallMedia:
         spoken = (line, agreed.send, agreed.receive, ptime)
         if spoken == self._spoken or not agreed.send:
             return
-        former, former_line = self._voice, self._spoken[0] if self._spoken else None
+        former = self._voice
         self._spoken = spoken
         self._quiet = False
         self._voice = self._media.engine.open_voice_session(
@@ -217,8 +217,8 @@ class CallMedia:
         )
         # A phone on which nothing at all is heard sounds like a dead line.
         self._media.engine.set_voice(self._voice, comfort_noise=True)
-        if former is not None and former_line is not line:
-            # Another session: the former voice is nobody's any more once the owner has the new one.
+        if former is not None:
+            # On the same session it is replaced already, on another one it still speaks: the owner lets go first.
             self.media = self.media.with_voice(None)
             self._on_change()
             self._media.engine.close_voice(former)

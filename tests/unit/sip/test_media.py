@@ -1,0 +1,282 @@
+"""Offer and answer between two calls' media: sockets, keys, voices, hold, codecs, video, moves; nothing left over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from adapters.sip.dtls import Identity
+from adapters.sip.engine import NO_VIDEO, VideoWish
+from adapters.sip.media import CallMedia
+from adapters.sip.routing import MediaPolicy
+from gateway.base.errors import RemoteProtocolError
+from gateway.core.mediaplane import MediaPlane
+from gateway.wire.sdp import NotAcceptable, Sdp
+from tests.unit.sip.fakes import SwitchEngine, media_plane
+
+IDENTITY = Identity()
+
+
+@dataclass
+class Rig:
+    engine: SwitchEngine
+    plane: MediaPlane
+    made: list[CallMedia] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    changes: list[CallMedia] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def media(self, *, video: VideoWish = NO_VIDEO, host: str = "127.0.0.1", **policy: Any) -> CallMedia:
+        def on_change() -> None:
+            self.changes.append(media)
+            self.changed.set()
+
+        def on_trouble(code: str, words: str) -> None:
+            self.troubles.append(code)
+            self.changed.set()
+
+        rules = MediaPolicy(**{"srtp": "off", **policy})
+        media = CallMedia(
+            self.plane,
+            rules,
+            host,
+            identity=(lambda: IDENTITY) if rules.srtp not in ("off", "sdes") else None,
+            changed=on_change,
+            trouble=on_trouble,
+            video=video,
+        )
+        self.made.append(media)
+        return media
+
+    def agree(self, one: CallMedia, two: CallMedia) -> None:
+        one.answered(two.answer(one.offer()))
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    with media_plane() as (engine, plane):
+        made = Rig(engine, plane)
+        yield made
+        for media in made.made:
+            media.close()
+        assert not engine.sessions and not engine.voices and not plane._sessions
+
+
+def codec(voice: dict[str, Any]) -> str:
+    return str(voice["send"][0])
+
+
+async def test_a_plain_call_is_armed_both_ways_and_has_voices(rig: Rig) -> None:
+    one, two = rig.media(audio=("pcma", "pcmu")), rig.media(audio=("pcma",))
+    rig.agree(one, two)
+    assert one.media.audio == two.media.audio == "pcma"
+    assert one.media.voice in rig.engine.voices and two.media.voice in rig.engine.voices
+    ports = set(rig.engine.bound.values())
+    for armed in rig.engine.armed.values():
+        assert (armed["host"], armed["port"]) in ports and armed["keys"] is None and armed["latch"] == "first"
+    assert one.takes_digits and one.media.secure == ""
+
+
+async def test_keys_of_sdes_meet(rig: Rig) -> None:
+    one, two = rig.media(srtp="sdes"), rig.media(srtp="optional")
+    rig.agree(one, two)
+    first, second = (armed["keys"] for armed in rig.engine.armed.values())
+    assert first[0] == second[0] and first[1:3] == second[3:5] and first[3:5] == second[1:3]
+    assert one.media.secure == two.media.secure == "sdes"
+
+
+@pytest.mark.parametrize("video", [False, True])
+async def test_dtls_keys_meet_on_every_line(rig: Rig, video: bool) -> None:
+    wish = VideoWish(send=True, receive=True) if video else NO_VIDEO
+    one, two = rig.media(srtp="dtls", video=wish), rig.media(srtp="optional", video=wish)
+    rig.agree(one, two)
+    assert not rig.engine.armed
+    lines = 4 if video else 2
+    async with asyncio.timeout(5):
+        while len(rig.engine.armed) < lines:
+            rig.changed.clear()
+            await rig.changed.wait()
+    keys = sorted(armed["keys"][1:3] for armed in rig.engine.armed.values())
+    assert keys == sorted(armed["keys"][3:5] for armed in rig.engine.armed.values())
+    assert one.media.secure == two.media.secure == "dtls" and not rig.troubles
+
+
+async def test_dtls_that_comes_before_the_answer_waits_for_it(rig: Rig) -> None:
+    one, two = rig.media(srtp="dtls"), rig.media(srtp="dtls")
+    answer = two.answer(one.offer())  # two is active: its ClientHello is under way before the 200 is
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert rig.engine.sent
+    one.answered(answer)
+    async with asyncio.timeout(5):
+        while len(rig.engine.armed) < 2:
+            rig.changed.clear()
+            await rig.changed.wait()
+
+
+async def test_a_certificate_of_somebody_else_ends_the_call(rig: Rig) -> None:
+    one, two = rig.media(srtp="dtls"), rig.media(srtp="dtls")
+    answer = two.answer(one.offer()).decode()
+    prefix = "a=fingerprint:sha-256 "
+    at = answer.index(prefix) + len(prefix)
+    one.answered((answer[:at] + ":".join(["AB"] * 32) + answer[at + 95 :]).encode())
+    async with asyncio.timeout(5):
+        while not rig.troubles:
+            rig.changed.clear()
+            await rig.changed.wait()
+    assert rig.troubles == ["dtls-failed"] and not any(a["keys"] for a in rig.engine.armed.values())
+
+
+@pytest.mark.parametrize(("offers", "takes"), [("off", "required"), ("sdes", "off"), ("off", "sdes"), ("dtls", "off")])
+async def test_ciphering_that_does_not_fit_is_refused_in_words(rig: Rig, offers: str, takes: str) -> None:
+    one, two = rig.media(srtp=offers), rig.media(srtp=takes)
+    with pytest.raises(NotAcceptable, match=r"(?i)srtp|cipher|encrypt|sdes|dtls"):
+        two.answer(one.offer())
+
+
+async def test_no_common_codec_is_refused_in_words(rig: Rig) -> None:
+    one, two = rig.media(audio=("opus",)), rig.media(audio=("pcma",))
+    with pytest.raises(NotAcceptable, match=r"(?i)opus"):
+        two.answer(one.offer())
+    assert not rig.engine.voices
+
+
+@pytest.mark.parametrize("junk", [b"", b"\x00\xff", b"v=0\r\n", b"v=0\r\nm=audio x RTP/AVP 8\r\n"])
+async def test_an_offer_that_is_none_changes_nothing(rig: Rig, junk: bytes) -> None:
+    media = rig.media()
+    with pytest.raises(RemoteProtocolError):
+        media.answer(junk)
+    assert media.media.voice is None and not rig.engine.armed
+
+
+async def test_our_hold_withdraws_the_voice_and_never_sends(rig: Rig) -> None:
+    one, two = rig.media(), rig.media()
+    rig.agree(one, two)
+    voice = one.media.voice
+    one.hold(True)
+    rig.agree(one, two)
+    assert one.media.held and one.media.voice is None and two.media.held_by_peer and two.media.voice is None
+    assert rig.engine.voices[voice or 0].settings["transmit"] == "never"
+    one.hold(False)
+    rig.agree(one, two)
+    assert one.media.voice == voice and not one.media.held and not two.media.held_by_peer
+    assert rig.engine.voices[voice or 0].settings["transmit"] == "always"
+
+
+async def test_the_old_style_of_hold_is_understood(rig: Rig) -> None:
+    one, two = rig.media(), rig.media()
+    rig.agree(one, two)
+    two.answer(one.offer().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 0.0.0.0"))
+    assert two.media.held_by_peer and two.media.voice is None
+
+
+async def test_an_owner_lets_go_of_the_voice_before_it_is_silenced(rig: Rig) -> None:
+    one, two = rig.media(), rig.media()
+    rig.agree(one, two)
+    rig.engine.orders.clear()
+    seen: list[tuple[Any, int]] = []
+    two._on_change = lambda: seen.append((two.media.voice, len(rig.engine.did("set_voice"))))
+    one.hold(True)
+    rig.agree(one, two)
+    assert seen[0] == (None, 0)
+
+
+async def test_a_codec_that_changes_makes_a_new_voice_with_the_same_source(rig: Rig) -> None:
+    one, two = rig.media(audio=("pcma", "pcmu")), rig.media(audio=("pcma", "pcmu"))
+    rig.agree(one, two)
+    before = two.media.voice
+    ssrc = rig.engine.voices[before or 0].given["ssrc"]
+    offer = one.offer().replace(b" RTP/AVP 8 0 ", b" RTP/AVP 0 ").replace(b"a=rtpmap:8 PCMA/8000\r\n", b"")
+    two.answer(offer)
+    after = two.media.voice
+    assert after != before and two.media.audio == "pcmu"
+    assert rig.engine.voices[after or 0].given["ssrc"] == ssrc
+    one.rolled_back()
+
+
+async def test_the_same_codec_again_keeps_the_voice(rig: Rig) -> None:
+    one, two = rig.media(), rig.media()
+    rig.agree(one, two)
+    voices = (one.media.voice, two.media.voice)
+    rig.agree(two, one)
+    assert (one.media.voice, two.media.voice) == voices
+
+
+async def test_video_is_a_second_line_near_the_stream_that_goes_out(rig: Rig) -> None:
+    stream = rig.engine.open_stream("ball")
+    one = rig.media(video=VideoWish(receive=True, send=True))
+    two = rig.media(video=VideoWish(send=True, near=stream))
+    rig.agree(one, two)
+    line = two.media.video
+    assert line is not None and line.send and not line.receive and line.codec == "h264"
+    assert one.media.video is not None and one.media.video.receive and not one.media.video.send
+    assert rig.engine.did("open_rtp_session")[-1]["stream"] == stream
+
+
+async def test_video_that_we_do_not_want_is_refused_and_the_line_keeps_its_place(rig: Rig) -> None:
+    one, two = rig.media(video=VideoWish(receive=True)), rig.media()
+    answer = two.answer(one.offer())
+    one.answered(answer)
+    assert [media.port == 0 for media in Sdp.parse(answer).media] == [False, True]
+    assert one.media.video is None and one.media.no_video and two.media.video is None
+
+
+async def test_video_comes_and_goes_by_re_invite(rig: Rig) -> None:
+    one, two = rig.media(), rig.media(video=VideoWish(send=True))
+    rig.agree(one, two)
+    assert one.media.video is None
+    one.want_video(VideoWish(receive=True))
+    rig.agree(one, two)
+    assert one.media.video is not None and two.media.video is not None and two.media.video.send
+    session = one.media.video.session
+    one.want_video(NO_VIDEO)
+    rig.agree(one, two)
+    assert one.media.video is None and two.media.video is None
+    assert session not in rig.engine.sessions
+
+
+async def test_a_move_makes_new_lines_that_take_over_with_the_answer(rig: Rig) -> None:
+    one, two = rig.media(), rig.media()
+    rig.agree(one, two)
+    old_voice, old = one.media.voice, set(rig.engine.sessions)
+    one.move("127.0.0.2")
+    offer = one.offer()
+    assert b"127.0.0.2" in offer and old <= set(rig.engine.sessions)
+    answer = two.answer(offer)
+    assert one.media.voice == old_voice, "until the peer has agreed, the old way is used"
+    one.answered(answer)
+    assert one.media.voice not in (None, old_voice) and len(rig.engine.sessions) == 2
+    assert old_voice not in rig.engine.voices
+
+
+async def test_a_move_that_is_refused_is_offered_again(rig: Rig) -> None:
+    one, two = rig.media(), rig.media()
+    rig.agree(one, two)
+    voice = one.media.voice
+    one.move("127.0.0.2")
+    one.offer()
+    one.rolled_back()
+    assert one.media.voice == voice
+    one.move("127.0.0.3")
+    rig.agree(one, two)
+    assert b"127.0.0.3" in one.offer() and one.media.voice != voice
+    one.rolled_back()
+
+
+async def test_a_late_offer_is_ours_to_make(rig: Rig) -> None:
+    callee, caller = rig.media(video=VideoWish(send=True)), rig.media(video=VideoWish(receive=True))
+    rig.agree(callee, caller)
+    assert callee.media.voice and callee.media.video is not None and callee.media.video.send
+
+
+async def test_closed_in_the_middle_of_an_offer_nothing_is_left(rig: Rig) -> None:
+    one = rig.media(video=VideoWish(receive=True))
+    one.offer()
+    one.move("127.0.0.2")
+    one.close()
+    one.close()
+    assert not rig.engine.sessions
