@@ -1,34 +1,34 @@
-"""`fieldgate demo`: the gateway and one simulated 布控球 on this machine, and a link that shows its picture.
+"""`fieldgate demo`: the gateway, a simulated 布控球 and a simulated radio on this machine, and a link that shows them.
 
-Two child processes: the daemon on its embedded defaults, and the ball (`fieldgate sim ball`), which knows nothing of
-the daemon but its address and password. `demo.json` (0600) in the state directory names both and the link, for
-programs. Ctrl-C, or the end of the gateway, ends both. The ball may end and come back as a real one does: by its
-process number, by a key here, or by the command that is printed.
+Three child processes: the daemon, the ball (`fieldgate sim ball`) and the radio channel (`fieldgate sim radio`), which
+know nothing of the daemon but its address and password. `demo.json` (0600) in the state directory names them, the link
+and the softphone's account, for programs. Ctrl-C, or the end of the gateway, ends all. The ball may end and come back
+as a real one does: by its process number, by a key here, or by the command that is printed.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import select
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from gateway.base.errors import GatewayError, LinkDown
+from gateway.base.errors import LinkDown
 from gateway.cli.client import Client
+from gateway.cli.demo_stage import Processes, Stage
+from gateway.cli.demo_voice import Phone, start_radio, tell_voice, write_config
 from gateway.cli.output import console
 from gateway.cli.words import t
 
@@ -39,14 +39,12 @@ BALL_ID = "ball-1"
 READY_S = 30.0
 ONLINE_S = 30.0
 CODE_S = 86400.0  # long enough to walk to another machine with the link
-POLL_S = 0.05
-_LIBC = ctypes.CDLL(None)
 
 
 @app.command(
     help=t(
-        "Start the gateway and a simulated camera ball; print a link that shows its picture.",
-        "启动网关与一台模拟布控球，并给出观看链接。",
+        "Start the gateway, a simulated camera ball and a radio; print a link and a softphone's account.",
+        "启动网关、模拟布控球与模拟电台，并给出观看链接和软电话账号。",
     )
 )
 def demo(
@@ -59,7 +57,7 @@ def demo(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", "-c", help=t("Configuration; else the embedded defaults.", "配置文件；缺省为内置缺省值。")
+            "--config", "-c", help=t("Configuration; else one made for the demo.", "配置文件；缺省为演示配置。")
         ),
     ] = None,
     qr: Annotated[bool, typer.Option("--qr", help=t("Show the link as a QR code too.", "同时显示二维码。"))] = False,
@@ -91,101 +89,15 @@ def _state(given: Path | None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _die_with_parent() -> None:
-    """In the child: end when this command is killed without a chance to clean up (prctl(2), PR_SET_PDEATHSIG)."""
-    _LIBC.prctl(1, signal.SIGTERM)
-
-
-class Processes:
-    """Children that never outlive this command; their output goes to files in the state directory."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._logs: list[IO[bytes]] = []
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name in reversed(list(self._running)):
-            self.stop(name)
-        for log in self._logs:
-            log.close()
-
-    def start(self, name: str, *arguments: str) -> int:
-        log = (self._folder / f"{name}.log").open("ab")
-        self._logs.append(log)
-        # A session of its own: Ctrl-C reaches this command alone, which ends them in order.
-        child = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-            [sys.executable, "-m", "gateway", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,  # this command has one thread
-        )
-        self._running[name] = child
-        return child.pid
-
-    def stop(self, name: str) -> None:
-        child = self._running.pop(name, None)
-        if child is None:
-            return
-        child.terminate()
-        try:
-            child.wait(8)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-    def running(self, name: str) -> bool:
-        return name in self._running
-
-    def ended(self, name: str) -> bool:
-        """True once for a child that has ended by itself, or by somebody else: it is no child any more."""
-        child = self._running.get(name)
-        if child is None or child.poll() is None:
-            return False
-        del self._running[name]
-        return True
-
-    def check(self) -> None:
-        """Raises LinkDown when one of them has ended, with the last it said."""
-        for name, child in self._running.items():
-            if child.poll() is not None:
-                said = (self._folder / f"{name}.log").read_bytes()[-1500:].decode(errors="replace").strip()
-                raise LinkDown(f"{name} ended with {child.returncode}: {said}", code="demo-child")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What a demo has: where it keeps things, which configuration, and its children."""
-
-    state_dir: Path
-    config: Path | None
-    children: Processes
-
-    def await_(self, what: str, question: Callable[[], Any], limit_s: float) -> Any:
-        """Ask until the answer is true. Raises LinkDown with `what` was waited for."""
-        deadline = time.monotonic() + limit_s
-        while True:
-            self.children.check()
-            with suppress(GatewayError):
-                if answer := question():
-                    return answer
-            if time.monotonic() > deadline:
-                raise LinkDown(
-                    t(f"{what} took longer than {limit_s:.0f} s", f"{what} 超过 {limit_s:.0f} 秒"), code="demo-child"
-                )
-            time.sleep(POLL_S)
-
-
 def _play(stage: Stage, qr: bool) -> None:
     to = console()
     client = Client(stage.state_dir)
     if client.running():
         raise LinkDown(f"{stage.state_dir} is in use by a running gateway", code="port-in-use")
+    phone: Phone | None = None
+    if stage.config is None:
+        made, phone = write_config(stage.state_dir)
+        stage = replace(stage, config=made)
     to.print(t("Starting the gateway …", "正在启动网关 …"))
     config = ["--config", str(stage.config)] if stage.config else []
     daemon = stage.children.start("gateway", "run", "--state-dir", str(stage.state_dir), *config)
@@ -196,14 +108,20 @@ def _play(stage: Stage, qr: bool) -> None:
         name = t("Simulated ball", "模拟布控球")
         client.post("/api/v1/devices", {"external_id": BALL, "id": BALL_ID, "name": name})
     ball = _start_ball(stage)
+    if phone is not None:
+        start_radio(stage)
     stream = stage.await_(t("the ball's registration", "布控球注册"), lambda: _online_stream(client), ONLINE_S)
 
     base = _base_url(stage.config)
     link = _link(client, base, stream)
     facts: dict[str, str | int] = {"link": link, "url": base, "stream": stream, "gateway_pid": daemon}
     facts["ball_command"] = shlex.join(_ball_command(stage))
+    if phone is not None:
+        facts |= {"phone_user": phone.user, "phone_password": phone.password}
     _write_facts(stage, facts | {"ball_pid": ball})
     _tell(stage, link, system["version"], qr)
+    if phone is not None:
+        tell_voice(base.partition("://")[2].rpartition(":")[0], phone)
     _tell_ball(stage, ball)
     _attend(stage, lambda: _link(client, base, stream), lambda pid: _write_facts(stage, facts | {"ball_pid": pid}))
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.base.errors import LinkDown
 from gateway.cli import demo
-from gateway.cli.demo import Processes, Stage
+from gateway.cli.demo_stage import Processes, Stage
 from tests.unit.cli.conftest import Run
 
 
