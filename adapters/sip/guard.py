@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from adapters.sip.config import GuardConfig
+from gateway.base.throttle import Throttle
 from gateway.wire.sip import Address, Hop, SipRequest, Transport, printable
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Guard:
         self._on_ban = on_ban
         self._exempt = exempt
         self._sources: OrderedDict[str, _Source] = OrderedDict()
+        self._say = Throttle(log, interval_s=10.0)
         self.dropped = 0
         self.bans = 0
 
@@ -168,7 +170,7 @@ class Guard:
         source = self._source(host, now)
         count = self._count(source, now) + what.weight
         source.offences, source.since = count, source.since or now
-        log.warning("SIP from %s: %s %s (%g of %d)", host, what.code, detail, count, self._config.ban_after)
+        self._say(f"{what.code} {key_of(host)}", f"SIP from {host}: {what.code} {detail} ({count:g})")
         if (
             count >= self._config.ban_after
             and source.banned_until <= now

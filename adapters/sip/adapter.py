@@ -1,0 +1,237 @@
+"""The adapter: sockets, registrar, trunks and calls put together. Decisions are in the modules beside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from adapters.sip.accounts import Account
+from adapters.sip.adapter_http import Faces
+from adapters.sip.adapter_tls import Pair, choose, load, server_context
+from adapters.sip.config import SipConfig
+from adapters.sip.guard import Ban, Guard
+from adapters.sip.numbers import NumberPlan
+from adapters.sip.registrar import Location
+from adapters.sip.registrar_auth import Door
+from adapters.sip.registrar_desk import RegistrarDesk
+from adapters.sip.routing_desk import Desk
+from adapters.sip.trunk import Trunk
+from adapters.sip.trunk_reach import client_tls
+from adapters.sip.trunk_status import TrunkState
+from adapters.sip.trunks import Trunks
+from adapters.sip.users import Users, read_secret
+from gateway.base.clock import Clock
+from gateway.base.errors import ConfigError
+from gateway.contract.adapter import Context
+from gateway.model.doctor import Finding
+from gateway.net.sip import EndpointLimits, Listen, SipEndpoint
+from gateway.wire.sip import Hop
+
+log = logging.getLogger(__name__)
+
+CERTIFICATE_POLL_S = 60.0
+USERS_POLL_S = 2.0
+
+
+class SipGateway:
+    """The adapter. See README.md."""
+
+    name: ClassVar[str] = "sip"
+    Config: ClassVar[type[BaseModel]] = SipConfig
+
+    def __init__(self, config: BaseModel, context: Context, *, clock: Clock | None = None) -> None:
+        if not isinstance(config, SipConfig):
+            raise ConfigError("type", f"{type(config).__name__} is no configuration of sip")
+        self.config = config
+        self.context = context
+        self.clock = clock or Clock()
+        self.endpoint: SipEndpoint | None = None
+        self.desk: Desk | None = None
+        self.trunks = Trunks(self._peer_names)
+        self.location = Location(
+            least_s=config.register_min, most_s=config.register_max, max_bindings=config.max_bindings
+        )
+        self.guard = Guard(config.guard, self._banned, self.trunks.is_trunk)
+        self._call_figures: Callable[[], Mapping[str, float]] = dict
+        self._registrar: RegistrarDesk | None = None
+
+    async def run(self) -> None:
+        """Until cancelled. Raises ConfigError: a port that is taken (`port-in-use`), a certificate, a password file."""
+        from adapters.sip.calls import CallManager  # brings the media side; a checked configuration needs none of it
+
+        config, context = self.config, self.context
+        users = Users(config, context.state_dir)
+        tls, pair = await asyncio.to_thread(self._tls)
+        door = Door(users, self.guard, config.realm, config.networks)
+        self.endpoint = endpoint = SipEndpoint(
+            self._listens(), product=config.user_agent, limits=EndpointLimits(max_connections=4096), tls=tls
+        )
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(endpoint)
+            desk = self._make_desk(endpoint, users, door)
+            registrar = RegistrarDesk(self.location, door, self.guard, self.trunks, self._knock, self.clock)
+            self.desk, self._registrar = desk, registrar
+            self._make_trunks(endpoint, desk)
+            stack.push_async_callback(self.trunks.close)
+            manager = await stack.enter_async_context(CallManager(context, desk))
+            self._call_figures = manager.figures
+            endpoint.on_request("REGISTER", registrar.register)
+            endpoint.on_request("OPTIONS", registrar.options)
+            endpoint.on_request("*", registrar.other)
+            endpoint.on_call(manager.handler(endpoint))
+            endpoint.on_flow_closed(registrar.flow_closed)
+            endpoint.on_flow_closed(self.trunks.flow_closed)
+            faces = Faces(context.http, users, self.location, self.trunks, self.guard, desk, self.clock)
+            stack.callback(faces.close)
+            self.trunks.start()
+            context.ready()
+            log.info("SIP listens on %s", ", ".join(f"{b.transport}:{b.host}:{b.port}" for b in endpoint.bound))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(registrar.sweep(), name="SIP registrations")
+                group.create_task(self._watch_addresses(desk), name="SIP addresses")
+                group.create_task(_watch_users(users), name="SIP users")
+                if tls is not None and pair is not None:
+                    group.create_task(_watch_certificate(tls, pair), name="SIP certificate")
+
+    def figures(self) -> Mapping[str, float]:
+        """contract.adapter.Measured."""
+        standing = self.endpoint.standing if self.endpoint is not None else {"dialogs": 0, "transactions": 0}
+        now = self.clock.monotonic()
+        refused = sum(part.refused for part in (self.desk, self._registrar) if part is not None)
+        return {
+            **standing,
+            **self._call_figures(),
+            "places": self.desk.caps.total if self.desk is not None else 0,
+            "phones": len(self.location),
+            "trunks": len(self.trunks),
+            "trunks_up": sum(trunk.status.state is TrunkState.UP for trunk in self.trunks),
+            "accounts_registered": sum(one.registered for trunk in self.trunks for one in trunk.accounts),
+            "refused": refused,
+            "banned": len(self.guard.banned(now)),
+            "bans": self.guard.bans,
+            "dropped": self.guard.dropped,
+        }
+
+    @classmethod
+    async def checks(cls, config: BaseModel) -> Sequence[Finding]:
+        """The doctor's questions: ports, users, certificates, trunks."""
+        from adapters.sip.adapter_checks import checks
+
+        if not isinstance(config, SipConfig):
+            raise ConfigError("type", f"{type(config).__name__} is no configuration of sip")
+        return await checks(config)
+
+    # — parts —
+
+    def _listens(self) -> list[Listen]:
+        """IPv6 wildcards are left out where the machine has no IPv6."""
+        has_v6 = _has_ipv6()
+        kept = [one for one in self.config.listen if one.at.host != "::" or has_v6]
+        return [Listen(one.transport, one.at.host, one.at.port) for one in kept]
+
+    def _tls(self) -> tuple[ssl.SSLContext | None, Pair | None]:
+        if all(one.transport != "tls" for one in self.config.listen):
+            return None, None
+        kit = getattr(self.context, "kit_tls", None)
+        pair = choose(
+            self.config.tls, self.context.state_dir, self.context.addresses(), kit() if callable(kit) else None
+        )
+        return server_context(pair, self.config.tls.client_ca), pair
+
+    def _make_desk(self, endpoint: SipEndpoint, users: Users, door: Door) -> Desk:
+        plan = NumberPlan(
+            self.context.gateway,
+            numbers=self.config.numbers,
+            routes=self.config.routes,
+            emergency=self.config.emergency,
+            users=users.of_number,
+            resolve=self.context.talk.resolve,
+        )
+        return Desk(
+            self.config,
+            endpoint,
+            plan=plan,
+            users=users,
+            location=self.location,
+            door=door,
+            guard=self.guard,
+            trunks=self.trunks,
+            clock=self.clock,
+        )
+
+    def _make_trunks(self, endpoint: SipEndpoint, desk: Desk) -> None:
+        for name, config in self.config.trunks.items():
+            accounts = []
+            for one in config.accounts:
+                password = read_secret(f"trunks.{name}.accounts.{one.user}", one.password, one.password_file)
+                # Stable over restarts, so that the server replaces our old registration by the new one.
+                instance = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.context.state_dir}/{name}/{one.user}"))
+                accounts.append(Account(one, config, password, instance, self.clock.wall))
+            tls = client_tls(f"trunks.{name}", config)
+            self.trunks.add(Trunk(name, config, accounts, endpoint, tls=tls, clock=self.clock, moved=desk.tell_moved))
+
+    # — what goes on —
+
+    async def _watch_addresses(self, desk: Desk) -> None:
+        """A modem that redials, a VPN that comes up: trunks register anew at once, calls tell their peers."""
+        before = tuple(self.context.addresses())
+        while True:
+            await asyncio.sleep(self.config.address_poll)
+            now = tuple(self.context.addresses())
+            if set(now) != set(before):
+                log.warning("own addresses changed: %s, before: %s", ", ".join(now), ", ".join(before))
+                before = now
+                await self.trunks.readdress()
+                desk.tell_moved()
+            else:
+                await self.trunks.readdress()
+
+    def _banned(self, ban: Ban) -> None:
+        self._knock(ban.source, ban.source, ban.code, f"banned for {ban.seconds:.0f} s, the {ban.count}. time")
+
+    def _knock(self, who: str, address: str, code: str, detail: str) -> None:
+        self.context.devices.knock("sip", who, address, code, detail)
+
+    def _peer_names(self, hop: Hop) -> Sequence[str]:
+        if self.endpoint is None or hop.transport != "tls":
+            return ()
+        found = self.endpoint.peer_certificate(hop)
+        return found.names if found is not None else ()
+
+
+async def _watch_users(users: Users) -> None:
+    """`fieldgate sip users` without a daemon, or an editor, may change the file."""
+    while True:
+        await asyncio.sleep(USERS_POLL_S)
+        await asyncio.to_thread(users.fresh)
+
+
+async def _watch_certificate(context: ssl.SSLContext, pair: Pair) -> None:
+    stamp = pair.stamp()
+    while True:
+        await asyncio.sleep(CERTIFICATE_POLL_S)
+        if pair.stamp() != stamp:
+            stamp = pair.stamp()
+            try:
+                load(context, pair)
+                log.info("SIP TLS certificate taken anew from %s", pair.certificate)
+            except ConfigError as exc:
+                log.error("%s; the one before stays in use", exc)
+
+
+def _has_ipv6() -> bool:
+    import socket
+
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

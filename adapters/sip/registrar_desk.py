@@ -1,0 +1,130 @@
+"""The registrar on the network: REGISTER of softphones, and what phones and strangers send outside of calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from adapters.sip.guard import Guard
+from adapters.sip.registrar import Binding, Location
+from adapters.sip.registrar_auth import Door, Refused
+from adapters.sip.trunks import Trunks
+from gateway.base.clock import Clock
+from gateway.net.sip import IncomingRequest
+from gateway.wire.sip import Hop
+from gateway.wire.sip.hop import format_address
+
+log = logging.getLogger(__name__)
+
+MAX_SLOWED = 256
+SWEEP_S = 5.0
+
+
+def unanswered(incoming: IncomingRequest) -> None:
+    """No answer at all: a stranger does not learn that somebody is here. 403 where the endpoint can not keep silent."""
+    drop: Callable[[], None] | None = getattr(incoming, "drop", None)
+    if drop is not None:
+        drop()
+    else:
+        incoming.respond(403)
+
+
+Knock = Callable[[str, str, str, str], None]
+"""(source, address, code, detail): shown to the technician."""
+
+
+class RegistrarDesk:
+    """`knock` tells people who was refused."""
+
+    def __init__(
+        self, location: Location, door: Door, guard: Guard, trunks: Trunks, knock: Knock, clock: Clock | None = None
+    ) -> None:
+        self._location = location
+        self._door = door
+        self._guard = guard
+        self._trunks = trunks
+        self._knock = knock
+        self._clock = clock or Clock()
+        self._slowed = 0
+        self.refused = 0
+
+    async def register(self, incoming: IncomingRequest) -> None:
+        """RFC 3261 §10.3: prove who it is, then bind."""
+        request, hop = incoming.request, incoming.hop
+        now = self._clock.monotonic()
+        judged = self._door.judge(request, hop, now)
+        if isinstance(judged, Refused):
+            await self._refuse(incoming, judged)
+            return
+        outcome = self._location.register(judged.user, request, hop, now)
+        if outcome.ok:
+            for one in outcome.removed:
+                self._left(one, "signed off")
+            for one in outcome.added:
+                self._guard.proven(one.hop, now)
+                log.info("SIP phone of %s at %s registered (%s)", one.user, one.hop, one.agent or "no name")
+        incoming.respond(outcome.status, outcome.reason, headers=outcome.headers)
+
+    async def options(self, incoming: IncomingRequest) -> None:
+        """A sign of life for those we know; others learn nothing of us."""
+        if self.knows(incoming.hop):
+            allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, REFER, NOTIFY"
+            incoming.respond(200, headers=[("Allow", allow), ("Accept", "application/sdp")])
+        else:
+            self._strange(incoming)
+
+    async def other(self, incoming: IncomingRequest) -> None:
+        if not self.knows(incoming.hop):
+            self._strange(incoming)
+        elif incoming.request.method in ("SUBSCRIBE", "PUBLISH"):
+            incoming.respond(489)
+        else:
+            incoming.respond(405, headers=[("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER")])
+
+    def knows(self, hop: Hop) -> bool:
+        """A trunk, or a phone that is registered by this very way."""
+        return self._trunks.trunk_of(hop) is not None or self._location.by_hop(hop, self._clock.monotonic()) is not None
+
+    def flow_closed(self, hop: Hop, why: str) -> None:
+        self._guard.gone(hop)
+        for one in self._location.flow_closed(hop):
+            self._left(one, why)
+
+    async def sweep(self) -> None:
+        """Forget phones whose registration ran out. Until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for one in self._location.expire(self._clock.monotonic()):
+                self._left(one, "its registration ran out")
+
+    async def _refuse(self, incoming: IncomingRequest, judged: Refused) -> None:
+        if judged.code:
+            self.refused += 1
+        if judged.user:
+            # By its source, not by the name it tried: guessing names shall not push real devices off that list.
+            remote = incoming.hop.remote
+            self._knock(remote[0], format_address(remote), judged.code, f"as {judged.user}")
+        if judged.status == 0:
+            unanswered(incoming)
+            return
+        if judged.late_s > 0:
+            if self._slowed >= MAX_SLOWED:
+                unanswered(incoming)  # so many guess at once that waiting for them is a cost
+                return
+            self._slowed += 1
+            try:
+                await asyncio.sleep(judged.late_s)
+            finally:
+                self._slowed -= 1
+        incoming.respond(judged.status, judged.reason, headers=judged.headers)
+
+    def _strange(self, incoming: IncomingRequest) -> None:
+        if self._door.of_our_network(incoming.hop.remote[0]):
+            incoming.respond(403)
+        else:
+            unanswered(incoming)
+
+    def _left(self, one: Binding, why: str) -> None:
+        self._guard.gone(one.hop)
+        log.info("SIP phone of %s at %s is gone: %s", one.user, one.hop, why)

@@ -1,0 +1,71 @@
+"""From a server's name to a way there: addresses, connection, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from pathlib import Path
+
+from adapters.sip.config_trunk import Server, TrunkConfig
+from gateway.base.errors import ConfigError, LinkDown
+from gateway.net.sip import SipEndpoint
+from gateway.wire.sip import Hop
+
+RESOLVE_S = 5.0
+MAX_ADDRESSES = 8
+
+
+async def addresses_of(server: Server) -> list[str]:
+    """Its IP addresses, in the order in which they should be tried (RFC 6724). Raises LinkDown `name-unresolved`."""
+    try:
+        return [str(ipaddress.ip_address(server.host))]
+    except ValueError:
+        pass
+    kind = socket.SOCK_DGRAM if server.transport == "udp" else socket.SOCK_STREAM
+    try:
+        async with asyncio.timeout(RESOLVE_S):
+            found = await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=kind)
+    except (OSError, TimeoutError) as exc:
+        words = "no answer" if isinstance(exc, TimeoutError) else str(exc)
+        raise LinkDown(f"{server.host}: {words}", code="name-unresolved") from exc
+    return list(dict.fromkeys(str(one[4][0]) for one in found))[:MAX_ADDRESSES]
+
+
+async def reach(endpoint: SipEndpoint, server: Server, tls: ssl.SSLContext | None) -> tuple[Hop, list[str]]:
+    """A hop to the first of its addresses that takes us, and all of them. Raises LinkDown.
+
+    Over UDP the way is only chosen here; whether anybody answers is for a request to find out.
+    """
+    addresses = await addresses_of(server)
+    failed: LinkDown | None = None
+    for address in addresses:
+        try:
+            remote = (address, server.port)
+            if server.transport != "tls":
+                return await endpoint.hop_to(server.transport, remote), addresses
+            return await endpoint.hop_to("tls", remote, server_name=server.host, tls=tls), addresses
+        except LinkDown as exc:
+            failed = exc
+    raise failed or LinkDown(f"{server.host}: it has no address", code="name-unresolved")
+
+
+def client_tls(key: str, config: TrunkConfig) -> ssl.SSLContext | None:
+    """The context of our connections to the trunk: TLS 1.2 and newer, certificate and name checked. None without a
+    TLS server. Raises ConfigError."""
+    if all(server.transport != "tls" for server in config.servers):
+        return None
+    try:
+        return _context(config.ca, config.verify)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(f"{key}.ca", f"{config.ca} can not be used: {exc}", code="certificate-bad") from exc
+
+
+def _context(ca: Path | None, verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
