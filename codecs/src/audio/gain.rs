@@ -16,12 +16,12 @@ pub fn soft_limit(sample: i32) -> i16 {
     (if sample < 0 { -bent } else { bent }) as i16
 }
 
-/// A linear factor in Q12: −60 … +30 dB.
+/// A linear factor in Q11: −60 … +30 dB; the largest times a full sample just fits 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scale(i32);
 
 impl Scale {
-    pub const UNITY: Scale = Scale(4096);
+    pub const UNITY: Scale = Scale(2048);
     pub const MUTE: Scale = Scale(0);
 
     /// Clamped to −60 … +30 dB; below −60 dB (and NaN) it mutes.
@@ -29,12 +29,12 @@ impl Scale {
         if db.is_nan() || db < -60.0 {
             return Self::MUTE;
         }
-        Self((4096.0 * 10f32.powf(db.min(30.0) / 20.0)).round() as i32)
+        Self((2048.0 * 10f32.powf(db.min(30.0) / 20.0)).round() as i32)
     }
 
     #[inline]
     pub fn of(self, sample: i16) -> i32 {
-        (i32::from(sample) * self.0) >> 12
+        (i32::from(sample) * self.0) >> 11
     }
 }
 

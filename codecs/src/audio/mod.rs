@@ -9,7 +9,8 @@
 //! ```
 
 pub mod codec;
-pub mod conceal;
+mod conceal;
+mod delay;
 pub mod dtmf;
 pub mod duck;
 pub mod format;
@@ -23,8 +24,12 @@ pub mod mix;
 pub mod mos;
 pub mod noise;
 pub mod opus;
+mod packets;
+mod pitch;
 pub mod playout;
 pub mod resample;
+mod sequence;
+mod stretch;
 pub mod tone;
 pub mod vox;
 

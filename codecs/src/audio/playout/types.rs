@@ -1,7 +1,5 @@
-//! The adaptive jitter buffer: packets as they come in, a steady 20 ms frame at each tick of a clock not their own.
+//! What goes into the playout and comes out of it.
 
-use super::format::Format;
-use crate::error::ParseError;
 use crate::time::Micros;
 
 /// Bounds of the delay that is added to absorb jitter.
@@ -66,42 +64,4 @@ pub struct PlayoutStats {
     pub target_ms: f64,
     /// The sender's clock against ours: positive when it is faster. 0 until half a minute has been seen.
     pub drift_ppm: f64,
-}
-
-pub struct Playout {
-    format: Format,
-}
-
-impl Playout {
-    pub fn new(format: Format, _config: PlayoutConfig) -> Result<Self, ParseError> {
-        Ok(Self { format })
-    }
-
-    /// The peer changed its payload type: what waits is dropped, delay figures are kept. Nothing when it is the same.
-    pub fn set_format(&mut self, _format: Format) -> Result<(), ParseError> {
-        Ok(())
-    }
-
-    pub fn set_config(&mut self, _config: PlayoutConfig) {}
-
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
-    /// Of the frames that `pull` gives.
-    pub fn rate_hz(&self) -> u32 {
-        self.format.rate_hz()
-    }
-
-    /// Take a packet in. Duplicates, late and unbelievable ones are counted and dropped.
-    pub fn insert(&mut self, _packet: Arrived<'_>) {}
-
-    /// The next 20 ms in place of what was in `out`. To be called every 20 ms of the clock that `now` is of.
-    pub fn pull(&mut self, _now: Micros, _out: &mut Vec<i16>) -> Pulled {
-        unimplemented!()
-    }
-
-    pub fn stats(&self) -> PlayoutStats {
-        PlayoutStats::default()
-    }
 }
