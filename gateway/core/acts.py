@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TypeVar
 
 from gateway.base.errors import GatewayError, Unsupported
 from gateway.core.accounts import Accounts
+from gateway.core.act_args import Done, number, one_of, speed, text
 from gateway.core.alarms import Alarms
 from gateway.core.audit import Audit
 from gateway.core.devices import Devices
@@ -19,20 +16,11 @@ from gateway.core.presets import Presets
 from gateway.core.ptz import HOLD_S, Ptz
 from gateway.core.rights import require
 from gateway.core.streams import Streams
-from gateway.model.command import Action, ArgValue, Command
+from gateway.core.talk_acts import TalkActs
+from gateway.model.command import Action, Command
 from gateway.model.ids import ChannelRef
 from gateway.model.principal import Role
 from gateway.model.ptz import CruiseOp, LensMove, PresetOp, PtzMove
-
-_E = TypeVar("_E", bound=StrEnum)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """`audited` is False for what comes many times a second."""
-
-    data: dict[str, ArgValue] = field(default_factory=dict)
-    audited: bool = True
 
 
 class Acts:
@@ -47,6 +35,7 @@ class Acts:
         positions: Positions,
         accounts: Accounts,
         audit: Audit,
+        talk: TalkActs,
     ) -> None:
         self._streams = streams
         self._holds = holds
@@ -57,6 +46,7 @@ class Acts:
         self._positions = positions
         self._accounts = accounts
         self._audit = audit
+        self._talk = talk
 
     def table(self) -> Mapping[Action, Callable[[Command], Awaitable[Done]]]:
         return {
@@ -78,6 +68,7 @@ class Acts:
             Action.ACCOUNT_REMOVE: self._account_remove,
             Action.AUDIT_READ: self._audit_read,
             Action.EXPORT: self._export,
+            **self._talk.table(),
         }
 
     # — streams —
@@ -86,7 +77,7 @@ class Acts:
         """Hold it open for a while; whoever watches (WHEP) holds it by that."""
         stream = self._streams.resolve(command.target)
         require(command.actor, command.action, stream)
-        seconds = _number(command.args, "hold_s", DEFAULT_S)
+        seconds = number(command.args, "hold_s", DEFAULT_S)
         if not 0 < seconds <= MOST_S:
             raise GatewayError(f"hold_s: more than 0 and at most {MOST_S:g} seconds", code="bad-request")
         await self._holds.open(command.actor, stream, seconds)
@@ -110,8 +101,8 @@ class Acts:
     async def _move(self, command: Command) -> Done:
         ref = self._camera(command)
         args = command.args
-        move = PtzMove(_speed(args, "pan"), _speed(args, "tilt"), _speed(args, "zoom"))
-        taken = await self._ptz.move(command.actor, ref, move, _number(args, "hold_s", HOLD_S))
+        move = PtzMove(speed(args, "pan"), speed(args, "tilt"), speed(args, "zoom"))
+        taken = await self._ptz.move(command.actor, ref, move, number(args, "hold_s", HOLD_S))
         return Done(audited=taken)
 
     async def _stop(self, command: Command) -> Done:
@@ -120,29 +111,29 @@ class Acts:
 
     async def _lens(self, command: Command) -> Done:
         ref = self._camera(command)
-        move = LensMove(_speed(command.args, "focus"), _speed(command.args, "iris"))
-        taken = await self._ptz.lens(command.actor, ref, move, _number(command.args, "hold_s", HOLD_S))
+        move = LensMove(speed(command.args, "focus"), speed(command.args, "iris"))
+        taken = await self._ptz.lens(command.actor, ref, move, number(command.args, "hold_s", HOLD_S))
         return Done(audited=taken)
 
     async def _preset(self, command: Command) -> Done:
         ref = self._camera(command)
-        op = _one_of(command.args, "op", PresetOp)
-        number = int(_number(command.args, "number"))
-        if not 1 <= number <= 255:
+        op = one_of(command.args, "op", PresetOp)
+        which = int(number(command.args, "number"))
+        if not 1 <= which <= 255:
             raise GatewayError("number: presets are 1 to 255", code="bad-request")
         await self._ptz.take(command.actor, ref)
-        await self._presets.carry_out(ref, op, number, _text(command.args, "name", most=64))
+        await self._presets.carry_out(ref, op, which, text(command.args, "name", most=64))
         return Done()
 
     async def _cruise(self, command: Command) -> Done:
         ref = self._camera(command)
-        op = _one_of(command.args, "op", CruiseOp)
-        number = int(_number(command.args, "number", 1))
-        if not 0 <= number <= 255:
+        op = one_of(command.args, "op", CruiseOp)
+        which = int(number(command.args, "number", 1))
+        if not 0 <= which <= 255:
             raise GatewayError("number: cruises are 0 to 255", code="bad-request")
         await self._ptz.take(command.actor, ref)
         row = self._devices.channel(ref)
-        await self._devices.handler(ref.device_id).cruise(row.external_id, op, number)
+        await self._devices.handler(ref.device_id).cruise(row.external_id, op, which)
         return Done()
 
     # — devices —
@@ -150,11 +141,11 @@ class Acts:
     async def _admit(self, command: Command) -> Done:
         args = command.args
         device = await self._devices.admit(
-            _text(args, "scheme") or "gb28181",
-            _text(args, "external_id", most=64),
-            name=_text(args, "name", most=100),
-            password=_text(args, "password", most=128),
-            slug=command.target.rpartition("/")[2] or _text(args, "slug", most=64),
+            text(args, "scheme") or "gb28181",
+            text(args, "external_id", most=64),
+            name=text(args, "name", most=100),
+            password=text(args, "password", most=128),
+            slug=command.target.rpartition("/")[2] or text(args, "slug", most=64),
             by=command.actor.name,
         )
         return Done({"device": device})
@@ -170,8 +161,8 @@ class Acts:
     async def _rename(self, command: Command) -> Done:
         ref = self._devices.ref(command.target)
         require(command.actor, command.action, ref.device_id)
-        alias = _text(command.args, "alias", most=64) if "alias" in command.args else None
-        await self._devices.rename(ref.device_id, _text(command.args, "name", most=100), alias)
+        alias = text(command.args, "alias", most=64) if "alias" in command.args else None
+        await self._devices.rename(ref.device_id, text(command.args, "name", most=100), alias)
         return Done()
 
     async def _refresh(self, command: Command) -> Done:
@@ -183,17 +174,17 @@ class Acts:
     # — alarms, people, records —
 
     async def _acknowledge(self, command: Command) -> Done:
-        alarm = await self._alarms.acknowledge(command.actor, command.target or _text(command.args, "id"))
+        alarm = await self._alarms.acknowledge(command.actor, command.target or text(command.args, "id"))
         return Done({"alarm": alarm.id})
 
     async def _account_add(self, command: Command) -> Done:
         args = command.args
         account = await self._accounts.add(
             command.actor,
-            name=_text(args, "name", most=64) or command.target,
-            role=_one_of(args, "role", Role),
-            scope=_text(args, "scope", most=200),
-            password=_text(args, "password", most=256),
+            name=text(args, "name", most=64) or command.target,
+            role=one_of(args, "role", Role),
+            scope=text(args, "scope", most=200),
+            password=text(args, "password", most=256),
         )
         return Done({"name": account.name})
 
@@ -202,16 +193,16 @@ class Acts:
         disabled = args.get("disabled")
         account = await self._accounts.change(
             command.actor,
-            _text(args, "name", most=64) or command.target,
-            role=_one_of(args, "role", Role) if args.get("role") is not None else None,
-            scope=_text(args, "scope", most=200) if args.get("scope") is not None else None,
-            password=_text(args, "password", most=256) if args.get("password") is not None else None,
+            text(args, "name", most=64) or command.target,
+            role=one_of(args, "role", Role) if args.get("role") is not None else None,
+            scope=text(args, "scope", most=200) if args.get("scope") is not None else None,
+            password=text(args, "password", most=256) if args.get("password") is not None else None,
             disabled=bool(disabled) if disabled is not None else None,
         )
         return Done({"name": account.name})
 
     async def _account_remove(self, command: Command) -> Done:
-        name = _text(command.args, "name", most=64) or command.target
+        name = text(command.args, "name", most=64) or command.target
         await self._accounts.remove(command.actor, name)
         return Done({"name": name})
 
@@ -233,30 +224,3 @@ class Acts:
         full = ChannelRef(ref.gateway, ref.device, row.key)
         require(command.actor, command.action, str(full))
         return full
-
-
-def _number(args: Mapping[str, ArgValue], name: str, default: float | None = None) -> float:
-    value = args.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise GatewayError(f"{name}: a number is needed", code="bad-request")
-    return float(value)
-
-
-def _speed(args: Mapping[str, ArgValue], name: str) -> float:
-    return min(1.0, max(-1.0, _number(args, name, 0.0)))
-
-
-def _text(args: Mapping[str, ArgValue], name: str, *, most: int = 200) -> str:
-    value = args.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > most:
-        raise GatewayError(f"{name}: text of at most {most} characters is needed", code="bad-request")
-    return value
-
-
-def _one_of(args: Mapping[str, ArgValue], name: str, kind: type[_E]) -> _E:
-    try:
-        return kind(str(args.get(name)))
-    except ValueError:
-        raise GatewayError(f"{name}: one of {', '.join(kind)} is needed", code="bad-request") from None

@@ -139,7 +139,7 @@ class Calls:
         return hold
 
     async def place(self, who: Principal, number: str, group: GroupId | None, video: bool) -> str:
-        """`number`: with its scheme (`sip:8001`) or without. Raises Unsupported (`no-dialer`), and as the dialer does."""
+        """`number`: with its scheme (`sip:8001`) or without. Raises Unsupported (`no-dialer`) or what dialers raise."""
         scheme, colon, rest = number.partition(":")
         if not colon:
             scheme, rest = "sip", number

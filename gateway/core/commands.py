@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound, Unsupported
-from gateway.core.acts import Acts, Done
+from gateway.core.act_args import Done
+from gateway.core.acts import Acts
 from gateway.core.audit import Audit
 from gateway.core.messages import Bus
 from gateway.core.rights import require
@@ -36,6 +37,8 @@ _PASSING = {
     Action.KEY_FRAME,
     Action.STREAM_OPEN,
     Action.STREAM_CLOSE,
+    Action.TALK_REQUEST,
+    Action.TALK_RELEASE,
 }
 """Worth nothing after a restart: not kept on the disk."""
 

@@ -37,6 +37,7 @@ from gateway.core.sessions import Sessions
 from gateway.core.stream import Setting
 from gateway.core.streams import Streams
 from gateway.core.talk import Talk
+from gateway.core.talk_acts import TalkActs
 from gateway.core.watch import Watch
 from gateway.model.ids import DeviceId
 from gateway.store.store import Store
@@ -107,6 +108,7 @@ class Core:
             self.positions,
             self.accounts,
             self.audit,
+            TalkActs(self.talk, self.calls, self.audit, lambda: config().talk),
         )
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.figures = Figures(plane, self.streams.live, self.bus)

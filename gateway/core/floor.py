@@ -22,79 +22,10 @@ changed. `GroupMode.FULL` has no floor: everybody who may talk is granted, and n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from gateway.core.floor_parts import RANK, Holding, Orders, Press, Rules, Talked, Talker, Waiting
 from gateway.model.voice import FloorAnswer, FloorState, FloorWord, GroupMode, Priority
-
-RANK = {Priority.NORMAL: 0, Priority.HIGH: 1, Priority.DISPATCHER: 2, Priority.EMERGENCY: 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Of one group; seconds. `talk_s` 0: no talk timer. `queue` 0: who comes while it is taken is denied."""
-
-    mode: GroupMode = GroupMode.HALF
-    talk_s: float = 60.0
-    hang_s: float = 0.5
-    queue: int = 8
-    queue_wait_s: float = 60.0
-    preempt: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Talker:
-    """A member as the floor sees it. `priority` is the most it may ask for, emergencies apart."""
-
-    id: str
-    may_talk: bool = True
-    priority: Priority = Priority.NORMAL
-    emergency: bool = False  # may call one
-
-
-@dataclass(frozen=True, slots=True)
-class Talked:
-    """A talk that ended. `ended_by`: release, timer, revoked, gone."""
-
-    member: str
-    priority: Priority
-    emergency: bool
-    began: float
-    ended: float
-    ended_by: str
-
-
-@dataclass(slots=True)
-class Orders:
-    words: list[FloorWord] = field(default_factory=list)
-    talked: list[Talked] = field(default_factory=list)
-    changed: bool = False
-
-
-@dataclass(slots=True)
-class _Press:
-    """A key that is held. `word` is the last answer to it."""
-
-    word: FloorWord
-    emergency: bool
-    expires: float | None = None
-
-
-@dataclass(slots=True)
-class _Talk:
-    member: str
-    priority: Priority
-    emergency: bool
-    since: float
-    until: float | None
-
-
-@dataclass(slots=True)
-class _Waiting:
-    member: str
-    priority: Priority
-    emergency: bool
-    since: float
-    number: int
 
 
 class Floor:
@@ -102,10 +33,10 @@ class Floor:
         self.rules = rules
         self._members: dict[str, Talker] = {}
         self._muted: set[str] = set()
-        self._presses: dict[str, _Press] = {}
-        self._talk: _Talk | None = None
-        self._barging: dict[str, _Talk] = {}
-        self._queue: list[_Waiting] = []
+        self._presses: dict[str, Press] = {}
+        self._talk: Holding | None = None
+        self._barging: dict[str, Holding] = {}
+        self._queue: list[Waiting] = []
         self._hang: tuple[str, float] | None = None  # who talked last, until when the others come first
         self._in_emergency: set[str] = set()
         self._emergency = False
@@ -127,7 +58,7 @@ class Floor:
         return self._talk.member if self._talk is not None else ""
 
     @property
-    def talk(self) -> _Talk | None:
+    def talk(self) -> Holding | None:
         """Member, priority, emergency, since and until of the talk under way."""
         return self._talk
 
@@ -226,7 +157,7 @@ class Floor:
             return FloorWord(member, FloorAnswer.DENIED, "not-found")
         # Without the right to call an emergency it is asked as any other: better than nothing.
         word = self._decide(talker, now, emergency and talker.emergency)
-        self._presses[member] = _Press(word, emergency, expires)
+        self._presses[member] = Press(word, emergency, expires)
         return self._say(word)
 
     def release(self, member: str, now: float, *, by: str = "release") -> FloorWord:
@@ -250,6 +181,25 @@ class Floor:
 
     # — a dispatcher's means —
 
+    def seize(self, member: str, now: float) -> FloorWord:
+        """A call to all: takes the floor from whoever is in no emergency, and speaks beside one who is."""
+        talker = self._members.get(member)
+        if talker is None:
+            return FloorWord(member, FloorAnswer.DENIED, "not-found")
+        if code := self._refusal(talker):
+            return self._say(FloorWord(member, FloorAnswer.DENIED, code))
+        talk = self._talk
+        if talk is not None and talk.member != member:
+            if talk.priority is Priority.EMERGENCY:
+                return self.barge(member, True, now)
+            self._revoke_talk(now, "preempted")
+        word = FloorWord(member, FloorAnswer.GRANTED)
+        self._presses[member] = Press(word, emergency=False)
+        if self._talk is None and self.rules.mode is GroupMode.HALF:
+            self._unqueue(member)
+            self._begin(member, talker.priority, False, now)
+        return self._say(word)
+
     def barge(self, member: str, on: bool, now: float) -> FloorWord:
         """Speak beside the holder."""
         talker = self._members.get(member)
@@ -261,7 +211,7 @@ class Floor:
         if code := self._refusal(talker):
             return self._say(FloorWord(member, FloorAnswer.DENIED, code))
         if member not in self._barging and self.rules.mode is GroupMode.HALF:
-            self._barging[member] = _Talk(member, talker.priority, False, now, self._until(now))
+            self._barging[member] = Holding(member, talker.priority, False, now, self._until(now))
             self._orders.changed = True
         return self._say(FloorWord(member, FloorAnswer.GRANTED))
 
@@ -357,7 +307,7 @@ class Floor:
             self._unqueue(last.member)
             self._deny(last.member, "queue-full")
         self._number += 1
-        self._queue.append(_Waiting(member, priority, emergency, now, self._number))
+        self._queue.append(Waiting(member, priority, emergency, now, self._number))
         self._queue.sort(key=lambda waiting: (-RANK[waiting.priority], waiting.number))
         self._orders.changed = True
         return FloorWord(member, FloorAnswer.QUEUED, position=self._position(member))
@@ -377,7 +327,7 @@ class Floor:
     def _begin(self, member: str, priority: Priority, emergency: bool, now: float) -> None:
         self._end_barge(member, now, "release")
         self._hang = None
-        self._talk = _Talk(member, priority, emergency, now, self._until(now))
+        self._talk = Holding(member, priority, emergency, now, self._until(now))
         self._orders.changed = True
 
     def _next(self, now: float) -> None:
@@ -405,7 +355,7 @@ class Floor:
         if (talk := self._barging.pop(member, None)) is not None:
             self._talked(talk, now, by)
 
-    def _talked(self, talk: _Talk, now: float, by: str) -> None:
+    def _talked(self, talk: Holding, now: float, by: str) -> None:
         self._orders.talked.append(Talked(talk.member, talk.priority, talk.emergency, talk.since, now, by))
         self._orders.changed = True
 

@@ -13,22 +13,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from gateway.base.clock import Clock
-from gateway.base.errors import Busy, Denied, NotFound
+from gateway.base.errors import Busy, Denied, NotFound, Unsupported
 from gateway.config.talk import Talk as TalkConfig
 from gateway.contract.voice import SeatWish, VoiceOffer
 from gateway.core.audit import Audit
-from gateway.core.floor import Rules
+from gateway.core.floor_parts import Rules
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.rights import allowed
 from gateway.core.streams import Streams
 from gateway.core.talk_group import Group, Spec
 from gateway.core.talk_members import Members
-from gateway.core.talk_party import Party
+from gateway.core.talk_party import ROOMS_EACH, Party, Place
 from gateway.model.command import Action
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.principal import SYSTEM, Principal, Role
-from gateway.model.voice import TALK, GroupId, GroupMode, GroupStatus, Spurt, VoiceId
+from gateway.model.voice import TALK, FloorAnswer, GroupId, GroupMode, GroupStatus, Spurt, VoiceId
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +141,47 @@ class Talk:
         finally:
             if group.persons < 2:
                 self._end(group, "conversation-over")
+
+    # — what orders ask —
+
+    def call_all(self, place: Place, groups: Sequence[Group]) -> list[str]:
+        """Whoever sits in `place` speaks in all of them at once, and in its own. Raises Busy (`too-many`) before any
+        of them has heard a word."""
+        party = place.party
+        others = [group for group in groups if group.id not in party.places]
+        if len(party.places) + len(others) > ROOMS_EACH:
+            raise Busy(f"at most {ROOMS_EACH} groups at once", code="too-many")
+        reached = []
+        for group in (place.group, *others):
+            try:
+                seat = party.places.get(group.id) or group.add(party, talks=place.talks, listens=False)
+            except Busy as exc:
+                log.warning("a call to all leaves %s out: %s", group.id, exc)
+                continue
+            if group.seize(seat).answer is FloorAnswer.GRANTED:
+                reached.append(str(group.id))
+        return reached
+
+    def end_all(self, place: Place) -> None:
+        place.group.barge(place, False)
+        place.group.release(place)
+        for other in list(place.party.places.values()):
+            if other is not place:
+                other.group.remove(other)
+
+    def expel(self, place: Place, detail: str) -> None:
+        """Raises Unsupported for a member of the configuration."""
+        party, group = place.party, place.group
+        if party.person:
+            if group.id != party.group:
+                group.remove(place)
+            else:
+                party.end("talk-removed", detail)
+            self._over(group)
+        elif (endpoint := self.members.find(party.id)) is not None and group.id in endpoint.invited:
+            self.members.uninvite(group, endpoint)
+        else:
+            raise Unsupported(f"{party.id} is a member of {group.id} by the configuration")
 
     # — the configuration, the end —
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy
 from gateway.core.cues import Cue
-from gateway.core.floor import Floor, Rules, Talked, Talker
+from gateway.core.floor import Floor
+from gateway.core.floor_parts import Rules, Talked, Talker
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.talk_party import ROOMS_EACH, Party, Place
@@ -213,6 +214,11 @@ class Group:
         holder = self.floor.revoke(self._loop.time(), code)
         self._turn()
         return holder
+
+    def seize(self, place: Place) -> FloorWord:
+        word = self.floor.seize(place.party.id, self._loop.time())
+        self._turn()
+        return word
 
     def barge(self, place: Place, on: bool) -> FloorWord:
         word = self.floor.barge(place.party.id, on, self._loop.time())
