@@ -33,6 +33,7 @@ from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import SYSTEM, Role
 from gateway.model.ptz import Preset
 from gateway.core.services import Notice
+from console.dev.mock_voice import MockVoice
 from tests.unit.api.fakes import fake_services
 
 NAMES = [("ball-1", "1号布控球 东门", True), ("ball-2", "2号布控球 指挥车", True), ("cam-1", "高点云台", False)]
@@ -114,6 +115,7 @@ def main(port: int) -> None:
             await peer.close()
         return HttpResponse(200)
 
+    MockVoice(services).mount(mounts)
     mounts.route("POST", "/whep/{stream:path}", watch)
     mounts.route("GET", "/whep-session/{id}", status)
     mounts.route("DELETE", "/whep-session/{id}", end)

@@ -74,11 +74,12 @@ class CallRow {
     setText(this.facts, callFacts(call).join(" · "));
     const joined = this.voice.line(call.target);
     const acts = callActs(call);
-    const drawn = JSON.stringify([document.documentElement.lang, acts, Boolean(joined), call.target]);
+    const adhoc = store.groups.get(call.target)?.adhoc ?? false; // a standing group is joined in its own place
+    const drawn = JSON.stringify([document.documentElement.lang, acts, Boolean(joined), call.target, adhoc]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     fill(this.sign, icon(call.incoming ? "in" : "out"));
-    const joins = call.answered > 0 && call.target.includes("/talk/") && acts.includes("hangUp");
+    const joins = call.answered > 0 && adhoc && acts.includes("hangUp");
     fill(
       this.acts,
       joins &&

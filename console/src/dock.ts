@@ -9,6 +9,8 @@ import type { Voice } from "./voice";
 
 export const EMERGENCY_HOLD_MS = 1000;
 const METER_MS = 100;
+/** A tablet's or phone's person has no space bar to be told of. */
+const TOUCH = matchMedia("(pointer: coarse)");
 
 export class TalkDock {
   private readonly lines = h("div", { class: "dock-lines" });
@@ -25,6 +27,8 @@ export class TalkDock {
   readonly element = h("section", { class: "dock", hidden: true }, this.lines, this.keys);
   private readonly ended = new AbortController();
   private readonly held: TalkKey;
+  private readonly urging: TalkKey;
+  private readonly barging: TalkKey;
   private urgentTimer: ReturnType<typeof setTimeout> | undefined;
   private readonly timer: ReturnType<typeof setInterval>;
   private drawnLines = "";
@@ -44,9 +48,9 @@ export class TalkDock {
     this.key.addEventListener("click", () => voice.open && voice.also.size === 0 && this.toggleMicrophone());
     this.key.addEventListener("pointerdown", (event) => voice.open && voice.also.size === 0 && event.stopImmediatePropagation());
     this.held.watch(this.key);
-    this.watchUrgent();
-    const barging = new TalkKey(() => voice.press("barge"), () => voice.release(), () => false, signal);
-    barging.watch(this.barge);
+    this.urging = this.watchUrgent();
+    this.barging = new TalkKey(() => voice.press("barge"), () => voice.release(), () => false, signal);
+    this.barging.watch(this.barge);
     voice.on(() => this.render());
     this.timer = setInterval(() => this.tick(), METER_MS);
   }
@@ -67,17 +71,18 @@ export class TalkDock {
     this.key.dataset["phase"] = voice.ptt.state.phase;
     setText(this.title, words.title);
     setText(this.hint, words.hint);
-    this.key.disabled = !voice.ready && voice.ptt.state.phase === "idle";
+    // A button that is switched off while it is held would never hear that it was let go.
+    this.key.disabled = !voice.ready && !this.held.held && voice.ptt.state.phase === "idle";
     this.key.setAttribute("aria-pressed", String(voice.activeLine?.speaking ?? false));
     const group = voice.activeGroup;
     const mine = voice.activeLine?.member ?? "";
     this.urgent.hidden = !voice.mayTalk() || voice.open || voice.me?.emergency === false;
-    this.urgent.disabled = !voice.ready;
+    this.urgent.disabled = !voice.ready && !this.urging.held;
     setText(this.urgentTitle, t("emergency"));
     setText(this.urgentHint, t("emergencyHold"));
     const other = group?.floor.state === "taken" && group.floor.holder !== mine;
-    this.barge.hidden = !voice.mayTalk() || (!other && voice.ptt.state.phase === "idle") || voice.open;
-    this.barge.disabled = !voice.ready || !other;
+    this.barge.hidden = !voice.mayTalk() || voice.open;
+    this.barge.disabled = (!voice.ready || !other) && !this.barging.held;
     setText(this.barge, t("bargeIn"));
     this.barge.title = t("bargeHint");
   }
@@ -102,7 +107,7 @@ export class TalkDock {
       const floor = floorWords(group, line.member, Date.now() / 1000);
       return { tone: floor.tone === "alert" ? "alert" : "wait", title: t("pttIdle"), hint: `${floor.text} ${floor.clock}` };
     }
-    return { tone: group?.emergency ? "alert" : "idle", title: t("pttIdle"), hint: group?.emergency ? t("emergencyOn") : t("pttHint") };
+    return { tone: group?.emergency ? "alert" : "idle", title: t("pttIdle"), hint: group?.emergency ? t("emergencyOn") : TOUCH.matches ? "" : t("pttHint") };
   }
 
   private drawLines(): void {
@@ -137,7 +142,7 @@ export class TalkDock {
   }
 
   /** Held for a second it calls an emergency and speaks until it is let go. */
-  private watchUrgent(): void {
+  private watchUrgent(): TalkKey {
     const begin = (): void => {
       this.urgent.classList.add("filling");
       this.urgentTimer = setTimeout(() => {
@@ -151,13 +156,15 @@ export class TalkDock {
       this.urgent.classList.remove("filling");
       this.voice.release();
     };
-    new TalkKey(begin, end, () => false, this.ended.signal).watch(this.urgent);
+    const key = new TalkKey(begin, end, () => false, this.ended.signal);
+    key.watch(this.urgent);
+    return key;
   }
 
   private tick(): void {
     if (this.element.hidden || document.hidden) return;
     const speaking = this.voice.activeLine?.speaking ?? false;
-    this.bar.style.transform = `scaleX(${speaking ? meter(this.voice.mic.level()) : 0})`;
+    this.bar.style.clipPath = `inset(0 ${speaking ? 100 - 100 * meter(this.voice.mic.level()) : 100}% 0 0)`;
     const group = this.voice.activeGroup;
     if (group?.floor.state === "taken" && this.voice.ptt.state.phase === "idle") setText(this.hint, this.words().hint);
   }

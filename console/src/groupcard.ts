@@ -68,7 +68,7 @@ class MemberRow {
   }
 
   hear(db: number | null): void {
-    this.bar.style.transform = `scaleX(${meter(db)})`;
+    this.bar.style.clipPath = `inset(0 ${100 - 100 * meter(db)}% 0 0)`;
   }
 }
 
