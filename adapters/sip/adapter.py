@@ -6,9 +6,9 @@ import asyncio
 import logging
 import ssl
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import ClassVar, Protocol
 
 from pydantic import BaseModel
 
@@ -31,7 +31,7 @@ from gateway.base.clock import Clock
 from gateway.base.errors import ConfigError
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding
-from gateway.net.sip import EndpointLimits, Listen, SipEndpoint
+from gateway.net.sip import EndpointLimits, IncomingCall, Listen, SipEndpoint
 from gateway.wire.sip import Hop
 
 log = logging.getLogger(__name__)
@@ -40,18 +40,38 @@ CERTIFICATE_POLL_S = 60.0
 USERS_POLL_S = 2.0
 
 
+class Calls(Protocol):
+    """What the adapter needs of the calls: somebody who takes them, and figures."""
+
+    def handler(self, endpoint: SipEndpoint) -> Callable[[IncomingCall], Awaitable[None]]: ...
+    def figures(self) -> Mapping[str, float]: ...
+
+
+MakeCalls = Callable[[Context, Desk], AbstractAsyncContextManager[Calls]]
+
+
+def _call_manager(context: Context, desk: Desk) -> AbstractAsyncContextManager[Calls]:
+    from adapters.sip.calls import CallManager  # brings the media side; a checked configuration needs none of it
+
+    return CallManager(context, desk)
+
+
 class SipGateway:
     """The adapter. See README.md."""
 
     name: ClassVar[str] = "sip"
     Config: ClassVar[type[BaseModel]] = SipConfig
 
-    def __init__(self, config: BaseModel, context: Context, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: BaseModel, context: Context, *, clock: Clock | None = None, calls: MakeCalls | None = None
+    ) -> None:
+        """`calls` makes what takes and places the calls; a `CallManager` unless said otherwise."""
         if not isinstance(config, SipConfig):
             raise ConfigError("type", f"{type(config).__name__} is no configuration of sip")
         self.config = config
         self.context = context
         self.clock = clock or Clock()
+        self._make_calls = calls or _call_manager
         self.endpoint: SipEndpoint | None = None
         self.desk: Desk | None = None
         self.trunks = Trunks(self._peer_names)
@@ -64,8 +84,6 @@ class SipGateway:
 
     async def run(self) -> None:
         """Until cancelled. Raises ConfigError: a port that is taken (`port-in-use`), a certificate, a password file."""
-        from adapters.sip.calls import CallManager  # brings the media side; a checked configuration needs none of it
-
         config, context = self.config, self.context
         users = Users(config, context.state_dir)
         tls, pair = await asyncio.to_thread(self._tls)
@@ -80,7 +98,7 @@ class SipGateway:
             self.desk, self._registrar = desk, registrar
             self._make_trunks(endpoint, desk)
             stack.push_async_callback(self.trunks.close)
-            manager = await stack.enter_async_context(CallManager(context, desk))
+            manager = await stack.enter_async_context(self._make_calls(context, desk))
             self._call_figures = manager.figures
             endpoint.on_request("REGISTER", registrar.register)
             endpoint.on_request("OPTIONS", registrar.options)
