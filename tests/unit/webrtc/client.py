@@ -50,6 +50,21 @@ class Client:
         await self.pc.close()
 
 
+async def seen_from(client: Client, host: str) -> aioice.ice.StunProtocol:
+    """The same client from another address of its own, which it nominates: what a phone that changes from Wi-Fi to
+    LTE looks like. The socket is to be closed."""
+    agent = client.pc.getTransceivers()[0].receiver.transport.transport._connection
+    pair = agent._nominated[1]
+    other = aioice.ice.StunProtocol(agent)
+    other.local_candidate = pair.local_candidate
+    loop = asyncio.get_running_loop()
+    sender, _ = await loop.create_datagram_endpoint(lambda: other, local_addr=(host, 0))
+    request = agent.build_request(pair, nominate=True)
+    request.add_message_integrity(agent.remote_password.encode())
+    sender.sendto(bytes(request), pair.remote_addr)
+    return other
+
+
 CHROMIUM_OFFER = """v=0
 o=- 4611731400430051336 2 IN IP4 127.0.0.1
 s=-

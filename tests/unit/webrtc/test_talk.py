@@ -16,7 +16,7 @@ from gateway.base.errors import Busy, Denied, NotFound, RemoteProtocolError, Uns
 from gateway.contract.voice import KeyedBy
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import MemberKind, Priority
-from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
+from tests.unit.webrtc.client import CHROMIUM_OFFER, Client, seen_from
 from tests.unit.webrtc.conftest import Rig
 from tests.unit.webrtc.fakes import ALICE, BOB, FakeSeat, VoiceEvent, until
 from tests.unit.webrtc.test_offer import LOCAL
@@ -218,6 +218,19 @@ async def test_a_page_that_never_connects_frees_its_seat(rig: Rig, monkeypatch: 
     assert len(rig.context.talk.seats) == 1
     await until(lambda: not rig.context.talk.seats, "the seat is free")
     assert (await status(rig, response.headers["Location"]))["code"] == "ice-failed"
+
+
+async def test_a_path_that_moves_keeps_seat_and_voice(rig: Rig) -> None:
+    client = Client()
+    location, _, _ = await talk(rig, client)
+    seat = await seat_of(rig)
+    other = await seen_from(client, "127.0.0.2")
+    await until(lambda: rig.engine.moves, "moved")
+    assert rig.engine.moves[-1][2] == "127.0.0.2" and len(seat.handles) == 1
+    told = await status(rig, location)
+    assert told["state"] == "connected" and told["path"].startswith("127.0.0.2:")
+    await other.close()
+    await client.close()
 
 
 async def test_a_new_network_takes_the_own_seat_over(rig: Rig) -> None:

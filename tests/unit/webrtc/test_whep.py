@@ -16,7 +16,7 @@ from adapters.webrtc import peer as peer_module
 from adapters.webrtc.peer import NativePeer
 from gateway.base.errors import Busy, NotFound, RemoteProtocolError, Unsupported
 from gateway.model.media import Codec, StreamState, Track, TrackKind
-from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
+from tests.unit.webrtc.client import CHROMIUM_OFFER, Client, seen_from
 from tests.unit.webrtc.conftest import Rig
 from tests.unit.webrtc.fakes import ALICE, BOB, SessionEvent, SubscriptionEvent, until
 
@@ -337,16 +337,7 @@ async def test_the_media_follows_a_new_nomination(rig: Rig) -> None:
     session = next(iter(rig.engine.sessions))
     await until(lambda: session in rig.engine.armed, "armed")
     peer: NativePeer = next(iter(rig.adapter.registry)).peer  # type: ignore[union-attr, arg-type, assignment]
-    # The same client, seen from another address: what a phone that changes from Wi-Fi to LTE looks like.
-    agent = client.pc.getTransceivers()[0].receiver.transport.transport._connection
-    pair = agent._nominated[1]
-    other = aioice.ice.StunProtocol(agent)
-    other.local_candidate = pair.local_candidate
-    loop = asyncio.get_running_loop()
-    sender, _ = await loop.create_datagram_endpoint(lambda: other, local_addr=("127.0.0.2", 0))
-    request = agent.build_request(pair, nominate=True)
-    request.add_message_integrity(agent.remote_password.encode())
-    sender.sendto(bytes(request), pair.remote_addr)
+    other = await seen_from(client, "127.0.0.2")
     await until(lambda: rig.engine.moves, "moved")
     assert rig.engine.moves[-1][2] == "127.0.0.2" and peer.remote_address.startswith("127.0.0.2:")
     await other.close()
