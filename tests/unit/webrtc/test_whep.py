@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 
-import aioice.ice
 import pylibsrtp
 import pytest
 from aiortc.rtcdtlstransport import RTCCertificate
