@@ -1,4 +1,5 @@
 //! The bodies of the fuzz targets, so that `cargo test` can run them too.
 
+pub mod audio_cases;
 pub mod cases;
 pub mod engine_cases;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 const BUCKET_US: i64 = 4000;
 const BUCKETS: usize = 256;
 /// This part of the packets shall come in time.
-const QUANTILE: f32 = 0.97;
+const QUANTILE: f32 = 0.98;
 /// Memory of the spread: about 500 packets.
 const FORGET: f32 = 0.998;
 /// What is assumed before the first packets have told, in ms, and how many packets the assumption weighs.

@@ -18,7 +18,7 @@ impl Playout {
         let leftover = self.leftovers.iter().copied().min().unwrap_or(0);
         let waste = self.media_us(leftover as i64);
         let excess = slack - self.target_us;
-        if excess < -TOLERANCE_US {
+        if excess < -SHORT_US {
             let hurry = excess < -HURRY_US;
             let wanted = frame.saturating_sub(leftover);
             let added = stretch::expand(&self.past, &mut self.pending, self.rate_khz, wanted, hurry);
@@ -27,7 +27,7 @@ impl Playout {
             return;
         }
         // Whole ticks above the target, and what waits without need.
-        let ticks = ((excess - TOLERANCE_US) / TICK_US).max(0);
+        let ticks = ((excess - OVER_US) / TICK_US).max(0);
         let surplus = ticks * TICK_US + waste;
         if surplus < WASTE_US || !self.look_ahead(now, frame) {
             return;

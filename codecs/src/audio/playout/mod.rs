@@ -1,7 +1,7 @@
 //! The adaptive jitter buffer: packets as they come in, a steady 20 ms frame at each tick of a clock not their own.
 //!
 //! What is controlled is the *slack*: how long after its earliest possible arrival (`delay`) a packet is decoded. It is
-//! held above a target that lets 97 % of the packets come in time, by less than a tick: packets are decoded on ticks, so
+//! held above a target that lets 98 % of the packets come in time, by about a tick at most: packets are decoded on ticks, so
 //! the slack goes in steps of 20 ms. Whatever drives it away (another clock, a target that moved) is put right by
 //! pitch periods taken out or put in (`stretch`), so delay neither grows nor runs dry. Samples that wait over a tick
 //! without need (*waste*) are taken out as well, as periods and pauses allow.
@@ -39,7 +39,8 @@ const PATIENCE_US: i64 = 10_000;
 /// A beginning talk spurt need not wait for the last milliseconds: a tick is 20 ms.
 const EARLY_US: i64 = 5_000;
 /// Slack may be this far below the target, or above target and tick, before it is put right.
-const TOLERANCE_US: i64 = 5_000;
+const SHORT_US: i64 = 2_000;
+const OVER_US: i64 = 5_000;
 const TICK_US: i64 = 20_000;
 /// Waste that is not worth an operation.
 const WASTE_US: i64 = 2_000;
