@@ -5,8 +5,8 @@ dataclass as data. The first one is `hello` with the newest cursor, who is askin
 after a restart of the gateway: cursors count anew then, and the lists are to be read anew. With `cursor` everything
 newer that is still kept comes first; where something is missing, be it old or because this client is slow, comes
 `{"type": "missed", "data": {"events": n}}`: read the lists anew, the events go on. Queues are bounded by the bus.
-A client sends `{"type": "ping"}` and orders (`api.live_orders`); anything else, or anything larger than the body of a
-request may be, ends the connection.
+A client sends `{"type": "ping"}`, orders (`api.live_orders`) and wishes for levels (`api.live_levels`); anything else,
+or anything larger than the body of a request may be, ends the connection.
 
 Close codes: 4401 not signed in (any more), 4403 another site's page or a role that may not, 4429 too many, 1009 too
 large, 1012 the gateway restarts.
@@ -26,6 +26,7 @@ from pydantic_core import to_json
 
 from gateway.api.auth import Authenticator, authenticator_of, services_of
 from gateway.api.guard import API_BODY_BYTES
+from gateway.api.live_levels import SocketLevels
 from gateway.api.live_orders import SocketOrders
 from gateway.base.errors import Denied
 from gateway.core.services import BusEvent, Missed, SubscriptionFace
@@ -99,10 +100,11 @@ async def _serve(socket: WebSocket, auth: Authenticator, who: Principal, cursor:
     hello = {"cursor": bus.cursor, "type": "hello", "data": about}
     await socket.send_text(json.dumps(hello, ensure_ascii=False, separators=(",", ":")))
     orders = SocketOrders(socket, auth, live.orders)
+    levels = SocketLevels(socket, who)
     async with bus.subscribe(who, cursor=cursor, types=types) as subscription:
         workers = {
             asyncio.create_task(_send(socket, subscription), name="events-send"),
-            asyncio.create_task(_listen(socket, orders), name="events-listen"),
+            asyncio.create_task(_listen(socket, orders, levels), name="events-listen"),
             asyncio.create_task(_recheck(socket, auth), name="events-recheck"),
         }
         try:
@@ -111,6 +113,7 @@ async def _serve(socket: WebSocket, auth: Authenticator, who: Principal, cursor:
             for worker in workers:
                 worker.cancel()
             ended = await asyncio.gather(*workers, return_exceptions=True)
+            await levels.close()
     close_code, why = next((task.result() for task in done if not task.exception()), (1011, "internal"))
     for error in ended:
         if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect | TimeoutError | RuntimeError):
@@ -127,7 +130,7 @@ async def _send(socket: WebSocket, subscription: SubscriptionFace) -> tuple[int,
     return 1012, "restart"
 
 
-async def _listen(socket: WebSocket, orders: SocketOrders) -> tuple[int, str]:
+async def _listen(socket: WebSocket, orders: SocketOrders, levels: SocketLevels) -> tuple[int, str]:
     while True:
         text = await socket.receive_text()
         if len(text) > API_BODY_BYTES:
@@ -141,6 +144,8 @@ async def _listen(socket: WebSocket, orders: SocketOrders) -> tuple[int, str]:
                 await socket.send_text('{"type":"pong"}')
             case {"type": "command"}:
                 await orders.take(message)
+            case {"type": "levels"}:
+                await levels.take(message)
             case _:
                 return 1003, "bad-request"
 

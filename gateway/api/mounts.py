@@ -26,7 +26,7 @@ from gateway.model.principal import Role
 log = logging.getLogger(__name__)
 
 CORS_HEADERS = "Authorization, Content-Type, If-Match"
-CORS_EXPOSED = "Location, Link, ETag, Accept-Patch, Accept-Post, Retry-After"
+CORS_EXPOSED = "Location, Link, ETag, Accept-Patch, Accept-Post, Retry-After, Fieldgate-Member"
 
 
 @dataclass(frozen=True, slots=True)

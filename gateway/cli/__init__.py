@@ -24,6 +24,8 @@ COMMANDS: dict[str, str] = {
     "devices": "gateway.cli.devices",
     "streams": "gateway.cli.streams",
     "call": "gateway.cli.call",
+    "talk": "gateway.cli.talk",
+    "calls": "gateway.cli.calls",
     "accounts": "gateway.cli.accounts",
     "token": "gateway.cli.token",
     "config": "gateway.cli.config",

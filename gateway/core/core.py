@@ -38,6 +38,7 @@ from gateway.core.stream import Setting
 from gateway.core.streams import Streams
 from gateway.core.talk import Talk
 from gateway.core.talk_acts import TalkActs
+from gateway.core.talk_view import TalkView
 from gateway.core.watch import Watch
 from gateway.model.ids import DeviceId
 from gateway.store.store import Store
@@ -187,6 +188,7 @@ class Core:
             positions=self.positions,
             ptz=self.presets,
             sessions=self.sessions,
+            talk=TalkView(self.talk, self.calls, self.store.spurts, self.plane),
             rights=Rights(),
             metrics=metrics,
             daemon=daemon,

@@ -38,6 +38,8 @@ class Figures:
         self._sound_only: dict[str, float] = {}
         self.engine: dict[str, int | float] = {}
         """The whole plane's counters as of the last second, for the metrics."""
+        self.voice: dict[str, int | float] = {}
+        """The voice thread's clock over the last second, and how many voices and rooms there are."""
 
     async def run(self) -> None:
         while True:
@@ -52,6 +54,7 @@ class Figures:
         ]
         try:
             self.engine, streams, legs = await asyncio.to_thread(_ask, self._plane.engine, asked)
+            self.voice = await asyncio.to_thread(_clock, self._plane.engine)
         except codecs.MediaError as exc:
             log.warning("the media plane does not answer: %s", exc)
             return
@@ -85,6 +88,10 @@ def _ask(
             except codecs.MediaError:
                 continue  # it ended meanwhile
     return engine.engine_stats(), streams, legs
+
+
+def _clock(engine: codecs.Engine) -> dict[str, int | float]:
+    return engine.voice_clock() if hasattr(engine, "voice_clock") else {}
 
 
 def _figures(stream: Counters, legs: Sequence[Counters]) -> StreamFigures:

@@ -25,6 +25,15 @@ _ENGINE = {
     "sessions": "media_sessions",
     "subscriptions": "media_subscriptions",
 }
+_VOICE = {
+    "voices": ("media_voices", "Audio legs open"),
+    "rooms": ("media_rooms", "Rooms that mix"),
+    "late_p50_ms": ("media_voice_clock_late_p50_ms", "Lateness of the 20 ms clock over the last second, median"),
+    "late_p99_ms": ("media_voice_clock_late_p99_ms", "Lateness of the 20 ms clock over the last second, 99 %"),
+    "late_max_ms": ("media_voice_clock_late_max_ms", "Lateness of the 20 ms clock over the last second, worst"),
+    "busy_p99_ms": ("media_voice_busy_p99_ms", "Work of one 20 ms tick over the last second, 99 %"),
+    "skipped": ("media_voice_ticks_skipped", "Ticks left out over the last second"),
+}
 
 
 def register(
@@ -61,6 +70,29 @@ def register(
     metrics.read("audit_rows_lost_total", "Rows lost while the disk was full", one(lambda: core.audit.lost))
     for key, name in _ENGINE.items():
         metrics.read(name, f"Media plane: {key}", one(partial(_engine, core, key)))
+    for key, (name, words) in _VOICE.items():
+        metrics.read(name, words, one(partial(_voice, core, key)))
+    metrics.read("core_talk_groups", "Talk groups and conversations", one(lambda: len(core.talk.groups())))
+    metrics.read(
+        "core_talk_members",
+        "Members of talk groups",
+        lambda: [
+            ((kind, state), float(number))
+            for (kind, state), number in Counter(
+                (place.party.wish.kind.value, place.party.shown_state.value)
+                for group in core.talk.groups()
+                for place in group.places.values()
+            ).items()
+        ],
+        ("kind", "state"),
+    )
+    metrics.read(
+        "core_calls",
+        "Calls that stand",
+        lambda: [((state,), float(number)) for state, number in core.calls.count().items()],
+        ("state",),
+    )
+    metrics.read("core_calls_total", "Calls so far", one(lambda: core.calls.total))
     metrics.read(
         "adapter_restarts_total",
         "Restarts of each adapter",
@@ -79,6 +111,10 @@ def register(
         lambda: [((name, key), float(value)) for name, own in figures().items() for key, value in own.items()],
         ("adapter", "figure"),
     )
+
+
+def _voice(core: Core, key: str) -> float:
+    return float(core.figures.voice.get(key, 0.0))
 
 
 def _engine(core: Core, key: str) -> float:

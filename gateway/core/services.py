@@ -16,10 +16,12 @@ from gateway.contract.media import Streams
 from gateway.model.alarm import Alarm
 from gateway.model.command import Action, Command, CommandResult
 from gateway.model.device import Device, DeviceState, PendingDevice
+from gateway.model.ids import DeviceId
 from gateway.model.media import StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset, PtzHolder
+from gateway.model.voice import CallStatus, GroupStatus, MemberKind, MemberState, Spurt, VoiceId
 from gateway.store.rows import Account, AuditHead, AuditRow, AuditVerdict, TokenInfo
 
 if TYPE_CHECKING:
@@ -73,6 +75,22 @@ class ViewingInfo:
     address: str
     kind: str
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointInfo:
+    """Something that can be talked to, as an adapter offers it. `talks`: it is heard; `listens`: it is spoken to."""
+
+    id: VoiceId
+    device: DeviceId
+    title: str
+    kind: MemberKind
+    state: MemberState
+    online: bool
+    code: str
+    talks: bool
+    listens: bool
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +247,24 @@ class SessionsFace(Protocol):
     def viewings(self, who: Principal) -> Sequence[ViewingInfo]: ...
 
 
+class TalkFace(Protocol):
+    def groups(self, who: Principal) -> Sequence[GroupStatus]: ...
+    def group(self, who: Principal, ref: str) -> GroupStatus:
+        """By id, short name or number. Raises NotFound, Denied."""
+
+    async def spurts(
+        self, who: Principal, ref: str, *, before: float | None = None, limit: int = 200
+    ) -> Sequence[Spurt]:
+        """Who spoke when, newest first."""
+
+    def levels(self, who: Principal, ref: str) -> Mapping[str, float]:
+        """Member → dBFS of what it says."""
+
+    def endpoints(self, who: Principal) -> Sequence[EndpointInfo]: ...
+    def calls(self, who: Principal) -> Sequence[CallStatus]:
+        """Standing ones, then the last that ended (operator and up)."""
+
+
 class RightsFace(Protocol):
     def allowed(self, who: Principal, action: Action, target: str = "") -> bool: ...
 
@@ -262,6 +298,7 @@ class Services:
     positions: PositionsFace
     ptz: PtzFace
     sessions: SessionsFace
+    talk: TalkFace
     rights: RightsFace
     metrics: MetricsFace
     daemon: DaemonFace

@@ -13,6 +13,7 @@ from gateway.api.routes import (
     positions,
     streams,
     system,
+    talk,
 )
 
 ALL = (
@@ -23,6 +24,7 @@ ALL = (
     commands.router,
     alarms.router,
     positions.router,
+    talk.router,
     accounts.router,
     audit.router,
     system.router,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +12,16 @@ from typing import Any
 
 from gateway.base.errors import Denied, NotFound
 from gateway.config.root import Config
-from gateway.core.services import AdapterStatus, BusEvent, Health, Issued, Missed, Services, ViewingInfo
+from gateway.core.services import (
+    AdapterStatus,
+    BusEvent,
+    EndpointInfo,
+    Health,
+    Issued,
+    Missed,
+    Services,
+    ViewingInfo,
+)
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.device import Channel, Device, DeviceState, PendingDevice
@@ -21,6 +30,21 @@ from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKi
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset
+from gateway.model.voice import (
+    CallState,
+    CallStatus,
+    Floor,
+    FloorState,
+    GroupId,
+    GroupMode,
+    GroupStatus,
+    Member,
+    MemberKind,
+    MemberState,
+    Priority,
+    Spurt,
+    VoiceId,
+)
 from gateway.store.rows import Account, AuditHead, AuditRow, AuditVerdict, TokenInfo
 
 BALL = DeviceId("kit1/ball-1")
@@ -189,6 +213,46 @@ class FakePositions:
         return self.latest(who)
 
 
+OPS = GroupId("kit1/talk/ops")
+
+
+class FakeTalk:
+    def __init__(self) -> None:
+        somebody = Member("sip:8001", MemberKind.SIP, "Gate", MemberState.UP)
+        self.status = GroupStatus(OPS, "Operations", GroupMode.HALF, Floor(FloorState.IDLE), (somebody,), "600")
+
+    def groups(self, who: Principal) -> Sequence[GroupStatus]:
+        return [self.status]
+
+    def group(self, who: Principal, ref: str) -> GroupStatus:
+        if ref not in ("ops", OPS, "600"):
+            raise NotFound(f"no group {ref}")
+        return self.status
+
+    async def spurts(
+        self, who: Principal, ref: str, *, before: float | None = None, limit: int = 200
+    ) -> Sequence[Spurt]:
+        group = self.group(who, ref).id
+        return [
+            Spurt("01S", group, "sip:8001", MemberKind.SIP, "Gate", Priority.NORMAL, False, NOW - 5, NOW, "release")
+        ][:limit]
+
+    def levels(self, who: Principal, ref: str) -> Mapping[str, float]:
+        self.group(who, ref)
+        return {"sip:8001": -23.5}
+
+    def endpoints(self, who: Principal) -> Sequence[EndpointInfo]:
+        radio = VoiceId("kit1/radio-1/ch1")
+        return [
+            EndpointInfo(
+                radio, DeviceId("kit1/radio-1"), "Radio", MemberKind.RADIO, MemberState.UP, True, "", True, True, {}
+            )
+        ]
+
+    def calls(self, who: Principal) -> Sequence[CallStatus]:
+        return [CallStatus("call-1", "sip", True, CallState.RINGING_IN, "8001")]
+
+
 class FakeDaemon:
     def __init__(self) -> None:
         self.ok = True
@@ -222,6 +286,7 @@ def fake_services() -> Services:
         "sessions": SimpleNamespace(
             viewings=lambda who: [ViewingInfo("1", STREAM, "wang", "s", "10.0.0.2", "whep", NOW)]
         ),
+        "talk": FakeTalk(),
         "rights": SimpleNamespace(allowed=lambda *_: True),
         "metrics": SimpleNamespace(render=lambda: b"gateway_streams 1\n"),
         "daemon": FakeDaemon(),

@@ -1,0 +1,71 @@
+"""What people may see of talk groups and calls, as far as their scope goes: the API's side of `core.talk`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.base.errors import Denied
+from gateway.core.calls import Calls
+from gateway.core.mediaplane import MediaPlane
+from gateway.core.rights import in_scope, require_role
+from gateway.core.services import EndpointInfo
+from gateway.core.talk import Talk
+from gateway.core.talk_group import Group
+from gateway.model.principal import Principal, Role
+from gateway.model.voice import CallStatus, GroupStatus, Spurt
+from gateway.store.spurts import SpurtRepo
+
+
+class TalkView:
+    """Fulfils `services.TalkFace`."""
+
+    def __init__(self, talk: Talk, calls: Calls, spurts: SpurtRepo, plane: MediaPlane) -> None:
+        self._talk = talk
+        self._calls = calls
+        self._spurts = spurts
+        self._plane = plane
+
+    def groups(self, who: Principal) -> Sequence[GroupStatus]:
+        return [group.status for group in self._talk.groups() if in_scope(who, group.id)]
+
+    def group(self, who: Principal, ref: str) -> GroupStatus:
+        return self._group(who, ref).status
+
+    async def spurts(
+        self, who: Principal, ref: str, *, before: float | None = None, limit: int = 200
+    ) -> Sequence[Spurt]:
+        return await self._spurts.recent(self._group(who, ref).id, before=before, limit=limit)
+
+    def levels(self, who: Principal, ref: str) -> Mapping[str, float]:
+        places = self._group(who, ref).places.values()
+        voices = {place.party.handle: place.party.id for place in places if place.party.handle is not None}
+        found = self._plane.engine.levels(list(voices))
+        return {voices[voice]: round(said, 1) for voice, (said, _) in found.items()}
+
+    def endpoints(self, who: Principal) -> Sequence[EndpointInfo]:
+        return [
+            EndpointInfo(
+                id=endpoint.id,
+                device=endpoint.device,
+                title=endpoint.offer.title,
+                kind=endpoint.offer.kind,
+                state=endpoint.state,
+                online=endpoint.online,
+                code=endpoint.party.code,
+                talks=endpoint.offer.talks,
+                listens=endpoint.offer.listens,
+                labels=endpoint.offer.labels,
+            )
+            for endpoint in self._talk.members.endpoints()
+            if in_scope(who, endpoint.id)
+        ]
+
+    def calls(self, who: Principal) -> Sequence[CallStatus]:
+        require_role(who, Role.OPERATOR, "see who calls whom")
+        return self._calls.list(who)
+
+    def _group(self, who: Principal, ref: str) -> Group:
+        group = self._talk.group(self._talk.resolve(ref))
+        if not in_scope(who, group.id):
+            raise Denied(f"{group.id} lies outside of what {who.name} may see")
+        return group
