@@ -44,10 +44,12 @@ class CallManager:
         routing: Routing,
         engine: SipEngine | None = None,
         *,
+        native: NativeEngine | None = None,
         limits: CallLimits | None = None,
     ) -> None:
+        """`engine` places the calls that go out; those that come in to our endpoints are `native`'s."""
         self._limits = limits or CallLimits()
-        native = NativeEngine(context.media)
+        native = native or NativeEngine(context.media)
         self._nest = Nest("SIP calls", self._limits.max_calls * 4)
         self._ground = Ground(context, routing, engine or native, native, self._nest.start)
         self._ground.refer = partial(refer, self._ground)

@@ -144,7 +144,7 @@ class Leg(Protocol):
     def ring(self, *, early: bool = False) -> None:
         """180 to an incoming call; 183 with media when `early`: what its voice hears, the caller hears."""
 
-    async def accept(self, video: VideoWish = NO_VIDEO) -> None:
+    async def accept(self) -> None:
         """Answer an incoming call; returns when the peer has acknowledged."""
 
     def reject(self, status: int, words: str = "") -> None: ...

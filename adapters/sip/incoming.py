@@ -85,12 +85,13 @@ class _Visit:
                     call.trouble("view", *why)
                 replaced = self._replaces(endpoint)
                 if replaced is not None:
-                    await self._take_over(stack, leg, wish, replaced)
+                    await self._take_over(stack, leg, replaced)
                 else:
-                    await self._by_target(stack, leg, wish)
-                return await call.ended()
+                    await self._by_target(stack, leg)
+                end = await call.ended()
+                return call.ending or end
             except GatewayError as exc:
-                end = leg.end if leg is not None and leg.end is not None else end_of_error(exc)
+                end = call.ending or (leg.end if leg is not None else None) or end_of_error(exc)
                 if leg is not None:
                     leg.reject(status_for(exc), str(exc))
                     await leg.hang_up(end.code, end.detail)
@@ -129,47 +130,47 @@ class _Visit:
 
     # — where it goes —
 
-    async def _by_target(self, stack: AsyncExitStack, leg: Leg, wish: VideoWish) -> None:
+    async def _by_target(self, stack: AsyncExitStack, leg: Leg) -> None:
         call, target, talk = self.call, self.origin.target, self.ground.context.talk
         match target.kind:
             case "group":
                 group = talk.resolve(target.ref)
                 seat = await stack.enter_async_context(talk.seat(group, call.wish(may_talk=target.may_talk)))
-                await self._accept(leg, seat, wish)
+                await self._accept(leg, seat)
                 if call.emergency:
                     seat.press(emergency=True)
             case "channel":
                 wished = call.wish(may_talk=target.may_talk)
                 seat = await stack.enter_async_context(talk.converse(target.ref, wished))
-                await self._accept(leg, seat, wish)
+                await self._accept(leg, seat)
             case "console":
                 seat = await stack.enter_async_context(talk.waiting_room(call.wish(), call.name))
-                await self._ring(leg, seat, wish)
+                await self._ring(leg, seat)
             case "number":
                 seat = await stack.enter_async_context(talk.waiting_room(call.wish(), call.name))
-                await self._pass_on(leg, seat, wish, target.ref)
+                await self._pass_on(leg, seat, target.ref)
 
-    async def _accept(self, leg: Leg, seat: Seat, wish: VideoWish) -> None:
+    async def _accept(self, leg: Leg, seat: Seat) -> None:
         self.call.sit(seat)
-        await self._accept_seated(leg, wish)
+        await self._accept_seated(leg)
 
-    async def _accept_seated(self, leg: Leg, wish: VideoWish) -> None:
-        await leg.accept(wish)
+    async def _accept_seated(self, leg: Leg) -> None:
+        await leg.accept()
         if not self.call.settled.done():
             self.call.settled.set_result(None)
 
-    async def _ring(self, leg: Leg, seat: Seat, wish: VideoWish) -> None:
+    async def _ring(self, leg: Leg, seat: Seat) -> None:
         """In the console, until somebody takes it."""
         call = self.call
         leg.ring()
         call.sit(seat)
         if await call.unless_over(call.answer_wanted, self.origin.policy.max_ring_s):
-            await self._accept_seated(leg, wish)
+            await self._accept_seated(leg)
         elif leg.end is None and call.ending is None:
             call.ending_with(LegEnd("no-answer", f"nobody took it in {self.origin.policy.max_ring_s:g} s", 480))
             leg.reject(480, "nobody answered")
 
-    async def _pass_on(self, leg: Leg, seat: Seat, wish: VideoWish, number: str) -> None:
+    async def _pass_on(self, leg: Leg, seat: Seat, number: str) -> None:
         """Back to back: a call of our own to the number, both in one conversation."""
         call, ground = self.call, self.ground
         routes = ground.routing.outgoing(self.origin.principal, number)
@@ -189,7 +190,7 @@ class _Visit:
                 call.ending_with(end)
                 leg.reject(end.status or 480, end.detail or end.code)
             elif leg.end is None:
-                await self._accept_seated(leg, wish)
+                await self._accept_seated(leg)
                 # Whichever ends first takes the other with it.
                 await self._first(other.over)
                 if other.over.done():
@@ -240,14 +241,14 @@ class _Visit:
                     return one
         raise PeerError("the call that is to be replaced is over", status=481)
 
-    async def _take_over(self, stack: AsyncExitStack, leg: Leg, wish: VideoWish, replaced: Call) -> None:
+    async def _take_over(self, stack: AsyncExitStack, leg: Leg, replaced: Call) -> None:
         seat = replaced.seat
         group: GroupId | None = seat.group if seat is not None else None
         if group is None:
-            await self._by_target(stack, leg, wish)
+            await self._by_target(stack, leg)
             return
         mine = await stack.enter_async_context(self.ground.context.talk.seat(group, self.call.wish()))
-        await self._accept(leg, mine, wish)
+        await self._accept(leg, mine)
         await replaced.end("call-replaced", self.call.name)
 
 

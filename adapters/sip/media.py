@@ -42,8 +42,10 @@ class CallMedia:
         changed: Callable[[], None],
         trouble: Callable[[str, str], None],
         video: VideoWish = NO_VIDEO,
+        mute: bool = False,
     ) -> None:
-        """`host` is our address towards the peer. `identity` None: no DTLS. Raises Busy (`ports-exhausted`)."""
+        """`host` is our address towards the peer. `identity` None: no DTLS. With `mute` nothing is sent before `speak`:
+        a phone that hears RTP while it waits stops its own ringing tone. Raises Busy (`ports-exhausted`)."""
         self._media = media
         self._policy = policy
         self._host = host
@@ -57,6 +59,7 @@ class CallMedia:
         self._live: dict[Kind, Line] = {}  # as agreed
         self._voice: int | None = None
         self._spoken: _Spoken | None = None
+        self._mute = mute
         self._quiet = False  # the voice was told never to send
         self._held = False
         self._closed = False
@@ -105,6 +108,12 @@ class CallMedia:
             return
         self._lines["video"] = line
         self._negotiation.change("video", self._local("video", line))
+
+    def speak(self) -> None:
+        """The peer is told our answer now."""
+        self._mute = False
+        if self._live:
+            self._apply()
 
     def hold(self, held: bool) -> None:
         """From the next offer on."""
@@ -178,7 +187,7 @@ class CallMedia:
         if video is not None and "video" in self._live:
             self._live["video"].apply(video)
         held_by_peer = audio is not None and audio.held_by_peer
-        silent = audio is None or self._held or held_by_peer
+        silent = audio is None or self._held or held_by_peer or self._mute
         if self._voice is not None and silent != self._quiet:
             if self.media.voice is not None:
                 # The owner lets go first: the voice's settings are its until then.

@@ -86,6 +86,7 @@ class NativeEngine:
             changed=leg.media_changed,
             trouble=leg.media_trouble,
             video=video,
+            mute=leg.incoming,
         )
 
     def _identity(self) -> Identity:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from adapters.sip.ends import end_of
-from adapters.sip.engine import NO_VIDEO, Leg, LegEnd, LegMedia, LegOwner, LegState, Referral, VideoWish
+from adapters.sip.engine import Leg, LegEnd, LegMedia, LegOwner, LegState, Referral, VideoWish
 from adapters.sip.info import (
     DTMF_RELAY,
     MEDIA_CONTROL,
@@ -54,6 +54,7 @@ class NativeLeg:
         self._why: LegEnd | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._refuses_info = False
+        self._untold = False  # we moved, and the peer has not agreed yet
         self._moves = asyncio.Lock()
 
     # — made by the engine —
@@ -98,15 +99,18 @@ class NativeLeg:
     def ring(self, *, early: bool = False) -> None:
         call = self.call
         if isinstance(call, IncomingCall) and call.end is None and not call.answered:
-            call.ringing(183, media=True) if early else call.ringing()
+            if early:
+                self.session.speak()
+                call.ringing(183, media=True)
+            else:
+                call.ringing()
             self.state = LegState.RINGING
 
-    async def accept(self, video: VideoWish = NO_VIDEO) -> None:
+    async def accept(self) -> None:
         call = self.call
         if not isinstance(call, IncomingCall):
             raise Unsupported("an outgoing call is not ours to answer")
-        if video != self.session.wish:
-            self.session.want_video(video)
+        self.session.speak()
         call.accept()
         await call.acked(ACK_S)
         self._up()
@@ -164,8 +168,11 @@ class NativeLeg:
         if replaces is not None and not isinstance(replaces, NativeLeg):
             raise Unsupported("the other call is on another engine")
         target = attended_target(replaces.call) if replaces is not None else f"<{uri}>"
-        transfer = await self.call.refer(target, referred_by=by)
-        status = await transfer.done(TRANSFER_S)
+        transfer = await self.call.refer(target, headers=[("Referred-By", by)] if by else [])
+        try:
+            status = await transfer.done(TRANSFER_S)
+        except TimeoutError as exc:
+            raise LinkDown("the peer did not say whether it reached the target", code="transfer-failed") from exc
         if status >= 300:
             raise PeerError(f"the peer could not reach the target: {status}", status=status, code="transfer-failed")
 
@@ -203,19 +210,21 @@ class NativeLeg:
                     self._owner.leg_moving(self, False)
                     self._owner.leg_trouble(self, "call-moving", f"the peer refused our new address: {exc}")
                     return
-                if self.end is not None:
+                if call.end is not None:
                     return
 
     async def _move_once(self) -> bool:
         call = self.call
         old = call.hop
         hop = await self._endpoint.hop_to(old.transport, self._reachable(old.remote))
-        if hop.local[0] == old.local[0] and hop.flow == old.flow:
+        if hop.local[0] == old.local[0] and hop.flow == old.flow and not self._untold:
             return False
+        self._untold = True
         self._owner.leg_moving(self, True)
         if hop.local[0] != self.session.host:
             self.session.move(hop.local[0])
         await call.refresh_target(hop, self._contact_user)
+        self._untold = False
         return True
 
     def _reachable(self, remote: tuple[str, int]) -> tuple[str, int]:
@@ -271,11 +280,11 @@ class NativeLeg:
     async def _referred(self, referred: Referred) -> None:
         uri = referred.target.uri
         number = uri.partition(":")[2].partition("@")[0].partition(";")[0]
-        referral = Referral(number, uri, referred.replaces or "", str(referred.referred_by or ""))
-        if not self._owner.leg_referred(self, referral, _Reply(referred, self._start)):
+        referral = Referral(number, uri, referred.replaces, referred.referred_by)
+        if referred.method != "INVITE" or not self._owner.leg_referred(self, referral, _Reply(referred, self._start)):
             referred.reject(603)
         else:
-            referred.accept()
+            await referred.accept()
 
     async def _watch(self, call: InviteCall | IncomingCall) -> None:
         ended = await call.ended()

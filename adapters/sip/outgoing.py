@@ -126,7 +126,8 @@ class Dialled:
         if not call.settled.done():
             call.settled.set_result(None)
         self.answered.set()
-        return await call.ended()
+        end = await call.ended()
+        return call.ending or end
 
     async def _try(self, route: Route) -> LegEnd | None:
         """None when it is answered."""

@@ -84,6 +84,7 @@ class FakeSeat:
         self.presses: list[str] = []
         self.listeners: list[Callable[[Any], None]] = []
         self.left = False
+        self.taken_away = False  # by the core
 
     @property
     def now(self) -> int | None:
@@ -367,6 +368,18 @@ def route(name: str = "first", **given: Any) -> Route:
     )
 
 
+class Deeds(list[Any]):
+    """What a leg was told, with a bell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = asyncio.Event()
+
+    def append(self, deed: Any) -> None:
+        super().append(deed)
+        self.more.set()
+
+
 class FakeLeg:
     """A leg that does what the test says; its owner sees a real one."""
 
@@ -378,12 +391,19 @@ class FakeLeg:
         self.media = LegMedia()
         self.end: LegEnd | None = None
         self.dialog = (f"call-{id(self)}", "a", "b")
-        self.did: list[Any] = []
+        self.did = Deeds()
         self._answer: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         if answer is not None:
             self._answer.set_result(None if answer == "ok" else answer)
 
     # — what a test does —
+
+    async def until(self, deed: Any) -> None:
+        """Wait until it did this."""
+        async with asyncio.timeout(5):
+            while deed not in self.did:
+                self.did.more.clear()
+                await self.did.more.wait()
 
     def flow(self, **changes: Any) -> None:
         self.media = replace(self.media, **changes)
@@ -413,7 +433,7 @@ class FakeLeg:
         self.did.append(("ring", early))
         self.state = LegState.RINGING
 
-    async def accept(self, video: VideoWish = NO_VIDEO) -> None:
+    async def accept(self) -> None:
         self.did.append("accept")
         if self.end is not None:
             raise PeerError("cancelled", status=487)
