@@ -46,7 +46,8 @@ class _Session:
 
 
 class Trunk:
-    """`changed` after each change of `status`; `moved` when calls of this trunk must go by another hop from now on."""
+    """`changed` after each change of `status`; `moved` when our own end of the way is another one: calls tell their
+    peers."""
 
     def __init__(
         self,
@@ -226,7 +227,7 @@ class Trunk:
         self._say(TrunkState.UP, code, detail, server=self.config.servers[index])
         log.info("SIP trunk %s is up: %s", self.name, session.hop)
         before, self._last_hop = self._last_hop, session.hop
-        if before is not None and before != session.hop:
+        if before is not None and (before.local, before.flow) != (session.hop.local, session.hop.flow):
             self._moved()
 
     async def _keepalive(self, session: _Session) -> None:
