@@ -205,7 +205,10 @@ Event: TypeAlias = (
 class RtpMap:
     """One payload type a peer takes, or sends: codec, clock and its RTX payload type (0: none)."""
 
-    def __new__(cls, pt: int, codec: str, clock_hz: int, *, rtx_pt: int = 0, fmtp: str = "") -> RtpMap: ...
+    def __new__(
+        cls, pt: int, codec: str, clock_hz: int, *, rtx_pt: int = 0, fmtp: str = "", channels: int = 1
+    ) -> RtpMap:
+        """`channels` counts for L16 only (RFC 3551 §4.5.11)."""
 
 # ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -429,9 +432,9 @@ class Engine:
         ssrc: int,
         cname: str,
         ptime_ms: int = 20,
-        initial: bytes = b"",
+        initial: bytes | None = None,
     ) -> Voice:
-        """Audio both ways as RTP over a connected TCP socket (RFC 4571)."""
+        """Audio both ways as RTP over a connected TCP socket (RFC 4571). `initial` is what Python already read."""
 
     def open_voice_usrp(self, fd: int, host: str, host_port: int) -> Voice:
         """AllStarLink's USRP over UDP: 32-byte header, 160 samples of 8 kHz little-endian PCM, key-up in the header.
@@ -468,7 +471,8 @@ class Engine:
         """Everything anew: what is not given goes back to its default.
 
         `transmit`: `always` sends in every tick (silence where nobody speaks; CN or Opus DTX where negotiated and
-        `comfort_noise`); `heard` only while a member of its rooms talks, or a cue plays, and 100 ms on; `never` (hold).
+        `comfort_noise`); `heard` only while a member of its rooms talks (the talker's own voice activity: its
+        `vox_hang_ms` bridges pauses), or a cue plays, and 100 ms on; `never` (hold).
         `comfort_noise` fills what it hears with low noise while nobody speaks. Gains −60 … +30 dB.
         """
 
@@ -479,7 +483,7 @@ class Engine:
 
     def cue(self, voice: Voice, samples: bytes, *, rate_hz: int = 8000, over: bool = True) -> None:
         """Play signed 16-bit mono PCM (at most 10 s) into what this voice hears; `over` mixes, else it replaces.
-        A second cue waits for the first (4 deep; further ones are dropped)."""
+        Further ones wait for it (4 deep; more are dropped)."""
 
     def send_dtmf(self, voice: Voice, digit: str, *, duration_ms: int = 160) -> None:
         """One RFC 4733 event in place of audio; ignored where the peer took no telephone-event."""
@@ -489,7 +493,9 @@ class Engine:
 
     def close_room(self, room: Room) -> None: ...
     def route(self, room: Room, voice: Voice, *, talk: bool, listen: bool, gain_db: float = 0.0) -> None:
-        """Make a voice a member, or change what it may. A voice may be in 8 rooms. In force within a tick."""
+        """Make a voice a member, or change what it may. A voice may be in 8 rooms. In force within a tick.
+
+        `gain_db` is of what it says in this room. Who shares two rooms with another hears it once, the louder way."""
 
     def leave(self, room: Room, voice: Voice) -> None: ...
     def levels(self, voices: list[Voice]) -> dict[Voice, tuple[float, float]]:

@@ -12,3 +12,4 @@ mod py;
 pub mod relay;
 pub mod rtp;
 pub mod time;
+pub mod voice;

@@ -13,6 +13,7 @@ pub enum Codec {
     Pcmu,
     Opus,
     G722,
+    L16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +40,7 @@ impl Codec {
             Codec::Pcmu => "pcmu",
             Codec::Opus => "opus",
             Codec::G722 => "g722",
+            Codec::L16 => "l16",
         }
     }
 }

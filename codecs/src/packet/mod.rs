@@ -7,6 +7,7 @@ pub mod h264;
 pub mod h264_params;
 pub mod h265;
 pub mod h265_params;
+pub mod l16;
 pub mod nalus;
 pub mod opus;
 mod payloads;
@@ -22,6 +23,7 @@ pub use payloads::{Part, Payloads};
 pub struct Packetizer {
     codec: Codec,
     max_payload: usize,
+    channels: u8,
     parameter_sets: Vec<Bytes>,
 }
 
@@ -32,12 +34,14 @@ impl Packetizer {
     /// `max_payload` counts what follows the RTP header (and extension); raised to `MIN_PAYLOAD_BYTES` if below.
     pub fn new(params: &TrackParams, max_payload: usize) -> Self {
         let max_payload = max_payload.max(MIN_PAYLOAD_BYTES);
-        Self { codec: params.codec, max_payload, parameter_sets: params.parameter_sets.clone() }
+        let channels = params.channels.max(1);
+        Self { codec: params.codec, max_payload, channels, parameter_sets: params.parameter_sets.clone() }
     }
 
     /// A new generation of the track: other parameter sets, perhaps another codec.
     pub fn set_params(&mut self, params: &TrackParams) {
         self.codec = params.codec;
+        self.channels = params.channels.max(1);
         self.parameter_sets.clone_from(&params.parameter_sets);
     }
 
@@ -49,6 +53,7 @@ impl Packetizer {
             Codec::H265 => h265::packetize(&unit.nalus, &self.parameter_sets, unit.key, max),
             Codec::Aac => aac::packetize(&unit.nalus, max),
             Codec::Pcma | Codec::Pcmu | Codec::G722 => g711::packetize(&unit.nalus, max),
+            Codec::L16 => l16::packetize(&unit.nalus, max, self.channels),
             Codec::Opus => opus::packetize(&unit.nalus, max),
         }
     }

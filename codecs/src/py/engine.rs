@@ -15,11 +15,11 @@ use crate::rtp::srtp::{Profile, SrtpKey};
 
 #[pyclass(frozen, module = "gateway.codecs")]
 pub struct Engine {
-    inner: engine::Engine,
+    pub(super) inner: engine::Engine,
 }
 
 /// Take over a descriptor; from here on it closes itself on every way out.
-fn own(fd: i32) -> Result<OwnedFd, OrderError> {
+pub(super) fn own(fd: i32) -> Result<OwnedFd, OrderError> {
     // SAFETY: fcntl on any number is harmless; the contract says that the descriptor is handed over.
     if fd < 0 || unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return Err(OrderError::new("the file descriptor is not open"));
@@ -27,7 +27,7 @@ fn own(fd: i32) -> Result<OwnedFd, OrderError> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn address(host: &str, port: u16) -> Result<SocketAddr, OrderError> {
+pub(super) fn address(host: &str, port: u16) -> Result<SocketAddr, OrderError> {
     let host = host.split('%').next().unwrap_or(host);
     let ip: IpAddr = host.parse().map_err(|_| OrderError::new(format!("{host:?} is not an IP address")))?;
     if port == 0 {
@@ -36,21 +36,21 @@ fn address(host: &str, port: u16) -> Result<SocketAddr, OrderError> {
     Ok(SocketAddr::new(ip, port))
 }
 
-fn profile(name: &str) -> Result<Profile, OrderError> {
+pub(super) fn profile(name: &str) -> Result<Profile, OrderError> {
     Profile::from_name(name).ok_or_else(|| OrderError::new(format!("no SRTP profile {name:?}")))
 }
 
-fn srtp_key(p: Profile, key: &[u8], salt: &[u8]) -> Result<SrtpKey, OrderError> {
+pub(super) fn srtp_key(p: Profile, key: &[u8], salt: &[u8]) -> Result<SrtpKey, OrderError> {
     SrtpKey::new(p, key, salt).ok_or_else(|| {
         OrderError::new(format!("{} takes a key of {} and a salt of {} bytes", p.name(), p.key_len(), p.salt_len()))
     })
 }
 
-fn maps(list: Vec<RtpMap>) -> Vec<order::RtpMap> {
+pub(super) fn maps(list: Vec<RtpMap>) -> Vec<order::RtpMap> {
     list.into_iter().map(|m| m.inner).collect()
 }
 
-fn figures(py: Python<'_>, list: Figures) -> PyResult<Py<PyDict>> {
+pub(super) fn figures(py: Python<'_>, list: Figures) -> PyResult<Py<PyDict>> {
     let dict = PyDict::new(py);
     for (name, value) in list {
         match value {
@@ -93,9 +93,9 @@ impl Engine {
         py.detach(|| self.inner.close());
     }
 
-    #[pyo3(signature = (name, *, gop_bytes = 8_000_000))]
-    fn open_stream(&self, py: Python<'_>, name: String, gop_bytes: usize) -> PyResult<u64> {
-        py.detach(|| self.inner.open_stream(name, gop_bytes)).map_err(refused)
+    #[pyo3(signature = (name, *, gop_bytes = 8_000_000, near = None))]
+    fn open_stream(&self, py: Python<'_>, name: String, gop_bytes: usize, near: Option<u64>) -> PyResult<u64> {
+        py.detach(|| self.inner.open_stream(name, gop_bytes, near)).map_err(refused)
     }
 
     fn close_stream(&self, py: Python<'_>, stream: u64) {

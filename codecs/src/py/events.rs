@@ -62,6 +62,11 @@ event_class! {
     EventsLost { count: u64 }
 }
 
+event_class! {
+    /// One audio leg changed.
+    VoiceEvent { voice: u64, state: String, code: String, detail: String, address: String }
+}
+
 /// STUN or DTLS that came to a session.
 #[pyclass(frozen, get_all, module = "gateway.codecs")]
 pub struct Datagram {
@@ -97,6 +102,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<SessionEvent>()?;
     m.add_class::<StreamPanic>()?;
     m.add_class::<EventsLost>()?;
+    m.add_class::<VoiceEvent>()?;
     Ok(())
 }
 
@@ -109,7 +115,8 @@ pub fn union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         .bitor(py.get_type::<SubscriptionEvent>())?
         .bitor(py.get_type::<SessionEvent>())?
         .bitor(py.get_type::<StreamPanic>())?
-        .bitor(py.get_type::<EventsLost>())
+        .bitor(py.get_type::<EventsLost>())?
+        .bitor(py.get_type::<VoiceEvent>())
 }
 
 /// One event as its Python object.
@@ -173,6 +180,17 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
         )?
         .into_any(),
         Event::StreamPanic { stream, detail } => Py::new(py, StreamPanic { stream, detail })?.into_any(),
+        Event::Voice { voice, state, code, detail, address } => Py::new(
+            py,
+            VoiceEvent {
+                voice,
+                state: state.name().to_owned(),
+                code: code.to_owned(),
+                detail,
+                address: address.map(|a| a.to_string()).unwrap_or_default(),
+            },
+        )?
+        .into_any(),
         Event::EventsLost { count } => Py::new(py, EventsLost { count })?.into_any(),
     })
 }

@@ -1,6 +1,7 @@
 //! The Python face, and the only place that names pyo3. Its reference is gateway/codecs.pyi, held to this by stubtest.
 
 mod engine;
+mod engine_voice;
 mod events;
 mod rtp_map;
 
@@ -45,10 +46,10 @@ fn codecs(m: &Bound<'_, PyModule>) -> PyResult<()> {
 /// The type aliases of the stub, so that annotations with them hold at run time too.
 fn aliases(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
-    for name in ["Stream", "Leg", "Port", "Session", "Subscription"] {
+    for name in ["Stream", "Leg", "Port", "Session", "Subscription", "Voice", "Room"] {
         m.add(name, py.get_type::<pyo3::types::PyInt>())?;
     }
-    m.add("CodecName", one_of(py, &["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722"])?)?;
+    m.add("CodecName", one_of(py, &["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16"])?)?;
     m.add("SrtpProfile", one_of(py, &["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"])?)?;
     m.add("Event", events::union(py)?)?;
     Ok(())

@@ -14,8 +14,8 @@ pub struct RtpMap {
 #[pymethods]
 impl RtpMap {
     #[new]
-    #[pyo3(signature = (pt, codec, clock_hz, *, rtx_pt = 0, fmtp = ""))]
-    fn new(pt: u8, codec: &str, clock_hz: u32, rtx_pt: u8, fmtp: &str) -> PyResult<Self> {
+    #[pyo3(signature = (pt, codec, clock_hz, *, rtx_pt = 0, fmtp = "", channels = 1))]
+    fn new(pt: u8, codec: &str, clock_hz: u32, rtx_pt: u8, fmtp: &str, channels: u8) -> PyResult<Self> {
         if pt > 127 || rtx_pt > 127 {
             return Err(MediaError::new_err("a payload type is 0 to 127"));
         }
@@ -23,7 +23,14 @@ impl RtpMap {
             return Err(MediaError::new_err("codec and clock_hz must be given"));
         }
         Ok(Self {
-            inner: order::RtpMap { pt, codec: codec.to_ascii_lowercase(), clock_hz, rtx_pt, fmtp: fmtp.to_owned() },
+            inner: order::RtpMap {
+                pt,
+                codec: codec.to_ascii_lowercase(),
+                clock_hz,
+                rtx_pt,
+                fmtp: fmtp.to_owned(),
+                channels,
+            },
         })
     }
 

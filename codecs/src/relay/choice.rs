@@ -58,7 +58,7 @@ mod tests {
     use crate::hub::track::tests::params;
 
     fn map(pt: u8, codec: &str, clock_hz: u32, fmtp: &str) -> RtpMap {
-        RtpMap { pt, codec: codec.into(), clock_hz, rtx_pt: 0, fmtp: fmtp.into() }
+        RtpMap { pt, codec: codec.into(), clock_hz, rtx_pt: 0, fmtp: fmtp.into(), channels: 1 }
     }
 
     #[test]

@@ -60,8 +60,14 @@ impl Worker {
             Command::EngineStats { answer } => {
                 let _ = answer.try_send(self.figures());
             }
+            Command::ForgetSession(id) => self.forget_session(id),
+            Command::OpenRtpSession { id, order } => self.open_rtp_session(id, order),
+            Command::ArmRtpSession { session, order } => self.arm_rtp_session(session, order),
+            Command::SendOwnDatagram { session, data, to } => self.send_own_datagram(session, &data, to),
+            Command::Tap { stream, voice, on } => self.tap(stream, voice, on),
             Command::Panic(stream) => self.panic_next(stream),
             Command::Stop => self.running = false,
+            voice => self.obey_voice(voice),
         }
     }
 
@@ -78,7 +84,7 @@ impl Worker {
         let (to, rtcp_to) = (SockAddr::new(to, v6), SockAddr::new(rtcp_to, v6));
         let path = Path::new(Arc::new(fd), to, rtcp_to, key.map(Sealer::new));
         let mut subscriber = Self::new_subscriber(id, None, order);
-        subscriber.arm(Rc::new(path));
+        subscriber.arm(Rc::new(path), false);
         self.subscribe(subscriber);
     }
 

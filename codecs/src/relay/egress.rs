@@ -202,6 +202,15 @@ impl Outlet {
         }
     }
 
+    /// The peer's receiver starts anew under other keys: what was sent under the old ones is not sent again.
+    pub fn rekeyed(&mut self) {
+        self.segments.rebase(self.next_index & !0xffff);
+        self.next_index &= 0xffff;
+        if let Some(rtx) = &mut self.rtx {
+            rtx.next_index &= 0xffff;
+        }
+    }
+
     pub fn is_waiting(&self) -> bool {
         self.cursor.is_none()
     }

@@ -15,52 +15,64 @@ use super::queue::{lock, Commands, Events};
 use super::worker::Worker;
 use super::{sys, OrderError};
 use crate::rtp::srtp::SrtpKey;
+use crate::voice::member::Levels;
 
 pub const MAX_THREADS: usize = 64;
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-type Done<T> = Result<T, OrderError>;
+pub(super) type Done<T> = Result<T, OrderError>;
 
 /// What is open, to refuse orders that need a thing that is gone.
 #[derive(Default)]
-struct Registry {
+pub(super) struct Registry {
     last: u64,
-    streams: HashMap<StreamId, ()>,
+    pub(super) streams: HashMap<StreamId, ()>,
+    pub(super) voices: HashMap<VoiceId, Arc<Levels>>,
     ports: HashMap<PortId, Arc<PortSocket>>,
-    sessions: HashMap<SessionId, SessionEntry>,
+    pub(super) sessions: HashMap<SessionId, SessionEntry>,
 }
 
-struct SessionEntry {
-    ufrag: String,
+pub(super) struct SessionEntry {
+    pub(super) ufrag: String,
     /// The worker of the first stream it is bound to.
-    home: Option<usize>,
-    /// Keys that came before that was known.
-    arm: Option<Box<dyn FnOnce() -> Command + Send>>,
+    pub(super) home: Option<usize>,
+    /// That is fixed: something was bound to it. With one media thread a home is only supposed at first.
+    pub(super) bound: bool,
+    /// It has a socket of its own.
+    pub(super) own: bool,
+    /// How it was armed last, for the thread that it turns out to live on.
+    pub(super) arm: Option<Arc<dyn Fn() -> Command + Send + Sync>>,
 }
 
 pub struct Engine {
     workers: Arc<Vec<Arc<Commands>>>,
+    /// Media threads: the voice thread is the worker after them.
+    pub(super) media: usize,
     events: Arc<Events>,
-    registry: Mutex<Registry>,
+    pub(super) registry: Mutex<Registry>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A handle says in its low byte which worker owns it.
-fn worker_of(handle: u64) -> usize {
+pub(super) fn worker_of(handle: u64) -> usize {
     (handle & 0xff) as usize
 }
 
 impl Engine {
     pub fn start(threads: usize, event_capacity: usize) -> Done<Self> {
-        let workers = (0..threads).map(|_| Commands::new().map(Arc::new)).collect::<Done<Vec<_>>>()?;
+        let workers = (0..=threads).map(|i| Commands::new(i == threads).map(Arc::new)).collect::<Done<Vec<_>>>()?;
         let (workers, events) = (Arc::new(workers), Arc::new(Events::new(event_capacity)?));
-        let engine =
-            Self { workers, events, registry: Mutex::default(), threads: Mutex::new(Vec::with_capacity(threads)) };
-        for index in 0..threads {
+        let handles = Mutex::new(Vec::with_capacity(threads + 1));
+        let engine = Self { workers, media: threads, events, registry: Mutex::default(), threads: handles };
+        for index in 0..=threads {
             let (all, events) = (engine.workers.clone(), engine.events.clone());
             let (told, started) = sync_channel(1);
-            let body = move || match Worker::new(index, all, events) {
+            let make = move || match Worker::new(index, all, events)? {
+                worker if index == threads => worker.with_voices(),
+                worker => Ok(worker),
+            };
+            let body = move || match make() {
                 Ok(mut worker) => {
                     let _ = told.send(Ok(()));
                     worker.run();
@@ -69,7 +81,8 @@ impl Engine {
                     let _ = told.send(Err(error));
                 }
             };
-            let thread = std::thread::Builder::new().name(format!("fg-media-{index}")).spawn(body);
+            let name = if index == threads { "fg-voice".to_owned() } else { format!("fg-media-{index}") };
+            let thread = std::thread::Builder::new().name(name).spawn(body);
             let thread = thread.map_err(|e| OrderError::new(format!("starting a media thread: {e}")))?;
             lock(&engine.threads).push(thread);
             started.recv().unwrap_or_else(|_| Err(OrderError::new("a media thread ended at start")))?;
@@ -112,7 +125,7 @@ impl Engine {
 
     // ── handles ──
 
-    fn new_id(&self, registry: &mut Registry, worker: usize) -> Done<u64> {
+    pub(super) fn new_id(&self, registry: &mut Registry, worker: usize) -> Done<u64> {
         if lock(&self.threads).is_empty() {
             return Err(OrderError::new("the engine is closed"));
         }
@@ -120,7 +133,7 @@ impl Engine {
         Ok(registry.last << 8 | worker as u64)
     }
 
-    fn post(&self, handle: u64, command: Command) {
+    pub(super) fn post(&self, handle: u64, command: Command) {
         if let Some(worker) = self.workers.get(worker_of(handle)) {
             if !lock(&self.threads).is_empty() {
                 worker.push(command);
@@ -139,9 +152,17 @@ impl Engine {
 
     // ── streams ──
 
-    pub fn open_stream(&self, name: String, gop_bytes: usize) -> Done<StreamId> {
+    /// `near`: on the thread of that session.
+    pub fn open_stream(&self, name: String, gop_bytes: usize, near: Option<SessionId>) -> Done<StreamId> {
         let mut registry = lock(&self.registry);
-        let worker = registry.last as usize % self.workers.len();
+        let any = registry.last as usize % self.media;
+        let worker = match near {
+            Some(id) => {
+                let entry = registry.sessions.get(&id).ok_or(OrderError::new("no such session"))?;
+                entry.home.unwrap_or(any)
+            }
+            None => any,
+        };
         let id = self.new_id(&mut registry, worker)?;
         registry.streams.insert(id, ());
         drop(registry);
@@ -222,26 +243,36 @@ impl Engine {
         }
         let id = self.new_id(&mut registry, 0)?;
         // With one worker there is nothing to wait for.
-        let home = (self.workers.len() == 1).then_some(0);
-        registry.sessions.insert(id, SessionEntry { ufrag: ufrag.clone(), home, arm: None });
+        let home = (self.media == 1).then_some(0);
+        let entry = SessionEntry { ufrag: ufrag.clone(), home, bound: false, own: false, arm: None };
+        registry.sessions.insert(id, entry);
         drop(registry);
         self.post(id, Command::OpenSession { id, ufrag, pwd });
         Ok(id)
     }
 
     pub fn send_datagram(&self, session: SessionId, port: PortId, data: Vec<u8>, to: SocketAddr) {
-        self.post(port, Command::SendDatagram { session, port, data, to });
+        if port != 0 {
+            self.post(port, Command::SendDatagram { session, port, data, to });
+        } else {
+            self.post(session, Command::SendOwnDatagram { session, data, to });
+        }
     }
 
     pub fn arm_session(&self, session: SessionId, port: PortId, to: SocketAddr, tx: SrtpKey, rx: SrtpKey) -> Done<()> {
         let mut registry = lock(&self.registry);
         let socket = registry.ports.get(&port).cloned().ok_or(OrderError::new("no such port"))?;
         let entry = registry.sessions.get_mut(&session).ok_or(OrderError::new("no such session"))?;
+        if entry.own {
+            return Err(OrderError::new("a session with its own socket is armed by arm_rtp_session"));
+        }
         let (tx, rx) = (Box::new(tx), Box::new(rx));
-        let command = move || Command::Arm { session, socket, to, tx, rx };
-        match entry.home {
-            Some(home) => self.post(home as u64, command()),
-            None => entry.arm = Some(Box::new(command)),
+        let command = move || Command::Arm { session, socket: socket.clone(), to, tx: tx.clone(), rx: rx.clone() };
+        if let Some(home) = entry.home {
+            self.post(home as u64, command());
+        }
+        if !entry.bound {
+            entry.arm = Some(Arc::new(command));
         }
         self.post(0, Command::Admit { session, port, to });
         Ok(())
@@ -259,16 +290,24 @@ impl Engine {
     }
 
     /// Fix the worker of a session: that of the first stream it is bound to.
-    fn bind(&self, session: SessionId, worker: usize) -> Done<()> {
+    pub(super) fn bind(&self, session: SessionId, worker: usize) -> Done<()> {
         let mut registry = lock(&self.registry);
         let entry = registry.sessions.get_mut(&session).ok_or(OrderError::new("no such session"))?;
-        match entry.home {
-            Some(home) if home == worker => return Ok(()),
-            Some(_) => return Err(OrderError::new("the session is bound to a stream of another media thread")),
-            None => entry.home = Some(worker),
+        if entry.bound && entry.home == Some(worker) {
+            return Ok(());
         }
+        if entry.bound {
+            return Err(OrderError::new("the session is bound to another media thread"));
+        }
+        let before = entry.home.replace(worker);
+        entry.bound = true;
         let arm = entry.arm.take();
         drop(registry);
+        match before {
+            Some(before) if before == worker => return Ok(()),
+            Some(before) => self.post(before as u64, Command::ForgetSession(session)),
+            None => {}
+        }
         self.post(0, Command::Home { session, worker });
         if let Some(arm) = arm {
             self.post(worker as u64, arm());
@@ -279,8 +318,8 @@ impl Engine {
     pub fn close_session(&self, session: SessionId) {
         let Some(entry) = lock(&self.registry).sessions.remove(&session) else { return };
         let (done, finished) = sync_channel(2);
-        let mut asked = vec![0];
-        asked.extend(entry.home.filter(|home| *home != 0));
+        let mut asked: Vec<usize> = if entry.own { Vec::new() } else { vec![0] };
+        asked.extend(entry.home.filter(|home| entry.own || *home != 0));
         for worker in &asked {
             self.post(*worker as u64, Command::CloseSession { session, done: done.clone() });
         }
@@ -330,7 +369,7 @@ impl Engine {
         self.post(stream, Command::Panic(stream));
     }
 
-    fn wait<T>(&self, answer: &Receiver<T>) -> Done<T> {
+    pub(super) fn wait<T>(&self, answer: &Receiver<T>) -> Done<T> {
         answer.recv_timeout(PATIENCE).map_err(|_| OrderError::new("the media thread did not answer in 200 ms"))
     }
 

@@ -10,6 +10,8 @@ pub type LegId = u64;
 pub type PortId = u64;
 pub type SessionId = u64;
 pub type SubId = u64;
+pub type VoiceId = u64;
+pub type RoomId = u64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LegState {
@@ -94,8 +96,46 @@ impl SessionState {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoiceState {
+    Media,
+    Stopped,
+    Talking,
+    Quiet,
+    Key,
+    Unkey,
+    Dtmf,
+    Stranger,
+    Problem,
+    Closed,
+}
+
+impl VoiceState {
+    pub fn name(self) -> &'static str {
+        match self {
+            VoiceState::Media => "media",
+            VoiceState::Stopped => "stopped",
+            VoiceState::Talking => "talking",
+            VoiceState::Quiet => "quiet",
+            VoiceState::Key => "key",
+            VoiceState::Unkey => "unkey",
+            VoiceState::Dtmf => "dtmf",
+            VoiceState::Stranger => "stranger",
+            VoiceState::Problem => "problem",
+            VoiceState::Closed => "closed",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    Voice {
+        voice: VoiceId,
+        state: VoiceState,
+        code: &'static str,
+        detail: String,
+        address: Option<SocketAddr>,
+    },
     Track {
         stream: StreamId,
         params: TrackParams,

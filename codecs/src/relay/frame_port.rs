@@ -33,7 +33,8 @@ const KEY: u16 = 1;
 const AFTER_LOSS: u16 = 2;
 const FIRST: u16 = 4;
 const LAST: u16 = 8;
-const CODECS: [Codec; 7] = [Codec::H264, Codec::H265, Codec::Aac, Codec::Pcma, Codec::Pcmu, Codec::Opus, Codec::G722];
+const CODECS: [Codec; 8] =
+    [Codec::H264, Codec::H265, Codec::Aac, Codec::Pcma, Codec::Pcmu, Codec::Opus, Codec::G722, Codec::L16];
 
 #[derive(Debug, Clone, Copy)]
 struct Header {

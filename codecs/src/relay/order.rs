@@ -5,9 +5,12 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
 use std::sync::Arc;
 
-use super::event::{LegId, PortId, SessionId, StreamId, SubId};
+use super::event::{LegId, PortId, RoomId, SessionId, StreamId, SubId, VoiceId};
+use super::latch::LatchMode;
 use crate::hub::unit::Codec;
 use crate::rtp::srtp::SrtpKey;
+use crate::voice::member::Levels;
+use crate::voice::{Route, Settings};
 
 /// One payload type a peer takes or sends. `codec` is lower case; names that are no codec of ours ("ps") are hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct RtpMap {
     /// 0: no retransmission payload type.
     pub rtx_pt: u8,
     pub fmtp: String,
+    /// Of L16: 1 or 2.
+    pub channels: u8,
 }
 
 impl RtpMap {
@@ -30,6 +35,7 @@ impl RtpMap {
             "pcmu" => Codec::Pcmu,
             "opus" => Codec::Opus,
             "g722" => Codec::G722,
+            "l16" => Codec::L16,
             _ => return None,
         })
     }
@@ -92,6 +98,53 @@ pub struct PortSocket {
     pub id: PortId,
     pub fd: Arc<OwnedFd>,
     pub v6: bool,
+}
+
+/// Which kind of thread a session lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    Media,
+    Voice,
+}
+
+#[derive(Debug)]
+pub struct OpenRtpSession {
+    pub rtp: OwnedFd,
+    pub rtcp: Option<OwnedFd>,
+    pub v6: bool,
+    pub home: Home,
+}
+
+/// Where the peer is and how it is ciphered: keys to send with, and to receive with.
+#[derive(Debug)]
+pub struct ArmRtp {
+    pub to: Option<SocketAddr>,
+    pub rtcp_to: Option<SocketAddr>,
+    pub mode: LatchMode,
+    pub keys: Option<Box<(SrtpKey, SrtpKey)>>,
+}
+
+/// Audio over RTP: what the peer takes and may send, and how we call ourselves.
+#[derive(Debug, Clone)]
+pub struct VoiceRtp {
+    pub send: Vec<RtpMap>,
+    pub receive: Vec<RtpMap>,
+    pub ssrc: u32,
+    pub cname: String,
+    /// 20, 40 or 60.
+    pub ptime_ms: u32,
+    pub mid_ext: u8,
+    pub mid: String,
+}
+
+/// How a voice reaches its far side.
+#[derive(Debug)]
+pub enum VoiceLine {
+    Session { session: SessionId, rtp: VoiceRtp },
+    Tcp { fd: OwnedFd, rtp: VoiceRtp, initial: Vec<u8> },
+    Usrp { fd: OwnedFd, to: SocketAddr, v6: bool },
+    Pcm { fd: OwnedFd, rate_hz: u32, channels: u8 },
+    Tap { stream: StreamId },
 }
 
 pub enum Command {
@@ -157,6 +210,12 @@ pub enum Command {
         data: Vec<u8>,
         to: SocketAddr,
     },
+    /// DTLS over a session's own socket.
+    SendOwnDatagram {
+        session: SessionId,
+        data: Vec<u8>,
+        to: SocketAddr,
+    },
     /// Worker 0: ICE nominated this address.
     Admit {
         session: SessionId,
@@ -168,6 +227,72 @@ pub enum Command {
         session: SessionId,
         worker: usize,
     },
+    /// It was bound to another worker.
+    ForgetSession(SessionId),
+    OpenRtpSession {
+        id: SessionId,
+        order: OpenRtpSession,
+    },
+    ArmRtpSession {
+        session: SessionId,
+        order: ArmRtp,
+    },
+    OpenVoice {
+        id: VoiceId,
+        line: VoiceLine,
+        levels: Arc<Levels>,
+    },
+    CloseVoice(VoiceId),
+    SetVoice {
+        voice: VoiceId,
+        settings: Settings,
+    },
+    GuardEcho {
+        microphone: VoiceId,
+        loudspeaker: Option<VoiceId>,
+        duck_db: f32,
+        hang_ms: u32,
+    },
+    Cue {
+        voice: VoiceId,
+        samples: Vec<i16>,
+        rate_hz: u32,
+        over: bool,
+    },
+    SendDtmf {
+        voice: VoiceId,
+        event: u8,
+        duration_ms: u32,
+    },
+    OpenRoom {
+        id: RoomId,
+        name: String,
+    },
+    CloseRoom(RoomId),
+    Route {
+        room: RoomId,
+        voice: VoiceId,
+        route: Route,
+    },
+    Leave {
+        room: RoomId,
+        voice: VoiceId,
+    },
+    /// A media worker: what the stream's audio track gets is wanted by a voice, from now on or no longer.
+    Tap {
+        stream: StreamId,
+        voice: VoiceId,
+        on: bool,
+    },
+    TapEnded(VoiceId),
+    VoiceStats {
+        voice: VoiceId,
+        answer: Answer<Option<Figures>>,
+    },
+    VoiceClock {
+        answer: Answer<Figures>,
+    },
+    PanicVoice(VoiceId),
     CloseSession {
         session: SessionId,
         done: Answer<()>,

@@ -11,8 +11,12 @@ use crate::rtp::srtp::{Sealer, MAX_SRTCP_TRAILER_BYTES};
 /// Where a session's or a plain subscriber's packets go. One per peer, shared by its tracks on one worker.
 pub struct Path {
     fd: RefCell<Arc<OwnedFd>>,
+    /// Another socket for RTCP, where the peer has one (RFC 3550 §11).
+    rtcp_fd: Option<Arc<OwnedFd>>,
     to: Cell<SockAddr>,
     rtcp_to: Cell<SockAddr>,
+    /// Where the peer is is not known, or it is on hold: what is sent is made, and dropped here.
+    muted: Cell<bool>,
     pub sealer: Option<Sealer>,
     srtcp_index: Cell<u32>,
     pub moving: Cell<Moving>,
@@ -24,13 +28,20 @@ impl Path {
     pub fn new(fd: Arc<OwnedFd>, to: SockAddr, rtcp_to: SockAddr, sealer: Option<Sealer>) -> Self {
         Self {
             fd: RefCell::new(fd),
+            rtcp_fd: None,
             to: Cell::new(to),
             rtcp_to: Cell::new(rtcp_to),
+            muted: Cell::new(false),
             sealer,
             srtcp_index: Cell::new(0),
             moving: Cell::new(Moving::default()),
             segments: Cell::new(true),
         }
+    }
+
+    pub fn with_rtcp(mut self, fd: Option<Arc<OwnedFd>>) -> Self {
+        self.rtcp_fd = fd;
+        self
     }
 
     pub fn raw_fd(&self) -> RawFd {
@@ -42,6 +53,19 @@ impl Path {
         self.to.set(to);
         self.rtcp_to.set(to);
         self.segments.set(true);
+    }
+
+    /// The same sockets, another address; `None`: nothing leaves.
+    pub fn aim(&self, to: Option<(SockAddr, SockAddr)>) {
+        self.muted.set(to.is_none());
+        if let Some((to, rtcp_to)) = to {
+            self.to.set(to);
+            self.rtcp_to.set(rtcp_to);
+        }
+    }
+
+    pub fn is_muted(&self) -> bool {
+        self.muted.get()
     }
 }
 
@@ -93,6 +117,9 @@ impl Outbox {
 
     /// Send the run at the start of the buffer.
     pub fn send_run(&mut self, path: &Path, run: &Run) -> Outcome {
+        if path.muted.get() {
+            return Outcome::Sent;
+        }
         let fd = path.raw_fd();
         let (data, to) = (&self.buffer[..run.len], path.to.get());
         let mut outcome = None;
@@ -113,6 +140,9 @@ impl Outbox {
 
     /// Send one packet that stands at the start of the buffer.
     pub fn send_one(&mut self, path: &Path, len: usize) -> Outcome {
+        if path.muted.get() {
+            return Outcome::Sent;
+        }
         let fd = path.raw_fd();
         let outcome = sys::send_to(fd, &self.buffer[..len], &path.to.get());
         self.plain_sends += 1;
@@ -122,7 +152,7 @@ impl Outbox {
 
     /// Seal a compound RTCP packet where the path has keys, and send it.
     pub fn send_rtcp(&mut self, path: &Path, mut compound: Vec<u8>) {
-        if compound.len() < 8 {
+        if compound.len() < 8 || path.muted.get() {
             return;
         }
         if let Some(sealer) = &path.sealer {
@@ -134,7 +164,7 @@ impl Outbox {
             let end = sealer.seal_rtcp(&mut compound, len, index);
             compound.truncate(end);
         }
-        let fd = path.raw_fd();
+        let fd = path.rtcp_fd.as_ref().map_or_else(|| path.raw_fd(), |fd| fd.as_raw_fd());
         let outcome = sys::send_to(fd, &compound, &path.rtcp_to.get());
         self.plain_sends += 1;
         self.count(outcome, 1, compound.len());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::event::*;
 use super::order::{Command, PortSocket};
+use super::queue::PassedHead;
 use super::stun;
 use super::sys::{self, Outcome, RecvBatch, SockAddr};
 use super::worker::{Sock, Worker};
@@ -164,7 +165,10 @@ impl Worker {
                 match self.gates.sessions.get(&session).map_or(0, |g| g.home) {
                     home if home == self.index => self.session_packet(session, data, from),
                     home => {
-                        if let Some(other) = self.all.get(home) {
+                        let Some(other) = self.all.get(home) else { return };
+                        if other.calm {
+                            other.pass(PassedHead::Packet { session, from }, data);
+                        } else {
                             other.push(Command::SessionPacket { session, data: data.to_vec(), from });
                         }
                     }

@@ -1,31 +1,82 @@
 //! The two queues between Python and a worker: commands down, events up. Both wake their reader by an eventfd.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::event::Event;
+use super::event::{Event, SessionId, VoiceId};
 use super::order::Command;
 use super::sys::EventFd;
 use super::OrderError;
+use crate::audio::format::Format;
 
 /// A panic elsewhere leaves a queue of values in order; go on with it.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What another worker passes on to the voice thread.
+#[derive(Debug)]
+pub struct Passed {
+    pub head: PassedHead,
+    pub data: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum PassedHead {
+    /// SRTP of a session on a shared port.
+    Packet { session: SessionId, from: SocketAddr },
+    /// An audio unit of a stream that a voice taps.
+    Unit { voice: VoiceId, format: Format, ts: u32, ticks: u32 },
+}
+
+#[derive(Default)]
+struct PassedOn {
+    list: Vec<Passed>,
+    /// Buffers that come back, so that passing on costs no memory.
+    spare: Vec<Vec<u8>>,
+    lost: u64,
+}
+
 /// Orders to one worker. Bounded by what Python asks for; packets that another worker passes on are bounded here.
 pub struct Commands {
     list: Mutex<VecDeque<Command>>,
     wake: EventFd,
+    /// Read at the ticks of a clock: what is passed on wakes nobody.
+    pub calm: bool,
+    passed: Mutex<PassedOn>,
 }
 
 /// Datagrams that may wait for another worker; more are dropped as a full socket would.
 const MAX_PASSED_ON: usize = 4096;
 
 impl Commands {
-    pub fn new() -> Result<Self, OrderError> {
-        Ok(Self { list: Mutex::new(VecDeque::new()), wake: EventFd::new()? })
+    pub fn new(calm: bool) -> Result<Self, OrderError> {
+        Ok(Self { list: Mutex::new(VecDeque::new()), wake: EventFd::new()?, calm, passed: Mutex::default() })
+    }
+
+    /// For the next tick. Full: dropped, as by a full socket.
+    pub fn pass(&self, head: PassedHead, data: &[u8]) {
+        let mut passed = lock(&self.passed);
+        if passed.list.len() >= MAX_PASSED_ON {
+            passed.lost += 1;
+            return;
+        }
+        let mut buffer = passed.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(data);
+        passed.list.push(Passed { head, data: buffer });
+    }
+
+    /// What was passed on, into `list`; what that held before goes back to be used again.
+    pub fn take_passed(&self, list: &mut Vec<Passed>) {
+        let mut passed = lock(&self.passed);
+        if passed.spare.len() < 256 {
+            passed.spare.extend(list.drain(..).map(|p| p.data));
+        }
+        list.clear();
+        std::mem::swap(&mut passed.list, list);
     }
 
     pub fn push(&self, command: Command) {

@@ -55,6 +55,16 @@ impl Segments {
         self.list.push_back(Segment { index, packet, catch_up });
     }
 
+    /// Indexes are counted from `base` on from now on.
+    pub fn rebase(&mut self, base: u64) {
+        let keep = self.list.partition_point(|s| s.index <= base).saturating_sub(1);
+        self.list.drain(..keep);
+        for s in &mut self.list {
+            s.packet += base.saturating_sub(s.index);
+            s.index = s.index.saturating_sub(base);
+        }
+    }
+
     /// Which packet carried `seq`, given that `next` is the index to be used next.
     pub fn find(&self, seq: u16, next: u64) -> Option<Sent> {
         let back = (next as u16).wrapping_sub(seq);

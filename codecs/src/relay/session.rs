@@ -1,4 +1,5 @@
-//! WebRTC sessions on their home worker: keys both ways, what they watch, what they send.
+//! Sessions on their home worker: keys both ways, what they watch, what they send, what voice they carry. WebRTC sessions
+//! share the ports of worker 0; those with sockets of their own are `rtp_session`'s.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use super::event::*;
 use super::order::{PortSocket, Subscribe};
 use super::path::Path;
+use super::rtp_session::OwnSockets;
 use super::subscriber::Ground;
 use super::sys::SockAddr;
 use super::worker::{Alarm, Worker};
@@ -15,6 +17,7 @@ use crate::rtp::rtcp;
 use crate::rtp::srtp::{Sealer, SrtpKey};
 use crate::rtp::srtp_open::Opener;
 use crate::time::Micros;
+use crate::voice::outlet::Start;
 
 const SILENT_US: u64 = 15_000_000;
 const TICK_US: u64 = 1_000_000;
@@ -26,22 +29,78 @@ const REMB_MIN_BPS: f64 = 500e3;
 
 pub struct Session {
     pub id: SessionId,
-    path: Option<Rc<Path>>,
-    opener: Option<Opener>,
-    to: Option<SocketAddr>,
+    pub(super) path: Option<Rc<Path>>,
+    pub(super) opener: Option<Opener>,
+    pub(super) to: Option<SocketAddr>,
     pub subs: Vec<SubId>,
     pub leg: Option<LegId>,
-    heard: Micros,
+    pub voice: Option<VoiceId>,
+    /// A peer without ICE.
+    pub(super) own: Option<Box<OwnSockets>>,
+    pub(super) heard: Micros,
     told_silent: bool,
-    told_address: Option<SocketAddr>,
-    timer_at: Micros,
+    pub(super) told_address: Option<SocketAddr>,
+    pub(super) timer_at: Micros,
     nacked: Micros,
     /// Bytes of media since the last tick.
     received: u64,
     received_bps: f64,
+    /// Where voices that are gone stopped counting, by SSRC: no index is used twice under one key.
+    left: Vec<(u32, Start)>,
 }
 
+/// SSRCs whose numbers are remembered.
+const MAX_LEFT: usize = 16;
+
 impl Session {
+    pub(super) fn new(id: SessionId, now: Micros) -> Self {
+        Self {
+            id,
+            path: None,
+            opener: None,
+            to: None,
+            subs: Vec::new(),
+            leg: None,
+            voice: None,
+            own: None,
+            heard: now,
+            told_silent: false,
+            told_address: None,
+            timer_at: Micros(u64::MAX),
+            nacked: now,
+            received: 0,
+            received_bps: 0.0,
+            left: Vec::new(),
+        }
+    }
+
+    pub(super) fn left_numbers(&mut self, ssrc: u32, at: Start) {
+        self.left.retain(|(s, _)| *s != ssrc);
+        if self.left.len() == MAX_LEFT {
+            self.left.remove(0);
+        }
+        self.left.push((ssrc, at));
+    }
+
+    pub(super) fn numbers_left(&self, ssrc: u32) -> Option<Start> {
+        self.left.iter().find(|(s, _)| *s == ssrc).map(|(_, at)| *at)
+    }
+
+    /// Under other keys the roll-over counters begin at 0 again.
+    pub(super) fn rebase_left(&mut self) {
+        for (_, at) in &mut self.left {
+            at.index &= 0xffff;
+        }
+    }
+
+    pub fn path(&self) -> Option<&Rc<Path>> {
+        self.path.as_ref()
+    }
+
+    pub fn own_fds(&self) -> Option<&OwnSockets> {
+        self.own.as_deref()
+    }
+
     /// Our SSRC in feedback: we send no media under it.
     fn reporter(&self) -> u32 {
         1 + (self.id as u32 & 0xffff)
@@ -52,21 +111,7 @@ impl Worker {
     /// The session, made when an order is the first to name it here.
     pub fn session(&mut self, id: SessionId) -> &mut Session {
         let now = self.now;
-        self.sessions.entry(id).or_insert_with(|| Session {
-            id,
-            path: None,
-            opener: None,
-            to: None,
-            subs: Vec::new(),
-            leg: None,
-            heard: now,
-            told_silent: false,
-            told_address: None,
-            timer_at: Micros(u64::MAX),
-            nacked: now,
-            received: 0,
-            received_bps: 0.0,
-        })
+        self.sessions.entry(id).or_insert_with(|| Session::new(id, now))
     }
 
     pub fn arm_session(&mut self, id: SessionId, socket: &Arc<PortSocket>, to: SocketAddr, tx: &SrtpKey, rx: &SrtpKey) {
@@ -79,13 +124,24 @@ impl Worker {
         session.to = Some(to);
         session.heard = now;
         session.timer_at = Micros(now.0 + TICK_US);
-        let (at, subs) = (session.timer_at, session.subs.clone());
+        let at = session.timer_at;
+        let voice = session.voice;
         self.alarm(at, Alarm::Session(id));
-        for sub in subs {
+        self.arm_subscribers(id, false);
+        if let Some(voice) = voice {
+            self.voice_rekeyed(voice, false);
+        }
+    }
+
+    /// Media may flow to those who wait for it. `rekeyed`: under other keys than before.
+    pub(super) fn arm_subscribers(&mut self, id: SessionId, rekeyed: bool) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(path) = session.path.clone() else { return };
+        for sub in session.subs.clone() {
             self.guard_sub(sub, |w| {
                 let Some(mut live) = w.subs.get(&sub).copied().and_then(|s| w.take(s)) else { return };
                 if let Some(s) = live.subscribers.iter_mut().find(|s| s.id == sub) {
-                    s.arm(path.clone());
+                    s.arm(path.clone(), rekeyed);
                 }
                 w.pump_one(&mut live, sub);
                 w.put(live);
@@ -111,9 +167,14 @@ impl Worker {
         let session = self.session(id);
         session.subs.push(sub);
         if let Some(path) = session.path.clone() {
-            subscriber.arm(path);
+            subscriber.arm(path, false);
         }
         self.subscribe(subscriber);
+    }
+
+    /// It lives on another worker from now on; nothing was bound to it here.
+    pub fn forget_session(&mut self, id: SessionId) {
+        self.sessions.remove(&id);
     }
 
     /// BYE, then nothing more: its subscriptions and legs end with it.
@@ -121,6 +182,9 @@ impl Worker {
         let Some(session) = self.sessions.remove(&id) else { return };
         for sub in &session.subs {
             self.unsubscribe(*sub);
+        }
+        if let Some(voice) = session.voice {
+            self.close_voice_of(voice, session.path.as_deref());
         }
         if let Some(leg) = session.leg {
             self.close_leg(leg);
@@ -131,28 +195,51 @@ impl Worker {
                 self.outbox.send_rtcp(path, compound);
             }
         }
+        if let Some(own) = session.own {
+            self.drop_own_sockets(*own);
+        }
     }
 
     /// SRTP or SRTCP from an address that is the session's.
     pub fn session_packet(&mut self, id: SessionId, data: &mut [u8], from: SocketAddr) {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(opener) = session.opener.as_mut() else { return };
         let control = is_rtcp(data);
-        let opened = if control { opener.open_rtcp(data) } else { opener.open_rtp(data) };
+        let opened = match (session.opener.as_mut(), &session.own) {
+            (Some(opener), _) if control => opener.open_rtcp(data),
+            (Some(opener), _) => opener.open_rtp(data),
+            (None, Some(own)) if own.plain => Ok(data.len()),
+            (None, _) => return,
+        };
         let Ok(len) = opened else {
             self.unauthentic += 1;
+            let voice = session.voice;
+            if let Some(own) = session.own.as_mut() {
+                own.unauthentic += 1;
+            }
+            if let Some(voice) = voice {
+                self.voice_unauthentic(voice, from);
+            }
             return;
         };
+        if !self.session_source(id, data, len, from, control) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         session.heard = now;
         session.told_silent = false;
-        if session.to != Some(from) && session.told_address != Some(from) {
+        if (!control || session.own.is_none()) && session.to != Some(from) && session.told_address != Some(from) {
             session.told_address = Some(from);
             self.events.push(Event::Session { session: id, state: SessionState::Address, address: Some(from) });
         }
-        let (leg, plain) = (session.leg, &mut data[..len]);
+        let (leg, voice, plain) = (session.leg, session.voice, &mut data[..len]);
         if control {
             self.session_rtcp(id, leg, plain);
+            if let Some(voice) = voice {
+                self.guard_voice(voice, |w| w.voice_rtcp(voice, plain));
+            }
+        } else if let Some(voice) = voice {
+            self.guard_voice(voice, |w| w.voice_rtp(voice, plain, from));
         } else if let Some((leg, stream)) = leg.and_then(|l| Some((l, self.legs.get(&l)?.stream))) {
             session.received += len as u64;
             self.guard(stream, |w| w.leg_session_rtp(leg, plain));
@@ -180,6 +267,7 @@ impl Worker {
         for packet in rtcp::packets(compound).map_while(Result::ok) {
             let rtcp::Rtcp::Bye { ssrcs } = packet else { continue };
             match leg.and_then(|l| self.legs.get_mut(&l)) {
+                None if self.sessions.get(&id).is_some_and(|s| s.voice.is_some() && s.own.is_some()) => {}
                 None => bye = true,
                 Some(leg) => {
                     leg.gone.extend(rtcp::ssrcs(ssrcs).take(31));

@@ -8,16 +8,16 @@ use super::sys;
 use super::worker::{Live, Worker};
 use crate::hub::unit::Kind;
 
-fn int(value: impl TryInto<i64>) -> Figure {
+pub(super) fn int(value: impl TryInto<i64>) -> Figure {
     Figure::Int(value.try_into().unwrap_or(i64::MAX))
 }
 
 /// Rounded, so that a figure reads as one.
-fn float(value: f64) -> Figure {
+pub(super) fn float(value: f64) -> Figure {
     Figure::Float((value * 1000.0).round() / 1000.0)
 }
 
-fn text(value: impl Into<String>) -> Figure {
+pub(super) fn text(value: impl Into<String>) -> Figure {
     Figure::Text(value.into())
 }
 
@@ -85,9 +85,11 @@ impl Worker {
 
     /// This worker's share; the engine adds the shares up.
     pub fn figures(&self) -> Figures {
-        let (ports, sessions) = self.gates.counts();
+        let (ports, shared) = self.gates.counts();
+        let sessions = shared + self.sessions.values().filter(|s| s.own_fds().is_some()).count();
         vec![
-            ("threads", int(1)),
+            // The voice thread is not one of those that were asked for.
+            ("threads", int(i64::from(self.voices.is_none()))),
             ("streams", int(self.streams.len())),
             ("legs", int(self.legs.len())),
             ("ports", int(ports)),

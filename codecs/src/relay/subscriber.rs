@@ -340,8 +340,12 @@ impl Subscriber {
     }
 
     /// Media may flow from `now` on.
-    pub fn arm(&mut self, path: Rc<Path>) {
+    /// Under other keys the roll-over counter begins at 0 again (RFC 4568 §6.4).
+    pub fn arm(&mut self, path: Rc<Path>, rekeyed: bool) {
         self.path = Some(path);
+        if rekeyed {
+            self.outlets.iter_mut().flatten().for_each(Outlet::rekeyed);
+        }
         if let Some(voice) = &mut self.outlets[1] {
             voice.wait_for_key();
         }

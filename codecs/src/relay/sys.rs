@@ -388,6 +388,58 @@ pub fn write_record(fd: RawFd, head: &[u8], body: &[u8]) -> Outcome {
     }
 }
 
+/// Write parts one behind the other to a stream socket; how many bytes it took.
+pub fn write_parts(fd: RawFd, parts: &[&[u8]]) -> io::Result<usize> {
+    // SAFETY: all zeros is a valid iovec; each part is readable over the call.
+    let n = unsafe {
+        let mut iov: [libc::iovec; 4] = mem::zeroed();
+        for (slot, part) in iov.iter_mut().zip(parts) {
+            *slot = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };
+        }
+        let mut header: libc::msghdr = mem::zeroed();
+        header.msg_iov = iov.as_mut_ptr();
+        header.msg_iovlen = parts.len().min(4) as _;
+        libc::sendmsg(fd, &header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// A timer on an absolute schedule of the monotonic clock.
+pub struct TimerFd(OwnedFd);
+
+impl TimerFd {
+    pub fn new() -> Result<Self, OrderError> {
+        // SAFETY: plain system call; the result is checked and owned.
+        let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(OrderError::system("timerfd_create"));
+        }
+        // SAFETY: just made.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Ring at `first_us` and every `period_us` from then on; 0 and 0: never.
+    pub fn set(&self, first_us: u64, period_us: u64) {
+        let spec = |us: u64| libc::timespec {
+            tv_sec: (us / 1_000_000) as libc::time_t,
+            tv_nsec: (us % 1_000_000 * 1000) as libc::c_long,
+        };
+        let value = libc::itimerspec { it_interval: spec(period_us), it_value: spec(first_us) };
+        // SAFETY: value is valid for the call; the old one is not asked for.
+        unsafe { libc::timerfd_settime(self.0.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &value, std::ptr::null_mut()) };
+    }
+
+    pub fn clear(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: eight writable bytes.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), 8) };
+    }
+
+    pub fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
 fn clock_ns(clock: libc::clockid_t) -> u64 {
     // SAFETY: spec is valid for the call.
     let spec = unsafe {
@@ -414,4 +466,17 @@ pub fn thread_cpu_ns() -> u64 {
 pub fn prefer_this_thread() {
     // SAFETY: plain system call; 0 is the calling thread on Linux.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
+}
+
+/// The same for the thread that has a clock to keep: the lowest real-time priority where the rights allow
+/// (RLIMIT_RTPRIO, CAP_SYS_NICE), else as nice as can be; and timers that ring when they are due.
+pub fn keep_time_on_this_thread() {
+    // SAFETY: plain system calls on the calling thread; refusal leaves it as it was.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong);
+        let param = libc::sched_param { sched_priority: 1 };
+        if libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &param) != 0 {
+            libc::setpriority(libc::PRIO_PROCESS, 0, -15);
+        }
+    }
 }

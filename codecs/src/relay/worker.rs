@@ -16,6 +16,7 @@ use super::queue::{Commands, Events};
 use super::session::Session;
 use super::subscriber::Subscriber;
 use super::sys::{self, Epoll, RecvBatch};
+use super::voices::Voices;
 use super::OrderError;
 use crate::hub::stream::Stream;
 use crate::hub::unit::{AccessUnit, Kind, TrackParams};
@@ -32,6 +33,13 @@ pub enum Sock {
     Port(PortId),
     SubRtp(SubId),
     SubFrames(SubId),
+    SessionRtp(SessionId),
+    SessionRtcp(SessionId),
+    /// The voice clock.
+    Tick,
+    VoiceTcp(VoiceId),
+    VoiceUsrp(VoiceId),
+    VoicePcm(VoiceId),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +60,8 @@ pub struct Live {
     /// When a key frame was last asked for, and a later wish that waits.
     pub(super) wished: Option<Micros>,
     pub(super) waiting_wish: Option<Cause>,
+    /// Voices that talk with what the audio track gets.
+    pub taps: Vec<VoiceId>,
     panic_next: bool,
 }
 
@@ -83,6 +93,8 @@ pub struct Worker {
     pub bytes_in: u64,
     pub unauthentic: u64,
     pub running: bool,
+    /// Only the voice thread has them.
+    pub voices: Option<Box<Voices>>,
 }
 
 impl Worker {
@@ -116,11 +128,23 @@ impl Worker {
             bytes_in: 0,
             unauthentic: 0,
             running: true,
+            voices: None,
         })
     }
 
+    /// The voice thread: the same worker with a clock.
+    pub fn with_voices(mut self) -> Result<Self, OrderError> {
+        let voices = Voices::new()?;
+        self.watch(voices.timer_fd(), sys::READ, Sock::Tick);
+        self.voices = Some(Box::new(voices));
+        Ok(self)
+    }
+
     pub fn run(&mut self) {
-        sys::prefer_this_thread();
+        match self.voices {
+            Some(_) => sys::keep_time_on_this_thread(),
+            None => sys::prefer_this_thread(),
+        }
         let mut ready = Vec::with_capacity(64);
         while self.running {
             let due = self.alarms.peek().map(|Reverse((at, _))| at.0.saturating_sub(sys::monotonic_us()));
@@ -138,7 +162,7 @@ impl Worker {
         }
     }
 
-    fn on_ready(&mut self, sock: Sock) {
+    pub(super) fn on_ready(&mut self, sock: Sock) {
         match sock {
             Sock::Wake => {
                 for command in self.commands.take() {
@@ -152,17 +176,43 @@ impl Worker {
             Sock::Port(id) => self.port_ready(id),
             Sock::SubRtp(id) => self.guard_sub(id, |w| w.sub_rtcp(id)),
             Sock::SubFrames(id) => self.guard_sub(id, |w| w.sub_frames(id)),
+            Sock::SessionRtp(id) => self.own_socket_ready(id, false),
+            Sock::SessionRtcp(id) => self.own_socket_ready(id, true),
+            Sock::Tick => self.voice_clock_rings(),
+            Sock::VoiceTcp(id) => self.guard_voice(id, |w| w.voice_tcp(id)),
+            Sock::VoiceUsrp(id) => self.guard_voice(id, |w| w.voice_usrp(id)),
+            Sock::VoicePcm(id) => self.guard_voice(id, |w| w.voice_pcm(id)),
         }
     }
 
     // ── sockets and alarms ──
 
-    pub fn watch(&mut self, fd: RawFd, events: u32, sock: Sock) -> usize {
+    fn token(&mut self, sock: Sock) -> usize {
         let token = self.free.pop().unwrap_or_else(|| {
             self.socks.push(None);
             self.socks.len() - 1
         });
         self.socks[token] = Some(sock);
+        token
+    }
+
+    pub(super) fn sock(&self, token: u64) -> Option<Sock> {
+        self.socks.get(token as usize).copied().flatten()
+    }
+
+    /// For reading at the ticks of the voice clock; elsewhere as `watch`.
+    pub fn watch_calm(&mut self, fd: RawFd, sock: Sock) -> usize {
+        let token = self.token(sock);
+        match &self.voices {
+            Some(voices) => voices.calm.add(fd, sys::READ, token as u64),
+            None => self.epoll.add(fd, sys::READ, token as u64),
+        };
+        self.set_voice_clock();
+        token
+    }
+
+    pub fn watch(&mut self, fd: RawFd, events: u32, sock: Sock) -> usize {
+        let token = self.token(sock);
         self.epoll.add(fd, events, token as u64);
         token
     }
@@ -176,6 +226,9 @@ impl Worker {
     /// Before the descriptor is closed.
     pub fn unwatch(&mut self, fd: RawFd, token: usize) {
         self.epoll.remove(fd);
+        if let Some(voices) = &self.voices {
+            voices.calm.remove(fd);
+        }
         self.socks[token] = None;
         self.free.push(token);
     }
@@ -243,6 +296,7 @@ impl Worker {
             legs: Vec::new(),
             wished: None,
             waiting_wish: None,
+            taps: Vec::new(),
             panic_next: false,
         };
         self.streams.insert(id, live);
@@ -264,7 +318,9 @@ impl Worker {
         for sub in subs {
             self.unsubscribe(sub);
         }
-        self.streams.remove(&id);
+        if let Some(live) = self.streams.remove(&id) {
+            self.end_taps(&live.taps);
+        }
     }
 
     /// Take a stream out to work on it beside the rest of the worker; `put` gives it back.
@@ -280,6 +336,7 @@ impl Worker {
         if changed.is_empty() {
             return;
         }
+        self.check_taps(live, &changed);
         for subscriber in &mut live.subscribers {
             subscriber.match_tracks(&live.hub, &self.events);
         }
@@ -299,6 +356,9 @@ impl Worker {
         self.tracks_changed(live, changed);
         let taken = pushed == crate::hub::stream::Pushed::Frame;
         if taken {
+            if unit.kind == Kind::Audio && !live.taps.is_empty() {
+                self.pass_to_taps(live, unit);
+            }
             if unit.kind == Kind::Video && unit.key {
                 live.waiting_wish = None;
             }

@@ -80,6 +80,10 @@ impl SrtpKey {
         }
         Some(Self { profile, key: key.to_vec(), salt: salt.to_vec() })
     }
+
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.profile == other.profile && same(&self.key, &other.key) && same(&self.salt, &other.salt)
+    }
 }
 
 impl Drop for SrtpKey {

