@@ -419,9 +419,9 @@ REASONS: dict[str, Reason] = _table(
     (
         "sip-worker-died",
         "A worker process of the second SIP engine ended; its calls ended with it, no other.",
-        "Call again: the next call starts a new one. If it repeats, set engine = \"native\" for the trunk and report it.",
+        'Call again: the next call starts a new one. If it repeats, set engine = "native" for the trunk and report it.',
         "第二 SIP 引擎的工作进程已退出，仅其承载的通话中断。",
-        "请重拨，新的呼叫会启动新进程；若反复出现，请将该中继设为 engine = \"native\" 并上报。",
+        '请重拨，新的呼叫会启动新进程；若反复出现，请将该中继设为 engine = "native" 并上报。',
     ),
     # — radio channels —
     (
@@ -1017,6 +1017,20 @@ REASONS: dict[str, Reason] = _table(
         "Fewer viewers at a time, or another processor.",
         "处理器没有 AES 指令，加密开销增大数倍。",
         "请减少同时观看数，或更换处理器。",
+    ),
+    (
+        "tls-failed",
+        "The encrypted connection could not be made; the detail says why (certificate, name, protocol version).",
+        "Compare the certificate's names and authority with the configured server name and ca_file.",
+        "加密连接无法建立，原因见详情（证书、名称或协议版本）。",
+        "请核对证书中的名称与颁发机构是否与配置的服务器名称和 ca_file 一致。",
+    ),
+    (
+        "dns-failed",
+        "The server's name leads to no address.",
+        "Check the name and the DNS servers, or write the address.",
+        "服务器域名无法解析为地址。",
+        "请检查域名与 DNS 服务器，或直接填写地址。",
     ),
     (
         "not-installed",

@@ -181,6 +181,7 @@ class DigestClient:
         self.username = username
         self._password = password
         self._held: dict[str, tuple[Challenge, int, str]] = {}
+        self.places: dict[str, str] = {}  # realm → the header its answers go into (digest_auth)
 
     def choose(self, values: Iterable[str]) -> Challenge | None:
         """The first challenge that we can answer (RFC 8760 §2.4: servers list the preferred one first)."""
@@ -217,6 +218,11 @@ class DigestClient:
         )
         ha1 = make_ha1(self.username, challenge.realm, self._password, challenge.algorithm)
         return replace(auth, response=expected_response(auth, method, ha1, body))
+
+    def held(self, realm: str) -> Challenge | None:
+        """The last challenge of a realm."""
+        found = self._held.get(realm)
+        return None if found is None else found[0]
 
     def again(self, method: str, uri: str, body: bytes = b"") -> Authorization | None:
         """An Authorization sent unasked with the last challenge's nonce; None before the first challenge."""

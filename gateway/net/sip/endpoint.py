@@ -6,39 +6,37 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from gateway.base.errors import Busy, ConfigError, LinkDown, PeerError
 from gateway.base.tasks import Nest
 from gateway.base.udp import UdpSocket, bind_error
-from gateway.net.sip.call import InviteCall
+from gateway.net.sip.call import Call
 from gateway.net.sip.engine import Engine
 from gateway.net.sip.flows import Flows
 from gateway.net.sip.incoming import IncomingRequest, run_handler
 from gateway.net.sip.incoming_call import IncomingCall
-from gateway.net.sip.limits import EndpointLimits
+from gateway.net.sip.invite_call import InviteCall
+from gateway.net.sip.limits import EndpointLimits, Listen
+from gateway.net.sip.options import CallOptions
+from gateway.net.sip.outward import Outward
 from gateway.net.sip.rates import Rates
+from gateway.net.sip.resolve import Locator
 from gateway.net.sip.subscription import Subscription
+from gateway.net.sip.tls import PeerCertificate
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Address, Hop, SipRequest, SipResponse, Transport, printable
 from gateway.wire.sip.core import CoreLimits, SipCore
 from gateway.wire.sip.events import RequestReceived
+from gateway.wire.sip.locate import Way
+from gateway.wire.sip.refer import Replaces
 from gateway.wire.sip.transaction import Timers
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to listen. `host` may be a wildcard ("0.0.0.0", "::"); port 0 takes any free one."""
-
-    transport: Transport
-    host: str
-    port: int
+_DRESS_BYTES = 900  # what a call's headers and offer add to an INVITE, about
 
 
 RequestHandler = Callable[[IncomingRequest], Awaitable[None]]
@@ -61,20 +59,31 @@ class SipEndpoint:
         core_limits: CoreLimits | None = None,
         timing: Timers | None = None,
         tls: ssl.SSLContext | None = None,
+        tls_client: ssl.SSLContext | None = None,
+        supported: Iterable[str] = (),
+        tcp_over_bytes: int = 0,
+        locator: Locator | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`product` is the User-Agent and Server header ("" sends none); `tls` the context of "tls" listeners."""
+        """`product` is the User-Agent and Server header ("" sends none); `tls` the context of "tls" listeners,
+        `tls_client` of connections that we open (without: that of the listeners). `supported` are the option tags that
+        a Require may name ("100rel", "timer", "replaces", "norefersub" for calls with a media session).
+        `tcp_over_bytes`: larger requests go by TCP instead of UDP where the peer takes it (1300: RFC 3261 §18.1.1; 0:
+        never)."""
         self._listen = tuple(listen)
         self._limits = limits or EndpointLimits()
         self._clock = clock
         self._tls = tls
-        core = SipCore(product=product, timing=timing, limits=core_limits)
+        core = SipCore(product=product, timing=timing, limits=core_limits, supported=supported)
         self._nest = Nest("SIP handlers", self._limits.max_handlers)
         self._engine = Engine(core, self._nest, clock, self._transmit, self._alive)
         self._engine.on_request = self._on_request
         self._engine.on_heard = self._on_heard
         self._engine.on_broken = self._on_broken
         self._flows = Flows(self._limits, core.counters, clock, self._on_stream, self._on_lost)
+        locate, context = locator or Locator(), tls_client or tls
+        self._outward = Outward(self._engine, self._flows, self, context, tcp_over_bytes, locate)
+        self._engine.reach, self._engine.fit = self._outward.reach, self._outward.fit
         self._rates = Rates(self._limits.messages_per_s, self._limits.burst, self._limits.max_sources)
         self._udp: list[UdpSocket] = []
         self._servers: list[asyncio.Server] = []
@@ -144,11 +153,22 @@ class SipEndpoint:
 
     # — what goes out —
 
-    async def hop_to(self, transport: Transport, remote: Address, *, local: Address | None = None) -> Hop:
-        """A way to `remote` (an IP literal): for UDP the bound address that routes there, or `local`; for TCP a live
-        connection to it, else a new one. Raises LinkDown when the connection is refused or times out (5 s)."""
+    async def hop_to(
+        self,
+        transport: Transport,
+        remote: Address,
+        *,
+        local: Address | None = None,
+        server_name: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> Hop:
+        """A way to `remote` (an IP literal): for UDP the bound address that routes there, or `local`; for TCP and TLS a
+        live connection to it, else a new one. With TLS the certificate must speak for `server_name` (unless `tls`, by
+        default the endpoint's context, verifies nothing), else for the address; a connection is used again only by who
+        asks for the same name. Raises LinkDown when the connection is refused, its certificate is not good
+        (code="tls-failed"), or nothing comes in 5 s."""
         if transport != "udp":
-            return self._flows.to(transport, remote) or await self._connect(transport, remote)
+            return await self._outward.connected(transport, remote, server_name, tls, local)
         if local is not None:
             return Hop("udp", local, remote)
         for socket in self._udp:
@@ -170,7 +190,8 @@ class SipEndpoint:
     ) -> SipResponse:
         """Send a request (not INVITE) and wait for its final response, whatever its status.
 
-        Via is added here. With `auth` a 401 or 407 is answered once (Call-ID kept, CSeq + 1). With `check` a final
+        Via is added here. With `auth` challenges are answered (401, 407, stale nonces; Call-ID kept, CSeq + 1 each).
+        With `check` a final
         response that is not 2xx raises PeerError(status). Raises LinkDown: no answer (32 s on UDP, or `timeout`),
         connection gone. Cancelling the await forgets the transaction.
         """
@@ -180,11 +201,36 @@ class SipEndpoint:
             raise PeerError(f"{request.method} to {hop}: {words}", status=response.status)
         return response
 
-    async def invite(self, request: SipRequest, hop: Hop, *, auth: DigestClient | None = None) -> InviteCall:
-        """Send an INVITE; returns at once. Raises LinkDown when the hop is gone, Busy when the table is full."""
+    async def ways(self, uri: str, transport: Transport | None = None) -> list[Way]:
+        """Where a SIP URI leads, best first (RFC 3263); `transport` where it leaves that open. Raises LinkDown
+        (code="dns-failed"), RemoteProtocolError: no SIP URI."""
+        return await self._outward.ways(uri, transport)
+
+    def keep_alive(self, hop: Hop, every_s: float) -> None:
+        """Ping a connection by CRLF CRLF (RFC 5626); one that says nothing for 10 s after is closed, which
+        `on_flow_closed` tells. UDP: nothing happens. Again: the new interval counts."""
+        self._outward.keep_alive(hop, every_s)
+
+    def peer_certificate(self, hop: Hop) -> PeerCertificate | None:
+        """The verified certificate of the far side of a TLS connection."""
+        flow = self._flows.get(hop.flow)
+        return None if flow is None else flow.certificate
+
+    def find_call(self, replaces: Replaces) -> Call | None:
+        """The call of ours that a Replaces names (RFC 3891 §3): early or confirmed, and only as its receiver."""
+        owner = self._engine.owners.get((replaces.call_id, replaces.to_tag, replaces.from_tag))
+        return owner if isinstance(owner, Call) and owner.end is None else None
+
+    async def invite(
+        self, request: SipRequest, hop: Hop, *, auth: DigestClient | None = None, options: CallOptions | None = None
+    ) -> InviteCall:
+        """Send an INVITE; returns at once. Raises LinkDown when the hop is gone, Busy when the table is full. With
+        `options.session` the call does its media by itself (see CallOptions); `request` comes without a body then."""
         if not self._alive(hop):
             raise LinkDown(f"INVITE to {hop}: the connection is gone")
-        return InviteCall(self._engine, request, hop, auth)
+        if options is not None:
+            hop = await self._engine.fit(hop, len(bytes(request)) + len(request.body) + _DRESS_BYTES)
+        return InviteCall(self._engine, request, hop, auth, options)
 
     async def subscribe(
         self,
@@ -239,20 +285,6 @@ class SipEndpoint:
         self._servers.append(server)
         return replace(listen, port=int(server.sockets[0].getsockname()[1]))
 
-    async def _connect(self, transport: Transport, remote: Address) -> Hop:
-        listening = next((b.port for b in self._bound if b.transport == transport), None)
-        flow = self._flows.new(transport, listening)
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: flow, *remote, ssl=self._tls if transport == "tls" else None
-                )
-        except (OSError, TimeoutError) as exc:
-            raise LinkDown(f"{transport} to {remote[0]}:{remote[1]}: {exc or 'no answer'}") from exc
-        if flow.hop is None:
-            raise LinkDown(f"{transport} to {remote[0]}:{remote[1]}: too many connections")
-        return flow.hop
-
     def _transmit(self, hop: Hop, data: bytes) -> None:
         counters = self._engine.core.counters
         counters["sent"] += 1
@@ -299,6 +331,7 @@ class SipEndpoint:
     def _on_lost(self, hop: Hop, why: str) -> None:
         self._engine.core.flow_closed(hop.flow, self._clock())
         self._engine.pump()
+        self._outward.lost(hop)
         for callback in self._flow_closed:
             callback(hop, why)
 
@@ -321,6 +354,7 @@ class SipEndpoint:
         self._engine.close()
         for socket in self._udp:
             socket.close()
+        self._outward.close()
         self._flows.close_all()
         for server in self._servers:
             await server.wait_closed()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
 from gateway.base.errors import LinkDown
 from gateway.base.tasks import Nest
 from gateway.wire.digest import DigestClient
+from gateway.wire.digest_auth import authorise, preauthorised
 from gateway.wire.sip.core import SipCore
 from gateway.wire.sip.dialog import DialogId
 from gateway.wire.sip.events import (
@@ -21,15 +22,17 @@ from gateway.wire.sip.events import (
     Event,
     FlowBroken,
     Heard,
+    PrackMissing,
     RequestFailed,
     RequestReceived,
     ResponseReceived,
 )
-from gateway.wire.sip.headers import CSeq
 from gateway.wire.sip.hop import Hop
 from gateway.wire.sip.message import SipRequest, SipResponse
 
 log = logging.getLogger(__name__)
+
+CHALLENGES = 4  # times that one request is sent: two proxies and a stale nonce
 
 
 class Waiter(Protocol):
@@ -42,7 +45,7 @@ class Waiter(Protocol):
 class Owner(Protocol):
     """Who lives in a dialog: a call, a subscription, a notifier."""
 
-    def on_dialog_event(self, event: AckReceived | AckMissing | DialogEnded) -> None: ...
+    def on_dialog_event(self, event: AckReceived | AckMissing | DialogEnded | PrackMissing) -> None: ...
     def on_dialog_request(self, event: RequestReceived) -> bool:
         """False: not mine to answer."""
         ...
@@ -62,6 +65,15 @@ class _Exchange:
     def on_failed(self, event: RequestFailed) -> None:
         if not self.done.done():
             self.done.set_result(None)
+
+
+async def _nowhere(uri: str, now: Hop) -> Hop:
+    """No other way than the one there is."""
+    return now
+
+
+async def _as_it_is(hop: Hop, size: int) -> Hop:
+    return hop
 
 
 class Engine:
@@ -86,6 +98,8 @@ class Engine:
         self.on_request: Callable[[RequestReceived], None] = lambda _: None
         self.on_heard: Callable[[Hop], None] = lambda _: None
         self.on_broken: Callable[[Hop, str], None] = lambda _hop, _why: None
+        self.reach: Callable[[str, Hop], Awaitable[Hop]] = _nowhere
+        self.fit: Callable[[Hop, int], Awaitable[Hop]] = _as_it_is
         self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -143,14 +157,17 @@ class Engine:
     async def request(
         self, request: SipRequest, hop: Hop, timeout: float | None = None, auth: DigestClient | None = None
     ) -> tuple[SipRequest, SipResponse]:
-        """A request outside of dialogs, challenged once; gives the request as it was last sent."""
+        """A request outside of dialogs, its challenges answered; gives the request as it was last sent."""
         what = f"{request} to {hop}"
-        for attempt in (1, 2):
+        if auth is not None:
+            request = preauthorised(auth, request)
+        for attempt in range(1, CHALLENGES + 1):
+            hop = await self.fit(hop, len(bytes(request)))
             if not self.alive(hop):
                 raise LinkDown(f"{what}: the connection is gone")
             send = partial(self.core.request, request, hop, self.clock())
             response = await self.exchange(send, what, timeout)
-            again = authorised(request, response, auth) if attempt == 1 else None
+            again = authorise(auth, request, response) if auth is not None and attempt < CHALLENGES else None
             if again is None:
                 break
             request = again
@@ -170,8 +187,8 @@ class Engine:
             owner = None if event.dialog is None else self.owners.get(event.dialog.id)
             if owner is None or not owner.on_dialog_request(event):
                 self.on_request(event)
-        elif isinstance(event, AckReceived | AckMissing | DialogEnded):
-            owner = self.owners.get(event.dialog.id)
+        elif isinstance(event, AckReceived | AckMissing | DialogEnded | PrackMissing):
+            owner = None if event.dialog is None else self.owners.get(event.dialog.id)
             if owner is not None:
                 owner.on_dialog_event(event)
         elif isinstance(event, Cancelled):
@@ -187,10 +204,10 @@ class Engine:
     def _hang_up_stray(self, event: ResponseReceived) -> None:
         """A 2xx to an INVITE that nobody waits for any more (a late fork): take it and hang up (§13.2.2.4)."""
         dialog = event.dialog
-        if dialog is None or not dialog.alive or dialog.id in self.owners:
+        if dialog is None or not dialog.alive or not event.response.ok or event.response.cseq.method != "INVITE":
             return
-        if event.response.ok and event.response.cseq.method == "INVITE":
-            self.core.ack(dialog, event.response.cseq.number, self.clock())
+        self.core.ack(dialog, event.response.cseq.number, self.clock())
+        if dialog.id not in self.owners:  # else a re-INVITE that nobody waits for any more
             self.core.send_in_dialog(dialog, "BYE", self.clock())
 
     def _rearm(self) -> None:
@@ -206,17 +223,3 @@ class Engine:
         self._timer = None
         self.core.handle_timer(self.clock())
         self.pump()
-
-
-def authorised(request: SipRequest, response: SipResponse, auth: DigestClient | None) -> SipRequest | None:
-    """The request once more with the answer to the response's challenge; None when there is nothing to answer."""
-    names = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
-    if auth is None or response.status not in names:
-        return None
-    asks, says = names[response.status]
-    challenge = auth.choose(response.headers.all(asks))
-    if challenge is None:
-        return None
-    answer = auth.answer(challenge, request.method, request.uri, request.body)
-    headers = request.headers.set(says, str(answer)).set("CSeq", str(CSeq(request.cseq.number + 1, request.method)))
-    return request.with_headers(headers)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from gateway.net.sip.limits import EndpointLimits
+from gateway.net.sip.tls import PeerCertificate
 from gateway.wire.sip import Address, Hop, Transport
 
 
@@ -24,6 +25,8 @@ class Flow(asyncio.Protocol):
         self.hop: Hop | None = None
         self.heard_at = 0.0
         self.why = "closed by the peer"
+        self.certificate: PeerCertificate | None = None
+        self.server_name = ""  # who it must be, of a TLS connection that we opened
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = cast(asyncio.Transport, transport)
@@ -34,6 +37,8 @@ class Flow(asyncio.Protocol):
         port = int(local[1]) if self._listen_port is None else self._listen_port
         self.hop = Hop(self._kind, (str(local[0]), port), (str(remote[0]), int(remote[1])), self._number)
         self.heard_at = self._flows.clock()
+        if self._kind == "tls":
+            self.certificate = PeerCertificate.of(transport.get_extra_info("peercert"))
         if not self._flows.admit(self):
             self.hop = None
             self._wire.abort()
@@ -112,10 +117,11 @@ class Flows:
     def get(self, number: int) -> Flow | None:
         return self._table.get(number)
 
-    def to(self, transport: Transport, remote: Address) -> Hop | None:
-        """A live connection to `remote`."""
+    def to(self, transport: Transport, remote: Address, server_name: str = "") -> Hop | None:
+        """A live connection to `remote`; of TLS, one whose far side was verified by that name."""
         for flow in self._table.values():
-            if flow.hop is not None and flow.hop.transport == transport and flow.hop.remote == remote:
+            verified = transport != "tls" or not server_name or flow.server_name == server_name
+            if flow.hop is not None and (flow.hop.transport, flow.hop.remote) == (transport, remote) and verified:
                 return flow.hop
         return None
 

@@ -1,8 +1,10 @@
-"""What an endpoint bears: every queue, table and rate, each with its answer to full."""
+"""Where an endpoint listens, and what it bears: every queue, table and rate, each with its answer to full."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from gateway.wire.sip import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +20,12 @@ class EndpointLimits:
     burst: int = 4000  # … and at once (a catalogue of 4000 items, one a message)
     max_sources: int = 8192  # whose rates are remembered; the one silent longest is forgotten
     max_handlers: int = 1024  # incoming requests being handled at once
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen. `host` may be a wildcard ("0.0.0.0", "::"); port 0 takes any free one."""
+
+    transport: Transport
+    host: str
+    port: int

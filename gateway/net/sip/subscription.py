@@ -10,7 +10,7 @@ from gateway.base.errors import GatewayError, LinkDown, PeerError
 from gateway.net.sip.engine import Engine
 from gateway.wire.sip import Hop, SipRequest, SipResponse
 from gateway.wire.sip.dialog import Dialog
-from gateway.wire.sip.events import AckMissing, AckReceived, DialogEnded, RequestReceived
+from gateway.wire.sip.events import AckMissing, AckReceived, DialogEnded, PrackMissing, RequestReceived
 
 GRACE_S = 32.0
 _GONE = (404, 405, 481, 489, 501)  # RFC 6665 §4.1.2.2, §4.2.2: the peer has no such subscription
@@ -34,7 +34,7 @@ class _InDialog:
         """False once ended by either side or run out."""
         return self._dialog.alive and self._engine.clock() < self._until
 
-    def on_dialog_event(self, event: AckReceived | AckMissing | DialogEnded) -> None:
+    def on_dialog_event(self, event: AckReceived | AckMissing | DialogEnded | PrackMissing) -> None:
         if isinstance(event, DialogEnded):
             self._forget()
 

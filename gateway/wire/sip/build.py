@@ -60,10 +60,10 @@ def new_request(
 
 
 def local_uri(user: str, hop: Hop) -> SipUri:
-    """Our own address as a peer on `hop` reaches it: the local address the hop has, with the transport said."""
-    params = () if hop.transport == "udp" else (("transport", "tcp"),)
-    scheme = "sips" if hop.transport == "tls" else "sip"
-    return SipUri(hop.local[0], user, hop.local[1], params, scheme)
+    """Our own address as a peer on `hop` reaches it, with the transport said. TLS is `sip:…;transport=tls`, which the
+    field reads; `sips:` would ask for TLS on every hop behind too (RFC 5630 §3)."""
+    params = () if hop.transport == "udp" else (("transport", hop.transport),)
+    return SipUri(hop.local[0], user, hop.local[1], params)
 
 
 def peer_uri(user: str, hop: Hop) -> SipUri:

@@ -37,6 +37,7 @@ from gateway.wire.sip.message import (
     parse_datagram,
     parse_message,
 )
+from gateway.wire.sip.reliable import Reliables, rseq_of, takes
 from gateway.wire.sip.stream import Ping, Pong, Skipped, StreamFramer
 from gateway.wire.sip.timerq import TimerQueue
 from gateway.wire.sip.transaction import Kind, State, Timed, Timers, Transaction, cancel_of
@@ -72,6 +73,7 @@ class SipCore:
         self._transactions: dict[str, Transaction] = {}
         self._framers: dict[int, StreamFramer] = {}
         self.dialogs = Dialogs(self.limits.max_dialogs, self.timing, self._timers, self.send, self._events.append)
+        self.reliables = Reliables(self.timing, self._timers, self.send, self._events.append)
         self._inbound = Inbound(self)
 
     @property
@@ -184,6 +186,8 @@ class SipCore:
             raise LocalProtocolError(f"{method} in a dialog that is over")
         request = dialog.request(method, headers=headers, body=body, content_type=content_type)
         key = self.request(request, dialog.hop, now)
+        if method == "INVITE":
+            dialog.asked_key = key
         if method == "BYE":
             self.dialogs.end(dialog, now)
         return key
@@ -211,11 +215,20 @@ class SipCore:
         if tx is not None and tx.kind is Kind.CLIENT:
             tx.end()
 
-    def respond(self, key: str, response: SipResponse, now: float) -> Dialog | None:
+    def move(self, key: str, hop: Hop) -> None:
+        """Our address changed: what is still to be sent of this transaction takes another way."""
+        tx = self._transactions.get(key)
+        if tx is not None:
+            tx.hop = hop
+            self.reliables.move(key, hop)
+
+    def respond(self, key: str, response: SipResponse, now: float, *, reliable: bool = False) -> Dialog | None:
         """Answer the request `key`; gives the dialog that the answer made or belongs to. To gets our tag.
 
-        Raises LocalProtocolError when a final answer was given before. A request whose connection fell, or that was
-        forgotten, is answered into the void.
+        `reliable` sends a 1xx to INVITE until its PRACK (RFC 3262); a PRACK that fits comes as RequestReceived.
+        Raises LocalProtocolError when a final answer was given before, or when a reliable 1xx waits for its PRACK and
+        another, or a 2xx, is to be sent. A request whose connection fell, or that was forgotten, is answered into the
+        void.
         """
         tx = self._transactions.get(key)
         if tx is None:
@@ -223,18 +236,26 @@ class SipCore:
             return None
         if tx.settled:
             raise LocalProtocolError(f"{tx.request.method} was answered before")
+        if (reliable or response.ok) and self.reliables.waiting(key):
+            raise LocalProtocolError("a reliable provisional response waits for its PRACK")
         if response.status > 100 and response.to.tag is None:
             tx.tag = tx.tag or secrets.token_hex(8)
             to = response.headers.get("To") or ""
             response = response.with_headers(response.headers.set("To", f"{to};tag={tx.tag}"))
         if self.product and "Server" not in response.headers:
             response = response.with_headers(response.headers.add("Server", self.product))
+        if reliable:
+            response = self.reliables.prepare(key, tx.request, response, tx.hop)
         try:
             dialog = self.dialogs.on_answer(key, tx.request, response, tx.hop, bytes(response), now)
         except RemoteProtocolError:
             # The dialogs ran full, or the peer's Record-Route leads nowhere: no dialog, so no 2xx may be said.
             self.counters["full"] += 1
             dialog, response = None, replace(response, status=503, reason="Service Unavailable", body=b"")
+        if response.final:
+            self.reliables.settle(key)
+        elif reliable:
+            self.reliables.start(key, bytes(response), dialog, now)
         tx.respond(response, now)
         return dialog
 
@@ -250,6 +271,7 @@ class SipCore:
         self._timers.arm(owner, name, when)
 
     def gone(self, transaction: Transaction) -> None:
+        self.reliables.settle(transaction.key)
         if self._transactions.get(transaction.key) is transaction:
             del self._transactions[transaction.key]
 
@@ -289,6 +311,10 @@ class SipCore:
         except RemoteProtocolError:
             self.counters["bad"] += 1
             dialog = None
+        rseq = rseq_of(message) if tx.kind is Kind.INVITE_CLIENT else None
+        if rseq is not None and dialog is not None and not takes(dialog, message.cseq.number, rseq):
+            self.counters["provisional_out_of_order"] += 1  # or a repeat, whose PRACK is on its way
+            return
         self._events.append(ResponseReceived(tx.key, message, tx.hop, dialog))
 
     def timed_out(self, transaction: Transaction, now: float) -> None:

@@ -63,8 +63,12 @@ class Dialog:
     # UAS: the 2xx that waits for its ACK (RFC 3261 §13.3.1.4).
     unacked: bytes = b""
     unacked_seq: int = 0
+    answer_hop: Hop | None = None  # the way the 2xx goes: that of its INVITE
     wait: float = 0.0
-    invite_key: str = ""  # UAS: the INVITE that waits for our answer
+    invite_key: str = ""  # the peer's INVITE that waits for our answer
+    asked_key: str = ""  # our INVITE inside the dialog that waits for its answer
+    rseq: tuple[int, int] = (0, 0)  # UAC: CSeq of our INVITE and RSeq of the last reliable 1xx to it
+    outlives_flow: bool = False  # its requests find another way when the connection falls
     timers: dict[str, float] = field(default_factory=dict)
     on_fire: Callable[[Dialog, str, float], None] | None = None  # set by the core
 
@@ -78,6 +82,11 @@ class Dialog:
 
     def step(self, what: str) -> None:
         self.state = TRANSITIONS.get((self.state, what), self.state)
+
+    @property
+    def next_hop(self) -> str:
+        """The URI where requests inside the dialog go: the first route, else the remote target (§8.1.2, §12.2.1.1)."""
+        return NameAddr.parse(self.routes[0]).uri if self.routes else self.target
 
     def fire(self, name: str, now: float) -> None:
         if self.on_fire is not None:

@@ -64,7 +64,7 @@ class Dialogs:
         return self._table.get((response.call_id, response.from_.tag or "", response.to.tag or ""))
 
     def on_flow(self, flow: int) -> list[Dialog]:
-        return [d for d in self._table.values() if d.alive and d.hop.flow == flow]
+        return [d for d in self._table.values() if d.alive and d.hop.flow == flow and not d.outlives_flow]
 
     # — we asked —
 
@@ -132,6 +132,7 @@ class Dialogs:
             return None
         if dialog is not None and request.method == "INVITE" and response.ok:
             dialog.unacked, dialog.unacked_seq, dialog.wait = data, request.cseq.number, self._timing.t1
+            dialog.answer_hop = hop
             self._timers.arm(dialog, "2xx", now + dialog.wait)
             self._timers.arm(dialog, "ack", now + 64 * self._timing.t1)
         return dialog
@@ -179,7 +180,7 @@ class Dialogs:
         if name == "gone":
             self._table.pop(dialog.id, None)
         elif name == "2xx":
-            self._send(dialog.hop, dialog.unacked)
+            self._send(dialog.answer_hop or dialog.hop, dialog.unacked)
             dialog.wait = min(dialog.wait * 2, self._timing.t2)
             self._timers.arm(dialog, "2xx", now + dialog.wait)
         elif name == "ack":

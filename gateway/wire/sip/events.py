@@ -55,6 +55,14 @@ class AckMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class PrackMissing:
+    """Our reliable 1xx to the INVITE `key` was never acknowledged: refuse the INVITE (RFC 3262 §3)."""
+
+    key: str
+    dialog: Dialog | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     """The peer cancelled its INVITE `key`; both were answered (200, 487)."""
 
@@ -92,6 +100,7 @@ Event = (
     | RequestFailed
     | AckReceived
     | AckMissing
+    | PrackMissing
     | Cancelled
     | DialogEnded
     | Heard

@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from gateway.base.errors import RemoteProtocolError
-from gateway.wire.sip.dialog import Dialog
+from gateway.wire.sip.dialog import Dialog, DialogState
 from gateway.wire.sip.events import Cancelled, DialogEnded, RequestReceived
 from gateway.wire.sip.headers import BRANCH_COOKIE, COMPACT, Via, split_list
 from gateway.wire.sip.hop import Hop
@@ -116,10 +116,34 @@ class Inbound:
                 core.respond(pending.key, respond(pending.request, 487), now)  # §15.1.2
             core.dialogs.end(dialog, now)
             core.emit(DialogEnded(dialog, "remote", printable(request.headers.get("Reason") or "BYE")))
-        elif request.method == "INVITE" and dialog.unacked:
-            self._refuse(tx, 500, now, [("Retry-After", "1")])  # §14.2: the one before is not over
+        elif request.method == "INVITE" and (crossing := self._crossing(dialog)):
+            retry = [("Retry-After", str(secrets.randbelow(10) + 1))] if crossing == 500 else None
+            self._refuse(tx, crossing, now, retry)
+        elif request.method == "PRACK":
+            self._prack(tx, dialog, now)
         else:
+            if request.method == "INVITE":
+                dialog.invite_key = tx.key
             core.emit(RequestReceived(tx.key, request, tx.hop, dialog))
+
+    def _crossing(self, dialog: Dialog) -> int:
+        """What a re-INVITE is refused with while another INVITE of the dialog is open (§14.2); 0: none is."""
+        theirs, ours = self._core.find(dialog.invite_key), self._core.find(dialog.asked_key)
+        if dialog.unacked or (theirs is not None and not theirs.settled):
+            return 500
+        early = dialog.uac and dialog.invite and dialog.state is DialogState.EARLY
+        return 491 if early or (ours is not None and not ours.settled) else 0
+
+    def _prack(self, tx: Transaction, dialog: Dialog, now: float) -> None:
+        try:
+            fits = self._core.reliables.prack(dialog, tx.request)
+        except RemoteProtocolError:
+            self._refuse(tx, 400, now)
+            return
+        if fits:
+            self._core.emit(RequestReceived(tx.key, tx.request, tx.hop, dialog))
+        else:
+            self._refuse(tx, 481, now)
 
     def _refuse(self, tx: Transaction, status: int, now: float, headers: list[tuple[str, str]] | None = None) -> None:
         self._core.respond(tx.key, respond(tx.request, status, headers=headers or ()), now)
