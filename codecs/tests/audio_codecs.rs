@@ -181,6 +181,26 @@ fn opus_carries_tones_in_each_packet_length() {
 }
 
 #[test]
+fn opus_takes_and_gives_pcm_of_each_rate() {
+    for (from, to) in [(8000, 48_000), (16_000, 16_000), (48_000, 8000)] {
+        let opus = format("opus", 48_000, 2);
+        let mut encoder = Encoder::new(opus.at_rate(from).unwrap(), EncoderConfig::default()).unwrap();
+        let mut decoder = Decoder::new(opus.at_rate(to).unwrap()).unwrap();
+        let (mut payload, mut out) = (Vec::new(), Vec::new());
+        for frame in Sine::new(1000.0, from, -10.0).take(from as usize).chunks_exact(frame_samples(from)) {
+            payload.clear();
+            assert!(encoder.encode(frame, &mut payload) > 0);
+            assert_eq!(decoder.decode(&payload, &mut out), Ok(frame_samples(to)));
+        }
+        let tone = tone_db(&out[to as usize / 5..], 1000.0, to);
+        assert!(tone > -16.0, "{from} → {to}: {tone}");
+        out.clear();
+        decoder.conceal(frame_samples(to) + 3, &mut out);
+        assert_eq!(out.len(), frame_samples(to) + 3);
+    }
+}
+
+#[test]
 fn opus_dtx_sends_nearly_nothing_for_silence() {
     let config = EncoderConfig { dtx: true, ..EncoderConfig::default() };
     let mut source = speech(48_000, 48_000);

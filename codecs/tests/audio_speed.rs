@@ -29,7 +29,9 @@ fn per_frame(name: &str, frames: usize, mut work: impl FnMut(usize)) {
 #[test]
 #[ignore = "a measurement"]
 fn costs_per_frame_and_leg() {
-    for (codec, clock, frames) in [("pcma", 8000, FRAMES), ("g722", 8000, FRAMES), ("opus", 48_000, FRAMES / 10)] {
+    for (codec, clock, frames) in
+        [("pcma", 8000, FRAMES), ("g722", 8000, FRAMES), ("opus", 48_000, FRAMES / 10), ("opus16", 48_000, FRAMES / 10)]
+    {
         let format = format(codec, clock);
         let rate = format.rate_hz();
         let mut talker = Talker::new(codec, clock, 20);

@@ -79,6 +79,8 @@ pub fn l16(data: &[u8]) {
 
 pub fn opus(data: &[u8]) {
     decode(decoder("opus", 48_000, 2), data);
+    let low = Format::new("opus", 48_000, 2).and_then(|f| f.at_rate(16_000)).expect("a rate of Opus");
+    decode(Decoder::new(low).expect("memory"), data);
 }
 
 /// Each piece: six bytes of what to do, then the payload. A frame is a frame whatever came, and figures are figures.

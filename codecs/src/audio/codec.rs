@@ -33,7 +33,7 @@ impl Decoder {
             AudioCodec::Pcmu => Inner::Ulaw(concealer()),
             AudioCodec::G722 => Inner::G722(Box::default(), concealer()),
             AudioCodec::L16 => Inner::L16(concealer()),
-            AudioCodec::Opus => Inner::Opus(OpusDecoder::new()?),
+            AudioCodec::Opus => Inner::Opus(OpusDecoder::new(format.rate_hz())?),
         };
         Ok(Self { format, inner })
     }
@@ -102,7 +102,7 @@ impl Decoder {
             AudioCodec::Pcma | AudioCodec::Pcmu => payload.len(),
             AudioCodec::G722 => payload.len() * 2,
             AudioCodec::L16 => payload.len() / 2 / usize::from(self.format.channels()),
-            AudioCodec::Opus => opus::samples_in(payload)?,
+            AudioCodec::Opus => opus::samples_in(payload, self.rate_hz())?,
         };
         (1..=MAX_PACKET_MS * self.rate_hz() as usize / 1000).contains(&samples).then_some(samples)
     }
@@ -152,7 +152,7 @@ impl Encoder {
             AudioCodec::Pcmu => Coder::Ulaw,
             AudioCodec::G722 => Coder::G722(Box::default()),
             AudioCodec::L16 => Coder::L16,
-            AudioCodec::Opus => Coder::Opus(OpusEncoder::new(config)?),
+            AudioCodec::Opus => Coder::Opus(OpusEncoder::new(format.rate_hz(), config)?),
         };
         Ok(Self { format, coder })
     }

@@ -15,6 +15,7 @@ pub enum AudioCodec {
 pub struct Format {
     codec: AudioCodec,
     clock_hz: u32,
+    rate_hz: u32,
     channels: u8,
 }
 
@@ -36,7 +37,8 @@ impl Format {
             _ => return None,
         };
         let stereo = matches!(codec, AudioCodec::Opus | AudioCodec::L16);
-        (channels == 1 || (channels == 2 && stereo)).then_some(Self { codec, clock_hz, channels })
+        let rate_hz = if codec == AudioCodec::G722 { 16_000 } else { clock_hz };
+        (channels == 1 || (channels == 2 && stereo)).then_some(Self { codec, clock_hz, rate_hz, channels })
     }
 
     pub fn codec(self) -> AudioCodec {
@@ -61,10 +63,14 @@ impl Format {
 
     /// Of the PCM that the decoder gives and the encoder takes: 8000, 16000 or 48000.
     pub fn rate_hz(self) -> u32 {
-        match self.codec {
-            AudioCodec::G722 => 16_000,
-            _ => self.clock_hz,
-        }
+        self.rate_hz
+    }
+
+    /// The same with PCM of another rate (8000, 16000, 48000): Opus alone can be decoded and encoded at each, and costs
+    /// less at a lower one; the RTP clock stays. `None` for other codecs and rates.
+    pub fn at_rate(self, rate_hz: u32) -> Option<Self> {
+        let possible = self.codec == AudioCodec::Opus && matches!(rate_hz, 8000 | 16_000 | 48_000);
+        (possible || rate_hz == self.rate_hz).then_some(Self { rate_hz, ..self })
     }
 
     pub fn channels(self) -> u8 {
@@ -85,7 +91,10 @@ mod tests {
     fn clocks_and_rates() {
         let g722 = Format::new("G722", 8000, 0).unwrap();
         assert_eq!((g722.clock_hz(), g722.rate_hz(), g722.frame_ticks(), g722.name()), (8000, 16_000, 160, "g722"));
-        assert_eq!(Format::new("opus", 48_000, 2).unwrap().rate_hz(), 48_000);
+        let opus = Format::new("opus", 48_000, 2).unwrap();
+        let low = opus.at_rate(16_000).unwrap();
+        assert_eq!((opus.rate_hz(), low.rate_hz(), low.clock_hz(), low.frame_ticks()), (48_000, 16_000, 48_000, 960));
+        assert_eq!((opus.at_rate(44_100), g722.at_rate(8000), g722.at_rate(16_000)), (None, None, Some(g722)));
         assert_eq!(Format::new("L16", 16_000, 2).unwrap().channels(), 2);
         for (name, clock, channels) in [("pcma", 16_000, 1), ("pcmu", 8000, 2), ("l16", 44_100, 1), ("opus", 48_000, 3)]
         {

@@ -1,4 +1,5 @@
-//! libopus behind a safe face: 48 kHz mono both ways (stereo is downmixed by the decoder itself, RFC 6716 §2.1.2).
+//! libopus behind a safe face: mono of 8, 16 or 48 kHz both ways (the library resamples, and its decoder downmixes stereo
+//! itself, RFC 6716 §2.1.2).
 //!
 //! All calls into libopus stand here. Each hands over a live pointer that this module made and frees, and slices with
 //! their true lengths; the library keeps no pointer to them.
@@ -11,49 +12,56 @@ use opusic_sys as sys;
 use super::codec::EncoderConfig;
 use crate::error::ParseError;
 
-pub const RATE_HZ: u32 = 48_000;
 /// RFC 6716 §3.2: a packet holds 120 ms at most.
-pub const MAX_SAMPLES: usize = 5760;
+const MAX_MS: usize = 120;
 /// What a packet of 60 ms may take: far above what our bitrates need, below every MTU.
 const MAX_PACKET_BYTES: usize = 1200;
 /// Concealment comes in steps of 2.5 ms.
-const STEP: usize = 120;
+const STEPS_PER_SECOND: usize = 400;
 
 const NO_MEMORY: ParseError = ParseError::new("opus: no memory for its state", 0);
 
-/// Samples (48 kHz) that a payload holds; `None` when its framing is broken.
-pub fn samples_in(payload: &[u8]) -> Option<usize> {
+/// Samples of `rate_hz` that a payload holds; `None` when its framing is broken.
+pub fn samples_in(payload: &[u8], rate_hz: u32) -> Option<usize> {
     if payload.is_empty() {
         return None;
     }
     // SAFETY: reads at most `len` bytes of `payload`.
-    let samples = unsafe { sys::opus_packet_get_nb_samples(payload.as_ptr(), payload.len() as i32, RATE_HZ as i32) };
-    usize::try_from(samples).ok().filter(|n| (1..=MAX_SAMPLES).contains(n))
+    let samples = unsafe { sys::opus_packet_get_nb_samples(payload.as_ptr(), payload.len() as i32, rate_hz as i32) };
+    usize::try_from(samples).ok().filter(|n| (1..=MAX_MS * rate_hz as usize / 1000).contains(n))
 }
 
-pub struct OpusDecoder(NonNull<sys::OpusDecoder>);
+pub struct OpusDecoder {
+    state: NonNull<sys::OpusDecoder>,
+    rate_hz: u32,
+}
 
 // SAFETY: libopus has no thread of its own and no global state; the pointer is used by its one owner only.
 unsafe impl Send for OpusDecoder {}
 
 impl OpusDecoder {
-    pub fn new() -> Result<Self, ParseError> {
+    /// `rate_hz`: 8000, 16000 or 48000.
+    pub fn new(rate_hz: u32) -> Result<Self, ParseError> {
         let mut error: c_int = 0;
         // SAFETY: `error` outlives the call.
-        let state = unsafe { sys::opus_decoder_create(RATE_HZ as i32, 1, &mut error) };
-        NonNull::new(state).filter(|_| error == sys::OPUS_OK as c_int).map(Self).ok_or(NO_MEMORY)
+        let state = unsafe { sys::opus_decoder_create(rate_hz as i32, 1, &mut error) };
+        NonNull::new(state)
+            .filter(|_| error == sys::OPUS_OK as c_int)
+            .map(|state| Self { state, rate_hz })
+            .ok_or(NO_MEMORY)
     }
 
     pub fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<usize, ParseError> {
-        let samples = samples_in(payload).ok_or(ParseError::new("opus packet framing", 0))?;
+        let samples = samples_in(payload, self.rate_hz).ok_or(ParseError::new("opus packet framing", 0))?;
         self.run(Some(payload), samples, false, out)
     }
 
     /// The loss of `samples` directly before `next`, from the copy that `next` carries (LBRR), or made up if it has none.
     pub fn decode_fec(&mut self, next: &[u8], samples: usize, out: &mut Vec<i16>) -> Result<usize, ParseError> {
-        let held = samples_in(next).ok_or(ParseError::new("opus packet framing", 0))?;
+        let held = samples_in(next, self.rate_hz).ok_or(ParseError::new("opus packet framing", 0))?;
         // The copy covers as much as the packet does; what was lost before it is made up.
-        let copied = held.min(samples) / STEP * STEP;
+        let step = self.step();
+        let copied = held.min(samples) / step * step;
         self.conceal(samples - copied, out);
         if copied > 0 {
             self.run(Some(next), copied, true, out)?;
@@ -62,17 +70,22 @@ impl OpusDecoder {
     }
 
     pub fn conceal(&mut self, samples: usize, out: &mut Vec<i16>) {
+        let most = MAX_MS * self.rate_hz as usize / 1000;
         let mut left = samples;
         while left > 0 {
             let start = out.len();
-            let step = left.next_multiple_of(STEP).min(MAX_SAMPLES);
-            let wanted = left.min(step);
-            if self.run(None, step, false, out).is_err() {
+            let made = left.next_multiple_of(self.step()).min(most);
+            let wanted = left.min(made);
+            if self.run(None, made, false, out).is_err() {
                 out.truncate(start);
             }
             out.resize(start + wanted, 0);
             left -= wanted;
         }
+    }
+
+    fn step(&self) -> usize {
+        self.rate_hz as usize / STEPS_PER_SECOND
     }
 
     fn run(&mut self, data: Option<&[u8]>, samples: usize, fec: bool, out: &mut Vec<i16>) -> Result<usize, ParseError> {
@@ -82,7 +95,7 @@ impl OpusDecoder {
         let pcm = &mut out[start..];
         // SAFETY: `pcm` has room for `samples` of one channel; `bytes` for `len`.
         let done = unsafe {
-            sys::opus_decode(self.0.as_ptr(), bytes, len, pcm.as_mut_ptr(), samples as c_int, c_int::from(fec))
+            sys::opus_decode(self.state.as_ptr(), bytes, len, pcm.as_mut_ptr(), samples as c_int, c_int::from(fec))
         };
         match usize::try_from(done) {
             Ok(done) => {
@@ -100,26 +113,28 @@ impl OpusDecoder {
 impl Drop for OpusDecoder {
     fn drop(&mut self) {
         // SAFETY: made by opus_decoder_create, freed once.
-        unsafe { sys::opus_decoder_destroy(self.0.as_ptr()) }
+        unsafe { sys::opus_decoder_destroy(self.state.as_ptr()) }
     }
 }
 
 pub struct OpusEncoder {
     state: NonNull<sys::OpusEncoder>,
     dtx: bool,
+    rate_hz: u32,
 }
 
 // SAFETY: as for the decoder.
 unsafe impl Send for OpusEncoder {}
 
 impl OpusEncoder {
-    pub fn new(config: EncoderConfig) -> Result<Self, ParseError> {
+    /// `rate_hz`: 8000, 16000 or 48000.
+    pub fn new(rate_hz: u32, config: EncoderConfig) -> Result<Self, ParseError> {
         let mut error: c_int = 0;
         // SAFETY: `error` outlives the call.
         let state =
-            unsafe { sys::opus_encoder_create(RATE_HZ as i32, 1, sys::OPUS_APPLICATION_VOIP as c_int, &mut error) };
+            unsafe { sys::opus_encoder_create(rate_hz as i32, 1, sys::OPUS_APPLICATION_VOIP as c_int, &mut error) };
         let state = NonNull::new(state).filter(|_| error == sys::OPUS_OK as c_int).ok_or(NO_MEMORY)?;
-        let mut encoder = Self { state, dtx: config.dtx };
+        let mut encoder = Self { state, dtx: config.dtx, rate_hz };
         encoder.set(sys::OPUS_SET_BITRATE_REQUEST, config.bitrate_bps.clamp(6000, 128_000) as c_int);
         encoder.set(sys::OPUS_SET_COMPLEXITY_REQUEST, c_int::from(config.complexity.min(10)));
         // Speech of 8 kHz bandwidth goes by SILK alone: half the work of the hybrid, and it alone carries FEC.
@@ -143,7 +158,8 @@ impl OpusEncoder {
 
     /// 20, 40 or 60 ms; other lengths give 0. 0 too where DTX says that nothing need be sent.
     pub fn encode(&mut self, frame: &[i16], out: &mut Vec<u8>) -> usize {
-        if !matches!(frame.len(), 960 | 1920 | 2880) {
+        let one = super::frame_samples(self.rate_hz);
+        if ![one, 2 * one, 3 * one].contains(&frame.len()) {
             return 0;
         }
         let start = out.len();

@@ -9,7 +9,11 @@ use codecs::time::Micros;
 
 pub const TONE_HZ: f64 = 400.0;
 
+/// "opus16": Opus with PCM of 16 kHz.
 pub fn format(codec: &str, clock: u32) -> Format {
+    if codec == "opus16" {
+        return format("opus", clock).at_rate(16_000).expect("a rate of Opus");
+    }
     let channels = if codec == "opus" { 2 } else { 1 };
     Format::new(codec, clock, channels).expect("a format of ours")
 }

@@ -277,7 +277,8 @@ impl Playout {
     // ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn samples_of(&self, ts: i64) -> i64 {
-        ts * i64::from(self.rate_hz() / self.format().clock_hz())
+        // Rounded down always: packets that join in ticks join in samples too.
+        (ts * i64::from(self.rate_hz())).div_euclid(i64::from(self.format().clock_hz()))
     }
 
     fn media_us(&self, samples: i64) -> i64 {
