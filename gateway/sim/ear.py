@@ -85,7 +85,7 @@ class Ear:
         self._quiet, self._loud, self.level_db = 0, block, level
         self._spurt += 1
         self.heard_s += BLOCK / RATE_HZ
-        if self._spurt == 1:
+        if self._spurt == 2:  # the first has silence in it, mostly
             self._say("hearing", "hears somebody")
         elif self._spurt % 10 == 0:
             self._say("heard", f"heard speech for {self._spurt / 10:.0f} s")

@@ -27,10 +27,6 @@ from tests.unit.gb28181.rig import STREAM, rigged
 from tests.unit.gb28181.voice_fakes import FakeLine
 from tests.unit.sim.platform import Told
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(codecs.Engine, "open_voice_tcp"), reason="this build of the media plane has no voices"
-)
-
 TONE_HZ = 1000
 
 

@@ -61,7 +61,7 @@ class Way:
         """The one way to try after a device hung up at the first sound: the other transport where it is ours to choose,
         else another moment to start and, where the device offers both, the other law of G.711."""
         if self.mode == "talk":
-            return replace(self, media="udp" if tcp else "tcp-passive")
+            return replace(self, media="udp" if self.media == "tcp-passive" else "tcp-passive")
         start: Start = "answer" if not tcp and self.start != "answer" else "ack"
         return replace(self, start=start, codec="pcma" if self.codec == "pcmu" else "pcmu")
 

@@ -517,7 +517,7 @@ async def test_talk_that_is_dropped_changes_the_transport(tmp_path: Path) -> Non
             await heard.packet()
             await ball.bye()
             second = await ball.got(lambda r: r.method == "INVITE")
-            assert b" TCP/RTP/AVP" in first.body and b" TCP/RTP/AVP" in second.body, "it answered UDP: TCP is asked for"
+            assert b" TCP/RTP/AVP" in first.body and b" RTP/AVP" in second.body
             await heard.packet()
             await ball.bye()
             assert await code_of(task) == "talk-dropped"
