@@ -310,7 +310,8 @@ def make_answer(plan: Plan, local: Local, *, session: int, sources: Sources | No
             lines += [f"a=mid:{section.mid}"] if section.mid else []
             lines += transport  # some readers want them in every section, also in refused ones
             continue
-        numbers = [str(pt) for payload in one.payloads for pt in (payload.pt, payload.rtx_pt) if pt]
+        # Payload type 0 is PCMU; an `rtx_pt` of 0 is none.
+        numbers = [str(pt) for payload in one.payloads for pt in (payload.pt, payload.rtx_pt or None) if pt is not None]
         lines += [f"m={section.kind} 9 {section.protocol} {' '.join(numbers)}", "c=IN IP4 0.0.0.0"]
         lines += [f"a=mid:{one.mid}"] if one.mid else []
         lines.append(f"a={one.direction}")

@@ -99,13 +99,15 @@ class Talker(Session):
         engine, maps = self.ground.engine, rtp_maps(sound)
         voice = engine.open_voice_session(
             peer.session,
-            send=maps if sound.sends else [],
-            receive=maps if sound.receives else [],
+            send=maps,
+            receive=maps,
             ssrc=sources.audio_ssrc,
             cname=sources.cname,
             mid_ext=sound.extension(MID),
             mid=sound.mid,
         )
+        # What was not agreed neither leaves nor is let in, whatever the routes say.
+        engine.set_voice(voice, transmit="always" if sound.sends else "never", mute_in=not sound.receives)
         gone: asyncio.Future[codecs.VoiceEvent] = asyncio.get_running_loop().create_future()
 
         def heard(event: codecs.VoiceEvent) -> None:

@@ -162,6 +162,9 @@ class FakeEngine:
         self.voices[number] = {"session": session, **given}
         return number
 
+    def set_voice(self, voice: int, **given: Any) -> None:
+        self.voices[voice] |= given
+
     def close_voice(self, voice: int) -> None:
         assert self.voices[voice]["session"] in self.sessions, "the voice is closed before its session"
         del self.voices[voice]

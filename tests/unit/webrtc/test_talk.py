@@ -65,6 +65,7 @@ def test_sound_goes_as_far_as_the_peer_wants(offered: str, answered: str) -> Non
     plan = make_plan(parse_offer(spoken(offered)), CODECS, "talk")
     assert plan.audio is not None and plan.audio.direction == answered and plan.video is None
     answer = make_answer(plan, LOCAL, session=1)
+    assert "m=audio 9 UDP/TLS/RTP/SAVPF 111 8 0 9\r\n" in answer
     assert f"a={answered}" in answer and "a=rtpmap:111 opus/48000/2" in answer
     assert [one.codec for one in plan.audio.payloads] == ["opus", "pcma", "pcmu", "g722"]
 
@@ -107,7 +108,12 @@ async def test_a_seat_gets_its_voice_once_the_path_is_safe(rig: Rig) -> None:
     assert wish.principal == ALICE and wish.id.startswith("browser:")
     (voice,) = rig.engine.voices.values()
     assert seat.handles == [next(iter(rig.engine.voices))]
-    assert len(voice["send"]) == len(voice["receive"]) >= 3 and voice["mid"] == "0" and voice["mid_ext"] > 0
+    assert (
+        len(voice["send"]) == len(voice["receive"]) >= 3
+        and not voice["mute_in"]
+        and voice["mid"] == "0"
+        and voice["mid_ext"] > 0
+    )
     assert f"a=ssrc:{voice['ssrc']} cname:{voice['cname']}".encode() in answer
     told = await status(rig, location)
     assert (told["state"], told["group"], told["member"], told["may_talk"]) == (
@@ -123,8 +129,18 @@ async def test_a_viewer_only_listens(rig: Rig) -> None:
     assert (seat.wish.may_talk, seat.wish.may_listen, seat.wish.emergency) == (False, True, False)
     assert seat.wish.priority is Priority.NORMAL and b"a=sendonly" in answer
     (voice,) = rig.engine.voices.values()
-    assert voice["send"] and not voice["receive"]
+    assert voice["mute_in"] and voice["transmit"] == "always"
     assert (await status(rig, location, BOB))["may_talk"] is False
+    await client.close()
+
+
+async def test_one_who_only_talks_is_sent_nothing(rig: Rig) -> None:
+    client = Client()
+    _, _, answer = await talk(rig, client, direction="sendonly")
+    seat = await seat_of(rig)
+    assert (seat.wish.may_talk, seat.wish.may_listen) == (True, False) and b"a=recvonly" in answer
+    (voice,) = rig.engine.voices.values()
+    assert voice["transmit"] == "never" and not voice["mute_in"]
     await client.close()
 
 
