@@ -1,0 +1,533 @@
+"""Calls on the real media plane and user agent: a kit with its call manager, and phones made of the same parts.
+
+A phone plays a tone into its call and tells which tones it hears; what the core does (rooms, the list of calls) is done
+by small stand-ins, so that these walks say something of the SIP side alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from array import array
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+
+import av
+
+from adapters.sip.calls import CallManager
+from adapters.sip.engine import NO_VIDEO, Leg, LegEnd, Referral, ReferralReply, VideoWish
+from adapters.sip.line import rtp_maps
+from adapters.sip.native import NativeEngine
+from adapters.sip.native_leg import NativeLeg
+from adapters.sip.routing import MediaPolicy, Origin, Route, Target
+from gateway import codecs
+from gateway.base.errors import NotFound
+from gateway.config.units import PortRange
+from gateway.contract.media import Offer
+from gateway.contract.voice import SeatWish
+from gateway.core.mediaplane import MediaPlane
+from gateway.model.principal import Principal, Role
+from gateway.net.sip import IncomingCall, Listen, SipEndpoint
+from gateway.sim.encoder import Frame, VideoSettings
+from gateway.sim.ps import H265, PsOptions
+from gateway.sim.replay import Replay
+from gateway.sim.rtp import RtpPacketizer
+from gateway.wire.digest import DigestClient
+from gateway.wire.sip import Hop
+from tests.peers.frames import FrameReader
+from tests.unit.sip.fakes import FakeCalls, FakePublication, FakeSeat, FakeStreams, FakeTalk
+
+RATE = 8000
+FRAME = RATE // 50
+WHO = Principal("test", Role.OPERATOR, "test")
+PATIENCE_S = 10.0
+
+
+# — sound —
+
+
+def tone(hz: float, seconds: float = 10.0, level: float = 0.3) -> bytes:
+    """Signed 16-bit samples at 8 kHz."""
+    count = round(RATE * seconds)
+    return array("h", (round(32767 * level * math.sin(2 * math.pi * hz * n / RATE)) for n in range(count))).tobytes()
+
+
+def strength(samples: Sequence[int], hz: float) -> float:
+    """The share of the energy that lies at `hz` (Goertzel), 0 … 1."""
+    energy = sum(s * s for s in samples)
+    if energy < len(samples) * 100:  # under −50 dBFS nothing is heard
+        return 0.0
+    k = 2 * math.cos(2 * math.pi * hz / RATE)
+    one = two = 0.0
+    for sample in samples:
+        one, two = sample + k * one - two, one
+    power = one * one + two * two - k * one * two
+    return power / (energy * len(samples) / 2)
+
+
+class Ear:
+    """Hears what a voice says: a PCM port in a room with it."""
+
+    def __init__(self, engine: codecs.Engine, voice: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._socket = ours
+        self._engine = engine
+        self._port = engine.open_voice_pcm(theirs.detach(), rate_hz=RATE)
+        self._room = engine.open_room("ear")
+        engine.route(self._room, self._port, talk=False, listen=True)
+        self.follow(voice)
+
+    def follow(self, voice: int) -> None:
+        self._engine.route(self._room, voice, talk=True, listen=False)
+
+    async def hears(self, hz: float, *, share: float = 0.7, windows: int = 3) -> None:
+        """Until so many windows of 200 ms in a row are this tone. Raises TimeoutError."""
+        await self._until(lambda heard: strength(heard, hz) >= share, windows)
+
+    async def silent(self, *, windows: int = 3) -> None:
+        """Until so many windows in a row have nothing above comfort noise."""
+        await self._until(lambda heard: sum(s * s for s in heard) / len(heard) < 60**2, windows)
+
+    async def _until(self, fits: Callable[[Sequence[int]], bool], windows: int) -> None:
+        loop = asyncio.get_running_loop()
+        found = 0
+        async with asyncio.timeout(PATIENCE_S):
+            while found < windows:
+                samples = array("h")
+                while len(samples) < RATE // 5:
+                    samples.frombytes(await loop.sock_recv(self._socket, 4096))
+                found = found + 1 if fits(samples) else 0
+
+    def close(self) -> None:
+        self._engine.close_room(self._room)
+        self._engine.close_voice(self._port)
+        self._socket.close()
+
+
+# — the kit —
+
+
+class RoomTalk(FakeTalk):
+    """Every group is a room in which all talk and listen."""
+
+    def __init__(self, engine: codecs.Engine) -> None:
+        super().__init__()
+        self.engine = engine
+        self.rooms: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def _sit(self, group: str, wish: SeatWish) -> AsyncIterator[FakeSeat]:
+        room = self.rooms.setdefault(group, self.engine.open_room(group))
+        async with super()._sit(group, wish) as seat:
+            given = seat.voice
+
+            def voice(handle: int | None) -> None:
+                if seat.now is not None and seat.now != handle:
+                    self.engine.leave(room, seat.now)
+                given(handle)
+                if handle is not None:
+                    self.engine.route(room, handle, talk=True, listen=True)
+
+            seat.voice = voice  # type: ignore[method-assign]
+            yield seat
+
+
+class EngineStreams(FakeStreams):
+    """FakeStreams whose handles are the engine's."""
+
+    def __init__(self, engine: codecs.Engine) -> None:
+        super().__init__(cast(Any, engine))
+        self._real = engine
+
+    async def publish(self, offer: Offer, who: Principal) -> None:
+        handle = self._real.open_stream(offer.id, near=offer.near)
+        publication = EnginePublication(offer.id)
+        publication.engine, publication.handle = self._real, handle
+        self.published[offer.id] = publication
+        self.offers.append(offer)
+        self.published_now.set()
+        try:
+            await offer.open(cast(Any, publication))
+        finally:
+            del self.published[offer.id]
+            self._real.close_stream(handle)
+
+    published_now: asyncio.Event
+
+
+class EnginePublication(FakePublication):
+    engine: codecs.Engine
+    handle: int
+
+    def session(self, session: int, *, video: Sequence[Any], audio: Sequence[Any]) -> Any:
+        leg = self.engine.open_session_in(self.handle, session, video=list(video), audio=list(audio))
+        self.opened.set()
+        return EngineIngest(self.engine, leg)
+
+
+class EngineIngest:
+    def __init__(self, engine: codecs.Engine, leg: int) -> None:
+        self.engine, self.leg = engine, leg
+
+    async def ended(self) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    def close(self) -> None:
+        self.engine.close_leg(self.leg)
+
+
+class KitContext:
+    gateway = "kit1"
+
+    def __init__(self, plane: MediaPlane) -> None:
+        self.media = plane
+        self.streams = EngineStreams(plane.engine)
+        self.streams.published_now = asyncio.Event()
+        self.talk = RoomTalk(plane.engine)
+        self.calls = FakeCalls()
+
+
+class NumberRouting:
+    """Who calls `numbers` gets there; who is dialled is found at `phones`."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self.numbers: dict[str, Target] = {"600": Target("group", "kit1/talk/ops")}
+        self.phones: dict[str, Phone] = {}
+        self.policy = MediaPolicy()
+        self.credentials: DigestClient | None = None
+        self.taken = self.given_back = 0
+        self.called: list[Callable[[], None]] = []
+
+    def _back(self) -> None:
+        self.given_back += 1
+
+    async def incoming(self, call: IncomingCall) -> Origin | None:
+        number = call.request.target.user
+        target = self.numbers.get(number)
+        if target is None:
+            call.reject(404)
+            return None
+        self.taken += 1
+        caller = call.request.from_
+        return Origin(
+            name="phone",
+            trunk="",
+            principal=WHO,
+            number=caller.uri.partition(":")[2].partition("@")[0],
+            display=caller.display or "",
+            policy=self.policy,
+            dialled=number,
+            target=target,
+            ended=self._back,
+        )
+
+    def outgoing(self, who: Principal, number: str) -> Sequence[Route]:
+        phone = self.phones.get(number)
+        if phone is None:
+            raise NotFound(f"no way to {number}", code="no-route")
+        self.taken += 1
+        return [
+            Route(
+                endpoint=self.kit.endpoint,
+                hop=phone.hop_from(self.kit),
+                uri=f"sip:{number}@{phone.host}:{phone.port}",
+                from_uri=f"sip:kit@{self.kit.host}",
+                from_display="Kit 1",
+                contact_user="kit",
+                headers=(),
+                policy=self.policy,
+                name=number,
+                trunk="center",
+                credentials=self.credentials,
+                ended=self._back,
+            )
+        ]
+
+    def moved(self, called: Callable[[], None]) -> None:
+        self.called.append(called)
+
+
+class Kit:
+    """A call manager on a media plane of its own. `async with kit() as it`."""
+
+    endpoint: SipEndpoint
+    manager: CallManager
+    host = "127.0.0.1"
+
+    def __init__(self, plane: MediaPlane) -> None:
+        self.plane = plane
+        self.engine = plane.engine
+        self.context = KitContext(plane)
+        self.routing = NumberRouting(self)
+
+    @property
+    def port(self) -> int:
+        return self.endpoint.bound[0].port
+
+
+@asynccontextmanager
+async def plane_of(first: int) -> AsyncIterator[MediaPlane]:
+    plane = MediaPlane(codecs.Engine(threads=1), lambda: PortRange(first, first + 399))
+    plane.start()
+    try:
+        yield plane
+    finally:
+        plane.stop()
+
+
+@asynccontextmanager
+async def kit(first_port: int = 43000, listen: str = "127.0.0.1") -> AsyncIterator[Kit]:
+    """Running; on the way out nothing may be left in it."""
+    async with plane_of(first_port) as plane:
+        made = Kit(plane)
+        async with SipEndpoint([Listen("udp", listen, 0), Listen("tcp", listen, 0)]) as made.endpoint:
+            async with CallManager(cast(Any, made.context), made.routing) as made.manager:
+                made.endpoint.on_call(made.manager.handler(made.endpoint))
+                yield made
+            assert made.routing.taken == made.routing.given_back
+            assert not made.context.talk.seats and not made.context.streams.viewings
+            await asyncio.to_thread(nothing_left, made.engine)
+
+
+def nothing_left(engine: codecs.Engine) -> None:
+    stats = engine.engine_stats()
+    assert (stats["sessions"], stats["subscriptions"], engine.voice_clock()["voices"]) == (0, 0, 0), stats
+
+
+# — phones —
+
+
+class Phone:
+    """A user agent with a mouth and an ear."""
+
+    endpoint: SipEndpoint
+    host = "127.0.0.1"
+
+    def __init__(self, plane: MediaPlane, number: str, policy: MediaPolicy) -> None:
+        self.plane = plane
+        self.engine = plane.engine
+        self.number = number
+        self.policy = policy
+        self.native = NativeEngine(cast(Any, plane))
+        self.leg: NativeLeg | None = None
+        self.rings = asyncio.Event()
+        self.over: asyncio.Future[LegEnd] = asyncio.get_running_loop().create_future()
+        self.digits: list[str] = []
+        self.told = asyncio.Event()
+        self.auto_answer = True
+        self.video = NO_VIDEO
+        self.ear: Ear | None = None
+        self.picture_wanted = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        return self.endpoint.bound[0].port
+
+    def hop_from(self, other: Kit | Phone) -> Hop:
+        return Hop("udp", (other.host, other.port), (self.host, self.port))
+
+    async def call(self, where: Kit, number: str, video: VideoWish = NO_VIDEO, **headers: str) -> NativeLeg:
+        """Place a call; answered when this returns."""
+        route = Route(
+            endpoint=self.endpoint,
+            hop=Hop("udp", (self.host, self.port), (where.host, where.port)),
+            uri=f"sip:{number}@{where.host}:{where.port}",
+            from_uri=f"sip:{self.number}@{self.host}",
+            from_display=f"Phone {self.number}",
+            contact_user=self.number,
+            headers=tuple(headers.items()),
+            policy=self.policy,
+            name="kit",
+            trunk="",
+        )
+        self.over = asyncio.get_running_loop().create_future()
+        self.leg = await self.native.place(route, self, video)
+        async with asyncio.timeout(PATIENCE_S):
+            await self.leg.answered()
+        return self.leg
+
+    async def on_call(self, call: IncomingCall) -> None:
+        self.over = asyncio.get_running_loop().create_future()
+        self.leg = self.native.take(self.endpoint, call, self, self.policy, self.video)
+        self.leg.ring()
+        self.rings.set()
+        if self.auto_answer:
+            await self.leg.accept()
+
+    async def ended(self) -> LegEnd:
+        async with asyncio.timeout(PATIENCE_S):
+            return await asyncio.shield(self.over)
+
+    def say(self, hz: float) -> None:
+        """Play a tone of ten seconds into the call."""
+        assert self.leg is not None and self.leg.media.voice is not None
+        self.engine.cue(self.leg.media.voice, tone(hz), rate_hz=RATE)
+
+    def listen(self) -> Ear:
+        assert self.leg is not None and self.leg.media.voice is not None
+        self.ear = Ear(self.engine, self.leg.media.voice)
+        return self.ear
+
+    async def media(self, fits: Callable[[Any], bool]) -> Any:
+        """Wait until the leg's media are so."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.leg is None or not fits(self.leg.media):
+                self.told.clear()
+                await self.told.wait()
+        return self.leg.media
+
+    # — LegOwner —
+
+    def leg_ringing(self, leg: Leg) -> None:
+        self.rings.set()
+
+    def leg_media(self, leg: Leg) -> None:
+        self.told.set()
+        if self.ear is not None and leg.media.voice is not None:
+            self.ear.follow(leg.media.voice)
+
+    def leg_up(self, leg: Leg) -> None:
+        self.told.set()
+
+    def leg_digit(self, leg: Leg, digit: str) -> None:
+        self.digits.append(digit)
+        self.told.set()
+
+    def leg_moving(self, leg: Leg, moving: bool) -> None: ...
+
+    def leg_picture_wanted(self, leg: Leg) -> None:
+        self.picture_wanted.set()
+
+    def leg_referred(self, leg: Leg, referral: Referral, reply: ReferralReply) -> bool:
+        return False
+
+    def leg_trouble(self, leg: Leg, code: str, detail: str) -> None: ...
+
+    def leg_ended(self, leg: Leg, end: LegEnd) -> None:
+        if not self.over.done():
+            self.over.set_result(end)
+
+
+@asynccontextmanager
+async def phone(number: str, first_port: int, policy: MediaPolicy | None = None) -> AsyncIterator[Phone]:
+    async with plane_of(first_port) as plane:
+        made = Phone(plane, number, policy or MediaPolicy())
+        async with SipEndpoint([Listen("udp", "127.0.0.1", 0)]) as made.endpoint:
+            made.endpoint.on_call(made.on_call)
+            try:
+                yield made
+            finally:
+                if made.leg is not None:
+                    await made.leg.hang_up()
+                if made.ear is not None:
+                    made.ear.close()
+
+
+@asynccontextmanager
+async def site(*numbers: str, policy: MediaPolicy | None = None) -> AsyncIterator[tuple[Kit, list[Phone]]]:
+    """A kit and phones that it can reach."""
+    async with AsyncExitStack() as stack:
+        it = await stack.enter_async_context(kit())
+        if policy is not None:
+            it.routing.policy = policy
+        phones = []
+        for index, number in enumerate(numbers):
+            made = await stack.enter_async_context(phone(number, 44000 + 400 * index, policy))
+            it.routing.phones[number] = made
+            phones.append(made)
+        yield it, phones
+
+
+# — pictures —
+
+
+SMALL = VideoSettings(width=320, height=240, fps=25, bitrate=400_000, gop_s=1.0, audio=False)
+
+
+@asynccontextmanager
+async def picture(engine: codecs.Engine, stream: int, settings: VideoSettings = SMALL) -> AsyncIterator[None]:
+    """A device that sends a program stream over RTP into `stream`."""
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    receiver.bind(("127.0.0.1", 0))
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    sender.connect(receiver.getsockname())
+    leg = engine.open_rtp(stream, udp_fd=receiver.detach(), hint="ps")
+    packetizer = RtpPacketizer(0x0100_0001)
+    options = PsOptions(audio=False, video_type=H265) if settings.codec == "h265" else PsOptions(audio=False)
+    source = Replay(settings)
+
+    def feed(frame: Frame) -> None:
+        for packet in packetizer.packets(frame.pack(options), frame.pts):
+            sender.send(packet)
+
+    source.attach(feed)
+    try:
+        yield
+    finally:
+        source.detach(feed)
+        engine.close_leg(leg)
+        sender.close()
+
+
+async def decoded(engine: codecs.Engine, stream: int, *, frames: int = 10) -> tuple[int, int]:
+    """Decode so many pictures of a stream, from a key frame on; gives their size. Raises TimeoutError."""
+    reader = FrameReader(engine, stream)
+    try:
+        decoder: Any = None
+        seen = 0
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                unit = await reader.video()
+                if decoder is None:
+                    if not unit.key:
+                        continue
+                    decoder = av.CodecContext.create("hevc" if unit.codec == "h265" else "h264", "r")
+                for image in decoder.decode(av.Packet(unit.annexb)):
+                    seen += 1
+                    if seen >= frames:
+                        return image.width, image.height
+    finally:
+        engine.unsubscribe(reader.subscription)
+        reader.close()
+
+
+@asynccontextmanager
+async def received(phone: Phone) -> AsyncIterator[int]:
+    """The picture that a phone gets, as a stream of its own media plane."""
+    media = await phone.media(lambda media: media.video is not None and media.video.receive)
+    stream = phone.engine.open_stream("received", near=media.video.session)
+    leg = phone.engine.open_session_in(stream, media.video.session, video=rtp_maps(media.video.receive), audio=[])
+    try:
+        yield stream
+    finally:
+        phone.engine.close_leg(leg)
+        phone.engine.close_stream(stream)
+
+
+@asynccontextmanager
+async def sent(phone: Phone, settings: VideoSettings = SMALL) -> AsyncIterator[None]:
+    """A phone's camera."""
+    media = await phone.media(lambda media: media.video is not None and media.video.send)
+    stream = phone.engine.open_stream("camera", near=media.video.session)
+    subscription = phone.engine.subscribe_session(
+        stream,
+        media.video.session,
+        video=rtp_maps(media.video.send),
+        audio=[],
+        video_ssrc=4711,
+        video_rtx_ssrc=0,
+        audio_ssrc=0,
+        cname="camera",
+    )
+    try:
+        async with picture(phone.engine, stream, settings):
+            yield
+    finally:
+        phone.engine.unsubscribe(subscription)
+        phone.engine.close_stream(stream)
