@@ -147,7 +147,7 @@ class Gb28181Access:
         waiting = book.awaiting(call)
         if waiting is None:
             entry = book.by_address(call.hop)
-            if entry is not None:
+            if entry is not None and not entry.voice.late():
                 entry.link.once("unasked", "called us, and nobody had asked it to: refused")
             call.reject(403, "No broadcast was asked for")
         elif waiting.came.done():

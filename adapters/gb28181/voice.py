@@ -9,6 +9,7 @@ offered ─► open ─► a way ─► plays until the end ──────�
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,10 @@ from gateway.net.sip import IncomingCall
 from gateway.wire.sip import SipRequest
 
 log = logging.getLogger(__name__)
+
+SLOW_FACTOR = 3
+LATE_S = 60.0
+"""A device whose INVITE came after we had given up, within this time, is waited for so many times longer next."""
 
 SLOW = 2
 """Ways whose failure makes somebody wait for seconds, tried in one opening; the others come at the next."""
@@ -62,6 +67,8 @@ class VoiceCalls:
         self._waiting: list[Waiting] = []
         self._playing: dict[str, str] = {}  # target → channel
         self._failed: list[Way] = []
+        self._asked_at = -math.inf
+        self._slow = False
 
     # — what is offered —
 
@@ -120,10 +127,11 @@ class VoiceCalls:
 
     async def _try(self, channel: str, way: Way, line: VoiceLine) -> GatewayError:
         """One way to its end; hung up at the first sound, once more in the other manner."""
-        made = VoiceAttempt(self._link, way, self._targets(channel)[way.aim], line)
+        patience = self._link.station.config.invite_timeout * (SLOW_FACTOR if self._slow else 1)
+        made = VoiceAttempt(self._link, way, self._targets(channel)[way.aim], line, patience)
         failure = await self._end_of(channel, made)
         if failure.code == "talk-dropped":
-            made = VoiceAttempt(self._link, way.other(tcp=made.tcp), made.target, line)
+            made = VoiceAttempt(self._link, way.other(tcp=made.tcp), made.target, line, patience)
             log.info("%s: %s: %s; once more by %s", self._link, way, failure, made.way)
             failure = await self._end_of(channel, made)
         return failure
@@ -147,6 +155,7 @@ class VoiceCalls:
             if made.way.mode == "talk":
                 await made.talk()
             else:
+                self._asked_at = link.station.clock.monotonic()
                 waiting = Waiting(Asked(link.external_id, target, link.station.config.id))
                 self._waiting.append(waiting)
                 try:
@@ -190,3 +199,9 @@ class VoiceCalls:
             if score and (best is None or score > best[0]):
                 best = score, waiting
         return best
+
+    def late(self) -> bool:
+        """It called, and nobody waits: was it asked a while ago? Then it gets more time at the next asking."""
+        asked = self._link.station.clock.monotonic() - self._asked_at < LATE_S
+        self._slow = self._slow or (asked and not self._playing)
+        return asked

@@ -51,6 +51,7 @@ class VoiceAttempt:
     way: Way
     target: str
     line: VoiceLine
+    patience_s: float  # for the device's INVITE
     stands: bool = False
     tcp: bool = False
 
@@ -78,7 +79,7 @@ class VoiceAttempt:
             )
             waits: set[asyncio.Future[Any]] = {told, reply, waiting.came}
             try:
-                async with asyncio.timeout(link.station.config.invite_timeout):
+                async with asyncio.timeout(self.patience_s):
                     while not waiting.came.done():
                         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                         if told.done() and not waiting.came.done():
@@ -90,8 +91,7 @@ class VoiceAttempt:
             except TimeoutError as exc:
                 said = "agreed" if reply.done() else "did not answer"
                 raise LinkDown(
-                    f"{link} {said} to the broadcast to {asked.target} and sent no INVITE in "
-                    f"{link.station.config.invite_timeout:g} s",
+                    f"{link} {said} to the broadcast to {asked.target} and sent no INVITE in {self.patience_s:g} s",
                     code="broadcast-no-invite",
                 ) from exc
             finally:

@@ -301,6 +301,25 @@ async def test_no_invite_asks_the_next_target_next_time(tmp_path: Path) -> None:
         assert (await asked(ball)).target == BALL
 
 
+async def test_a_slow_device_is_given_more_time_next(tmp_path: Path) -> None:
+    """Its INVITE came when nobody waited any more: refused, and from then on it is waited for longer."""
+    async with rigged(tmp_path, invite_timeout=0.3, devices={BALL: {"talk_target": "output"}}) as rig:
+        ball = await speaker(rig, version="3.0")
+        _line, task = speak(rig)
+        what = await asked(ball)
+        assert await code_of(task) == "broadcast-no-invite"
+        assert (await calls(ball, what, offer_sdp(9000))).status == 403
+        line, task = speak(rig)
+        what = await asked(ball)
+        await replied(ball, what)
+        done, _ = await asyncio.wait({task}, timeout=0.5)
+        assert not done, "longer than before"
+        with ear() as heard:
+            answer = await calls(ball, what, offer_sdp(heard.port))
+            in_dialog(ball, answer, "ACK")
+            await up(line, task)
+
+
 async def test_no_ack(tmp_path: Path) -> None:
     async with rigged(tmp_path, invite_timeout=0.5) as rig:
         ball = await speaker(rig)
