@@ -95,7 +95,15 @@ class Core:
         self.holds = Holds(self.streams)
         self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
         self.talk = Talk(
-            gateway, plane, self.streams, self.bus, self.audit, clock, lambda: config().talk, store.spurts.put
+            gateway,
+            plane,
+            self.streams,
+            self.calls,
+            self.bus,
+            self.audit,
+            clock,
+            lambda: config().talk,
+            store.spurts.put,
         )
         self.devices.on_reachable(self.talk.endpoint_online)
         self.streams.on_offered = self._stream_offered

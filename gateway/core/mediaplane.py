@@ -25,7 +25,11 @@ RCVBUF = 4 * 1024 * 1024
 """A 400 KB key frame must fit several times while the media thread is busy elsewhere."""
 _SO_RCVBUFFORCE = 33
 
+SPEECH_DB = -40.0
+"""A voice that says more than this is taken to speak, where its events were lost."""
+
 E = TypeVar("E")
+VoiceState = Literal["media", "stopped", "talking", "quiet", "closed"]
 StreamEvent = codecs.TrackEvent | codecs.KeyFrameWanted | codecs.StreamPanic
 
 
@@ -103,6 +107,26 @@ class MediaPlane:
 
     def forget_voice(self, voice: int) -> None:
         self._voices.pop(voice, None)
+
+    @property
+    def voices(self) -> Sequence[int]:
+        """Those with an owner."""
+        return list(self._voices)
+
+    def found_voice(self, voice: int, counters: Mapping[str, int | float | str] | None, *, stopped: bool) -> None:
+        """Tell its owner what was asked for because events of it may be lost; None: there is no such voice any more."""
+        states: list[tuple[VoiceState, str, str]] = []
+        if counters is None:
+            states.append(("closed", "link-down", ""))
+        elif stopped:
+            states.append(("stopped", "", ""))
+        else:
+            if counters.get("packets"):
+                states.append(("media", "", str(counters.get("codec_in", ""))))
+            level = float(counters.get("level_in_db", -127.0))
+            states.append(("talking" if level >= SPEECH_DB else "quiet", "", ""))
+        for state, code, detail in states:
+            self._hand_out(codecs.VoiceEvent(voice=voice, state=state, code=code, detail=detail, address=""))
 
     @property
     def subscriptions(self) -> Sequence[int]:

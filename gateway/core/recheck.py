@@ -1,7 +1,7 @@
 """After events of the media plane were lost: its states are asked for, and whoever waits for a lost event hears it.
 
 What can be asked: which streams and legs are still there, whether media has come, whether frames flow, whether a
-viewer has had a frame. What can not is treated as lost: a picture whose track nobody was told of is opened anew.
+viewer has had a frame, whether a voice speaks. What can not is treated as lost: a picture whose track nobody was told of is opened anew.
 Datagrams need nothing (STUN and DTLS repeat themselves), nor do the ends of viewers (their consent runs out), and a
 key frame is asked for once more.
 """
@@ -31,6 +31,7 @@ class Found:
     streams: dict[int, Counters] = field(default_factory=dict)
     legs: dict[int, Counters] = field(default_factory=dict)
     subscriptions: dict[int, Counters] = field(default_factory=dict)
+    voices: dict[int, Counters] = field(default_factory=dict)
 
 
 class Recheck:
@@ -44,6 +45,7 @@ class Recheck:
         self._tell = tell
         self._count = 0
         self._wake = asyncio.Event()
+        self._packets: dict[int, object] = {}  # of each voice in the round before
         self.rounds = 0
         """Done so far."""
 
@@ -68,7 +70,8 @@ class Recheck:
         asked = [(stream, handle) for stream in self._live() if (handle := stream.open_handle) is not None]
         legs = [leg.handle for stream, _ in asked for leg in stream.legs if not leg.end_code]
         try:
-            found = await asyncio.to_thread(_ask, self._plane.engine, legs, self._plane.subscriptions)
+            asked_voices = self._plane.voices
+            found = await asyncio.to_thread(_ask, self._plane.engine, legs, self._plane.subscriptions, asked_voices)
         except codecs.MediaError as exc:
             log.warning("the media plane does not answer: %s", exc)
             return False
@@ -78,15 +81,29 @@ class Recheck:
                 sure &= stream.found(found.streams.get(handle), {leg: found.legs.get(leg) for leg in legs})
         for subscription, counters in found.subscriptions.items():
             self._plane.found_subscription(subscription, counters)
+        return self._voices(asked_voices, found) and sure
+
+    def _voices(self, asked: Sequence[int], found: Found) -> bool:
+        """Whether packets still come shows in the second round. False when there is a need of one."""
+        before, sure = self._packets, True
+        self._packets = {voice: counters.get("packets") for voice, counters in found.voices.items()}
+        for voice in asked:
+            counters = found.voices.get(voice)
+            stopped = counters is not None and before.get(voice) == counters.get("packets") and voice in before
+            self._plane.found_voice(voice, counters, stopped=stopped)
+            sure &= counters is None or voice in before
+        if sure:
+            self._packets = {}
         return sure
 
 
-def _ask(engine: codecs.Engine, legs: Sequence[int], subscriptions: Sequence[int]) -> Found:
+def _ask(engine: codecs.Engine, legs: Sequence[int], subscriptions: Sequence[int], voices: Sequence[int]) -> Found:
     """In a thread: each call may wait for the media thread. Raises MediaError when it does not answer."""
     found = Found(streams=engine.all_stream_stats())
     for handles, ask, into in (
         (legs, engine.leg_stats, found.legs),
         (subscriptions, engine.subscription_stats, found.subscriptions),
+        *([(voices, engine.voice_stats, found.voices)] if voices else ()),
     ):
         for handle in handles:
             try:

@@ -17,6 +17,7 @@ from gateway.base.errors import Busy, Denied, NotFound, Unsupported
 from gateway.config.talk import Talk as TalkConfig
 from gateway.contract.voice import SeatWish, VoiceOffer
 from gateway.core.audit import Audit
+from gateway.core.calls import Calls
 from gateway.core.floor_parts import Rules
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
@@ -43,6 +44,7 @@ class Talk:
         gateway: str,
         plane: MediaPlane,
         streams: Streams,
+        calls: Calls,
         bus: Bus,
         audit: Audit,
         clock: Clock,
@@ -61,7 +63,7 @@ class Talk:
         self._numbers: dict[str, GroupId] = {}
         self._conversations = 0
         self._closing = False
-        self.members = Members(gateway, plane, streams, self.groups, config)
+        self.members = Members(gateway, plane, streams, calls, self.groups, config)
         self.settings_changed()
 
     # — what can be talked to —

@@ -38,7 +38,13 @@ class Endpoint:
     """On the event loop. `offline`: why its device is not there; None while it is."""
 
     def __init__(
-        self, offer: VoiceOffer, plane: MediaPlane, *, offline: str | None = None, changed: Callable[[], None]
+        self,
+        offer: VoiceOffer,
+        plane: MediaPlane,
+        *,
+        offline: str | None = None,
+        patience: Patience | None = None,
+        changed: Callable[[], None],
     ) -> None:
         self.offer = offer
         self.party = Party(plane, _wish(offer), person=False, device=offer.device, state=MemberState.IDLE)
@@ -48,7 +54,7 @@ class Endpoint:
         self._changed = changed
         self._online = offline is None
         self._loop = asyncio.get_running_loop()
-        self._rules = OnDemand(_patience(offer), on_demand=offer.on_demand, offline=offline)
+        self._rules = OnDemand(patience or _patience(offer), on_demand=offer.on_demand, offline=offline)
         self._wanted_by: set[GroupId] = set()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -86,6 +92,12 @@ class Endpoint:
             if not self._wanted_by:
                 self._rules.left(self._now)
         self._carry_out()
+
+    def is_open(self) -> None:
+        """The attempt under way has come to something."""
+        if self._rules.state is StreamState.OPENING:
+            self._rules.frames(self._now)
+            self._carry_out()
 
     def warm(self) -> None:
         """Somebody wants it soon: open it now, let it go after its idle time."""
@@ -177,9 +189,8 @@ class Endpoint:
         self._carry_out()
 
     def _party_changed(self) -> None:
-        if self.party.handle is not None and self._rules.state is StreamState.OPENING:
-            self._rules.frames(self._now)
-            self._carry_out()
+        if self.party.handle is not None:
+            self.is_open()
 
 
 def _wish(offer: VoiceOffer) -> SeatWish:

@@ -69,6 +69,8 @@ class Group:
         self.spec = spec
         self.floor = Floor(spec.rules)
         self.places: dict[str, Place] = {}
+        self.vacant: dict[str, Member] = {}
+        """Members that are to be dialled, as they stand while they have no seat."""
         self.gone = False
         self._bus = bus
         self._clock = clock
@@ -97,11 +99,11 @@ class Group:
     def persons(self) -> int:
         return sum(place.party.person for place in self.places.values())
 
-    def spoken_in_beside(self, party: Party) -> bool:
+    def spoken_in_beside(self, member: str) -> bool:
         """Somebody else speaks, or is about to: an endpoint is worth opening."""
         if self.full_duplex:
-            return any(p.party.person and p.party is not party for p in self.places.values())
-        speaking = {self.floor.holder, *self.floor.queue, *self.floor.barging} - {"", party.id}
+            return any(p.party.person and p.party.id != member for p in self.places.values())
+        speaking = {self.floor.holder, *self.floor.queue, *self.floor.barging} - {"", member}
         return bool(speaking)
 
     @property
@@ -123,7 +125,10 @@ class Group:
                 queue=tuple(floor.queue),
                 barging=tuple(floor.barging),
             ),
-            members=tuple(self._member(place) for place in self.places.values()),
+            members=(
+                *(self._member(place) for place in self.places.values()),
+                *(member for id_, member in self.vacant.items() if id_ not in self.places),
+            ),
             number=self.spec.number,
             adhoc=self.spec.adhoc,
             emergency=floor.emergency,
@@ -248,6 +253,11 @@ class Group:
                 if other is not place:
                     other.party.cue(Cue.MONITORED)
 
+    def told(self) -> None:
+        """Its status changed: everybody hears of it once in this turn of the loop."""
+        if not self.gone and self._publishing is None:
+            self._publishing = self._loop.call_soon(self.publish)
+
     # — the configuration, the end —
 
     def set(self, spec: Spec) -> None:
@@ -287,8 +297,8 @@ class Group:
             if (place := self.places.get(word.member)) is not None:
                 self._deliver(place, word)
         self._arm()
-        if (orders.changed or tell) and not self.gone and self._publishing is None:
-            self._publishing = self._loop.call_soon(self.publish)
+        if orders.changed or tell:
+            self.told()
         self._used(self)
 
     def _route(self) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 from gateway.base.errors import Busy
 from gateway.config.talk import Talk as TalkConfig
 from gateway.contract.voice import VoiceOffer
+from gateway.core.calls import Calls
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.streams import Streams
+from gateway.core.talk_dialled import Dialled
 from gateway.core.talk_endpoint import Endpoint
 from gateway.core.talk_group import Group
 from gateway.core.talk_microphone import Microphone
@@ -33,17 +35,20 @@ class Members:
         gateway: str,
         plane: MediaPlane,
         streams: Streams,
+        calls: Calls,
         groups: Callable[[], Sequence[Group]],
         config: Callable[[], TalkConfig],
     ) -> None:
         self._gateway = gateway
         self._plane = plane
         self._streams = streams
+        self._calls = calls
         self._groups = groups
         self._config = config
         self._endpoints: dict[str, Endpoint] = {}
         self._microphones: dict[StreamId, Microphone] = {}
         self._offline: dict[DeviceId, str] = {}
+        self._dialled: dict[tuple[GroupId, str], Dialled] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._conversing: dict[GroupId, tuple[str, str]] = {}  # conversation → its channel's stream and endpoint
         self.on_change: Callable[[Endpoint], None] = lambda _endpoint: None
@@ -129,15 +134,19 @@ class Members:
         for place in list(group.places.values()):
             if place.party.person:
                 continue
-            wanted = group.spoken_in_beside(place.party)
+            wanted = group.spoken_in_beside(place.party.id)
             if (endpoint := self._endpoints.get(place.party.id)) is not None:
                 endpoint.want(group.id, wanted)
             elif (microphone := self._of(place.party.id)) is not None:
                 microphone.want(group.id, group.persons > 0)
+        for (id_, word), dialled in list(self._dialled.items()):
+            if id_ == group.id:
+                dialled.want(group.spoken_in_beside(word))
 
     def forget(self, group: Group) -> None:
         """It ends."""
         self._conversing.pop(group.id, None)
+        self._dial(group, set())
         for endpoint in self._endpoints.values():
             endpoint.invited.discard(group.id)
             endpoint.want(group.id, False)
@@ -181,8 +190,17 @@ class Members:
                 self._listen(group, stream)
         except Busy as exc:
             log.warning("%s: not all of its members have a place: %s", group.id, exc)
+        self._dial(group, {word for word in group.spec.members if word.startswith("sip:")})
         self.used(group)
         self.sweep()
+
+    def _dial(self, group: Group, words: set[str]) -> None:
+        for key in [key for key in self._dialled if key[0] == group.id and key[1] not in words]:
+            self._leave(self._dialled.pop(key).remove(), f"dialled {key[1]}")
+        for word in sorted(words):
+            if (group.id, word) not in self._dialled:
+                idle_s = self._config().dialled_idle
+                self._dialled[group.id, word] = Dialled(word, group, self._calls, self._plane, idle_s)
 
     def _join(self, group: Group, endpoint: Endpoint) -> None:
         offer = endpoint.offer

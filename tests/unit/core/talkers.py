@@ -18,6 +18,7 @@ from tests.fakes.loop import settle
 from tests.unit.core.house import House
 
 OPS = GroupId("kit1/talk/ops")
+RADIO = VoiceId("kit1/radio-1/ch1")
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Channel:
     """An adapter's endpoint. `failing` is raised by `open`; `silent`: it never hands over a voice."""
 
     house: House
-    id: VoiceId = VoiceId("kit1/radio-1/ch1")
+    id: VoiceId = RADIO
     kind: MemberKind = MemberKind.RADIO
     failing: GatewayError | None = None
     silent: bool = False

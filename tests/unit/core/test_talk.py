@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from gateway.base.errors import Busy, Denied, NotFound
-from gateway.contract.voice import KeyedBy
-from gateway.model.voice import FloorState, MemberKind, MemberState
-from tests.fakes.loop import advance, settle
-from tests.unit.core.house import AUDITOR, OPERATOR, VIEWER, House, housed
-from tests.unit.core.talkers import OPS, Channel, member, members, routes, seated, turn
+from gateway.model.voice import FloorState
+from tests.unit.core.house import House, housed
+from tests.unit.core.talkers import OPS, member, seated
 
 
 @housed
