@@ -66,6 +66,7 @@ class Account:
     ) -> None:
         self.config = config
         self.user = config.user
+        self._password = password
         self.credentials = DigestClient(config.auth_user or config.user, password)
         self.status = AccountStatus(config.user, AccountState.IDLE)
         self.service_route: tuple[str, ...] = ()
@@ -86,6 +87,12 @@ class Account:
     def address(self) -> NameAddr:
         """Our address of record there."""
         return NameAddr(str(SipUri(self._trunk.own_domain, self.user)), self.config.name)
+
+    def begin(self) -> None:
+        """A server is taken in use: another one's nonce is nothing to it."""
+        self.credentials = DigestClient(self.config.auth_user or self.config.user, self._password)
+        self._expires = int(self._trunk.expires)
+        self.say(AccountState.IDLE)
 
     async def register(self, endpoint: SipEndpoint, hop: Hop) -> Granted:
         """Raises PeerError (with `status` and `code`) when refused, LinkDown when unanswered."""

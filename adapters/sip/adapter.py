@@ -16,11 +16,12 @@ from adapters.sip.accounts import Account
 from adapters.sip.adapter_http import Faces
 from adapters.sip.adapter_tls import Pair, choose, load, server_context
 from adapters.sip.config import SipConfig
-from adapters.sip.guard import Ban, Guard
+from adapters.sip.guard import Ban, Guard, Offence
 from adapters.sip.numbers import NumberPlan
 from adapters.sip.registrar import Location
 from adapters.sip.registrar_auth import Door
 from adapters.sip.registrar_desk import RegistrarDesk
+from adapters.sip.registrar_refusals import Refusals
 from adapters.sip.routing_desk import Desk
 from adapters.sip.trunk import Trunk
 from adapters.sip.trunk_reach import client_tls
@@ -32,12 +33,14 @@ from gateway.base.errors import ConfigError
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding
 from gateway.net.sip import EndpointLimits, IncomingCall, Listen, SipEndpoint
-from gateway.wire.sip import Hop
+from gateway.net.sip.tls import client_context
+from gateway.wire.sip import Hop, SipRequest
 
 log = logging.getLogger(__name__)
 
 CERTIFICATE_POLL_S = 60.0
 USERS_POLL_S = 2.0
+OPTION_TAGS = ("100rel", "timer", "replaces", "norefersub", "path")
 
 
 class Calls(Protocol):
@@ -74,28 +77,37 @@ class SipGateway:
         self._make_calls = calls or _call_manager
         self.endpoint: SipEndpoint | None = None
         self.desk: Desk | None = None
-        self.trunks = Trunks(self._peer_names)
+        self._door: Door | None = None
+        self.trunks = Trunks(self._speaks_for)
         self.location = Location(
             least_s=config.register_min, most_s=config.register_max, max_bindings=config.max_bindings
         )
         self.guard = Guard(config.guard, self._banned, self.trunks.is_trunk)
         self._call_figures: Callable[[], Mapping[str, float]] = dict
-        self._registrar: RegistrarDesk | None = None
+        self._refusals = Refusals(self._knock)
 
     async def run(self) -> None:
         """Until cancelled. Raises ConfigError: a port that is taken (`port-in-use`), a certificate, a password file."""
         config, context = self.config, self.context
         users = Users(config, context.state_dir)
         tls, pair = await asyncio.to_thread(self._tls)
-        door = Door(users, self.guard, config.realm, config.networks)
+        self._door = door = Door(users, self.guard, config.realm, config.networks)
         self.endpoint = endpoint = SipEndpoint(
-            self._listens(), product=config.user_agent, limits=EndpointLimits(max_connections=4096), tls=tls
+            self._listens(),
+            product=config.user_agent,
+            limits=EndpointLimits(max_connections=4096),
+            tls=tls,
+            tls_client=client_context(),
+            supported=OPTION_TAGS,
         )
+        guard = getattr(endpoint, "guard", None)
+        if guard is not None:
+            guard(self._lets_in, self._screens)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(endpoint)
             desk = self._make_desk(endpoint, users, door)
-            registrar = RegistrarDesk(self.location, door, self.guard, self.trunks, self._knock, self.clock)
-            self.desk, self._registrar = desk, registrar
+            registrar = RegistrarDesk(self.location, door, self.guard, self.trunks, self._refusals, self.clock)
+            self.desk = desk
             self._make_trunks(endpoint, desk)
             stack.push_async_callback(self.trunks.close)
             manager = await stack.enter_async_context(self._make_calls(context, desk))
@@ -122,7 +134,6 @@ class SipGateway:
         """contract.adapter.Measured."""
         standing = self.endpoint.standing if self.endpoint is not None else {"dialogs": 0, "transactions": 0}
         now = self.clock.monotonic()
-        refused = sum(part.refused for part in (self.desk, self._registrar) if part is not None)
         return {
             **standing,
             **self._call_figures(),
@@ -131,7 +142,7 @@ class SipGateway:
             "trunks": len(self.trunks),
             "trunks_up": sum(trunk.status.state is TrunkState.UP for trunk in self.trunks),
             "accounts_registered": sum(one.registered for trunk in self.trunks for one in trunk.accounts),
-            "refused": refused,
+            "refused": self._refusals.count + (self.desk.refused if self.desk is not None else 0),
             "banned": len(self.guard.banned(now)),
             "bans": self.guard.bans,
             "dropped": self.guard.dropped,
@@ -180,6 +191,7 @@ class SipGateway:
             location=self.location,
             door=door,
             guard=self.guard,
+            refusals=self._refusals,
             trunks=self.trunks,
             clock=self.clock,
         )
@@ -209,7 +221,7 @@ class SipGateway:
                 await self.trunks.readdress()
                 desk.tell_moved()
             else:
-                await self.trunks.readdress()
+                await self.trunks.check_routes()  # another route, with the addresses as they were
 
     def _banned(self, ban: Ban) -> None:
         self._knock(ban.source, ban.source, ban.code, f"banned for {ban.seconds:.0f} s, the {ban.count}. time")
@@ -217,11 +229,23 @@ class SipGateway:
     def _knock(self, who: str, address: str, code: str, detail: str) -> None:
         self.context.devices.knock("sip", who, address, code, detail)
 
-    def _peer_names(self, hop: Hop) -> Sequence[str]:
-        if self.endpoint is None or hop.transport != "tls":
-            return ()
-        found = self.endpoint.peer_certificate(hop)
-        return found.names if found is not None else ()
+    def _lets_in(self, hop: Hop) -> bool:
+        return self.guard.lets_in(hop, self.clock.monotonic())
+
+    def _screens(self, request: SipRequest, hop: Hop) -> bool:
+        """Strangers and scanners get no answer at all, not even 100 Trying."""
+        known = self.trunks.is_trunk(hop.remote[0]) or self.trunks.trunk_of(hop) is not None
+        if known:
+            return True
+        now = self.clock.monotonic()
+        if self._door is not None and not self._door.of_our_network(hop.remote[0]):
+            self.guard.offence(hop.remote[0], Offence.STRANGER, now, request.method)
+            return False
+        return self.guard.screens(request, hop, now)
+
+    def _speaks_for(self, hop: Hop, name: str) -> bool:
+        found = self.endpoint.peer_certificate(hop) if self.endpoint is not None else None
+        return found is not None and found.names(name)
 
 
 async def _watch_users(users: Users) -> None:

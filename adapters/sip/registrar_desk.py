@@ -9,15 +9,14 @@ from collections.abc import Callable
 from adapters.sip.guard import Guard
 from adapters.sip.registrar import Binding, Location
 from adapters.sip.registrar_auth import Door, Refused
+from adapters.sip.registrar_refusals import Refusals
 from adapters.sip.trunks import Trunks
 from gateway.base.clock import Clock
 from gateway.net.sip import IncomingRequest
 from gateway.wire.sip import Hop
-from gateway.wire.sip.hop import format_address
 
 log = logging.getLogger(__name__)
 
-MAX_SLOWED = 256
 SWEEP_S = 5.0
 
 
@@ -30,24 +29,22 @@ def unanswered(incoming: IncomingRequest) -> None:
         incoming.respond(403)
 
 
-Knock = Callable[[str, str, str, str], None]
-"""(source, address, code, detail): shown to the technician."""
-
-
 class RegistrarDesk:
-    """`knock` tells people who was refused."""
-
     def __init__(
-        self, location: Location, door: Door, guard: Guard, trunks: Trunks, knock: Knock, clock: Clock | None = None
+        self,
+        location: Location,
+        door: Door,
+        guard: Guard,
+        trunks: Trunks,
+        refusals: Refusals,
+        clock: Clock | None = None,
     ) -> None:
         self._location = location
         self._door = door
         self._guard = guard
         self._trunks = trunks
-        self._knock = knock
+        self._refusals = refusals
         self._clock = clock or Clock()
-        self._slowed = 0
-        self.refused = 0
 
     async def register(self, incoming: IncomingRequest) -> None:
         """RFC 3261 §10.3: prove who it is, then bind."""
@@ -55,7 +52,7 @@ class RegistrarDesk:
         now = self._clock.monotonic()
         judged = self._door.judge(request, hop, now)
         if isinstance(judged, Refused):
-            await self._refuse(incoming, judged)
+            await self._refusals.refuse(judged, hop, "REGISTER", incoming.respond, lambda: unanswered(incoming))
             return
         outcome = self._location.register(judged.user, request, hop, now)
         if outcome.ok:
@@ -97,27 +94,6 @@ class RegistrarDesk:
             await asyncio.sleep(SWEEP_S)
             for one in self._location.expire(self._clock.monotonic()):
                 self._left(one, "its registration ran out")
-
-    async def _refuse(self, incoming: IncomingRequest, judged: Refused) -> None:
-        if judged.code:
-            self.refused += 1
-        if judged.user:
-            # By its source, not by the name it tried: guessing names shall not push real devices off that list.
-            remote = incoming.hop.remote
-            self._knock(remote[0], format_address(remote), judged.code, f"as {judged.user}")
-        if judged.status == 0:
-            unanswered(incoming)
-            return
-        if judged.late_s > 0:
-            if self._slowed >= MAX_SLOWED:
-                unanswered(incoming)  # so many guess at once that waiting for them is a cost
-                return
-            self._slowed += 1
-            try:
-                await asyncio.sleep(judged.late_s)
-            finally:
-                self._slowed -= 1
-        incoming.respond(judged.status, judged.reason, headers=judged.headers)
 
     def _strange(self, incoming: IncomingRequest) -> None:
         if self._door.of_our_network(incoming.hop.remote[0]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -11,6 +10,7 @@ from adapters.sip.guard import Guard, Offence
 from adapters.sip.numbers import Meaning, NumberPlan, dialled
 from adapters.sip.registrar import Location
 from adapters.sip.registrar_auth import Door, Refused
+from adapters.sip.registrar_refusals import Refusals
 from adapters.sip.routing import Origin, Route, Target
 from adapters.sip.routing_rights import Caller, Caps, check_rights
 from adapters.sip.routing_ways import Ways
@@ -27,7 +27,6 @@ from gateway.wire.sip.hop import format_address
 
 log = logging.getLogger(__name__)
 
-MAX_SLOWED = 256  # answers kept back at one time; over that a guesser gets none
 _MAX_REMEMBERED = 4096  # calls whose dialled number is remembered for Diversion
 
 _STATUS = {Denied: 403, NotFound: 404, Busy: 486, LinkDown: 480}
@@ -46,6 +45,7 @@ class Desk:
         location: Location,
         door: Door,
         guard: Guard,
+        refusals: Refusals,
         trunks: Trunks,
         clock: Clock | None = None,
     ) -> None:
@@ -57,11 +57,11 @@ class Desk:
         self._location = location
         self._door = door
         self._guard = guard
+        self._refusals = refusals
         self._trunks = trunks
         self._clock = clock or Clock()
         self._listeners: list[Callable[[], None]] = []
         self._ways = Ways(endpoint, users, location, trunks, self.caps, self._clock)
-        self._slowed = 0
         self._dialled: dict[str, str] = {}  # session of a principal → the number that he dialled
 
     # — Routing —
@@ -72,7 +72,7 @@ class Desk:
         if trunk is None:
             judged = self._door.judge(request, hop, self._clock.monotonic())
             if isinstance(judged, Refused):
-                await self._refuse(call, judged)
+                await self._refusals.refuse(judged, hop, "INVITE", call.reject, lambda: call.reject(403))
                 return None
             self._guard.proven(hop, self._clock.monotonic())
             label = f"user:{judged.user}"
@@ -205,18 +205,6 @@ class Desk:
             self._dialled.pop(who.session, None)
 
         return ended
-
-    async def _refuse(self, call: IncomingCall, judged: Refused) -> None:
-        """Not proven: challenge, or refuse after a while."""
-        if judged.code:
-            self.refused += 1
-        if judged.late_s > 0 and self._slowed < MAX_SLOWED:
-            self._slowed += 1
-            try:
-                await asyncio.sleep(judged.late_s)
-            finally:
-                self._slowed -= 1
-        call.reject(judged.status or 403, judged.reason, headers=judged.headers)
 
     def _turned_away(self, call: IncomingCall, label: str, softphone: bool, exc: GatewayError) -> None:
         """Proven, and yet no call: a number that nobody allowed, a cap, no way there. Always logged."""

@@ -107,10 +107,14 @@ class Trunk:
         return next((one for one in self.accounts if one.user == user), None)
 
     async def readdress(self) -> None:
-        """Our machine's addresses changed: begin anew where this trunk is concerned."""
-        session = self._session
+        """Our machine's addresses changed: what failed before may work now, and what stands may lead by another way."""
         self._servers.retry_all()
         self._wake.set()
+        await self.check_route()
+
+    async def check_route(self) -> None:
+        """Begin anew when datagrams to the server leave from another address of ours than before."""
+        session = self._session
         if session is None:
             return
         try:
@@ -147,7 +151,7 @@ class Trunk:
 
     async def _try(self, index: int, server: Server) -> None:
         for account in self.accounts:
-            account.say(AccountState.IDLE)
+            account.begin()
         try:
             await self._serve(index, server)
         except _Again as exc:

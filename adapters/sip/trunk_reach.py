@@ -6,11 +6,11 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from pathlib import Path
 
 from adapters.sip.config_trunk import Server, TrunkConfig
 from gateway.base.errors import ConfigError, LinkDown
 from gateway.net.sip import SipEndpoint
+from gateway.net.sip.tls import client_context
 from gateway.wire.sip import Hop
 
 RESOLVE_S = 5.0
@@ -57,15 +57,6 @@ def client_tls(key: str, config: TrunkConfig) -> ssl.SSLContext | None:
     if all(server.transport != "tls" for server in config.servers):
         return None
     try:
-        return _context(config.ca, config.verify)
-    except (OSError, ssl.SSLError) as exc:
+        return client_context(str(config.ca) if config.ca else None, verify=config.verify)
+    except (ConfigError, OSError, ssl.SSLError) as exc:
         raise ConfigError(f"{key}.ca", f"{config.ca} can not be used: {exc}", code="certificate-bad") from exc
-
-
-def _context(ca: Path | None, verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(ca) if ca else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from adapters.sip.trunk import Trunk
 from gateway.base.throttle import Throttle
@@ -17,10 +17,10 @@ RESTART_S = 5.0
 
 
 class Trunks:
-    """`peer_names` gives the verified names in the certificate of a TLS connection's peer."""
+    """`speaks_for`: whether the peer of a TLS connection showed a verified certificate of that name."""
 
-    def __init__(self, peer_names: Callable[[Hop], Sequence[str]] = lambda _: ()) -> None:
-        self._peer_names = peer_names
+    def __init__(self, speaks_for: Callable[[Hop, str], bool] = lambda _hop, _name: False) -> None:
+        self._speaks_for = speaks_for
         self._trunks: dict[str, Trunk] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._say = Throttle(log)
@@ -52,6 +52,10 @@ class Trunks:
         for trunk in self:
             await trunk.readdress()
 
+    async def check_routes(self) -> None:
+        for trunk in self:
+            await trunk.check_route()
+
     def flow_closed(self, hop: Hop, why: str) -> None:
         for trunk in self:
             trunk.flow_closed(hop, why)
@@ -68,8 +72,8 @@ class Trunks:
                 continue
             if not self._comes_from(trunk, hop.remote[0]):
                 continue
-            wanted = trunk.config.peer_name.lower()
-            if wanted and wanted not in (name.lower() for name in self._peer_names(hop)):
+            wanted = trunk.config.peer_name
+            if wanted and not self._speaks_for(hop, wanted):
                 self._say(f"peer {trunk.name}", f"trunk {trunk.name}: {hop} shows no certificate of {wanted}")
                 continue
             return trunk

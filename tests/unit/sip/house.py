@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from adapters.sip.adapter import SipGateway
 from adapters.sip.config import SipConfig
@@ -35,7 +35,7 @@ class FakeDevices:
 class FakeTalk:
     """Groups by slug and number."""
 
-    groups = {"kit1/talk/ops": ("talk/ops", "ops", "600")}
+    groups: ClassVar = {"kit1/talk/ops": ("talk/ops", "ops", "600")}
 
     def resolve(self, text: str) -> str:
         for group, names in self.groups.items():
@@ -158,7 +158,7 @@ class House:
     async def until(self, true: Callable[[], bool], what: str = "") -> None:
         """Poll what nothing announces; fails after ten seconds."""
         async with asyncio.timeout(PATIENCE_S):
-            while not true():
+            while not true():  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.01)
 
 
@@ -230,9 +230,16 @@ class Phone:
 
 @asynccontextmanager
 async def phone(
-    at: House, user: str = "8001", password: str = PASSWORD, *, transport: str = "udp", **given: Any
+    at: House,
+    user: str = "8001",
+    password: str = PASSWORD,
+    *,
+    transport: str = "udp",
+    host: str = "127.0.0.1",
+    **given: Any,
 ) -> AsyncIterator[Phone]:
-    listens = [Listen("udp", "127.0.0.1", 0), Listen("tcp", "127.0.0.1", 0)]
+    """`host` is its own address: another one than the trunk's server has, where there is a trunk."""
+    listens = [Listen("udp", host, 0), Listen("tcp", host, 0)]
     async with SipEndpoint(listens, product="Phone/1") as endpoint:
         hop = await endpoint.hop_to(cast(Any, transport), at.address(transport), **given)
         yield Phone(endpoint, hop, user, password)
