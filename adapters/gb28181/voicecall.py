@@ -22,6 +22,7 @@ from adapters.gb28181.protocol.invite import subject
 from adapters.gb28181.protocol.manscdp import BroadcastReply
 from adapters.gb28181.protocol.voice import Asked, OurSide, VoiceSide, Way, answer_to, chosen_y, dial_hosts, read_side
 from adapters.gb28181.voiceleg import Sound, VoiceLeg, accepted
+from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.contract.voice import VoiceLine
 from gateway.net.sip import CallEnd, IncomingCall, InviteCall
@@ -248,6 +249,8 @@ class VoiceAttempt:
                 host = side.where(link.way().remote[0], link.quirks.talk.address)
                 leg.over_udp(udp, host, side.port, lambda: self._known(side))
             await self._hold(leg, gone, acked)
+        except codecs.MediaError as exc:
+            raise LinkDown(f"no leg for sound to {link}: {exc}") from exc
         finally:
             leg.close()
             if connection is not None:

@@ -100,6 +100,8 @@ class VoiceLeg:
         )
 
     def _heard(self, event: codecs.VoiceEvent) -> None:
+        if event.voice != self._voice:
+            return  # of another attempt on the same line
         if event.state == "closed" and not self._over.done():
             self._over.set_result(event.code or "media-stopped")
         elif event.state == "stranger" and self._session is not None:

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.gb28181 import voicecall
 from gateway.base.errors import Busy, GatewayError
+from gateway.codecs import MediaError
 from gateway.model.voice import MemberKind, VoiceId
 from tests.unit.gb28181.rig import STREAM, Rig, rigged
 from tests.unit.gb28181.scripted import BALL, CHANNEL, HOST, PLATFORM, Media, ScriptedDevice, catalog, item
@@ -447,6 +448,21 @@ async def test_one_output_plays_for_one_channel(tmp_path: Path) -> None:
         with pytest.raises(Busy) as caught:
             await other.open(speak(rig)[0])  # type: ignore[arg-type]
         assert caught.value.code == "device-busy"
+
+
+async def test_a_media_plane_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rigged(tmp_path) as rig:
+        ball = await speaker(rig)
+
+        def refuse(*_: object, **__: object) -> int:
+            raise MediaError("no room")
+
+        monkeypatch.setattr(rig.context.media.engine, "open_voice_session", refuse)
+        _line, task = speak(rig)
+        await plays(ball, await asked(ball), offer_sdp(9000))
+        assert await code_of(task) == "link-down"
+        assert not rig.context.media.engine.sockets, "the session that was open is closed"
+        await ball.got(lambda r: r.method == "BYE")
 
 
 async def test_a_device_that_is_away(tmp_path: Path) -> None:

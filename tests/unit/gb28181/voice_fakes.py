@@ -119,9 +119,9 @@ class FakeLine:
     def tell(self, state: str, *, code: str = "", detail: str = "", address: str = "") -> None:
         """An event of its voice."""
         for listener in self.listeners:
-            listener(_Event(state, code, detail, address))  # type: ignore[arg-type]
+            listener(_Event(self.handles[-1], state, code, detail, address))  # type: ignore[arg-type]
 
 
 class _Event:
-    def __init__(self, state: str, code: str, detail: str, address: str) -> None:
-        self.voice, self.state, self.code, self.detail, self.address = 0, state, code, detail, address
+    def __init__(self, voice: int | None, state: str, code: str, detail: str, address: str) -> None:
+        self.voice, self.state, self.code, self.detail, self.address = voice, state, code, detail, address
