@@ -25,6 +25,12 @@ impl Worker {
             (Some(Line::Pcm(_)), Some(_)) => "pcm",
             (_, format) => format.map_or("", Format::name),
         };
+        let strangers = match voices.lines.get(&voice) {
+            Some(Line::Session { session, .. }) => {
+                self.sessions.get(session).and_then(|s| s.own_fds()).map_or(0, |own| own.strangers)
+            }
+            _ => member.strangers,
+        };
         let (said, heard) = member.levels_db();
         let expected = playout.packets + playout.lost;
         let loss = if expected > 0 { playout.lost as f64 / expected as f64 } else { 0.0 };
@@ -52,7 +58,7 @@ impl Worker {
             ("rtt_ms", float(member.peer.rtt_ms)),
             ("peer_loss_ratio", float(member.peer.loss_ratio)),
             ("peer_jitter_ms", float(member.peer.jitter_ms)),
-            ("strangers", int(member.strangers)),
+            ("strangers", int(strangers)),
             ("unauthentic", int(member.unauthentic)),
             ("mos", float(mos)),
             ("address", text(member.address.map(|a| a.to_string()).unwrap_or_default())),

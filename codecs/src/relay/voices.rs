@@ -275,8 +275,7 @@ impl Worker {
 
     pub fn voice_stranger(&mut self, voice: VoiceId, from: SocketAddr) {
         self.with_voices_out(|bridge, out| {
-            if let Some(member) = bridge.get_mut(voice) {
-                member.strangers += 1;
+            if bridge.get(voice).is_some() {
                 out.tell(Tell {
                     voice,
                     state: VoiceState::Stranger,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import os
 import select
-import socket
 import struct
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from typing import Literal
+
+from pylibsrtp import Policy
+from pylibsrtp import Session as Srtp
 
 from gateway import codecs
 
-from .rig import Rig, is_rtcp, udp
+from .rig import PROFILES, Rig, is_rtcp, udp
 
 PCMA = codecs.RtpMap(8, "pcma", 8000)
 PCMU = codecs.RtpMap(0, "pcmu", 8000)
@@ -64,6 +65,9 @@ def hears(samples: Sequence[int], hz: float, rate: int = 8000) -> bool:
     return tone_db(samples, hz, rate) > -30
 
 
+Keys = tuple[codecs.SrtpProfile, bytes, bytes, bytes, bytes]
+
+
 class Phone:
     """One leg: `hz` is what it says (0: it is silent, and sends nothing)."""
 
@@ -72,8 +76,8 @@ class Phone:
         rig: Rig,
         hz: float = 0.0,
         *,
-        latch: str = "first",
-        keys: tuple[codecs.SrtpProfile, bytes, bytes, bytes, bytes] | None = None,
+        latch: Literal["strict", "host", "first"] = "first",
+        keys: Keys | None = None,
         send: list[codecs.RtpMap] | None = None,
         receive: list[codecs.RtpMap] | None = None,
         arm: bool = True,
@@ -85,7 +89,8 @@ class Phone:
         there = udp()
         self.to = there.getsockname()[:2]
         self.session = rig.engine.open_rtp_session(there.detach())
-        self.latch, self.keys = latch, keys
+        self.latch: Literal["strict", "host", "first"] = latch
+        self.keys = keys
         if arm:
             self.arm()
         self.voice = rig.engine.open_voice_session(
@@ -102,7 +107,11 @@ class Phone:
 
     def arm(self, host: str = "", port: int = 0) -> None:
         self.rig.engine.arm_rtp_session(
-            self.session, host or self.host, port or self.port, latch=self.latch, keys=self.keys  # type: ignore[arg-type]
+            self.session,
+            host or self.host,
+            port or self.port,
+            latch=self.latch,
+            keys=self.keys,  # type: ignore[arg-type]
         )
 
     def packet(self, payload: bytes, pt: int = 8, *, marker: bool = False, ts: int | None = None) -> bytes:
@@ -150,6 +159,37 @@ class Phone:
                 self.heard += [UNALAW[b] for b in data[12:]]
 
 
+def fresh_keys(profile: codecs.SrtpProfile) -> Keys:
+    """(profile, our key and salt, the peer's key and salt), as an SDES exchange gives them."""
+    key, salt, _ = PROFILES[profile]
+    return profile, os.urandom(key), os.urandom(salt), os.urandom(key), os.urandom(salt)
+
+
+class SecurePhone(Phone):
+    """The same over SRTP, by libsrtp."""
+
+    def __init__(self, rig: Rig, hz: float, profile: codecs.SrtpProfile, **more: int) -> None:
+        super().__init__(rig, hz, keys=self._make(profile), **more)
+
+    def _make(self, profile: codecs.SrtpProfile) -> Keys:
+        keys = fresh_keys(profile)
+        number = PROFILES[profile][2]
+        inbound = Policy(key=keys[1] + keys[2], ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=number)
+        outbound = Policy(key=keys[3] + keys[4], ssrc_type=Policy.SSRC_ANY_OUTBOUND, srtp_profile=number)
+        self.inbound, self.outbound = Srtp(inbound), Srtp(outbound)
+        return keys
+
+    def rekey(self, profile: codecs.SrtpProfile) -> None:
+        self.keys = self._make(profile)
+        self.arm()
+
+    def protect(self, packet: bytes) -> bytes:
+        return self.outbound.protect(packet)
+
+    def unprotect(self, packet: bytes) -> bytes:
+        return self.inbound.unprotect(packet)
+
+
 def converse(phones: Sequence[Phone], seconds: float, *, speak: bool = True) -> None:
     """Everybody speaks in real time: a packet each 20 ms."""
     begin = time.monotonic()
@@ -170,11 +210,16 @@ def room(rig: Rig, phones: Sequence[Phone], *, talk: bool = True) -> int:
     return made
 
 
+def voice_event(rig: Rig, phone: int, state: str, **fields: str) -> codecs.VoiceEvent:
+    """The next event of that voice with that state, and these fields."""
+    return rig.wait(
+        codecs.VoiceEvent,
+        lambda e: e.voice == phone and e.state == state and all(getattr(e, k) == v for k, v in fields.items()),
+    )
+
+
 def clear(phones: Sequence[Phone]) -> None:
     for phone in phones:
         phone.take()
         phone.heard.clear()
         phone.packets.clear()
-
-
-__all__ = ["EVENT", "FRAME", "PCMA", "PCMU", "Phone", "alaw", "clear", "converse", "hears", "room", "tone", "tone_db"]
