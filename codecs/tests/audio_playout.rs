@@ -159,6 +159,34 @@ fn comfort_noise_fills_until_the_next_word() {
 }
 
 #[test]
+fn keys_among_the_voice_are_no_loss() {
+    let mut talker = Talker::new("pcma", 8000, 20);
+    let mut playout = Playout::new(format("pcma", 8000), config()).unwrap();
+    let mut out = Vec::new();
+    for tick in 0..500u64 {
+        let now = Micros(tick * 20_000);
+        match tick % 50 {
+            n @ 40..=47 => talker.send_key(n as u32 - 40, &mut playout),
+            _ => talker.send(false, now, &mut playout),
+        }
+        playout.pull(Micros(now.0 + 5000), &mut out);
+    }
+    let stats = playout.stats();
+    assert_eq!((stats.lost, stats.late, stats.restarts, stats.concealed_ms), (0, 0, 0, 0), "{stats:?}");
+    assert!(stats.buffer_ms < 60.0, "{stats:?}");
+}
+
+#[test]
+fn sockets_that_are_read_at_ticks_only_do_not_upset_it() {
+    for ppm in [100.0, -100.0] {
+        let network = Network { jitter_us: 2000, ppm, read_at_ticks: true, ..Network::default() };
+        let run = Run::new("pcma", 8000).network(network).seconds(600).go(config());
+        assert!(run.stats.lost == 0 && run.stats.concealed_ms == 0, "{ppm}: {:?}", run.stats);
+        assert!(run.most_buffer_ms(10) < 70.0, "{ppm}: {}", run.most_buffer_ms(10));
+    }
+}
+
+#[test]
 fn a_new_source_is_heard_within_a_moment() {
     for jump in ["ssrc", "ts", "seq"] {
         let mut talker = Talker::new("pcma", 8000, 20);

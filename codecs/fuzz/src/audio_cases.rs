@@ -105,6 +105,9 @@ pub fn playout(data: &[u8]) {
             playout.set_format(format(*wild)).expect("memory");
         }
         now += u64::from(*time) * 400;
+        if flags & 0x10 != 0 {
+            playout.insert_other(u32::from(flags & 0x20), seq, ts);
+        }
         playout.insert(Arrived {
             ssrc: u32::from(flags & 0x20),
             seq,

@@ -5,13 +5,23 @@ pub const SLOTS: i64 = 64;
 /// 20 ms of stereo L16 at 48 kHz are 3840 bytes; nothing sensible is larger than this.
 pub const MAX_PAYLOAD_BYTES: usize = 8192;
 
+/// What a packet carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    #[default]
+    Audio,
+    ComfortNoise,
+    /// Something else of the same source, in the same row of sequence numbers: a telephone event.
+    Other,
+}
+
 #[derive(Debug, Default)]
 pub struct Slot {
     full: bool,
     pub seq: i64,
     /// Extended timestamp in samples.
     pub ts: i64,
-    pub comfort_noise: bool,
+    pub kind: Kind,
     pub payload: Vec<u8>,
 }
 
@@ -38,7 +48,7 @@ impl Packets {
     }
 
     /// False when it is there already. The caller keeps all numbers within a span of SLOTS.
-    pub fn put(&mut self, seq: i64, ts: i64, comfort_noise: bool, payload: &[u8]) -> bool {
+    pub fn put(&mut self, seq: i64, ts: i64, kind: Kind, payload: &[u8]) -> bool {
         let slot = &mut self.slots[seq.rem_euclid(SLOTS) as usize];
         if slot.full {
             return false;
@@ -47,7 +57,7 @@ impl Packets {
         slot.full = true;
         slot.seq = seq;
         slot.ts = ts;
-        slot.comfort_noise = comfort_noise;
+        slot.kind = kind;
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
         true

@@ -40,8 +40,8 @@ pub struct Sequence {
 impl Sequence {
     pub fn place(&mut self, ssrc: u32, seq: u16, ts: u32) -> Place {
         if !self.started {
-            self.start(ssrc, seq, ts);
-            return Place::New { seq: self.highest, ts: self.highest_ts, reordered: false };
+            let (seq, ts) = self.start(ssrc, seq, ts);
+            return Place::New { seq, ts, reordered: false };
         }
         if ssrc != self.ssrc {
             return self.restart(ssrc, seq, ts);
@@ -70,10 +70,9 @@ impl Sequence {
         Place::New { seq, ts, reordered: true }
     }
 
-    /// The timestamps jumped: what came last is the first packet of another time line.
-    pub fn restart(&mut self, ssrc: u32, seq: u16, ts: u32) -> Place {
-        self.start(ssrc, seq, ts);
-        Place::Restart { seq: self.highest, ts: self.highest_ts }
+    fn restart(&mut self, ssrc: u32, seq: u16, ts: u32) -> Place {
+        let (seq, ts) = self.start(ssrc, seq, ts);
+        Place::Restart { seq, ts }
     }
 
     /// Another clock: the next packet is a first one.
@@ -81,7 +80,8 @@ impl Sequence {
         self.started = false;
     }
 
-    fn start(&mut self, ssrc: u32, seq: u16, ts: u32) {
+    /// This is the first packet of a time line; its extended sequence number and timestamp.
+    pub fn start(&mut self, ssrc: u32, seq: u16, ts: u32) -> (i64, i64) {
         // Above zero by a whole span, so that what was reordered before the first one is not negative.
         *self = Self {
             started: true,
@@ -91,6 +91,7 @@ impl Sequence {
             seen: 1,
             awaited: None,
         };
+        (self.highest, self.highest_ts)
     }
 }
 

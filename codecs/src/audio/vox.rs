@@ -52,7 +52,10 @@ impl Vox {
     pub fn push_level(&mut self, level_db: f32) -> bool {
         // A floor above this would shut out a shouting speaker.
         let ceiling = self.threshold_db + 15.0;
-        self.floor_db = level_db.clamp(-90.0, (self.floor_db + FLOOR_RISE_DB).min(ceiling)).max(-90.0);
+        // Digital silence is a gap or a muted microphone, and tells nothing of the noise around the speaker.
+        if level_db > -90.0 {
+            self.floor_db = level_db.clamp(-90.0, (self.floor_db + FLOOR_RISE_DB).min(ceiling));
+        }
         let hysteresis = if self.is_open() { HYSTERESIS_DB } else { 0.0 };
         let wanted = self.threshold_db.max(self.floor_db + ABOVE_FLOOR_DB) - hysteresis;
         if level_db >= wanted {
@@ -84,6 +87,8 @@ mod tests {
         let mut vox = Vox::new(-40.0, 200);
         let opened = (0..3000).filter(|_| vox.push_level(-35.0)).count();
         assert!(opened < 2000 && !vox.is_open(), "a minute of noise of -35 dBFS: {opened}");
+        vox.push_level(-127.0);
+        assert!(!vox.push_level(-35.0), "a gap does not make the noise speech");
         assert!(vox.push_level(-20.0));
         for _ in 0..400 {
             vox.push_level(-20.0);

@@ -101,6 +101,12 @@ impl Talker {
         self.step();
     }
 
+    /// The nth packet of a telephone event in place of audio: all have the timestamp of its begin.
+    pub fn send_key(&mut self, nth: u32, playout: &mut Playout) {
+        playout.insert_other(self.ssrc, self.seq, self.ts.wrapping_sub(160 * nth));
+        self.step();
+    }
+
     pub fn send_noise(&mut self, dbov: u8, arrival: Micros, playout: &mut Playout) {
         playout.insert(Arrived {
             ssrc: self.ssrc,
@@ -137,6 +143,8 @@ pub struct Network {
     /// From here nothing passes for `stall_us`, then all at once.
     pub stall_at_s: u64,
     pub stall_us: u64,
+    /// Sockets are read at the ticks only.
+    pub read_at_ticks: bool,
 }
 
 impl Default for Network {
@@ -152,6 +160,7 @@ impl Default for Network {
             step_until_s: 0,
             stall_at_s: 0,
             stall_us: 0,
+            read_at_ticks: false,
         }
     }
 }
@@ -238,7 +247,7 @@ impl Run {
                     seq,
                     ts,
                     marker: false,
-                    arrival: Micros(arrival),
+                    arrival: Micros(if self.network.read_at_ticks { now } else { arrival }),
                     comfort_noise: false,
                     payload: &payload,
                 });

@@ -61,7 +61,7 @@ impl Playout {
         let enough = stretch::span(self.rate_khz).max(frame);
         while self.pending.len() < enough {
             let Some(slot) = self.packets.get(self.next_seq) else { return false };
-            if slot.comfort_noise || slot.ts != self.end_ts {
+            if slot.kind != Kind::Audio || slot.ts != self.end_ts {
                 return false;
             }
             // It would have been decoded when its turn had come.

@@ -24,7 +24,7 @@ use super::delay::DelayEstimate;
 use super::format::Format;
 use super::frame_samples;
 use super::noise::{cn_level, Noise};
-use super::packets::{Packets, MAX_PAYLOAD_BYTES, SLOTS};
+use super::packets::{Kind, Packets, MAX_PAYLOAD_BYTES, SLOTS};
 use super::sequence::{Place, Sequence};
 use super::stretch;
 use crate::error::ParseError;
@@ -178,49 +178,75 @@ impl Playout {
             self.stats.undecodable += 1;
             return;
         }
-        let (mut seq, mut ts, reordered) = match self.sequence.place(packet.ssrc, packet.seq, packet.ts) {
-            Place::New { seq, ts, reordered } => (seq, ts, reordered),
-            Place::Duplicate => {
-                self.stats.duplicates += 1;
-                return;
-            }
-            Place::Doubtful => {
-                self.stats.late += 1;
-                return;
+        let kind = if packet.comfort_noise { Kind::ComfortNoise } else { Kind::Audio };
+        let Some((seq, ts)) = self.place(&packet) else { return };
+        self.delay.arrived(packet.arrival.0, self.media_us(self.samples_of(ts)), self.target_us);
+        self.retarget();
+        if !self.store(seq, ts, kind, packet.payload) {
+            self.stats.late += 1;
+        }
+    }
+
+    /// A packet of the same SSRC that is no audio (telephone-event): so that its sequence number is not taken for a loss.
+    pub fn insert_other(&mut self, ssrc: u32, seq: u16, ts: u32) {
+        match self.sequence.place(ssrc, seq, ts) {
+            Place::New { seq, ts, .. } => {
+                if !self.store(seq, ts, Kind::Other, &[]) {
+                    // It was counted as lost when it was not there.
+                    self.stats.lost = self.stats.lost.saturating_sub(1);
+                }
             }
             Place::Restart { seq, ts } => {
                 self.restart();
-                (seq, ts, false)
+                self.store(seq, ts, Kind::Other, &[]);
+            }
+            Place::Duplicate | Place::Doubtful => {}
+        }
+    }
+
+    /// Its extended sequence number and timestamp; `None` when it is of no use.
+    fn place(&mut self, packet: &Arrived<'_>) -> Option<(i64, i64)> {
+        let (seq, ts, reordered) = match self.sequence.place(packet.ssrc, packet.seq, packet.ts) {
+            Place::New { seq, ts, reordered } => (seq, ts, reordered),
+            Place::Restart { seq, ts } => {
+                self.restart();
+                return Some((seq, ts));
+            }
+            Place::Duplicate => {
+                self.stats.duplicates += 1;
+                return None;
+            }
+            Place::Doubtful => {
+                self.stats.late += 1;
+                return None;
             }
         };
-        if self.is_another_time(&packet, ts) {
-            if reordered {
-                self.stats.late += 1;
-                return;
-            }
-            if let Place::Restart { seq: new_seq, ts: new_ts } =
-                self.sequence.restart(packet.ssrc, packet.seq, packet.ts)
-            {
-                (seq, ts) = (new_seq, new_ts);
-            }
-            self.restart();
-        }
-        self.delay.arrived(packet.arrival.0, self.media_us(self.samples_of(ts)), self.target_us);
-        self.retarget();
         self.stats.reordered += u64::from(reordered);
+        if !self.is_another_time(packet, ts) {
+            return Some((seq, ts));
+        }
+        if reordered {
+            self.stats.late += 1;
+            return None;
+        }
+        self.restart();
+        Some(self.sequence.start(packet.ssrc, packet.seq, packet.ts))
+    }
+
+    /// False: it comes too late.
+    fn store(&mut self, seq: i64, ts: i64, kind: Kind, payload: &[u8]) -> bool {
         if self.fresh {
             // The first ones may come in any order, as far as there is room for it.
             self.next_seq = if self.packets.is_empty() { seq } else { self.next_seq.min(seq) };
         }
         if seq < self.next_seq {
-            self.stats.late += 1;
-            return;
+            return false;
         }
         if seq >= self.next_seq + SLOTS {
             self.make_room(seq);
         }
-        let ts = self.samples_of(ts);
-        self.packets.put(seq, ts, packet.comfort_noise, packet.payload);
+        self.packets.put(seq, self.samples_of(ts), kind, payload);
+        true
     }
 
     /// The next 20 ms in place of what was in `out`. To be called every 20 ms of the clock that `now` is of.

@@ -6,24 +6,25 @@ impl Playout {
     /// In a gap: whether the first packet that waits has waited for long enough.
     pub(super) fn wakes(&mut self, now: Micros) -> bool {
         while let Some(slot) = self.packets.first_from(self.next_seq) {
-            let (seq, ts) = (slot.seq, slot.ts);
-            let silence = slot.comfort_noise.then(|| cn_level(&slot.payload));
-            if silence.is_none() && self.age(now, ts) + EARLY_US < self.target_us {
+            let (seq, ts, kind) = (slot.seq, slot.ts, slot.kind);
+            if kind == Kind::Audio && self.age(now, ts) + EARLY_US < self.target_us {
                 return false;
+            }
+            if kind == Kind::ComfortNoise {
+                self.noise_dbov = Some(cn_level(&slot.payload));
             }
             if !self.fresh {
                 self.stats.lost += (seq - self.next_seq) as u64;
             }
             self.fresh = false;
             self.next_seq = seq;
-            if silence.is_none() {
+            if kind == Kind::Audio {
                 self.end_ts = ts;
                 self.playing = true;
                 self.slack_count = 0;
                 (self.held, self.advanced) = (0, 0);
                 return true;
             }
-            self.noise_dbov = silence;
             self.consume();
         }
         false
@@ -53,10 +54,15 @@ impl Playout {
     /// Append something to `pending`, or leave off playing.
     pub(super) fn next_piece(&mut self, now: Micros, missing: usize) {
         match self.packets.get(self.next_seq) {
-            Some(slot) if slot.comfort_noise => {
+            Some(slot) if slot.kind == Kind::ComfortNoise => {
                 self.noise_dbov = Some(cn_level(&slot.payload));
                 self.consume();
                 self.pause(false);
+            }
+            Some(slot) if slot.kind == Kind::Other => {
+                // A key in place of the voice: the voice fades.
+                self.consume();
+                self.pause(true);
             }
             Some(slot) => {
                 let ahead = slot.ts - self.end_ts;
@@ -165,7 +171,7 @@ impl Playout {
             self.next_seq += 1;
             let samples = if lost == 1 { gap as usize } else { self.packet_samples.min(gap as usize) };
             match self.packets.get(self.next_seq) {
-                Some(next) if !next.comfort_noise => {
+                Some(next) if next.kind == Kind::Audio => {
                     self.decoder.decode_fec(&next.payload, samples, &mut self.pending);
                     self.count_concealed(samples);
                 }
