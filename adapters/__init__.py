@@ -3,5 +3,6 @@
 ADAPTERS: dict[str, str] = {
     "gb28181": "adapters.gb28181:Gb28181Access",
     "roip": "adapters.roip:Roip",
+    "sip": "adapters.sip:SipGateway",
     "webrtc": "adapters.webrtc:WebRtc",
 }
