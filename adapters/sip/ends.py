@@ -61,7 +61,7 @@ def end_of(by: str, detail: str, status: int, ours: LegEnd | None) -> LegEnd:
     if by == "local":
         return LegEnd("hung-up", detail)
     if by == "remote":
-        return LegEnd("peer-hung-up", detail)
+        return LegEnd("peer-hung-up", "" if detail == "BYE" else detail)
     if by == "cancelled":
         return LegEnd("call-cancelled", detail)
     if by == "refused":

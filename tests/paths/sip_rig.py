@@ -113,9 +113,10 @@ class Ear:
 class RoomTalk(FakeTalk):
     """Every group is a room in which all talk and listen."""
 
-    def __init__(self, engine: codecs.Engine) -> None:
+    def __init__(self, plane: MediaPlane) -> None:
         super().__init__()
-        self.engine = engine
+        self.plane = plane
+        self.engine = plane.engine
         self.rooms: dict[str, int] = {}
 
     @asynccontextmanager
@@ -127,9 +128,11 @@ class RoomTalk(FakeTalk):
             def voice(handle: int | None) -> None:
                 if seat.now is not None and seat.now != handle:
                     self.engine.leave(room, seat.now)
+                    self.plane.forget_voice(seat.now)
                 given(handle)
                 if handle is not None:
                     self.engine.route(room, handle, talk=True, listen=True)
+                    self.plane.on_voice(handle, lambda event: [listener(event) for listener in seat.listeners])
 
             seat.voice = voice  # type: ignore[method-assign]
             yield seat
@@ -187,7 +190,7 @@ class KitContext:
         self.media = plane
         self.streams = EngineStreams(plane.engine)
         self.streams.published_now = asyncio.Event()
-        self.talk = RoomTalk(plane.engine)
+        self.talk = RoomTalk(plane)
         self.calls = FakeCalls()
 
 
