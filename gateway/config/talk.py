@@ -23,7 +23,7 @@ class TalkGroup(Section):
         "half", description="half: one speaks, the others listen; full: all speak at once, a conference"
     )
     talk_timer: Duration = Field(60.0, ge=0, le=3600, description='longest talk; "0s" for none')
-    hang: Duration = Field(0.5, ge=0, le=60, description="after a talk the others come first for so long")
+    hang: Duration = Field(0.0, ge=0, le=60, description="after a talk all others come first for so long")
     queue: int = Field(8, ge=0, le=64, description="requests that wait while somebody speaks; 0: they are refused")
     queue_wait: Duration = Field(60.0, ge=1, le=600, description="longest wait in the queue")
     preempt: bool = Field(

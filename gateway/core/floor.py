@@ -278,7 +278,7 @@ class Floor:
         self._unqueue(member)
         if talk is None:
             last = self._hang is not None and self._hang[0] == member and now < self._hang[1]
-            if last and self.rules.queue and priority is not Priority.EMERGENCY:
+            if last and talker.hangs and self.rules.queue and priority is not Priority.EMERGENCY:
                 return self._enqueue(member, priority, emergency, now)
         elif not self._outranks(priority, talk.priority):
             return self._enqueue(member, priority, emergency, now)

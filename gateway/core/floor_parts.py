@@ -15,7 +15,7 @@ class Rules:
 
     mode: GroupMode = GroupMode.HALF
     talk_s: float = 60.0
-    hang_s: float = 0.5
+    hang_s: float = 0.0
     queue: int = 8
     queue_wait_s: float = 60.0
     preempt: bool = False
@@ -29,6 +29,7 @@ class Talker:
     may_talk: bool = True
     priority: Priority = Priority.NORMAL
     emergency: bool = False  # may call one
+    hangs: bool = True  # waits in the hang time after its own talk; not who is keyed by its voice, which has pauses
 
 
 @dataclass(frozen=True, slots=True)

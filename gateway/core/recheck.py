@@ -1,9 +1,9 @@
 """After events of the media plane were lost: its states are asked for, and whoever waits for a lost event hears it.
 
-What can be asked: which streams and legs are still there, whether media has come, whether frames flow, whether a
-viewer has had a frame, whether a voice speaks. What can not is treated as lost: a picture whose track nobody was told of is opened anew.
-Datagrams need nothing (STUN and DTLS repeat themselves), nor do the ends of viewers (their consent runs out), and a
-key frame is asked for once more.
+What can be asked: which streams, legs and voices are still there, whether media has come, whether frames flow, whether
+a viewer has had a frame, whether a voice speaks. What can not is treated as lost: a picture whose track nobody was told
+of is opened anew. Datagrams need nothing (STUN and DTLS repeat themselves), nor do the ends of viewers (their consent
+runs out), and a key frame is asked for once more.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy
+from gateway.contract.voice import KeyedBy
 from gateway.core.cues import Cue
 from gateway.core.floor import Floor
 from gateway.core.floor_parts import Rules, Talked, Talker
@@ -326,7 +327,8 @@ class Group:
 
     def _talker(self, place: Place) -> Talker:
         wish = place.party.wish
-        return Talker(wish.id, place.talks and not place.monitors, wish.priority, wish.emergency)
+        hangs = wish.keyed_by is not KeyedBy.VOICE
+        return Talker(wish.id, place.talks and not place.monitors, wish.priority, wish.emergency, hangs)
 
     def _deliver(self, place: Place, word: FloorWord) -> None:
         if not self.full_duplex or word.answer in (FloorAnswer.DENIED, FloorAnswer.REVOKED):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,7 +13,7 @@ from gateway.contract.voice import KeyedBy, SeatWish, VoiceLine, VoiceOffer
 from gateway.core.talk_party import Party
 from gateway.model.ids import DeviceId
 from gateway.model.principal import Principal
-from gateway.model.voice import FloorWord, GroupId, Member, MemberKind, VoiceId
+from gateway.model.voice import FloorWord, GroupId, Member, MemberKind, Spurt, VoiceId
 from tests.fakes.loop import settle
 from tests.unit.core.house import House
 
@@ -136,3 +136,9 @@ async def turn() -> None:
 
 def routes(house: House, voice: int) -> Any:
     return cast(Any, [rooms[voice] for rooms in house.engine.routes.values() if voice in rooms])
+
+
+async def spurts(house: House, group: str = OPS) -> Sequence[Spurt]:
+    """Once what was put before is written."""
+    await house.core.store.db.write(lambda conn: conn.execute("SELECT 1"))
+    return await house.core.store.spurts.recent(group)
