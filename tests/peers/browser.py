@@ -165,10 +165,13 @@ class Browser:
         self._port = port
         self._pages: list[Page] = []
 
-    async def open(self, url: str = "about:blank") -> Page:
-        """A new tab at `url`."""
-        root = await self._command("PUT", "/json/new?about:blank")
-        socket = await connect(root["webSocketDebuggerUrl"], max_size=64 << 20, proxy=None)
+    async def open(self, url: str = "about:blank", *, apart: bool = False) -> Page:
+        """A new tab at `url`; `apart`: with cookies and storage of its own, as on another machine."""
+        if apart:
+            where = await self._target_apart()
+        else:
+            where = (await self._command("PUT", "/json/new?about:blank"))["webSocketDebuggerUrl"]
+        socket = await connect(where, max_size=64 << 20, proxy=None)
         page = Page(socket)
         for domain in ("Page", "Runtime", "Log"):
             await page.send(f"{domain}.enable")
@@ -177,6 +180,15 @@ class Browser:
         if url != "about:blank":
             await page.goto(url)
         return page
+
+    async def _target_apart(self) -> str:
+        """The DevTools address of a tab in a browser context of its own."""
+        about = await self._command("GET", "/json/version")
+        root = Page(await connect(about["webSocketDebuggerUrl"], max_size=64 << 20, proxy=None))
+        self._pages.append(root)  # the context lasts as long as who made it
+        context = await root.send("Target.createBrowserContext")
+        made = await root.send("Target.createTarget", url="about:blank", browserContextId=context["browserContextId"])
+        return f"ws://127.0.0.1:{self._port}/devtools/page/{made['targetId']}"
 
     async def _command(self, method: str, path: str) -> Any:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)

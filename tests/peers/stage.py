@@ -26,6 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from adapters import ADAPTERS
 from gateway.base.errors import GatewayError
 from gateway.cli.client import Client
 from tests.peers.browser import Browser, Page, PageError
@@ -38,19 +39,27 @@ FIRST_PORT, BLOCK, BLOCKS = 20_000, 100, 90
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One block. The media range takes what the other three leave."""
+    """One block. The media range takes what the others leave; `sip` is GB/T 28181's, `phones` that of calls."""
 
     api: int = 8443
     sip: int = 5060
     webrtc: int = 8189
     rtp: tuple[int, int] = (30000, 30499)
+    phones: int = 5070
+    phones_tls: int = 5061
+    usrp: int = 34001
+    radio: int = 32001
 
     def config(self) -> str:
         """The embedded defaults but for the ports."""
-        return (
+        text = (
             f"[api]\nport = {self.api}\n[media]\nrtp_ports = '{self.rtp[0]}-{self.rtp[1]}'\n"
             f"[adapter.gb28181]\nlisten = '0.0.0.0:{self.sip}'\n[adapter.webrtc]\nport = {self.webrtc}\n"
         )
+        if "sip" in ADAPTERS:
+            listen = [f"{kind}:0.0.0.0:{self.phones}" for kind in ("udp", "tcp")] + [f"tls:0.0.0.0:{self.phones_tls}"]
+            text += f"[adapter.sip]\nlisten = {listen}\n"
+        return text
 
 
 @contextmanager
@@ -65,7 +74,8 @@ def ports() -> Iterator[Ports]:
             except OSError:
                 continue
             if all(_is_free(port) for port in range(first, first + BLOCK)):
-                yield Ports(first, first + 1, first + 2, (first + 10, first + BLOCK - 1))
+                media = (first + 10, first + BLOCK - 1)
+                yield Ports(first, first + 1, first + 2, media, first + 3, first + 4, first + 5, first + 6)
                 return
         raise AssertionError(f"no {BLOCK} free ports in a row from {FIRST_PORT} on")
 
@@ -87,7 +97,8 @@ class Failed(AssertionError):
 
 
 class Stage:
-    """The daemon and the ball, and the daemon's local socket. `within` runs both elsewhere, as `ip netns exec …`."""
+    """The daemon and the ball, and the daemon's local socket. `within` runs both elsewhere, as `ip netns exec …`;
+    `more` is configuration beside the ports."""
 
     def __init__(
         self,
@@ -96,6 +107,7 @@ class Stage:
         *,
         host: str = "127.0.0.1",
         within: Sequence[str] = (),
+        more: str = "",
     ) -> None:
         self.place = place
         self.ports = ports or Ports()
@@ -104,7 +116,7 @@ class Stage:
         self.config: Path | None = None
         if ports is not None:
             self.config = place / "ports.toml"
-            self.config.write_text(ports.config())
+            self.config.write_text(ports.config() + more)
         self.client = Client(place)
         self.children: dict[str, asyncio.subprocess.Process] = {}
 
@@ -211,6 +223,11 @@ class Stage:
 
     def page(self, stream: str) -> str:
         return f"https://{self.host}:{self.ports.api}/play/{stream}"
+
+    def console(self, name: str, role: str = "operator") -> str:
+        """A link that signs somebody into the console."""
+        code = self.client.post("/api/v1/auth/codes", {"role": role, "ttl_s": 600.0, "name": name})
+        return f"https://{self.host}:{self.ports.api}/#code={code['code']}"
 
     def link(self, stream: str) -> str:
         code = self.client.post("/api/v1/auth/codes", {"role": "operator", "ttl_s": 600.0, "name": "demo-check"})

@@ -1,0 +1,210 @@
+"""baresip (Debian, 1.0) as a phone: its own configuration directory, ordered and heard by its TCP control port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from array import array
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from wave import open as open_wave
+
+from tests.peers.programs import need
+
+MODULES = Path("/usr/lib/baresip/modules")
+PATIENCE_S = 15.0
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+_CONFIG = """
+poll_method epoll
+call_local_timeout 120
+call_max_calls 8
+sip_listen 127.0.0.1:{sip}
+rtp_ports {rtp}-{rtp_end}
+rtp_stats no
+audio_player aufile,{folder}/heard.wav
+audio_source ausine,{hz}
+audio_alert aufile,{folder}/alert.wav
+ausrc_srate {rate}
+auplay_srate {rate}
+ausrc_channels 1
+auplay_channels 1
+audio_buffer 20-160
+video_source fakevideo,nil
+video_display fakevideo,nil
+video_size 352x288
+video_bitrate 500000
+video_fps 15
+videnc_format yuv420p
+net_interface 127.0.0.1
+module_path {modules}
+{audio_modules}
+module aufile.so
+module ausine.so
+{video_modules}
+module srtp.so
+module dtls_srtp.so
+module_tmp uuid.so
+module_tmp account.so
+module_app contact.so
+module_app menu.so
+module_app ctrl_tcp.so
+module_app debug_cmd.so
+ctrl_tcp_listen 127.0.0.1:{control}
+snapshot_path {folder}
+"""
+
+
+class Baresip:
+    """`async with baresip(...) as phone`. `events` are its own, newest last; `log` what it prints."""
+
+    def __init__(self, folder: Path, sip: int, control: int) -> None:
+        self.folder = folder
+        self.port = sip
+        self.control = control
+        self.events: list[dict[str, Any]] = []
+        self.log: list[str] = []
+        self._more = asyncio.Event()
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def order(self, command: str, params: str = "") -> None:
+        body = json.dumps({"command": command, "params": params, "token": "t"}).encode()
+        assert self._writer is not None
+        self._writer.write(b"%d:%s," % (len(body), body))
+        await self._writer.drain()
+
+    async def event(self, kind: str, count: int = 1) -> dict[str, Any]:
+        """Wait for the so-many-th event of a type (CALL_ESTABLISHED, CALL_CLOSED, CALL_INCOMING …)."""
+
+        def found() -> list[dict[str, Any]]:
+            return [event for event in self.events if event.get("type") == kind]
+
+        await self._until(lambda: len(found()) >= count, f"event {kind}; had {[e.get('type') for e in self.events]}")
+        return found()[count - 1]
+
+    async def says(self, words: str) -> str:
+        """Wait for a line of its log."""
+        await self._until(lambda: any(words in line for line in self.log), words)
+        return next(line for line in self.log if words in line)
+
+    def heard(self) -> tuple[int, array[int]]:
+        """Sample rate and samples of all that it has played so far (its header counts only when it closes)."""
+        data = (self.folder / "heard.wav").read_bytes()
+        rate = int.from_bytes(data[24:28], "little")
+        samples = array("h")
+        samples.frombytes(data[44 : 44 + (len(data) - 44) // 2 * 2])
+        return rate, samples
+
+    async def _until(self, true: Callable[[], bool], what: str) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not true():
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError as exc:
+            raise AssertionError(f"baresip never said {what}\n" + "\n".join(self.log[-30:])) from exc
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                with suppress(OSError):
+                    reader, self._writer = await asyncio.open_connection("127.0.0.1", self.control)
+                    break
+                self._more.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._more.wait(), 0.1)
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                length = int((await reader.readuntil(b":"))[:-1])
+                message = json.loads(await reader.readexactly(length))
+                await reader.readexactly(1)
+                self.events.append(message)
+                self._more.set()
+
+    async def _print(self, out: asyncio.StreamReader) -> None:
+        while line := await out.readline():
+            self.log.append(_ANSI.sub("", line.decode(errors="replace")).rstrip())
+            self._more.set()
+
+
+@asynccontextmanager
+async def baresip(
+    folder: Path,
+    *,
+    account: str = "",
+    hz: int = 1000,
+    rate: int = 8000,
+    codecs: tuple[str, ...] = ("g711",),
+    video: bool = False,
+) -> AsyncIterator[Baresip]:
+    """`account` are parameters of its account line, e.g. ";mediaenc=srtp-mand"."""
+    need("baresip")
+    sip, control, rtp = _free(), _free(), _free()
+    phone = Baresip(folder, sip, control)
+    text = _CONFIG.format(
+        sip=sip,
+        rtp=rtp & ~1,
+        rtp_end=(rtp & ~1) + 40,
+        folder=folder,
+        hz=hz,
+        rate=rate,
+        control=control,
+        modules=MODULES,
+        audio_modules="\n".join(f"module {name}.so" for name in codecs),
+        video_modules="module avcodec.so\nmodule fakevideo.so\nmodule swscale.so\nmodule snapshot.so" if video else "",
+    )
+    (folder / "config").write_text(text)
+    (folder / "accounts").write_text(
+        f"<sip:8001@127.0.0.1:{sip};transport=udp>;regint=0;sipnat={account}\n".replace(";sipnat=", "")
+    )
+    (folder / "contacts").write_text("")
+    process = await asyncio.create_subprocess_exec(
+        "baresip",
+        "-f",
+        str(folder),
+        "-v",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    printing = asyncio.create_task(phone._print(process.stdout))
+    try:
+        await phone.says("baresip is ready")
+        await phone._connect()
+        yield phone
+    finally:
+        if phone._writer is not None:
+            phone._writer.close()
+            phone._reading.cancel()
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 5)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        printing.cancel()
+        await asyncio.gather(printing, return_exceptions=True)
+
+
+def _free() -> int:
+    """A port that is free for UDP and TCP, and so is the one above it (TLS)."""
+    while True:
+        with socket.socket() as tcp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with suppress(OSError), socket.socket() as above, socket.socket(type=socket.SOCK_DGRAM) as udp:
+                above.bind(("127.0.0.1", port + 1))
+                udp.bind(("127.0.0.1", port))
+                return port
+
+
+__all__ = ["Baresip", "baresip", "open_wave"]
