@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "gateway.cli.doctor",
     "devices": "gateway.cli.devices",
     "streams": "gateway.cli.streams",
+    "sip": "gateway.cli.sip",
     "call": "gateway.cli.call",
     "talk": "gateway.cli.talk",
     "calls": "gateway.cli.calls",
