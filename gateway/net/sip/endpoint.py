@@ -7,12 +7,10 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from types import TracebackType
 
-from gateway.base.errors import Busy, ConfigError, LinkDown, PeerError
+from gateway.base.errors import Busy, LinkDown, PeerError
 from gateway.base.tasks import Nest
-from gateway.base.udp import UdpSocket, bind_error
 from gateway.net.sip.call import Call
 from gateway.net.sip.engine import Engine
 from gateway.net.sip.flows import Flows
@@ -20,6 +18,7 @@ from gateway.net.sip.incoming import IncomingRequest, run_handler
 from gateway.net.sip.incoming_call import IncomingCall
 from gateway.net.sip.invite_call import InviteCall
 from gateway.net.sip.limits import EndpointLimits, Listen
+from gateway.net.sip.listening import Listening
 from gateway.net.sip.options import CallOptions
 from gateway.net.sip.outward import Outward
 from gateway.net.sip.rates import Rates
@@ -63,30 +62,32 @@ class SipEndpoint:
         supported: Iterable[str] = (),
         tcp_over_bytes: int = 0,
         locator: Locator | None = None,
+        screen: Callable[[SipRequest, Hop], bool] | None = None,
+        gate: Callable[[str], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`product` is the User-Agent and Server header ("" sends none); `tls` the context of "tls" listeners,
         `tls_client` of connections that we open (without: that of the listeners). `supported` are the option tags that
         a Require may name ("100rel", "timer", "replaces", "norefersub" for calls with a media session).
-        `tcp_over_bytes`: larger requests go by TCP instead of UDP where the peer takes it (1300: RFC 3261 §18.1.1; 0:
-        never)."""
+        `screen` drops new requests outside of dialogs by False (SipCore), `gate` all of a source host unread (counted
+        `gated`). `tcp_over_bytes`: larger requests go by TCP instead of UDP where the peer takes it (1300: RFC 3261
+        §18.1.1; 0: never)."""
         self._listen = tuple(listen)
         self._limits = limits or EndpointLimits()
         self._clock = clock
-        self._tls = tls
-        core = SipCore(product=product, timing=timing, limits=core_limits, supported=supported)
+        core = SipCore(product=product, timing=timing, limits=core_limits, supported=supported, screen=screen)
+        self._gate = gate
         self._nest = Nest("SIP handlers", self._limits.max_handlers)
         self._engine = Engine(core, self._nest, clock, self._transmit, self._alive)
         self._engine.on_request = self._on_request
         self._engine.on_heard = self._on_heard
         self._engine.on_broken = self._on_broken
-        self._flows = Flows(self._limits, core.counters, clock, self._on_stream, self._on_lost)
+        self._flows = Flows(self._limits, core.counters, clock, self._on_stream, self._on_lost, gate)
         locate, context = locator or Locator(), tls_client or tls
         self._outward = Outward(self._engine, self._flows, self, context, tcp_over_bytes, locate)
         self._engine.reach, self._engine.fit = self._outward.reach, self._outward.fit
         self._rates = Rates(self._limits.messages_per_s, self._limits.burst, self._limits.max_sources)
-        self._udp: list[UdpSocket] = []
-        self._servers: list[asyncio.Server] = []
+        self._listening = Listening(self._flows, tls)
         self._bound: tuple[Listen, ...] = ()
         self._handlers: dict[str, RequestHandler] = {}
         self._call_handler: CallHandler | None = None
@@ -100,12 +101,12 @@ class SipEndpoint:
         try:
             bound: list[Listen] = []
             for listen in self._listen:
-                bound.append(await self._open(listen))
+                bound.append(await self._listening.open(listen))
             self._bound = tuple(bound)
         except BaseException:
             await self._close()
             raise
-        for socket in self._udp:
+        for socket in self._listening.udp:
             socket.open(self._on_datagram)
         self._sweep()
         return self
@@ -124,7 +125,10 @@ class SipEndpoint:
     @property
     def counters(self) -> dict[str, int]:
         """Running totals by name: received, bad, repeats, dropped_rate, refused_connections, full, timeouts …"""
-        own = {"udp_dropped": sum(s.dropped for s in self._udp), "udp_failed": sum(s.failed for s in self._udp)}
+        own = {
+            "udp_dropped": sum(s.dropped for s in self._listening.udp),
+            "udp_failed": sum(s.failed for s in self._listening.udp),
+        }
         return dict(self._engine.core.counters) | own | {"connections": len(self._flows)}
 
     @property
@@ -171,13 +175,7 @@ class SipEndpoint:
             return await self._outward.connected(transport, remote, server_name, tls, local)
         if local is not None:
             return Hop("udp", local, remote)
-        for socket in self._udp:
-            if (":" in socket.host) == (":" in remote[0]):
-                try:
-                    return Hop("udp", (socket.source_for(remote), socket.port), remote)
-                except OSError as exc:
-                    raise LinkDown(f"udp to {remote[0]}: {exc.strerror or exc}") from exc
-        raise LinkDown(f"udp to {remote[0]}: no UDP socket of that family is open")
+        return self._listening.udp_to(remote)
 
     async def request(
         self,
@@ -205,6 +203,20 @@ class SipEndpoint:
         """Where a SIP URI leads, best first (RFC 3263); `transport` where it leaves that open. Raises LinkDown
         (code="dns-failed"), RemoteProtocolError: no SIP URI."""
         return await self._outward.ways(uri, transport)
+
+    def alive(self, hop: Hop) -> bool:
+        """Whether its connection stands; always of UDP."""
+        return self._alive(hop)
+
+    def ping(self, hop: Hop) -> None:
+        """CRLF CRLF once, by any transport."""
+        self._transmit(hop, b"\r\n\r\n")
+
+    def close_flow(self, hop: Hop, why: str) -> None:
+        """End a connection; `on_flow_closed` tells."""
+        flow = self._flows.get(hop.flow)
+        if flow is not None:
+            flow.abort(why)
 
     def keep_alive(self, hop: Hop, every_s: float) -> None:
         """Ping a connection by CRLF CRLF (RFC 5626); one that says nothing for 10 s after is closed, which
@@ -264,32 +276,11 @@ class SipEndpoint:
 
     # — sockets —
 
-    async def _open(self, listen: Listen) -> Listen:
-        if listen.transport == "udp":
-            socket = UdpSocket(listen.host, listen.port)
-            self._udp.append(socket)
-            return replace(listen, port=socket.port)
-        if listen.transport == "tls" and self._tls is None:
-            raise ConfigError("listen", "tls needs a certificate")
-        port = listen.port
-
-        def accept() -> asyncio.Protocol:
-            return self._flows.new(listen.transport)
-
-        try:
-            server = await asyncio.get_running_loop().create_server(
-                accept, listen.host, port, ssl=self._tls if listen.transport == "tls" else None, reuse_address=True
-            )
-        except OSError as exc:
-            raise bind_error(listen.transport, listen.host, port, exc) from exc
-        self._servers.append(server)
-        return replace(listen, port=int(server.sockets[0].getsockname()[1]))
-
     def _transmit(self, hop: Hop, data: bytes) -> None:
         counters = self._engine.core.counters
         counters["sent"] += 1
         if hop.transport == "udp":
-            socket = self._socket_for(hop)
+            socket = self._listening.socket_for(hop)
             if socket is None or not socket.send(data, hop.remote, hop.local[0]):
                 counters["unsent"] += 1
             return
@@ -297,16 +288,14 @@ class SipEndpoint:
         if flow is None or not flow.send(data, self._limits.max_unsent_bytes):
             counters["unsent"] += 1
 
-    def _socket_for(self, hop: Hop) -> UdpSocket | None:
-        same = [s for s in self._udp if s.port == hop.local[1] and (":" in s.host) == (":" in hop.remote[0])]
-        exact = [s for s in same if s.host == hop.local[0]]
-        return next(iter(exact or same), None)
-
     def _alive(self, hop: Hop) -> bool:
         return hop.transport == "udp" or self._flows.get(hop.flow) is not None
 
     def _on_datagram(self, data: bytes, remote: Address, local: Address) -> None:
         now = self._clock()
+        if self._gate is not None and not self._gate(remote[0]):
+            self._engine.core.counters["gated"] += 1
+            return
         if not self._rates.take(remote[0], now):
             self._engine.core.counters["dropped_rate"] += 1
             return
@@ -347,17 +336,15 @@ class SipEndpoint:
     async def _close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for server in self._servers:
-            server.close()
+        self._listening.stop()
         await self._nest.close()
         self._engine.pump()
         self._engine.close()
-        for socket in self._udp:
+        for socket in self._listening.udp:
             socket.close()
         self._outward.close()
         self._flows.close_all()
-        for server in self._servers:
-            await server.wait_closed()
+        await self._listening.close()
 
     # — requests to handlers —
 

@@ -78,12 +78,14 @@ class Flows:
         clock: Callable[[], float],
         on_data: Callable[[Hop, bytes], None],
         on_lost: Callable[[Hop, str], None],
+        gate: Callable[[str], bool] | None = None,
     ) -> None:
         self._limits = limits
         self._counters = counters
         self.clock = clock
         self.on_data = on_data
         self._on_lost = on_lost
+        self._gate = gate
         self._table: dict[int, Flow] = {}
         self._hosts: Counter[str] = Counter()
         self._last = 0
@@ -98,6 +100,9 @@ class Flows:
     def admit(self, flow: Flow) -> bool:
         assert flow.hop is not None, "set by connection_made"  # noqa: S101
         host = flow.hop.remote[0]
+        if self._gate is not None and not self._gate(host):
+            self._counters["gated"] += 1
+            return False
         full = len(self._table) >= self._limits.max_connections
         if full or self._hosts[host] >= self._limits.max_connections_per_host:
             self._counters["refused_connections"] += 1

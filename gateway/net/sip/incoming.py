@@ -50,6 +50,12 @@ class IncomingRequest:
             lines.append(("Content-Type", content_type))
         self._send(respond(self.request, status, reason, lines, body))
 
+    def drop(self) -> None:
+        """Forget it without an answer (a guesser learns nothing)."""
+        if not self._answered:
+            self._answered = True
+            self._engine.core.drop(self._key)
+
     def accept_subscription(self, expires_s: int, *, contact_user: str) -> Notifier:
         """For SUBSCRIBE: answer 200 with Expires and Contact, and open the dialog to notify in. A SUBSCRIBE inside an
         existing dialog refreshes it and gives the same Notifier. `expires_s` 0 ends it: send one last `notify`.

@@ -150,6 +150,13 @@ class IncomingCall(Call):
         self._respond(status, list(headers), b"", None, reason)
         self._finish(CallEnd("local", f"{status}", status))
 
+    def drop(self) -> None:
+        """Forget it without a final answer (a guesser learns nothing); `ended` says "local"."""
+        if self.end is None and not self._answered:
+            self._answered = True
+            self.engine.core.drop(self._key)
+            self._finish(CallEnd("local", "dropped"))
+
     async def bye(self, *, headers: Iterable[tuple[str, str]] = ()) -> None:
         if self.end is not None:
             return

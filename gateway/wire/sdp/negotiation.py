@@ -67,6 +67,7 @@ class Negotiation:
         self._offering = Offering(srtp, tuple(suites), fingerprint, avpf, any_profile, random)
         self._slots: list[Slot] = []
         self._open: tuple[list[Slot], list[OfferedLine]] | None = None
+        self._recent: tuple[list[Slot], list[OfferedLine]] | None = None  # answered, and may be answered otherwise
         self._agreement: Agreement | None = None
         self._origin = str(int.from_bytes(random(7), "big"))
         self._version = 0
@@ -107,15 +108,19 @@ class Negotiation:
         slots = [slot.copy() for slot in self._slots]
         wanted = {kind: (media, self._wanted(media)) for kind, media in self._media.items()}
         lines = self._offering.lines(slots, wanted, self._host())
-        self._open = (slots, lines)
+        self._open, self._recent = (slots, lines), None
         return self._render([line.written for line in lines])
 
     def answered(self, answer: bytes) -> Agreement:
         """The peer's answer to our offer. Raises RemoteProtocolError when it does not fit the offer, NotAcceptable. An
-        error leaves what stood before. Lines that the answer leaves out at its end count as refused."""
-        if self._open is None:
+        error leaves what stood before. Lines that the answer leaves out at its end count as refused.
+
+        Again, before the next offer of either side: the answer of another fork, or a 200 that says other than its 183.
+        """
+        opened = self._open or self._recent
+        if opened is None:
             raise RemoteProtocolError("an answer without an offer")
-        slots, lines = self._open
+        slots, lines = [slot.copy() for slot in opened[0]], opened[1]
         self._open = None
         sdp = Sdp.parse(answer)
         if len(sdp.media) > len(lines):
@@ -142,7 +147,7 @@ class Negotiation:
                 agreed.append(result)
         if reasons and not any(line.active for line in agreed):
             raise NotAcceptable("the answer refuses every line", 304)
-        self._slots = slots
+        self._slots, self._recent = slots, opened
         self._agreement = Agreement(tuple(agreed))
         return self._agreement
 
@@ -195,7 +200,7 @@ class Negotiation:
             slots.append(slot)
             agreed.append(result)
             lines.append(line)
-        self._slots = slots
+        self._slots, self._recent = slots, None
         self._agreement = Agreement(tuple(agreed))
         return self._render(lines)
 

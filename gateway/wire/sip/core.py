@@ -60,13 +60,19 @@ class SipCore:
         timing: Timers | None = None,
         limits: CoreLimits | None = None,
         supported: Iterable[str] = (),
+        screen: Callable[[SipRequest, Hop], bool] | None = None,
     ) -> None:
-        """`product` is sent as User-Agent and Server; `supported` are the option tags that a Require may name."""
+        """`product` is sent as User-Agent and Server; `supported` are the option tags that a Require may name.
+
+        `screen` is asked for each new request outside of dialogs, before anything answers it: False drops it without a
+        word (counted `screened`).
+        """
         self.product = product
         self.timing = timing or Timers()
         self.limits = limits or CoreLimits()
         self.supported = frozenset(tag.lower() for tag in supported)
         self.counters: Counter[str] = Counter()
+        self.screen = screen
         self._out: list[tuple[Hop, bytes]] = []
         self._events: deque[Event] = deque()
         self._timers = TimerQueue()
@@ -221,6 +227,13 @@ class SipCore:
         if tx is not None:
             tx.hop = hop
             self.reliables.move(key, hop)
+
+    def drop(self, key: str) -> None:
+        """Forget a request without an answer; its repeats come as new ones."""
+        tx = self._transactions.get(key)
+        if tx is not None and not tx.settled:
+            self.counters["dropped"] += 1
+            tx.end()
 
     def respond(self, key: str, response: SipResponse, now: float, *, reliable: bool = False) -> Dialog | None:
         """Answer the request `key`; gives the dialog that the answer made or belongs to. To gets our tag.

@@ -48,6 +48,8 @@ class Inbound:
             known.step("again", now)
         elif request.method == "CANCEL" and (again := core.find(server_key(request, "CANCEL"))) is not None:
             again.step("again", now)
+        elif request.to.tag is None and core.screen is not None and not core.screen(request, hop):
+            core.counters["screened"] += 1
         elif not core.make_room():
             headers = [("Retry-After", "5")]
             core.send(hop, bytes(respond(request, 503, headers=headers, tag=secrets.token_hex(8))))
