@@ -32,6 +32,7 @@ class Dialled:
         self.word = word
         self._group = group
         self._calls = calls
+        self._gone = False
         offer = VoiceOffer(
             id=VoiceId(word),
             device=DeviceId(""),
@@ -50,7 +51,9 @@ class Dialled:
         self._endpoint.want(self._group.id, wanted)
 
     async def remove(self) -> None:
+        self._gone = True
         self._group.vacant.pop(self.word, None)
+        self._group.told()
         await self._endpoint.remove()
 
     async def _dial(self, _line: VoiceLine) -> None:
@@ -67,6 +70,8 @@ class Dialled:
         raise LinkDown(hold.status.detail, code=code or "call-ended")
 
     def _changed(self) -> None:
+        if self._gone:
+            return
         party = self._endpoint.party
         self._group.vacant[self.word] = Member(
             id=self.word,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gateway.base.errors import GatewayError
+from gateway.config.talk import TalkGroup
 from gateway.contract.voice import KeyedBy, SeatWish, VoiceLine, VoiceOffer
 from gateway.core.talk_party import Party
 from gateway.model.ids import DeviceId
@@ -94,7 +95,7 @@ class Channel:
     opened: int = 0
     closed: int = 0
     voice: int = 0
-    line: VoiceLine | None = None
+    line: Any = None
     transmits: list[bool] = field(default_factory=list)
     words: list[FloorWord] = field(default_factory=list)
 
@@ -118,6 +119,13 @@ class Channel:
         device = DeviceId(self.id.rpartition("/")[0])
         given: dict[str, Any] = {"on_demand": False} | more
         return VoiceOffer(self.id, device, "Radio 1", self.kind, self.open, **given)
+
+
+def rules(house: House, name: str = "ops", **changes: object) -> None:
+    """Change a group in the configuration, and take it over."""
+    groups = house.config.talk.group
+    groups[name] = groups.get(name, TalkGroup()).model_copy(update=changes)
+    house.core.talk.settings_changed()
 
 
 def member(house: House, id_: str, group: str = OPS) -> Member:

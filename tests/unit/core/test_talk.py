@@ -8,19 +8,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.base.errors import Busy, Denied, NotFound
-from gateway.config.talk import TalkGroup
 from gateway.contract.voice import KeyedBy
 from gateway.model.voice import FloorState, MemberKind, MemberState
 from tests.fakes.loop import advance, settle
 from tests.unit.core.house import AUDITOR, OPERATOR, VIEWER, House, housed
-from tests.unit.core.talkers import OPS, member, members, routes, seated, spurts, turn
-
-
-def rules(house: House, name: str = "ops", **changes: object) -> None:
-    """Change a group in the configuration, and take it over."""
-    groups = house.config.talk.group
-    groups[name] = groups.get(name, TalkGroup()).model_copy(update=changes)
-    house.core.talk.settings_changed()
+from tests.unit.core.talkers import OPS, member, members, routes, rules, seated, spurts, turn
 
 
 @housed
