@@ -161,7 +161,7 @@ export class Events {
     this.heard = Date.now();
     if (event.type === "pong") return;
     if (event.type === "levels") {
-      this.handlers.levels?.(event.subject, event.data as Record<string, number>);
+      if (event.data) this.handlers.levels?.(event.subject, event.data as Record<string, number>);
       return;
     }
     if (event.type === "result") {

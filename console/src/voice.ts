@@ -10,6 +10,14 @@ import type { CommandResult, FloorAnswer, FloorWord, GroupStatus, Member } from 
 /** How the key speaks: by the floor, beside its holder, or to several groups at once. */
 export type Manner = "floor" | "barge" | "all";
 
+interface Press {
+  line: TalkLine;
+  manner: Manner;
+  groups: string;
+  /** A call to all, or speaking in, was begun: it lasts without being asked for again. */
+  begun: boolean;
+}
+
 const MOST_LINES = 8;
 
 export class Voice {
@@ -26,7 +34,7 @@ export class Voice {
   /** Lines of which it was decided whether they begin with an open microphone. */
   private readonly decided = new WeakSet<TalkLine>();
   /** What the present press talks to: the choice may change while it is held. */
-  private pressed: { line: TalkLine; manner: Manner; groups: string } | null = null;
+  private pressed: Press | null = null;
   private readonly watchers = new Set<() => void>();
   private due = false;
 
@@ -151,7 +159,7 @@ export class Voice {
     const groups = [...new Set([line.group, ...this.also])];
     const speaks = manner === "floor" && groups.length > 1 && !emergency ? "all" : manner;
     const before = this.pressed;
-    this.pressed = { line, manner: speaks, groups: groups.join(",") };
+    this.pressed = { line, manner: speaks, groups: groups.join(","), begun: false };
     // Pressed anew, for something else, before the release of the last press went out.
     if (before && (before.line !== line || before.manner !== speaks)) void this.give(before).catch(() => undefined);
     line.speak(true);
@@ -177,18 +185,15 @@ export class Voice {
     if (!pressed) return null;
     const { line, manner, groups } = pressed;
     const args = { member: line.member };
-    switch (manner) {
-      case "floor":
-        return wordOf(line.member, await this.store.order("talk.request", line.group, { ...args, emergency }));
-      case "barge": {
-        const result = await this.store.order("talk.barge", line.group, { ...args, on: true });
-        return wordOf(line.member, result) ?? granted(line.member);
-      }
-      case "all": {
-        const result = await this.store.order("talk.all", line.group, { ...args, groups, on: true });
-        return wordOf(line.member, result) ?? granted(line.member);
-      }
+    if (manner === "floor") return wordOf(line.member, await this.store.order("talk.request", line.group, { ...args, emergency }));
+    // These are acts of a dispatcher, each of them written into the record: given once, not each second.
+    if (pressed.begun) return null;
+    pressed.begun = true;
+    if (manner === "barge") {
+      return wordOf(line.member, await this.store.order("talk.barge", line.group, { ...args, on: true })) ?? said(line.member, "granted");
     }
+    const { data } = await this.store.order("talk.all", line.group, { ...args, groups, on: true });
+    return data["groups"] === "" ? said(line.member, "denied", "floor-busy") : said(line.member, "granted");
   }
 
   private async letGo(): Promise<void> {
@@ -199,7 +204,7 @@ export class Voice {
   }
 
   /** The floor back. */
-  private async give({ line, manner, groups }: { line: TalkLine; manner: Manner; groups: string }): Promise<void> {
+  private async give({ line, manner, groups }: Press): Promise<void> {
     const args = { member: line.member };
     if (manner === "floor") await this.store.order("talk.release", line.group, args);
     else if (manner === "barge") await this.store.order("talk.barge", line.group, { ...args, on: false });
@@ -220,7 +225,7 @@ export class Voice {
     const line = this.pressed?.line;
     const group = line && this.store.groups.get(line.group);
     // The event with our grant was missed: the group's own state says it as well.
-    if (line && group?.floor.holder === line.member && this.ptt.state.phase === "asking") this.ptt.word(granted(line.member));
+    if (line && group?.floor.holder === line.member && this.ptt.state.phase === "asking") this.ptt.word(said(line.member, "granted"));
     for (const one of this.lines.values()) this.openByMode(one);
     this.changed();
   }
@@ -259,8 +264,8 @@ export class Voice {
   }
 }
 
-function granted(member: string): FloorWord {
-  return { member, answer: "granted", code: "", detail: "", position: 0 };
+function said(member: string, answer: FloorAnswer, code = ""): FloorWord {
+  return { member, answer, code, detail: "", position: 0 };
 }
 
 /** What the floor said at once, from the order's result. */

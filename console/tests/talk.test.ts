@@ -128,6 +128,7 @@ describe("the key in a half-duplex group", () => {
     voice.press();
     await settle();
     expect(voice.ptt.state.phase).toBe("granted");
+    await vi.advanceTimersByTimeAsync(5000); // an act for the record: given once, not each second
     voice.release();
     await settle();
     const args = { member: ME, groups: `${OPS},kit1/talk/fire` };
@@ -135,6 +136,17 @@ describe("the key in a half-duplex group", () => {
       { action: "talk.all", target: OPS, args: { ...args, on: true } },
       { action: "talk.all", target: OPS, args: { ...args, on: false } },
     ]);
+  });
+
+  test("one to all that reaches nobody is a denial", async () => {
+    answers["talk.all"] = () => ({ groups: "" });
+    await joined();
+    tell("talk", "kit1/talk/fire", group({ id: "kit1/talk/fire", name: "Fire" }));
+    voice.pick("kit1/talk/fire", true);
+    voice.press();
+    await settle();
+    expect(voice.ptt.state).toMatchObject({ phase: "denied", code: "floor-busy" });
+    expect(track().enabled).toBe(false);
   });
 
   test("leaving while speaking gives the floor back", async () => {
