@@ -6,7 +6,8 @@ import asyncio
 import math
 import socket
 from array import array
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from gateway.core.mediaplane import MediaPlane
 from gateway.core.secrets import Secrets
 from gateway.model.voice import GroupId, MemberKind, MemberState
 from gateway.sim.ball import Ball
+from gateway.sim.ear import goertzel
 from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import Faults
 from gateway.sim.profile import Profile
@@ -43,13 +45,43 @@ def record(hz: int, number: int) -> bytes:
     return array("h", [round(8000 * math.sin(math.tau * hz * n / 8000)) for n in range(first, first + 160)]).tobytes()
 
 
+class Ears:
+    """What a person hears, the last second of it, while it speaks or not."""
+
+    def __init__(self) -> None:
+        self.mouth_shut = False
+        self.samples: deque[int] = deque(maxlen=8000)
+        self.came = asyncio.Event()
+
+    def hear(self, pcm: bytes) -> None:
+        self.samples.extend(array("h", pcm))
+        self.came.set()
+
+    def peak(self, hz: int) -> float:
+        """Size of the sine of `hz` in the last second."""
+        return 2.0 * math.sqrt(goertzel(self.samples, hz)) / max(1, len(self.samples))
+
+    async def until(self, true: Callable[[Ears], bool]) -> None:
+        async with asyncio.timeout(20):
+            while len(self.samples) < 8000 or not true(self):
+                self.came.clear()
+                await self.came.wait()
+
+    async def afresh(self) -> None:
+        """A whole second later."""
+        self.samples.clear()
+        await self.until(lambda _: True)
+
+
 class Kit:
     def __init__(self, core: Core, told: Told, ball: Ball) -> None:
         self.core, self.told, self.ball = core, told, ball
 
     @asynccontextmanager
-    async def person(self, group: GroupId, name: str, hz: int) -> AsyncIterator[Seat]:
-        """Somebody in a group whose voice is a tone, pressed or not."""
+    async def person(
+        self, group: str, name: str, hz: int, ears: Ears | None = None, *, converse: bool = False
+    ) -> AsyncIterator[Seat]:
+        """Somebody in a group (or in a conversation with a channel) whose voice is a tone, pressed or not."""
         engine = self.core.plane.engine
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
@@ -60,17 +92,20 @@ class Kit:
             due = loop.time()
             while True:
                 with suppress(BlockingIOError):
-                    ours.send(record(hz, number))
+                    ours.send(bytes(320) if ears is not None and ears.mouth_shut else record(hz, number))
                 with suppress(BlockingIOError):
-                    while ours.recv(4096):
-                        pass
+                    while heard := ours.recv(4096):
+                        if ears is not None:
+                            ears.hear(heard)
                 number += 1
                 due += 0.02
                 await asyncio.sleep(max(0.0, due - loop.time()))
 
         speaking = asyncio.create_task(speak())
         try:
-            async with self.core.talk.seat(group, SeatWish(f"test:{name}", MemberKind.PHONE, name)) as seat:
+            wish = SeatWish(f"test:{name}", MemberKind.PHONE, name)
+            talk = self.core.talk
+            async with talk.converse(group, wish) if converse else talk.seat(GroupId(group), wish) as seat:
                 seat.voice(voice)
                 yield seat
                 seat.voice(None)
@@ -160,3 +195,16 @@ async def test_why_the_loudspeaker_is_silent_stands_beside_it(tmp_path: Path) ->
     async with kit(tmp_path, "broadcast-refused") as here, here.person(OPS, "anna", 1000) as anna:
         anna.press()
         await here.member(OPS, MemberState.WAITING, "broadcast-refused")
+
+
+async def test_a_conversation_with_a_ball_that_echoes(tmp_path: Path) -> None:
+    """Live picture and broadcast side by side: its site is heard, and what its loudspeaker says does not come back."""
+    ears = Ears()
+    async with kit(tmp_path, "echo=0.1") as here, here.person(MEMBER, "anna", 2000, ears, converse=True) as anna:
+        ears.mouth_shut = True
+        await ears.until(lambda e: e.peak(880) > 200)
+        ears.mouth_shut = False
+        anna.press()
+        await here.hears(2000)
+        await ears.afresh()
+        assert ears.peak(2000) < 400, "unguarded it is 4000"
