@@ -113,10 +113,13 @@ fuzz: setup ## fuzz every parser, SECONDS_EACH=300 seconds each; the corpora are
 	@$(PY) -m tests.properties.fuzz_text --seconds $${SECONDS_EACH:-300}
 
 # ── bench: each ends with one line of JSON ───────────────────────────────────
-.PHONY: bench-fanout bench-latency bench-memory
+.PHONY: bench-fanout bench-latency bench-memory bench-voice
 bench-fanout: build bench-peers ## CPU per delivered packet against Janus and against the bare limit
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.fanout $(BENCH_ARGS)
+bench-voice: build bench-peers ## CPU per voice leg beside pjsua2 and rtpengine, and the 20 ms clock's lateness
+	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
+	@$(PY) -m tests.bench.voice $(BENCH_ARGS)
 bench-latency: build ## packet in to packet out at 1 and 50 streams while the control plane stalls
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.latency $(BENCH_ARGS)
