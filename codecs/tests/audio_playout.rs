@@ -3,9 +3,10 @@
 #[path = "audio_support/mod.rs"]
 mod support;
 
+use codecs::audio::codec::{Encoder, EncoderConfig};
 use codecs::audio::level::rms_db;
 use codecs::audio::playout::{Arrived, Playout, PlayoutConfig, Pulled};
-use codecs::audio::tone::tone_db;
+use codecs::audio::tone::{tone_db, Sine};
 use codecs::time::Micros;
 use support::{format, Network, Run, Talker};
 
@@ -156,6 +157,37 @@ fn comfort_noise_fills_until_the_next_word() {
     let stats = playout.stats();
     assert_eq!((stats.lost, stats.late, stats.concealed_ms), (0, 0, 0), "{stats:?}");
     assert!(noise.len() > 250 * 160 && (rms_db(&noise[1600..]) + 50.0).abs() < 3.0, "{}", rms_db(&noise));
+}
+
+#[test]
+fn opus_pauses_are_noise_and_no_loss() {
+    let opus = format("opus16", 48_000);
+    let config_dtx = EncoderConfig { dtx: true, ..EncoderConfig::default() };
+    let mut encoder = Encoder::new(opus, config_dtx).unwrap();
+    let mut playout = Playout::new(opus, config()).unwrap();
+    let mut voice = Sine::new(400.0, 16_000, -10.0);
+    let (mut out, mut payload, mut seq, mut noise, mut sent) = (Vec::new(), Vec::new(), 0u16, 0, 0);
+    for tick in 0..1000u64 {
+        let pcm = if tick % 200 < 100 { voice.take(320) } else { vec![0; 320] };
+        payload.clear();
+        if encoder.encode(&pcm, &mut payload) > 0 {
+            playout.insert(Arrived {
+                ssrc: 1,
+                seq,
+                ts: tick as u32 * 960,
+                marker: false,
+                arrival: Micros(tick * 20_000),
+                comfort_noise: false,
+                payload: &payload,
+            });
+            seq = seq.wrapping_add(1);
+            sent += 1;
+        }
+        noise += u64::from(playout.pull(Micros(tick * 20_000 + 5000), &mut out) == Pulled::Noise);
+    }
+    let stats = playout.stats();
+    assert!(sent < 700 && noise > 250, "{sent} packets, {noise} frames of noise");
+    assert!(stats.lost == 0 && stats.late == 0 && stats.concealed_ms < 400, "{stats:?}");
 }
 
 #[test]

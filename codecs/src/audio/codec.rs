@@ -117,7 +117,7 @@ impl Decoder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncoderConfig {
     pub bitrate_bps: u32,
-    /// 0 … 10. The default suits many legs on a small machine.
+    /// 0 … 10. From 2 on an encoder takes twice the time; the default suits many legs on a small machine.
     pub complexity: u8,
     /// Expected loss in per cent: more of it, more in-band FEC. May be changed by `Encoder::set_loss`.
     pub loss_percent: u8,
@@ -126,7 +126,7 @@ pub struct EncoderConfig {
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { bitrate_bps: 24_000, complexity: 3, loss_percent: 5, dtx: false }
+        Self { bitrate_bps: 24_000, complexity: 1, loss_percent: 5, dtx: false }
     }
 }
 

@@ -120,6 +120,8 @@ impl Drop for OpusDecoder {
 pub struct OpusEncoder {
     state: NonNull<sys::OpusEncoder>,
     dtx: bool,
+    /// The last frame was not worth sending.
+    resting: bool,
     rate_hz: u32,
 }
 
@@ -134,7 +136,7 @@ impl OpusEncoder {
         let state =
             unsafe { sys::opus_encoder_create(rate_hz as i32, 1, sys::OPUS_APPLICATION_VOIP as c_int, &mut error) };
         let state = NonNull::new(state).filter(|_| error == sys::OPUS_OK as c_int).ok_or(NO_MEMORY)?;
-        let mut encoder = Self { state, dtx: config.dtx, rate_hz };
+        let mut encoder = Self { state, dtx: config.dtx, resting: false, rate_hz };
         encoder.set(sys::OPUS_SET_BITRATE_REQUEST, config.bitrate_bps.clamp(6000, 128_000) as c_int);
         encoder.set(sys::OPUS_SET_COMPLEXITY_REQUEST, c_int::from(config.complexity.min(10)));
         // Speech of 8 kHz bandwidth goes by SILK alone: half the work of the hybrid, and it alone carries FEC.
@@ -176,7 +178,10 @@ impl OpusEncoder {
             )
         };
         let done = usize::try_from(done).unwrap_or(0);
-        let done = if self.dtx && done <= 2 { 0 } else { done };
+        // The first empty packet goes out: the peer learns that what follows is a pause and no loss.
+        let rests = self.dtx && done <= 2;
+        let done = if rests && self.resting { 0 } else { done };
+        self.resting = rests;
         out.truncate(start + done);
         done
     }
