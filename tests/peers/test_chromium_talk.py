@@ -248,5 +248,31 @@ async def test_two_desks_queue_and_a_viewer_only_listens(scene: Scene) -> None:
     assert not first.page.errors and not second.page.errors and not viewer.page.errors
 
 
+async def test_talking_to_the_place_of_a_picture(scene: Scene) -> None:
+    stage = scene.stage
+    await stage.admit()
+    await stage.ball()
+    stream = str(await stage.until("the ball in the directory", stage.online))
+    await stage.until(
+        "its loudspeaker", lambda: stream in [one["id"] for one in stage.client.get("/api/v1/talk/endpoints")]
+    )
+    desk = await scene.desk()
+    await desk.click(".channel")
+    await desk.click(".tile .talk-button")
+    await desk.says(".ptt", "Microphone on")
+
+    def heard() -> bool:
+        lines = [json.loads(line) for line in stage.said("ball").splitlines() if line.startswith('{"')]
+        return any(abs(line.get("tone_hz", 0) - MICROPHONE_HZ) <= 20 for line in lines)
+
+    await stage.until("the ball's loudspeaker says what the microphone heard", heard)
+    await desk.click(".ptt")  # shut: while the loudspeaker speaks its own microphone is turned down
+    await desk.says(".ptt", "Microphone off")
+    await desk.hears(880)  # the pip of the simulated place
+    await desk.click(".tile .talk-button")
+    await stage.until("the conversation's end", lambda: len(stage.client.get("/api/v1/talk")) == 1)
+    assert not desk.page.errors
+
+
 # Only the page in front gets real keys.
 _SPACE = "window.dispatchEvent(new KeyboardEvent('{}', {{key: ' ', code: 'Space', cancelable: true}}))"
