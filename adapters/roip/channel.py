@@ -32,6 +32,8 @@ class RadioChannel:
         declared = context.devices.declare(SCHEME, name, name, title)
         self._device = context.devices.attach(declared.id, _Handler())
         self._device.describe(model=channel.kind.upper(), name=title)
+        # Reachable from the start: an endpoint is opened, and opened again, only while its device is.
+        self._device.state(DeviceState.DEGRADED, "opening")
         capabilities = Capabilities(audio_in=True, talk_back=True)
         keys = self._device.channels([ChannelReport(name, title, capabilities=capabilities)])
         self._id = VoiceId(f"{declared.id}/{keys[name]}")
@@ -92,7 +94,7 @@ class RadioChannel:
                     self._radio = None  # before it is closed: nobody keys it any more
         except* GatewayError as group:
             failure = _first(group)
-            self._device.state(DeviceState.OFFLINE, failure.code, str(failure))
+            self._device.state(DeviceState.DEGRADED, failure.code, str(failure))
             raise failure from None
         finally:
             with suppress(GatewayError):

@@ -94,7 +94,7 @@ async def test_a_lost_socket_ends_the_attempt_with_its_reason() -> None:
         with pytest.raises(LinkDown, match="socket error"):
             await running
         assert line.handle is None
-        assert rig.attached["kit1/radio-1"].states[-1][0] is DeviceState.OFFLINE
+        assert rig.attached["kit1/radio-1"].states[-1][0] is DeviceState.DEGRADED
         assert rig.engine.closed == [7]
 
 
