@@ -1,4 +1,4 @@
-"""baresip (Debian, 1.0) as a phone: its own configuration directory, ordered and heard by its TCP control port."""
+"""baresip (Debian, 1.0) as a phone that says what it hears, ordered and heard by its TCP control port."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import asyncio
 import json
 import re
 import socket
-from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from wave import open as open_wave
 
 from tests.peers.programs import need
 
@@ -26,13 +24,13 @@ call_max_calls 8
 sip_listen 127.0.0.1:{sip}
 rtp_ports {rtp}-{rtp_end}
 rtp_stats no
-audio_player aufile,{folder}/heard.wav
-audio_source ausine,{hz}
-audio_alert aufile,{folder}/alert.wav
+audio_player aubridge,echo
+audio_source aubridge,echo
+audio_alert aubridge,alert
 ausrc_srate {rate}
 auplay_srate {rate}
-ausrc_channels 1
-auplay_channels 1
+ausrc_channels {channels}
+auplay_channels {channels}
 audio_buffer 20-160
 video_source fakevideo,nil
 video_display fakevideo,nil
@@ -43,8 +41,7 @@ videnc_format yuv420p
 net_interface 127.0.0.1
 module_path {modules}
 {audio_modules}
-module aufile.so
-module ausine.so
+module aubridge.so
 {video_modules}
 module srtp.so
 module dtls_srtp.so
@@ -91,14 +88,6 @@ class Baresip:
         await self._until(lambda: any(words in line for line in self.log), words)
         return next(line for line in self.log if words in line)
 
-    def heard(self) -> tuple[int, array[int]]:
-        """Sample rate and samples of all that it has played so far (its header counts only when it closes)."""
-        data = (self.folder / "heard.wav").read_bytes()
-        rate = int.from_bytes(data[24:28], "little")
-        samples = array("h")
-        samples.frombytes(data[44 : 44 + (len(data) - 44) // 2 * 2])
-        return rate, samples
-
     async def _until(self, true: Callable[[], bool], what: str) -> None:
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -139,8 +128,8 @@ async def baresip(
     folder: Path,
     *,
     account: str = "",
-    hz: int = 1000,
     rate: int = 8000,
+    channels: int = 1,
     codecs: tuple[str, ...] = ("g711",),
     video: bool = False,
 ) -> AsyncIterator[Baresip]:
@@ -153,8 +142,8 @@ async def baresip(
         rtp=rtp & ~1,
         rtp_end=(rtp & ~1) + 40,
         folder=folder,
-        hz=hz,
         rate=rate,
+        channels=channels,
         control=control,
         modules=MODULES,
         audio_modules="\n".join(f"module {name}.so" for name in codecs),
@@ -205,6 +194,3 @@ def _free() -> int:
                 above.bind(("127.0.0.1", port + 1))
                 udp.bind(("127.0.0.1", port))
                 return port
-
-
-__all__ = ["Baresip", "baresip", "open_wave"]
