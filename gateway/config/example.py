@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from pydantic_core import PydanticUndefined
 
 from gateway.config.load import Resolver
 from gateway.config.root import SECTIONS, Config
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 HEAD = """\
 # Fieldgate: every setting with its default. Nothing here must be set: an empty file, or none, will do.
@@ -64,17 +67,22 @@ def _keys(model: type[BaseModel], values: BaseModel | None, prefix: str = "") ->
         entries = getattr(made, name, None)
         if isinstance(entries, Mapping) and entries and all(isinstance(entry, BaseModel) for entry in entries.values()):
             for key, entry in entries.items():
-                tables.extend(["", f"[{prefix}.{name}.{key}]{comment}"])
-                tables.extend(_keys(type(entry), entry, prefix=f"{prefix}.{name}.{key}"))
+                tables.extend(["", f"[{prefix}.{name}.{bare(key)}]{comment}"])
+                tables.extend(_keys(type(entry), entry, prefix=f"{prefix}.{name}.{bare(key)}"))
                 comment = ""
         elif isinstance(value, Mapping) and prefix and value:
             tables.extend(["", f"[{prefix}.{name}]{comment}"])
-            tables.extend(f"{key} = {toml(item)}" for key, item in value.items() if item is not None)
+            tables.extend(f"{bare(key)} = {toml(item)}" for key, item in value.items() if item is not None)
         elif value is None or (values is None and info.default is PydanticUndefined and info.default_factory is None):
             yield f"# {name} ={comment}"
         else:
             yield f"{name} = {toml(value)}{comment}"
     yield from tables
+
+
+def bare(key: str) -> str:
+    """A key as TOML takes it: bare where it may be, else quoted ("*97", "+8610…")."""
+    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)
 
 
 def toml(value: Any) -> str:
@@ -89,7 +97,9 @@ def toml(value: Any) -> str:
         case list() | tuple():
             return "[" + ", ".join(toml(item) for item in value) + "]"
         case Mapping():
-            return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items() if item is not None) + "}"
+            return (
+                "{" + ", ".join(f"{bare(key)} = {toml(item)}" for key, item in value.items() if item is not None) + "}"
+            )
         case _:
             return json.dumps(str(value), ensure_ascii=False)
 

@@ -17,7 +17,6 @@ from gateway.contract.voice import CallHandler, Dial
 from gateway.core.audit import Audit
 from gateway.core.messages import Bus
 from gateway.core.rights import in_scope
-from gateway.core.ulid import ulid
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import CallState, CallStatus, GroupId
 
@@ -73,6 +72,7 @@ class Calls:
         self._ended: deque[CallStatus] = deque(maxlen=ENDED_KEPT)
         self._dialers: dict[str, Dial] = {}
         self.total = 0
+        self._number = 0
 
     # — what adapters do —
 
@@ -80,9 +80,7 @@ class Calls:
         if len(self._standing) >= self._most():
             raise Busy(f"{len(self._standing)} calls stand already", code="too-many-calls")
         now = self._clock.wall()
-        status = replace(
-            status, id=status.id or f"call-{ulid(now)}", peer=status.peer[:_TEXT], started=status.started or now
-        )
+        status = replace(status, id=status.id or self._next(), peer=status.peer[:_TEXT], started=status.started or now)
         if status.id in self._standing:
             raise Busy(f"there is a call {status.id} already")
         hold = Hold(self, status, handler)
@@ -156,6 +154,13 @@ class Calls:
         return Counter(hold.status.state.value for hold in self._standing.values())
 
     # — within —
+
+    def _next(self) -> str:
+        """A short name, good as part of an id."""
+        while True:
+            self._number += 1
+            if (id_ := f"call-{self._number}") not in self._standing:
+                return id_
 
     def _visible(self, who: Principal, status: CallStatus) -> bool:
         return in_scope(who, status.target or self._gateway)

@@ -74,7 +74,7 @@ class Devices:
         """`heard(device, online, code)`: streams and voices follow their device. Called for every known one at once."""
         self._followers.append(heard)
         for known in self._known.values():
-            heard(known.id, known.reachable, known.code)
+            heard(known.id, known.reachable or known.declared, known.code)
 
     # — what adapters ask —
 
@@ -233,7 +233,8 @@ class Devices:
         self._publish_soon(known.id)
         if online is not None:
             log.info("%s (%s) is %s%s", known.id, known.row.name, known.state, f": {known.code}" if known.code else "")
-            self._reachable(known.id, online, known.code)
+            if not known.declared:
+                self._reachable(known.id, online, known.code)
 
     def here_again(self, known: Known) -> None:
         """It registered anew without having been missed."""
@@ -295,7 +296,7 @@ class Devices:
     def _add(self, known: Known) -> Known:
         self._known[known.id] = known
         self._by_external[known.row.scheme, known.row.external_id] = known
-        self._reachable(known.id, known.reachable, known.code)
+        self._reachable(known.id, known.reachable or known.declared, known.code)
         return known
 
     def _new_row(self, scheme: str, external_id: str, name: str, password: str, slug: str, *, by: str) -> DeviceRow:

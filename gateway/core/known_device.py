@@ -30,7 +30,8 @@ class Known:
     def __init__(self, row: DeviceRow, clock: Clock, code: str, *, declared: bool = False) -> None:
         self.row = row
         self.declared = declared
-        """By the configuration: not kept, and gone after a restart without it."""
+        """By the configuration: not kept, and gone after a restart without it. It does not register: whether it can be
+        reached is what attempts to open it find, so its streams and voices do not wait for its state."""
         self.state = DeviceState.OFFLINE
         self.code = code
         self.detail = ""

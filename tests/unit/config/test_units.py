@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import units
+from gateway.config.example import toml
 
 
 @pytest.mark.parametrize(
@@ -56,3 +59,8 @@ def test_what_is_no_range(wrong: object) -> None:
 def test_what_is_no_address(wrong: object) -> None:
     with pytest.raises(ValueError, match="address with port"):
         units.parse_host_port(wrong)
+
+
+def test_keys_are_quoted_where_they_must_be() -> None:
+    table = {"*97": "voicemail", "+8610": "a", "plain-key_1": "b"}
+    assert tomllib.loads(f"x = {toml(table)}") == {"x": table}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.base.errors import GatewayError, LinkDown, NotFound
+from gateway.base.errors import ConfigError, GatewayError, LinkDown, NotFound
 from gateway.config.root import Config
 from gateway.config.root import Devices as DevicesConfig
 from gateway.contract.device import Admitted, ChannelReport
@@ -209,3 +209,37 @@ async def test_the_directory_filters_and_keeps_scopes(house: House) -> None:
 )
 def test_slugs(wish: str, name: str, external_id: str, taken: set[str], slug: str) -> None:
     assert slug_for(wish, name, external_id, taken) == slug
+
+
+@by_hand
+async def test_devices_that_the_configuration_names_are_not_kept(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        devices, handler = house.core.devices, FakeHandler()
+        declared = devices.declare("roip", "radio-1", "radio-1", "Fire channel")
+        assert declared.id == "kit1/radio-1" == devices.declare("roip", "radio-1", "radio-1", "Fire").id
+        hold = devices.attach(declared.id, handler)
+        hold.channels([ChannelReport("radio-1", "Fire")])
+        hold.state(DeviceState.ONLINE)
+        (shown,) = house.core.directory.devices(SYSTEM)
+        assert (shown.name, shown.state, shown.channels[0].key) == ("Fire", DeviceState.ONLINE, "ch1")
+        for slug in ("talk", "No Slug"):
+            with pytest.raises(ConfigError):
+                devices.declare("roip", "radio-2", slug, "x")
+        with pytest.raises(ConfigError, match="another name"):
+            devices.declare("roip", "radio-2", "radio-1", "x")
+        moved = devices.declare("roip", "radio-1", "tower", "Fire")
+        assert moved.id == "kit1/tower" and len(devices.all()) == 1
+        admitted = await devices.admit("gb28181", "1", name="ball", slug="ball-1", by="tina")
+        with pytest.raises(ConfigError, match="admitted as kit1/ball-1"):
+            devices.declare("gb28181", "1", "other", "x")
+        await devices.rename(moved.id, "Police")
+        devices.save_all()
+        assert admitted == "kit1/ball-1"
+    async with a_house(tmp_path) as house:
+        assert [known.id for known in house.core.devices.all()] == ["kit1/ball-1"]
+        house.core.devices.declare("roip", "radio-1", "tower", "Fire")
+        await house.core.devices.forget(DeviceId("kit1/tower"))
+
+
+def test_no_device_is_called_talk() -> None:
+    assert slug_for("talk", "talk", "1", set()) != "talk"
