@@ -59,6 +59,10 @@ class Platform:
             incoming.respond(401, headers=challenges)
             return
         verdict = self.digest.check(Authorization.parse(value), "REGISTER", now, password=PASSWORD)
+        if verdict is Verdict.STALE:  # a nonce of before our restart, sent ahead of any challenge
+            challenges = [("WWW-Authenticate", str(c)) for c in self.digest.challenges(now, stale=True)]
+            incoming.respond(401, headers=challenges)
+            return
         self.hop = incoming.hop
         self.call_ids.append(request.call_id)
         self.registers.put_nowait((request.from_.uri, -1 if request.expires is None else request.expires, verdict))

@@ -42,6 +42,7 @@ def test_values_that_mean_nothing(read: object, text: str) -> None:
         (["--fault", "nonsense"], "nonsense"),
         (["--id", "123"], "20 digits"),
         (["--codec", "mjpeg"], "mjpeg"),
+        (["--talk", "pigeon"], "pigeon"),
         (["--password-file", "/nonexistent/secret"], "secret"),
     ],
 )
