@@ -99,10 +99,9 @@ class SipGateway:
             tls=tls,
             tls_client=client_context(),
             supported=OPTION_TAGS,
+            screen=self._screens,
+            gate=lambda host: self.guard.lets_in(host, self.clock.monotonic()),
         )
-        guard = getattr(endpoint, "guard", None)
-        if guard is not None:
-            guard(self._lets_in, self._screens)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(endpoint)
             desk = self._make_desk(endpoint, users, door)
@@ -229,13 +228,9 @@ class SipGateway:
     def _knock(self, who: str, address: str, code: str, detail: str) -> None:
         self.context.devices.knock("sip", who, address, code, detail)
 
-    def _lets_in(self, hop: Hop) -> bool:
-        return self.guard.lets_in(hop, self.clock.monotonic())
-
     def _screens(self, request: SipRequest, hop: Hop) -> bool:
         """Strangers and scanners get no answer at all, not even 100 Trying."""
-        known = self.trunks.is_trunk(hop.remote[0]) or self.trunks.trunk_of(hop) is not None
-        if known:
+        if self.trunks.trunk_of(hop) is not None:
             return True
         now = self.clock.monotonic()
         if self._door is not None and not self._door.of_our_network(hop.remote[0]):

@@ -122,10 +122,10 @@ class Guard:
         """A technician lifts a ban; False when there is none to lift."""
         return self._sources.pop(key_of(host), None) is not None
 
-    def lets_in(self, hop: Hop, now: float) -> bool:
-        """Asked before anything of a packet is read. Costs one look into a table."""
-        source = self._sources.get(key_of(hop.remote[0]))
-        if source is None or source.banned_until <= now or self._lives(source, hop):
+    def lets_in(self, host: str, now: float) -> bool:
+        """Asked before anything of a packet is read, and for each new connection. Costs one look into a table."""
+        source = self._sources.get(key_of(host))
+        if source is None or source.banned_until <= now:
             return True
         self.dropped += 1
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from adapters.sip.guard import Guard
 from adapters.sip.registrar import Binding, Location
@@ -18,15 +17,6 @@ from gateway.wire.sip import Hop
 log = logging.getLogger(__name__)
 
 SWEEP_S = 5.0
-
-
-def unanswered(incoming: IncomingRequest) -> None:
-    """No answer at all: a stranger does not learn that somebody is here. 403 where the endpoint can not keep silent."""
-    drop: Callable[[], None] | None = getattr(incoming, "drop", None)
-    if drop is not None:
-        drop()
-    else:
-        incoming.respond(403)
 
 
 class RegistrarDesk:
@@ -52,7 +42,7 @@ class RegistrarDesk:
         now = self._clock.monotonic()
         judged = self._door.judge(request, hop, now)
         if isinstance(judged, Refused):
-            await self._refusals.refuse(judged, hop, "REGISTER", incoming.respond, lambda: unanswered(incoming))
+            await self._refusals.refuse(judged, hop, "REGISTER", incoming.respond, incoming.drop)
             return
         outcome = self._location.register(judged.user, request, hop, now)
         if outcome.ok:
@@ -99,7 +89,7 @@ class RegistrarDesk:
         if self._door.of_our_network(incoming.hop.remote[0]):
             incoming.respond(403)
         else:
-            unanswered(incoming)
+            incoming.drop()
 
     def _left(self, one: Binding, why: str) -> None:
         self._guard.gone(one.hop)

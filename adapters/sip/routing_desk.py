@@ -72,7 +72,7 @@ class Desk:
         if trunk is None:
             judged = self._door.judge(request, hop, self._clock.monotonic())
             if isinstance(judged, Refused):
-                await self._refusals.refuse(judged, hop, "INVITE", call.reject, lambda: call.reject(403))
+                await self._refusals.refuse(judged, hop, "INVITE", call.reject, call.drop)
                 return None
             self._guard.proven(hop, self._clock.monotonic())
             label = f"user:{judged.user}"

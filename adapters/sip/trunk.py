@@ -7,6 +7,7 @@ register there, a better server answers again, or our own address changes; then 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import ssl
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ class Trunk:
         self.config = config
         self.accounts = tuple(accounts)
         self.addresses: set[str] = set()  # of all its servers, as last resolved
+        self.networks = tuple(ipaddress.ip_network(one) for one in config.sources)
         self._endpoint = endpoint
         self._tls = tls
         self._clock = clock or Clock()

@@ -85,14 +85,13 @@ class Trunks:
     def _comes_from(self, trunk: Trunk, host: str) -> bool:
         if host in trunk.addresses:
             return True
-        if not trunk.config.sources:
+        if not trunk.networks:
             return False
         try:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
             return False
-        networks = (ipaddress.ip_network(one) for one in trunk.config.sources)
-        return any(address.version == one.version and address in one for one in networks)
+        return any(address.version == one.version and address in one for one in trunk.networks)
 
     async def _live(self, trunk: Trunk) -> None:
         """A bug in one trunk is not the others' end."""
