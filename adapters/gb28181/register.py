@@ -81,6 +81,7 @@ class Entry:
         anew, self._call_id = welcome.call_id != self._call_id, welcome.call_id
         if anew:
             self.link.crew.start(self.calls.check_flow(), "looking whether its calls flow")
+            self.link.crew.start(self.voice.check(), "asking whether it still plays")
         if back:
             self._synced_at = now
         elif anew:

@@ -8,6 +8,7 @@ offered ─► open ─► a way ─► plays until the end ──────�
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ class VoiceCalls:
         self._outputs: dict[str, str] = {}
         self._offered: dict[str, VoiceOffer] = {}
         self._waiting: list[Waiting] = []
-        self._playing: dict[str, str] = {}  # target → channel
+        self._playing: dict[str, tuple[str, VoiceAttempt]] = {}  # target → for which channel
         self._failed: list[Way] = []
         self._asked_at = -math.inf
         self._slow = False
@@ -148,8 +149,8 @@ class VoiceCalls:
     async def _run(self, channel: str, made: VoiceAttempt) -> None:
         link, target = self._link, made.target
         if target in self._playing:
-            raise Busy(f"the loudspeaker of {link} plays for {self._playing[target]}", code="device-busy")
-        self._playing[target] = channel
+            raise Busy(f"the loudspeaker of {link} plays for {self._playing[target][0]}", code="device-busy")
+        self._playing[target] = channel, made
         made.line.say("opening", made.way.mode)
         try:
             if made.way.mode == "talk":
@@ -184,6 +185,10 @@ class VoiceCalls:
         if way in self._failed:
             self._failed.remove(way)
         self._failed.append(way)
+
+    async def check(self) -> None:
+        """The device may have started anew: calls that it knows nothing of any more are over."""
+        await asyncio.gather(*(attempt.check() for _, attempt in list(self._playing.values())))
 
     # — the device's INVITE —
 

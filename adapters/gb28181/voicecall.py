@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 STANDS_S = 3.0
 """A device that has not hung up so long after the first sound plays it."""
 
+CHECK_S = 3.0
 T = TypeVar("T")
 BUSY = (486, 600)
 
@@ -55,6 +56,19 @@ class VoiceAttempt:
     patience_s: float  # for the device's INVITE
     stands: bool = False
     tcp: bool = False
+    call: IncomingCall | InviteCall | None = None
+
+    async def check(self) -> None:
+        """The device has registered as one does that has started anew: is it in this call still? Over UDP nothing else
+        would tell. It need not know OPTIONS: any answer but 481 does, and none is none where it has moved."""
+        call, hop = self.call, self.link.hop
+        if call is None or call.end is not None:
+            return
+        try:
+            await call.send("OPTIONS", timeout=CHECK_S)
+        except LinkDown:
+            if hop is not None and hop.remote != call.hop.remote:
+                await call.bye()
 
     # — broadcast —
 
@@ -62,7 +76,7 @@ class VoiceAttempt:
         """Ends by raising LinkDown or PeerError with the reason, or by being cancelled."""
         call: IncomingCall | None = None
         try:
-            call = await self._asked(waiting)
+            call = self.call = await self._asked(waiting)
             await self._answer(call)
         finally:
             if call is None and waiting.came.done() and not waiting.came.cancelled():
@@ -167,7 +181,9 @@ class VoiceAttempt:
                 tcp=self.way.media == "tcp-passive",
                 name="Talk",
             )
-            call = await station.line.invite(hop, self.target, subject(self.target, y, station.config.id), us.sdp())
+            call = self.call = await station.line.invite(
+                hop, self.target, subject(self.target, y, station.config.id), us.sdp()
+            )
             dialog = None
             try:
                 side = await self._talk_answered(call)

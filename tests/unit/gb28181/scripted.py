@@ -74,6 +74,7 @@ class ScriptedDevice:
     media: Media = field(default_factory=Media)
     subscribe_status: int = 200
     reply_status: int = 200  # to a MESSAGE
+    options_status: int = 200
     status: str = ""  # what it says inside DeviceStatus; empty: it does not answer that
     silent: bool = False  # answers nothing at all any more
     wrap: Callable[[str], bytes] = lambda text: f'<?xml version="1.0" encoding="GB2312"?>\n{text}'.encode("gb18030")
@@ -300,6 +301,8 @@ class ScriptedDevice:
                 await self._invited(request, contact)
             case "ACK":
                 pass
+            case "OPTIONS":
+                self.reply(request, self.options_status)
             case "BYE":
                 self.dialogs = [d for d in self.dialogs if d.call_id != request.call_id]
                 self.reply(request, 200)

@@ -450,6 +450,40 @@ async def test_one_output_plays_for_one_channel(tmp_path: Path) -> None:
         assert caught.value.code == "device-busy"
 
 
+async def test_a_device_that_started_anew_plays_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over UDP nothing but an in-dialog question tells. One that knows the call, or not the question, plays on."""
+    monkeypatch.setattr(voicecall, "STANDS_S", 0.1)
+    async with rigged(tmp_path) as rig:
+        ball = await speaker(rig)
+        line, task = speak(rig)
+        with ear() as heard:
+            await plays(ball, await asked(ball), offer_sdp(heard.port))
+            await up(line, task)
+            await rig.attached.until(lambda a: '"talk"' in a.remembered)
+            for status in (200, 405):
+                ball.options_status = status
+                await ball.register()
+                await ball.got(lambda r: r.method == "OPTIONS")
+            assert not task.done()
+            ball.options_status = 481
+            await ball.register()
+            assert await code_of(task) == "source-ended"
+
+
+async def test_a_device_that_started_anew_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voicecall, "STANDS_S", 0.1)
+    monkeypatch.setattr(voicecall, "CHECK_S", 0.3)
+    async with rigged(tmp_path) as rig:
+        ball = await speaker(rig)
+        line, task = speak(rig)
+        with ear() as heard:
+            await plays(ball, await asked(ball), offer_sdp(heard.port))
+            await up(line, task)
+            ball.rebind()
+            await ball.register()
+            assert await code_of(task) in ("source-ended", "talk-dropped")
+
+
 async def test_a_media_plane_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with rigged(tmp_path) as rig:
         ball = await speaker(rig)
