@@ -85,13 +85,13 @@ class Ear:
 
     async def hears(self, hz: float, *, share: float = 0.7, windows: int = 3) -> None:
         """Until so many windows of 200 ms in a row are this tone. Raises TimeoutError."""
-        await self._until(lambda heard: strength(heard, hz) >= share, windows)
+        await self.until(lambda heard: strength(heard, hz) >= share, windows)
 
     async def silent(self, *, windows: int = 3) -> None:
         """Until so many windows in a row have nothing above comfort noise."""
-        await self._until(lambda heard: sum(s * s for s in heard) / len(heard) < 60**2, windows)
+        await self.until(lambda heard: sum(s * s for s in heard) / len(heard) < 60**2, windows)
 
-    async def _until(self, fits: Callable[[Sequence[int]], bool], windows: int) -> None:
+    async def until(self, fits: Callable[[Sequence[int]], bool], windows: int) -> None:
         loop = asyncio.get_running_loop()
         found = 0
         async with asyncio.timeout(PATIENCE_S):
@@ -118,6 +118,7 @@ class RoomTalk(FakeTalk):
         self.plane = plane
         self.engine = plane.engine
         self.rooms: dict[str, int] = {}
+        self.voiced = asyncio.Event()
 
     @asynccontextmanager
     async def _sit(self, group: str, wish: SeatWish) -> AsyncIterator[FakeSeat]:
@@ -130,6 +131,7 @@ class RoomTalk(FakeTalk):
                     self.engine.leave(room, seat.now)
                     self.plane.forget_voice(seat.now)
                 given(handle)
+                self.voiced.set()
                 if handle is not None:
                     self.engine.route(room, handle, talk=True, listen=True)
                     self.plane.on_voice(handle, lambda event: [listener(event) for listener in seat.listeners])
@@ -271,6 +273,14 @@ class Kit:
     @property
     def port(self) -> int:
         return self.endpoint.bound[0].port
+
+    async def seated(self, count: int = 1) -> None:
+        """Wait until so many seats have a voice."""
+        talk = self.context.talk
+        async with asyncio.timeout(PATIENCE_S):
+            while sum(seat.now is not None for seat in talk.seats) < count:
+                talk.voiced.clear()
+                await talk.voiced.wait()
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.wire.sip import Hop
+from tests.paths.sip_rig import Kit
 from tests.peers.programs import need
 
 MODULES = Path("/usr/lib/baresip/modules")
@@ -67,6 +69,12 @@ class Baresip:
         self.log: list[str] = []
         self._more = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
+
+    host = "127.0.0.1"
+
+    def hop_from(self, kit: Kit) -> Hop:
+        """The kit's way to it."""
+        return Hop("udp", (kit.host, kit.port), (self.host, self.port))
 
     async def order(self, command: str, params: str = "") -> None:
         body = json.dumps({"command": command, "params": params, "token": "t"}).encode()

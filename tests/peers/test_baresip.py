@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sip.routing import MediaPolicy
-from gateway.model.voice import CallState
-from tests.paths.sip_rig import PATIENCE_S, RATE, Ear, Kit, kit, tone
+from adapters.sip.routing import MediaPolicy, Target
+from gateway.model.voice import CallState, GroupId
+from tests.paths.sip_rig import PATIENCE_S, RATE, WHO, Ear, Kit, decoded, kit, picture, site, tone
 from tests.peers.baresip import Baresip, baresip
 
 BALL = "kit1/ball-1/ch1"
@@ -54,3 +54,71 @@ async def test_its_ciphers(tmp_path: Path, mediaenc: str, secure: str) -> None:
         await dialled(it, phone)
         await heard_both_ways(it)
         assert it.context.calls.all[0].status.secure == secure
+
+
+async def test_h264_both_ways_decoded_at_both_ends(tmp_path: Path) -> None:
+    async with kit() as it, baresip(tmp_path, video=True) as phone:
+        it.routing.policy = MediaPolicy(audio=("pcma",), video=("h264",))
+        it.routing.numbers["700"] = Target("channel", BALL)
+        async with picture(it.engine, it.context.streams.known[BALL]):
+            await dialled(it, phone, "700")
+            async with asyncio.timeout(PATIENCE_S):
+                await it.context.streams.published_now.wait()
+            (publication,) = it.context.streams.published.values()
+            assert await decoded(it.engine, publication.handle) == (352, 288)  # type: ignore[attr-defined]
+            await phone.says("receiving with resolution 320 x 240")  # said when a picture is decoded
+            assert it.context.calls.all[0].status.video == "h264"
+            await heard_both_ways(it)
+
+
+@pytest.mark.parametrize(("mediaenc", "secure"), [("srtp-mand", "sdes"), ("dtls_srtp", "dtls")])
+async def test_ciphered_pictures(tmp_path: Path, mediaenc: str, secure: str) -> None:
+    async with kit() as it, baresip(tmp_path, video=True, account=f";mediaenc={mediaenc}") as phone:
+        it.routing.policy = MediaPolicy(audio=("pcma",), video=("h264",))
+        it.routing.numbers["700"] = Target("channel", BALL)
+        async with picture(it.engine, it.context.streams.known[BALL]):
+            await dialled(it, phone, "700")
+            async with asyncio.timeout(PATIENCE_S):
+                await it.context.streams.published_now.wait()
+            (publication,) = it.context.streams.published.values()
+            assert await decoded(it.engine, publication.handle) == (352, 288)  # type: ignore[attr-defined]
+            await phone.says("receiving with resolution 320 x 240")
+            assert it.context.calls.all[0].status.secure == secure
+
+
+async def test_we_call_it_and_hang_up(tmp_path: Path) -> None:
+    async with kit() as it, baresip(tmp_path, account=";answermode=auto") as phone:
+        it.routing.policy = MediaPolicy(audio=("pcma",))
+        it.routing.phones["8001"] = phone  # type: ignore[assignment]
+        await it.context.calls.dial(WHO, "8001", GroupId("kit1/talk/ops"), False)
+        await phone.event("CALL_ESTABLISHED")
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.UP)
+        await it.seated()
+        await heard_both_ways(it)
+        await hold.handler.hang_up(WHO)
+        await phone.event("CALL_CLOSED")
+
+
+async def test_hold_by_either_side(tmp_path: Path) -> None:
+    async with kit() as it, baresip(tmp_path) as phone:
+        it.routing.policy = MediaPolicy(audio=("pcma",))
+        await dialled(it, phone)
+        hold = it.context.calls.all[0]
+        await phone.order("hold")
+        await hold.until(CallState.HELD_BY_PEER)
+        await phone.order("resume")
+        await hold.until(CallState.UP)
+        await hold.handler.hold(WHO, True)
+        assert hold.status.state is CallState.HELD
+        await hold.handler.hold(WHO, False)
+        await heard_both_ways(it)
+
+
+async def test_it_transfers_itself_away(tmp_path: Path) -> None:
+    async with site("8002", policy=MediaPolicy(audio=("pcma",))) as (it, (other,)), baresip(tmp_path) as phone:
+        await dialled(it, phone)
+        await phone.order("transfer", "sip:8002@kit")
+        await other.media(lambda media: media.voice is not None)
+        assert it.context.calls.all[1].status.peer == "8002"
+        await asyncio.wait_for(it.context.calls.all[0].over.wait(), PATIENCE_S)
