@@ -125,14 +125,14 @@ class ToneTrack(MediaStreamTrack):
 
     def __init__(self, hz: float) -> None:
         super().__init__()
-        self._hz = hz
+        self.hz = hz
         self._at = 0
         self._began = time.monotonic()
 
     async def recv(self) -> Any:
         await asyncio.sleep(max(0.0, self._began + self._at / 48000 - time.monotonic()))
         frame = av.AudioFrame(format="s16", layout="mono", samples=960)
-        frame.planes[0].update(sine(self._hz, self._at, 960, 48000).tobytes())
+        frame.planes[0].update(sine(self.hz, self._at, 960, 48000).tobytes())
         frame.sample_rate, frame.pts, frame.time_base = 48000, self._at, fractions.Fraction(1, 48000)
         self._at += 960
         return frame
