@@ -72,10 +72,10 @@ class CallRow {
     const target = store.groups.get(call.target)?.name || this.nameOf(call.target);
     setText(this.target, [t(call.incoming ? "incoming" : "outgoing"), target].filter(Boolean).join(" → "));
     setText(this.facts, callFacts(call).join(" · "));
-    const joined = this.voice.line(call.target);
+    const joined = this.voice.joined(call.target);
     const acts = callActs(call);
     const adhoc = store.groups.get(call.target)?.adhoc ?? false; // a standing group is joined in its own place
-    const drawn = JSON.stringify([document.documentElement.lang, acts, Boolean(joined), call.target, adhoc]);
+    const drawn = JSON.stringify([document.documentElement.lang, acts, joined, call.target, adhoc]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     fill(this.sign, icon(call.incoming ? "in" : "out"));
@@ -83,7 +83,7 @@ class CallRow {
     fill(
       this.acts,
       joins &&
-        h("button", { type: "button", class: joined ? "" : "primary", onclick: () => (joined ? this.voice.leave(call.target) : this.voice.join(call.target)) }, t(joined ? "leave" : "listenCall")),
+        h("button", { type: "button", class: joined ? "" : "primary", onclick: () => this.voice.toggle(call.target) }, t(joined ? "leave" : "listenCall")),
       ...acts.map((act) => h("button", { type: "button", class: act === "answer" ? "primary" : act === "hangUp" || act === "refuse" ? "danger" : "", "data-act": act, onclick: () => void this.do(act) }, t(act))),
     );
     if (!acts.includes("transfer") && this.shown) this.open("");

@@ -115,7 +115,7 @@ export class GroupCard {
       if (voice.line(group)) voice.choose(group);
       options.toggle();
     });
-    this.join.addEventListener("click", () => (voice.line(group) ? voice.leave(group) : voice.join(group)));
+    this.join.addEventListener("click", () => voice.toggle(group));
     this.also.addEventListener("change", () => voice.pick(group, this.also.checked));
     this.revoke.addEventListener("click", () => void this.act("talk.revoke"));
     this.monitor.addEventListener("click", () => void this.toggleMonitor());
@@ -154,7 +154,7 @@ export class GroupCard {
     this.alsoLabel.title = t("pickAlso");
     this.also.setAttribute("aria-label", t("pickAlso"));
     this.also.checked = voice.also.has(this.group);
-    setText(this.alsoLabel.children[1] as Element, "+");
+    setText(this.alsoLabel.children[1] as Element, t("also"));
     this.inside.hidden = !opened;
     if (!opened) return;
     const queue = queueNames(group);

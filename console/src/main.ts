@@ -12,7 +12,7 @@ import { signIn } from "./signin";
 import { Store } from "./store";
 import { TalkPanel } from "./talkpanel";
 import { Tile } from "./tile";
-import { Tree } from "./tree";
+import { type TalkingTo, Tree } from "./tree";
 import { Voice } from "./voice";
 
 const MOST_TILES = 16;
@@ -46,12 +46,17 @@ class Console {
   private readonly tabs = h("div", { class: "tabs", role: "tablist" });
   private readonly side = h("div", { class: "side-body" });
   private readonly pad = new PtzPad(this.store);
-  private readonly tree = new Tree(this.store, (stream) => this.tiles.has(stream), (stream) => this.toggle(stream));
+  private readonly voice = new Voice(this.store);
+  private readonly talkingTo: TalkingTo = {
+    possible: (channel) => this.voice.mayTalk() && this.store.endpoints.has(channel),
+    on: (channel) => this.voice.joined(channel),
+    toggle: (channel) => this.voice.toggle(channel),
+  };
+  private readonly tree = new Tree(this.store, (stream) => this.tiles.has(stream), (stream) => this.toggle(stream), this.talkingTo);
   private readonly pending = new PendingPanel(this.store, this.reasons);
   private readonly alarms = new AlarmsPanel(this.store);
   private readonly positions = new PositionsPanel(this.store);
   private readonly notices = new NoticesPanel(this.store, this.reasons);
-  private readonly voice = new Voice(this.store);
   private readonly talk = new TalkPanel(this.voice, this.reasons);
   private readonly calls = new CallsPanel(this.voice, this.reasons);
   private readonly ring = new RingBar(this.voice, this.calls, this.reasons);
@@ -69,6 +74,7 @@ class Console {
 
   constructor() {
     this.store.on("link", () => this.showLink());
+    this.voice.on(() => this.tree.render());
     this.store.on("directory", () => this.prune());
     for (const topic of ["alarms", "notices", "pending", "calls", "talk"] as const) this.store.on(topic, () => this.showTabs());
   }
@@ -196,9 +202,9 @@ class Console {
       onClose: () => this.close(stream),
       onSelect: () => this.select(stream),
       talk: {
-        possible: () => this.voice.mayTalk() && this.store.endpoints.has(stream),
-        on: () => this.voice.line(stream) !== undefined,
-        toggle: () => (this.voice.line(stream) ? this.voice.leave(stream) : this.voice.join(stream)),
+        possible: () => this.talkingTo.possible(stream),
+        on: () => this.talkingTo.on(stream),
+        toggle: () => this.talkingTo.toggle(stream),
       },
     });
     this.tiles.set(stream, tile);

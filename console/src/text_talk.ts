@@ -46,6 +46,7 @@ export const TALK_TEXT = {
   emergencyHold: { en: "Hold 1 s", zh: "长按 1 秒" },
   emergencyEnd: { en: "End emergency", zh: "解除紧急" },
   toAll: { en: "{0} groups at once", zh: "同时对 {0} 个组" },
+  also: { en: "call too", zh: "同呼" },
   pickAlso: { en: "Also talk to this group (one to all)", zh: "同时对此组讲话（一呼多组）" },
   bargeIn: { en: "Speak in", zh: "插话" },
   bargeHint: { en: "Hold: you are heard beside the one who speaks", zh: "按住：与当前讲话人同时被听到" },

@@ -1,9 +1,9 @@
 // The flat directory: devices with their channels, searched as one types; a dot and words say how each stands.
 
-import { fill, h } from "./dom";
+import { fill, h, icon } from "./dom";
 import { t, word } from "./i18n";
 import type { Store } from "./store";
-import type { Device } from "./types";
+import type { Channel, Device } from "./types";
 import { streamWord } from "./words";
 
 const DEVICE_TONE: Record<string, string> = { online: "live", degraded: "wait", offline: "bad", pending: "wait" };
@@ -22,6 +22,13 @@ export function search(devices: Iterable<Device>, text: string): Device[] {
     .sort((a, b) => Number(a.state === "offline") - Number(b.state === "offline") || a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
 }
 
+/** Talking to a channel by its id. */
+export interface TalkingTo {
+  possible(channel: string): boolean;
+  on(channel: string): boolean;
+  toggle(channel: string): void;
+}
+
 export class Tree {
   private readonly list = h("ul", { class: "devices" });
   private readonly box = h("input", { type: "search", autocomplete: "off", spellcheck: "false" });
@@ -32,9 +39,12 @@ export class Tree {
     private readonly store: Store,
     private readonly isOpen: (stream: string) => boolean,
     private readonly open: (stream: string) => void,
+    /** For channels that are no pictures: a radio. */
+    private readonly talk: TalkingTo = { possible: () => false, on: () => false, toggle: () => undefined },
   ) {
     this.box.addEventListener("input", () => this.render());
     store.on("directory", () => this.render());
+    store.on("talk", () => this.render());
   }
 
   render(): void {
@@ -45,7 +55,7 @@ export class Tree {
     const drawn = JSON.stringify([
       document.documentElement.lang,
       this.store.devices.size,
-      found.map((d) => [d.id, d.name, d.state, d.code, d.channels.map((c) => [c.name, c.stream, this.store.streams.get(c.stream ?? "")?.state, this.isOpen(c.stream ?? "")])]),
+      found.map((d) => [d.id, d.name, d.state, d.code, d.channels.map((c) => [c.name, c.stream, this.store.streams.get(c.stream ?? "")?.state, this.isOpen(c.stream ?? ""), this.talk.possible(`${d.id}/${c.key}`), this.talk.on(`${d.id}/${c.key}`)])]),
     ]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
@@ -72,6 +82,8 @@ export class Tree {
         {},
         ...(device.channels.length ? device.channels : []).map((channel) => {
           const stream = channel.stream;
+          const id = `${device.id}/${channel.key}`;
+          if (!(stream && this.store.streams.has(stream)) && this.talk.possible(id)) return h("li", {}, this.voiceRow(id, channel));
           const { tone, text } = streamWord(stream ? this.store.streams.get(stream) : undefined);
           return h(
             "li",
@@ -95,6 +107,26 @@ export class Tree {
         }),
         device.channels.length === 0 && h("li", { class: "empty" }, t("noChannels")),
       ),
+    );
+  }
+
+  /** A channel that has sound alone: a click begins a conversation with it, another one ends it. */
+  private voiceRow(id: string, channel: Channel): HTMLElement {
+    const endpoint = this.store.endpoints.get(id);
+    const on = this.talk.on(id);
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "row channel",
+        "data-tone": on ? "live" : endpoint?.online ? "idle" : "bad",
+        "aria-pressed": String(on),
+        title: t(on ? "talkingToChannel" : "talkToChannel"),
+        onclick: () => this.talk.toggle(id),
+      },
+      icon("mic"),
+      h("span", { class: "name" }, channel.name || channel.key),
+      h("span", { class: "state" }, on ? t("talk") : endpoint ? t(endpoint.online ? `kind.member.${endpoint.kind}` : "offline") : ""),
     );
   }
 }

@@ -71,6 +71,17 @@ export class Voice {
     return this.lines.get(target) ?? [...this.lines.values()].find((line) => line.group === target);
   }
 
+  /** There is a seat, or one is being taken. */
+  joined(target: string): boolean {
+    return this.line(target)?.ended === false;
+  }
+
+  /** In or out, as a button does. */
+  toggle(target: string): void {
+    if (this.joined(target)) this.leave(target);
+    else this.join(target);
+  }
+
   get activeLine(): TalkLine | null {
     return (this.active !== null && this.lines.get(this.active)) || null;
   }

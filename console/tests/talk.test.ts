@@ -8,6 +8,7 @@ import { hue, place } from "../src/spurts";
 import { Store } from "../src/store";
 import { TalkPanel } from "../src/talkpanel";
 import { callClock, callFacts, callWords, floorWords, memberWords, meter, pttWords } from "../src/talkwords";
+import { Tree } from "../src/tree";
 import type { CallStatus, Floor, GroupStatus, Member } from "../src/types";
 import { Voice, wordOf } from "../src/voice";
 import { FakePeer, fakeApi, FakeSocket, FakeTrack, install, json, microphone, problem } from "./fakes";
@@ -404,6 +405,40 @@ describe("the talk panel", () => {
     await joined();
     expect(panel.element.querySelector(".mic-trouble")?.textContent).toContain("https://");
   });
+});
+
+describe("the tree", () => {
+  const device = { id: "kit1/radio-1", name: "Radio", external_id: "r", alias: "", state: "online", code: "", channels: [{ key: "radio-1", external_id: "r", name: "PDT", stream: "kit1/radio-1/radio-1" }] };
+
+  test("a channel that has sound alone is talked to by a click", async () => {
+    const tree = new Tree(store, () => false, () => undefined, { possible: (id) => store.endpoints.has(id), on: (id) => voice.joined(id), toggle: (id) => voice.toggle(id) });
+    voice.on(() => tree.render());
+    store.endpoints.set("kit1/radio-1/radio-1", { id: "kit1/radio-1/radio-1", device: "kit1/radio-1", title: "PDT", kind: "radio", online: true, code: "", talks: true, listens: true });
+    tell("device", "kit1/radio-1", device);
+    await settle();
+    const row = () => tree.element.querySelector<HTMLButtonElement>(".channel");
+    expect(row()?.textContent).toContain("radio");
+    row()?.click();
+    await settle();
+    expect(voice.active).toBe("kit1/radio-1/radio-1");
+    expect(row()?.getAttribute("aria-pressed")).toBe("true");
+    row()?.click();
+    await settle();
+    expect(row()?.getAttribute("aria-pressed")).toBe("false");
+  });
+});
+
+test("a seat that was taken away is joined anew by the same button", async () => {
+  const panel = new TalkPanel(voice, new Reasons(store));
+  await joined();
+  voice.line(OPS)?.stop(); // as when the gateway ended it
+  await settle();
+  const again = button(panel.element, "Join");
+  expect(again?.classList.contains("primary")).toBe(true);
+  again?.click();
+  await settle();
+  expect(voice.joined(OPS)).toBe(true);
+  panel.stop();
 });
 
 describe("calls", () => {
