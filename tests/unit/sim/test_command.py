@@ -65,6 +65,7 @@ async def test_a_process_registers_obeys_signals_and_logs_out(number: signal.Sig
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway.sim.ball", "--json", "--server", f"{host}:{port}"),
             *("--password-file", str(secret), "--keepalive", "200ms", "--size", "320x240"),
+            *("--talk", "tcp", "--hear-to", str(tmp_path)),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )
@@ -83,6 +84,6 @@ async def test_a_process_registers_obeys_signals_and_logs_out(number: signal.Sig
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        assert process.returncode == 0
+        assert process.returncode == 0 and not list(tmp_path.glob("*.wav")), "nothing was heard"
         events = [json.loads(line)["event"] for line in out.decode().splitlines()]
         assert events[:2] == ["registering", "registered"] and "alarm" in events and events[-1] == "unregistered"
