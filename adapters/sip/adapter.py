@@ -54,9 +54,9 @@ MakeCalls = Callable[[Context, Desk], AbstractAsyncContextManager[Calls]]
 
 
 def _call_manager(context: Context, desk: Desk) -> AbstractAsyncContextManager[Calls]:
-    from adapters.sip.calls import CallManager  # brings the media side; a checked configuration needs none of it
+    from adapters.sip.calls import CallLimits, CallManager  # brings the media side; checking a file needs none of it
 
-    return CallManager(context, desk)
+    return CallManager(context, desk, limits=CallLimits(max_calls=desk.caps.whole))
 
 
 class SipGateway:

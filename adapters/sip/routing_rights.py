@@ -47,7 +47,7 @@ class Caps:
     """Places for concurrent calls: the whole, and one for each trunk and user. Full means Busy."""
 
     def __init__(self, whole: int) -> None:
-        self._whole = whole
+        self.whole = whole
         self._total = 0
         self._held: Counter[str] = Counter()
 
@@ -65,8 +65,8 @@ class Caps:
             if self._held[label] >= limit:
                 code = "trunk-full" if label.startswith("trunk:") else "too-many-calls"
                 raise Busy(f"{label}: {limit} calls stand (max_calls)", code=code)
-            if self._total >= self._whole:
-                raise Busy(f"{self._whole} calls stand (max_calls)", code="too-many-calls")
+            if self._total >= self.whole:
+                raise Busy(f"{self.whole} calls stand (max_calls)", code="too-many-calls")
         self._total += 1
         self._held[label] += 1
         given = False
