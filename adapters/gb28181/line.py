@@ -7,12 +7,13 @@ from typing import Literal
 from adapters.gb28181.protocol import orders
 from adapters.gb28181.protocol.memory import Dialog
 from gateway.base.errors import LinkDown, PeerError, RemoteProtocolError
-from gateway.net.sip import InviteCall, SipEndpoint, Subscription
+from gateway.net.sip import IncomingCall, InviteCall, SipEndpoint, Subscription
 from gateway.net.sip.endpoint import RequestHandler
 from gateway.wire.sip import Hop, NameAddr, SipResponse, SipUri, new_request, peer_uri
 
 MESSAGE_TIMEOUT_S = 5.0
 BYE_TIMEOUT_S = 2.0
+SPARE_CSEQ = 1000
 
 
 class Line:
@@ -94,6 +95,15 @@ def refuse(answer: SipResponse, what: str) -> None:
     """Raise PeerError for a final answer that is not 2xx."""
     if not answer.ok:
         raise PeerError(f"{what}: answered {answer.status} {answer.reason[:60]}", status=answer.status)
+
+
+def dialog_taken(call: IncomingCall) -> Dialog | None:
+    """The same for a call that the device made, once we have accepted it."""
+    found = call.dialog
+    if found is None:
+        return None
+    # What we may ask inside it until it ends takes numbers, too.
+    return Dialog(call.call_id, str(found.local), str(found.remote), found.target, found.local_seq + SPARE_CSEQ)
 
 
 def dialog_of(call: InviteCall, answer: SipResponse) -> Dialog | None:

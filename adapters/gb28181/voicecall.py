@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from adapters.gb28181.dialing import bound_to, dial
 from adapters.gb28181.hangup import hang_up
-from adapters.gb28181.line import dialog_of
+from adapters.gb28181.line import dialog_of, dialog_taken
 from adapters.gb28181.link import DeviceLink
 from adapters.gb28181.protocol import orders
 from adapters.gb28181.protocol.invite import subject
@@ -150,6 +150,9 @@ class VoiceAttempt:
             y, ssrc = chosen_y(side, ours)
             us = answer_to(side, chosen, platform=config.id, host=self._our_host(udp), port=udp.getsockname()[1], y=y)
             call.accept(us.sdp(), "Application/SDP", contact_user=config.id)
+            link.running.add(call.call_id)
+            if (dialog := dialog_taken(call)) is not None:
+                link.keep_dialog(dialog)
             sound = Sound(us.codec, us.pt, ssrc, config.id, link.quirks.talk.send)
             gone = asyncio.ensure_future(call.ended())
             acked = asyncio.ensure_future(call.acked())
@@ -160,6 +163,9 @@ class VoiceAttempt:
                     future.cancel()
                 await asyncio.gather(gone, acked, return_exceptions=True)
         finally:
+            link.running.discard(call.call_id)
+            if link.alive:
+                link.drop_dialog(call.call_id)
             udp.close()  # does nothing where the media plane took it
             tcp.close()
             link.station.ssrcs.give_back(ours)

@@ -484,6 +484,27 @@ async def test_a_device_that_started_anew_elsewhere(tmp_path: Path, monkeypatch:
             assert await code_of(task) in ("source-ended", "talk-dropped")
 
 
+async def test_a_broadcast_of_before_our_crash_is_ended(tmp_path: Path) -> None:
+    """A device that plays for nobody is busy for everybody: what is remembered of it is hung up after the restart."""
+    async with rigged(tmp_path) as rig:
+        ball = await speaker(rig)
+        line, task = speak(rig)
+        with ear() as heard:
+            answer = await plays(ball, await asked(ball), offer_sdp(heard.port))
+            await up(line, task)
+            assert answer.call_id in rig.attached.remembered
+            remembered = rig.attached.remembered
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await ball.got(lambda r: r.method == "BYE")
+            assert answer.call_id not in rig.attached.remembered
+            rig.attached.remembered = remembered  # as if it had ended without that
+            await rig.restart()
+            await ball.message("<Notify><CmdType>Keepalive</CmdType><SN>3</SN></Notify>")
+            bye = await ball.got(lambda r: r.method == "BYE")
+            assert bye.call_id == answer.call_id and bye.from_.tag == answer.to.tag and bye.to.tag == answer.from_.tag
+
+
 async def test_a_media_plane_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with rigged(tmp_path) as rig:
         ball = await speaker(rig)
