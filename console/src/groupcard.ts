@@ -27,13 +27,14 @@ export interface CardOptions {
 class MemberRow {
   private readonly name = h("span", { class: "name" });
   private readonly state = h("span", { class: "state" });
+  private readonly why = h("span", { class: "why" });
   private readonly bar = h("i");
   private readonly mute = h("button", { type: "button", class: "icon" });
   private readonly remove = h("button", { type: "button", class: "icon" }, icon("close"));
   private readonly sign = h("span", { class: "kind" });
   private readonly level = h("span", { class: "meter", "aria-hidden": "true" }, this.bar);
   private readonly tools = h("span", { class: "tools" }, this.mute, this.remove);
-  readonly element = h("li", { class: "member" }, this.sign, this.name, this.state, this.tools, this.level);
+  readonly element = h("li", { class: "member" }, this.sign, this.name, this.state, this.tools, this.why, this.level);
   private kind = "";
   private mutedIcon: boolean | null = null;
 
@@ -46,13 +47,14 @@ class MemberRow {
     this.member = member;
     if (this.kind !== member.kind) fill(this.sign, icon(KIND_ICONS[member.kind] ?? "radio"));
     this.kind = member.kind;
-    const { tone, text } = memberWords(member, group.floor, cause);
+    const { tone, text, why } = memberWords(member, group.floor, cause);
     this.element.dataset["tone"] = tone;
     const kind = word(`kind.member.${member.kind}`);
     this.sign.title = kind;
     setText(this.name, (member.name || member.id) + (mine ? ` (${t("you")})` : ""));
     this.element.title = [member.name, kind, member.id, member.codec, member.detail].filter(Boolean).join("\n");
     setText(this.state, [text, member.monitored ? t("monitored") : ""].filter(Boolean).join(" · "));
+    setText(this.why, why);
     this.tools.hidden = !dispatcher || mine;
     const label = t(member.muted ? "unmuteMember" : "muteMember");
     this.mute.title = label;

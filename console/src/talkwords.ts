@@ -50,22 +50,21 @@ export function nameOf(group: GroupStatus, member: string): string {
 export interface MemberWords {
   tone: TalkTone;
   text: string;
+  /** Why it is not as it should be. */
+  why: string;
 }
 
 /** How a member stands; `cause` gives a reason code's words. */
 export function memberWords(member: Member, floor: Floor, cause: (code: string) => string): MemberWords {
-  if (member.talking || floor.barging.includes(member.id)) return { tone: floor.emergency && floor.holder === member.id ? "alert" : "live", text: t("speaks") };
-  const place = floor.queue.indexOf(member.id);
-  if (place >= 0) return { tone: "wait", text: t("waitsAt", place + 1) };
-  if (member.muted) return { tone: "wait", text: t("muted") };
-  const state = t(`member.${member.state}`);
   const why = member.code ? cause(member.code) : "";
-  if (member.state === "up") {
-    const text = why || (!member.may_talk ? t("listenOnly") : !member.may_listen ? t("talkOnly") : state);
-    return { tone: why ? "wait" : "idle", text };
-  }
+  const words = (tone: TalkTone, text: string): MemberWords => ({ tone, text, why });
+  if (member.talking || floor.barging.includes(member.id)) return words(floor.emergency && floor.holder === member.id ? "alert" : "live", t("speaks"));
+  const place = floor.queue.indexOf(member.id);
+  if (place >= 0) return words("wait", t("waitsAt", place + 1));
+  if (member.muted) return words("wait", t("muted"));
+  if (member.state === "up") return words(why ? "wait" : "idle", t(!member.may_talk ? "listenOnly" : !member.may_listen ? "talkOnly" : "member.up"));
   const tone = member.state === "offline" || member.state === "waiting" ? "bad" : member.state === "idle" ? "idle" : "wait";
-  return { tone, text: [state, why].filter(Boolean).join(" · ") };
+  return words(tone, t(`member.${member.state}`));
 }
 
 export interface KeyWords {

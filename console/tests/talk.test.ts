@@ -335,7 +335,7 @@ describe("the talk panel", () => {
     expect(text()).toContain("Li speaks");
     expect(text()).toContain("waiting: Radio");
     expect(text()).toContain("waits, place 1");
-    expect(text()).toContain("offline · device-offline");
+    expect(text()).toContain("device-offline");
     expect(text()).toContain("wang (you)");
   });
 
@@ -543,12 +543,14 @@ describe("words", () => {
   });
 
   test("members", () => {
-    const cause = (code: string) => `why ${code}`;
-    expect(memberWords(member("a", { talking: true }), floor(), cause)).toEqual({ tone: "live", text: "speaks" });
-    expect(memberWords(member("a", { muted: true }), floor(), cause)).toEqual({ tone: "wait", text: "muted" });
-    expect(memberWords(member("a", { may_talk: false }), floor(), cause).text).toBe("listens only");
-    expect(memberWords(member("a", { code: "x" }), floor(), cause)).toEqual({ tone: "wait", text: "why x" });
-    expect(memberWords(member("a", { state: "waiting", code: "x" }), floor(), cause)).toEqual({ tone: "bad", text: "trying again · why x" });
+    const words = (change: Partial<Member>, of = floor()) => Object.values(memberWords(member("a", change), of, (code) => `why ${code}`));
+    expect(words({ talking: true })).toEqual(["live", "speaks", ""]);
+    expect(words({}, floor({ barging: ["a"] }))).toEqual(["live", "speaks", ""]);
+    expect(words({ talking: true }, floor({ holder: "a", emergency: true }))).toEqual(["alert", "speaks", ""]);
+    expect(words({ muted: true })).toEqual(["wait", "muted", ""]);
+    expect(words({ may_talk: false })).toEqual(["idle", "listens only", ""]);
+    expect(words({ code: "x" })).toEqual(["wait", "here", "why x"]);
+    expect(words({ state: "waiting", code: "x" })).toEqual(["bad", "trying again", "why x"]);
   });
 
   test("the key", () => {
