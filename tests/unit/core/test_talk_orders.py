@@ -18,8 +18,8 @@ from tests.unit.core.house import ADMIN, AUDITOR, OPERATOR, OTHER, TECHNICIAN, V
 from tests.unit.core.talkers import OPS, RADIO, Channel, member, members, rules, seated, turn
 
 
-async def order(house: House, who: Principal, action: Action, target: str = "ops", **args: Any) -> CommandResult:
-    command = Command(uuid.uuid4().hex, who, action, target, house.clock.wall() + 10, args)
+async def order(house: House, by: Principal, action: Action, target: str = "ops", /, **args: Any) -> CommandResult:
+    command = Command(uuid.uuid4().hex, by, action, target, house.clock.wall() + 10, args)
     return await house.core.commands.execute(command)
 
 
