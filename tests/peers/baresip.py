@@ -143,7 +143,7 @@ async def baresip(
 ) -> AsyncIterator[Baresip]:
     """`account` are parameters of its account line, e.g. ";mediaenc=srtp-mand"."""
     need("baresip")
-    sip, control, rtp = _free(), _free(), _free()
+    sip, control, rtp = free_port(), free_port(), free_port()
     phone = Baresip(folder, sip, control)
     text = _CONFIG.format(
         sip=sip,
@@ -192,7 +192,7 @@ async def baresip(
         await asyncio.gather(printing, return_exceptions=True)
 
 
-def _free() -> int:
+def free_port() -> int:
     """A port that is free for UDP and TCP, and so is the one above it (TLS)."""
     while True:
         with socket.socket() as tcp:
