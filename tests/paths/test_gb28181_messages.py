@@ -423,4 +423,4 @@ async def test_more_alarms_at_once_than_can_wait_are_not_confirmed(tmp_path: Pat
 async def test_a_call_from_the_device_is_declined(tmp_path: Path) -> None:
     async with rigged(tmp_path) as rig:
         ball = await rig.online()
-        assert (await ball.request("INVITE", [("Content-Type", "application/sdp")], b"v=0\r\n")).status == 488
+        assert (await ball.request("INVITE", [("Content-Type", "application/sdp")], b"v=0\r\n")).status == 403
