@@ -117,7 +117,7 @@ class SipGateway:
             endpoint.on_call(manager.handler(endpoint))
             endpoint.on_flow_closed(registrar.flow_closed)
             endpoint.on_flow_closed(self.trunks.flow_closed)
-            faces = Faces(context.http, users, self.location, self.trunks, self.guard, desk, self.clock)
+            faces = Faces(context.http, users, self.location, registrar, self.trunks, self.guard, desk, self.clock)
             stack.callback(faces.close)
             self.trunks.start()
             context.ready()
@@ -125,7 +125,7 @@ class SipGateway:
             async with asyncio.TaskGroup() as group:
                 group.create_task(registrar.sweep(), name="SIP registrations")
                 group.create_task(self._watch_addresses(desk), name="SIP addresses")
-                group.create_task(_watch_users(users), name="SIP users")
+                group.create_task(_watch_users(users, registrar), name="SIP users")
                 if tls is not None and pair is not None:
                     group.create_task(_watch_certificate(tls, pair), name="SIP certificate")
 
@@ -243,11 +243,15 @@ class SipGateway:
         return found is not None and found.names(name)
 
 
-async def _watch_users(users: Users) -> None:
+async def _watch_users(users: Users, registrar: RegistrarDesk) -> None:
     """`fieldgate sip users` without a daemon, or an editor, may change the file."""
     while True:
         await asyncio.sleep(USERS_POLL_S)
-        await asyncio.to_thread(users.fresh)
+        before = users.all()
+        if await asyncio.to_thread(users.fresh):
+            for name, user in before.items():
+                if users.get(name) != user:
+                    registrar.forget(name)
 
 
 async def _watch_certificate(context: ssl.SSLContext, pair: Pair) -> None:

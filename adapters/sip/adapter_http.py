@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from adapters.sip.guard import Guard
 from adapters.sip.registrar import Location
+from adapters.sip.registrar_desk import RegistrarDesk
 from adapters.sip.routing_desk import Desk
 from adapters.sip.trunks import Trunks
 from adapters.sip.users import Users
@@ -37,10 +38,19 @@ class Faces:
     """Serves until `close`."""
 
     def __init__(
-        self, http: Http, users: Users, location: Location, trunks: Trunks, guard: Guard, desk: Desk, clock: Clock
+        self,
+        http: Http,
+        users: Users,
+        location: Location,
+        registrar: RegistrarDesk,
+        trunks: Trunks,
+        guard: Guard,
+        desk: Desk,
+        clock: Clock,
     ) -> None:
         self._users = users
         self._location = location
+        self._registrar = registrar
         self._trunks = trunks
         self._guard = guard
         self._desk = desk
@@ -113,14 +123,14 @@ class Faces:
         user = self._users.add(
             given.name, given.password.get_secret_value(), number=given.number, display=given.display
         )
-        self._location.forget(user.name)
+        self._registrar.forget(user.name)
         log.warning("SIP user %s was set by %s", user.name, request.who.name)
         return _json({"name": user.name, "number": user.number}, 201)
 
     async def _remove(self, request: HttpRequest) -> HttpResponse:
         name = request.path["name"]
         self._users.remove(name)
-        self._location.forget(name)
+        self._registrar.forget(name)
         log.warning("SIP user %s was removed by %s", name, request.who.name)
         return HttpResponse(204)
 

@@ -91,6 +91,12 @@ class RegistrarDesk:
         else:
             incoming.drop()
 
+    def forget(self, user: str) -> None:
+        """His password changed, or he is no user any more: his phones have to prove themselves anew."""
+        for one in self._location.forget(user):
+            self._left(one, "its user was changed")
+
     def _left(self, one: Binding, why: str) -> None:
-        self._guard.gone(one.hop)
+        if self._location.by_hop(one.hop, self._clock.monotonic()) is None:
+            self._guard.gone(one.hop)
         log.info("SIP phone of %s at %s is gone: %s", one.user, one.hop, why)

@@ -74,7 +74,6 @@ class Desk:
             if isinstance(judged, Refused):
                 await self._refusals.refuse(judged, hop, "INVITE", call.reject, call.drop)
                 return None
-            self._guard.proven(hop, self._clock.monotonic())
             label = f"user:{judged.user}"
         else:
             label = f"trunk:{trunk.name}"

@@ -115,19 +115,22 @@ class Trunk:
         await self.check_route()
 
     async def check_route(self) -> None:
-        """Begin anew when datagrams to the server leave from another address of ours than before."""
+        """Begin anew when packets to the server leave from another address of ours than before: another modem, another
+        route. A connection would live on for a while by the old one, and is given up."""
         session = self._session
         if session is None:
             return
+        hop = session.hop
         try:
-            if session.hop.transport == "udp":
-                now = await self._endpoint.hop_to("udp", session.hop.remote)
-                if now.local == session.hop.local:
-                    return
+            now = await self._endpoint.hop_to("udp", hop.remote)  # sends nothing: the kernel is asked for the way
         except LinkDown as exc:
-            session.end(exc)
+            if hop.transport == "udp":
+                session.end(exc)
             return
-        session.end(_Again("our address changed"))
+        if now.local[0] != hop.local[0]:
+            session.end(_Again("our address changed"))
+            if hop.flow:
+                self._endpoint.close_flow(hop, "our address changed")
 
     def flow_closed(self, hop: Hop, why: str) -> None:
         session = self._session

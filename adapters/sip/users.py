@@ -145,9 +145,8 @@ class Users:
         except ConfigError as exc:
             self.problem = str(exc)
             log.error("%s", exc)
-        self._numbers = {}
-        for user in (*self._stored.values(), *self._configured.values()):
-            self._numbers[user.number] = user.name
+        # Made whole before it is put in place: this runs in a thread beside the loop.
+        self._numbers = {user.number: user.name for user in (*self._stored.values(), *self._configured.values())}
         return True
 
     def __len__(self) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from pydantic import ValidationError
 from adapters.sip.config import SipConfig
 from adapters.sip.config_trunk import parse_server
 
+ROOT = Path(__file__).parents[3]
 ACCOUNT = {"user": "6001", "password": "secret of the center", "target": "talk/ops"}
 
 
@@ -69,3 +73,21 @@ def test_what_can_not_be_meant(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words.replace("[", r"\[").replace(".", r"\.")) as raised:
         SipConfig.model_validate(given)
     assert "secret of" not in str(raised.value)
+
+
+def test_the_guides_examples_are_configurations() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide-sip.md").read_text(), re.S)
+    merged: dict[str, Any] = {}
+    for block in blocks:
+        _merge(merged, tomllib.loads(block)["adapter"]["sip"])
+    merged["trunks"]["satellite"] = {"servers": ["udp:10.0.0.1"], "mode": "static"}
+    made = SipConfig.model_validate(merged)
+    assert list(made.trunks) == ["center", "ims", "satellite"] and made.numbers["8100"] == "ball-1/ch1"
+
+
+def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value

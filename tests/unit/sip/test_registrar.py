@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.sip.guard import Offence
+from adapters.sip.users import Users
 from gateway.base.errors import LinkDown
-from tests.unit.sip.house import PASSWORD, house, phone
+from tests.unit.sip.house import PASSWORD, Phone, config, house, phone
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -96,6 +98,29 @@ async def test_a_user_added_while_it_runs_may_register_and_one_removed_may_not(t
         assert (await at.context.http.ask("DELETE", "/sip/users/{name}", name="anna")).status == 204
         assert len(at.gateway.location) == 0
         assert (await one.register()).status == 403
+
+
+async def test_a_password_changed_beside_the_daemon_signs_the_users_phones_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.sip.adapter.USERS_POLL_S", 0.02)
+    prepared = Users(config(users={}), tmp_path)
+    prepared.add("anna", PASSWORD)
+    async with house(tmp_path, {"users": {}}) as at, phone(at, "anna") as one:
+        assert (await one.register()).status == 200
+        prepared.add("anna", "another password")
+        await at.until(lambda: len(at.gateway.location) == 0)
+        assert (await one.register()).status == 403
+
+
+async def test_two_users_of_one_connection_go_one_by_one(tmp_path: Path) -> None:
+    async with house(tmp_path) as at, phone(at, transport="tcp") as one:
+        other = Phone(one.endpoint, one.hop, "8002", PASSWORD)
+        assert [(await p.register()).status for p in (one, other)] == [200, 200]
+        await one.register(0)
+        for _ in range(20):
+            at.gateway.guard.offence("127.0.0.1", Offence.PASSWORD, at.gateway.clock.monotonic())
+        assert at.gateway.guard.bans == 0, "8002 still lives there"
 
 
 async def test_strangers_outside_of_the_networks_get_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ async def test_a_change_of_our_address_registers_anew_and_takes_the_old_contact_
 
             async def elsewhere(transport: Any, remote: Any, **given: Any) -> Any:
                 hop = await real(transport, remote, **given)
-                return type(hop)(hop.transport, ("127.0.0.2", hop.local[1]), hop.remote, hop.flow)
+                return replace(hop, local=("127.0.0.2", hop.local[1]))
 
             at.endpoint.hop_to = elsewhere  # type: ignore[method-assign]
             at.context.own[:] = ["127.0.0.2"]
@@ -210,6 +211,29 @@ async def test_a_change_of_our_address_registers_anew_and_takes_the_old_contact_
             uris = {one.sip.host: one.param("expires") for one in second.contacts}
             assert uris == {"127.0.0.2": None, "127.0.0.1": "0"}
             assert at.manager.moves >= 1
+
+
+async def test_a_connection_by_the_old_address_is_given_up(tmp_path: Path) -> None:
+    given = {**trunk("tcp:127.0.0.1:1"), "listen": ["udp:0.0.0.0:0", "tcp:0.0.0.0:0"]}
+    async with center(transport="tcp") as server:
+        given["trunks"]["center"]["servers"] = [f"tcp:127.0.0.1:{server.port}"]
+        async with house(tmp_path, given) as at:
+            await registered(server)
+            await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+            before = at.trunk().hop
+            await asyncio.sleep(0.3)
+            assert at.trunk().hop == before and server.registered.empty(), "looked at several times, left alone"
+            real = at.endpoint.hop_to
+
+            async def elsewhere(transport: Any, remote: Any, **given: Any) -> Any:
+                hop = await real(transport, remote, **given)
+                return replace(hop, local=("127.0.0.2", hop.local[1]))
+
+            at.endpoint.hop_to = elsewhere  # type: ignore[method-assign]
+            second = await registered(server)
+            assert {one.sip.host for one in second.contacts} == {"127.0.0.1", "127.0.0.2"}
+            await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+            assert at.trunk().hop.flow != before.flow and at.manager.moves >= 1
 
 
 def test_each_server_has_its_own_backoff() -> None:
