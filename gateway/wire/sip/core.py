@@ -285,6 +285,8 @@ class SipCore:
 
     def gone(self, transaction: Transaction) -> None:
         self.reliables.settle(transaction.key)
+        if transaction.kind is Kind.INVITE_CLIENT and transaction.request.to.tag is None:
+            self.dialogs.forget_early(transaction.request)
         if self._transactions.get(transaction.key) is transaction:
             del self._transactions[transaction.key]
 

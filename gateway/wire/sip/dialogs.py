@@ -37,6 +37,7 @@ class Dialogs:
         self._send = send
         self._emit = emit
         self._table: dict[DialogId, Dialog] = {}
+        self._early: dict[tuple[str, str], list[Dialog]] = {}  # of our INVITEs, by Call-ID and our tag
 
     def __len__(self) -> int:
         return len(self._table)
@@ -93,6 +94,8 @@ class Dialogs:
         if dialog is None:
             dialog = fresh
             self._add(dialog)
+            if request.method == "INVITE" and not response.ok:
+                self._early.setdefault(dialog.id[:2], []).append(dialog)
         elif response.ok and dialog.state is DialogState.EARLY:
             dialog.routes, dialog.target = fresh.routes, fresh.target  # §13.2.2.4
         dialog.step("2xx" if response.ok else "1xx")
@@ -165,10 +168,17 @@ class Dialogs:
 
     def end_early(self, request: SipRequest, now: float) -> None:
         """Our INVITE came to nothing: so do the early dialogs it made."""
-        call_id, local_tag = request.call_id, request.from_.tag or ""
-        for key, dialog in list(self._table.items()):
-            if key[:2] == (call_id, local_tag) and dialog.state is DialogState.EARLY:
+        for dialog in self._early.pop((request.call_id, request.from_.tag or ""), ()):
+            if dialog.state is DialogState.EARLY:
                 self.end(dialog, now)
+
+    def forget_early(self, request: SipRequest) -> None:
+        """Our INVITE was answered 64·T1 ago: forks that never said 2xx are over (§13.2.2.4)."""
+        for dialog in self._early.pop((request.call_id, request.from_.tag or ""), ()):
+            if dialog.state is DialogState.EARLY:
+                dialog.step("end")
+                dialog.timers.clear()
+                self._table.pop(dialog.id, None)
 
     def _add(self, dialog: Dialog) -> None:
         if self.full:
