@@ -19,9 +19,9 @@ from gateway.core.floor_parts import Rules, Talked, Talker
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.talk_party import ROOMS_EACH, Party, Place
-from gateway.core.talk_routes import Room, Route
+from gateway.core.talk_routes import Rooms, Route
+from gateway.core.talk_status import shown
 from gateway.core.ulid import ulid
-from gateway.model.voice import Floor as FloorStatus
 from gateway.model.voice import (
     FloorAnswer,
     FloorWord,
@@ -29,8 +29,6 @@ from gateway.model.voice import (
     GroupMode,
     GroupStatus,
     Member,
-    MemberState,
-    Priority,
     Spurt,
 )
 
@@ -78,8 +76,8 @@ class Group:
         self._spurt = spurt
         self._used = used
         self._loop = asyncio.get_running_loop()
-        self._room = Room(plane.engine, id_)
-        self._since = clock.wall()
+        self._rooms = Rooms(plane.engine, id_)
+        self.since = clock.wall()
         self._timer: asyncio.TimerHandle | None = None
         self._publishing: asyncio.Handle | None = None
         self._watchers: set[asyncio.Event] = set()
@@ -91,10 +89,6 @@ class Group:
     @property
     def full_duplex(self) -> bool:
         return self.spec.rules.mode is GroupMode.FULL
-
-    @property
-    def room(self) -> Room:
-        return self._room
 
     @property
     def persons(self) -> int:
@@ -109,32 +103,7 @@ class Group:
 
     @property
     def status(self) -> GroupStatus:
-        floor, talk = self.floor, self.floor.talk
-        holder = self.places.get(floor.holder)
-        return GroupStatus(
-            id=self.id,
-            name=self.spec.name,
-            mode=self.spec.rules.mode,
-            floor=FloorStatus(
-                state=floor.state,
-                holder=floor.holder,
-                holder_name=holder.party.wish.name if holder is not None else "",
-                priority=talk.priority if talk is not None else Priority.NORMAL,
-                emergency=talk is not None and talk.emergency,
-                since=self._wall(talk.since) if talk is not None else 0.0,
-                until=self._wall(talk.until) if talk is not None and talk.until is not None else 0.0,
-                queue=tuple(floor.queue),
-                barging=tuple(floor.barging),
-            ),
-            members=(
-                *(self._member(place) for place in self.places.values()),
-                *(member for id_, member in self.vacant.items() if id_ not in self.places),
-            ),
-            number=self.spec.number,
-            adhoc=self.spec.adhoc,
-            emergency=floor.emergency,
-            since=self._since,
-        )
+        return shown(self)
 
     async def changes(self) -> AsyncIterator[GroupStatus]:
         """The present status, then every change; a slow reader gets the latest only. Ends with the group."""
@@ -174,7 +143,7 @@ class Group:
         self._quiet(place, "gone")
         place.hears = False
         if place.party.handle is not None:
-            self._room.forget(place.party.handle)
+            self._rooms.forget(place.party.handle)
         self.floor.leave(place.party.id, self._loop.time())
         self._left = place
         self._turn(tell=True)
@@ -183,7 +152,7 @@ class Group:
 
     def unroute(self, voice: int) -> None:
         """A member's voice is about to be closed or changed."""
-        self._room.forget(voice)
+        self._rooms.forget(voice)
 
     def rights(self, place: Place, *, talks: bool, listens: bool) -> None:
         place.talks, place.listens = talks, listens
@@ -279,7 +248,7 @@ class Group:
                 place.party.end(code, detail)
             else:
                 self.remove(place)
-        self._room.close()
+        self._rooms.close()
         for handle in (self._timer, self._publishing):
             if handle is not None:
                 handle.cancel()
@@ -304,24 +273,29 @@ class Group:
 
     def _route(self) -> None:
         wanted: dict[int, Route] = {}
-        sounding = [p for p in self.places.values() if self._sounds(p)]
+        own: dict[int, int] = {}
+        spoken_to: set[int] = set()
+        sounding = [place for place in self.places.values() if self.sounds(place)]
         for place in self.places.values():
-            others = [p for p in sounding if p is not place and p.party is not place.party.own_microphone]
-            handle = place.party.handle
-            listens = place.listens and not place.party.held
-            place.hears = bool(others) and listens
-            if handle is not None:
-                # What is said into a loudspeaker's own microphone must not come out of it.
-                alone = place.party.own_microphone is not None and bool(sounding) and not others
-                wanted[handle] = Route(talk=self._is_heard(place), listen=listens and not alone)
-        self._room.apply(wanted)
+            party = place.party
+            listens = place.listens and not party.held
+            place.hears = listens and any(p is not place and p.party is not party.own_microphone for p in sounding)
+            if party.handle is None:
+                continue
+            wanted[party.handle] = Route(talk=self._is_heard(place), listen=listens)
+            if place.hears:
+                spoken_to.add(party.handle)
+            microphone = party.own_microphone
+            if microphone is not None and microphone.handle is not None and microphone.id in self.places:
+                own[party.handle] = microphone.handle
+        self._rooms.apply(wanted, own, spoken_to)
         for place in list(self.places.values()):
             place.party.transmit()
 
     def _is_heard(self, place: Place) -> bool:
         return self.floor.is_heard(place.party.id) and not place.party.held
 
-    def _sounds(self, place: Place) -> bool:
+    def sounds(self, place: Place) -> bool:
         """Is heard by the others, as far as we know: with the floor at once, in full duplex by voice detection."""
         return self._is_heard(place) and place.party.is_sounding and (not self.full_duplex or place.party.talking)
 
@@ -364,8 +338,8 @@ class Group:
                 name=wish.name,
                 priority=talked.priority,
                 emergency=talked.emergency,
-                began=self._wall(talked.began),
-                ended=self._wall(talked.ended),
+                began=self.wall(talked.began),
+                ended=self.wall(talked.ended),
                 ended_by=talked.ended_by,
             )
         )
@@ -389,27 +363,6 @@ class Group:
             wake.set()
         self._bus.publish("talk", self.id, self.status, gone=self.gone)
 
-    def _member(self, place: Place) -> Member:
-        party, wish = place.party, place.party.wish
-        monitored = any(other.monitors for other in self.places.values() if other is not place)
-        return Member(
-            id=wish.id,
-            kind=wish.kind,
-            name=wish.name,
-            state=party.shown_state,
-            code=party.code,
-            detail=party.detail,
-            may_talk=place.talks and not place.monitors,
-            may_listen=place.listens,
-            priority=wish.priority,
-            emergency=wish.emergency,
-            talking=self._sounds(place),
-            since=place.since,
-            codec=party.codec,
-            muted=self.floor.is_muted(wish.id),
-            monitored=monitored and party.shown_state is MemberState.UP,
-            principal=wish.principal.name if wish.principal is not None else "",
-        )
-
-    def _wall(self, at: float) -> float:
+    def wall(self, at: float) -> float:
+        """Unix seconds of a time of the loop's."""
         return self._clock.wall() + at - self._loop.time()

@@ -1,14 +1,15 @@
 """Who hears whom in one room of the media plane: what should be, against what was ordered; only changes are ordered.
 
 The mixer gives each listener the sum of the talking others, never itself, so a route says two things of a voice:
-whether it is heard, and whether it hears.
+whether it is heard, and whether it hears. A loudspeaker whose microphone sits in the same group must not hear that
+either, else it howls: it listens in a room of its own, where all the others talk.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 
 from gateway import codecs
 
@@ -21,23 +22,64 @@ class Route:
     listen: bool
 
 
+ASIDE = 3
+"""Loudspeakers of one group with a room of their own: a voice may be in 8 rooms, and may speak in several groups.
+Further ones listen only while somebody else than their microphone speaks."""
+
+
+class Rooms:
+    """One group's."""
+
+    def __init__(self, engine: codecs.Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._main = Room(engine, name)
+        self._aside: dict[int, Room] = {}  # by loudspeaker
+
+    def apply(self, wanted: Mapping[int, Route], own: Mapping[int, int], speak_beside: Container[int]) -> None:
+        """`own`: loudspeaker → its microphone, both in `wanted`. `speak_beside`: loudspeakers for which somebody else
+        speaks now."""
+        aside = dict(list(own.items())[:ASIDE])
+        for loudspeaker in [known for known in self._aside if known not in aside]:
+            self._aside.pop(loudspeaker).close()
+        main: dict[int, Route] = {}
+        for voice, route in wanted.items():
+            if voice in aside:
+                route = replace(route, listen=False)
+            elif voice in own:
+                route = replace(route, listen=route.listen and voice in speak_beside)
+            main[voice] = route
+        self._main.apply(main)
+        for loudspeaker, microphone in aside.items():
+            room = self._aside.setdefault(loudspeaker, Room(self._engine, f"{self._name} {loudspeaker}"))
+            others = {
+                voice: Route(talk=route.talk, listen=False)
+                for voice, route in wanted.items()
+                if voice not in (loudspeaker, microphone)
+            }
+            room.apply(others | {loudspeaker: Route(talk=False, listen=wanted[loudspeaker].listen)})
+
+    def forget(self, voice: int) -> None:
+        """Its owner closes it, or has."""
+        if (room := self._aside.pop(voice, None)) is not None:
+            room.close()
+        for room in (self._main, *self._aside.values()):
+            room.forget(voice)
+
+    def close(self) -> None:
+        for room in (self._main, *self._aside.values()):
+            room.close()
+        self._aside.clear()
+
+
 class Room:
-    """One group's. It is there while somebody with a voice is."""
+    """It is there while somebody with a voice is."""
 
     def __init__(self, engine: codecs.Engine, name: str) -> None:
         self._engine = engine
         self._name = name
         self._room: int | None = None
         self._set: dict[int, Route] = {}
-
-    @property
-    def handle(self) -> int | None:
-        return self._room
-
-    @property
-    def routes(self) -> Mapping[int, Route]:
-        """As ordered, by voice."""
-        return self._set
 
     def apply(self, wanted: Mapping[int, Route]) -> None:
         """Silence comes before sound: whoever lost the floor is off before the next one is on."""
@@ -59,7 +101,6 @@ class Room:
                 self._set[voice] = route
 
     def forget(self, voice: int) -> None:
-        """Its owner closes it, or has: it is no more in this room."""
         if self._set.pop(voice, None) is not None and self._room is not None:
             self._engine.leave(self._room, voice)
 
