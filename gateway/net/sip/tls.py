@@ -57,7 +57,7 @@ def client_context(
     """For connections that we open. `ca_file` None: the machine's own authorities; `cert` and `key`: ours, for servers
     that ask. The name is checked by `verify_name`, not by OpenSSL: a SIP domain may stand as a URI.
 
-    Raises ConfigError("tls", …, code="tls-files") when a file can not be read.
+    Raises ConfigError("tls", …) when a file can not be read.
     """
     try:
         context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)

@@ -65,7 +65,8 @@ def test_our_own_received_is_written_as_the_grammar_has_it() -> None:
 
 def test_an_ipv4_mapped_address_and_sdp() -> None:
     assert SipUri.parse("sip:user@[::ffff:192.0.2.10]").host == "::ffff:192.0.2.10"
-    sdp = Sdp.parse(b"v=0\r\no=- 1 1 IN IP6 2001:db8::9:1\r\ns=-\r\nc=IN IP6 2001:db8::9:1\r\nm=audio 6000 RTP/AVP 0\r\n"
+    sdp = Sdp.parse(b"v=0\r\no=- 1 1 IN IP6 2001:db8::9:1\r\ns=-\r\nc=IN IP6 2001:db8::9:1\r\n"
+                    b"m=audio 6000 RTP/AVP 0\r\n"
                     b"m=video 6010 RTP/AVP 31\r\nc=IN IP6 ::ffff:192.0.2.1\r\n")  # fmt: skip
     assert [sdp.address_of(m) for m in sdp.media] == ["2001:db8::9:1", "::ffff:192.0.2.1"]
     assert b"c=IN IP6 ::ffff:192.0.2.1" in bytes(sdp)
