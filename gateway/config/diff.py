@@ -41,7 +41,12 @@ def flat(config: Config) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for name in SECTIONS:
         for key, value in getattr(config, name).model_dump(mode="json").items():
-            keys[f"{name}.{key}"] = value
+            if isinstance(value, Mapping) and all(isinstance(inner, Mapping) for inner in value.values()):
+                # Sections within: `[talk.group.ops]`.
+                for entry, inner in value.items():
+                    keys |= {f"{name}.{key}.{entry}.{inmost}": text for inmost, text in inner.items()}
+            else:
+                keys[f"{name}.{key}"] = value
     for section in config.adapters.values():
         keys[f"adapter.{section.name}.type"] = section.type
         for key, value in section.values.model_dump(mode="json").items():

@@ -91,7 +91,7 @@ def _ask(
 
 
 def _clock(engine: codecs.Engine) -> dict[str, int | float]:
-    return engine.voice_clock() if hasattr(engine, "voice_clock") else {}
+    return engine.voice_clock()
 
 
 def _figures(stream: Counters, legs: Sequence[Counters]) -> StreamFigures:

@@ -136,7 +136,7 @@ class Talk:
 
     @asynccontextmanager
     async def waiting_room(self, wish: SeatWish, title: str) -> AsyncIterator[Party]:
-        group = self._conversation(title)
+        group = self._conversation(title, needs_two=True)
         try:
             async with self._seated(group, wish, talks=wish.may_talk, listens=wish.may_listen) as party:
                 yield party
@@ -248,7 +248,7 @@ class Talk:
 
     def _over(self, group: Group) -> None:
         """A conversation that two had is over when one is left."""
-        if group.spec.adhoc and not group.gone and group.persons < 2:
+        if group.spec.needs_two and not group.gone and group.persons < 2:
             self._end(group, "conversation-over")
 
     def _channel(self, target: str) -> tuple[str, str, str]:
@@ -263,7 +263,7 @@ class Talk:
         endpoint = self.members.find(stream)
         return stream, endpoint.id if endpoint is not None else "", self._streams.status(stream).title
 
-    def _conversation(self, title: str) -> Group:
+    def _conversation(self, title: str, *, needs_two: bool = False) -> Group:
         most = self._config().max_conversations
         if sum(group.spec.adhoc for group in self._groups.values()) >= most:
             raise Busy(f"{most} conversations are open already", code="too-many")
@@ -273,7 +273,7 @@ class Talk:
             if id_ not in self._groups:
                 break
         rules = Rules(mode=GroupMode.FULL)
-        return self._add(id_, Spec(title[:100], rules=rules, most=CONVERSATION_MOST, adhoc=True))
+        return self._add(id_, Spec(title[:100], rules=rules, most=CONVERSATION_MOST, adhoc=True, needs_two=needs_two))
 
     def _add(self, id_: GroupId, wanted: Spec) -> Group:
         group = Group(

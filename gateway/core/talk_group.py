@@ -48,6 +48,7 @@ class Spec:
     viewers: bool = True  # who may only look may listen
     most: int = 32
     adhoc: bool = False
+    needs_two: bool = False  # a call's: over when one person is left of two
 
 
 class Group:
@@ -124,6 +125,8 @@ class Group:
     def add(self, party: Party, *, talks: bool, listens: bool) -> Place:
         """Raises Busy (`group-full`, `too-many`). Whoever has the same id gives way."""
         if (before := self.places.get(party.id)) is not None:
+            if not (before.party.person and party.person):
+                raise Busy(f"{self.id} has a member {party.id} already", code="busy")
             before.party.end("session-replaced")
         if len(self.places) >= self.spec.most:
             raise Busy(f"{self.id} has {self.spec.most} members already", code="group-full")

@@ -238,7 +238,8 @@ class Members:
         """Whose microphones are heard."""
         words = group.spec.members if group.full_duplex else group.spec.talks
         stream, _ = self._conversing.get(group.id, ("", ""))
-        for word in (*words, *((stream,) if stream else ())):
+        brought = [e.id for e in self._endpoints.values() if group.full_duplex and group.id in e.invited]
+        for word in (*words, *brought, *((stream,) if stream else ())):
             for id_ in (StreamId(word), StreamId(f"{self._gateway}/{word}")):
                 # What can be talked to and talks itself (a radio) has no microphone beside it.
                 endpoint = self._endpoints.get(id_)

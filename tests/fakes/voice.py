@@ -15,21 +15,6 @@ from gateway import codecs
 ROOMS_EACH = 8
 
 
-@dataclass(frozen=True)
-class VoiceEvent:
-    """Stands in while the built extension has none."""
-
-    voice: int
-    state: str
-    code: str = ""
-    detail: str = ""
-    address: str = ""
-
-
-if not hasattr(codecs, "VoiceEvent"):  # an extension older than its stub
-    codecs.VoiceEvent = VoiceEvent  # type: ignore[misc, assignment]
-
-
 @dataclass
 class FakeVoice:
     what: str

@@ -68,6 +68,27 @@ async def test_a_loudspeaker_that_does_not_open_ends_nothing(house: House) -> No
 
 
 @housed
+async def test_whom_one_brings_into_a_conversation(house: House) -> None:
+    house.core.streams.offer(Source().offer())
+    house.core.streams.offer(Source().offer(StreamId("kit1/ball-2/ch1")))
+    other = Channel(house, VoiceId("kit1/ball-2/ch1"), MemberKind.LOUDSPEAKER)
+    house.core.talk.offer(other.offer(on_demand=True, talks=False))
+    async with seated(house, "sip:1", converse=True, group=STREAM) as one:
+        group = house.core.talk.group(where(one))
+        house.core.talk.members.invite(group, house.core.talk.members.endpoints()[0])
+        await settle()
+        house.core.talk.members.reconcile()
+        assert members(house, group.id) == {"sip:1", MIC, other.id, f"{other.id}:mic"}
+        async with seated(house, "sip:2", group=group.id):
+            pass
+        assert one.ends == [], "it goes on with the ball"
+        with pytest.raises(Busy):
+            async with seated(house, other.id, group=group.id):
+                pass
+        assert other.id in members(house, group.id)
+
+
+@housed
 async def test_a_viewer_listens_only(house: House) -> None:
     house.core.streams.offer(Source().offer())
     ball = Channel(house, BALL, MemberKind.LOUDSPEAKER)
