@@ -76,7 +76,9 @@ class _Visit:
             try:
                 viewing, why = await self._view(stack)
                 wish = self._wish(viewing)
-                leg = self.ground.native.take(endpoint, self.incoming, call, self.origin.policy, wish)
+                leg = self.ground.native.take(
+                    endpoint, self.incoming, call, self.origin.policy, wish, self.origin.again
+                )
                 call.use(leg)
                 stack.push_async_callback(self._leave, leg)
                 if viewing is not None and call.pictures is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from adapters.sip.engine import NO_VIDEO, LegOwner, VideoWish
@@ -10,7 +11,7 @@ from adapters.sip.native_leg import NativeLeg
 from adapters.sip.routing import MediaPolicy, Route
 from gateway.contract.media import Media
 from gateway.net.sip import CallOptions, IncomingCall, SipEndpoint
-from gateway.wire.sip import NameAddr, new_request
+from gateway.wire.sip import Hop, NameAddr, new_request
 
 if TYPE_CHECKING:
     from adapters.sip.dtls import Identity
@@ -32,7 +33,14 @@ class NativeEngine:
     async def place(
         self, route: Route, owner: LegOwner, video: VideoWish = NO_VIDEO, *, replaces: str = ""
     ) -> NativeLeg:
-        leg = NativeLeg(owner, route.endpoint, route.contact_user, incoming=False, ended=self._legs.discard)
+        leg = NativeLeg(
+            owner,
+            route.endpoint,
+            route.contact_user,
+            incoming=False,
+            ended=self._legs.discard,
+            again=route.again,
+        )
         leg.open_media(self._open_media(leg, route.policy, route.hop.local[0], video))
         headers = [*route.headers]
         if replaces:
@@ -63,10 +71,11 @@ class NativeEngine:
         owner: LegOwner,
         policy: MediaPolicy,
         video: VideoWish = NO_VIDEO,
+        again: Callable[[], Awaitable[Hop]] | None = None,
     ) -> NativeLeg:
         """A leg of a call that came in. Raises PeerError when its INVITE can not be had (it was answered then), Busy
         (`ports-exhausted`)."""
-        leg = NativeLeg(owner, endpoint, _user_of(call), incoming=True, ended=self._legs.discard)
+        leg = NativeLeg(owner, endpoint, _user_of(call), incoming=True, ended=self._legs.discard, again=again)
         leg.open_media(self._open_media(leg, policy, call.hop.local[0], video))
         try:
             call.use(_options(policy, leg.session))

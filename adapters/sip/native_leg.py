@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from adapters.sip.ends import end_of
@@ -21,7 +21,7 @@ from adapters.sip.media import CallMedia
 from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
 from gateway.net.sip import IncomingCall, IncomingRequest, InviteCall, SipEndpoint, attended_target
 from gateway.net.sip import Referral as Referred
-from gateway.wire.sip import SipResponse, SipUri, printable
+from gateway.wire.sip import Hop, SipResponse, SipUri, printable
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,9 @@ class NativeLeg:
         *,
         incoming: bool,
         ended: Callable[[NativeLeg], None],
+        again: Callable[[], Awaitable[Hop]] | None = None,
     ) -> None:
+        """`again`: see `routing.Route`."""
         self.incoming = incoming
         self.state = LegState.NEW
         self.end: LegEnd | None = None
@@ -49,6 +51,7 @@ class NativeLeg:
         self._endpoint = endpoint
         self._contact_user = contact_user
         self._on_ended = ended
+        self._again = again
         self._session: CallMedia | None = None
         self._call: InviteCall | IncomingCall | None = None
         self._why: LegEnd | None = None
@@ -136,19 +139,22 @@ class NativeLeg:
     async def hold(self, held: bool) -> None:
         before = self.session.media.held
         self.session.hold(held)
-        try:
-            await self.call.reoffer()
-        except GatewayError:
-            self.session.hold(before)
-            raise
+        await self._reoffer(lambda: self.session.hold(before))
 
     async def change_video(self, video: VideoWish) -> None:
         before = self.session.wish
         self.session.want_video(video)
+        await self._reoffer(lambda: self.session.want_video(before))
+
+    async def _reoffer(self, back: Callable[[], None]) -> None:
         try:
             await self.call.reoffer()
-        except GatewayError:
-            self.session.want_video(before)
+        except GatewayError as exc:
+            if self.end is None:
+                back()
+            if isinstance(exc, LinkDown):
+                # No answer at all: the peer is not there any more (RFC 3261 §12.2.1.2).
+                self._start(self.hang_up("call-link-lost", str(exc)), "peer lost")
             raise
 
     async def digits(self, digits: str) -> None:
@@ -216,7 +222,10 @@ class NativeLeg:
     async def _move_once(self) -> bool:
         call = self.call
         old = call.hop
-        hop = await self._endpoint.hop_to(old.transport, self._reachable(old.remote))
+        if self._again is not None:
+            hop = await self._again()
+        else:
+            hop = await self._endpoint.hop_to(old.transport, self._reachable(old.remote))
         if hop.local[0] == old.local[0] and hop.flow == old.flow and not self._untold:
             return False
         self._untold = True

@@ -6,7 +6,7 @@ number. What it hands out is complete: the call needs nothing else of accounts a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -60,6 +60,7 @@ class Origin:
     emergency: bool = False  # Priority: emergency, or an emergency number of the plan
     diversion: str = ""
     ended: Callable[[], None] = field(default=lambda: None)  # gives the place among the concurrent calls back
+    again: Callable[[], Awaitable[Hop]] | None = None  # as in Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class Route:
     trunk: str
     credentials: DigestClient | None = None
     ended: Callable[[], None] = field(default=lambda: None)
+    # The way to the same peer once our address has changed (a TLS connection to its name); raises LinkDown. None: the
+    # endpoint is asked for a way to the address that the call had.
+    again: Callable[[], Awaitable[Hop]] | None = None
 
 
 class Routing(Protocol):

@@ -36,6 +36,7 @@ from gateway.sim.replay import Replay
 from gateway.sim.rtp import RtpPacketizer
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
+from gateway.wire.sip.transaction import Timers
 from tests.peers.frames import FrameReader
 from tests.unit.sip.fakes import FakeCalls, FakePublication, FakeSeat, FakeStreams, FakeTalk
 
@@ -134,7 +135,7 @@ class RoomTalk(FakeTalk):
                 self.voiced.set()
                 if handle is not None:
                     self.engine.route(room, handle, talk=True, listen=True)
-                    self.plane.on_voice(handle, lambda event: [listener(event) for listener in seat.listeners])
+                    self.plane.on_voice(handle, seat.hear)
 
             seat.voice = voice  # type: ignore[method-assign]
             yield seat
@@ -294,11 +295,11 @@ async def plane_of(first: int) -> AsyncIterator[MediaPlane]:
 
 
 @asynccontextmanager
-async def kit(first_port: int = 43000, listen: str = "127.0.0.1") -> AsyncIterator[Kit]:
+async def kit(first_port: int = 43000, listen: str = "127.0.0.1", timing: Timers | None = None) -> AsyncIterator[Kit]:
     """Running; on the way out nothing may be left in it."""
     async with plane_of(first_port) as plane:
         made = Kit(plane)
-        async with SipEndpoint([Listen("udp", listen, 0), Listen("tcp", listen, 0)]) as made.endpoint:
+        async with SipEndpoint([Listen("udp", listen, 0), Listen("tcp", listen, 0)], timing=timing) as made.endpoint:
             async with CallManager(cast(Any, made.context), made.routing) as made.manager:
                 made.endpoint.on_call(made.manager.handler(made.endpoint))
                 yield made
@@ -442,10 +443,12 @@ async def phone(number: str, first_port: int, policy: MediaPolicy | None = None)
 
 
 @asynccontextmanager
-async def site(*numbers: str, policy: MediaPolicy | None = None) -> AsyncIterator[tuple[Kit, list[Phone]]]:
+async def site(
+    *numbers: str, policy: MediaPolicy | None = None, listen: str = "127.0.0.1", timing: Timers | None = None
+) -> AsyncIterator[tuple[Kit, list[Phone]]]:
     """A kit and phones that it can reach."""
     async with AsyncExitStack() as stack:
-        it = await stack.enter_async_context(kit())
+        it = await stack.enter_async_context(kit(listen=listen, timing=timing))
         if policy is not None:
             it.routing.policy = policy
         phones = []

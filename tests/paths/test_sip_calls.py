@@ -92,10 +92,10 @@ async def test_hold_by_either_side_is_silence_and_resumes() -> None:
         await ear.hears(700)
         assert one.leg is not None
         await one.leg.hold(True)
-        assert first.status.state is CallState.HELD_BY_PEER
+        assert first.stands(CallState.HELD_BY_PEER)
         await ear.silent()
         await one.leg.hold(False)
-        assert first.status.state is CallState.UP
+        assert first.stands(CallState.UP)
         await ear.hears(700)
         await first.handler.hold(WHO, True)
         await one.media(lambda media: media.held_by_peer)
@@ -111,10 +111,10 @@ async def test_a_call_to_the_console_rings_until_a_person_takes_it() -> None:
         placing = asyncio.create_task(one.call(it, "0"))
         await asyncio.wait_for(one.rings.wait(), PATIENCE_S)
         hold = await it.context.calls.number(0)
-        assert hold.status.state is CallState.RINGING_IN
+        assert hold.stands(CallState.RINGING_IN)
         group = await hold.handler.answer(WHO)
         await placing
-        assert it.context.talk.seats[0].group == group and hold.status.state is CallState.UP
+        assert it.context.talk.seats[0].group == group and hold.stands(CallState.UP)
 
 
 async def test_a_caller_that_gives_up_is_seen() -> None:
@@ -224,7 +224,7 @@ async def test_an_attended_transfer_joins_two_calls() -> None:
             reply.tell(200)  # type: ignore[attr-defined]
             return True
 
-        one.leg_referred = referred  # type: ignore[method-assign, assignment]
+        one.leg_referred = referred  # type: ignore[method-assign]
         await first.handler.transfer(WHO, "", attended_with=second.id)
         assert two.leg is not None
         call_id, own, other = two.leg.dialog

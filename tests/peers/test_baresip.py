@@ -110,7 +110,7 @@ async def test_hold_by_either_side(tmp_path: Path) -> None:
         await phone.order("resume")
         await hold.until(CallState.UP)
         await hold.handler.hold(WHO, True)
-        assert hold.status.state is CallState.HELD
+        assert hold.stands(CallState.HELD)
         await hold.handler.hold(WHO, False)
         await heard_both_ways(it)
 

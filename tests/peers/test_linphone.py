@@ -29,7 +29,7 @@ async def test_audio_both_ways(tmp_path: Path, encryption: str, secure: str) -> 
         it.engine.cue(voice, tone(600), rate_hz=RATE)
         ear = Ear(it.engine, voice)
         try:
-            await ear.hears(1000)
+            await ear.hears(1000, windows=8)
         finally:
             ear.close()
         await phone.order("terminate")

@@ -97,7 +97,9 @@ class FakeSeat:
         self.listeners.append(listener)
 
     def tell(self, state: str, code: str = "", detail: str = "") -> None:
-        event = codecs.VoiceEvent(voice=self.now or 0, state=state, code=code, detail=detail, address="")  # type: ignore[arg-type]
+        self.hear(codecs.VoiceEvent(voice=self.now or 0, state=state, code=code, detail=detail, address=""))  # type: ignore[arg-type]
+
+    def hear(self, event: codecs.VoiceEvent) -> None:
         for listener in self.listeners:
             listener(event)
 
@@ -176,6 +178,9 @@ class FakeHold:
             self.ended = (code, detail)
             self.change(CallState.ENDED, code=code, detail=detail)
             self.over.set()
+
+    def stands(self, state: CallState) -> bool:
+        return self.status.state is state
 
     async def until(self, state: CallState) -> None:
         async with asyncio.timeout(5):
@@ -501,7 +506,9 @@ class FakeSip:
         self.placed.set()
         return cast(Leg, leg)
 
-    def take(self, endpoint: Any, call: Any, owner: LegOwner, policy: Any, video: VideoWish = NO_VIDEO) -> Leg:
+    def take(
+        self, endpoint: Any, call: Any, owner: LegOwner, policy: Any, video: VideoWish = NO_VIDEO, again: Any = None
+    ) -> Leg:
         leg = FakeLeg(owner, incoming=True, engine=self.engine)
         leg.did.append(("taken", video))
         self.legs.append(leg)

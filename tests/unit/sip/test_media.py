@@ -163,7 +163,8 @@ async def test_our_hold_withdraws_the_voice_and_never_sends(rig: Rig) -> None:
     assert rig.engine.voices[voice or 0].settings["transmit"] == "never"
     one.hold(False)
     rig.agree(one, two)
-    assert one.media.voice == voice and not one.media.held and not two.media.held_by_peer
+    again, theirs = one.media, two.media
+    assert again.voice == voice and not again.held and not theirs.held_by_peer
     assert rig.engine.voices[voice or 0].settings["transmit"] == "always"
 
 
@@ -228,11 +229,12 @@ async def test_video_that_we_do_not_want_is_refused_and_the_line_keeps_its_place
 async def test_video_comes_and_goes_by_re_invite(rig: Rig) -> None:
     one, two = rig.media(), rig.media(video=VideoWish(send=True))
     rig.agree(one, two)
-    assert one.media.video is None
+    assert not one.media.video
     one.want_video(VideoWish(receive=True))
     rig.agree(one, two)
-    assert one.media.video is not None and two.media.video is not None and two.media.video.send
-    session = one.media.video.session
+    ours, theirs = one.media.video, two.media.video
+    assert ours is not None and theirs is not None and theirs.send
+    session = ours.session
     one.want_video(NO_VIDEO)
     rig.agree(one, two)
     assert one.media.video is None and two.media.video is None

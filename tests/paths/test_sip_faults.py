@@ -1,0 +1,217 @@
+"""What goes wrong in calls: our address changes, a phone vanishes or never acknowledges, a link breaks, late offers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from adapters.sip.routing import MediaPolicy, Target
+from gateway.base.errors import GatewayError, LinkDown
+from gateway.model.voice import CallState, GroupId
+from gateway.net.sip import CallOptions, Listen, SipEndpoint
+from gateway.wire.sip import Hop, new_request
+from gateway.wire.sip.transaction import Timers
+from tests.paths.sip_rig import PATIENCE_S, WHO, Ear, Kit, site
+
+PCMA = MediaPolicy(audio=("pcma",))
+QUICK = Timers(t1=0.02, t2=0.08)
+
+
+def moves_to(it: Kit, host: str) -> None:
+    """The kit's address becomes `host`, as its uplink changes."""
+
+    async def hop_to(transport: Any, remote: Any, **_: Any) -> Hop:
+        return Hop(transport, (host, it.port), remote)
+
+    it.endpoint.hop_to = hop_to  # type: ignore[method-assign]
+    for called in it.routing.called:
+        called()
+
+
+@pytest.mark.parametrize("outgoing", [False, True])
+async def test_a_confirmed_call_lives_through_a_change_of_our_address(outgoing: bool) -> None:
+    async with site("8001", "8002", policy=PCMA, listen="0.0.0.0") as (it, (one, two)):
+        await two.call(it, "600")
+        if outgoing:
+            await it.context.calls.dial(WHO, "8001", GroupId("kit1/talk/ops"), False)
+            await one.media(lambda media: media.voice is not None)
+        else:
+            await one.call(it, "600")
+        await it.seated(2)
+        before = {seat.now for seat in it.context.talk.seats}
+        moves_to(it, "127.0.0.2")
+        for hold in it.context.calls.all:
+            await hold.until(CallState.MOVING)
+        for hold in it.context.calls.all:
+            await hold.until(CallState.UP)
+        assert not before & {seat.now for seat in it.context.talk.seats}
+        assert one.leg is not None and "127.0.0.2" in one.leg.call.dialog.target  # type: ignore[union-attr]
+        one.say(700)
+        two.say(1100)
+        await asyncio.gather(one.listen().hears(1100), two.listen().hears(700))
+
+
+async def test_a_held_call_is_told_too_and_stays_held() -> None:
+    async with site("8001", policy=PCMA, listen="0.0.0.0") as (it, (one,)):
+        await one.call(it, "600")
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.UP)
+        await hold.handler.hold(WHO, True)
+        moves_to(it, "127.0.0.2")
+        await hold.until(CallState.MOVING)
+        await hold.until(CallState.HELD)
+        await hold.handler.hold(WHO, False)
+        await hold.until(CallState.UP)
+
+
+async def test_a_move_during_a_re_invite_waits_for_it() -> None:
+    async with site("8001", policy=PCMA, listen="0.0.0.0") as (it, (one,)):
+        await one.call(it, "600")
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.UP)
+        holding = asyncio.create_task(hold.handler.hold(WHO, True))
+        await asyncio.sleep(0)
+        moves_to(it, "127.0.0.2")
+        await holding
+        await hold.until(CallState.MOVING)
+        await hold.until(CallState.HELD)
+        assert one.leg is not None and "127.0.0.2" in one.leg.call.dialog.target  # type: ignore[union-attr]
+
+
+async def test_a_ringing_call_is_told_once_it_is_answered() -> None:
+    async with site("8001", policy=PCMA, listen="0.0.0.0") as (it, (one,)):
+        one.auto_answer = False
+        await it.context.calls.dial(WHO, "8001", None, False)
+        await asyncio.wait_for(one.rings.wait(), PATIENCE_S)
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.RINGING)
+        moves_to(it, "127.0.0.2")
+        assert one.leg is not None
+        await one.leg.accept()
+        await hold.until(CallState.UP)
+        async with asyncio.timeout(PATIENCE_S):
+            while "127.0.0.2" not in one.leg.call.dialog.target:  # type: ignore[union-attr]
+                one.told.clear()
+                await one.told.wait()
+
+
+async def test_a_link_that_does_not_come_back_ends_the_call_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.sip.native_leg.MOVE_RETRIES_S", (0.01, 0.01))
+    async with site("8001", policy=PCMA) as (it, (one,)):
+        await one.call(it, "600")
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.UP)
+
+        async def hop_to(*_: Any, **__: Any) -> Hop:
+            raise LinkDown("no route to host")
+
+        it.endpoint.hop_to = hop_to  # type: ignore[method-assign]
+        it.routing.called[0]()
+        await asyncio.wait_for(hold.over.wait(), PATIENCE_S)
+        assert hold.ended is not None and hold.ended[0] == "call-link-lost" and "no route" in hold.ended[1]
+
+
+async def test_a_late_offer_is_answered_in_the_ack() -> None:
+    async with site("8001", policy=PCMA) as (it, (one,)):
+        leg_options: list[CallOptions] = []
+        invite = one.endpoint.invite
+
+        async def late(request: Any, hop: Any, *, auth: Any = None, options: Any = None) -> Any:
+            options = CallOptions(session=options.session, late=True)
+            leg_options.append(options)
+            return await invite(request, hop, auth=auth, options=options)
+
+        one.endpoint.invite = late  # type: ignore[method-assign]
+        await one.call(it, "600")
+        await it.seated()
+        assert it.context.calls.all[0].status.audio == "pcma"
+        one.say(700)
+        ear = Ear(it.engine, it.context.talk.seats[0].now or 0)
+        try:
+            await ear.hears(700)
+        finally:
+            ear.close()
+
+
+async def test_a_phone_that_never_acknowledges_is_hung_up() -> None:
+    rude = SipEndpoint([Listen("udp", "127.0.0.1", 0)])
+    async with site("8001", policy=PCMA, timing=QUICK) as (it, _), rude:
+        body = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
+        hop = Hop("udp", ("127.0.0.1", rude.bound[0].port), (it.host, it.port))
+        request = new_request(
+            "INVITE",
+            f"sip:600@{it.host}:{it.port}",
+            from_="sip:rude@127.0.0.1",
+            hop=hop,
+            contact_user="rude",
+            body=body,
+            content_type="application/sdp",
+        )
+        await rude.invite(request, hop)
+        hold = await it.context.calls.number(0)
+        await asyncio.wait_for(hold.over.wait(), PATIENCE_S)
+        assert hold.ended is not None and hold.ended[0] == "no-ack"
+
+
+async def test_a_phone_that_vanishes_is_found_out_by_the_next_order() -> None:
+    async with site("8001", policy=PCMA, timing=QUICK) as (it, (one,)):
+        await one.call(it, "600")
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.UP)
+        await one.endpoint.__aexit__(None, None, None)
+        with pytest.raises(GatewayError):
+            await hold.handler.hold(WHO, True)
+        await asyncio.wait_for(hold.over.wait(), PATIENCE_S)
+        assert hold.ended is not None and hold.ended[0] == "call-link-lost"
+
+
+async def test_two_hundred_calls_with_random_ends_leave_nothing() -> None:
+    """The audit of `site` on its way out: no session, voice, subscription, seat, viewing or place is left."""
+    chance = random.Random(3)
+    async with site("8001", "8002", policy=PCMA) as (it, phones):
+        it.routing.numbers["0"] = Target("console")
+        it.routing.numbers["8002"] = Target("number", "8002")
+        it.routing.numbers["700"] = Target("channel", "kit1/ball-1/ch1")
+
+        async def one_call(index: int) -> None:
+            phone = phones[0]
+            phone.auto_answer = chance.random() < 0.8
+            kind = chance.choice(["600", "0", "8002", "700", "404", "out"])
+            try:
+                if kind == "out":
+                    await it.context.calls.dial(WHO, "8001", chance.choice([None, GroupId("kit1/talk/ops")]), True)
+                    await asyncio.wait_for(phone.rings.wait(), PATIENCE_S)
+                else:
+                    placing = asyncio.ensure_future(phone.call(it, kind))
+                    await asyncio.wait([placing], timeout=chance.choice([0, 0.005, 0.02, 0.1]))
+                    if not placing.done():
+                        placing.cancel()
+                        await asyncio.gather(placing, return_exceptions=True)
+            except (GatewayError, TimeoutError):
+                pass
+            match chance.choice(["phone", "kit", "both"]):
+                case "phone":
+                    await phone.leg.hang_up() if phone.leg else None
+                case "kit":
+                    for hold in it.context.calls.all:
+                        if hold.ended is None:
+                            await hold.handler.hang_up(WHO)
+                case "both":
+                    ends = [hold.handler.hang_up(WHO) for hold in it.context.calls.all if hold.ended is None]
+                    await asyncio.gather(*ends, *([phone.leg.hang_up()] if phone.leg else []))
+            if phone.leg is not None:
+                await phone.leg.hang_up()
+            phone.rings.clear()
+
+        async with asyncio.timeout(60):
+            for index in range(200):
+                await one_call(index)
+            for hold in it.context.calls.all:
+                if hold.ended is None:
+                    await hold.handler.hang_up(WHO)
+                await hold.over.wait()
+        assert len(it.context.calls.all) > 150
+        assert it.manager.figures()["legs"] == 0 and it.endpoint.standing["dialogs"] == 0
