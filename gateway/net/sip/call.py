@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from gateway.base.errors import Busy, GatewayError, LinkDown, LocalProtocolError
+from gateway.base.errors import Busy, GatewayError, LinkDown, LocalProtocolError, RemoteProtocolError
 from gateway.net.sip import changes
 from gateway.net.sip.engine import Engine
 from gateway.net.sip.incoming import IncomingRequest, run_handler
@@ -228,11 +228,27 @@ class Call:
     def on_dialog_event(self, event: AckReceived | AckMissing | DialogEnded | PrackMissing) -> None:
         if event.dialog is not self._dialog or event.dialog is None:
             return
-        if isinstance(event, DialogEnded):
+        if isinstance(event, AckReceived):
+            self._acknowledged(event.request)
+        elif isinstance(event, DialogEnded):
             self._finish(CallEnd(event.by, event.detail))
         elif isinstance(event, AckMissing):
             self._finish(CallEnd("link", "our 200 was never acknowledged"))
             self._hang_up(event.dialog)
+
+    def _acknowledged(self, ack: SipRequest) -> bool:
+        """The ACK of our 200 to the peer's INVITE; False when its SDP ended the call."""
+        if self.ua is None:
+            return True
+        try:
+            self.ua.acknowledged(ack)
+        except RemoteProtocolError as exc:
+            dialog, words = self._dialog, str(exc)
+            self._finish(CallEnd("local", words, 488))
+            if dialog is not None:
+                self._hang_up(dialog, [("Reason", 'SIP;cause=488;text="SDP not acceptable"')])
+            return False
+        return True
 
     async def steer(self, dialog: Dialog, size: int = 0) -> None:
         """See that `dialog.hop` is where its next request goes."""

@@ -31,6 +31,7 @@ async def modify(call: Call, ua: Ua, *, offer: bool) -> SipResponse:
     """Re-INVITE or UPDATE; see `Call.reoffer`. Without `offer` an UPDATE without SDP where the peer takes it."""
     async with ua.turn:
         for _ in range(TRIES):
+            await ua.quiet.wait()  # §14.1: not while the peer's INVITE lacks its ACK
             dialog = await _changeable(call, ua, offer=offer)
             if ua.offer_state != "stable" and offer:
                 await asyncio.sleep(_glare_s(call, dialog))  # an offer of the other side is being answered

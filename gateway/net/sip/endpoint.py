@@ -63,26 +63,26 @@ class SipEndpoint:
         tcp_over_bytes: int = 0,
         locator: Locator | None = None,
         screen: Callable[[SipRequest, Hop], bool] | None = None,
-        gate: Callable[[str], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`product` is the User-Agent and Server header ("" sends none); `tls` the context of "tls" listeners,
         `tls_client` of connections that we open (without: that of the listeners). `supported` are the option tags that
         a Require may name ("100rel", "timer", "replaces", "norefersub" for calls with a media session).
-        `screen` drops new requests outside of dialogs by False (SipCore), `gate` all of a source host unread (counted
-        `gated`). `tcp_over_bytes`: larger requests go by TCP instead of UDP where the peer takes it (1300: RFC 3261
-        §18.1.1; 0: never)."""
+        `screen`: see `guard`. `tcp_over_bytes`: larger requests go by TCP instead of UDP where the peer takes it (1300:
+        RFC 3261 §18.1.1; 0: never)."""
         self._listen = tuple(listen)
         self._limits = limits or EndpointLimits()
         self._clock = clock
         core = SipCore(product=product, timing=timing, limits=core_limits, supported=supported, screen=screen)
-        self._gate = gate
+        self._gate: Callable[[Hop], bool] = lambda _: True
         self._nest = Nest("SIP handlers", self._limits.max_handlers)
         self._engine = Engine(core, self._nest, clock, self._transmit, self._alive)
         self._engine.on_request = self._on_request
         self._engine.on_heard = self._on_heard
         self._engine.on_broken = self._on_broken
-        self._flows = Flows(self._limits, core.counters, clock, self._on_stream, self._on_lost, gate)
+        self._flows = Flows(
+            self._limits, core.counters, clock, self._on_stream, self._on_lost, lambda hop: self._gate(hop)
+        )
         locate, context = locator or Locator(), tls_client or tls
         self._outward = Outward(self._engine, self._flows, self, context, tcp_over_bytes, locate)
         self._engine.reach, self._engine.fit = self._outward.reach, self._outward.fit
@@ -204,6 +204,15 @@ class SipEndpoint:
         (code="dns-failed"), RemoteProtocolError: no SIP URI."""
         return await self._outward.ways(uri, transport)
 
+    def guard(
+        self, gate: Callable[[Hop], bool] | None = None, screen: Callable[[SipRequest, Hop], bool] | None = None
+    ) -> None:
+        """Closed doors. `gate` is asked with each datagram before it is read and with each new connection; False drops
+        or closes it (counted `gated`). `screen` is asked for each new request outside of dialogs before anything
+        answers it, 100 Trying included; False drops it without a word (counted `screened`). None lets all in."""
+        self._gate = gate or (lambda _: True)
+        self._engine.core.screen = screen
+
     def alive(self, hop: Hop) -> bool:
         """Whether its connection stands; always of UDP."""
         return self._alive(hop)
@@ -293,7 +302,7 @@ class SipEndpoint:
 
     def _on_datagram(self, data: bytes, remote: Address, local: Address) -> None:
         now = self._clock()
-        if self._gate is not None and not self._gate(remote[0]):
+        if not self._gate(Hop("udp", local, remote)):
             self._engine.core.counters["gated"] += 1
             return
         if not self._rates.take(remote[0], now):

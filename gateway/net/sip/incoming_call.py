@@ -177,9 +177,7 @@ class IncomingCall(Call):
         return super().on_dialog_request(event)
 
     def on_dialog_event(self, event: AckReceived | AckMissing | DialogEnded | PrackMissing) -> None:
-        if isinstance(event, AckReceived):
-            self._acknowledged(event.request)
-        elif isinstance(event, PrackMissing):
+        if isinstance(event, PrackMissing):
             self.reject(504, headers=[("Reason", 'SIP;cause=504;text="no PRACK"')])
         else:
             super().on_dialog_event(event)
@@ -195,28 +193,15 @@ class IncomingCall(Call):
     def own_contact(self) -> str:
         return f"<{local_uri(self.contact_user(), self.hop)}>"
 
-    def _acknowledged(self, ack: SipRequest) -> None:
-        if self.ua is not None and self.ua.offer_state == "sent":
-            body = sdp_of(ack)
-            try:
-                if not body:
-                    raise RemoteProtocolError("an ACK without the answer to our offer")
-                self.ua.answered(body)
-            except RemoteProtocolError as exc:
-                self.ua.rolled_back()
-                self._unusable(str(exc))
-                return
+    def _acknowledged(self, ack: SipRequest) -> bool:
+        if not super()._acknowledged(ack):
+            return False
         if self.ua is not None and not self._up.done():
             self.ua.clock.restart()
         self._confirm()
         if not self._ack.done():
             self._ack.set_result(ack)
-
-    def _unusable(self, words: str) -> None:
-        dialog = self._dialog
-        self._finish(CallEnd("local", words, 488))
-        if dialog is not None:
-            self._hang_up(dialog, [("Reason", 'SIP;cause=488;text="SDP not acceptable"')])
+        return True
 
     def _pracked(self, ua: Ua, incoming: IncomingRequest) -> None:
         """The PRACK of our reliable 1xx: with the answer to our offer, or an offer of its own (RFC 3262 §5)."""
@@ -268,7 +253,9 @@ class IncomingCall(Call):
     def _take_up(self, ua: Ua, lines: list[tuple[str, str]]) -> None:
         body = b""
         if not self._answer_told:
-            body = self._answer or ua.offer()
+            body = self._answer
+            if not body:
+                body, ua.offered_in = ua.offer(), self.request.cseq.number
         if ua.offer_state == "received":
             ua.offer_state = "stable"
         lines = [*lines, *ua.says(reliable=True), *ua.timer.answer(self.request)]

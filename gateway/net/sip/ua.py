@@ -42,6 +42,9 @@ class Ua:
         self.offer_state: Literal["stable", "sent", "received"] = "stable"
         self.allow: frozenset[str] | None = None  # of the peer; None: it never said
         self.supported: frozenset[str] = frozenset()
+        self.offered_in = 0  # CSeq of the peer's INVITE whose 200 carried our offer: its ACK has the answer
+        self.quiet = asyncio.Event()  # no INVITE of the peer waits for its ACK
+        self.quiet.set()
         self.turn = asyncio.Lock()  # one change of ours at a time
         self.info_turn = asyncio.Lock()
         self.on_info: Handler | None = None
@@ -139,10 +142,13 @@ class Ua:
                 answer = self.session.answer(offer)
             elif request.method == "INVITE":
                 answer = self.offer()
+                self.offered_in = request.cseq.number
         except RemoteProtocolError as exc:
             incoming.respond(488, headers=[warning(exc, self.call.hop.local[0])])  # what stood before stands
             return
         headers = [("Contact", self.contact), *self.says(), *self.timer.answer(request)]
+        if request.method == "INVITE":
+            self.quiet.clear()
         incoming.respond(200, headers=headers, body=answer, content_type="application/sdp" if answer else None)
         self.clock.restart()
         if self.on_change is not None and (answer or request.method == "INVITE"):
@@ -226,7 +232,23 @@ class Ua:
 
     # — the end —
 
+    def acknowledged(self, ack: SipRequest) -> None:
+        """The ACK of our 200: with the answer, where that 200 carried our offer. Raises RemoteProtocolError."""
+        self.quiet.set()
+        if self.offered_in != ack.cseq.number or self.offer_state != "sent":
+            return
+        self.offered_in = 0
+        body = sdp_of(ack)
+        try:
+            if not body:
+                raise RemoteProtocolError("an ACK without the answer to our offer")
+            self.answered(body)
+        except RemoteProtocolError:
+            self.rolled_back()
+            raise
+
     def close(self) -> None:
+        self.quiet.set()
         self.clock.stop()
         for transfer in self.transfers.values():
             transfer.end(0)

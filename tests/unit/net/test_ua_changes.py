@@ -73,6 +73,46 @@ async def test_reinvite_without_sdp_gets_an_offer_and_its_answer_in_the_ack() ->
         assert pair.theirs.end is None
 
 
+@pytest.mark.parametrize("caller", [True, False])
+async def test_a_reinvite_without_sdp_is_offered_to_by_either_side(caller: bool) -> None:
+    async with talking() as pair:
+        asks, gives = (pair.ours, pair.theirs) if caller else (pair.theirs, pair.ours)
+        taker, giver = (pair.mine, pair.other) if caller else (pair.other, pair.mine)
+        dialog = asks.dialog
+        assert dialog is not None
+        core, clock = asks.engine.core, asks.engine.clock
+        response = await asks.engine.exchange(lambda: core.send_in_dialog(dialog, "INVITE", clock()), "re-INVITE")
+        answer = taker.answer(response.body)
+        # A change of theirs waits for the ACK, and the ACK is not taken for the answer to it.
+        change = asyncio.create_task(gives.reoffer())
+        core.ack(dialog, response.cseq.number, clock(), body=answer, content_type="application/sdp")
+        asks.engine.pump()
+        await asyncio.wait_for(change, WAIT)
+        assert giver.asked[-4:] == ["offer", "answered", "offer", "answered"]
+        assert asks.end is None and gives.end is None
+
+
+async def test_our_change_waits_for_the_ack_of_theirs() -> None:
+    async with talking() as pair:
+        dialog = pair.ours.dialog
+        assert dialog is not None
+        core, clock = pair.ours.engine.core, pair.ours.engine.clock
+        offer = pair.mine.offer()
+        response = await pair.ours.engine.exchange(
+            lambda: core.send_in_dialog(dialog, "INVITE", clock(), body=offer, content_type="application/sdp"),
+            "re-INVITE",
+        )
+        pair.mine.answered(response.body)
+        change = asyncio.create_task(pair.theirs.reoffer())
+        await asyncio.sleep(0)
+        assert pair.other.asked == ["answer", "answer"], "its offer waits"
+        core.ack(dialog, response.cseq.number, clock())
+        pair.ours.engine.pump()
+        await asyncio.wait_for(change, WAIT)
+        assert pair.other.asked == ["answer", "answer", "offer", "answered"]
+        assert pair.ours.end is None and pair.theirs.end is None
+
+
 async def test_update_in_an_early_call_both_ways() -> None:
     early = asyncio.Event()
 
