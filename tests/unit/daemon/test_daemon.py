@@ -15,9 +15,11 @@ import pytest
 from gateway import codecs
 from gateway.base.errors import ConfigError, Denied
 from gateway.config.load import load_config
+from gateway.contract.voice import SeatWish
 from gateway.core.services import Services
 from gateway.daemon import Daemon
 from gateway.model.principal import SYSTEM, Principal, Role
+from gateway.model.voice import MemberKind
 from gateway.registry import Installed
 from tests.fakes.engine import FakeEngine
 from tests.fakes.toy import Toy
@@ -100,6 +102,24 @@ async def test_reload_touches_only_what_changed(rig: Rig, monkeypatch: pytest.Mo
         assert services.config().streams.idle_close == 33.0
         assert west.ended and not east.ended and len(Toy.runs) == 3
         assert Toy.runs[2].config.word == "new"
+
+
+async def test_talk_groups_change_under_those_who_sit_in_them(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    fire = "[talk.group.fire]\nnumber = '601'\n"
+    rig.write(TWO + fire)
+    async with running(rig.daemon(monkeypatch)) as services:
+        (toy, _) = Toy.runs
+        assert [group.number for group in services.talk.groups(SYSTEM)] == ["601"], "what is named replaces the default"
+        wish = SeatWish("sip:1", MemberKind.SIP, "one")
+        async with toy.context.talk.seat(toy.context.talk.resolve("601"), wish) as seat:
+            rig.write(TWO + fire.replace("601", "602") + "talk_timer = '5s'\n[talk.group.medical]\n")
+            changes = await services.daemon.reload(SYSTEM)
+            assert "talk.group.fire.number: '601' → '602'" in changes
+            assert [group.id for group in services.talk.groups(SYSTEM)] == ["kit1/talk/fire", "kit1/talk/medical"]
+            assert services.talk.group(SYSTEM, "602").members[0].id == seat.member == "sip:1"
+        rig.write(TWO + "[talk.group.a]\nnumber = '1'\n[talk.group.b]\nnumber = '1'\n")
+        with pytest.raises(ConfigError, match="number of group"):
+            await services.daemon.reload(SYSTEM)
 
 
 async def test_a_wrong_file_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
