@@ -167,7 +167,7 @@ impl Worker {
                     home => {
                         let Some(other) = self.all.get(home) else { return };
                         if other.calm {
-                            other.pass(PassedHead::Packet { session, from }, data);
+                            other.pass(PassedHead::Packet { session, from, at: self.now }, data);
                         } else {
                             other.push(Command::SessionPacket { session, data: data.to_vec(), from });
                         }

@@ -10,6 +10,7 @@ use super::order::Command;
 use super::sys::EventFd;
 use super::OrderError;
 use crate::audio::format::Format;
+use crate::time::Micros;
 
 /// A panic elsewhere leaves a queue of values in order; go on with it.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -26,9 +27,9 @@ pub struct Passed {
 #[derive(Debug, Clone, Copy)]
 pub enum PassedHead {
     /// SRTP of a session on a shared port.
-    Packet { session: SessionId, from: SocketAddr },
+    Packet { session: SessionId, from: SocketAddr, at: Micros },
     /// An audio unit of a stream that a voice taps.
-    Unit { voice: VoiceId, format: Format, ts: u32, ticks: u32 },
+    Unit { voice: VoiceId, format: Format, ts: u32, ticks: u32, at: Micros },
 }
 
 #[derive(Default)]

@@ -73,7 +73,10 @@ impl Worker {
             let token = match home {
                 Home::Media => self.watch(fd.as_raw_fd(), sys::READ, sock),
                 // Read when the voice clock ticks: nothing is gained by waking for each packet.
-                Home::Voice => self.watch_calm(fd.as_raw_fd(), sock),
+                Home::Voice => {
+                    sys::stamp_arrivals(&fd);
+                    self.watch_calm(fd.as_raw_fd(), sock)
+                }
             };
             Shared { fd, token }
         };
@@ -166,6 +169,7 @@ impl Worker {
             let n = batch.receive(fd, |got| {
                 self.packets_in += 1;
                 self.bytes_in += got.data.len() as u64;
+                self.arrival = self.arrival_of(got.unix_us);
                 self.own_datagram(id, got.data, got.from);
             });
             if n < sys::RecvBatch::SLOTS {

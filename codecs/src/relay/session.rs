@@ -344,6 +344,7 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(leg) = session.leg.and_then(|l| self.legs.get_mut(&l)) else { return };
         let Some(path) = session.path.clone() else { return };
+        let own = session.own.is_some();
         let blocks = leg.report_blocks(now);
         let lost = blocks.iter().map(|b| b.fraction_lost).max().unwrap_or(0);
         session.received_bps = session.received as f64 * 8.0;
@@ -355,7 +356,8 @@ impl Worker {
         let mut compound = Vec::with_capacity(160);
         rtcp::write_receiver_report(&mut compound, session.reporter(), &blocks);
         rtcp::write_sdes(&mut compound, session.reporter(), "fieldgate");
-        if !sources.is_empty() {
+        // Phones know no REMB.
+        if !sources.is_empty() && !own {
             rtcp::write_remb(&mut compound, session.reporter(), bps as u64, &sources);
         }
         self.outbox.send_rtcp(&path, compound);

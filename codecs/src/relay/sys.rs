@@ -232,18 +232,45 @@ const SLOT_BYTES: usize = 2048;
 pub struct RecvBatch {
     data: Box<[u8]>,
     addresses: Box<[libc::sockaddr_storage; SLOTS]>,
+    control: Box<[Stamp; SLOTS]>,
+}
+
+/// Room for the control message that tells when the kernel took a datagram.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Stamp([u8; 32]);
+
+/// Have the kernel note when each datagram came: for sockets that are not read at once.
+pub fn stamp_arrivals(fd: &OwnedFd) {
+    let on: libc::c_int = 1;
+    // SAFETY: on is valid for the call; failure only means that the time of reading is taken.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            (&raw const on).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
 }
 
 /// A received datagram: where it lies, and who sent it.
 pub struct Received<'a> {
     pub data: &'a mut [u8],
     pub from: SocketAddr,
+    /// Unix microseconds of its arrival, where the socket notes them (`stamp_arrivals`).
+    pub unix_us: Option<u64>,
 }
 
 impl Default for RecvBatch {
     fn default() -> Self {
         // SAFETY: all zeros is a valid sockaddr_storage.
-        Self { data: vec![0; SLOTS * SLOT_BYTES].into(), addresses: Box::new(unsafe { mem::zeroed() }) }
+        Self {
+            data: vec![0; SLOTS * SLOT_BYTES].into(),
+            addresses: Box::new(unsafe { mem::zeroed() }),
+            control: Box::new([Stamp([0; 32]); SLOTS]),
+        }
     }
 }
 
@@ -262,6 +289,8 @@ impl RecvBatch {
             header.msg_iovlen = 1;
             header.msg_name = (&raw mut self.addresses[i]).cast();
             header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_control = (&raw mut self.control[i]).cast();
+            header.msg_controllen = mem::size_of::<Stamp>() as _;
         }
         // SAFETY: every header points at its own slot and address, all alive over the call.
         let n = unsafe {
@@ -275,10 +304,24 @@ impl RecvBatch {
             }
             let from = SockAddr { storage: self.addresses[i], len: messages[i].msg_hdr.msg_namelen };
             if let Some(from) = from.address() {
-                each(Received { data: &mut slot[..len], from });
+                let unix_us = arrival(&messages[i].msg_hdr);
+                each(Received { data: &mut slot[..len], from, unix_us });
             }
         }
         n
+    }
+}
+
+/// The time stamp among a received datagram's control messages.
+fn arrival(header: &libc::msghdr) -> Option<u64> {
+    // SAFETY: recvmmsg has filled in controllen bytes of a buffer that is still there; the macros keep within them.
+    unsafe {
+        let c = libc::CMSG_FIRSTHDR(header);
+        if c.is_null() || (*c).cmsg_level != libc::SOL_SOCKET || (*c).cmsg_type != libc::SCM_TIMESTAMPNS {
+            return None;
+        }
+        let spec = libc::CMSG_DATA(c).cast::<libc::timespec>().read_unaligned();
+        Some(spec.tv_sec as u64 * 1_000_000 + spec.tv_nsec as u64 / 1000)
     }
 }
 

@@ -14,12 +14,12 @@ use crate::audio::format::Format;
 use crate::voice::inlet::{Accept, Inlet};
 use crate::voice::member::Levels;
 use crate::voice::outlet::{Outlet, OutletConfig, Start};
-use crate::voice::{Far, Member};
+use crate::voice::{wideband, Far, Member};
 
 /// The codec of a line of the peer's, where it is one of ours.
 pub fn format_of(map: &RtpMap) -> Option<Format> {
     let channels = if map.codec == "l16" { map.channels.max(1) } else { 0 };
-    Format::new(&map.codec, map.clock_hz, channels)
+    Format::new(&map.codec, map.clock_hz, channels).map(wideband)
 }
 
 fn accepts(maps: &[RtpMap]) -> Vec<(u8, Accept)> {
@@ -134,6 +134,7 @@ impl Worker {
             }
             VoiceLine::Usrp { fd, to, v6 } => {
                 sys::raise_buffers(&fd, 256 << 10, 256 << 10);
+                sys::stamp_arrivals(&fd);
                 let token = self.watch_calm(fd.as_raw_fd(), Sock::VoiceUsrp(id));
                 let far = Far::Usrp { seq: 0, keyed: false };
                 let mut member = Member::new(id, far, Inlet::new(Vec::new()), levels);

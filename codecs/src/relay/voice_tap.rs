@@ -11,7 +11,8 @@ use crate::hub::unit::{AccessUnit, Kind, TrackParams};
 const MAX_UNIT_BYTES: usize = 100_000;
 
 fn format_of(params: &TrackParams) -> Option<Format> {
-    Format::new(params.codec.name(), params.clock_hz, params.channels)
+    let format = Format::new(params.codec.name(), params.clock_hz, params.channels)?;
+    Some(crate::voice::wideband(format))
 }
 
 fn worker_of(handle: u64) -> usize {
@@ -54,7 +55,7 @@ impl Worker {
         for voice in &live.taps {
             let Some(other) = self.all.get(worker_of(*voice)) else { continue };
             for part in unit.nalus.iter().filter(|p| p.len() <= MAX_UNIT_BYTES) {
-                let head = PassedHead::Unit { voice: *voice, format, ts, ticks: format.frame_ticks() };
+                let head = PassedHead::Unit { voice: *voice, format, ts, ticks: format.frame_ticks(), at: self.now };
                 other.pass(head, part);
             }
         }

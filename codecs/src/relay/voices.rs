@@ -121,8 +121,9 @@ impl Worker {
             lines: &mut voices.lines,
             broken: &mut voices.broken,
         };
+        let newest = self.now.0.saturating_sub(due.late_us);
         for n in (0..due.ticks).rev() {
-            voices.bridge.tick(&mut out, Micros(self.now.0.saturating_sub(n * TICK_US)));
+            voices.bridge.tick(&mut out, Micros(newest.saturating_sub(n * TICK_US)));
         }
         self.after_tick();
         let busy = sys::monotonic_us().saturating_sub(self.now.0);
@@ -174,11 +175,13 @@ impl Worker {
         self.commands.take_passed(&mut list);
         for passed in &mut list {
             match passed.head {
-                PassedHead::Packet { session, from } => {
+                PassedHead::Packet { session, from, at } => {
                     self.packets_in += 1;
+                    self.arrival = at;
                     self.session_packet(session, &mut passed.data, from);
                 }
-                PassedHead::Unit { voice, format, ts, ticks } => {
+                PassedHead::Unit { voice, format, ts, ticks, at } => {
+                    self.arrival = at;
                     let data = &passed.data;
                     self.guard_voice(voice, |w| w.voice_unit(voice, format, ts, ticks, data));
                 }
@@ -218,13 +221,25 @@ impl Worker {
 
     // ── what comes in ──
 
+    /// When the kernel took a datagram, on our clock; now, where that is not known or can not be.
+    pub(super) fn arrival_of(&self, unix_us: Option<u64>) -> Micros {
+        /// Older than this is a jump of the wall clock.
+        const OLDEST_US: u64 = 500_000;
+        let Some(unix) = unix_us else { return self.now };
+        let age = sys::unix_us().saturating_sub(unix).saturating_sub(sys::monotonic_us().saturating_sub(self.now.0));
+        if age > OLDEST_US {
+            return self.now;
+        }
+        Micros(self.now.0.saturating_sub(age))
+    }
+
     /// A plain or decrypted RTP packet of the session that carries this voice.
     pub fn voice_rtp(&mut self, voice: VoiceId, data: &[u8], from: SocketAddr) {
         let Ok(view) = RtpView::parse(data) else { return };
-        let now = self.now;
+        let (now, arrival) = (self.now, self.arrival);
         self.with_voices_out(|bridge, out| {
             let Some(member) = bridge.get_mut(voice) else { return };
-            match member.inlet.packet(&view, now) {
+            match member.inlet.packet(&view, arrival) {
                 Taken::Audio => member.arrived(out, Some(from), now),
                 Taken::Keys(keys) => {
                     member.arrived(out, Some(from), now);
@@ -298,12 +313,12 @@ impl Worker {
     }
 
     fn voice_unit(&mut self, voice: VoiceId, format: Format, ts: u32, ticks: u32, data: &[u8]) {
-        let now = self.now;
+        let (now, arrival) = (self.now, self.arrival);
         self.with_voices_out(|bridge, out| {
             let Some(Line::Tap { numbers, .. }) = out.lines.get_mut(&voice) else { return };
             let (seq, _, marker) = numbers.follow(ticks, format.clock_hz(), now);
             let Some(member) = bridge.get_mut(voice) else { return };
-            let arrived = Arrived { ssrc: 1, seq, ts, marker, arrival: now, comfort_noise: false, payload: data };
+            let arrived = Arrived { ssrc: 1, seq, ts, marker, arrival, comfort_noise: false, payload: data };
             if member.inlet.insert_as(format, arrived) == Taken::Audio {
                 member.arrived(out, None, now);
             }
@@ -318,13 +333,14 @@ impl Worker {
         batch.receive(fd, |got| {
             self.packets_in += 1;
             self.bytes_in += got.data.len() as u64;
+            self.arrival = self.arrival_of(got.unix_us);
             self.usrp_datagram(voice, got.data, got.from);
         });
         self.batch = Some(batch);
     }
 
     fn usrp_datagram(&mut self, voice: VoiceId, data: &mut [u8], from: SocketAddr) {
-        let now = self.now;
+        let (now, arrival) = (self.now, self.arrival);
         self.with_voices_out(|bridge, out| {
             let Some(Line::Usrp { host, numbers, .. }) = out.lines.get_mut(&voice) else { return };
             let Some(member) = bridge.get_mut(voice) else { return };
@@ -344,19 +360,13 @@ impl Worker {
             match kind {
                 usrp::Kind::Voice => {
                     if body > 0 && keyup {
-                        let (number, ts, marker) = numbers.next(seq as u16, usrp::SAMPLES as u32, usrp::RATE_HZ, now);
+                        let (number, ts, marker) =
+                            numbers.next(seq as u16, usrp::SAMPLES as u32, usrp::RATE_HZ, arrival);
                         let pcm = &mut data[usrp::HEADER_BYTES..];
                         pcm.chunks_exact_mut(2).for_each(|s| s.swap(0, 1));
                         let Some(format) = Format::new("l16", usrp::RATE_HZ, 1) else { return };
-                        let arrived = Arrived {
-                            ssrc: 1,
-                            seq: number,
-                            ts,
-                            marker,
-                            arrival: now,
-                            comfort_noise: false,
-                            payload: pcm,
-                        };
+                        let arrived =
+                            Arrived { ssrc: 1, seq: number, ts, marker, arrival, comfort_noise: false, payload: pcm };
                         member.inlet.insert_as(format, arrived);
                         member.arrived(out, Some(from), now);
                     }

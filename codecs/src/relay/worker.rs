@@ -68,6 +68,8 @@ pub struct Live {
 pub struct Worker {
     pub index: usize,
     pub now: Micros,
+    /// When the packet came that is worked on: for sockets that are read at the ticks of a clock.
+    pub(super) arrival: Micros,
     pub epoll: Epoll,
     socks: Vec<Option<Sock>>,
     free: Vec<usize>,
@@ -107,6 +109,7 @@ impl Worker {
         Ok(Self {
             index,
             now: Micros(sys::monotonic_us()),
+            arrival: Micros(0),
             epoll,
             socks: vec![Some(Sock::Wake)],
             free: Vec::new(),

@@ -105,6 +105,9 @@ impl Inlet {
         match *accept {
             Accept::Event => {
                 let keys = self.dtmf.read(view.ts, view.payload());
+                if let Some(playout) = &mut self.playout {
+                    playout.insert_other(view.ssrc, view.seq, view.ts);
+                }
                 return Taken::Keys(keys);
             }
             Accept::ComfortNoise => {

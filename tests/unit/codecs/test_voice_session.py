@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import pytest
 from pylibsrtp import Error as SrtpError
@@ -99,9 +100,9 @@ def test_a_re_invite_moves_the_peer_and_the_source_goes_on(rig: Rig) -> None:
     phone.arm()
     converse([phone, other], 0.3)
     after = numbers(phone)
-    assert {p.ssrc for p in before + after} == {phone.ssrc - phone.ssrc + before[0].ssrc}
+    assert {p.ssrc for p in before + after} == {before[0].ssrc}
     assert 0 < (after[0].seq - before[-1].seq) & 0xFFFF < 10
-    assert all((b.seq - a.seq) & 0xFFFF == 1 and (b.ts - a.ts) & 0xFFFFFFFF == 160 for a, b in zip(after, after[1:]))
+    assert all((b.seq - a.seq) & 0xFFFF == 1 and (b.ts - a.ts) & 0xFFFFFFFF == 160 for a, b in pairwise(after))
 
 
 def test_hold_sends_nothing_and_resumes(rig: Rig) -> None:
@@ -156,7 +157,7 @@ def test_reports_tell_what_is_received_and_sent(rig: Rig) -> None:
     while not (phone.reports and 200 in parts(phone.reports[-1]) and len(parts(phone.reports[-1]).get(201, b"")) > 8):
         converse([phone, other], 0.2)
     found = parts(phone.reports[-1])
-    ssrc, ntp_s, ntp_f, ts, packets, octets = struct.unpack_from("!IIIIII", found[200], 4)
+    ssrc, ntp_s, ntp_f, _, packets, octets = struct.unpack_from("!IIIIII", found[200], 4)
     assert packets > 5 and octets == packets * 160
     block = struct.unpack_from("!IIIIII", found[201], 8)
     assert block[0] == phone.ssrc and b"test" in found[202]
@@ -172,7 +173,9 @@ def test_reports_tell_what_is_received_and_sent(rig: Rig) -> None:
 def test_rtcp_on_its_own_socket(rig: Rig) -> None:
     rtp, rtcp, here, here_rtcp = udp(), udp(), udp(), udp()
     session = rig.engine.open_rtp_session(rtp.detach(), rtcp_fd=rtcp.detach())
-    rig.engine.arm_rtp_session(session, *here.getsockname(), rtcp_host="127.0.0.1", rtcp_port=here_rtcp.getsockname()[1])
+    rig.engine.arm_rtp_session(
+        session, *here.getsockname(), rtcp_host="127.0.0.1", rtcp_port=here_rtcp.getsockname()[1]
+    )
     voice = rig.engine.open_voice_session(session, send=[PCMA], receive=[PCMA], ssrc=5, cname="two")
     assert 200 in parts(here_rtcp.recv(2000))
     assert Packet.parse(here.recv(2000)).ssrc == 5

@@ -111,7 +111,7 @@ class Phone:
             host or self.host,
             port or self.port,
             latch=self.latch,
-            keys=self.keys,  # type: ignore[arg-type]
+            keys=self.keys,
         )
 
     def packet(self, payload: bytes, pt: int = 8, *, marker: bool = False, ts: int | None = None) -> bytes:
@@ -168,8 +168,8 @@ def fresh_keys(profile: codecs.SrtpProfile) -> Keys:
 class SecurePhone(Phone):
     """The same over SRTP, by libsrtp."""
 
-    def __init__(self, rig: Rig, hz: float, profile: codecs.SrtpProfile, **more: int) -> None:
-        super().__init__(rig, hz, keys=self._make(profile), **more)
+    def __init__(self, rig: Rig, hz: float, profile: codecs.SrtpProfile) -> None:
+        super().__init__(rig, hz, keys=self._make(profile))
 
     def _make(self, profile: codecs.SrtpProfile) -> Keys:
         keys = fresh_keys(profile)
