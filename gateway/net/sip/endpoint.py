@@ -63,18 +63,19 @@ class SipEndpoint:
         tcp_over_bytes: int = 0,
         locator: Locator | None = None,
         screen: Callable[[SipRequest, Hop], bool] | None = None,
+        gate: Callable[[str], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`product` is the User-Agent and Server header ("" sends none); `tls` the context of "tls" listeners,
         `tls_client` of connections that we open (without: that of the listeners). `supported` are the option tags that
         a Require may name ("100rel", "timer", "replaces", "norefersub" for calls with a media session).
-        `screen`: see `guard`. `tcp_over_bytes`: larger requests go by TCP instead of UDP where the peer takes it (1300:
-        RFC 3261 §18.1.1; 0: never)."""
+        `screen`, `gate`: see `guard`. `tcp_over_bytes`: larger requests go by TCP instead of UDP where the peer
+        takes it (1300: RFC 3261 §18.1.1; 0: never)."""
         self._listen = tuple(listen)
         self._limits = limits or EndpointLimits()
         self._clock = clock
         core = SipCore(product=product, timing=timing, limits=core_limits, supported=supported, screen=screen)
-        self._gate: Callable[[Hop], bool] = lambda _: True
+        self._gate = gate or (lambda _: True)
         self._nest = Nest("SIP handlers", self._limits.max_handlers)
         self._engine = Engine(core, self._nest, clock, self._transmit, self._alive)
         self._engine.on_request = self._on_request
@@ -205,10 +206,10 @@ class SipEndpoint:
         return await self._outward.ways(uri, transport)
 
     def guard(
-        self, gate: Callable[[Hop], bool] | None = None, screen: Callable[[SipRequest, Hop], bool] | None = None
+        self, gate: Callable[[str], bool] | None = None, screen: Callable[[SipRequest, Hop], bool] | None = None
     ) -> None:
-        """Closed doors. `gate` is asked with each datagram before it is read and with each new connection; False drops
-        or closes it (counted `gated`). `screen` is asked for each new request outside of dialogs before anything
+        """Closed doors. `gate` is asked for the source host of each datagram before it is read, and of each new
+        connection; False drops or closes it (counted `gated`). `screen` is asked for each new request outside of dialogs before anything
         answers it, 100 Trying included; False drops it without a word (counted `screened`). None lets all in."""
         self._gate = gate or (lambda _: True)
         self._engine.core.screen = screen
@@ -302,7 +303,7 @@ class SipEndpoint:
 
     def _on_datagram(self, data: bytes, remote: Address, local: Address) -> None:
         now = self._clock()
-        if not self._gate(Hop("udp", local, remote)):
+        if not self._gate(remote[0]):
             self._engine.core.counters["gated"] += 1
             return
         if not self._rates.take(remote[0], now):

@@ -78,7 +78,7 @@ class Flows:
         clock: Callable[[], float],
         on_data: Callable[[Hop, bytes], None],
         on_lost: Callable[[Hop, str], None],
-        gate: Callable[[Hop], bool] = lambda _: True,
+        gate: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._limits = limits
         self._counters = counters
@@ -100,7 +100,7 @@ class Flows:
     def admit(self, flow: Flow) -> bool:
         assert flow.hop is not None, "set by connection_made"  # noqa: S101
         host = flow.hop.remote[0]
-        if not self._gate(flow.hop):
+        if not self._gate(host):
             self._counters["gated"] += 1
             return False
         full = len(self._table) >= self._limits.max_connections
