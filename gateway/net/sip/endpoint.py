@@ -82,7 +82,7 @@ class SipEndpoint:
         self._engine.on_heard = self._on_heard
         self._engine.on_broken = self._on_broken
         self._flows = Flows(
-            self._limits, core.counters, clock, self._on_stream, self._on_lost, lambda hop: self._gate(hop)
+            self._limits, core.counters, clock, self._on_stream, self._on_lost, lambda host: self._gate(host)
         )
         locate, context = locator or Locator(), tls_client or tls
         self._outward = Outward(self._engine, self._flows, self, context, tcp_over_bytes, locate)
@@ -190,9 +190,8 @@ class SipEndpoint:
         """Send a request (not INVITE) and wait for its final response, whatever its status.
 
         Via is added here. With `auth` challenges are answered (401, 407, stale nonces; Call-ID kept, CSeq + 1 each).
-        With `check` a final
-        response that is not 2xx raises PeerError(status). Raises LinkDown: no answer (32 s on UDP, or `timeout`),
-        connection gone. Cancelling the await forgets the transaction.
+        With `check` a final response that is not 2xx raises PeerError(status). Raises LinkDown: no answer (32 s on UDP,
+        or `timeout`), connection gone. Cancelling the await forgets the transaction.
         """
         _, response = await self._engine.request(request, hop, timeout, auth)
         if check and not response.ok:
