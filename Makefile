@@ -120,6 +120,9 @@ bench-fanout: build bench-peers ## CPU per delivered packet against Janus and ag
 bench-voice: build bench-peers ## CPU per voice leg beside pjsua2 and rtpengine, and the 20 ms clock's lateness
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.voice $(BENCH_ARGS)
+.PHONY: soak-voice
+soak-voice: build peers ## 2,000 calls and 200 killed callers: nothing may be left, memory flat (about 10 minutes)
+	@$(PY) -m tests.soak.voice $(SOAK_ARGS)
 bench-latency: build ## packet in to packet out at 1 and 50 streams while the control plane stalls
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.latency $(BENCH_ARGS)

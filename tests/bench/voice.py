@@ -6,6 +6,7 @@
 - rtpengine in user space relaying 30 G.711 legs in pairs, and the media plane relaying the same without mixing.
 - The clock's lateness with the interpreter stalled 200 ms each second, with and without 30 legs; beside it a bare
   thread of this machine that sleeps to the same ticks.
+- From a key to what the others hear, and from an emergency, through the core; no jitter buffer in between.
 
 Rounds are interleaved; a ratio is the median of the rounds' ratios. CPU is the scheduler's own account of all threads.
 The last line is JSON: ratio_to_pjsua2, ratio_to_rtpengine, clock_p99_ms, cpu_percent_per_leg, and the figures behind.
@@ -198,6 +199,13 @@ def clock(legs: int, seconds: float) -> dict[str, float]:
     return found
 
 
+def floor(rounds: int) -> dict[str, float]:
+    """Milliseconds of tests.bench.voice_floor."""
+    command = [sys.executable, "-m", "tests.bench.voice_floor", str(rounds)]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=180).stdout)
+    return found
+
+
 def bare_clock(seconds: float) -> float:
     """p99 lateness in ms of a plain thread that sleeps to the same ticks on this machine, as ordinary as can be."""
     late, began = [], time.monotonic()
@@ -248,6 +256,8 @@ def main() -> None:
     say("the 20 ms clock while the interpreter is held 200 ms each second: no load, 30 legs, and a bare thread")
     idle, loaded = clock(5, 20.0), clock(30, 20.0)
     bare = bare_clock(20.0)
+    say("from a key to what the others hear, and an emergency, through core and media plane in one process")
+    pressed = floor(60)
     middle = {name: statistics.median(values) for name, values in kept.items()}
     for name, values in kept.items():
         say(f"  {name:20} " + "  ".join(f"{value:.4f}" for value in values))
@@ -269,6 +279,11 @@ def main() -> None:
             "clock_p99_ms_5_legs": round(idle["late_p99_ms"], 3),
             "clock_max_ms": round(loaded["late_max_ms"], 3),
             "clock_skipped": loaded["skipped"],
+            "key_up_p95_ms": pressed["key_p95_ms"],
+            "key_up_max_ms": pressed["key_max_ms"],
+            "preempt_p95_ms": pressed["preempt_p95_ms"],
+            "preempt_max_ms": pressed["preempt_max_ms"],
+            "mouth_to_ear_p95_ms": pressed["bare_p95_ms"],
             "bare_thread_p99_ms": round(bare, 3),
             "rounds": rounds,
             **machine(),
