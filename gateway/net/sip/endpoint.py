@@ -208,8 +208,9 @@ class SipEndpoint:
         self, gate: Callable[[str], bool] | None = None, screen: Callable[[SipRequest, Hop], bool] | None = None
     ) -> None:
         """Closed doors. `gate` is asked for the source host of each datagram before it is read, and of each new
-        connection; False drops or closes it (counted `gated`). `screen` is asked for each new request outside of dialogs before anything
-        answers it, 100 Trying included; False drops it without a word (counted `screened`). None lets all in."""
+        connection; False drops or closes it (counted `gated`). `screen` is asked for each new request outside of
+        dialogs before anything answers it, 100 Trying included; False drops it without a word (counted `screened`).
+        None lets all in."""
         self._gate = gate or (lambda _: True)
         self._engine.core.screen = screen
 
