@@ -136,6 +136,8 @@ class Trunk:
         session = self._session
         if session is not None and hop.flow and session.hop.flow == hop.flow:
             session.end(LinkDown(f"the connection to {hop} is gone: {why}"))
+            if session.up:
+                self._moved()  # calls find another way, or end: nobody else would tell them for half an hour
 
     # — its life —
 

@@ -152,6 +152,7 @@ async def test_a_connection_that_breaks_is_made_anew(tmp_path: Path) -> None:
             await at.until(lambda: at.trunk().status.state is TrunkState.UP)
             await server.endpoint.__aexit__(None, None, None)
             await at.until(lambda: at.trunk().status.state is not TrunkState.UP)
+            assert at.manager.moves == 1, "a trunk that dies during a call: the call is told, finds a way or ends"
             with pytest.raises(LinkDown) as raised:
                 at.desk.outgoing(SYSTEM, "9123")
             assert raised.value.code == "trunk-down"
