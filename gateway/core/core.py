@@ -38,7 +38,8 @@ from gateway.core.stream import Setting
 from gateway.core.streams import Streams
 from gateway.core.talk import Talk
 from gateway.core.talk_acts import TalkActs
-from gateway.core.talk_view import TalkView
+from gateway.core.talk_endpoint import Endpoint
+from gateway.core.talk_view import TalkView, info
 from gateway.core.watch import Watch
 from gateway.model.ids import DeviceId
 from gateway.store.store import Store
@@ -105,6 +106,7 @@ class Core:
             lambda: config().talk,
             store.spurts.put,
         )
+        self.talk.members.on_change = self._endpoint_changed
         self.devices.on_reachable(self.talk.endpoint_online)
         self.streams.on_offered = self._stream_offered
         acts = Acts(
@@ -151,6 +153,10 @@ class Core:
     def _stream_offered(self, device: DeviceId) -> None:
         self.devices.stream_offered(device)
         self.talk.members.stream_offered()
+
+    def _endpoint_changed(self, endpoint: Endpoint) -> None:
+        gone = self.talk.members.find(endpoint.id) is not endpoint
+        self.bus.publish("endpoint", endpoint.id, info(endpoint), gone=gone)
 
     def _store_stands(self, code: str) -> None:
         self.watch.store_stands(code)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class BusEvent:
     """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter, talk,
-    call, floor.
+    call, floor, endpoint.
 
     `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
     everybody. `gone` says that the thing named by `subject` is no more. `within`: the id that decides about scopes

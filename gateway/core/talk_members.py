@@ -59,6 +59,8 @@ class Members:
         found = self._endpoints.get(offer.id)
         if found is not None:
             found.replace(offer)
+            for place in found.party.places.values():
+                place.group.told()
         else:
             endpoint = Endpoint(
                 offer,

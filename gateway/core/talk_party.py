@@ -70,7 +70,6 @@ class Party:
     stopped: bool = False  # its packets have stopped coming
     codec: str = ""
     held: bool = False
-    inhibited: str = ""
     own_microphone: Party | None = None  # of this loudspeaker: what it says must not come out of it
     ended: bool = False
 
@@ -130,7 +129,6 @@ class Party:
             place.group.release(place)
 
     def tx_inhibit(self, code: str, detail: str = "") -> None:
-        self.inhibited = code
         self.code, self.detail = code, detail[:200]
         self._tell()
 

@@ -10,10 +10,27 @@ from gateway.core.mediaplane import MediaPlane
 from gateway.core.rights import in_scope, require_role
 from gateway.core.services import EndpointInfo
 from gateway.core.talk import Talk
+from gateway.core.talk_endpoint import Endpoint
 from gateway.core.talk_group import Group
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import CallStatus, GroupStatus, Spurt
 from gateway.store.spurts import SpurtRepo
+
+
+def info(endpoint: Endpoint) -> EndpointInfo:
+    """What can be talked to, as it is shown: data of the event `endpoint`."""
+    return EndpointInfo(
+        id=endpoint.id,
+        device=endpoint.device,
+        title=endpoint.offer.title,
+        kind=endpoint.offer.kind,
+        state=endpoint.state,
+        online=endpoint.online,
+        code=endpoint.party.code,
+        talks=endpoint.offer.talks,
+        listens=endpoint.offer.listens,
+        labels=endpoint.offer.labels,
+    )
 
 
 class TalkView:
@@ -43,22 +60,7 @@ class TalkView:
         return {voices[voice]: round(said, 1) for voice, (said, _) in found.items()}
 
     def endpoints(self, who: Principal) -> Sequence[EndpointInfo]:
-        return [
-            EndpointInfo(
-                id=endpoint.id,
-                device=endpoint.device,
-                title=endpoint.offer.title,
-                kind=endpoint.offer.kind,
-                state=endpoint.state,
-                online=endpoint.online,
-                code=endpoint.party.code,
-                talks=endpoint.offer.talks,
-                listens=endpoint.offer.listens,
-                labels=endpoint.offer.labels,
-            )
-            for endpoint in self._talk.members.endpoints()
-            if in_scope(who, endpoint.id)
-        ]
+        return [info(endpoint) for endpoint in self._talk.members.endpoints() if in_scope(who, endpoint.id)]
 
     def calls(self, who: Principal) -> Sequence[CallStatus]:
         require_role(who, Role.OPERATOR, "see who calls whom")

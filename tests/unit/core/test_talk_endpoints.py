@@ -6,13 +6,16 @@ import asyncio
 from typing import cast
 
 from gateway.base.errors import GatewayError, LinkDown, PeerError
+from gateway.base.metrics import Metrics
 from gateway.contract.voice import CallHandler, KeyedBy
+from gateway.core import gauges
 from gateway.core.calls import Hold
+from gateway.core.services import Missed
 from gateway.model.ids import DeviceId
 from gateway.model.principal import Principal
 from gateway.model.voice import CallState, CallStatus, GroupId, MemberKind, MemberState, VoiceId
 from tests.fakes.loop import advance, settle
-from tests.unit.core.house import House, housed
+from tests.unit.core.house import VIEWER, House, housed
 from tests.unit.core.talkers import OPS, RADIO, Channel, member, members, rules, seated, turn
 
 BALL = VoiceId("kit1/ball-1/ch1")
@@ -266,3 +269,26 @@ async def test_ending_while_it_is_open_leaves_nothing(house: House) -> None:
         await settle()
         assert one.ends == [("stopping", "")] and closing.done() and radio.closed == 1
         assert house.engine.rooms == {}
+
+
+@housed
+async def test_figures_and_events_of_endpoints(house: House) -> None:
+    metrics = Metrics()
+    gauges.register(metrics, house.core, list)
+    radio = Channel(house)
+    async with house.core.bus.subscribe(VIEWER, types=["endpoint"]) as events, seated(house, "sip:1"):
+        house.core.talk.offer(radio.offer())
+        await settle()
+        await house.core.figures.once()
+        text = metrics.render().decode()
+        assert 'core_talk_members{kind="radio",state="up"} 1' in text and "media_rooms 1" in text
+        assert 'core_talk_members{kind="sip",state="up"} 1' in text and "media_voices 2" in text
+        house.core.talk.offer(radio.offer(listens=False))
+        house.core.talk.withdraw(RADIO)
+        states = []
+        async for event in events:
+            assert not isinstance(event, Missed) and event.subject == RADIO
+            states.append(event.data.state)
+            if event.gone:
+                break
+        assert "up" in states
