@@ -77,6 +77,7 @@ class SipGateway:
         self._make_calls = calls or _call_manager
         self.endpoint: SipEndpoint | None = None
         self.desk: Desk | None = None
+        self.users: Users | None = None
         self._door: Door | None = None
         self.trunks = Trunks(self._speaks_for)
         self.location = Location(
@@ -89,7 +90,7 @@ class SipGateway:
     async def run(self) -> None:
         """Until cancelled. Raises ConfigError: a port that is taken (`port-in-use`), a certificate, a password file."""
         config, context = self.config, self.context
-        users = Users(config, context.state_dir)
+        self.users = users = Users(config, context.state_dir)
         tls, pair = await asyncio.to_thread(self._tls)
         self._door = door = Door(users, self.guard, config.realm, config.networks)
         self.endpoint = endpoint = SipEndpoint(
@@ -146,6 +147,14 @@ class SipGateway:
             "bans": self.guard.bans,
             "dropped": self.guard.dropped,
         }
+
+    def findings(self) -> Sequence[Finding]:
+        """What is wrong with it now: the doctor's part of a running adapter."""
+        from adapters.sip.adapter_checks import standing
+
+        if self.users is None:
+            return []
+        return standing(self.trunks, self.users, self.guard, self.clock.monotonic())
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:

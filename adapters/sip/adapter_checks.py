@@ -12,14 +12,18 @@ from pathlib import Path
 from adapters.sip.adapter_tls import ends_at
 from adapters.sip.config import SipConfig, SipListen
 from adapters.sip.config_trunk import Server, TrunkConfig
+from adapters.sip.guard import Guard
 from adapters.sip.trunk_reach import client_tls, reach
-from adapters.sip.users import UserFile
+from adapters.sip.trunk_status import TrunkState
+from adapters.sip.trunks import Trunks
+from adapters.sip.users import UserFile, Users
 from gateway.base.errors import ConfigError, GatewayError
 from gateway.model.doctor import Finding, Grade
 from gateway.net.sip import Listen, SipEndpoint
 from gateway.wire.sip import SipUri, new_request
 
 PATIENCE_S = 3.0
+MAX_BANS_TOLD = 8
 SOON = timedelta(days=30)
 
 
@@ -29,6 +33,27 @@ async def checks(config: SipConfig) -> Sequence[Finding]:
     if config.tls.certificate is not None:
         found.append(await asyncio.to_thread(_certificate, config.tls.certificate))
     found.extend(await _trunks(config))
+    return found
+
+
+def standing(trunks: Trunks, users: Users, guard: Guard, now: float) -> list[Finding]:
+    """What a running adapter finds: trunks and accounts that are not up, users that can not register, bans."""
+    found: list[Finding] = []
+    for trunk in trunks:
+        status = trunk.status
+        check, told = f"sip trunk {status.name}", f"{status.state} {status.server} {status.detail}".strip()
+        if status.state is not TrunkState.UP:
+            found.append(Finding(check, Grade.FAIL, told, "up", code=status.code or "trunk-down"))
+            continue
+        bad = [one for one in status.accounts if one.code]
+        found.append(Finding(check, Grade.OK if not bad else Grade.WARN, told, "up", code=status.code if bad else ""))
+    misfits = users.misfits()
+    if misfits:
+        found.append(Finding("sip users", Grade.WARN, ", ".join(misfits), "set anew", code="sip-realm"))
+    if users.problem:
+        found.append(Finding("sip users", Grade.FAIL, users.problem, "readable", code="config"))
+    for source in sorted(guard.banned(now))[:MAX_BANS_TOLD]:
+        found.append(Finding("sip bans", Grade.WARN, source, "none", code=guard.why(source)))
     return found
 
 

@@ -84,7 +84,10 @@ class Faces:
             }
             for one in self._location.all(now)
         ]
-        banned = [{"source": source, "seconds": round(left)} for source, left in self._guard.banned(now).items()]
+        banned = [
+            {"source": source, "seconds": round(left), "code": self._guard.why(source)}
+            for source, left in self._guard.banned(now).items()
+        ]
         return {
             "trunks": trunks,
             "phones": phones,

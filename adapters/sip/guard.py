@@ -74,6 +74,7 @@ class _Source:
     since: float = 0.0
     banned_until: float = 0.0
     bans: int = 0
+    code: str = ""  # of the last ban
     heard_at: float = 0.0
     lenient_at: float = 0.0
     flows: set[tuple[Transport, Address]] = field(default_factory=set)  # proven and alive
@@ -117,6 +118,11 @@ class Guard:
     def banned(self, now: float) -> dict[str, float]:
         """Source → seconds left."""
         return {name: s.banned_until - now for name, s in self._sources.items() if s.banned_until > now}
+
+    def why(self, source: str) -> str:
+        """The reason code of a ban, "" for none."""
+        found = self._sources.get(source)
+        return found.code if found is not None else ""
 
     def pardon(self, host: str) -> bool:
         """A technician lifts a ban; False when there is none to lift."""
@@ -209,6 +215,7 @@ class Guard:
     def _ban(self, key: str, source: _Source, what: Offence, now: float) -> None:
         seconds = min(self._config.ban_most, self._config.ban_first * 2.0 ** min(source.bans, 30))
         source.bans += 1
+        source.code = what.code
         source.banned_until = now + seconds
         source.offences, source.since = 0.0, 0.0
         self.bans += 1

@@ -57,8 +57,9 @@ def status(state_dir: StateDir = None, as_json: AsJson = False) -> None:
     else:
         to.print(t("No phone is registered.", "没有话机在线。"))
     for one in told["banned"]:
-        minutes = round(one["seconds"] / 60, 1)
-        to.print(t(f"banned: {one['source']}, {minutes} minutes more", f"已封禁：{one['source']}，剩余 {minutes} 分钟"))
+        minutes, why = round(one["seconds"] / 60, 1), cause_and_cure(one["code"])[0]
+        en, zh = f"banned: {one['source']}, {minutes} minutes more.", f"已封禁：{one['source']}，剩余 {minutes} 分钟。"
+        to.print(f"{t(en, zh)} {why}")
     for name in told["misfits"]:
         to.print(f"[yellow]{escape(name)}[/]: {cause_and_cure('sip-realm')[0]}")
     if told["problem"]:

@@ -16,6 +16,7 @@ import pytest
 from adapters.sip.adapter import SipGateway
 from adapters.sip.adapter_tls import Pair, choose, ends_at, server_context
 from adapters.sip.config import SipConfig, TlsConfig
+from adapters.sip.guard import Offence
 from gateway.base.errors import ConfigError, GatewayError, NotFound
 from gateway.model.doctor import Grade
 from gateway.net.sip import Listen, SipEndpoint
@@ -195,6 +196,17 @@ async def test_status_tells_trunks_phones_and_bans_but_no_secret(tmp_path: Path)
         assert [u["name"] for u in json.loads(listed)] == ["8001", "8002"]
         for secret in (PASSWORD, "center password", "ha1"):
             assert secret not in answer.body.decode() + listed
+
+
+async def test_a_running_adapter_finds_what_is_wrong_with_it(tmp_path: Path) -> None:
+    async with center("another password") as server, house(tmp_path, trunk(server)) as at:
+        await at.until(lambda: at.trunk().status.code == "trunk-password")
+        at.gateway.guard.offence("10.9.9.9", Offence.SCANNER, at.gateway.clock.monotonic())
+        found = [(one.check, one.grade, one.code) for one in at.gateway.findings()]
+        assert found == [
+            ("sip trunk center", Grade.FAIL, "trunk-password"),
+            ("sip bans", Grade.WARN, "sip-scanner"),
+        ]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"name": "x"}', b'{"name": "anna", "password": "p", "extra": 1}'])
