@@ -9,19 +9,15 @@ import pytest
 
 from gateway.base.errors import LocalProtocolError, PeerError
 from gateway.net.sip import (
-    Call,
     CallOptions,
     IncomingCall,
     IncomingRequest,
-    Listen,
     Referral,
-    SipEndpoint,
     attended_target,
 )
-from gateway.wire.sip import Hop, NameAddr
 from gateway.wire.sip.refer import Replaces
 from gateway.wire.sip.session_timer import SessionTimer
-from tests.unit.net.phones import FAST, TAGS, WAIT, Callee, eventually, invite, media, phone, session, talking, way
+from tests.unit.net.phones import WAIT, Callee, eventually, invite, media, phone, session, talking, way
 
 
 async def test_reinvites_both_ways_hold_and_resume() -> None:
@@ -164,7 +160,7 @@ async def test_reoffer_while_early_waits_where_the_peer_takes_no_update() -> Non
 
 
 class Quick(SessionTimer):
-    """Its seconds are hundredths."""
+    """Its seconds are short."""
 
     @property
     def refresh_after_s(self) -> float:
@@ -172,7 +168,7 @@ class Quick(SessionTimer):
 
     @property
     def over_after_s(self) -> float:
-        return super().over_after_s / 200
+        return super().over_after_s / 20  # far behind the refresh, whatever the machine is busy with
 
 
 @pytest.fixture
@@ -220,125 +216,6 @@ async def test_a_peer_without_timers_has_none_and_one_with_its_wish_is_followed(
         assert pair.ours.ua is not None and pair.ours.ua.timer.interval_s == 0
     async with talking(None, {"session_expires_s": 0}, session_expires_s=600) as pair:
         assert pair.theirs.ua is not None and pair.theirs.ua.timer.interval_s == 600
-
-
-# — a new address —
-
-
-def lose_first(sip: SipEndpoint, method: bytes) -> list[bytes]:
-    """The next request of a method does not reach the endpoint, its repeats do."""
-    lost: list[bytes] = []
-    receive = sip._engine.core.receive_datagram
-
-    def listen(data: bytes, hop: Hop, now: float) -> None:
-        if data.startswith(method) and not lost:
-            lost.append(data)
-        else:
-            receive(data, hop, now)
-
-    sip._engine.core.receive_datagram = listen  # type: ignore[method-assign]
-    return lost
-
-
-async def moved(sip: SipEndpoint, to: Hop) -> Hop:
-    """The same way from another address of ours (the socket is bound to the wildcard)."""
-    return Hop("udp", ("127.0.0.2", sip.bound[0].port), to.remote)
-
-
-def roaming() -> SipEndpoint:
-    return SipEndpoint([Listen("udp", "0.0.0.0", 0)], timing=FAST, supported=TAGS)
-
-
-@pytest.mark.parametrize("held", [False, True])
-@pytest.mark.parametrize("side", ["caller", "called"])
-async def test_a_confirmed_or_held_call_moves(held: bool, side: str) -> None:
-    async with roaming() as a, roaming() as b:
-        callee = Callee(b)
-        hop, mine = await a.hop_to("udp", ("127.0.0.1", b.bound[0].port)), session()
-        call = await a.invite(invite(hop), hop, options=CallOptions(session=mine))
-        await call.answered(WAIT)
-        theirs = await callee.next()
-        await theirs.acked(WAIT)
-        if held:
-            mine.n.hold(True)
-            await call.reoffer()
-        mover: Call = call if side == "caller" else theirs
-        other: Call = theirs if side == "caller" else call
-        its, seen = (mine, callee.sessions[0]) if side == "caller" else (callee.sessions[0], mine)
-        its.n.change("audio", media(7000, "127.0.0.2"))
-        endpoint = a if side == "caller" else b
-        assert mover.dialog is not None and other.dialog is not None
-        await mover.refresh_target(await moved(endpoint, mover.dialog.hop))
-        assert NameAddr.parse(f"<{other.dialog.target}>").sip.host == "127.0.0.2" and seen.port == 7000
-        assert (mine.direction == "sendonly") is held
-        await other.bye()
-        assert (await asyncio.wait_for(mover.ended(), WAIT)).by == "remote"
-
-
-@pytest.mark.parametrize("update", [True, False])
-async def test_an_early_call_moves_at_once_or_when_it_is_answered(update: bool) -> None:
-    go = asyncio.Event()
-
-    async def how(call: IncomingCall) -> None:
-        call.ringing(183, media=True)
-        await go.wait()
-        call.accept()
-
-    allow = ("INVITE", "ACK", "BYE", "CANCEL", "PRACK", *(("UPDATE",) if update else ()))
-    async with roaming() as a, roaming() as b:
-        callee = Callee(b, how, allow=allow)
-        hop, mine = await a.hop_to("udp", ("127.0.0.1", b.bound[0].port)), session()
-        call = await a.invite(invite(hop), hop, options=CallOptions(session=mine))
-        theirs = await callee.next()
-        await eventually(lambda: mine.port == 5000 and theirs.ua is not None and theirs.ua.offer_state == "stable")
-        mine.n.change("audio", media(7000, "127.0.0.2"))
-        await call.refresh_target(await moved(a, hop))
-        assert (callee.sessions[0].port == 7000) is update
-        go.set()
-        await call.answered(WAIT)
-        await eventually(lambda: callee.sessions[0].port == 7000)
-        assert theirs.dialog is not None and "127.0.0.2" in theirs.dialog.target
-        await theirs.bye()
-        assert (await asyncio.wait_for(call.ended(), WAIT)).by == "remote"
-
-
-async def test_a_ringing_call_that_came_in_answers_from_the_new_address() -> None:
-    go = asyncio.Event()
-
-    async def how(call: IncomingCall) -> None:
-        call.ringing()
-        await go.wait()
-        call.accept()
-
-    async with roaming() as a, roaming() as b:
-        callee = Callee(b, how)
-        hop = await a.hop_to("udp", ("127.0.0.1", b.bound[0].port))
-        call = await a.invite(invite(hop), hop, options=CallOptions(session=session(), reliable="off"))
-        theirs = await callee.next()
-        await theirs.refresh_target(await moved(b, theirs.hop))
-        go.set()
-        answer = await call.answered(WAIT)
-        assert answer.contact is not None and answer.contact.sip.host == "127.0.0.2"
-        await call.bye()
-
-
-async def test_a_move_while_a_reinvite_is_pending_follows_it() -> None:
-    async with roaming() as a, roaming() as b:
-        callee = Callee(b)
-        hop, mine = await a.hop_to("udp", ("127.0.0.1", b.bound[0].port)), session()
-        call = await a.invite(invite(hop), hop, options=CallOptions(session=mine))
-        await call.answered(WAIT)
-        theirs = await callee.next()
-        await theirs.acked(WAIT)
-        lost = lose_first(b, b"INVITE")
-        first = asyncio.create_task(call.reoffer())
-        await eventually(lambda: bool(lost))
-        assert mine.n.offering
-        mine.n.change("audio", media(7000, "127.0.0.2"))
-        await asyncio.wait_for(call.refresh_target(await moved(a, hop)), WAIT)
-        await asyncio.wait_for(first, WAIT)
-        assert callee.sessions[0].port == 7000 and callee.sessions[0].asked.count("answer") == 3
-        await call.bye()
 
 
 # — INFO, OPTIONS, REFER —
