@@ -183,6 +183,11 @@ class DigestClient:
         self._held: dict[str, tuple[Challenge, int, str]] = {}
         self.places: dict[str, str] = {}  # realm → the header its answers go into (digest_auth)
 
+    @property
+    def password(self) -> str:
+        """For a SIP stack in another process that answers challenges itself; never to be logged."""
+        return self._password
+
     def choose(self, values: Iterable[str]) -> Challenge | None:
         """The first challenge that we can answer (RFC 8760 §2.4: servers list the preferred one first)."""
         for value in values:
