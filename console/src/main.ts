@@ -157,30 +157,27 @@ class Console {
       talk: [...this.store.groups.values()].filter((group) => group.emergency || group.floor.emergency).length,
     };
     this.body.dataset["tab"] = this.tab;
-    fill(
-      this.tabs,
-      ...TABS.map(([key, sign]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            role: "tab",
-            "data-key": key,
-            "aria-selected": String(this.tab === key),
-            onclick: () => {
-              this.tab = key;
-              this.showTabs();
-              this.panels[key]?.render();
-            },
-          },
-          icon(sign),
-          h("span", {}, t(key)),
-          counts[key] ? h("span", { class: "count" }, counts[key]) : null,
-        ),
-      ),
-    );
+    // The buttons stay: one that is made anew while it is pressed would lose the click.
+    if (this.tabs.childElementCount === 0) fill(this.tabs, ...TABS.map(([key, sign]) => this.tabButton(key, sign)));
+    TABS.forEach(([key], place) => {
+      const made = this.tabs.children[place] as HTMLElement;
+      const [label, count] = [made.children[1] as HTMLElement, made.children[2] as HTMLElement];
+      made.setAttribute("aria-selected", String(this.tab === key));
+      setText(label, t(key));
+      setText(count, String(counts[key] ?? ""));
+      count.hidden = !counts[key];
+    });
     const panel = this.panels[this.tab];
     if (panel && this.side.firstElementChild !== panel.element) fill(this.side, panel.element);
+  }
+
+  private tabButton(key: Key, sign: Icon): HTMLElement {
+    const choose = (): void => {
+      this.tab = key;
+      this.showTabs();
+      this.panels[key]?.render();
+    };
+    return h("button", { type: "button", role: "tab", "data-key": key, onclick: choose }, icon(sign), h("span"), h("span", { class: "count" }));
   }
 
   private showLink(): void {

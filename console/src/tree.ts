@@ -93,6 +93,7 @@ export class Tree {
               {
                 type: "button",
                 class: "row channel",
+                "data-channel": id,
                 "data-tone": tone,
                 "aria-pressed": String(stream !== null && this.isOpen(stream)),
                 disabled: stream === null,
@@ -119,6 +120,7 @@ export class Tree {
       {
         type: "button",
         class: "row channel",
+        "data-channel": id,
         "data-tone": on ? "live" : endpoint?.online ? "idle" : "bad",
         "aria-pressed": String(on),
         title: t(on ? "talkingToChannel" : "talkToChannel"),

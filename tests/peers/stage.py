@@ -49,6 +49,7 @@ class Ports:
     phones_tls: int = 5061
     usrp: int = 34001
     radio: int = 32001
+    pbx: int = 5080
 
     def config(self) -> str:
         """The embedded defaults but for the ports."""
@@ -75,7 +76,7 @@ def ports() -> Iterator[Ports]:
                 continue
             if all(_is_free(port) for port in range(first, first + BLOCK)):
                 media = (first + 10, first + BLOCK - 1)
-                yield Ports(first, first + 1, first + 2, media, first + 3, first + 4, first + 5, first + 6)
+                yield Ports(first, first + 1, first + 2, media, *range(first + 3, first + 8))
                 return
         raise AssertionError(f"no {BLOCK} free ports in a row from {FIRST_PORT} on")
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import wave
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import pytest
 
 from gateway.sim.radio import RATE_HZ, Heard, Radio, RadioProfile, tone_share
 from tests.paths.talk_rig import sine
+from tests.peers import baresip as baresip_module
+from tests.peers.baresip import Baresip, baresip
 from tests.peers.browser import Browser, Page, launch, require
 from tests.peers.stage import Stage, ports
 
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.peer
 MICROPHONE_HZ, RADIO_HZ = 1000.0, 700.0
 HEARD = 0.6
 GROUP = "kit1/talk/ops"
+CONFERENCE, DISPATCHER = "700", "900"
 
 # Before the page's own scripts: no noise suppression, which would take a steady tone for noise.
 BEFORE = (
@@ -82,7 +85,7 @@ class Desk:
 
     async def join(self) -> None:
         await self.click(".tabs [data-key=talk]")
-        await self.click(".group .join")
+        await self.click(f"[data-group='{GROUP}'] .join")
         await self.page.wait_for("document.querySelector('.ptt') && !document.querySelector('.ptt').disabled")
         await self.page.wait_for("document.querySelector('.dock-line[data-tone=live]') !== null", what="the line")
 
@@ -149,6 +152,11 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         more = (
             f"[adapter.roip.channels.radio-1]\nkind = 'usrp'\ntitle = 'Radio'\nlisten = '127.0.0.1:{free.usrp}'\n"
             f"peer = '127.0.0.1:{free.radio}'\n[talk.group.ops]\nname = 'Ops'\nmembers = ['radio-1/ch1']\n"
+            f"[talk.group.open]\nname = 'Open'\nmode = 'full'\nnumber = '{CONFERENCE}'\n"
+            f"[adapter.sip.numbers]\n{DISPATCHER} = 'console'\n"
+            # A PBX on this machine, told by its address: the telephone calls without a password.
+            f"[adapter.sip.trunks.pbx]\nmode = 'static'\nservers = ['udp:127.0.0.1:{free.pbx}']\n"
+            f"sources = ['127.0.0.1/32']\nnumbers = ['{CONFERENCE}', '{DISPATCHER}']\n"
         )
         stage = Stage(tmp_path, free, more=more)
         stack.push_async_callback(stage.stop)
@@ -172,7 +180,7 @@ async def test_the_space_bar_speaks_to_the_radio_and_the_radio_is_heard(scene: S
     await desk.phase("granted")
     await desk.key("rawKeyDown", autoRepeat=True)
     await scene.radio_hears(MICROPHONE_HZ)
-    await desk.says(".group .chip", "You speak")
+    await desk.says(f"[data-group='{GROUP}'] .chip", "You speak")
     held = scene.group()["floor"]
     assert held["state"] == "taken" and held["holder"].startswith("browser:")
     # Longer than the gateway's patience with a key that nobody renews (talk.press_timeout).
@@ -186,7 +194,7 @@ async def test_the_space_bar_speaks_to_the_radio_and_the_radio_is_heard(scene: S
     call = asyncio.create_task(scene.radio.call(20))
     try:
         await desk.hears(RADIO_HZ)
-        await desk.says(".group .chip", "Radio")
+        await desk.says(f"[data-group='{GROUP}'] .chip", "Radio")
         await desk.press()
         await desk.phase("queued")
         await desk.let_go()
@@ -231,7 +239,7 @@ async def test_two_desks_queue_and_a_viewer_only_listens(scene: Scene) -> None:
     for desk in (first, second, viewer):
         await desk.page.send("Page.bringToFront")
         await desk.click(".tabs [data-key=talk]")
-        await desk.click(".group .join")
+        await desk.click(f"[data-group='{GROUP}'] .join")
         await desk.page.wait_for("document.querySelector('.dock-line[data-tone=live]') !== null", what="the line")
     await viewer.says(".ptt", "You listen only")
 
@@ -257,7 +265,7 @@ async def test_talking_to_the_place_of_a_picture(scene: Scene) -> None:
         "its loudspeaker", lambda: stream in [one["id"] for one in stage.client.get("/api/v1/talk/endpoints")]
     )
     desk = await scene.desk()
-    await desk.click(".channel")
+    await desk.click(f"[data-channel='{stream}']")
     await desk.click(".tile .talk-button")
     await desk.says(".ptt", "Microphone on")
 
@@ -270,7 +278,54 @@ async def test_talking_to_the_place_of_a_picture(scene: Scene) -> None:
     await desk.says(".ptt", "Microphone off")
     await desk.hears(880)  # the pip of the simulated place
     await desk.click(".tile .talk-button")
-    await stage.until("the conversation's end", lambda: len(stage.client.get("/api/v1/talk")) == 1)
+    await stage.until("the conversation's end", lambda: len(stage.client.get("/api/v1/talk")) == 2)
+    assert not desk.page.errors
+
+
+@pytest.fixture
+def no_ringback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """baresip's ringing tone takes the device by which it says back what it hears, and does not give it back."""
+    monkeypatch.setattr(baresip_module, "_CONFIG", baresip_module._CONFIG + "ringback_disabled yes\n")
+
+
+@asynccontextmanager
+async def telephone(folder: Path) -> AsyncIterator[Baresip]:
+    """baresip as 8001, which says back what it hears: decoded and encoded by it."""
+    folder.mkdir()
+    async with baresip(folder) as phone:
+        yield phone
+
+
+@pytest.mark.usefixtures("no_ringback")
+async def test_microphone_to_a_telephone_and_back(scene: Scene, tmp_path: Path) -> None:
+    desk = await scene.desk()
+    await desk.click(".tabs [data-key=talk]")
+    await desk.click("[data-group='kit1/talk/open'] .join")
+    await desk.says(".ptt", "Microphone off")
+    async with telephone(tmp_path / "phone") as phone:
+        # It dials a conference that the dispatcher is in.
+        await phone.order("dial", f"sip:{CONFERENCE}@127.0.0.1:{scene.stage.ports.phones}")
+        await phone.event("CALL_ESTABLISHED")
+        await desk.says("[data-group='kit1/talk/open'] .members", "8001")
+        await desk.click(".ptt")
+        await desk.says(".ptt", "Microphone on")
+        await desk.hears(MICROPHONE_HZ)  # mix-minus: it can only come from the phone
+        await desk.click(".tabs [data-key=calls]")
+        await desk.says(".call .chip", "connected")
+        await desk.click(".call [data-act=hangUp]")
+        await phone.event("CALL_CLOSED")
+        await desk.says(".call .chip", "ended")
+        await desk.click(".dock-line .icon")
+
+        # It calls whoever is at the console.
+        await phone.order("dial", f"sip:{DISPATCHER}@127.0.0.1:{scene.stage.ports.phones}")
+        await desk.says(".ring-bar", "8001")
+        await desk.click(".ring-bar [data-act=answer]")
+        await phone.event("CALL_ESTABLISHED", 2)
+        await desk.says(".ptt", "Microphone on")
+        await desk.hears(MICROPHONE_HZ)
+        await phone.order("hangup")
+        await desk.page.wait_for("document.querySelector('.dock-line[data-tone=live]') === null", what="the line's end")
     assert not desk.page.errors
 
 
