@@ -1,8 +1,10 @@
 //! A stream: its tracks, and which of its legs writes them now.
 
+use super::derived::Derived;
 use super::timeline::{LegClock, Timeline};
 use super::track::Track;
 use super::unit::{AccessUnit, Kind, TrackParams};
+use crate::audio::format::Format;
 use crate::time::Micros;
 
 /// What became of a unit.
@@ -31,6 +33,9 @@ pub struct Stream {
     active: Option<u64>,
     gop_bytes: usize,
     pub units_dropped: u64,
+    /// Its sound in other codecs, while somebody takes them.
+    derived: Vec<Derived>,
+    derived_ever: u64,
 }
 
 /// Audio needs no group of pictures; this is many seconds of it.
@@ -50,11 +55,30 @@ impl Stream {
             active: None,
             gop_bytes,
             units_dropped: 0,
+            derived: Vec::new(),
+            derived_ever: 0,
         }
     }
 
     pub fn track(&self, kind: Kind) -> Option<&Track> {
         self.tracks[at(kind)].as_ref()
+    }
+
+    /// Its sound as that format, while it is kept.
+    pub fn derived(&self, target: Format) -> Option<&Derived> {
+        self.derived.iter().find(|d| d.target == target)
+    }
+
+    /// These are wanted, and no others.
+    pub fn keep_derived(&mut self, wanted: &[Format]) {
+        let Some(source) = &self.tracks[1] else { return self.derived.clear() };
+        self.derived.retain(|d| wanted.contains(&d.target) && d.is_of(&source.params));
+        for target in wanted {
+            if !self.derived.iter().any(|d| d.target == *target) {
+                self.derived_ever += 1;
+                self.derived.extend(Derived::new(self.derived_ever, &source.params, *target));
+            }
+        }
     }
 
     /// Stream time of `now` in ticks: for sender reports.
@@ -131,6 +155,9 @@ impl Stream {
         }
         let ts = self.timeline.place(&mut slot.clock, unit, track.params.clock_hz);
         if track.push(unit, ts, now) {
+            if unit.kind == Kind::Audio {
+                self.derived.iter_mut().for_each(|d| d.push(unit, ts, now));
+            }
             Pushed::Frame
         } else {
             Pushed::Ignored

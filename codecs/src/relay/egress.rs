@@ -211,6 +211,14 @@ impl Outlet {
         }
     }
 
+    /// From now on of another track: what was sent of the old one can not be sent again.
+    pub fn retarget(&mut self) {
+        self.cursor = None;
+        self.catch_up = None;
+        self.not_before = 0;
+        self.segments = Segments::default();
+    }
+
     pub fn is_waiting(&self) -> bool {
         self.cursor.is_none()
     }

@@ -92,12 +92,24 @@ impl Worker {
         if let Some(s) = live.subscribers.last_mut() {
             s.match_tracks(&live.hub, &self.events);
         }
+        Self::sync_derived(&mut live);
         self.put(live);
         self.guard(stream, |w| {
             let Some(mut live) = w.take(stream) else { return };
             w.pump_one(&mut live, id);
             w.put(live);
         });
+    }
+
+    /// Sound is converted to what subscribers want of it, and to nothing else.
+    pub(super) fn sync_derived(live: &mut Live) {
+        let mut wanted: Vec<_> = live.subscribers.iter().filter_map(Subscriber::wants_derived).collect();
+        wanted.sort_unstable_by_key(|f| (f.name(), f.clock_hz(), f.rate_hz()));
+        wanted.dedup();
+        live.hub.keep_derived(&wanted);
+        for subscriber in &mut live.subscribers {
+            subscriber.take_derived(&live.hub);
+        }
     }
 
     pub fn unsubscribe(&mut self, sub: SubId) {
@@ -109,6 +121,7 @@ impl Worker {
         if let Some(live) = self.streams.get_mut(&stream) {
             if let Some(at) = live.subscribers.iter().position(|s| s.id == sub) {
                 rtp = Some(live.subscribers.swap_remove(at));
+                Self::sync_derived(live);
             } else if let Some(at) = live.frame_subscribers.iter().position(|s| s.id == sub) {
                 frames = Some(live.frame_subscribers.swap_remove(at));
             }

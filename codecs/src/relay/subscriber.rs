@@ -10,9 +10,12 @@ use super::pacing::{Pacer, MAX_RUN};
 use super::path::{Outbox, Path};
 use super::queue::Events;
 use super::sys::Outcome;
+use super::voice_open::format_of;
+use crate::audio::format::Format;
+use crate::hub::derived::source_format;
 use crate::hub::stream::Stream;
 use crate::hub::track::Track;
-use crate::hub::unit::Kind;
+use crate::hub::unit::{Kind, TrackParams};
 use crate::rtp::{reception::ReportBlock, rtcp};
 use crate::time::Micros;
 
@@ -45,6 +48,10 @@ pub struct Subscriber {
     pub outlets: [Option<Outlet>; 2],
     refused: [&'static str; 2],
     start: [Start; 2],
+    /// Its sound is converted: to this, for this payload type.
+    derived: Option<(Format, u8)>,
+    /// Which track its sound comes from: 0 for the stream's own.
+    audio_from: u64,
     pub pacer: Pacer,
     pub peer: Peer,
     pub congested: bool,
@@ -75,6 +82,8 @@ impl Subscriber {
             outlets: [None, None],
             refused: [""; 2],
             start,
+            derived: None,
+            audio_from: 0,
             pacer: Pacer::default(),
             peer: Peer::default(),
             congested: false,
@@ -97,6 +106,9 @@ impl Subscriber {
             match choose(maps, &track.params, self.session.is_some()) {
                 Choice::NotWanted => {}
                 Choice::Refused(code) => {
+                    if k == 1 && self.convert(&track.params) {
+                        continue;
+                    }
                     self.outlets[k] = None;
                     if self.refused[k] != code {
                         self.refused[k] = code;
@@ -106,29 +118,74 @@ impl Subscriber {
                 Choice::Take(map) => {
                     self.refused[k] = "";
                     let (pt, rtx_pt) = (map.pt, map.rtx_pt);
-                    if let Some(outlet) = &mut self.outlets[k] {
-                        outlet.set_pt(pt, rtx_pt);
-                        continue;
+                    if k == 1 {
+                        self.derived = None;
                     }
-                    let (ssrc, rtx_ssrc) = if k == 0 {
-                        (self.order.video_ssrc, self.order.video_rtx_ssrc)
-                    } else {
-                        (self.order.audio_ssrc, 0)
-                    };
-                    let mut outlet = Outlet::new(&OutletConfig {
-                        kind,
-                        ssrc,
-                        pt,
-                        rtx: (rtx_ssrc != 0 && rtx_pt != 0).then_some((rtx_ssrc, rtx_pt)),
-                        extensions: &self.order.extensions,
-                        start: self.start[k],
-                    });
-                    if kind == Kind::Audio {
-                        outlet.start_at(track, track.next_frame());
-                    }
-                    self.outlets[k] = Some(outlet);
+                    self.take_track(kind, track, pt, rtx_pt, 0);
                 }
             }
+        }
+    }
+
+    /// An outlet for this track, or the one that is there led over to it: one source has one numbering.
+    fn take_track(&mut self, kind: Kind, track: &Track, pt: u8, rtx_pt: u8, from: u64) {
+        let k = usize::from(kind == Kind::Audio);
+        if let Some(outlet) = &mut self.outlets[k] {
+            outlet.set_pt(pt, rtx_pt);
+            if k == 1 && self.audio_from != from {
+                outlet.retarget();
+            }
+        } else {
+            let (ssrc, rtx_ssrc) = match kind {
+                Kind::Video => (self.order.video_ssrc, self.order.video_rtx_ssrc),
+                Kind::Audio => (self.order.audio_ssrc, 0),
+            };
+            let mut outlet = Outlet::new(&OutletConfig {
+                kind,
+                ssrc,
+                pt,
+                rtx: (rtx_ssrc != 0 && rtx_pt != 0).then_some((rtx_ssrc, rtx_pt)),
+                extensions: &self.order.extensions,
+                start: self.start[k],
+            });
+            if kind == Kind::Audio {
+                outlet.start_at(track, track.next_frame());
+            }
+            self.outlets[k] = Some(outlet);
+        }
+        if k == 1 {
+            self.audio_from = from;
+        }
+    }
+
+    /// The first of the peer's codecs that the track's sound can be made into.
+    fn convert(&mut self, params: &TrackParams) -> bool {
+        let found = self.order.audio.iter().find_map(|m| Some((format_of(m)?, m.pt)));
+        self.derived = found.filter(|_| source_format(params).is_some());
+        self.derived.is_some()
+    }
+
+    /// What its sound is to be converted to.
+    pub fn wants_derived(&self) -> Option<Format> {
+        self.derived.map(|(format, _)| format)
+    }
+
+    /// The derived tracks are there: take the one that was asked for.
+    pub fn take_derived(&mut self, hub: &Stream) {
+        let Some((format, pt)) = self.derived else { return };
+        if let Some(found) = hub.derived(format) {
+            self.refused[1] = "";
+            if self.audio_from != found.id || self.outlets[1].is_none() {
+                self.take_track(Kind::Audio, &found.track, pt, 0, found.id);
+            }
+        }
+    }
+
+    /// The track that an outlet of this kind sends.
+    fn track<'h>(&self, hub: &'h Stream, kind: Kind) -> Option<&'h Track> {
+        match self.derived.filter(|_| kind == Kind::Audio) {
+            Some((format, _)) => hub.derived(format).map(|d| &d.track),
+            None => hub.track(kind),
         }
     }
 
@@ -136,7 +193,8 @@ impl Subscriber {
     pub fn pump(&mut self, hub: &Stream, ground: &mut Ground<'_>) {
         let Some(path) = self.path.clone() else { return };
         let mut again = Micros(u64::MAX);
-        if let (Some(outlet), Some(track)) = (self.outlets[1].as_mut(), hub.track(Kind::Audio)) {
+        let audio = self.track(hub, Kind::Audio);
+        if let (Some(outlet), Some(track)) = (self.outlets[1].as_mut(), audio) {
             pump_voice(outlet, track, &path, ground);
         }
         if let Some(mut outlet) = self.outlets[0].take() {
@@ -228,7 +286,7 @@ impl Subscriber {
         self.next_report = Micros(ground.now.0 + REPORT_US);
         let ntp = ground.outbox.ntp(ground.now.0);
         for outlet in self.outlets.iter().flatten().filter(|o| o.packets > 0) {
-            let Some(track) = hub.track(outlet.kind) else { continue };
+            let Some(track) = self.track(hub, outlet.kind) else { continue };
             let ts = outlet.report_ts(hub.ticks_at(ground.now, track.params.clock_hz));
             let mut compound = Vec::with_capacity(128);
             rtcp::write_sender_report(&mut compound, outlet.ssrc, ntp, ts, outlet.packets, outlet.octets);
@@ -324,8 +382,9 @@ impl Subscriber {
 
     fn on_nack(&mut self, media: u32, items: &[u8], hub: &Stream, ground: &mut Ground<'_>) {
         let Some(path) = self.path.clone() else { return };
+        let asked = self.outlets.iter().flatten().find(|o| o.ssrc == media).map(|o| o.kind);
+        let Some(track) = asked.and_then(|kind| self.track(hub, kind)) else { return };
         let Some(outlet) = self.outlets.iter_mut().flatten().find(|o| o.ssrc == media) else { return };
-        let Some(track) = hub.track(outlet.kind) else { return };
         let mut moving = path.moving.get();
         moving.abs_send_time = ground.outbox.abs_send_time(ground.now.0);
         for seq in rtcp::nack_seqs(items) {
@@ -360,7 +419,7 @@ impl Subscriber {
     }
 
     pub fn queue_bytes(&self, hub: &Stream) -> u64 {
-        self.outlets.iter().flatten().filter_map(|o| Some(o.lag_bytes(hub.track(o.kind)?))).sum()
+        self.outlets.iter().flatten().filter_map(|o| Some(o.lag_bytes(self.track(hub, o.kind)?))).sum()
     }
 }
 

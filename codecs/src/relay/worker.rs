@@ -343,6 +343,7 @@ impl Worker {
         for subscriber in &mut live.subscribers {
             subscriber.match_tracks(&live.hub, &self.events);
         }
+        Self::sync_derived(live);
         for params in changed {
             for subscriber in &mut live.frame_subscribers {
                 subscriber.track(&params);

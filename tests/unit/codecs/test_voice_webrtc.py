@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_opus_both_ways(threads: int, late: bool) -> None:
         assert hears(listener.heard[-3200:], 700)
         some = first.packets[10:]
         assert {p.pt for p in some} == {111} and {p.extension[:2] for p in some} == {b"\x40\x30"}
-        steps = {(y.ts - x.ts) & 0xFFFFFFFF for x, y in zip(some, some[1:], strict=False)}
+        steps = {(y.ts - x.ts) & 0xFFFFFFFF for x, y in pairwise(some)}
         assert steps == {960}
         assert voice_event(rig, second.voice, "media").detail == "opus"
         found = parts(first.reports[-1])
@@ -95,7 +96,7 @@ def test_longer_packets(rig: Rig, ptime_ms: int) -> None:
     pace([first, second, speaker, listener], 1.2)
     assert hears(listener.heard[-3200:], 700)
     some = first.packets[5:]
-    assert {(y.ts - x.ts) & 0xFFFFFFFF for x, y in zip(some, some[1:], strict=False)} == {48 * ptime_ms}
+    assert {(y.ts - x.ts) & 0xFFFFFFFF for x, y in pairwise(some)} == {48 * ptime_ms}
 
 
 def test_a_session_with_a_voice_takes_no_stream_of_another_thread(rig: Rig) -> None:
