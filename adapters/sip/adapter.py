@@ -92,7 +92,7 @@ class SipGateway:
         config, context = self.config, self.context
         self.users = users = Users(config, context.state_dir)
         tls, pair = await asyncio.to_thread(self._tls)
-        self._door = door = Door(users, self.guard, config.realm, config.networks)
+        self._door = door = Door(users, self.guard, config.realm, config.networks, config.digests)
         self.endpoint = endpoint = SipEndpoint(
             self._listens(),
             product=config.user_agent,

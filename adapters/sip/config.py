@@ -146,6 +146,12 @@ class SipConfig(Part):
         pattern=r"^[A-Za-z0-9._-]+$",
         description="realm of the softphones' passwords; a change needs all of them set anew",
     )
+    digests: list[Literal["MD5", "SHA-256"]] = Field(
+        ["SHA-256", "MD5"],
+        min_length=1,
+        max_length=2,
+        description="password hashes offered to phones, preferred first; one that fails at two is asked by MD5 alone",
+    )
     networks: list[Network] = Field(
         list(PRIVATE), max_length=64, description="networks in which softphones may register and call"
     )

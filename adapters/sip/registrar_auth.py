@@ -7,6 +7,8 @@ nobody learns which users there are.
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,9 @@ from adapters.sip.users import ALGORITHMS, Users
 from gateway.base.errors import RemoteProtocolError
 from gateway.wire.digest import Authorization, DigestServer, Verdict
 from gateway.wire.sip import Hop, SipRequest, printable
+
+MAX_ASKED = 1024
+_KNOWS_MD5_ONLY = re.compile(r"baresip v[01]\.")  # libre answers ENOSYS and goes no further
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +43,14 @@ class Refused:
 class Door:
     """The one place where softphones are let in, for REGISTER, INVITE and everything else."""
 
-    def __init__(self, users: Users, guard: Guard, realm: str, networks: Sequence[str]) -> None:
+    def __init__(
+        self, users: Users, guard: Guard, realm: str, networks: Sequence[str], digests: Sequence[str] = ALGORITHMS
+    ) -> None:
         self._users = users
         self._guard = guard
-        self._server = DigestServer(realm, algorithms=ALGORITHMS)
+        self._server = DigestServer(realm, algorithms=tuple(digests))
+        self._both = len(digests) > 1 and "MD5" in digests
+        self._asked: OrderedDict[tuple[str, str], None] = OrderedDict()  # (source, user) that has yet to answer
         self._networks = tuple(ipaddress.ip_network(one) for one in networks)
 
     def of_our_network(self, host: str) -> bool:
@@ -63,7 +72,7 @@ class Door:
             return Refused(0, code=Offence.FLOOD.code)
         written = [*request.headers.all("Authorization"), *request.headers.all("Proxy-Authorization")]
         if not written:
-            return self._challenge(now)
+            return self._challenge(now, only_md5=self._fails_at_two(request, host))
         try:
             said = request.from_.user
             named = request.to.user if request.method == "REGISTER" else said
@@ -80,6 +89,7 @@ class Door:
             return self._challenge(now, late_s=late)
         if verdict is Verdict.OK:
             self._guard.clear(host)
+            self._asked.pop((host, user), None)
             return Proof(user)
         if verdict is Verdict.STALE:
             return self._challenge(now, stale=True)
@@ -98,8 +108,34 @@ class Door:
                 return auth
         return None
 
+    def _fails_at_two(self, request: SipRequest, host: str) -> bool:
+        """Phones from before RFC 8760 give up when a hash is offered that they do not know, even beside one they do.
+        They are known by name, or by coming again without having answered."""
+        if not self._both:
+            return False
+        if _KNOWS_MD5_ONLY.match(request.headers.get("User-Agent") or ""):
+            return True
+        try:
+            key = (host, request.from_.user)
+        except RemoteProtocolError:
+            return False
+        again = key in self._asked
+        self._asked[key] = None
+        self._asked.move_to_end(key)
+        if len(self._asked) > MAX_ASKED:
+            self._asked.popitem(last=False)
+        return again
+
     def _challenge(
-        self, now: float, *, stale: bool = False, late_s: float = 0.0, code: str = "", user: str = ""
+        self,
+        now: float,
+        *,
+        stale: bool = False,
+        only_md5: bool = False,
+        late_s: float = 0.0,
+        code: str = "",
+        user: str = "",
     ) -> Refused:
-        lines = [("WWW-Authenticate", str(one)) for one in self._server.challenges(now, stale=stale)]
+        offered = self._server.challenges(now, stale=stale)
+        lines = [("WWW-Authenticate", str(one)) for one in offered if one.algorithm == "MD5" or not only_md5]
         return Refused(401, tuple(lines), late_s, code, user)

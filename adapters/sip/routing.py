@@ -96,6 +96,3 @@ class Routing(Protocol):
     def moved(self, called: Callable[[], None]) -> None:
         """`called` when our end of the way may be another one: own address changed, or a trunk's connection broke or
         was made anew. Calls that stand by the old one send a new Contact and re-INVITE."""
-
-    def hop_of(self, name: str, trunk: str, old: Hop) -> Hop | None:
-        """The way on which a standing call of a trunk, or of a user's phone, goes now; None while there is none."""

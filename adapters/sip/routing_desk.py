@@ -107,15 +107,6 @@ class Desk:
         for called in list(self._listeners):
             called()
 
-    def hop_of(self, name: str, trunk: str, old: Hop) -> Hop | None:
-        """The way on which a standing call of a trunk, or of a user's phone, goes now; None while there is none."""
-        if trunk:
-            found = self._trunks.get(trunk)
-            return found.hop if found is not None else None
-        bindings = self._location.of(name, self._clock.monotonic())
-        same = [one for one in bindings if one.hop.remote == old.remote]
-        return (same or bindings)[0].hop if bindings else None
-
     def caller_of(self, who: Principal) -> Caller:
         """What a principal may call: a softphone or trunk whose call we have, the gateway itself, or a person."""
         if who == SYSTEM:
@@ -185,6 +176,7 @@ class Desk:
             target=meaning.target,
             emergency=emergency,
             diversion=diversion_of(request, config),
+            again=trunk.again_after(hop),
             ended=self._ending(give_back, who),
         )
 

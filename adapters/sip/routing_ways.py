@@ -111,6 +111,7 @@ class Ways:
             trunk=trunk.name,
             credentials=account.credentials if account is not None else None,
             ended=ended,
+            again=trunk.again_after(hop),
         )
 
     def _account_for(self, trunk: Trunk, who: Principal, number: str) -> Account | None:

@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from adapters.sip.accounts import Account, AccountState
 from adapters.sip.config_trunk import Server, TrunkConfig
@@ -107,6 +107,20 @@ class Trunk:
 
     def account(self, user: str) -> Account | None:
         return next((one for one in self.accounts if one.user == user), None)
+
+    def again_after(self, hop: Hop) -> Callable[[], Awaitable[Hop]] | None:
+        """How a call that goes by `hop` finds its way anew: by this trunk's own connection, whose certificate was
+        checked and by which the server finds us. None for UDP: any datagram to the same address will do."""
+        if hop.transport == "udp":
+            return None
+
+        async def again() -> Hop:
+            now = self.hop
+            if now is None:
+                raise LinkDown(f"trunk {self.name} is not up", code="trunk-down")
+            return now
+
+        return again
 
     async def readdress(self) -> None:
         """Our machine's addresses changed: what failed before may work now, and what stands may lead by another way."""

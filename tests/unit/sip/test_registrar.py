@@ -10,6 +10,8 @@ import pytest
 from adapters.sip.guard import Offence
 from adapters.sip.users import Users
 from gateway.base.errors import LinkDown
+from gateway.net.sip import Listen, SipEndpoint
+from gateway.wire.digest import Challenge
 from tests.unit.sip.house import PASSWORD, Phone, config, house, phone
 
 
@@ -28,10 +30,24 @@ async def test_a_phone_registers_is_found_and_signs_off(tmp_path: Path, transpor
 
 async def test_sha_256_is_offered_first_and_md5_too(tmp_path: Path) -> None:
     async with house(tmp_path) as at, phone(at) as one:
-        bare = await one.endpoint.request(one.request("REGISTER"), one.hop)
-        assert bare.status == 401
-        offered = bare.headers.all("WWW-Authenticate")
-        assert ["algorithm=SHA-256" in offered[0], "algorithm=MD5" in offered[1]] == [True, True]
+        assert await offered(one) == ["SHA-256", "MD5"]
+        assert await offered(one) == ["MD5"], "it did not answer: a phone from before RFC 8760"
+        assert (await one.register()).status == 200
+        assert await offered(one) == ["SHA-256", "MD5"]
+
+
+async def offered(one: Phone) -> list[str]:
+    answer = await one.endpoint.request(one.request("REGISTER"), one.hop)
+    assert answer.status == 401
+    return [Challenge.parse(line).algorithm for line in answer.headers.all("WWW-Authenticate")]
+
+
+async def test_phones_that_are_known_to_fail_at_two_hashes_are_asked_by_one(tmp_path: Path) -> None:
+    async with house(tmp_path) as at, SipEndpoint([Listen("udp", "127.0.0.1", 0)], product="baresip v1.0.0 (x)") as old:
+        one = Phone(old, await old.hop_to("udp", at.address()), "8001", PASSWORD)
+        assert await offered(one) == ["MD5"]
+    async with house(tmp_path, {"digests": ["SHA-256"]}) as at, phone(at) as one:
+        assert [await offered(one) for _ in range(2)] == [["SHA-256"]] * 2
 
 
 async def test_wrong_password_and_unknown_user_are_refused_alike_and_told(tmp_path: Path) -> None:
