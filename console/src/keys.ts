@@ -1,7 +1,7 @@
 // What counts as holding the talk key: the space bar, a finger, the mouse; and everything that lets go of it.
 
-/** Where the space bar types or ticks instead of talking. */
-const FIELDS = "input, textarea, select, [contenteditable], dialog, dialog *";
+/** Where the space bar types instead of talking. A ticked box is no such place: it is ticked to talk to one group more. */
+const FIELDS = 'input:not([type="checkbox"]):not([type="range"]), textarea, select, [contenteditable], dialog, dialog *';
 
 export class TalkKey {
   private readonly sources = new Set<string>();

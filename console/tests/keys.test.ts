@@ -50,6 +50,14 @@ test("a button that has the focus talks and is not clicked", () => {
   expect(said).toEqual(["down", "up"]);
 });
 
+test("a box that was just ticked does not keep the space bar", () => {
+  const box = Object.assign(document.createElement("input"), { type: "checkbox" });
+  document.body.append(box);
+  expect(space("keydown", {}, box).defaultPrevented).toBe(true);
+  expect(space("keyup", {}, box).defaultPrevented).toBe(true);
+  expect(said).toEqual(["down", "up"]);
+});
+
 test("without a group, and with control keys, the space bar is the browser's", () => {
   space("keydown", { ctrlKey: true });
   mine = false;
