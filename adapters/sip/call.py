@@ -318,8 +318,8 @@ class Call:
             self.on_early()
         if self.seat is not None:
             self.seat.voice(media.voice if up or (self.early and media.early) else None)
-            if up and media.voice is None:
-                self.seat.say("call-held" if media.held or media.held_by_peer else "no-media", "")
+            if up and (media.held or media.held_by_peer):
+                self.seat.say("call-held")
         if self.pictures is not None:
             self.pictures.apply(media.video if up else None)
         if up:

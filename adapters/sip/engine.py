@@ -172,7 +172,7 @@ class Leg(Protocol):
 
 
 class SipEngine(Protocol):
-    """What makes outgoing legs. Incoming ones come by `CallManager.take`."""
+    """What makes outgoing legs. Calls that come in to our own endpoints are always the native engine's."""
 
     @property
     def name(self) -> str: ...

@@ -27,7 +27,7 @@ sip_listen 127.0.0.1:{sip}
 rtp_ports {rtp}-{rtp_end}
 rtp_stats no
 audio_player aubridge,echo
-audio_source aubridge,echo
+audio_source {source}
 audio_alert aubridge,alert
 ausrc_srate {rate}
 auplay_srate {rate}
@@ -44,6 +44,7 @@ net_interface 127.0.0.1
 module_path {modules}
 {audio_modules}
 module aubridge.so
+module ausine.so
 {video_modules}
 module srtp.so
 module dtls_srtp.so
@@ -140,8 +141,10 @@ async def baresip(
     channels: int = 1,
     codecs: tuple[str, ...] = ("g711",),
     video: bool = False,
+    source: str = "aubridge,echo",
 ) -> AsyncIterator[Baresip]:
-    """`account` are parameters of its account line, e.g. ";mediaenc=srtp-mand"."""
+    """Says what it hears, or with `source` "ausine,1000" (at 48 kHz only) a tone. `account` are parameters of its
+    account line, e.g. ";mediaenc=srtp-mand"."""
     need("baresip")
     sip, control, rtp = free_port(), free_port(), free_port()
     phone = Baresip(folder, sip, control)
@@ -151,6 +154,7 @@ async def baresip(
         rtp_end=(rtp & ~1) + 40,
         folder=folder,
         rate=rate,
+        source=source,
         channels=channels,
         control=control,
         modules=MODULES,

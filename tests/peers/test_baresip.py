@@ -101,18 +101,27 @@ async def test_we_call_it_and_hang_up(tmp_path: Path) -> None:
 
 
 async def test_hold_by_either_side(tmp_path: Path) -> None:
-    async with kit() as it, baresip(tmp_path) as phone:
-        it.routing.policy = MediaPolicy(audio=("pcma",))
+    sine = baresip(tmp_path, codecs=("opus",), rate=48000, channels=2, source="ausine,1000")
+    async with kit() as it, sine as phone:
+        it.routing.policy = MediaPolicy(audio=("opus",))
         await dialled(it, phone)
         hold = it.context.calls.all[0]
-        await phone.order("hold")
-        await hold.until(CallState.HELD_BY_PEER)
-        await phone.order("resume")
-        await hold.until(CallState.UP)
-        await hold.handler.hold(WHO, True)
-        assert hold.stands(CallState.HELD)
-        await hold.handler.hold(WHO, False)
-        await heard_both_ways(it)
+        ear = Ear(it.engine, it.context.talk.seats[0].now or 0)
+        try:
+            await ear.hears(1000)
+            await phone.order("hold")
+            await hold.until(CallState.HELD_BY_PEER)
+            await phone.order("resume")
+            await hold.until(CallState.UP)
+            ear.follow(it.context.talk.seats[0].now or 0)
+            await ear.hears(1000)
+            await hold.handler.hold(WHO, True)
+            assert hold.stands(CallState.HELD)
+            await hold.handler.hold(WHO, False)
+            ear.follow(it.context.talk.seats[0].now or 0)
+            await ear.hears(1000)
+        finally:
+            ear.close()
 
 
 async def test_it_transfers_itself_away(tmp_path: Path) -> None:
