@@ -150,15 +150,19 @@ async def test_a_connection_that_breaks_is_made_anew(tmp_path: Path) -> None:
         async with house(tmp_path, trunk(f"tcp:127.0.0.1:{port}")) as at:
             await registered(server)
             await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+            again_of_a_call = at.trunk().again_after(at.trunk().hop)
             await server.endpoint.__aexit__(None, None, None)
             await at.until(lambda: at.trunk().status.state is not TrunkState.UP)
             assert at.manager.moves == 1, "a trunk that dies during a call: the call is told, finds a way or ends"
             with pytest.raises(LinkDown) as raised:
                 at.desk.outgoing(SYSTEM, "9123")
             assert raised.value.code == "trunk-down"
+            with pytest.raises(LinkDown):
+                await again_of_a_call()
             async with center(transport="tcp", port=port) as again:
                 await registered(again)
                 await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+                assert await again_of_a_call() == at.trunk().hop
 
 
 async def test_service_route_is_followed_and_a_broken_one_left_out(tmp_path: Path) -> None:
