@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ def _port(listen: SipListen) -> Finding:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as exc:
-        if host == "::":
+        if host == "::" and exc.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
             return Finding(check, Grade.OFF, f"{listen.at}: {exc.strerror}")  # a machine without IPv6
         return Finding(check, Grade.FAIL, f"{listen.at}: {exc.strerror}", "free", code="port-in-use")
     return Finding(check, Grade.OK, f"{listen.at} is free", "free")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -123,8 +124,10 @@ class Faces:
         except ValidationError as exc:
             fields = ", ".join(".".join(map(str, error["loc"])) or "body" for error in exc.errors(include_input=False))
             raise GatewayError(f"not well formed: {fields}", code="bad-request") from None
-        user = self._users.add(
-            given.name, given.password.get_secret_value(), number=given.number, display=given.display
+        password = given.password.get_secret_value()
+        # A disk may be slow: not on the loop.
+        user = await asyncio.to_thread(
+            self._users.add, given.name, password, number=given.number, display=given.display
         )
         self._registrar.forget(user.name)
         log.warning("SIP user %s was set by %s", user.name, request.who.name)
@@ -132,7 +135,7 @@ class Faces:
 
     async def _remove(self, request: HttpRequest) -> HttpResponse:
         name = request.path["name"]
-        self._users.remove(name)
+        await asyncio.to_thread(self._users.remove, name)
         self._registrar.forget(name)
         log.warning("SIP user %s was removed by %s", name, request.who.name)
         return HttpResponse(204)

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from adapters.sip.guard import Offence
+from adapters.sip.registrar import Location
 from adapters.sip.users import Users
 from gateway.base.errors import LinkDown
 from gateway.net.sip import Listen, SipEndpoint
 from gateway.wire.digest import Challenge
+from gateway.wire.sip import Hop, new_request
 from tests.unit.sip.house import PASSWORD, Phone, config, house, phone
 
 
@@ -147,9 +149,6 @@ async def test_strangers_outside_of_the_networks_get_nothing(tmp_path: Path) -> 
 
 
 async def test_a_registration_that_runs_out_is_forgotten(tmp_path: Path) -> None:
-    from adapters.sip.registrar import Location
-    from gateway.wire.sip import Hop
-
     async with house(tmp_path) as at, phone(at) as one:
         location = Location(least_s=60, most_s=3600, max_bindings=4)
         request = one.request("REGISTER", headers=[("Expires", "60")])
@@ -158,3 +157,41 @@ async def test_a_registration_that_runs_out_is_forgotten(tmp_path: Path) -> None
         assert location.of("8001", 159.0) and not location.of("8001", 160.0)
         assert [gone.user for gone in location.expire(161.0)] == ["8001"] and len(location) == 0
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("contacts", "expires", "status"),
+    [
+        (["*"], "60", 400),
+        (["*", "<sip:8001@10.0.0.1>"], "0", 400),
+        (["*"], "0", 200),
+        (["<sip:8001@10.0.0.1>", "<sip:8001@10.0.0.2>;expires=120"], "600", 200),
+        (["<sip:8001@10.0.0.1>;expires=5"], "600", 423),
+        (["<sip:8001@10.0.0.1>;expires=99999999999999"], "600", 200),
+        (["<sip:8001@10.0.0.1>;expires=-1"], "600", 200),
+        (["<tel:8001>"], "600", 400),
+        (["<sip:8001@" + "a" * 600 + ">"], "600", 400),
+        ([f"<sip:8001@10.0.0.{n}>" for n in range(9)], "600", 400),
+        ([], "600", 200),
+    ],
+)
+def test_contacts_of_every_kind(contacts: list[str], expires: str, status: int) -> None:
+    location = Location(least_s=60, most_s=3600, max_bindings=4)
+    lines = [*(("Contact", one) for one in contacts), ("Expires", expires)]
+    request = new_request("REGISTER", "sip:kit", from_="sip:8001@kit", headers=lines)
+    outcome = location.register("8001", request, Hop("udp", ("10.0.0.9", 5070), ("10.0.0.1", 4000)), 0.0)
+    assert outcome.status == status, outcome
+    assert len(location) == (len(contacts) if status == 200 and expires != "0" else 0)
+
+
+def test_a_register_that_was_overtaken_changes_nothing() -> None:
+    location = Location(least_s=60, most_s=3600, max_bindings=4)
+    hop = Hop("udp", ("10.0.0.9", 5070), ("10.0.0.1", 4000))
+
+    def register(cseq: int, expires: int) -> int:
+        lines = [("Contact", "<sip:8001@10.0.0.1>"), ("Expires", str(expires))]
+        request = new_request("REGISTER", "sip:kit", from_="sip:8001@kit", call_id="a", cseq=cseq, headers=lines)
+        return location.register("8001", request, hop, 0.0).status
+
+    assert [register(2, 600), register(1, 0), register(2, 0)] == [200, 500, 500] and len(location) == 1
+    assert register(3, 0) == 200 and len(location) == 0
