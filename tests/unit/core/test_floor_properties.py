@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gateway.core.floor import Floor
 from gateway.core.floor_parts import RANK, Rules, Talked, Talker
@@ -35,6 +35,7 @@ class Meeting(RuleBasedStateMachine):
         self.since: dict[str, float] = {}  # who waits, since when
         self.spent: set[str] = set()  # keys that were denied or revoked and are still held
         self.talked: list[Talked] = []
+        self.barging: set[str] = set()
 
     def hear(self, *, bargers: frozenset[str] = frozenset()) -> list[FloorWord]:
         orders = self.floor.poll()
@@ -47,6 +48,8 @@ class Meeting(RuleBasedStateMachine):
                     self.since.pop(word.member, None)
                 case FloorAnswer.QUEUED:
                     self.since.setdefault(word.member, self.now)
+                case FloorAnswer.REVOKED if word.member in self.barging and word.member not in self.granted:
+                    pass  # of its barging, not of its key
                 case FloorAnswer.DENIED | FloorAnswer.REVOKED:
                     if word.member not in self.floor.barging and self.floor.pressed(word.member):
                         self.spent.add(word.member)
@@ -55,7 +58,13 @@ class Meeting(RuleBasedStateMachine):
                 case FloorAnswer.RELEASED:
                     self.granted.discard(word.member)
                     self.since.pop(word.member, None)
+        self.barging = set(self.floor.barging)
         return orders.words
+
+    @initialize(priorities=st.lists(st.sampled_from(Priority), min_size=5, max_size=5))
+    def some_are_there(self, priorities: list[Priority]) -> None:
+        for member, priority in zip(NAMES, priorities, strict=False):
+            self.joins(member, priority, True)
 
     @rule(member=members, priority=st.sampled_from(Priority), talks=st.booleans())
     def joins(self, member: str, priority: Priority, talks: bool) -> None:
@@ -72,6 +81,11 @@ class Meeting(RuleBasedStateMachine):
         self.since.pop(member, None)
         self.floor.leave(member, self.now)
         self.hear()
+
+    @rule()
+    def all_press(self) -> None:
+        for member in NAMES:
+            self.presses(member, None)
 
     @rule(member=members, keep=st.sampled_from((None, 3.0)))
     def presses(self, member: str, keep: float | None) -> None:
@@ -132,6 +146,7 @@ class Meeting(RuleBasedStateMachine):
     def rules_change(self, rules: Rules) -> None:
         self.floor.rule(rules, self.now)
         self.hear()
+        self.time_passes(0.0)  # a shorter timer may be due already
 
     @rule(seconds=st.sampled_from((0.1, 1.0, 3.0, 10.0, 60.0)))
     def time_passes(self, seconds: float) -> None:
@@ -182,5 +197,5 @@ class Meeting(RuleBasedStateMachine):
             assert len(self.floor.queue) == 1, "the last talker alone may wait, for the hang time"
 
 
-Meeting.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Meeting.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
 TestFloor = Meeting.TestCase
