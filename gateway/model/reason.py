@@ -331,9 +331,9 @@ REASONS: dict[str, Reason] = _table(
     ),
     (
         "session-replaced",
-        "The same account publishes this stream anew.",
+        "The same account came anew: it publishes this stream, or sits in this group, in a newer session.",
         "Nothing to do; the newer session carries it.",
-        "同一账户已重新推送该码流。",
+        "同一账户已重新连接（推流或加入对讲组）。",
         "无需处理；由新会话继续。",
     ),
     (
