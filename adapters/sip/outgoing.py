@@ -105,6 +105,8 @@ class Dialled:
         call, talk = self.call, self.ground.context.talk
         if self._group is None:
             call.sit(await stack.enter_async_context(talk.waiting_room(call.wish(), call.name)))
+        elif call.early:
+            call.sit(await stack.enter_async_context(talk.seat(self._group, call.wish())))
         stack.push_async_callback(self._leave)
         end = LegEnd("no-route")
         for route in list(self._left):
@@ -121,7 +123,7 @@ class Dialled:
             log.info("call %s: %s by %s, the next way is tried", call.id, end.detail or end.code, route.name)
         else:
             return end
-        if self._group is not None:
+        if self._group is not None and call.seat is None:
             call.sit(await stack.enter_async_context(talk.seat(self._group, call.wish())))
         if not call.settled.done():
             call.settled.set_result(None)

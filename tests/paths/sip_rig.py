@@ -345,11 +345,13 @@ class Phone:
     def hop_from(self, other: Kit | Phone) -> Hop:
         return Hop("udp", (other.host, other.port), (self.host, self.port))
 
-    async def call(self, where: Kit, number: str, video: VideoWish = NO_VIDEO, **headers: str) -> NativeLeg:
+    async def call(
+        self, where: Kit, number: str, video: VideoWish = NO_VIDEO, *, hop: Hop | None = None, **headers: str
+    ) -> NativeLeg:
         """Place a call; answered when this returns."""
         route = Route(
             endpoint=self.endpoint,
-            hop=Hop("udp", (self.host, self.port), (where.host, where.port)),
+            hop=hop or Hop("udp", (self.host, self.port), (where.host, where.port)),
             uri=f"sip:{number}@{where.host}:{where.port}",
             from_uri=f"sip:{self.number}@{self.host}",
             from_display=f"Phone {self.number}",
@@ -431,7 +433,7 @@ class Phone:
 async def phone(number: str, first_port: int, policy: MediaPolicy | None = None) -> AsyncIterator[Phone]:
     async with plane_of(first_port) as plane:
         made = Phone(plane, number, policy or MediaPolicy())
-        async with SipEndpoint([Listen("udp", "127.0.0.1", 0)]) as made.endpoint:
+        async with SipEndpoint([Listen("udp", "127.0.0.1", 0), Listen("tcp", "127.0.0.1", 0)]) as made.endpoint:
             made.endpoint.on_call(made.on_call)
             try:
                 yield made

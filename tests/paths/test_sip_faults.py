@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
@@ -215,3 +216,34 @@ async def test_two_hundred_calls_with_random_ends_leave_nothing() -> None:
                 await hold.over.wait()
         assert len(it.context.calls.all) > 150
         assert it.manager.figures()["legs"] == 0 and it.endpoint.standing["dialogs"] == 0
+
+
+async def test_a_tcp_connection_that_falls_ends_the_call_unless_the_phone_is_found_again() -> None:
+    async with site("8001", policy=PCMA, timing=QUICK) as (it, (one,)):
+        tcp = it.endpoint.bound[1].port
+        hop = await one.endpoint.hop_to("tcp", ("127.0.0.1", tcp))
+        await one.call(it, "600", hop=hop)
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.UP)
+        await one.endpoint.__aexit__(None, None, None)  # the phone's program dies
+        with contextlib.suppress(GatewayError):
+            await hold.handler.hold(WHO, True)
+        await asyncio.wait_for(hold.over.wait(), PATIENCE_S)
+        assert hold.ended is not None and hold.ended[0] == "call-link-lost"
+
+
+async def test_early_media_of_the_called_is_heard_by_the_caller() -> None:
+    async with site("8001", "8002", policy=PCMA) as (it, (one, two)):
+        it.routing.numbers["8002"] = Target("number", "8002")
+        two.auto_answer = False
+        placing = asyncio.create_task(one.call(it, "8002"))
+        await asyncio.wait_for(two.rings.wait(), PATIENCE_S)
+        assert two.leg is not None
+        two.leg.ring(early=True)
+        two.say(1400)  # "the number you have called …"
+        await one.media(lambda media: media.early and media.voice is not None)
+        await one.listen().hears(1400)
+        assert not placing.done()
+        two.leg.reject(486)
+        with pytest.raises(GatewayError, match="486"):
+            await placing
