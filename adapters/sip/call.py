@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 SILENT_S = 8.0
 """An answered leg from which nothing was heard for so long says `no-media`. It is no end of the call."""
+STRANGE_S = 10.0
+"""So long after the last packet of a stranger it is still said."""
 MAX_DIGITS = 64
 
 
@@ -93,6 +95,7 @@ class Call:
         self._troubles: dict[str, tuple[str, str]] = {}
         self._silence: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._strange: asyncio.TimerHandle | None = None
         self.hold_on: CallHold = ground.context.calls.open(status, self)
         self.id = self.hold_on.id
         ground.calls[self.id] = self
@@ -179,6 +182,8 @@ class Call:
     def finish(self, end: LegEnd) -> None:
         """It is over for everybody. Safe to call twice."""
         self._still()
+        if self._strange is not None:
+            self._strange.cancel()
         if not self.settled.done():
             self.settled.set_result(None)
         if not self.answer_wanted.done():
@@ -275,12 +280,13 @@ class Call:
             other = self.ground.calls.get(attended_with)
             if other is None or other is self:
                 raise NotFound(f"there is no other call {attended_with[:40]!r}")
-            await leg.transfer("", replaces=other._up(), by=who.name)
+            await leg.transfer("", replaces=other._up())
         else:
             routes = self.ground.routing.outgoing(who, target)
             for route in routes:
                 route.ended()  # the peer places it, not we
-            await leg.transfer(routes[0].uri)
+            # A phone of our own network calls through us again: the other's own address may be nothing to it.
+            await leg.transfer(routes[0].uri if self.trunk else f"sip:{target}")
         await self.end("transferred", target or attended_with)
 
     async def digits(self, who: Principal, digits: str) -> None:
@@ -348,6 +354,11 @@ class Call:
                 self.on_digit(event.detail)
             case "problem":
                 self.trouble("voice", event.code, event.detail)
+            case "stranger":
+                self.trouble("stranger", "rtp-stranger", event.address)
+                if self._strange is not None:
+                    self._strange.cancel()
+                self._strange = asyncio.get_running_loop().call_later(STRANGE_S, self.trouble, "stranger", "")
 
     def _listen(self) -> None:
         self._still()

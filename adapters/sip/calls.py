@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -70,8 +71,9 @@ class CallManager:
         self._open = False
         self._stop_dialling()
         calls = list(self._ground.calls.values())
-        async with asyncio.timeout(GOODBYE_S * 2):
-            await asyncio.gather(*(call.end("stopping") for call in calls), return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await asyncio.gather(*(call.end("stopping") for call in calls), return_exceptions=True)
         await self._nest.close()
 
     def handler(self, endpoint: SipEndpoint) -> Callable[[IncomingCall], Awaitable[None]]:

@@ -162,7 +162,8 @@ class Leg(Protocol):
         """RFC 4733 where the peer took telephone-event, else INFO, one at a time."""
 
     async def transfer(self, uri: str, *, replaces: Leg | None = None, by: str = "") -> None:
-        """REFER; returns when the peer reports that it has reached the target. PeerError with its status when not."""
+        """REFER; returns when the peer reports that it has reached the target. PeerError with its status when not.
+        A `uri` without a host ("sip:8002") is a number at our own address. `by` is a Referred-By value."""
 
     async def want_picture(self) -> None:
         """Ask the peer for a key frame by INFO picture_fast_update (RFC 5168)."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from urllib.parse import unquote
 
 from adapters.sip.ends import end_of
 from adapters.sip.engine import Leg, LegEnd, LegMedia, LegOwner, LegState, Referral, VideoWish
@@ -21,7 +22,7 @@ from adapters.sip.media import CallMedia
 from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
 from gateway.net.sip import IncomingCall, IncomingRequest, InviteCall, SipEndpoint, attended_target
 from gateway.net.sip import Referral as Referred
-from gateway.wire.sip import Hop, SipResponse, SipUri, printable
+from gateway.wire.sip import Hop, SipResponse, SipUri, local_uri, printable
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,10 @@ class NativeLeg:
     async def transfer(self, uri: str, *, replaces: Leg | None = None, by: str = "") -> None:
         if replaces is not None and not isinstance(replaces, NativeLeg):
             raise Unsupported("the other call is on another engine")
-        target = attended_target(replaces.call) if replaces is not None else f"<{uri}>"
+        if replaces is not None:
+            target = attended_target(replaces.call)
+        else:
+            target = f"<{uri if '@' in uri else local_uri(uri.partition(':')[2], self.call.hop)}>"
         transfer = await self.call.refer(target, headers=[("Referred-By", by)] if by else [])
         try:
             status = await transfer.done(TRANSFER_S)
@@ -288,7 +292,7 @@ class NativeLeg:
 
     async def _referred(self, referred: Referred) -> None:
         uri = referred.target.uri
-        number = uri.partition(":")[2].partition("@")[0].partition(";")[0]
+        number = unquote(uri.partition(":")[2].partition("@")[0].partition(";")[0])[:64]
         referral = Referral(number, uri, referred.replaces, referred.referred_by)
         if referred.method != "INVITE" or not self._owner.leg_referred(self, referral, _Reply(referred, self._start)):
             referred.reject(603)

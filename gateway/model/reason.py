@@ -771,6 +771,13 @@ REASONS: dict[str, Reason] = _table(
     ),
     ("call-not-up", "The call is not answered yet.", "Wait until it is.", "通话尚未接通。", "请等待接通。"),
     (
+        "rtp-stranger",
+        "Packets from an address that is not the phone's are ignored.",
+        "If the phone is not heard, it is behind NAT: set `latch` of its media policy to host or first.",
+        "收到来自非话机地址的数据包，已忽略。",
+        "若听不到话机声音，说明其位于 NAT 之后：请将媒体策略的 `latch` 设为 host 或 first。",
+    ),
+    (
         "no-picture",
         "The call is without picture.",
         "See the detail for the reason; the sound goes on.",

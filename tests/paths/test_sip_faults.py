@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
+import struct
 from typing import Any
 
 import pytest
 
+from adapters.sip.engine import Referral, ReferralReply
 from adapters.sip.routing import MediaPolicy, Target
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.model.voice import CallState, GroupId
@@ -247,3 +250,47 @@ async def test_early_media_of_the_called_is_heard_by_the_caller() -> None:
         two.leg.reject(486)
         with pytest.raises(GatewayError, match="486"):
             await placing
+
+
+async def test_rtp_of_a_stranger_is_ignored_and_told() -> None:
+    async with site("8001", policy=PCMA) as (it, (one,)):
+        it.routing.policy = MediaPolicy(audio=("pcma",), latch="strict", srtp="off")
+        leg = await one.call(it, "600")
+        hold = it.context.calls.all[0]
+        await it.seated()
+        one.say(700)
+        ear = Ear(it.engine, it.context.talk.seats[0].now or 0)
+        agreed = leg.session._agreed("audio")
+        assert agreed is not None
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            try:
+                await ear.hears(700)
+                packets = [struct.pack("!BBHII", 0x80, 8, n, n * 160, 0xBAD) + b"\xd5" * 160 for n in range(50)]
+                async with asyncio.timeout(PATIENCE_S):
+                    while hold.status.code != "rtp-stranger":
+                        for packet in packets:
+                            stranger.sendto(packet, ("127.0.0.1", agreed.port))
+                        hold.moved.clear()
+                        await hold.moved.wait()
+                assert str(stranger.getsockname()[1]) in hold.status.detail
+                await ear.hears(700)
+            finally:
+                ear.close()
+
+
+async def test_a_person_transfers_a_phone_of_ours_through_us() -> None:
+    async with site("8001", "8002", policy=PCMA) as (it, (one, _)):
+        await one.call(it, "600")
+        hold = it.context.calls.all[0]
+        await hold.until(CallState.UP)
+        asked: list[str] = []
+
+        def referred(leg: object, referral: Referral, reply: ReferralReply) -> bool:
+            asked.append(referral.uri)
+            reply.tell(200)
+            return True
+
+        one.leg_referred = referred  # type: ignore[method-assign]
+        await hold.handler.transfer(WHO, "8002")
+        assert asked == [f"sip:8002@{it.host}:{it.port}"]
+        assert hold.ended is not None and hold.ended[0] == "transferred"
