@@ -11,6 +11,7 @@
 pub mod bridge;
 pub mod clock;
 pub mod cue;
+mod hearing;
 pub mod inlet;
 pub mod member;
 pub mod outlet;
