@@ -12,6 +12,7 @@ from typing import Any
 from adapters.sip.call import Call, Ground
 from adapters.sip.ends import end_of_error, status_for
 from adapters.sip.engine import NO_VIDEO, Leg, LegEnd, VideoWish
+from adapters.sip.media import offers_video
 from adapters.sip.outgoing import Dialled
 from adapters.sip.routing import Origin
 from gateway.base.errors import Busy, GatewayError, PeerError
@@ -19,7 +20,6 @@ from gateway.contract.media import Viewing
 from gateway.contract.voice import Seat
 from gateway.model.voice import CallState, CallStatus, GroupId
 from gateway.net.sip import IncomingCall, SipEndpoint
-from gateway.wire.sdp import Sdp
 
 log = logging.getLogger(__name__)
 
@@ -110,25 +110,27 @@ class _Visit:
     # — video —
 
     async def _view(self, stack: AsyncExitStack) -> tuple[Viewing | None, tuple[str, str] | None]:
-        """The channel's picture, held open while the call lasts; or why the caller gets none."""
+        """The channel's picture, held open while the call lasts, also where the phone has not asked for it yet; or why
+        the caller gets none. (Its sound keeps the stream open anyway.)"""
         origin = self.origin
-        if origin.target.kind != "channel" or not origin.policy.video or not _offers_video(self.incoming):
+        if origin.target.kind != "channel" or not origin.policy.video:
             return None, None
         streams = self.ground.context.streams
         try:
             stream = streams.resolve(origin.target.ref)
             return await stack.enter_async_context(streams.view(stream, origin.principal, "sip")), None
         except GatewayError as exc:
-            return None, (exc.code, f"no picture: {exc}")
+            asked = not self.incoming.request.body or offers_video(self.incoming.request.body)
+            return None, (exc.code, f"no picture: {exc}") if asked else None
 
     def _wish(self, viewing: Viewing | None) -> VideoWish:
-        if self.origin.target.kind == "group" or not self.origin.policy.video:
+        """What may flow if the phone offers a picture, now or later in the call."""
+        kind = self.origin.target.kind
+        if kind in ("group", "number") or not self.origin.policy.video:
             return NO_VIDEO  # a group has no picture
-        if not _offers_video(self.incoming):
-            return NO_VIDEO
         if viewing is not None:
             return VideoWish(send=True, receive=True, near=viewing.handle)
-        return VideoWish(receive=True) if self.origin.target.kind != "number" else NO_VIDEO
+        return VideoWish(receive=True)
 
     # — where it goes —
 
@@ -252,13 +254,3 @@ class _Visit:
         mine = await stack.enter_async_context(self.ground.context.talk.seat(group, self.call.wish()))
         await self._accept(leg, mine)
         await replaced.end("call-replaced", self.call.name)
-
-
-def _offers_video(incoming: IncomingCall) -> bool:
-    """Its offer has a video line that is alive, or leaves the offer to us."""
-    if not incoming.request.body:
-        return True
-    try:
-        return any(one.kind == "video" and one.port for one in Sdp.parse(incoming.request.body).media)
-    except GatewayError:
-        return False

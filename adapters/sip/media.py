@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 from adapters.sip.engine import NO_VIDEO, LegMedia, PictureLine, VideoWish
 from adapters.sip.line import Line, rtp_maps
 from adapters.sip.routing import MediaPolicy
-from gateway.base.errors import Busy
+from gateway.base.errors import Busy, RemoteProtocolError
 from gateway.contract.media import Media
-from gateway.wire.sdp import Agreed, Direction, LocalMedia, Negotiation, PayloadType, audio_codecs, video_codecs
+from gateway.wire.sdp import Agreed, Direction, LocalMedia, Negotiation, PayloadType, Sdp, audio_codecs, video_codecs
 
 if TYPE_CHECKING:
     from adapters.sip.dtls import Identity
@@ -42,9 +42,11 @@ class CallMedia:
         changed: Callable[[], None],
         trouble: Callable[[str, str], None],
         video: VideoWish = NO_VIDEO,
+        latent: bool = False,
         mute: bool = False,
     ) -> None:
-        """`host` is our address towards the peer. `identity` None: no DTLS. With `mute` nothing is sent before `speak`:
+        """`host` is our address towards the peer. `identity` None: no DTLS. A `latent` picture has no line before the
+        peer offers one: a phone without a screen is never bothered with it. With `mute` nothing is sent before `speak`:
         a phone that hears RTP while it waits stops its own ringing tone. Raises Busy (`ports-exhausted`)."""
         self._media = media
         self._policy = policy
@@ -71,8 +73,9 @@ class CallMedia:
             srtp=policy.srtp,
             fingerprint=None if identity is None else identity().fingerprint,
         )
+        self._latent = video if latent else NO_VIDEO
         try:
-            self.want_video(video)
+            self.want_video(NO_VIDEO if latent else video)
         except BaseException:
             self.close()
             raise
@@ -155,6 +158,7 @@ class CallMedia:
         return body
 
     def answer(self, offer: bytes) -> bytes:
+        self._follow(offers_video(offer))
         body = self._negotiation.answer(offer)
         self._named = dict(self._lines)
         self._apply()
@@ -168,6 +172,15 @@ class CallMedia:
     def rolled_back(self) -> None:
         self._negotiation.rolled_back()
         self._named = dict(self._live) or self._named
+
+    def _follow(self, pictured: bool) -> None:
+        """A peer that takes its picture away is not offered one again by us (its camera would go on), until it does."""
+        if pictured and self._latent:
+            latent, self._latent = self._latent, NO_VIDEO
+            self.want_video(latent)
+        elif not pictured and self._agreed("video") is not None:
+            self._latent = self._wish
+            self.want_video(NO_VIDEO)
 
     # — what was agreed —
 
@@ -283,6 +296,14 @@ class CallMedia:
         if self._wish.send and self._wish.receive:
             return "sendrecv"
         return "sendonly" if self._wish.send else "recvonly" if self._wish.receive else "inactive"
+
+
+def offers_video(offer: bytes) -> bool:
+    """It has a video line that is alive. False for what can not be read: that is refused elsewhere."""
+    try:
+        return any(one.kind == "video" and one.port for one in Sdp.parse(offer).media)
+    except RemoteProtocolError:
+        return False
 
 
 def _least(secured: list[str]) -> str:

@@ -76,7 +76,7 @@ class NativeEngine:
         """A leg of a call that came in. Raises PeerError when its INVITE can not be had (it was answered then), Busy
         (`ports-exhausted`)."""
         leg = NativeLeg(owner, endpoint, _user_of(call), incoming=True, ended=self._legs.discard, again=again)
-        leg.open_media(self._open_media(leg, policy, call.hop.local[0], video))
+        leg.open_media(self._open_media(leg, policy, call.hop.local[0], video, latent=call.offered))
         try:
             call.use(_options(policy, leg.session))
         except BaseException:
@@ -86,7 +86,9 @@ class NativeEngine:
         leg.attach(call)
         return leg
 
-    def _open_media(self, leg: NativeLeg, policy: MediaPolicy, host: str, video: VideoWish) -> CallMedia:
+    def _open_media(
+        self, leg: NativeLeg, policy: MediaPolicy, host: str, video: VideoWish, *, latent: bool = False
+    ) -> CallMedia:
         return CallMedia(
             self._media,
             policy,
@@ -95,6 +97,7 @@ class NativeEngine:
             changed=leg.media_changed,
             trouble=leg.media_trouble,
             video=video,
+            latent=latent,
             mute=leg.incoming,
         )
 

@@ -12,7 +12,7 @@ import pytest
 from adapters.sip.engine import VideoWish
 from adapters.sip.routing import MediaPolicy, Srtp, Target
 from gateway.base.errors import GatewayError
-from tests.paths.sip_rig import PATIENCE_S, SMALL, Kit, Phone, decoded, picture, received, sent, site
+from tests.paths.sip_rig import PATIENCE_S, SMALL, WHO, Kit, Phone, decoded, picture, received, sent, site
 
 BOTH = VideoWish(send=True, receive=True)
 BALL = "kit1/ball-1/ch1"
@@ -66,7 +66,7 @@ async def test_a_phone_without_video_gets_the_sound() -> None:
     async with watching() as (it, one):
         leg = await one.call(it, "700")
         assert leg.media.voice is not None and leg.media.video is None
-        assert not it.context.streams.viewings and it.context.calls.all[0].status.video == ""
+        assert it.context.calls.all[0].status.video == "" and not it.engine.engine_stats()["subscriptions"]
 
 
 async def test_a_picture_that_the_trunk_does_not_allow_leaves_the_sound_and_says_why() -> None:
@@ -96,11 +96,20 @@ async def test_info_asks_for_a_key_frame_both_ways() -> None:
 async def test_a_picture_is_added_and_taken_away_in_the_call() -> None:
     async with watching() as (it, one):
         leg = await one.call(it, "700")
-        await leg.change_video(BOTH)
-        # the call began without: there is no viewing, so nothing goes out, and the phone's comes in or is refused
-        assert leg.media.voice is not None
-        await leg.change_video(VideoWish())
         assert leg.media.video is None
+        await leg.change_video(BOTH)
+        async with received(one) as stream:
+            assert await decoded(one.engine, stream, frames=3) == (320, 240)
+        await leg.change_video(VideoWish())
+        assert leg.media.video is None and leg.media.voice is not None
+        hold = it.context.calls.all[0]
+        assert hold.status.video == ""
+        await hold.handler.hold(WHO, True)  # our own offer does not ask for its camera again
+        await hold.handler.hold(WHO, False)
+        assert one.leg is not None and one.leg.media.video is None
+        await leg.change_video(BOTH)
+        async with received(one) as stream:
+            assert await decoded(one.engine, stream, frames=3) == (320, 240)
 
 
 async def test_hold_stops_the_picture_and_resume_brings_it_back() -> None:
