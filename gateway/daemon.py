@@ -29,7 +29,7 @@ from gateway.base.notify import Notifier
 from gateway.config.diff import Diff, diff
 from gateway.config.load import load_config
 from gateway.config.root import AdapterSection, Config
-from gateway.contract.adapter import Adapter, Measured
+from gateway.contract.adapter import Adapter, KitTls, Measured
 from gateway.core import gauges
 from gateway.core.addresses import own_addresses
 from gateway.core.context import AdapterContext
@@ -281,6 +281,7 @@ class Daemon:
                 talk=self.core.talk,
                 calls=self.core.calls,
                 on_ready=ready,
+                tls=self._kit_tls,
             )
             made = self._registry.adapter(section.type)(section.values, context)
             self._made[section.name] = made
@@ -290,6 +291,15 @@ class Daemon:
         self._adapters[section.name] = adapter
         adapter.start()
         return adapter
+
+    def _kit_tls(self) -> KitTls | None:
+        """The API has made it by now: it starts before the adapters."""
+        api = self.config.api
+        if api.tls_cert is not None and api.tls_key is not None:
+            return KitTls(api.tls_cert, api.tls_key, None)
+        folder = self.config.gateway.state_dir / "tls"
+        made = KitTls(folder / "server.crt", folder / "server.key", folder / "ca.crt")
+        return made if made.certificate.exists() else None
 
     def _adapter_changed(self, status: AdapterStatus) -> None:
         self.core.bus.publish("adapter", "", status)

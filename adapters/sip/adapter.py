@@ -54,9 +54,14 @@ MakeCalls = Callable[[Context, Desk], AbstractAsyncContextManager[Calls]]
 
 
 def _call_manager(context: Context, desk: Desk) -> AbstractAsyncContextManager[Calls]:
-    from adapters.sip.calls import CallLimits, CallManager  # brings the media side; checking a file needs none of it
+    # They bring the media side; checking a file needs none of it.
+    from adapters.sip.calls import CallLimits, CallManager
+    from adapters.sip.engine_choice import EngineChoice
+    from adapters.sip.native import NativeEngine
 
-    return CallManager(context, desk, limits=CallLimits(max_calls=desk.caps.whole))
+    native = NativeEngine(context.media)
+    choice = EngineChoice(context.media.engine, native)
+    return CallManager(context, desk, choice, native=native, limits=CallLimits(max_calls=desk.caps.whole))
 
 
 class SipGateway:
@@ -176,10 +181,7 @@ class SipGateway:
     def _tls(self) -> tuple[ssl.SSLContext | None, Pair | None]:
         if all(one.transport != "tls" for one in self.config.listen):
             return None, None
-        kit = getattr(self.context, "kit_tls", None)
-        pair = choose(
-            self.config.tls, self.context.state_dir, self.context.addresses(), kit() if callable(kit) else None
-        )
+        pair = choose(self.config.tls, self.context.state_dir, self.context.addresses(), self.context.kit_tls())
         return server_context(pair, self.config.tls.client_ca), pair
 
     def _make_desk(self, endpoint: SipEndpoint, users: Users, door: Door) -> Desk:

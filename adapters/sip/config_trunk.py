@@ -178,6 +178,9 @@ class TrunkConfig(Part):
     rewrite_in: list[Rewrite] = Field(default_factory=list, max_length=64, description="changes of called numbers")
     rewrite_out: list[Rewrite] = Field(default_factory=list, max_length=64, description="changes of dialled numbers")
     max_calls: int = Field(30, ge=1, le=10_000, description="calls at one time, both directions")
+    engine: Literal["native", "pjsua2"] = Field(
+        "native", description="who places its calls; pjsua2: PJSIP in worker processes, sound only (extra [pjsua2])"
+    )
     media: MediaConfig = Field(default_factory=MediaConfig, description="what its calls may carry")
 
     @field_validator("calls")

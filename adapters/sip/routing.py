@@ -82,6 +82,7 @@ class Route:
     # The way to the same peer once our address has changed (a TLS connection to its name); raises LinkDown. None: the
     # endpoint is asked for a way to the address that the call had.
     again: Callable[[], Awaitable[Hop]] | None = None
+    engine: str = "native"  # or "pjsua2"
 
 
 class Routing(Protocol):

@@ -112,6 +112,7 @@ class Ways:
             credentials=account.credentials if account is not None else None,
             ended=ended,
             again=trunk.again_after(hop),
+            engine=config.engine,
         )
 
     def _account_for(self, trunk: Trunk, who: Principal, number: str) -> Account | None:

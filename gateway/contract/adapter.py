@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -14,6 +15,15 @@ from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
 from gateway.contract.voice import Calls, Talk
 from gateway.model.doctor import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class KitTls:
+    """Files of the kit's own server certificate, PEM: what a TLS server shows, and what a client trusts."""
+
+    certificate: Path
+    key: Path
+    ca: Path | None  # None: it is not signed by the kit's own authority
 
 
 class Context(Protocol):
@@ -43,6 +53,9 @@ class Context(Protocol):
     def calls(self) -> Calls: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
+
+    def kit_tls(self) -> KitTls | None:
+        """The certificate that the console shows too; None where HTTPS is off. Renewed now and then: ask again."""
 
     def ready(self) -> None:
         """Called once per `run` when the adapter's sockets are open: the daemon's readiness waits for it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.contract.adapter import KitTls
 from gateway.contract.device import Devices
 from gateway.contract.http import Http
 from gateway.contract.media import Media, Streams
@@ -26,9 +27,13 @@ class AdapterContext:
     talk: Talk
     calls: Calls
     on_ready: Callable[[], None] = field(default=lambda: None)
+    tls: Callable[[], KitTls | None] = field(default=lambda: None)
 
     def addresses(self) -> Sequence[str]:
         return own_addresses()
+
+    def kit_tls(self) -> KitTls | None:
+        return self.tls()
 
     def ready(self) -> None:
         self.on_ready()

@@ -312,5 +312,8 @@ class FakeContext:
     def addresses(self) -> Sequence[str]:
         return [LOCAL]
 
+    def kit_tls(self) -> None:
+        return None
+
     def ready(self) -> None:
         self.is_ready.set()

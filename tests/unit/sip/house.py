@@ -82,6 +82,9 @@ class FakeContext:
     def addresses(self) -> Sequence[str]:
         return list(self.own)
 
+    def kit_tls(self) -> None:
+        return None
+
     def ready(self) -> None:
         self.opened.set()
 

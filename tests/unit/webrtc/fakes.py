@@ -370,6 +370,9 @@ class FakeContext:
     def addresses(self) -> Sequence[str]:
         return self.own
 
+    def kit_tls(self) -> None:
+        return None
+
     def ready(self) -> None:
         self.is_ready.set()
 
