@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from gateway.sim.command import ball
+from gateway.sim.radio_command import radio
 
 app = typer.Typer(no_args_is_help=True, help="Simulated devices · 模拟设备")
 
@@ -15,3 +16,4 @@ def sim() -> None:
 
 
 app.command("ball")(ball)
+app.command("radio")(radio)
