@@ -130,3 +130,15 @@ async def test_a_stream_that_does_not_exist_is_no_call() -> None:
         it.routing.numbers["701"] = Target("group", "kit1/talk/none")
         with pytest.raises(GatewayError, match="404"):
             await one.call(it, "701", BOTH)
+
+
+async def test_a_codec_that_the_phone_has_not_is_said_and_the_sound_goes_on() -> None:
+    async with watching(codec="h265") as (it, one):
+        one.policy = MediaPolicy(audio=("pcma",), video=("h264",))
+        leg = await one.call(it, "700", BOTH)
+        (hold,) = it.context.calls.all
+        async with asyncio.timeout(PATIENCE_S):
+            while hold.status.code != "codec-unsupported":
+                hold.moved.clear()
+                await hold.moved.wait()
+        assert leg.media.voice is not None and hold.ended is None
