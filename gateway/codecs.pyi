@@ -18,7 +18,13 @@ Voice: TypeAlias = int
 Room: TypeAlias = int
 
 CodecName: TypeAlias = Literal["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16"]
-SrtpProfile: TypeAlias = Literal["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"]
+SrtpProfile: TypeAlias = Literal[
+    "AEAD_AES_128_GCM",
+    "AEAD_AES_256_GCM",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_80",
+]
 
 VERSION: Final[str]
 

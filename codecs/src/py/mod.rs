@@ -50,7 +50,7 @@ fn aliases(m: &Bound<'_, PyModule>) -> PyResult<()> {
         m.add(name, py.get_type::<pyo3::types::PyInt>())?;
     }
     m.add("CodecName", one_of(py, &["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16"])?)?;
-    m.add("SrtpProfile", one_of(py, &["AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"])?)?;
+    m.add("SrtpProfile", one_of(py, &crate::rtp::srtp::Profile::ALL.map(crate::rtp::srtp::Profile::name))?)?;
     m.add("Event", events::union(py)?)?;
     Ok(())
 }

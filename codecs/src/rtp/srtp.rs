@@ -1,4 +1,4 @@
-//! SRTP and SRTCP (RFC 3711) with AES-GCM (RFC 7714) and AES-CM/HMAC-SHA1-80, on aws-lc.
+//! SRTP and SRTCP (RFC 3711) with AES-GCM (RFC 7714) and AES-CM/HMAC-SHA1 (RFC 6188 for 256 bits), on aws-lc.
 //!
 //! A `Sealer` holds the keys to send and no state: the caller counts the packet index of each SSRC, and is its one
 //! writer. Sealing the same index twice must give the same plaintext header and payload, or not happen (a GCM nonce
@@ -22,13 +22,25 @@ pub enum Profile {
     AeadAes128Gcm,
     AeadAes256Gcm,
     AesCm128HmacSha1_80,
+    AesCm128HmacSha1_32,
+    AesCm256HmacSha1_80,
 }
 
 impl Profile {
+    pub const ALL: [Profile; 5] = [
+        Profile::AeadAes128Gcm,
+        Profile::AeadAes256Gcm,
+        Profile::AesCm128HmacSha1_80,
+        Profile::AesCm128HmacSha1_32,
+        Profile::AesCm256HmacSha1_80,
+    ];
+
+    fn is_counter_mode(self) -> bool {
+        !matches!(self, Profile::AeadAes128Gcm | Profile::AeadAes256Gcm)
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
-        [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::AesCm128HmacSha1_80]
-            .into_iter()
-            .find(|p| p.name() == name)
+        Profile::ALL.into_iter().find(|p| p.name() == name)
     }
 
     pub fn name(self) -> &'static str {
@@ -36,11 +48,13 @@ impl Profile {
             Profile::AeadAes128Gcm => "AEAD_AES_128_GCM",
             Profile::AeadAes256Gcm => "AEAD_AES_256_GCM",
             Profile::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Profile::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+            Profile::AesCm256HmacSha1_80 => "AES_256_CM_HMAC_SHA1_80",
         }
     }
 
     pub fn key_len(self) -> usize {
-        if self == Profile::AeadAes256Gcm {
+        if matches!(self, Profile::AeadAes256Gcm | Profile::AesCm256HmacSha1_80) {
             32
         } else {
             16
@@ -48,18 +62,19 @@ impl Profile {
     }
 
     pub fn salt_len(self) -> usize {
-        if self == Profile::AesCm128HmacSha1_80 {
+        if self.is_counter_mode() {
             14
         } else {
             12
         }
     }
 
+    /// Of SRTP. SRTCP's is 10 in every counter mode (RFC 4568 §6.2.2).
     pub fn tag_len(self) -> usize {
-        if self == Profile::AesCm128HmacSha1_80 {
-            10
-        } else {
-            16
+        match self {
+            Profile::AesCm128HmacSha1_32 => 4,
+            p if p.is_counter_mode() => 10,
+            _ => 16,
         }
     }
 }
@@ -67,7 +82,7 @@ impl Profile {
 /// A master key and salt. Never shown.
 #[derive(Clone)]
 pub struct SrtpKey {
-    profile: Profile,
+    pub(super) profile: Profile,
     key: Vec<u8>,
     salt: Vec<u8>,
 }
@@ -150,7 +165,7 @@ impl Keys {
         let mut salt = [0u8; 14];
         derive(&master.key, &master.salt, label + 2, &mut salt[..profile.salt_len()]);
         let cipher = match profile {
-            Profile::AesCm128HmacSha1_80 => {
+            p if p.is_counter_mode() => {
                 let mut auth = [0u8; 20];
                 derive(&master.key, &master.salt, label + 1, &mut auth);
                 {
@@ -263,7 +278,7 @@ impl Sealer {
                     .less_safe_encrypt(&mut out[header_len..end], self.rtp.counter(ssrc, index))
                     .expect("counter mode takes any length");
                 let tag = sha1_80(auth, &out[..end], ((index >> 16) as u32).to_be_bytes());
-                out[end..end + 10].copy_from_slice(&tag);
+                out[end..end + self.tag_len].copy_from_slice(&tag[..self.tag_len]);
             }
         }
         end + self.tag_len

@@ -61,12 +61,18 @@ struct Source {
 pub struct Opener {
     rtp: Keys,
     rtcp: Keys,
+    tag_len: usize,
     sources: Vec<Source>,
 }
 
 impl Opener {
     pub fn new(master: &SrtpKey) -> Self {
-        Self { rtp: Keys::new(master, 0), rtcp: Keys::new(master, 3), sources: Vec::new() }
+        Self {
+            rtp: Keys::new(master, 0),
+            rtcp: Keys::new(master, 3),
+            tag_len: master.profile.tag_len(),
+            sources: Vec::new(),
+        }
     }
 
     fn source(&self, ssrc: u32) -> Result<Option<usize>, SrtpError> {
@@ -106,9 +112,10 @@ impl Opener {
             }
             Cipher::Cm(cm) => {
                 let CounterMode { cipher, auth } = &**cm;
-                let end = packet.len().checked_sub(10).filter(|e| *e >= header_len).ok_or(SrtpError::Malformed)?;
+                let end =
+                    packet.len().checked_sub(self.tag_len).filter(|e| *e >= header_len).ok_or(SrtpError::Malformed)?;
                 let tag = sha1_80(auth, &packet[..end], ((index >> 16) as u32).to_be_bytes());
-                if !same(&tag, &packet[end..]) {
+                if !same(&tag[..self.tag_len], &packet[end..]) {
                     return Err(SrtpError::Unauthentic);
                 }
                 cipher
@@ -189,7 +196,7 @@ mod tests {
     use super::super::srtp::{Profile, Sealer, MAX_SRTCP_TRAILER_BYTES};
     use super::*;
 
-    const ALL: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::AesCm128HmacSha1_80];
+    const ALL: [Profile; 5] = Profile::ALL;
 
     fn sealed(profile: Profile, index: u64) -> Vec<u8> {
         let mut out = vec![0; 200];

@@ -32,6 +32,7 @@ PROFILES: dict[codecs.SrtpProfile, tuple[int, int, int]] = {
     "AEAD_AES_128_GCM": (16, 12, Policy.SRTP_PROFILE_AEAD_AES_128_GCM),
     "AEAD_AES_256_GCM": (32, 12, Policy.SRTP_PROFILE_AEAD_AES_256_GCM),
     "AES_CM_128_HMAC_SHA1_80": (16, 14, Policy.SRTP_PROFILE_AES128_CM_SHA1_80),
+    "AES_CM_128_HMAC_SHA1_32": (16, 14, Policy.SRTP_PROFILE_AES128_CM_SHA1_32),
 }
 
 H264 = codecs.RtpMap(102, "H264", 90_000, rtx_pt=103, fmtp="packetization-mode=1;profile-level-id=42e01f")
