@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from gateway.model import reason
 from gateway.model.reason import REASONS
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +40,7 @@ def test_words_are_whole() -> None:
         for text in (row.cause_en, row.cure_en, row.cause_zh, row.cure_zh):
             assert text.strip() == text and text[-1] in ".。", row.code
         assert re.search(r"[\u4e00-\u9fff]", row.cause_zh) and re.search(r"[\u4e00-\u9fff]", row.cure_zh), row.code
+
+
+def test_no_code_stands_twice() -> None:
+    assert len(REASONS) == sum(len(field.ROWS) for field in reason._FIELDS)

@@ -1,0 +1,36 @@
+"""Reasons of: radio channels."""
+
+from __future__ import annotations
+
+from gateway.model.reasons.row import Row
+
+ROWS: tuple[Row, ...] = (
+    (
+        "channel-busy",
+        "Somebody is heard on the radio channel: PTT is held back until the squelch shuts.",
+        "Wait for the end of the call there; if the squelch never shuts, open its threshold at the radio.",
+        "电台信道上正有人讲话，静噪关闭前不发射。",
+        "请等待对方讲完；若静噪一直打开，请在电台上调整静噪门限。",
+    ),
+    (
+        "transmit-timeout",
+        "The transmission reached its longest time; PTT was let go.",
+        "Let the talk key go and press it again; look for a stuck key, or raise transmit_timeout of the channel.",
+        "单次发射已达时限，已松开 PTT。",
+        "请松开讲话键后再按；检查是否按键卡住，或调大该信道的 transmit_timeout。",
+    ),
+    (
+        "serial-lost",
+        "The serial port of the radio is not there, or was unplugged.",
+        "Plug the adapter in again; use its name below /dev/serial/by-id/ and see `fieldgate doctor`.",
+        "电台的串口不存在或已被拔出。",
+        "请重新插入串口线；使用 /dev/serial/by-id/ 下的名称，并查看 `fieldgate doctor`。",
+    ),
+    (
+        "sound-card",
+        "The sound card of the radio can not be used.",
+        "See the detail for the word of arecord or aplay; check the device's name with `arecord -L`, install alsa-utils.",
+        "电台的声卡无法使用。",
+        "详情中有 arecord 或 aplay 的提示；用 `arecord -L` 核对设备名，并安装 alsa-utils。",
+    ),
+)

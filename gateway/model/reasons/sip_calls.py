@@ -1,0 +1,127 @@
+"""Reasons of: SIP calls."""
+
+from __future__ import annotations
+
+from gateway.model.reasons.row import Row
+
+ROWS: tuple[Row, ...] = (
+    ("hung-up", "The call was hung up here.", "Call again.", "本端已挂断。", "需要时请重新呼叫。"),
+    ("peer-hung-up", "The other side hung up.", "Call again.", "对方已挂断。", "需要时请重新呼叫。"),
+    ("peer-busy", "The called one is busy.", "Call again in a while.", "对方忙。", "请稍后再拨。"),
+    (
+        "peer-declined",
+        "The called one declined.",
+        "Send a message, or call again later.",
+        "对方拒接。",
+        "请发消息或稍后再拨。",
+    ),
+    (
+        "no-answer",
+        "It rang, and nobody answered.",
+        "Call again, or call another number.",
+        "振铃后无人应答。",
+        "请重拨，或拨打其他号码。",
+    ),
+    (
+        "peer-unavailable",
+        "The called one can not be reached now.",
+        "See whether that phone is registered and switched on.",
+        "对方暂时无法接通。",
+        "请检查该话机是否已注册并开机。",
+    ),
+    (
+        "call-cancelled",
+        "The caller gave up before it was answered.",
+        "Call back if needed.",
+        "主叫在应答前已取消。",
+        "需要时请回拨。",
+    ),
+    (
+        "no-such-number",
+        "The number does not exist.",
+        "Check the number, and the number plan of the trunk.",
+        "号码不存在。",
+        "请核对号码及中继的号码规则。",
+    ),
+    (
+        "no-common-codec",
+        "The two sides have no codec or no encryption in common.",
+        "Compare audio, video and srtp of the trunk or user with the phone's settings; the detail names them.",
+        "双方没有共同的编码或加密方式。",
+        "请比对中继或用户的 audio、video、srtp 与话机设置；见详情。",
+    ),
+    (
+        "call-forbidden",
+        "The server does not allow this call.",
+        "Check account, password and call rights at the server.",
+        "服务器不允许此呼叫。",
+        "请检查服务器上的账号、密码与呼叫权限。",
+    ),
+    (
+        "peer-failed",
+        "The server or phone failed at the call.",
+        "Call again; if it repeats, ask the server's operator with the status in the detail.",
+        "服务器或话机处理呼叫失败。",
+        "请重拨；若反复出现，请将详情中的状态码告知服务器管理员。",
+    ),
+    (
+        "call-rejected",
+        "The call was refused.",
+        "See the status in the detail.",
+        "呼叫被拒绝。",
+        "请查看详情中的状态码。",
+    ),
+    (
+        "call-link-lost",
+        "The other side of the call is not reached any more.",
+        "Check the link, then call again.",
+        "与通话对端失去联系。",
+        "请检查链路后重新呼叫。",
+    ),
+    (
+        "no-ack",
+        "The phone called, but never confirmed our answer.",
+        "Check NAT and firewall on the way to it: answers do not reach it.",
+        "话机呼入，但始终未确认应答。",
+        "请检查到话机之间的 NAT 与防火墙，应答未能到达。",
+    ),
+    (
+        "session-expired",
+        "The other side did not renew the call in time.",
+        "Check its link, then call again.",
+        "对端未按时刷新通话。",
+        "请检查其链路后重新呼叫。",
+    ),
+    ("transferred", "The call was transferred.", "Nothing to do.", "通话已转接。", "无需处理。"),
+    (
+        "transfer-failed",
+        "The other side could not reach the number it was transferred to.",
+        "Go on with the call, or try another number.",
+        "对端未能接通转接的号码。",
+        "请继续通话，或换一个号码。",
+    ),
+    ("call-replaced", "Another call took this one's place.", "Nothing to do.", "通话已被另一呼叫接替。", "无需处理。"),
+    ("call-held", "The call is on hold.", "Wait, or take it back.", "通话保持中。", "请等待，或恢复通话。"),
+    (
+        "call-moving",
+        "The other side did not take our new address.",
+        "If nothing is heard, hang up and call again.",
+        "对端未接受本机的新地址。",
+        "若无声音，请挂断后重拨。",
+    ),
+    ("call-not-up", "The call is not answered yet.", "Wait until it is.", "通话尚未接通。", "请等待接通。"),
+    (
+        "rtp-stranger",
+        "Packets from an address that is not the phone's are ignored.",
+        "If the phone is not heard, it is behind NAT: set `latch` of its media policy to host or first.",
+        "收到来自非话机地址的数据包，已忽略。",
+        "若听不到话机声音，说明其位于 NAT 之后：请将媒体策略的 `latch` 设为 host 或 first。",
+    ),
+    (
+        "no-picture",
+        "The call is without picture.",
+        "See the detail for the reason; the sound goes on.",
+        "本次通话没有画面。",
+        "原因见详情；语音不受影响。",
+    ),
+)

@@ -1,0 +1,148 @@
+"""Reasons of: SIP trunks and phones."""
+
+from __future__ import annotations
+
+from gateway.model.reasons.row import Row
+
+ROWS: tuple[Row, ...] = (
+    (
+        "trunk-password",
+        "The center's server refused the account's password.",
+        "Compare user, auth_user and password with the server's; the next attempt waits, so that the server does not ban the kit.",
+        "上级服务器拒绝了该账号的密码。",
+        "请核对 user、auth_user 与密码；下次尝试会延后，以免被服务器封禁。",
+    ),
+    (
+        "trunk-unknown",
+        "The center's server does not know the account.",
+        "Have the account created there, or correct `user` and `domain` of the trunk.",
+        "上级服务器没有该账号。",
+        "请在服务器上开通账号，或更正中继的 user 与 domain。",
+    ),
+    (
+        "trunk-refused",
+        "The center's server refused the registration.",
+        "See its status in the detail and ask its operator.",
+        "上级服务器拒绝注册。",
+        "查看详情中的状态码并联系服务器管理员。",
+    ),
+    (
+        "trunk-unavailable",
+        "The center's server answers that it can not serve now.",
+        "The next server is tried, then this one again; ask its operator if it lasts.",
+        "上级服务器暂时无法服务。",
+        "网关会尝试下一台服务器并重试；若持续请联系服务器管理员。",
+    ),
+    (
+        "trunk-silent",
+        "The center's server does not answer.",
+        "Check uplink, address, port and firewall (5060 UDP and TCP, 5061 TLS); the next server is tried.",
+        "上级服务器无应答。",
+        "请检查上行链路、地址、端口与防火墙（UDP/TCP 5060，TLS 5061）；网关会尝试下一台服务器。",
+    ),
+    (
+        "trunk-down",
+        "The trunk is not up.",
+        "See in `fieldgate sip status` why; the call can be repeated once it is up.",
+        "中继未接通。",
+        "用 `fieldgate sip status` 查看原因，接通后重拨。",
+    ),
+    (
+        "trunk-full",
+        "The trunk carries as many calls as it may.",
+        "Wait until one has ended, or raise max_calls of the trunk.",
+        "中继通话数已达上限。",
+        "请等待通话结束，或调大该中继的 max_calls。",
+    ),
+    (
+        "name-unresolved",
+        "The server's name could not be resolved.",
+        "Check the name and the DNS server, or write the IP address.",
+        "服务器域名无法解析。",
+        "请检查域名与 DNS，或直接填写 IP 地址。",
+    ),
+    (
+        "number-denied",
+        "The caller may not call this number.",
+        "Allow it in `calls` of the user or in `numbers` of the trunk, if it is meant.",
+        "主叫无权呼叫该号码。",
+        "如确需放行，请在用户的 calls 或中继的 numbers 中配置。",
+    ),
+    (
+        "no-route",
+        "The number leads nowhere.",
+        "Add it to `numbers` or `routes`, or correct the number.",
+        "该号码没有去向。",
+        "请在 numbers 或 routes 中添加，或更正号码。",
+    ),
+    (
+        "phone-offline",
+        "No phone of this user is registered.",
+        "Switch the phone on; check its server, user and password.",
+        "该用户没有话机在线。",
+        "请打开话机并检查其服务器、用户名与密码。",
+    ),
+    (
+        "sip-wrong-password",
+        "A phone tried a wrong user or password.",
+        "Set the password anew with `fieldgate sip users add`; a source that goes on guessing is banned for a while.",
+        "有话机使用了错误的用户名或密码。",
+        "用 `fieldgate sip users add` 重设密码；持续猜测的来源会被暂时封禁。",
+    ),
+    (
+        "sip-replay",
+        "A phone repeated an answer that was used before.",
+        "Most are old phones, and asked anew; if its address is not yours, somebody recorded its traffic: use TLS.",
+        "话机重复使用了旧的认证应答。",
+        "多为老式话机，网关会重新质询；若来源陌生，可能流量被截获，请改用 TLS。",
+    ),
+    (
+        "sip-stranger",
+        "Somebody from outside of the allowed networks tried to call or register.",
+        "If it is yours, add its network to `networks`, or to `sources` of the trunk.",
+        "允许网段之外的来源尝试呼叫或注册。",
+        "如为己方设备，请将其网段加入 networks，或中继的 sources。",
+    ),
+    (
+        "sip-flood",
+        "A source sent too many requests and is slowed or banned.",
+        "Look for a phone in a loop at that address; the limits stand in adapter.sip.guard.",
+        "某来源请求过多，已被限速或封禁。",
+        "请检查该地址的话机是否循环注册；阈值见 adapter.sip.guard。",
+    ),
+    (
+        "sip-scanner",
+        "A tool that looks for open telephone systems was turned away.",
+        "Nothing to do; keep SIP ports off the public internet.",
+        "扫描电话系统的工具已被拒绝。",
+        "无需处理；请勿将 SIP 端口暴露于公网。",
+    ),
+    (
+        "sip-no-users",
+        "No softphone user exists: nobody can register.",
+        "Add one: `fieldgate sip users add NAME`.",
+        "尚无软电话用户，无人可注册。",
+        "添加用户：`fieldgate sip users add 用户名`。",
+    ),
+    (
+        "sip-realm",
+        "Users' passwords were set for another realm.",
+        "Set them anew with `fieldgate sip users add`, or change adapter.sip.realm back.",
+        "用户密码是按其他 realm 设置的。",
+        "用 `fieldgate sip users add` 重设密码，或恢复 adapter.sip.realm。",
+    ),
+    (
+        "certificate-bad",
+        "A certificate or key can not be used.",
+        "Check path, permissions and that certificate and key belong together.",
+        "证书或密钥无法使用。",
+        "请检查路径、权限以及证书与密钥是否匹配。",
+    ),
+    (
+        "certificate-old",
+        "A certificate has run out, or soon will.",
+        "Renew it.",
+        "证书已过期或即将过期。",
+        "请更新证书。",
+    ),
+)
