@@ -7,18 +7,12 @@ by small stand-ins, so that these walks say something of the SIP side alone.
 from __future__ import annotations
 
 import asyncio
-import math
-import socket
-from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
-import av
-
 from adapters.sip.calls import CallManager
 from adapters.sip.engine import NO_VIDEO, Leg, LegEnd, Referral, ReferralReply, VideoWish
-from adapters.sip.line import rtp_maps
 from adapters.sip.native import NativeEngine
 from adapters.sip.native_leg import NativeLeg
 from adapters.sip.routing import MediaPolicy, Origin, Route, Target
@@ -30,82 +24,13 @@ from gateway.contract.voice import SeatWish
 from gateway.core.mediaplane import MediaPlane
 from gateway.model.principal import Principal, Role
 from gateway.net.sip import IncomingCall, Listen, SipEndpoint
-from gateway.sim.encoder import Frame, VideoSettings
-from gateway.sim.ps import H265, PsOptions
-from gateway.sim.replay import Replay
-from gateway.sim.rtp import RtpPacketizer
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
 from gateway.wire.sip.transaction import Timers
-from tests.peers.frames import FrameReader
+from tests.paths.sip_sound import PATIENCE_S, RATE, Ear, strength, tone
 from tests.unit.sip.fakes import FakeCalls, FakePublication, FakeSeat, FakeStreams, FakeTalk
 
-RATE = 8000
-FRAME = RATE // 50
 WHO = Principal("test", Role.OPERATOR, "test")
-PATIENCE_S = 10.0
-
-
-# — sound —
-
-
-def tone(hz: float, seconds: float = 10.0, level: float = 0.3) -> bytes:
-    """Signed 16-bit samples at 8 kHz."""
-    count = round(RATE * seconds)
-    return array("h", (round(32767 * level * math.sin(2 * math.pi * hz * n / RATE)) for n in range(count))).tobytes()
-
-
-def strength(samples: Sequence[int], hz: float) -> float:
-    """The share of the energy that lies at `hz` (Goertzel), 0 … 1."""
-    energy = sum(s * s for s in samples)
-    if energy < len(samples) * 100:  # under −50 dBFS nothing is heard
-        return 0.0
-    k = 2 * math.cos(2 * math.pi * hz / RATE)
-    one = two = 0.0
-    for sample in samples:
-        one, two = sample + k * one - two, one
-    power = one * one + two * two - k * one * two
-    return power / (energy * len(samples) / 2)
-
-
-class Ear:
-    """Hears what a voice says: a PCM port in a room with it."""
-
-    def __init__(self, engine: codecs.Engine, voice: int) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._socket = ours
-        self._engine = engine
-        self._port = engine.open_voice_pcm(theirs.detach(), rate_hz=RATE)
-        self._room = engine.open_room("ear")
-        engine.route(self._room, self._port, talk=False, listen=True)
-        self.follow(voice)
-
-    def follow(self, voice: int) -> None:
-        self._engine.route(self._room, voice, talk=True, listen=False)
-
-    async def hears(self, hz: float, *, share: float = 0.7, windows: int = 3) -> None:
-        """Until so many windows of 200 ms in a row are this tone. Raises TimeoutError."""
-        await self.until(lambda heard: strength(heard, hz) >= share, windows)
-
-    async def silent(self, *, windows: int = 3) -> None:
-        """Until so many windows in a row have nothing above comfort noise."""
-        await self.until(lambda heard: sum(s * s for s in heard) / len(heard) < 60**2, windows)
-
-    async def until(self, fits: Callable[[Sequence[int]], bool], windows: int) -> None:
-        loop = asyncio.get_running_loop()
-        found = 0
-        async with asyncio.timeout(PATIENCE_S):
-            while found < windows:
-                samples = array("h")
-                while len(samples) < RATE // 5:
-                    samples.frombytes(await loop.sock_recv(self._socket, 4096))
-                found = found + 1 if fits(samples) else 0
-
-    def close(self) -> None:
-        self._engine.close_room(self._room)
-        self._engine.close_voice(self._port)
-        self._socket.close()
 
 
 # — the kit —
@@ -461,91 +386,4 @@ async def site(
         yield it, phones
 
 
-# — pictures —
-
-
-SMALL = VideoSettings(width=320, height=240, fps=25, bitrate=400_000, gop_s=1.0, audio=False)
-
-
-@asynccontextmanager
-async def picture(engine: codecs.Engine, stream: int, settings: VideoSettings = SMALL) -> AsyncIterator[None]:
-    """A device that sends a program stream over RTP into `stream`."""
-    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    receiver.bind(("127.0.0.1", 0))
-    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    sender.connect(receiver.getsockname())
-    leg = engine.open_rtp(stream, udp_fd=receiver.detach(), hint="ps")
-    packetizer = RtpPacketizer(0x0100_0001)
-    options = PsOptions(audio=False, video_type=H265) if settings.codec == "h265" else PsOptions(audio=False)
-    source = Replay(settings)
-
-    def feed(frame: Frame) -> None:
-        for packet in packetizer.packets(frame.pack(options), frame.pts):
-            sender.send(packet)
-
-    source.attach(feed)
-    try:
-        yield
-    finally:
-        source.detach(feed)
-        engine.close_leg(leg)
-        sender.close()
-
-
-async def decoded(engine: codecs.Engine, stream: int, *, frames: int = 10) -> tuple[int, int]:
-    """Decode so many pictures of a stream, from a key frame on; gives their size. Raises TimeoutError."""
-    reader = FrameReader(engine, stream)
-    try:
-        decoder: Any = None
-        seen = 0
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                unit = await reader.video()
-                if decoder is None:
-                    if not unit.key:
-                        continue
-                    decoder = av.CodecContext.create("hevc" if unit.codec == "h265" else "h264", "r")
-                for image in decoder.decode(av.Packet(unit.annexb)):
-                    seen += 1
-                    if seen >= frames:
-                        return image.width, image.height
-    finally:
-        engine.unsubscribe(reader.subscription)
-        reader.close()
-
-
-@asynccontextmanager
-async def received(phone: Phone) -> AsyncIterator[int]:
-    """The picture that a phone gets, as a stream of its own media plane."""
-    media = await phone.media(lambda media: media.video is not None and media.video.receive)
-    stream = phone.engine.open_stream("received", near=media.video.session)
-    leg = phone.engine.open_session_in(stream, media.video.session, video=rtp_maps(media.video.receive), audio=[])
-    try:
-        yield stream
-    finally:
-        phone.engine.close_leg(leg)
-        phone.engine.close_stream(stream)
-
-
-@asynccontextmanager
-async def sent(phone: Phone, settings: VideoSettings = SMALL) -> AsyncIterator[None]:
-    """A phone's camera."""
-    media = await phone.media(lambda media: media.video is not None and media.video.send)
-    stream = phone.engine.open_stream("camera", near=media.video.session)
-    subscription = phone.engine.subscribe_session(
-        stream,
-        media.video.session,
-        video=rtp_maps(media.video.send),
-        audio=[],
-        video_ssrc=4711,
-        video_rtx_ssrc=0,
-        audio_ssrc=0,
-        cname="camera",
-    )
-    try:
-        async with picture(phone.engine, stream, settings):
-            yield
-    finally:
-        phone.engine.unsubscribe(subscription)
-        phone.engine.close_stream(stream)
+__all__ = ["PATIENCE_S", "WHO", "Ear", "Kit", "Phone", "kit", "phone", "plane_of", "site", "strength", "tone"]

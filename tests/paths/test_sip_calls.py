@@ -9,7 +9,8 @@ import pytest
 from adapters.sip.routing import MediaPolicy, Srtp, Target
 from gateway.base.errors import PeerError
 from gateway.model.voice import CallState, GroupId
-from tests.paths.sip_rig import PATIENCE_S, WHO, site
+from tests.paths.sip_rig import WHO, site
+from tests.paths.sip_sound import PATIENCE_S
 
 PCMA = MediaPolicy(audio=("pcma",))
 CONSOLE = Target("console")

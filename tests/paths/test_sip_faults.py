@@ -18,7 +18,8 @@ from gateway.model.voice import CallState, GroupId
 from gateway.net.sip import CallOptions, Listen, SipEndpoint
 from gateway.wire.sip import Hop, new_request
 from gateway.wire.sip.transaction import Timers
-from tests.paths.sip_rig import PATIENCE_S, WHO, Ear, Kit, site
+from tests.paths.sip_rig import WHO, Kit, site
+from tests.paths.sip_sound import PATIENCE_S, Ear
 
 PCMA = MediaPolicy(audio=("pcma",))
 QUICK = Timers(t1=0.02, t2=0.08)

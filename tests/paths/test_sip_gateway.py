@@ -31,7 +31,9 @@ from gateway.sim.profile import Profile
 from gateway.sim.report import silent
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
-from tests.paths.sip_rig import PATIENCE_S, Phone, decoded, plane_of, received, sent
+from tests.paths.sip_pictures import decoded, received, sent
+from tests.paths.sip_rig import Phone, plane_of
+from tests.paths.sip_sound import PATIENCE_S
 from tests.peers.stage import BALL, Ports, ports
 
 PASSWORD = "correct horse battery"

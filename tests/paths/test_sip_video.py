@@ -12,7 +12,9 @@ import pytest
 from adapters.sip.engine import VideoWish
 from adapters.sip.routing import MediaPolicy, Srtp, Target
 from gateway.base.errors import GatewayError
-from tests.paths.sip_rig import PATIENCE_S, SMALL, WHO, Kit, Phone, decoded, picture, received, sent, site
+from tests.paths.sip_pictures import SMALL, decoded, picture, received, sent
+from tests.paths.sip_rig import WHO, Kit, Phone, site
+from tests.paths.sip_sound import PATIENCE_S
 
 BOTH = VideoWish(send=True, receive=True)
 BALL = "kit1/ball-1/ch1"

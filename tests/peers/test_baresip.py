@@ -9,7 +9,9 @@ import pytest
 
 from adapters.sip.routing import MediaPolicy, Target
 from gateway.model.voice import CallState, GroupId
-from tests.paths.sip_rig import PATIENCE_S, RATE, WHO, Ear, Kit, decoded, kit, picture, site, tone
+from tests.paths.sip_pictures import decoded, picture
+from tests.paths.sip_rig import WHO, Kit, kit, site
+from tests.paths.sip_sound import PATIENCE_S, RATE, Ear, tone
 from tests.peers.baresip import Baresip, baresip
 
 BALL = "kit1/ball-1/ch1"

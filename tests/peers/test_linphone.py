@@ -9,7 +9,8 @@ import pytest
 
 from adapters.sip.routing import MediaPolicy
 from gateway.model.voice import CallState
-from tests.paths.sip_rig import RATE, Ear, kit, strength, tone
+from tests.paths.sip_rig import kit
+from tests.paths.sip_sound import RATE, Ear, strength, tone
 from tests.peers.linphone import PATIENCE_S, linphone
 
 
