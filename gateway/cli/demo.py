@@ -121,6 +121,7 @@ def _play(stage: Stage, qr: bool) -> None:
     _write_facts(stage, facts | {"ball_pid": ball})
     _tell(stage, link, system["version"], qr)
     if phone is not None:
+        console().print(f"  [bold]控制台 Console[/] {_console_link(client, base)}\n", soft_wrap=True, highlight=False)
         tell_voice(base.partition("://")[2].rpartition(":")[0], phone)
     _tell_ball(stage, ball)
     _attend(stage, lambda: _link(client, base, stream), lambda pid: _write_facts(stage, facts | {"ball_pid": pid}))
@@ -184,8 +185,16 @@ def _config(config_file: Path | None) -> Any:
 
 
 def _link(client: Client, base: str, stream: str) -> str:
-    code = client.post("/api/v1/auth/codes", {"role": "operator", "ttl_s": CODE_S, "name": "demo"})["code"]
-    return f"{base}/play/{stream}#code={code}"
+    return f"{base}/play/{stream}#code={_code(client)}"
+
+
+def _console_link(client: Client, base: str) -> str:
+    """The whole console: talk groups, calls, all pictures."""
+    return f"{base}/#code={_code(client)}"
+
+
+def _code(client: Client) -> str:
+    return str(client.post("/api/v1/auth/codes", {"role": "operator", "ttl_s": CODE_S, "name": "demo"})["code"])
 
 
 def _write_facts(stage: Stage, facts: dict[str, str | int]) -> None:

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import re
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.peers.stage import Stage, ports
 
 HERE = Path(__file__).parent
 AT_ONCE = 10
+MOST_KB_PER_1000 = 2000
+"""Growth over the second half of the calls: lists of what ended fill up to their bounds, and no further."""
 FIGURES = ("calls", "media_sessions", "dialogs", "transactions", "connections")
 CONFIG = """
 [talk.group.ops]
@@ -121,6 +124,8 @@ async def main() -> None:
         finally:
             await stage.stop()
     finish({**result, **machine()})
+    if result["leaked"] or result["failed_runs"] or result["rss_kb_per_1000_calls"] > MOST_KB_PER_1000:
+        sys.exit("something was left, a call failed, or memory grows: see the figures above")
 
 
 async def run(soak: Soak, calls: int, kills: int) -> dict[str, Any]:

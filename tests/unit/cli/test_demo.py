@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,35 @@ def test_the_printed_command_starts_a_ball(tmp_path: Path) -> None:
     (tmp_path / "kit-password").write_text("")
     ran = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False, cwd="/", timeout=60)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_the_demo_s_voice_configuration_is_a_good_one_and_keeps_its_password(tmp_path: Path) -> None:
+    from gateway.cli.demo_voice import PHONE, write_config
+    from gateway.config.load import load_config
+    from gateway.registry import Installed
+
+    file, phone = write_config(tmp_path)
+    config = load_config(file, Installed())
+    assert config.talk.group["ops"].members == ["radio-1/ch1", "ball-1/ch1"]
+    assert {section.type for section in config.adapters.values()} >= {"sip", "roip", "gb28181", "webrtc"}
+    assert phone.user == PHONE
+    assert len(phone.password) == 12
+    assert phone.password not in repr(phone)
+    assert file.stat().st_mode & 0o077 == 0
+    assert write_config(tmp_path)[1].password == phone.password
+
+
+def test_the_demo_s_radio_goes_on_the_air(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.cli import demo_voice
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(demo_voice, "RADIO_PORT", probe.getsockname()[1])
+    with Processes(tmp_path) as children:
+        demo_voice.start_radio(Stage(tmp_path, None, children))
+        said = tmp_path / "radio.log"
+        until = time.monotonic() + 20
+        while "on the air" not in (said.read_text() if said.exists() else ""):
+            children.check()
+            assert time.monotonic() < until, said.read_text()
+            time.sleep(0.05)
