@@ -14,15 +14,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from adapters.sip.engine import Leg, LegEnd, LegState, Referral, ReferralReply, SipEngine
+from adapters.sip.engine import Leg, LegEnd, LegState, Probing, Referral, ReferralReply, SipEngine
 from adapters.sip.native import NativeEngine
 from adapters.sip.routing import MediaPolicy, Routing
 from adapters.sip.video import Pictures
 from gateway import codecs
-from gateway.base.errors import GatewayError, LinkDown, NotFound, Unsupported
+from gateway.base.errors import Busy, GatewayError, LinkDown, NotFound, Unsupported
 from gateway.contract.adapter import Context
 from gateway.contract.voice import CallHold, KeyedBy, Seat, SeatWish
 from gateway.model.principal import Principal
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 SILENT_S = 8.0
 """An answered leg from which nothing was heard for so long says `no-media`. It is no end of the call."""
+PROBE_S = 30.0
+"""A silent phone is asked whether it is there at this interval."""
 STRANGE_S = 10.0
 """So long after the last packet of a stranger it is still said."""
 MAX_DIGITS = 64
@@ -84,6 +87,7 @@ class Call:
         self.leg: Leg | None = None
         self.seat: Seat | None = None
         self.pictures: Pictures | None = None
+        self.pictured = True  # somebody would have a picture: why there is none is told
         self.early = False  # early media is heard in the seat too
         self.on_early: Callable[[], None] = lambda: None
         self.on_digit: Callable[[str], None] = lambda _: None
@@ -339,7 +343,8 @@ class Call:
             self.hold_on.change(
                 state, audio=media.audio, video=media.video.codec if media.video else "", secure=media.secure
             )
-            self.trouble("picture", "no-picture" if media.no_video else "", media.no_video)
+            without = media.no_video if self.pictured else ""
+            self.trouble("picture", "no-picture" if without else "", without)
 
     # — is anything heard? —
 
@@ -371,6 +376,14 @@ class Call:
         leg = self.leg
         if leg is not None and leg.state is LegState.UP and leg.media.voice is not None:
             self.trouble("media", "no-media", "nothing is heard of the phone")
+            if isinstance(leg, Probing):
+                self._probe(leg)
+
+    def _probe(self, leg: Probing) -> None:
+        """Silence is a phone's right; not to answer is not. Asked as long as nothing is heard."""
+        with suppress(Busy):
+            self.ground.start(leg.probe(), f"probe of {self.id}")
+        self._silence = asyncio.get_running_loop().call_later(PROBE_S, self._say_silent)
 
     def _give_up(self) -> None:
         leg = self.leg

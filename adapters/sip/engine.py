@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from adapters.sip.routing import Route
 from gateway import codecs
@@ -170,6 +170,14 @@ class Leg(Protocol):
 
     async def move(self) -> None:
         """Our address changed: new Contact and media addresses, by re-INVITE, or UPDATE before the answer."""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A leg that can ask its peer whether it is still there."""
+
+    async def probe(self) -> None:
+        """Ends the leg (`call-link-lost`) when nobody answers; never raises."""
 
 
 class SipEngine(Protocol):

@@ -58,6 +58,7 @@ class NativeLeg:
         self._why: LegEnd | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._refuses_info = False
+        self._probing = False
         self._untold = False  # we moved, and the peer has not agreed yet
         self._moves = asyncio.Lock()
 
@@ -197,6 +198,18 @@ class NativeLeg:
         if isinstance(response, SipResponse) and not response.ok:
             self._refuses_info = True
 
+    async def probe(self) -> None:
+        """OPTIONS in the dialog: any answer will do, 481 ends the call by itself (RFC 3261 §12.2.1.2)."""
+        if self.end is not None or self._probing:
+            return
+        self._probing = True
+        try:
+            await self.call.send("OPTIONS")
+        except LinkDown as exc:
+            await self.hang_up("call-link-lost", f"the phone does not answer: {exc}")
+        finally:
+            self._probing = False
+
     async def move(self) -> None:
         """One at a time; the newest address counts."""
         async with self._moves:
@@ -226,6 +239,8 @@ class NativeLeg:
     async def _move_once(self) -> bool:
         call = self.call
         old = call.hop
+        if not self._untold and await self._still(old):
+            return False
         if self._again is not None:
             hop = await self._again()
         else:
@@ -239,6 +254,15 @@ class NativeLeg:
         await call.refresh_target(hop, self._contact_user)
         self._untold = False
         return True
+
+    async def _still(self, old: Hop) -> bool:
+        """A connection that stands and leaves from the address that leads there: nothing changed for this call."""
+        if old.transport == "udp" or not self._endpoint.alive(old):
+            return False
+        try:
+            return (await self._endpoint.hop_to("udp", old.remote)).local[0] == old.local[0]
+        except LinkDown:
+            return False
 
     def _reachable(self, remote: tuple[str, int]) -> tuple[str, int]:
         """Where a peer that called us over TCP listens: the port of its connection is nobody's after that."""

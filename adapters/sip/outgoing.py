@@ -74,6 +74,7 @@ class Dialled:
             raise
         # Nobody is there yet to hear a ringing tone in a group; in its own conversation whoever joins it is.
         self.call.early = early or group is None
+        self.call.pictured = video
         self.call.on_early = self.early.set
 
     async def run(self) -> None:
@@ -140,7 +141,7 @@ class Dialled:
         except LinkDown as exc:
             return LegEnd("call-link-lost", str(exc))
         call.use(leg, route.policy)
-        call.hold_on.change(CallState.CALLING, trunk=route.trunk)
+        call.hold_on.change(CallState.CALLING, trunk=route.trunk, engine=route.engine)
         if call.ending is not None:
             await leg.hang_up(call.ending.code, call.ending.detail)
             return call.ending

@@ -295,3 +295,23 @@ async def test_a_person_transfers_a_phone_of_ours_through_us() -> None:
         await hold.handler.transfer(WHO, "8002")
         assert asked == [f"sip:8002@{it.host}:{it.port}"]
         assert hold.ended is not None and hold.ended[0] == "transferred"
+
+
+async def test_a_peer_that_dies_in_silence_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No RTP alone ends nothing; no answer to the question whether it is there does."""
+    monkeypatch.setattr("adapters.sip.call.SILENT_S", 0.3)
+    monkeypatch.setattr("adapters.sip.call.PROBE_S", 0.3)
+    async with site("8001", policy=PCMA, timing=QUICK) as (it, (one,)):
+        leg = await one.call(it, "600")
+        hold = it.context.calls.all[0]
+        await it.seated()
+        one.engine.set_voice(leg.media.voice or 0, transmit="never")
+        async with asyncio.timeout(PATIENCE_S):
+            while hold.status.code != "no-media":
+                hold.moved.clear()
+                await hold.moved.wait()
+        await leg.call.info(b"", None)  # it is there, and so is its call
+        assert not hold.over.is_set()
+        await one.endpoint.__aexit__(None, None, None)
+        await asyncio.wait_for(hold.over.wait(), PATIENCE_S)
+        assert hold.ended is not None and hold.ended[0] == "call-link-lost"
