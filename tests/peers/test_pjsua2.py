@@ -40,17 +40,17 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def sipp_answers(calls: int = 100) -> AsyncIterator[int]:
+async def sipp_answers(calls: int = 100, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """SIPp's own scenario of a callee that echoes sound."""
     need("sipp")
     port, media = free_port(), free_port() & ~1
     process = await asyncio.create_subprocess_exec(
-        "sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", str(media),
+        "sipp", "-sn", "uas", "-i", host, "-p", str(port), "-mi", host, "-mp", str(media),
         "-rtp_echo", "-m", str(calls), "-nostdin",
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        await bound(port)
+        await bound(port, host)
         yield port
     finally:
         if process.returncode is None:
@@ -58,13 +58,13 @@ async def sipp_answers(calls: int = 100) -> AsyncIterator[int]:
         await process.wait()
 
 
-async def bound(port: int) -> None:
+async def bound(port: int, host: str) -> None:
     """Until somebody else has the UDP port."""
     async with asyncio.timeout(10):
         while True:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 try:
-                    probe.bind(("127.0.0.1", port))
+                    probe.bind((host, port))
                 except OSError:
                     return
             await asyncio.sleep(0.02)
@@ -88,6 +88,11 @@ async def test_the_test_phone_hears_its_own_tone_back() -> None:
     assert report.mos is not None
     assert report.mos > 4.0
     assert [stage for stage in ("up", "measuring", "end") if stage in stages] == ["up", "measuring", "end"]
+
+
+async def test_ipv6_is_refused_in_words_before_pjsip_would_abort() -> None:
+    with pytest.raises(Unsupported, match="IPv6"):
+        await place_test_call(Line("sip:[::1]:5060;transport=udp", "[::1]", "tester", register=False), "100")
 
 
 async def test_it_says_where_it_failed_when_nobody_is_there() -> None:

@@ -51,6 +51,8 @@ class PjsuaEngine:
         """Raises Unsupported (TLS, DTLS required), Busy (`too-many-calls`), LinkDown (`sip-worker-died`)."""
         if route.hop.transport == "tls" or route.policy.srtp == "dtls":
             raise Unsupported("the pjsua2 engine has no TLS and no DTLS-SRTP: use the native one", code="unsupported")
+        if ":" in route.hop.remote[0]:  # its wheel is built without: it would abort
+            raise Unsupported("the pjsua2 engine has no IPv6: use the native one", code="unsupported")
         crew = await self._crew()
         self._next += 1
         leg = PjsuaLeg(self._next, route, owner, crew, self._media)

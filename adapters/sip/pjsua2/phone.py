@@ -100,11 +100,10 @@ class Phone:
         put(config.logConfig, level=log_level, consoleLevel=log_level)
         put(config.medConfig, clockRate=16000, sndClockRate=16000, noVad=True, ecTailLen=0)
         self._endpoint.libInit(config)
-        self._transports = {}
-        for name, kind in (("udp", pj.PJSIP_TRANSPORT_UDP), ("tcp", pj.PJSIP_TRANSPORT_TCP)):
+        for kind in (pj.PJSIP_TRANSPORT_UDP, pj.PJSIP_TRANSPORT_TCP):
             transport = pj.TransportConfig()
             put(transport, port=port)
-            self._transports[name] = self._endpoint.transportCreate(kind, transport)
+            self._endpoint.transportCreate(kind, transport)
         self._endpoint.libStart()
         self._endpoint.audDevManager().setNullDev()
 

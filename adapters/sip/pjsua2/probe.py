@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.sip.pjsua2.process import WorkerProcess
-from gateway.base.errors import GatewayError
+from gateway.base.errors import GatewayError, Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,9 @@ def quality(codec: str, loss_ratio: float, one_way_ms: float) -> float:
 async def place_test_call(
     line: Line, number: str, *, seconds: float = 6.0, ring_s: float = 40.0, say: Say = lambda _stage, _detail: None
 ) -> Report:
-    """Call, play a tone, measure, hang up. Raises Unsupported (`not-installed`); everything else is in the report."""
+    """Call, play a tone, measure, hang up. Raises Unsupported (`not-installed`, IPv6); all else is in the report."""
+    if "[" in line.server:
+        raise Unsupported("the test phone has no IPv6 (PJSIP's wheel is built without): name the server's IPv4 address")
     run = _Run(Report(number), say)
     try:
         async with WorkerProcess(run.event, run.died) as worker:
