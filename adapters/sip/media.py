@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from adapters.sip.engine import NO_VIDEO, LegMedia, PictureLine, VideoWish
@@ -251,7 +252,7 @@ class CallMedia:
             return None
         ours = agreed.direction
         send = agreed.send if ours in ("sendrecv", "sendonly") and self._wish.send else ()
-        receive = agreed.receive if ours in ("sendrecv", "recvonly") and self._wish.receive else ()
+        receive = _described(agreed) if ours in ("sendrecv", "recvonly") and self._wish.receive else ()
         payloads = agreed.send or agreed.receive
         return PictureLine(line.session, send, receive, payloads[0].codec.name if payloads else "")
 
@@ -304,6 +305,15 @@ def offers_video(offer: bytes) -> bool:
         return any(one.kind == "video" and one.port for one in Sdp.parse(offer).media)
     except RemoteProtocolError:
         return False
+
+
+def _described(agreed: Agreed) -> tuple[PayloadType, ...]:
+    """Our payload types with the peer's parameters: its sprop sets may stand in the SDP alone (RFC 6184 §8.2.1)."""
+    theirs = {one.codec.name: one.codec.fmtp for one in reversed(agreed.send)}
+    return tuple(
+        PayloadType(one.pt, replace(one.codec, fmtp=theirs.get(one.codec.name) or one.codec.fmtp))
+        for one in agreed.receive
+    )
 
 
 def _least(secured: list[str]) -> str:
