@@ -8,6 +8,7 @@ import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel
@@ -215,7 +216,18 @@ class SipGateway:
                 instance = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.context.state_dir}/{name}/{one.user}"))
                 accounts.append(Account(one, config, password, instance, self.clock.wall))
             tls = client_tls(f"trunks.{name}", config)
-            self.trunks.add(Trunk(name, config, accounts, endpoint, tls=tls, clock=self.clock, moved=desk.tell_moved))
+            self.trunks.add(
+                Trunk(
+                    name,
+                    config,
+                    accounts,
+                    endpoint,
+                    tls=tls,
+                    clock=self.clock,
+                    moved=desk.tell_moved,
+                    lost=partial(desk.tell_lost, name),
+                )
+            )
 
     # — what goes on —
 

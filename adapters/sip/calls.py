@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from adapters.sip.call import Ground
-from adapters.sip.engine import SipEngine
+from adapters.sip.engine import LegState, Probing, SipEngine
 from adapters.sip.incoming import run_incoming
 from adapters.sip.native import NativeEngine
 from adapters.sip.outgoing import dial
@@ -26,6 +26,7 @@ from gateway.net.sip import IncomingCall, SipEndpoint
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 4.0
+ASK_S = 6.0  # the far side of a trunk that was lost has so long to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class CallManager:
         self._open = True
         self._stop_dialling = self._ground.context.calls.dialer("sip", self._dial)
         self._ground.routing.moved(self._moved)
+        self._ground.routing.trunk_lost(self._trunk_lost)
         return self
 
     async def __aexit__(
@@ -125,6 +127,15 @@ class CallManager:
         for call in list(self._ground.calls.values()):
             if call.leg is not None and call.leg.end is None:
                 self._start(call.leg.move(), f"move of {call.id}")
+
+    def _trunk_lost(self, trunk: str, words: str) -> None:
+        """Its answered calls are asked whether their far side is there; those that can not ask end."""
+        for call in list(self._ground.calls.values()):
+            leg = call.leg
+            if call.trunk != trunk or leg is None or leg.state is not LegState.UP:
+                continue
+            asking = leg.probe(words, ASK_S) if isinstance(leg, Probing) else call.end("call-link-lost", words)
+            self._start(asking, f"probe of {call.id}")
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:

@@ -176,8 +176,9 @@ class Leg(Protocol):
 class Probing(Protocol):
     """A leg that can ask its peer whether it is still there."""
 
-    async def probe(self) -> None:
-        """Ends the leg (`call-link-lost`) when nobody answers; never raises."""
+    async def probe(self, why: str = "", patience_s: float | None = None) -> None:
+        """Ends the leg (`call-link-lost`, with `why`) when nobody answers for `patience_s` (the transaction's 32 s);
+        never raises."""
 
 
 class SipEngine(Protocol):

@@ -198,15 +198,18 @@ class NativeLeg:
         if isinstance(response, SipResponse) and not response.ok:
             self._refuses_info = True
 
-    async def probe(self) -> None:
+    async def probe(self, why: str = "", patience_s: float | None = None) -> None:
         """OPTIONS in the dialog: any answer will do, 481 ends the call by itself (RFC 3261 §12.2.1.2)."""
         if self.end is not None or self._probing:
             return
+        if self._moves.locked() and not why:
+            return  # the way there is just being made anew
         self._probing = True
         try:
-            await self.call.send("OPTIONS")
+            await self.call.send("OPTIONS", timeout=patience_s)
         except LinkDown as exc:
-            await self.hang_up("call-link-lost", f"the phone does not answer: {exc}")
+            words = why or "the phone does not answer"
+            await self.hang_up("call-link-lost", f"{words}: {exc}")
         finally:
             self._probing = False
 

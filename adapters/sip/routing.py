@@ -97,3 +97,7 @@ class Routing(Protocol):
     def moved(self, called: Callable[[], None]) -> None:
         """`called` when our end of the way may be another one: own address changed, or a trunk's connection broke or
         was made anew. Calls that stand by the old one send a new Contact and re-INVITE."""
+
+    def trunk_lost(self, called: Callable[[str, str], None]) -> None:
+        """`called(trunk, words)` when a trunk's server fell silent, its connection could not be had anew, or it went
+        over to another server: nothing else would tell the calls that stand by it before their session timer."""

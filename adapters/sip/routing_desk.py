@@ -61,6 +61,7 @@ class Desk:
         self._trunks = trunks
         self._clock = clock or Clock()
         self._listeners: list[Callable[[], None]] = []
+        self._mourners: list[Callable[[str, str], None]] = []
         self._ways = Ways(endpoint, users, location, trunks, self.caps, self._clock)
         self._dialled: dict[str, str] = {}  # session of a principal → the number that he dialled
 
@@ -97,6 +98,9 @@ class Desk:
     def moved(self, called: Callable[[], None]) -> None:
         self._listeners.append(called)
 
+    def trunk_lost(self, called: Callable[[str, str], None]) -> None:
+        self._mourners.append(called)
+
     # — beside it —
 
     def lookup(self, who: Principal, number: str) -> Target:
@@ -106,6 +110,10 @@ class Desk:
     def tell_moved(self) -> None:
         for called in list(self._listeners):
             called()
+
+    def tell_lost(self, trunk: str, words: str) -> None:
+        for called in list(self._mourners):
+            called(trunk, words)
 
     def caller_of(self, who: Principal) -> Caller:
         """What a principal may call: a softphone or trunk whose call we have, the gateway itself, or a person."""

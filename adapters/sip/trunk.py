@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # REGISTERs of one trunk under way together: a server restarted must not be stormed
 GOODBYE_S = 1.5
+HOPE_S = 8.0  # so long a broken connection may take to be made anew before the calls by it are asked
 _FINAL = frozenset({"trunk-password", "trunk-unknown", "trunk-refused"})
 
 
@@ -48,7 +49,7 @@ class _Session:
 
 class Trunk:
     """`changed` after each change of `status`; `moved` when our own end of the way is another one: calls tell their
-    peers."""
+    peers; `lost` (in words) when the server's end is gone or another one: calls ask their peers."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Trunk:
         clock: Clock | None = None,
         changed: Callable[[TrunkStatus], None] = lambda _: None,
         moved: Callable[[], None] = lambda: None,
+        lost: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.config = config
@@ -72,6 +74,8 @@ class Trunk:
         self._clock = clock or Clock()
         self._changed = changed
         self._moved = moved
+        self._lost = lost
+        self._down_since: float | None = None  # since a session that was up failed
         self._servers = ServerList(len(config.servers), first_s=config.retry_first, most_s=config.retry_most)
         self._session: _Session | None = None
         self._last_hop: Hop | None = None
@@ -185,6 +189,14 @@ class Trunk:
             self._servers.failed(index, self._clock.monotonic(), least)
             self._say(TrunkState.CONNECTING, exc.code, str(exc), server=server)
             log.warning("SIP trunk %s at %s: %s", self.name, server, exc)
+            self._mourn(f"trunk {self.name}: {exc}")
+
+    def _mourn(self, words: str) -> None:
+        """Over UDP at once; a connection may yet be made anew, by which the calls go on (`again_after`)."""
+        if self._down_since is None or self._last_hop is None:
+            return
+        if not self._last_hop.flow or self._clock.monotonic() - self._down_since >= HOPE_S:
+            self._lost(words)
 
     async def _serve(self, index: int, server: Server) -> None:
         """One session. Ends by an exception only."""
@@ -204,6 +216,10 @@ class Trunk:
             if self.config.mode == "static":
                 self._is_up(session, index)
             await session.over
+        except GatewayError:
+            if session.up:
+                self._down_since = self._clock.monotonic()
+            raise
         finally:
             session.up = False
             for task in tasks:
@@ -251,7 +267,10 @@ class Trunk:
         self._servers.works(index)
         self._say(TrunkState.UP, code, detail, server=self.config.servers[index])
         log.info("SIP trunk %s is up: %s", self.name, session.hop)
+        self._down_since = None
         before, self._last_hop = self._last_hop, session.hop
+        if before is not None and before.remote != session.hop.remote and not before.flow:
+            self._lost(f"trunk {self.name} went over to {session.hop}")
         if before is not None and (before.local, before.flow) != (session.hop.local, session.hop.flow):
             self._moved()
 

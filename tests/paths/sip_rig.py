@@ -131,8 +131,10 @@ class NumberRouting:
         self.phones: dict[str, Phone] = {}
         self.policy = MediaPolicy()
         self.credentials: DigestClient | None = None
+        self.trunk = ""  # of calls that come in
         self.taken = self.given_back = 0
         self.called: list[Callable[[], None]] = []
+        self.lost: list[Callable[[str, str], None]] = []
 
     def _back(self) -> None:
         self.given_back += 1
@@ -147,7 +149,7 @@ class NumberRouting:
         caller = call.request.from_
         return Origin(
             name="phone",
-            trunk="",
+            trunk=self.trunk,
             principal=WHO,
             number=caller.uri.partition(":")[2].partition("@")[0],
             display=caller.display or "",
@@ -181,6 +183,9 @@ class NumberRouting:
 
     def moved(self, called: Callable[[], None]) -> None:
         self.called.append(called)
+
+    def trunk_lost(self, called: Callable[[str, str], None]) -> None:
+        self.lost.append(called)
 
 
 class Kit:

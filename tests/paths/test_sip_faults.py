@@ -119,6 +119,28 @@ async def test_a_link_that_does_not_come_back_ends_the_call_in_words(monkeypatch
         assert hold.ended is not None and hold.ended[0] == "call-link-lost" and "no route" in hold.ended[1]
 
 
+@pytest.mark.parametrize("outgoing", [False, True])
+async def test_a_call_of_a_lost_trunk_ends_within_seconds_when_nobody_answers(
+    outgoing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.sip.calls.ASK_S", 0.3)
+    async with site("8001", policy=PCMA) as (it, (one,)):
+        if outgoing:
+            await it.context.calls.dial(WHO, "8001", GroupId("kit1/talk/ops"), False)
+        else:
+            it.routing.trunk = "center"
+            await one.call(it, "600")
+        hold = await it.context.calls.number(0)
+        await hold.until(CallState.UP)
+        await hold.handler.leg.probe("trunk center: silent", PATIENCE_S)
+        assert not hold.over.is_set(), "its far side is there"
+        one.endpoint.guard(gate=lambda _: False)  # dead: nothing is read any more
+        it.routing.lost[0]("center", "trunk center: silent")
+        await asyncio.wait_for(hold.over.wait(), PATIENCE_S)
+        assert hold.ended is not None and hold.ended[0] == "call-link-lost"
+        assert hold.ended[1].startswith("trunk center: silent")
+
+
 async def test_a_late_offer_is_answered_in_the_ack() -> None:
     async with site("8001", policy=PCMA) as (it, (one,)):
         leg_options: list[CallOptions] = []

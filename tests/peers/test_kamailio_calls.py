@@ -56,20 +56,31 @@ enabled = false
 [adapter.sip]
 listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
 [adapter.sip.trunks.center]
-servers = ["tcp:127.0.0.1:{port}"]
+servers = ["{transport}:127.0.0.1:{port}"]
+keepalive = "1s"
+keepalive_patience = "1s"
+keepalive_misses = 1
+retry_first = "1s"
+retry_most = "2s"
 domain = "{domain}"
 accounts = [{{user = "6001", password = "{password}", target = "talk/ops"}}]
 """
 
 
 @asynccontextmanager
-async def gateway(folder: Path, center: Kamailio) -> AsyncIterator[asyncio.subprocess.Process]:
+async def gateway(folder: Path, center: Kamailio, transport: str = "tcp") -> AsyncIterator[asyncio.subprocess.Process]:
     """A daemon whose trunk is up."""
     rtp = free_ports().udp // 2 * 2 % 20_000 + 40_000
     config = folder / "gateway.toml"
     config.write_text(
         CONFIG.format(
-            folder=folder, port=center.ports.udp, domain=DOMAIN, password=PASSWORD, rtp=rtp, rtp_last=rtp + 199
+            folder=folder,
+            transport=transport,
+            port=center.ports.udp,
+            domain=DOMAIN,
+            password=PASSWORD,
+            rtp=rtp,
+            rtp_last=rtp + 199,
         )
     )
     with (folder / "log").open("wb") as log:
@@ -183,3 +194,25 @@ async def test_two_phones_of_the_center_hear_each_other_in_a_group_of_the_kit(tm
         assert ended.by == "remote", "a gateway that stops hangs up along the Record-Route"
         first.socket.close()
         second.socket.close()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_trunk_that_is_killed_during_a_call_ends_it_in_words(tmp_path: Path, transport: str) -> None:
+    """Within seconds, long before the session timer; over UDP nothing but the silence tells."""
+    async with (
+        kamailio(tmp_path / "center") as center,
+        agent(center) as one,
+        gateway(tmp_path, center, transport),
+    ):
+        voice = Voice()
+        await call_in(one, voice)
+        client = Client(tmp_path)
+        (call,) = await asyncio.to_thread(client.get, "/api/v1/calls")
+        assert (call["state"], call["trunk"]) == ("up", "center")
+        await center.kill()
+        async with asyncio.timeout(30):
+            while call["state"] != "ended":
+                await asyncio.sleep(0.1)
+                (call,) = await asyncio.to_thread(client.get, "/api/v1/calls")
+        assert call["code"] == "call-link-lost" and "trunk center" in call["detail"], call
+        voice.socket.close()

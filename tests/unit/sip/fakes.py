@@ -334,6 +334,7 @@ class FakeRouting:
         self.taken = 0
         self.given_back = 0
         self.called: list[Callable[[], None]] = []
+        self.lost: list[Callable[[str, str], None]] = []
 
     def _back(self) -> None:
         self.given_back += 1
@@ -354,6 +355,9 @@ class FakeRouting:
 
     def moved(self, called: Callable[[], None]) -> None:
         self.called.append(called)
+
+    def trunk_lost(self, called: Callable[[str, str], None]) -> None:
+        self.lost.append(called)
 
 
 def route(name: str = "first", **given: Any) -> Route:

@@ -104,9 +104,11 @@ class FakeManager:
         self.origins: asyncio.Queue[Any] = asyncio.Queue()
         self.keep = False  # a test ends the origins itself
         self.moves = 0
+        self.lost: list[tuple[str, str]] = []
 
     async def __aenter__(self) -> FakeManager:
         self.desk.moved(self._moved)
+        self.desk.trunk_lost(lambda trunk, words: self.lost.append((trunk, words)))
         return self
 
     async def __aexit__(self, *_: object) -> None:

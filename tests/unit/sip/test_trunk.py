@@ -166,6 +166,49 @@ async def test_a_connection_that_breaks_is_made_anew(tmp_path: Path) -> None:
                 assert await again_of_a_call() == at.trunk().hop
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_calls_are_told_that_their_server_is_gone(
+    tmp_path: Path, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.sip.trunk.HOPE_S", 0.2)
+    async with (
+        center(transport=transport) as server,
+        house(tmp_path, trunk(f"{transport}:127.0.0.1:{server.port}")) as at,
+    ):
+        await registered(server)
+        await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+        assert at.manager.lost == []
+        await server.endpoint.__aexit__(None, None, None)
+        await at.until(lambda: bool(at.manager.lost))
+        name, words = at.manager.lost[0]
+        assert name == "center" and words.startswith("trunk center: ")
+
+
+async def test_a_connection_that_comes_back_soon_loses_no_call(tmp_path: Path) -> None:
+    async with center(transport="tcp") as server:
+        port = server.port
+        async with house(tmp_path, trunk(f"tcp:127.0.0.1:{port}")) as at:
+            await registered(server)
+            await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+            await server.endpoint.__aexit__(None, None, None)
+            await at.until(lambda: at.trunk().status.code == "trunk-unavailable" or at.trunk().hop is None)
+            async with center(transport="tcp", port=port) as again:
+                await registered(again)
+                await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+            assert at.manager.lost == []
+
+
+async def test_calls_by_udp_are_told_that_their_trunk_has_another_server(tmp_path: Path) -> None:
+    """The old one may be dead: nothing of the old way tells, so they ask."""
+    async with center() as first, center() as second, house(tmp_path, trunk(first, second)) as at:
+        await registered(first)
+        await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+        first.status = 503  # it refuses the refresh; OPTIONS it would answer
+        first.silent = True
+        await registered(second)
+        await at.until(lambda: any("went over" in words for _, words in at.manager.lost))
+
+
 async def test_service_route_is_followed_and_a_broken_one_left_out(tmp_path: Path) -> None:
     async with center() as server:
         server.service_route = ["<sip:edge.center;lr>", "<sip:core.center;lr>"]
