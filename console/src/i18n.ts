@@ -104,6 +104,7 @@ const TEXT = {
   "kind.occlusion": { en: "lens covered", zh: "镜头遮挡" },
   "kind.disk-fault": { en: "disk fault", zh: "磁盘故障" },
   "kind.fan-fault": { en: "fan fault", zh: "风扇故障" },
+  "kind.emergency-call": { en: "emergency call in a talk group", zh: "对讲组紧急呼叫" },
   "kind.phone": { en: "alarm by telephone", zh: "电话报警" },
   "kind.sms": { en: "alarm by text message", zh: "短信报警" },
   "kind.gps": { en: "alarm with a position", zh: "卫星定位报警" },

@@ -39,8 +39,10 @@ from gateway.core.streams import Streams
 from gateway.core.talk import Talk
 from gateway.core.talk_acts import TalkActs
 from gateway.core.talk_endpoint import Endpoint
+from gateway.core.talk_group import Group
 from gateway.core.talk_view import TalkView, info
 from gateway.core.watch import Watch
+from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
 from gateway.store.store import Store
 
@@ -106,6 +108,7 @@ class Core:
             lambda: config().talk,
             store.spurts.put,
         )
+        self.talk.on_emergency = self._emergency
         self.talk.members.on_change = self._endpoint_changed
         self.devices.on_reachable(self.talk.endpoint_online)
         self.streams.on_offered = self._stream_offered
@@ -158,6 +161,24 @@ class Core:
         gone = self.talk.members.find(endpoint.id) is not endpoint
         self.bus.publish("endpoint", endpoint.id, info(endpoint), gone=gone)
 
+    def _emergency(self, group: Group, who: str) -> None:
+        """An emergency call is an alarm as any other: kept, shown, sent on, acknowledged."""
+        now = self._clock.wall()
+        home, _, slug = group.id.rpartition("/")
+        alarm = Alarm(
+            device=DeviceId(home),
+            channel=slug,
+            key=f"emergency:{group.id}",
+            severity=AlarmSeverity.CRITICAL,
+            kind="emergency-call",
+            method="phone",
+            description=f"{group.spec.name}: {who}" if who else group.spec.name,
+            raised_at=now,
+            received_at=now,
+        )
+        # Keeping it waits for the disk; the floor does not.
+        self.spawn("emergency alarm", self.reports.alarm(alarm))
+
     def _store_stands(self, code: str) -> None:
         self.watch.store_stands(code)
         if not code:
@@ -168,6 +189,7 @@ class Core:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_told)
         self._tasks.append(task)
+        task.add_done_callback(lambda done: self._tasks.remove(done) if done in self._tasks else None)
 
     async def quiesce(self) -> None:
         """Cameras stop and sources are let go; the adapters are still there to say so."""

@@ -61,6 +61,8 @@ class Talk:
         self._spurt = spurt
         self._groups: dict[GroupId, Group] = {}
         self._numbers: dict[str, GroupId] = {}
+        self.on_emergency: Callable[[Group, str], None] = lambda _group, _who: None
+        """A group's emergency has begun; who called it, "" for a dispatcher's order."""
         self._conversations = 0
         self._closing = False
         self.members = Members(gateway, plane, streams, calls, self.groups, config)
@@ -277,7 +279,14 @@ class Talk:
 
     def _add(self, id_: GroupId, wanted: Spec) -> Group:
         group = Group(
-            id_, wanted, self.plane, self._bus, self._clock, spurt=self._spurt, used=lambda g: self.members.used(g)
+            id_,
+            wanted,
+            self.plane,
+            self._bus,
+            self._clock,
+            spurt=self._spurt,
+            used=lambda g: self.members.used(g),
+            emergency=lambda g, who: self.on_emergency(g, who),
         )
         self._groups[id_] = group
         group.publish()

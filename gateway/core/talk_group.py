@@ -64,6 +64,7 @@ class Group:
         *,
         spurt: Callable[[Spurt], None] = lambda _spurt: None,
         used: Callable[[Group], None] = lambda _group: None,
+        emergency: Callable[[Group, str], None] = lambda _group, _who: None,
     ) -> None:
         self.id = id_
         self.spec = spec
@@ -76,6 +77,7 @@ class Group:
         self._clock = clock
         self._spurt = spurt
         self._used = used
+        self._emergency = emergency
         self._loop = asyncio.get_running_loop()
         self._rooms = Rooms(plane.engine, id_)
         self.since = clock.wall()
@@ -317,6 +319,7 @@ class Group:
         for place in self.places.values():
             if place is not by:
                 place.party.cue(Cue.EMERGENCY)
+        self._emergency(self, by.party.wish.name if by is not None else "")
 
     def _quiet(self, place: Place, by: str) -> bool:
         """In full duplex: a spurt of voice detection is over."""

@@ -9,6 +9,8 @@ import pytest
 
 from gateway.base.errors import Busy, Denied, NotFound
 from gateway.contract.voice import KeyedBy
+from gateway.model.alarm import AlarmSeverity
+from gateway.model.principal import SYSTEM
 from gateway.model.voice import FloorState, MemberKind, MemberState
 from tests.fakes.loop import advance, settle
 from tests.unit.core.house import AUDITOR, OPERATOR, VIEWER, House, housed
@@ -311,3 +313,16 @@ async def test_full_duplex_all_hear_all(house: House) -> None:
     await turn()
     (spurt,) = await spurts(house)
     assert spurt.member == "sip:1", "a cough is no spurt"
+
+
+@housed
+async def test_an_emergency_is_an_alarm_that_is_kept(house: House) -> None:
+    async with house.core.bus.subscribe(SYSTEM, types=["alarm"]) as events:
+        async with seated(house, "browser:1", kind=MemberKind.BROWSER, emergency=True) as one:
+            one.seat.press(emergency=True)
+            told = await asyncio.wait_for(anext(aiter(events)), 5)
+    (alarm,) = await house.core.alarms.recent(SYSTEM)
+    assert told.data == alarm
+    assert (alarm.device, alarm.channel, alarm.kind) == ("kit1/talk", "ops", "emergency-call")
+    assert alarm.severity is AlarmSeverity.CRITICAL
+    assert "browser:1" in alarm.description
