@@ -25,9 +25,9 @@ def level_db(samples: Sequence[int]) -> float:
     return max(-127.0, 10.0 * math.log10(power / 32768.0**2)) if power else -127.0
 
 
-def goertzel(samples: Sequence[int], hz: float) -> float:
+def goertzel(samples: Sequence[int], hz: float, rate_hz: int = RATE_HZ) -> float:
     """Power at one frequency."""
-    factor = 2.0 * math.cos(math.tau * hz / RATE_HZ)
+    factor = 2.0 * math.cos(math.tau * hz / rate_hz)
     one = two = 0.0
     for sample in samples:
         one, two = sample + factor * one - two, one

@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gateway.sim.ear import goertzel
 from gateway.sim.report import Report, plain
 
 RATE_HZ = 8000
@@ -60,13 +61,8 @@ class Heard:
 
 def tone_share(samples: array[int], hz: float, rate_hz: int) -> float:
     """How much of the energy of `samples` lies at `hz`: 1 for that tone alone, near 0 where it is not heard."""
-    turn = 2 * math.cos(math.tau * hz / rate_hz)
-    before = before2 = total = 0.0
-    for sample in samples:
-        before, before2 = sample + turn * before - before2, before
-        total += float(sample) * sample
-    power = before * before + before2 * before2 - turn * before * before2
-    return min(1.0, 2 * power / (len(samples) * total)) if total else 0.0
+    total = sum(float(sample) * sample for sample in samples)
+    return min(1.0, 2 * goertzel(samples, hz, rate_hz) / (len(samples) * total)) if total else 0.0
 
 
 class Radio(asyncio.DatagramProtocol):
