@@ -19,8 +19,10 @@ class MediaConfig(BaseModel):
     srtp: Srtp = Field("optional", description="off, optional, sdes, dtls or required (refuses plain RTP)")
     audio: list[Audio] = Field(["opus", "g722", "pcma", "pcmu"], min_length=1, description="codecs, preferred first")
     video: list[Video] = Field(["h264", "h265"], description="codecs, preferred first; empty: no video")
-    latch: Literal["strict", "host", "first"] = Field(
-        "first", description="media from: the address of the SDP, its host, or the first packet (NAT)"
+    latch: Literal["auto", "strict", "host", "first"] = Field(
+        "auto",
+        description="media from: strict the address of the SDP, host its host, first the first packet (NAT); "
+        "auto: host for trunks and for phones whose SDP names where they signal from, else first",
     )
     no_media: Duration = Field(
         0.0, ge=0, le=3600, description="hang up after so long without any packet; 0s: never (push-to-talk)"
@@ -32,12 +34,12 @@ class MediaConfig(BaseModel):
     reliable: bool = Field(True, description="offer 100rel (PRACK)")
     ring: Duration = Field(60.0, ge=5, le=180, description="longest ringing")
 
-    def policy(self) -> MediaPolicy:
+    def policy(self, *, trunk: bool = False) -> MediaPolicy:
         return MediaPolicy(
             srtp=self.srtp,
             audio=tuple(self.audio),
             video=tuple(self.video),
-            latch=self.latch,
+            latch="host" if trunk and self.latch == "auto" else self.latch,
             no_media_s=self.no_media,
             keyed_by=self.keyed_by,
             session_expires_s=int(self.session_expires),

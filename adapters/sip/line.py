@@ -6,6 +6,7 @@ once, whatever became of it. DTLS of the peer that comes before its SDP does (th
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import secrets
 import socket
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Latch = Literal["strict", "host", "first"]
+Latch = Literal["strict", "host", "first", "auto"]
 MAX_EARLY = 8  # DTLS datagrams kept before the peer's SDP is known
 _TRIES = 8  # pairs whose odd port another program has
 
@@ -42,9 +43,12 @@ class Line:
         changed: Callable[[], None],
         failed: Callable[[str, str], None],
         near: int | None = None,
+        peer: str = "",
     ) -> None:
-        """Opens the sockets. Raises Busy (`ports-exhausted`), ConfigError when `host` is not ours."""
+        """Opens the sockets. `peer` is where its signalling comes from. Raises Busy (`ports-exhausted`), ConfigError
+        when `host` is not ours."""
         self._media = media
+        self._peer = peer
         self._latch: Latch = latch
         self._identity = identity
         self._changed = changed
@@ -94,10 +98,17 @@ class Line:
             # Muxed although we hold two sockets: to the same port (RFC 5761).
             rtcp_host=host if muxed else agreed.rtcp_host,
             rtcp_port=port if muxed else agreed.rtcp_port,
-            latch=self._latch,
+            latch=self._latched(host),
             keys=keys,
         )
         self.armed = True
+
+    def _latched(self, host: str) -> Literal["strict", "host", "first"]:
+        """`auto`: a peer that names the address its signalling comes from is behind no NAT, and nobody else is heard
+        in its place; one that names another (or a name) can be found by its first packet only."""
+        if self._latch != "auto":
+            return self._latch
+        return "host" if not host or _same(host, self._peer) else "first"
 
     # — DTLS —
 
@@ -175,3 +186,10 @@ def bind_rtp_rtcp(media: Media, host: str) -> tuple[socket.socket, socket.socket
         rtcp.close()
         rtp.close()
     raise Busy(f"no pair of media ports is free at {host}", code="ports-exhausted")
+
+
+def _same(host: str, other: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]) == ipaddress.ip_address(other.partition("%")[0])
+    except ValueError:
+        return False

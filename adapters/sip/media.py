@@ -45,13 +45,16 @@ class CallMedia:
         video: VideoWish = NO_VIDEO,
         latent: bool = False,
         mute: bool = False,
+        peer: str = "",
     ) -> None:
-        """`host` is our address towards the peer. `identity` None: no DTLS. A `latent` picture has no line before the
-        peer offers one: a phone without a screen is never bothered with it. With `mute` nothing is sent before `speak`:
-        a phone that hears RTP while it waits stops its own ringing tone. Raises Busy (`ports-exhausted`)."""
+        """`host` is our address towards the peer, `peer` the one its signalling comes from. `identity` None: no DTLS. A
+        `latent` picture has no line before the peer offers one: a phone without a screen is never bothered with it.
+        With `mute` nothing is sent before `speak`: a phone that hears RTP while it waits stops its own ringing tone.
+        Raises Busy (`ports-exhausted`)."""
         self._media = media
         self._policy = policy
         self._host = host
+        self._peer = peer
         self._identity = identity
         self._on_change = changed
         self._trouble = trouble
@@ -272,6 +275,7 @@ class CallMedia:
             changed=self._on_change,
             failed=lambda code, words: self._trouble(code, f"{kind}: {words}"),
             near=near,
+            peer=self._peer,
         )
 
     def _retire(self, kind: Kind) -> None:

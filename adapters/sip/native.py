@@ -41,7 +41,7 @@ class NativeEngine:
             ended=self._legs.discard,
             again=route.again,
         )
-        leg.open_media(self._open_media(leg, route.policy, route.hop.local[0], video))
+        leg.open_media(self._open_media(leg, route.policy, route.hop, video))
         headers = [*route.headers]
         if replaces:
             headers += [("Replaces", replaces), ("Require", "replaces")]
@@ -76,7 +76,7 @@ class NativeEngine:
         """A leg of a call that came in. Raises PeerError when its INVITE can not be had (it was answered then), Busy
         (`ports-exhausted`)."""
         leg = NativeLeg(owner, endpoint, _user_of(call), incoming=True, ended=self._legs.discard, again=again)
-        leg.open_media(self._open_media(leg, policy, call.hop.local[0], video, latent=call.offered))
+        leg.open_media(self._open_media(leg, policy, call.hop, video, latent=call.offered))
         try:
             call.use(_options(policy, leg.session))
         except BaseException:
@@ -87,18 +87,19 @@ class NativeEngine:
         return leg
 
     def _open_media(
-        self, leg: NativeLeg, policy: MediaPolicy, host: str, video: VideoWish, *, latent: bool = False
+        self, leg: NativeLeg, policy: MediaPolicy, hop: Hop, video: VideoWish, *, latent: bool = False
     ) -> CallMedia:
         return CallMedia(
             self._media,
             policy,
-            host,
+            hop.local[0],
             identity=None if policy.srtp in ("off", "sdes") else self._identity,
             changed=leg.media_changed,
             trouble=leg.media_trouble,
             video=video,
             latent=latent,
             mute=leg.incoming,
+            peer=hop.remote[0],
         )
 
     def _identity(self) -> Identity:

@@ -28,7 +28,9 @@ class MediaPolicy:
     srtp: Srtp = "optional"
     audio: tuple[str, ...] = ("opus", "g722", "pcma", "pcmu")
     video: tuple[str, ...] = ("h264", "h265")  # empty: audio only
-    latch: Literal["strict", "host", "first"] = "first"
+    # Media from: the address of the SDP, its host, the first packet; `auto`: `host` where the SDP's host is where the
+    # signalling comes from, `first` where it is another (NAT).
+    latch: Literal["strict", "host", "first", "auto"] = "first"
     no_media_s: float = 0.0  # 0: no RTP is no hang-up (push-to-talk); else BYE after this long without any packet
     keyed_by: Literal["voice", "digit"] = "voice"
     session_expires_s: int = 1800

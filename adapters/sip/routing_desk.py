@@ -179,7 +179,7 @@ class Desk:
             principal=who,
             number=identity.number,
             display=identity.display,
-            policy=config.media.policy(),
+            policy=config.media.policy(trunk=True),
             dialled=number,
             target=meaning.target,
             emergency=emergency,

@@ -106,7 +106,7 @@ class Ways:
             from_display=display,
             contact_user=_escaped(user),
             headers=tuple(headers),
-            policy=config.media.policy(),
+            policy=config.media.policy(trunk=True),
             name=trunk.name,
             trunk=trunk.name,
             credentials=account.credentials if account is not None else None,

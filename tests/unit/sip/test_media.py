@@ -12,9 +12,12 @@ import pytest
 from adapters.sip.dtls import Identity
 from adapters.sip.engine import NO_VIDEO, VideoWish
 from adapters.sip.media import CallMedia
+from adapters.sip.media_formats import h265_fmtp, picture_codecs, profile_level_id
 from adapters.sip.routing import MediaPolicy
 from gateway.base.errors import RemoteProtocolError
 from gateway.core.mediaplane import MediaPlane
+from gateway.model.media import Codec as StreamCodec
+from gateway.model.media import Track, TrackKind
 from gateway.wire.sdp import NotAcceptable, Sdp
 from tests.unit.sip.fakes import SwitchEngine, media_plane
 
@@ -30,7 +33,9 @@ class Rig:
     changes: list[CallMedia] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def media(self, *, video: VideoWish = NO_VIDEO, host: str = "127.0.0.1", **policy: Any) -> CallMedia:
+    def media(
+        self, *, video: VideoWish = NO_VIDEO, host: str = "127.0.0.1", peer: str = "", **policy: Any
+    ) -> CallMedia:
         def on_change() -> None:
             self.changes.append(media)
             self.changed.set()
@@ -48,6 +53,7 @@ class Rig:
             changed=on_change,
             trouble=on_trouble,
             video=video,
+            peer=peer,
         )
         self.made.append(media)
         return media
@@ -79,6 +85,15 @@ async def test_a_plain_call_is_armed_both_ways_and_has_voices(rig: Rig) -> None:
     for armed in rig.engine.armed.values():
         assert (armed["host"], armed["port"]) in ports and armed["keys"] is None and armed["latch"] == "first"
     assert one.takes_digits and one.media.secure == ""
+
+
+@pytest.mark.parametrize(
+    ("peer", "latch"), [("127.0.0.1", "host"), ("192.0.2.7", "first"), ("::1", "first"), ("", "first")]
+)
+async def test_a_stranger_is_kept_out_unless_the_phone_is_behind_nat(rig: Rig, peer: str, latch: str) -> None:
+    one, two = rig.media(latch="auto", peer=peer), rig.media(latch="strict")
+    rig.agree(one, two)
+    assert sorted({armed["latch"] for armed in rig.engine.armed.values()}) == sorted((latch, "strict"))
 
 
 async def test_keys_of_sdes_meet(rig: Rig) -> None:
@@ -282,3 +297,66 @@ async def test_closed_in_the_middle_of_an_offer_nothing_is_left(rig: Rig) -> Non
     one.close()
     one.close()
     assert not rig.engine.sessions
+
+
+HIGH = Track(TrackKind.VIDEO, StreamCodec.H264, 90000, profile="high@4.0")
+
+
+def fmtps(body: bytes) -> list[str]:
+    return next(one for one in Sdp.parse(body).media if one.kind == "video").attributes_of("fmtp")
+
+
+async def test_an_offer_says_profile_and_level_of_the_stream_and_what_every_phone_has(rig: Rig) -> None:
+    one = rig.media(video=VideoWish(send=True, tracks=lambda: [HIGH]))
+    said = fmtps(one.offer())
+    assert [f.partition("profile-level-id=")[2][:6] for f in said if "profile-level" in f][:2] == ["640028", "42e028"]
+    assert len({f.split()[0] for f in said}) == len(said)
+
+
+async def test_an_answer_keeps_to_the_peer_s_profile_and_to_its_level_without_asymmetry(rig: Rig) -> None:
+    one = rig.media(video=VideoWish(send=True, tracks=lambda: [HIGH]))
+    two = rig.media(video=VideoWish(receive=True))
+    offer = two.offer().replace(b"42e01f", b"640016")
+    assert "profile-level-id=640028;" in fmtps(one.answer(offer))[0], "its profile; both may differ in level"
+    three = rig.media(video=VideoWish(send=True, tracks=lambda: [HIGH]))
+    strict = offer.replace(b";level-asymmetry-allowed=1", b"")
+    assert fmtps(three.answer(strict))[0].endswith("profile-level-id=640016;packetization-mode=1")
+
+
+async def test_a_stream_that_becomes_known_in_the_call_changes_no_number_of_it(rig: Rig) -> None:
+    known: list[Track] = []
+    one, two = rig.media(video=VideoWish(send=True, tracks=lambda: known)), rig.media(video=VideoWish(receive=True))
+    rig.agree(one, two)
+    agreed = one.media.video
+    known.append(HIGH)
+    rig.agree(one, two)
+    assert one.media.video == agreed
+    offer = fmtps(one.offer())
+    assert len({f.split()[0] for f in offer}) == len(offer)
+    one.rolled_back()
+
+
+@pytest.mark.parametrize(
+    ("words", "h264", "h265"),
+    [
+        ("high@4.0", "640028", ""),
+        ("baseline@3.1", "42e01f", ""),
+        ("baseline@1b", "42f00b", ""),
+        ("high@1b", "640009", ""),
+        ("main@4.1", "4d0029", "profile-id=1;level-id=123"),
+        ("main10@5.0", "", "profile-id=2;level-id=150"),
+        ("", "", ""),
+        ("high@", "", ""),
+        ("high@99.9", "", ""),
+        ("profile-77@4.0", "", ""),
+    ],
+)
+def test_profiles_in_the_words_of_sdp(words: str, h264: str, h265: str) -> None:
+    assert (profile_level_id(words), h265_fmtp(words)) == (h264, h265)
+
+
+def test_h265_says_the_stream_s_profile() -> None:
+    stream = Track(TrackKind.VIDEO, StreamCodec.H265, 90000, profile="main@4.0")
+    codecs = picture_codecs(("h264", "h265"), [stream])
+    assert [c.fmtp for c in codecs if c.name == "h265"] == ["profile-id=1;level-id=120"]
+    assert all("42e01f" in c.fmtp for c in codecs if c.name == "h264")
