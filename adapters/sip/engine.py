@@ -8,23 +8,27 @@ leg through `LegOwner`, and gets the sound as a voice of the media plane and the
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from adapters.sip.routing import Route
 from gateway import codecs
+from gateway.model.media import Track
 from gateway.wire.sdp import PayloadType
 
 
 @dataclass(frozen=True, slots=True)
 class VideoWish:
     """`send`: our picture may go out; `receive`: the peer's may come in. `near` is the media plane's stream that is to
-    go out: the video line's session is put on its thread."""
+    go out: the video line's session is put on its thread. `tracks` says what is known of it when an offer or answer is
+    written."""
 
     send: bool = False
     receive: bool = False
     near: int | None = None
+    tracks: Callable[[], Sequence[Track]] = field(default=tuple, compare=False)
 
     def __bool__(self) -> bool:
         return self.send or self.receive

@@ -129,7 +129,7 @@ class _Visit:
         if kind in ("group", "number") or not self.origin.policy.video:
             return NO_VIDEO  # a group has no picture
         if viewing is not None:
-            return VideoWish(send=True, receive=True, near=viewing.handle)
+            return VideoWish(send=True, receive=True, near=viewing.handle, tracks=lambda: viewing.tracks)
         return VideoWish(receive=True)
 
     # — where it goes —

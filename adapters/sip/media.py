@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Literal
 
 from adapters.sip.engine import NO_VIDEO, LegMedia, PictureLine, VideoWish
 from adapters.sip.line import Line, rtp_maps
+from adapters.sip.media_formats import picture_codecs
 from adapters.sip.routing import MediaPolicy
 from gateway.base.errors import Busy, RemoteProtocolError
 from gateway.contract.media import Media
-from gateway.wire.sdp import Agreed, Direction, LocalMedia, Negotiation, PayloadType, Sdp, audio_codecs, video_codecs
+from gateway.wire.sdp import Agreed, Codec, Direction, LocalMedia, Negotiation, PayloadType, Sdp, audio_codecs
 
 if TYPE_CHECKING:
     from adapters.sip.dtls import Identity
@@ -157,12 +158,14 @@ class CallMedia:
     # — SdpSession —
 
     def offer(self) -> bytes:
+        self._describe()
         body = self._negotiation.offer()
         self._named = dict(self._lines)
         return body
 
     def answer(self, offer: bytes) -> bytes:
         self._follow(offers_video(offer))
+        self._describe()
         body = self._negotiation.answer(offer)
         self._named = dict(self._lines)
         self._apply()
@@ -285,17 +288,26 @@ class CallMedia:
             line.close()
 
     def _local(self, kind: Kind, line: Line) -> LocalMedia:
-        names = self._policy.audio if kind == "audio" else self._policy.video
         return LocalMedia(
             kind,
             line.host,
             line.port,
-            audio_codecs(names) if kind == "audio" else video_codecs(names),
+            audio_codecs(self._policy.audio) if kind == "audio" else self._picture_codecs(),
             direction="sendrecv" if kind == "audio" else self._direction(),
             # The picture's source changes with each subscription: none is promised.
             ssrc=line.ssrc if kind == "audio" else 0,
             cname=self._cname,
         )
+
+    def _describe(self) -> None:
+        """The stream that goes out may be known by now."""
+        line = self._lines.get("video")
+        if line is not None and self._wish.send:
+            self._negotiation.change("video", self._local("video", line))
+
+    def _picture_codecs(self) -> tuple[Codec, ...]:
+        # An agreed format keeps its number and profile over re-offers: a second one of its kind would take its number.
+        return picture_codecs(self._policy.video, self._wish.tracks(), fallback=self._agreed("video") is None)
 
     def _direction(self) -> Direction:
         if self._wish.send and self._wish.receive:
