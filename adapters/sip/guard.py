@@ -140,8 +140,13 @@ class Guard:
         """Asked before a request outside of a dialog is answered at all. False: drop it without a word."""
         host = hop.remote[0]
         if is_scanner(request):
-            self.offence(host, Offence.SCANNER, now, agent_of(request))
             self.dropped += 1
+            if hop.transport == "udp":
+                # One datagram proves no address: a forged one shall not ban the phone that lives there.
+                agent = agent_of(request)
+                self._say(f"scanner {key_of(host)}", f"SIP from {host}: {Offence.SCANNER.code} {agent}, dropped")
+            else:
+                self.offence(host, Offence.SCANNER, now, agent_of(request))
             return False
         source = self._sources.get(key_of(host))
         if source is None or self._lives(source, hop):

@@ -160,6 +160,11 @@ class NumberPlan:
             return Meaning(Target("channel", ref, may_talk=talk), emergency=emergency)
         return dialled(word)
 
+    def configured(self, text: str) -> Meaning:
+        """The meaning of a configured target, followed to its end. Raises NotFound `no-route`."""
+        found = self.of_text(text)
+        return found if isinstance(found, Meaning) else self.find(found)
+
     def _dial(self, number: str, emergency: bool) -> Meaning:
         user = self._users(number)
         if user:

@@ -70,7 +70,7 @@ class Door:
             return Refused(0, code=Offence.STRANGER.code)
         if not self._guard.spends(request.method, hop, now):
             return Refused(0, code=Offence.FLOOD.code)
-        written = [*request.headers.all("Authorization"), *request.headers.all("Proxy-Authorization")]
+        written = _written(request)
         if not written:
             return self._challenge(now, only_md5=self._fails_at_two(request, host))
         try:
@@ -99,6 +99,13 @@ class Door:
             return self._challenge(now, stale=True, late_s=late, code=Offence.REPLAY.code, user=shown)
         late = self._guard.offence(host, Offence.PASSWORD, now, shown)
         return Refused(403, late_s=late, code=Offence.PASSWORD.code, user=shown)
+
+    def is_answered(self, request: SipRequest) -> bool:
+        """Whether it carries an answer to a challenge of ours, right or wrong."""
+        try:
+            return self._ours(_written(request)) is not None
+        except RemoteProtocolError:
+            return False
 
     def _ours(self, written: Sequence[str]) -> Authorization | None:
         """The one of our realm: phones send along what other servers on the way asked them for."""
@@ -139,3 +146,7 @@ class Door:
         offered = self._server.challenges(now, stale=stale)
         lines = [("WWW-Authenticate", str(one)) for one in offered if one.algorithm == "MD5" or not only_md5]
         return Refused(401, tuple(lines), late_s, code, user)
+
+
+def _written(request: SipRequest) -> list[str]:
+    return [*request.headers.all("Authorization"), *request.headers.all("Proxy-Authorization")]

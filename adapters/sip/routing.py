@@ -91,10 +91,21 @@ class Routing(Protocol):
     async def incoming(self, call: IncomingCall) -> Origin | None:
         """Who calls and where to. None: it was answered here already (401, 403, 404, 486, 503, the reason logged)."""
 
-    def outgoing(self, who: Principal, number: str) -> Sequence[Route]:
+    def outgoing(self, who: Principal, number: str, on_behalf: str = "") -> Sequence[Route]:
         """The ways to a number, best first, with a place taken for one call (`ended` of the route used gives it back;
-        the others' are given back by whoever asked). Raises Denied (`number-denied`), NotFound (`no-route`), Busy
+        the others' are given back by whoever asked). `on_behalf`: the group or channel that calls, by its full id: the
+        account that is for it lends its name, unless `who` has one of his own.
+        Raises Denied (`number-denied`), NotFound (`no-route`), Busy
         (`trunk-full`), LinkDown (`trunk-down`)."""
+
+    def lookup(self, who: Principal, number: str) -> Target:
+        """Where a number leads for `who`: a group, channel or the console of ours, or a number that `outgoing` takes.
+        Raises Denied (`number-denied`), NotFound (`no-route`)."""
+
+    def refer_to(self, who: Principal, number: str, trunk: str = "") -> str:
+        """The URI by which the peer of a call reaches a number that `who` may call: what Refer-To says. A phone of ours
+        (`trunk` "") calls through us again, so it is the number without a host, at our own address; a trunk's peer is
+        sent to an address of the trunk's own domain. Takes no place. Raises as `lookup`."""
 
     def moved(self, called: Callable[[], None]) -> None:
         """`called` when our end of the way may be another one: own address changed, or a trunk's connection broke or

@@ -13,7 +13,7 @@ from adapters.sip.registrar_auth import Door, Refused
 from adapters.sip.registrar_refusals import Refusals
 from adapters.sip.routing import Origin, Route, Target
 from adapters.sip.routing_rights import Caller, Caps, check_rights
-from adapters.sip.routing_ways import Ways
+from adapters.sip.routing_ways import Ways, escaped
 from adapters.sip.trunk import Trunk
 from adapters.sip.trunk_calls import called_numbers, caller_of, diversion_of, listed
 from adapters.sip.trunks import Trunks
@@ -62,7 +62,7 @@ class Desk:
         self._clock = clock or Clock()
         self._listeners: list[Callable[[], None]] = []
         self._mourners: list[Callable[[str, str], None]] = []
-        self._ways = Ways(endpoint, users, location, trunks, self.caps, self._clock)
+        self._ways = Ways(endpoint, users, location, trunks, self.caps, self._clock, plan)
         self._dialled: dict[str, str] = {}  # session of a principal → the number that he dialled
 
     # — Routing —
@@ -70,6 +70,8 @@ class Desk:
     async def incoming(self, call: IncomingCall) -> Origin | None:
         request, hop = call.request, call.hop
         trunk = self._trunks.trunk_of(hop)
+        if trunk is not None and self._is_phone(request, hop, trunk):
+            trunk = None
         if trunk is None:
             judged = self._door.judge(request, hop, self._clock.monotonic())
             if isinstance(judged, Refused):
@@ -86,14 +88,14 @@ class Desk:
             self._turned_away(call, label, trunk is None, exc)
             return None
 
-    def outgoing(self, who: Principal, number: str) -> Sequence[Route]:
+    def outgoing(self, who: Principal, number: str, on_behalf: str = "") -> Sequence[Route]:
         caller = self.caller_of(who)
         meaning = self._mean(caller, number)
         if meaning.user:
             return self._ways.to_user(meaning, who)
         if not meaning.trunks:
             raise NotFound(f"{number[:64]!r} is no phone but {meaning.target.ref}", code="no-route")
-        return self._ways.to_trunks(meaning, who, self._dialled.get(who.session, ""))
+        return self._ways.to_trunks(meaning, who, self._dialled.get(who.session, ""), on_behalf)
 
     def moved(self, called: Callable[[], None]) -> None:
         self._listeners.append(called)
@@ -101,11 +103,20 @@ class Desk:
     def trunk_lost(self, called: Callable[[str, str], None]) -> None:
         self._mourners.append(called)
 
-    # — beside it —
-
     def lookup(self, who: Principal, number: str) -> Target:
-        """Where a number leads for `who`: our group or channel, or a number to dial on. Raises Denied, NotFound."""
         return self._mean(self.caller_of(who), number).target
+
+    def refer_to(self, who: Principal, number: str, trunk: str = "") -> str:
+        meaning = self._mean(self.caller_of(who), number)
+        if not trunk:
+            return f"sip:{escaped(dialled(number))}"
+        found = self._trunks.get(trunk)
+        uri = self._ways.from_afar(found, meaning, dialled(number)) if found is not None else ""
+        if not uri:
+            raise NotFound(f"the far side of {trunk} has no number for {number[:64]!r}", code="no-route")
+        return uri
+
+    # — beside it —
 
     def tell_moved(self) -> None:
         for called in list(self._listeners):
@@ -130,6 +141,14 @@ class Desk:
         return Caller("people", self._config.people)
 
     # — in —
+
+    def _is_phone(self, request: SipRequest, hop: Hop, trunk: Trunk) -> bool:
+        """A softphone on the host of a trunk's server: registered by this very way, or proving itself to our realm."""
+        if hop.flow and trunk.hop is not None and trunk.hop.flow == hop.flow:
+            return False
+        if self._location.by_hop(hop, self._clock.monotonic()) is not None:
+            return True
+        return self._door.is_answered(request)
 
     def _of_user(self, user: str, request: SipRequest, hop: Hop) -> Origin:
         number = _called(request)
@@ -159,8 +178,7 @@ class Desk:
         account = trunk.account(called)
         caller = Caller(f"trunk:{trunk.name}", config.calls)
         if account is not None:
-            number, found = called, self._plan.of_text(account.config.target)
-            meaning = found if isinstance(found, Meaning) else self._plan.find(found)
+            number, meaning = called, self._plan.configured(account.config.target)
             # Named in the configuration for this very account: that is its right.
             check_rights(Caller(caller.label, (*config.calls, "number:.")), meaning, called, self._config.group_callers)
         else:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from adapters.sip.accounts import Account
-from adapters.sip.numbers import Meaning
+from adapters.sip.numbers import Meaning, NumberPlan
 from adapters.sip.registrar import Location
 from adapters.sip.routing import Route
 from adapters.sip.routing_rights import Caps
 from adapters.sip.trunk import Trunk
-from adapters.sip.trunk_calls import identity_headers, our_uri, outgoing_number, target_uri
+from adapters.sip.trunk_calls import identity_headers, listed, our_uri, outgoing_number, target_uri
 from adapters.sip.trunks import Trunks
 from adapters.sip.users import Users
 from gateway.base.clock import Clock
@@ -25,7 +25,14 @@ _USER_CHARS = "+*!~'()&=$,;?/-_."
 
 class Ways:
     def __init__(
-        self, endpoint: SipEndpoint, users: Users, location: Location, trunks: Trunks, caps: Caps, clock: Clock
+        self,
+        endpoint: SipEndpoint,
+        users: Users,
+        location: Location,
+        trunks: Trunks,
+        caps: Caps,
+        clock: Clock,
+        plan: NumberPlan,
     ) -> None:
         self._endpoint = endpoint
         self._users = users
@@ -33,6 +40,7 @@ class Ways:
         self._trunks = trunks
         self._caps = caps
         self._clock = clock
+        self._plan = plan
 
     def to_user(self, meaning: Meaning, who: Principal) -> Sequence[Route]:
         """To every phone of a user, the one heard last first."""
@@ -55,9 +63,9 @@ class Ways:
                     endpoint=self._endpoint,
                     hop=binding.hop,
                     uri=binding.contact,
-                    from_uri=str(SipUri(host, _escaped(number))),
+                    from_uri=str(SipUri(host, escaped(number))),
                     from_display=display,
-                    contact_user=_escaped(number),
+                    contact_user=escaped(number),
                     headers=(),
                     policy=policy.media.policy(),
                     name=user,
@@ -67,19 +75,38 @@ class Ways:
             )
         return routes
 
-    def to_trunks(self, meaning: Meaning, who: Principal, diverted_from: str) -> Sequence[Route]:
+    def to_trunks(self, meaning: Meaning, who: Principal, diverted_from: str, on_behalf: str = "") -> Sequence[Route]:
         routes: list[Route] = []
         failed: GatewayError | None = None
         for name in meaning.trunks:
             try:
-                routes.append(self._by_trunk(self._trunks.get(name), meaning, who, diverted_from))
+                routes.append(self._by_trunk(self._trunks.get(name), meaning, who, diverted_from, on_behalf))
             except GatewayError as exc:
                 failed = exc
         if not routes:
             raise failed or NotFound(f"no trunk leads to {meaning.number}", code="no-route")
         return routes
 
-    def _by_trunk(self, trunk: Trunk | None, meaning: Meaning, who: Principal, diverted_from: str) -> Route:
+    def from_afar(self, trunk: Trunk, meaning: Meaning, number: str) -> str:
+        """How the far side of a trunk reaches what `meaning` says: a number of its own, an account that is for it, or a
+        number that it may call at our address; "" where it can not."""
+        config = trunk.config
+        if trunk.name in meaning.trunks:
+            return target_uri(config, outgoing_number(meaning.number, config))
+        for account in trunk.accounts:
+            if (mine := self._target(account)) is not None and _same(mine, meaning):
+                return our_uri(config, escaped(account.user))
+        return f"sip:{escaped(number)}" if listed([number], config) else ""
+
+    def _target(self, account: Account) -> Meaning | None:
+        try:
+            return self._plan.configured(account.config.target)
+        except NotFound:
+            return None  # a group that is no more
+
+    def _by_trunk(
+        self, trunk: Trunk | None, meaning: Meaning, who: Principal, diverted_from: str, on_behalf: str
+    ) -> Route:
         """Raises LinkDown `trunk-down`, Busy `trunk-full`."""
         if trunk is None:
             raise NotFound("there is no such trunk", code="no-route")
@@ -88,7 +115,7 @@ class Ways:
             status = trunk.status
             raise LinkDown(f"trunk {trunk.name}: {status.detail or status.state}", code="trunk-down")
         number, display = self._shown(who)
-        account = self._account_for(trunk, who, number)
+        account = self._account_for(trunk, who, number, on_behalf)
         if account is not None:
             user, display = account.user, account.config.name or display
         else:
@@ -102,9 +129,9 @@ class Ways:
             endpoint=self._endpoint,
             hop=hop,
             uri=target_uri(config, outgoing_number(meaning.number, config)),
-            from_uri=our_uri(config, _escaped(user)),
+            from_uri=our_uri(config, escaped(user)),
             from_display=display,
-            contact_user=_escaped(user),
+            contact_user=escaped(user),
             headers=tuple(headers),
             policy=config.media.policy(trunk=True),
             name=trunk.name,
@@ -115,13 +142,17 @@ class Ways:
             engine=config.engine,
         )
 
-    def _account_for(self, trunk: Trunk, who: Principal, number: str) -> Account | None:
-        """The account in whose name `who` calls: his own, else the first; None on a static trunk. Raises LinkDown."""
+    def _account_for(self, trunk: Trunk, who: Principal, number: str, on_behalf: str) -> Account | None:
+        """The account in whose name `who` calls: his own, that of the group or channel he calls for, else the first;
+        None on a static trunk. Raises LinkDown."""
         registered = [account for account in trunk.accounts if account.registered]
         kind, _, name = who.name.partition(":")
         own = {f"user:{name}", number} if kind == "sip" else set()
         for account in registered:
             if account.config.target in own:
+                return account
+        for account in registered if on_behalf else ():
+            if (mine := self._target(account)) is not None and not mine.user and mine.target.ref == on_behalf:
                 return account
         if trunk.config.mode == "register" and not registered:
             raise LinkDown(f"trunk {trunk.name}: no account is registered", code="trunk-down")
@@ -135,10 +166,16 @@ class Ways:
         return ("fieldgate", "Fieldgate") if who == SYSTEM else (printable(who.name)[:64], printable(who.name)[:64])
 
 
+def _same(one: Meaning, other: Meaning) -> bool:
+    if one.user or other.user:
+        return one.user == other.user
+    return (one.target.kind, one.target.ref, one.number) == (other.target.kind, other.target.ref, other.number)
+
+
 def _nothing() -> None:
     return None
 
 
-def _escaped(user: str) -> str:
+def escaped(user: str) -> str:
     """A user part as SIP can carry it."""
     return quote(user, safe=_USER_CHARS)

@@ -112,14 +112,16 @@ def _by_trunk(config_file: Path | None, name: str, user: str) -> Line:
     if name and name not in trunks:
         raise NotFound(f"there is no trunk {name!r}; there are: {', '.join(trunks)}", code="no-route")
     trunk = trunks[name or next(iter(trunks))]
+    # TLS of the configuration is tested by the daemon itself (`fieldgate sip status`): this phone has none.
+    server = next((one for one in trunk.servers if one.transport != "tls"), trunk.servers[0])
     if not trunk.accounts:
-        return Line(_uri(trunk.servers[0]), trunk.own_domain, user or trunk.caller_id or "test", register=False)
+        return Line(_uri(server), trunk.own_domain, user or trunk.caller_id or "test", register=False)
     found = [one for one in trunk.accounts if not user or one.user == user]
     if not found:
         raise NotFound(f"the trunk has no account {user!r}", code="no-route")
     chosen = found[0]
     secret = chosen.password.get_secret_value() if chosen.password else _first_line(chosen.password_file)
-    return Line(_uri(trunk.servers[0]), trunk.own_domain, chosen.user, chosen.auth_user, secret)
+    return Line(_uri(server), trunk.own_domain, chosen.user, chosen.auth_user, secret)
 
 
 def _uri(server: Any) -> str:

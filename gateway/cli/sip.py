@@ -57,9 +57,11 @@ def status(state_dir: StateDir = None, as_json: AsJson = False) -> None:
     else:
         to.print(t("No phone is registered.", "没有话机在线。"))
     for one in told["banned"]:
-        minutes, why = round(one["seconds"] / 60, 1), cause_and_cure(one["code"])[0]
-        en, zh = f"banned: {one['source']}, {minutes} minutes more.", f"已封禁：{one['source']}，剩余 {minutes} 分钟。"
-        to.print(f"{t(en, zh)} {why}")
+        code = one.get("code", "")  # a daemon of before told none
+        minutes, why = round(one["seconds"] / 60, 1), cause_and_cure(code)[0] if code else ""
+        source = escape(one["source"])
+        en, zh = f"banned: {source}, {minutes} minutes more.", f"已封禁：{source}，剩余 {minutes} 分钟。"
+        to.print(f"{t(en, zh)} {why}".rstrip())
     for name in told["misfits"]:
         to.print(f"[yellow]{escape(name)}[/]: {cause_and_cure('sip-realm')[0]}")
     if told["problem"]:

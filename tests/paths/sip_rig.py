@@ -159,7 +159,7 @@ class NumberRouting:
             ended=self._back,
         )
 
-    def outgoing(self, who: Principal, number: str) -> Sequence[Route]:
+    def outgoing(self, who: Principal, number: str, on_behalf: str = "") -> Sequence[Route]:
         phone = self.phones.get(number)
         if phone is None:
             raise NotFound(f"no way to {number}", code="no-route")
@@ -180,6 +180,17 @@ class NumberRouting:
                 ended=self._back,
             )
         ]
+
+    def lookup(self, who: Principal, number: str) -> Target:
+        if number in self.phones:
+            return Target("number", number)
+        if number not in self.numbers:
+            raise NotFound(f"no way to {number}", code="no-route")
+        return self.numbers[number]
+
+    def refer_to(self, who: Principal, number: str, trunk: str = "") -> str:
+        self.lookup(who, number)
+        return f"sip:{number}"
 
     def moved(self, called: Callable[[], None]) -> None:
         self.called.append(called)

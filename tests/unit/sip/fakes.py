@@ -330,6 +330,7 @@ class FakeRouting:
         self.origin: Origin | None = origin()
         self.routes: list[Route] = []
         self.error: Exception | None = None
+        self.targets: dict[str, Target] = {}  # numbers that are no phones
         self.asked: list[str] = []
         self.taken = 0
         self.given_back = 0
@@ -346,12 +347,21 @@ class FakeRouting:
         self.taken += 1
         return replace(self.origin, ended=self._back)
 
-    def outgoing(self, who: Principal, number: str) -> Sequence[Route]:
+    def outgoing(self, who: Principal, number: str, on_behalf: str = "") -> Sequence[Route]:
         self.asked.append(number)
         if self.error is not None:
             raise self.error
         self.taken += len(self.routes)
         return [replace(route, ended=self._back) for route in self.routes]
+
+    def lookup(self, who: Principal, number: str) -> Target:
+        if self.error is not None:
+            raise self.error
+        return self.targets.get(number, Target("number", number))
+
+    def refer_to(self, who: Principal, number: str, trunk: str = "") -> str:
+        self.lookup(who, number)
+        return f"sip:{number}@{trunk}.example" if trunk else f"sip:{number}"
 
     def moved(self, called: Callable[[], None]) -> None:
         self.called.append(called)

@@ -47,14 +47,16 @@ class Raw:
         self.socket.bind((host, 0))
         self.socket.setblocking(False)
 
-    def request(self, at: House, method: str, agent: str = "x") -> None:
+    def text(self, method: str, agent: str = "x") -> str:
         host, port = self.socket.getsockname()
-        text = (
+        return (
             f"{method} sip:600@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{method}{agent}\r\n"
             f"From: <sip:x@x>;tag=1\r\nTo: <sip:600@127.0.0.1>\r\nCall-ID: {method}{agent}\r\nCSeq: 1 {method}\r\n"
             f"Contact: <sip:x@{host}:{port}>\r\nUser-Agent: {agent}\r\nContent-Length: 0\r\n\r\n"
         )
-        self.socket.sendto(text.encode(), at.address())
+
+    def request(self, at: House, method: str, agent: str = "x") -> None:
+        self.socket.sendto(self.text(method, agent).encode(), at.address())
 
     async def heard(self) -> bytes:
         """What came, b"" when the next thing that is answered shows that nothing did."""
@@ -80,13 +82,20 @@ async def test_strangers_hear_nothing_at_all(tmp_path: Path, method: str) -> Non
         raw.socket.close()
 
 
-async def test_scanners_hear_nothing_and_are_banned(tmp_path: Path) -> None:
+async def test_scanners_hear_nothing_and_are_banned_where_they_can_be_told(tmp_path: Path) -> None:
     async with house(tmp_path) as at:
         raw = Raw()
         raw.request(at, "OPTIONS", "friendly-scanner")
+        await spoken_with(at)
+        assert await raw.heard() == b"" and at.gateway.guard.bans == 0, "anybody can forge a datagram"
+        reader, writer = await asyncio.open_connection(*at.address("tcp"))
+        writer.write(raw.text("OPTIONS", "friendly-scanner").replace("UDP", "TCP").encode())
+        await at.until(lambda: at.gateway.guard.bans == 1)
         raw.request(at, "INVITE", "a polite phone")
         await spoken_with(at)
-        assert await raw.heard() == b"" and at.gateway.guard.bans == 1
+        assert await raw.heard() == b""
+        writer.close()
+        assert await reader.read() == b""
         assert at.context.devices.knocks[0][1] == "sip-scanner"
         assert (await at.context.http.ask("DELETE", "/sip/bans/{source:path}", source="127.0.0.1")).status == 204
         with pytest.raises(NotFound):

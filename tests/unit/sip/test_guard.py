@@ -92,9 +92,18 @@ def test_a_trunks_server_is_never_banned() -> None:
 @pytest.mark.parametrize("agent", ["friendly-scanner", "sipvicious 0.3", "SIPCLI/1.8", "Sundayddr"])
 def test_scanners_are_dropped_at_their_first_word(agent: str) -> None:
     one = guard()
-    assert not one.screens(request("OPTIONS", agent), hop("10.0.0.9"), 0.0)
+    assert not one.screens(request("OPTIONS", agent), hop("10.0.0.9", flow=3), 0.0)
     assert not one.lets_in("10.0.0.9", 1.0)
     assert one.screens(request("OPTIONS"), hop("10.0.0.8"), 0.0)
+
+
+def test_a_forged_datagram_bans_nobody() -> None:
+    """Its source address is whatever the sender wrote there: a phone of ours, say."""
+    one = guard()
+    for _ in range(50):
+        assert not one.screens(request("OPTIONS", "friendly-scanner"), hop("10.0.0.9"), 0.0)
+    assert one.lets_in("10.0.0.9", 1.0) and one.bans == 0 and one.dropped == 50
+    assert one.screens(request("REGISTER"), hop("10.0.0.9"), 1.0)
 
 
 def test_rates_of_register_and_invite_are_apart() -> None:

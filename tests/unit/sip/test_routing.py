@@ -174,6 +174,91 @@ async def test_who_may_call_out(tmp_path: Path) -> None:
         assert at.desk.lookup(SYSTEM, "600").ref == "kit1/talk/ops"
 
 
+async def test_a_group_and_a_channel_call_in_the_name_of_their_account(tmp_path: Path) -> None:
+    accounts = [
+        {"user": "6001", "password": "center password", "target": "console"},
+        {"user": "6002", "password": "center password", "target": "600", "name": "Operations"},
+        {"user": "6003", "password": "center password", "target": "listen:ball-1/ch1"},
+        {"user": "6004", "password": "center password", "target": "user:8001"},
+        {"user": "6005", "password": "center password", "target": "nothing there"},
+    ]
+    async with center() as server, house(tmp_path, trunk(server, accounts=accounts)) as at:
+        await at.until(lambda: all(one.registered for one in at.trunk().accounts))
+        for who, on_behalf, user, display in (
+            (SYSTEM, "kit1/talk/ops", "6002", "Operations"),
+            (PERSON, "kit1/talk/ops", "6002", "Operations"),
+            (SYSTEM, "kit1/ball-1/ch1", "6003", "Fieldgate"),
+            (SYSTEM, "kit1/talk/call-7", "6001", "Fieldgate"),
+            (SYSTEM, "", "6001", "Fieldgate"),
+        ):
+            (route,) = at.desk.outgoing(who, "9123", on_behalf)
+            assert (route.from_uri, route.from_display) == (f"sip:{user}@127.0.0.1", display), on_behalf
+            assert route.contact_user == user and route.credentials is not None
+            route.ended()
+
+
+async def test_where_refer_to_leads(tmp_path: Path) -> None:
+    """A phone comes through us again; a trunk's peer gets an address its own server knows; nobody a raw Contact."""
+    accounts = [
+        {"user": "6001", "password": "center password", "target": "talk/ops"},
+        {"user": "6004", "password": "center password", "target": "user:8001"},
+    ]
+    plan = {"numbers": {"8100": "ball-1/ch1", "8101": "ball-2/ch1", "0": "console"}}
+    async with center() as server:
+        given = {**trunk(server, accounts=accounts, domain="center.test", numbers=["8100"]), **plan}
+        async with house(tmp_path, given) as at:
+            refer_to = at.desk.refer_to
+            assert [refer_to(SYSTEM, n) for n in ("600", "8100", "0", "8002", "9 123", "ball-1/ch1")] == [
+                "sip:600",
+                "sip:8100",
+                "sip:0",
+                "sip:8002",
+                "sip:9123",
+                "sip:ball-1/ch1",
+            ]
+            assert [refer_to(SYSTEM, n, "center") for n in ("600", "8001", "8100", "9123")] == [
+                "sip:6001@center.test",
+                "sip:6004@center.test",
+                "sip:8100",
+                "sip:123@center.test",
+            ]
+            for number in ("8101", "8002", "0"):
+                with pytest.raises(NotFound) as raised:
+                    refer_to(SYSTEM, number, "center")
+                assert raised.value.code == "no-route"
+            assert [at.desk.lookup(SYSTEM, n).kind for n in ("600", "8100", "0", "8002", "9123")] == [
+                "group",
+                "channel",
+                "console",
+                "number",
+                "number",
+            ]
+            with pytest.raises(Denied):
+                refer_to(WATCHER, "600")
+            with pytest.raises(NotFound):
+                refer_to(SYSTEM, "777")
+            assert at.desk.caps.total == 0
+
+
+@pytest.mark.parametrize("registered", [True, False])
+async def test_a_softphone_on_the_host_of_the_trunks_server_is_itself(tmp_path: Path, registered: bool) -> None:
+    async with center() as server, house(tmp_path, trunk(server)) as at, phone(at) as one:
+        await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+        bare = await one.endpoint.invite(one.request("INVITE", "sip:600@127.0.0.1"), one.hop)
+        with pytest.raises(Exception, match="403"):
+            await bare.answered(5)  # nothing tells it from the server yet
+        await one.register()
+        headers = []
+        if not registered:
+            await one.register(0)
+            proof = one.digest.again("INVITE", "sip:600@127.0.0.1")  # to the challenge that it had before
+            headers = [("Authorization", str(proof))]
+        assert await one.invite("600", headers) == 486
+        assert (await origin(at)).name == "8001"
+        assert await server.invite(server.hops["6001"], "6001") == 486
+        assert (await origin(at)).name == "center"
+
+
 async def test_a_trunks_cap_counts_both_directions(tmp_path: Path) -> None:
     async with center() as server, house(tmp_path, trunk(server, max_calls=1)) as at:
         await at.until(lambda: at.trunk().status.state is TrunkState.UP)
