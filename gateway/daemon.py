@@ -29,7 +29,7 @@ from gateway.base.notify import Notifier
 from gateway.config.diff import Diff, diff
 from gateway.config.load import load_config
 from gateway.config.root import AdapterSection, Config
-from gateway.contract.adapter import Adapter, KitTls, Measured
+from gateway.contract.adapter import Adapter, Checked, KitTls, Measured
 from gateway.core import gauges
 from gateway.core.addresses import own_addresses
 from gateway.core.context import AdapterContext
@@ -38,6 +38,7 @@ from gateway.core.mediaplane import MediaPlane
 from gateway.core.rights import require_role
 from gateway.core.secrets import Secrets
 from gateway.core.services import AdapterStatus, Health, Services
+from gateway.model.doctor import Finding, Grade
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.registry import Installed
 from gateway.store.store import Store
@@ -305,11 +306,10 @@ class Daemon:
         self.core.bus.publish("adapter", "", status)
 
     def _adapter_figures(self) -> Mapping[str, Mapping[str, float]]:
-        return {
-            name: made.figures()
-            for name, made in self._made.items()
-            if name in self._adapters and isinstance(made, Measured)
-        }
+        return {name: made.figures() for name, made in self._running() if isinstance(made, Measured)}
+
+    def _running(self) -> list[tuple[str, Adapter]]:
+        return [(name, made) for name, made in self._made.items() if name in self._adapters]
 
     # — what the API asks —
 
@@ -324,6 +324,17 @@ class Daemon:
 
     def adapters(self) -> Sequence[AdapterStatus]:
         return [adapter.status for adapter in self._adapters.values()]
+
+    def findings(self) -> Sequence[Finding]:
+        """One adapter's mistake is a finding, and hides no other's."""
+        found: list[Finding] = []
+        for name, made in self._running():
+            try:
+                found += made.findings() if isinstance(made, Checked) else ()
+            except Exception as exc:
+                log.exception("findings of adapter %s", name)
+                found.append(Finding(f"adapter {name}", Grade.FAIL, f"{type(exc).__name__}: {exc}", "", "internal"))
+        return found
 
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""

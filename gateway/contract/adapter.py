@@ -82,3 +82,11 @@ class Measured(Protocol):
 
     def figures(self) -> Mapping[str, float]:
         """What stands now, by name. Few names, always the same. Read on every scrape: it returns at once."""
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """An adapter that knows, while it runs, what is well and what is wrong with it: the doctor of a running daemon."""
+
+    def findings(self) -> Sequence[Finding]:
+        """Few, and with reason codes; reads memory only and returns at once."""

@@ -16,6 +16,7 @@ from gateway.contract.media import Streams
 from gateway.model.alarm import Alarm
 from gateway.model.command import Action, Command, CommandResult
 from gateway.model.device import Device, DeviceState, PendingDevice
+from gateway.model.doctor import Finding
 from gateway.model.ids import DeviceId
 from gateway.model.media import StreamStatus
 from gateway.model.position import Position
@@ -277,6 +278,9 @@ class MetricsFace(Protocol):
 class DaemonFace(Protocol):
     def health(self) -> Health: ...
     def adapters(self) -> Sequence[AdapterStatus]: ...
+    def findings(self) -> Sequence[Finding]:
+        """What the running adapters find out about themselves."""
+
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, the old one stays."""
 

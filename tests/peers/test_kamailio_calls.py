@@ -215,4 +215,6 @@ async def test_a_trunk_that_is_killed_during_a_call_ends_it_in_words(tmp_path: P
                 await asyncio.sleep(0.1)
                 (call,) = await asyncio.to_thread(client.get, "/api/v1/calls")
         assert call["code"] == "call-link-lost" and "trunk center" in call["detail"], call
+        found = {one["check"]: one for one in await asyncio.to_thread(client.get, "/api/v1/system/doctor")}
+        assert found["sip trunk center"]["grade"] == "fail" and found["sip trunk center"]["code"], found
         voice.socket.close()

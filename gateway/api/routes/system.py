@@ -95,6 +95,7 @@ async def doctor(who: Technician, request: Request, services: AppServices) -> li
         grade = Grade.OK if well else Grade.OFF if adapter.state == "stopped" else Grade.FAIL
         told = f"{adapter.state} {adapter.detail}".strip()
         found.append(Finding(f"adapter {adapter.name}", grade, told, "running", "" if well else adapter.code))
+    found.extend(services.daemon.findings())
     for part, code in services.daemon.health().parts.items():
         if code:
             found.append(Finding(f"daemon {part}", Grade.FAIL, code, "", code))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.base.errors import ConfigError
 from gateway.contract.adapter import Context
-from gateway.model.doctor import Finding
+from gateway.model.doctor import Finding, Grade
 from tests.fakes.toy.config import ToyConfig
 
 
@@ -40,6 +40,11 @@ class Toy:
                 await asyncio.get_running_loop().create_future()
             finally:
                 self.ended = True
+
+    def findings(self) -> Sequence[Finding]:
+        if self.config.word == "ill":
+            raise ValueError("a mistake of ours")
+        return [Finding(f"toy {self.config.word}", Grade.WARN, "it squeaks", "silence", "internal")]
 
     def figures(self) -> Mapping[str, float]:
         return {"toys": 1.0}

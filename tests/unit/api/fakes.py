@@ -25,6 +25,7 @@ from gateway.core.services import (
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.device import Channel, Device, DeviceState, PendingDevice
+from gateway.model.doctor import Finding, Grade
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKind
 from gateway.model.position import Datum, Position, PositionSource
@@ -262,6 +263,9 @@ class FakeDaemon:
 
     def adapters(self) -> Sequence[AdapterStatus]:
         return [AdapterStatus("gb28181", "gb28181", "waiting", "port-in-use", "5060 is taken", NOW, 2, 4.0)]
+
+    def findings(self) -> Sequence[Finding]:
+        return [Finding("sip trunk center", Grade.FAIL, "connecting", "up", "trunk-silent")]
 
     async def reload(self, who: Principal) -> Sequence[str]:
         return ["log.level: info → debug"]

@@ -30,6 +30,7 @@ async def test_doctor_and_health_speak_of_the_parts(client: httpx.AsyncClient, b
     found = {one["check"]: one for one in (await client.get("/api/v1/system/doctor", headers=headers)).json()}
     assert found["adapter gb28181"]["grade"] == "fail"
     assert found["adapter gb28181"]["code"] == "port-in-use"
+    assert found["sip trunk center"]["code"] == "trunk-silent", "what a running adapter says of itself"
     assert {"clock", "disk", "addresses", "processor"} <= set(found)
     services.daemon.ok = False
     assert (await client.get("/healthz")).status_code == 503

@@ -18,6 +18,7 @@ from gateway.config.load import load_config
 from gateway.contract.voice import SeatWish
 from gateway.core.services import Services
 from gateway.daemon import Daemon
+from gateway.model.doctor import Grade
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.model.voice import MemberKind
 from gateway.registry import Installed
@@ -89,6 +90,18 @@ async def test_a_life(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", rig.port)
         writer.close()
     assert all(toy.ended for toy in Toy.runs) and rig.engines[0].closed
+
+
+async def test_running_adapters_say_what_they_find_and_one_mistake_hides_no_other(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.write("[adapter.east]\ntype = 'toy'\nword = 'ill'\n[adapter.west]\ntype = 'toy'\nword = 'well'\n")
+    async with running(rig.daemon(monkeypatch)) as services:
+        found = {one.check: (one.grade, one.code) for one in services.daemon.findings()}
+        assert found == {"adapter east": (Grade.FAIL, "internal"), "toy well": (Grade.WARN, "internal")}
+        rig.write("[adapter.west]\ntype = 'toy'\nword = 'well'\n")
+        await services.daemon.reload(SYSTEM)
+        assert [one.check for one in services.daemon.findings()] == ["toy well"], "one that is gone has no say"
 
 
 async def test_reload_touches_only_what_changed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
