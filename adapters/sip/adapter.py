@@ -22,6 +22,7 @@ from adapters.sip.numbers import NumberPlan
 from adapters.sip.registrar import Location
 from adapters.sip.registrar_auth import Door
 from adapters.sip.registrar_desk import RegistrarDesk
+from adapters.sip.registrar_pulse import Pulse
 from adapters.sip.registrar_refusals import Refusals
 from adapters.sip.routing_desk import Desk
 from adapters.sip.trunk import Trunk
@@ -131,6 +132,7 @@ class SipGateway:
             log.info("SIP listens on %s", ", ".join(f"{b.transport}:{b.host}:{b.port}" for b in endpoint.bound))
             async with asyncio.TaskGroup() as group:
                 group.create_task(registrar.sweep(), name="SIP registrations")
+                group.create_task(self._pulse(endpoint, registrar).run(), name="SIP phones")
                 group.create_task(self._watch_addresses(desk), name="SIP addresses")
                 group.create_task(_watch_users(users, registrar), name="SIP users")
                 if tls is not None and pair is not None:
@@ -206,6 +208,10 @@ class SipGateway:
             trunks=self.trunks,
             clock=self.clock,
         )
+
+    def _pulse(self, endpoint: SipEndpoint, registrar: RegistrarDesk) -> Pulse:
+        every_s, misses = self.config.phone_keepalive, self.config.phone_misses
+        return Pulse(endpoint, self.location, registrar.left, self.clock, every_s=every_s, misses=misses)
 
     def _make_trunks(self, endpoint: SipEndpoint, desk: Desk) -> None:
         for name, config in self.config.trunks.items():

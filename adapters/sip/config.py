@@ -178,6 +178,10 @@ class SipConfig(Part):
 
     register_min: Duration = Field(60.0, ge=10, le=3600, description="shortest registration of a softphone (else 423)")
     register_max: Duration = Field(3600.0, ge=60, le=86400, description="longest registration we grant")
+    phone_keepalive: Duration = Field(
+        30.0, ge=0, le=3600, description="interval of OPTIONS to phones over UDP; 0s: they are not asked"
+    )
+    phone_misses: int = Field(3, ge=1, le=20, description="so many unanswered ones and a phone is no longer rung")
     max_bindings: int = Field(4, ge=1, le=32, description="phones registered at once by one user; the oldest gives way")
     max_users: int = Field(1000, ge=1, le=100_000, description="users kept")
     max_calls: int = Field(64, ge=1, le=10_000, description="calls at one time, all together")

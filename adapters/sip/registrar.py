@@ -116,6 +116,10 @@ class Location:
         """The connection is gone, and with it the phones that were reached by it (RFC 5626 §4.3)."""
         return self._drop(lambda one: one.hop.flow != 0 and one.hop.flow == hop.flow)
 
+    def drop(self, binding: Binding) -> bool:
+        """This phone does not answer any more; False when it has registered anew since, or is gone."""
+        return bool(self._drop(lambda one: one == binding))
+
     def expire(self, now: float) -> list[Binding]:
         return self._drop(lambda one: one.until <= now)
 

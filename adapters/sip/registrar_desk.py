@@ -47,7 +47,7 @@ class RegistrarDesk:
         outcome = self._location.register(judged.user, request, hop, now)
         if outcome.ok:
             for one in outcome.removed:
-                self._left(one, "signed off")
+                self.left(one, "signed off")
             for one in outcome.added:
                 self._guard.proven(one.hop, now)
                 log.info("SIP phone of %s at %s registered (%s)", one.user, one.hop, one.agent or "no name")
@@ -76,14 +76,14 @@ class RegistrarDesk:
     def flow_closed(self, hop: Hop, why: str) -> None:
         self._guard.gone(hop)
         for one in self._location.flow_closed(hop):
-            self._left(one, why)
+            self.left(one, why)
 
     async def sweep(self) -> None:
         """Forget phones whose registration ran out. Until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
             for one in self._location.expire(self._clock.monotonic()):
-                self._left(one, "its registration ran out")
+                self.left(one, "its registration ran out")
 
     def _strange(self, incoming: IncomingRequest) -> None:
         if self._door.of_our_network(incoming.hop.remote[0]):
@@ -94,9 +94,10 @@ class RegistrarDesk:
     def forget(self, user: str) -> None:
         """His password changed, or he is no user any more: his phones have to prove themselves anew."""
         for one in self._location.forget(user):
-            self._left(one, "its user was changed")
+            self.left(one, "its user was changed")
 
-    def _left(self, one: Binding, why: str) -> None:
+    def left(self, one: Binding, why: str) -> None:
+        """A binding that is no more."""
         if self._location.by_hop(one.hop, self._clock.monotonic()) is None:
             self._guard.gone(one.hop)
         log.info("SIP phone of %s at %s is gone: %s", one.user, one.hop, why)
