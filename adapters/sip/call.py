@@ -14,16 +14,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from adapters.sip.engine import Leg, LegEnd, LegState, Probing, Referral, ReferralReply, SipEngine
+from adapters.sip.call_ear import Ear
+from adapters.sip.call_pair import end_with, let_go, part
+from adapters.sip.engine import Leg, LegEnd, LegState, Referral, ReferralReply, SipEngine
 from adapters.sip.native import NativeEngine
-from adapters.sip.routing import MediaPolicy, Routing
+from adapters.sip.routing import MediaPolicy, Routing, Target
 from adapters.sip.video import Pictures
-from gateway import codecs
-from gateway.base.errors import Busy, GatewayError, LinkDown, NotFound, Unsupported
+from gateway.base.errors import GatewayError, LinkDown, NotFound, Unsupported
 from gateway.contract.adapter import Context
 from gateway.contract.voice import CallHold, KeyedBy, Seat, SeatWish
 from gateway.model.principal import Principal
@@ -31,12 +32,6 @@ from gateway.model.voice import CallState, CallStatus, GroupId, MemberKind, Prio
 
 log = logging.getLogger(__name__)
 
-SILENT_S = 8.0
-"""An answered leg from which nothing was heard for so long says `no-media`. It is no end of the call."""
-PROBE_S = 30.0
-"""A silent phone is asked whether it is there at this interval."""
-STRANGE_S = 10.0
-"""So long after the last packet of a stranger it is still said."""
 MAX_DIGITS = 64
 
 
@@ -86,6 +81,8 @@ class Call:
         self.emergency = emergency
         self.leg: Leg | None = None
         self.seat: Seat | None = None
+        self.on_behalf = ""  # the group or channel that it is with: who calls, where it calls on
+        self.partner: Call | None = None  # back to back with this one (`call_pair`)
         self.pictures: Pictures | None = None
         self.pictured = True  # somebody would have a picture: why there is none is told
         self.early = False  # early media is heard in the seat too
@@ -97,9 +94,10 @@ class Call:
         self._ending: LegEnd | None = None
         self._moving = False
         self._troubles: dict[str, tuple[str, str]] = {}
-        self._silence: asyncio.TimerHandle | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._strange: asyncio.TimerHandle | None = None
+        self._ear = Ear(self)
+        self._around = AsyncExitStack()  # the seat's
+        self._sits = 0  # seats so far
+        self._gone = False
         self.hold_on: CallHold = ground.context.calls.open(status, self)
         self.id = self.hold_on.id
         ground.calls[self.id] = self
@@ -111,7 +109,9 @@ class Call:
         return KeyedBy(self.policy.keyed_by)
 
     def wish(self, *, may_talk: bool = True) -> SeatWish:
-        taken = {call.seat.member for call in self.ground.calls.values() if call.seat is not None}
+        others = (call for call in self.ground.calls.values() if call is not self)
+        taken = {call.seat.member for call in others if call.seat is not None}
+        turn = self._sits
         member = f"sip:{self.peer or self.id}"
         return SeatWish(
             id=member if member not in taken else f"{member}:{self.id}",  # two calls of one trunk's number
@@ -122,8 +122,19 @@ class Call:
             priority=Priority.EMERGENCY if self.emergency else Priority.NORMAL,
             emergency=self.emergency,
             principal=self.principal,
-            on_end=self._seat_ended,
+            on_end=lambda code, detail: self._seat_ended(turn, code, detail),
         )
+
+    def _place(self, target: Target) -> AbstractAsyncContextManager[Seat]:
+        talk = self.context.talk
+        wish = self.wish(may_talk=target.may_talk)
+        match target.kind:
+            case "group":
+                return talk.seat(talk.resolve(target.ref), wish)
+            case "channel":
+                return talk.converse(target.ref, wish)
+            case _:
+                return talk.waiting_room(wish, self.name)
 
     def use(self, leg: Leg, policy: MediaPolicy | None = None) -> None:
         """This leg is the call's from now on (of several routes, the one being tried)."""
@@ -141,21 +152,47 @@ class Call:
             ask=self._ask_picture,
         )
 
-    def sit(self, seat: Seat) -> None:
+    async def sit(self, target: Target) -> Seat:
+        """Take the seat to which a number of ours leads, and leave the one before; the console's is a conversation that
+        a person may join. Raises what seats raise, and the one before stays."""
+        around = AsyncExitStack()
+        seat = await around.enter_async_context(self._place(target))
+        if self._gone:
+            await around.aclose()
+            raise LinkDown(f"call {self.id} is over", code="call-not-up")
+        before, self._around = self._around, around
+        if self.seat is not None:
+            self.seat.voice(None)  # a voice is in one room
         self.seat = seat
-        seat.heard(self._heard)
+        self._sits += 1
+        self.on_behalf = target.ref if target.kind in ("group", "channel") else ""
+        seat.heard(self._ear.heard)
         self.hold_on.change(target=seat.group)
         self._sync()
+        await before.aclose()
+        return seat
+
+    async def reseat(self, target: Target) -> None:
+        """Into a group, a ball's conversation or the console, without a word to its phone. Whoever it was back to back
+        with is let go. Raises LinkDown (`call-not-up`) and what seats raise."""
+        self._up()
+        await self.sit(target)
+        if (left := part(self)) is not None:
+            self.ground.start(let_go(left, target.ref or target.kind), f"end of {left.id}")
 
     async def unseat(self) -> None:
-        """Let go of the voice and the pictures, before their sockets close."""
-        self._still()
+        """Let go of the voice, the pictures and the seat, before their sockets close."""
+        self._gone = True
+        self._ear.still()
         seat, self.seat = self.seat, None
         if seat is not None:
             seat.voice(None)
         pictures, self.pictures = self.pictures, None
-        if pictures is not None:
-            await pictures.close()
+        try:
+            if pictures is not None:
+                await pictures.close()
+        finally:
+            await self._around.aclose()
 
     async def ended(self) -> LegEnd:
         """Wait until the leg is over."""
@@ -185,9 +222,7 @@ class Call:
 
     def finish(self, end: LegEnd) -> None:
         """It is over for everybody. Safe to call twice."""
-        self._still()
-        if self._strange is not None:
-            self._strange.cancel()
+        self._ear.close()
         if not self.settled.done():
             self.settled.set_result(None)
         if not self.answer_wanted.done():
@@ -218,7 +253,7 @@ class Call:
     def leg_up(self, leg: Leg) -> None:
         if leg is self.leg:
             self.hold_on.change(CallState.UP, answered=time.time())
-            self._listen()
+            self._ear.listen()
             self._sync()
 
     def leg_digit(self, leg: Leg, digit: str) -> None:
@@ -250,7 +285,8 @@ class Call:
     def leg_ended(self, leg: Leg, end: LegEnd) -> None:
         if leg is not self.leg:
             return
-        self._still()
+        self._ear.still()
+        end_with(self, end)
         if self.seat is not None:
             self.seat.voice(None)
         if self.pictures is not None:
@@ -286,11 +322,11 @@ class Call:
                 raise NotFound(f"there is no other call {attended_with[:40]!r}")
             await leg.transfer("", replaces=other._up())
         else:
-            routes = self.ground.routing.outgoing(who, target)
-            for route in routes:
-                route.ended()  # the peer places it, not we
-            # A phone of our own network calls through us again: the other's own address may be nothing to it.
-            await leg.transfer(routes[0].uri if self.trunk else f"sip:{target}")
+            found = self.ground.routing.lookup(who, target)
+            if found.kind != "number":
+                await self.reseat(found)
+                return
+            await leg.transfer(self.ground.routing.refer_to(who, target, self.trunk))
         await self.end("transferred", target or attended_with)
 
     async def digits(self, who: Principal, digits: str) -> None:
@@ -309,8 +345,10 @@ class Call:
         if self.leg is not None:
             await self.leg.want_picture()
 
-    def _seat_ended(self, code: str, detail: str) -> None:
-        """The core ends the seat: the call goes with it."""
+    def _seat_ended(self, turn: int, code: str, detail: str) -> None:
+        """The core ends the seat: the call goes with it, unless it sits elsewhere by now."""
+        if self._sits > turn + 1:
+            return
         self.seat = None
         try:
             self.ground.start(self.end(code, detail), f"end of {self.id}")
@@ -345,55 +383,3 @@ class Call:
             )
             without = media.no_video if self.pictured else ""
             self.trouble("picture", "no-picture" if without else "", without)
-
-    # — is anything heard? —
-
-    def _heard(self, event: codecs.VoiceEvent) -> None:
-        match event.state:
-            case "media":
-                self._still()
-                self.trouble("media", "")
-            case "stopped":
-                self._listen()
-            case "dtmf":
-                self.on_digit(event.detail)
-            case "problem":
-                self.trouble("voice", event.code, event.detail)
-            case "stranger":
-                self.trouble("stranger", "rtp-stranger", event.address)
-                if self._strange is not None:
-                    self._strange.cancel()
-                self._strange = asyncio.get_running_loop().call_later(STRANGE_S, self.trouble, "stranger", "")
-
-    def _listen(self) -> None:
-        self._still()
-        loop = asyncio.get_running_loop()
-        self._silence = loop.call_later(SILENT_S, self._say_silent)
-        if self.policy.no_media_s > 0:
-            self._deadline = loop.call_later(self.policy.no_media_s, self._give_up)
-
-    def _say_silent(self) -> None:
-        leg = self.leg
-        if leg is not None and leg.state is LegState.UP and leg.media.voice is not None:
-            self.trouble("media", "no-media", "nothing is heard of the phone")
-            if isinstance(leg, Probing):
-                self._probe(leg)
-
-    def _probe(self, leg: Probing) -> None:
-        """Silence is a phone's right; not to answer is not. Asked as long as nothing is heard."""
-        with suppress(Busy):
-            self.ground.start(leg.probe(), f"probe of {self.id}")
-        self._silence = asyncio.get_running_loop().call_later(PROBE_S, self._say_silent)
-
-    def _give_up(self) -> None:
-        leg = self.leg
-        if leg is not None and leg.end is None and not (leg.media.held or leg.media.held_by_peer):
-            self.ground.start(
-                self.end("no-media", f"nothing was heard for {self.policy.no_media_s:g} s"), f"end of {self.id}"
-            )
-
-    def _still(self) -> None:
-        for timer in (self._silence, self._deadline):
-            if timer is not None:
-                timer.cancel()
-        self._silence = self._deadline = None

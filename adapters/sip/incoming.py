@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from adapters.sip.call import Call, Ground
+from adapters.sip.call_pair import bind, part, relay
 from adapters.sip.ends import end_of_error, status_for
-from adapters.sip.engine import NO_VIDEO, Leg, LegEnd, VideoWish
+from adapters.sip.engine import NO_VIDEO, Leg, LegEnd, LegState, VideoWish
 from adapters.sip.media import offers_video
 from adapters.sip.outgoing import Dialled
-from adapters.sip.routing import Origin
-from gateway.base.errors import Busy, GatewayError, PeerError
+from adapters.sip.routing import Origin, Target
+from gateway.base.errors import GatewayError, PeerError
 from gateway.contract.media import Viewing
-from gateway.contract.voice import Seat
-from gateway.model.voice import CallState, CallStatus, GroupId
+from gateway.model.voice import CallState, CallStatus
 from gateway.net.sip import IncomingCall, SipEndpoint
 
 log = logging.getLogger(__name__)
@@ -87,9 +87,9 @@ class _Visit:
                     call.trouble("view", *why)
                 replaced = self._replaces(endpoint)
                 if replaced is not None:
-                    await self._take_over(stack, leg, replaced)
+                    await self._take_over(leg, replaced)
                 else:
-                    await self._by_target(stack, leg)
+                    await self._by_target(leg)
                 end = await call.ended()
                 return call.ending or end
             except GatewayError as exc:
@@ -134,75 +134,63 @@ class _Visit:
 
     # — where it goes —
 
-    async def _by_target(self, stack: AsyncExitStack, leg: Leg) -> None:
-        call, target, talk = self.call, self.origin.target, self.ground.context.talk
+    async def _by_target(self, leg: Leg) -> None:
+        call, target = self.call, self.origin.target
         match target.kind:
-            case "group":
-                group = talk.resolve(target.ref)
-                seat = await stack.enter_async_context(talk.seat(group, call.wish(may_talk=target.may_talk)))
-                await self._accept(leg, seat)
-                if call.emergency:
+            case "group" | "channel":
+                seat = await call.sit(target)
+                await self._accept_seated(leg)
+                if call.emergency and target.kind == "group":
                     seat.press(emergency=True)
-            case "channel":
-                wished = call.wish(may_talk=target.may_talk)
-                seat = await stack.enter_async_context(talk.converse(target.ref, wished))
-                await self._accept(leg, seat)
             case "console":
-                seat = await stack.enter_async_context(talk.waiting_room(call.wish(), call.name))
-                await self._ring(leg, seat)
+                await self._ring(leg)
             case "number":
-                seat = await stack.enter_async_context(talk.waiting_room(call.wish(), call.name))
-                await self._pass_on(leg, seat, target.ref)
-
-    async def _accept(self, leg: Leg, seat: Seat) -> None:
-        self.call.sit(seat)
-        await self._accept_seated(leg)
+                await self._pass_on(leg, target.ref)
 
     async def _accept_seated(self, leg: Leg) -> None:
         await leg.accept()
         if not self.call.settled.done():
             self.call.settled.set_result(None)
 
-    async def _ring(self, leg: Leg, seat: Seat) -> None:
+    async def _ring(self, leg: Leg) -> None:
         """In the console, until somebody takes it."""
         call = self.call
         leg.ring()
-        call.sit(seat)
+        await call.sit(self.origin.target)
         if await call.unless_over(call.answer_wanted, self.origin.policy.max_ring_s):
             await self._accept_seated(leg)
         elif leg.end is None and call.ending is None:
             call.ending_with(LegEnd("no-answer", f"nobody took it in {self.origin.policy.max_ring_s:g} s", 480))
             leg.reject(480, "nobody answered")
 
-    async def _pass_on(self, leg: Leg, seat: Seat, number: str) -> None:
+    async def _pass_on(self, leg: Leg, number: str) -> None:
         """Back to back: a call of our own to the number, both in one conversation."""
         call, ground = self.call, self.ground
+        seat = await call.sit(self.origin.target)
         routes = ground.routing.outgoing(self.origin.principal, number)
-        call.sit(seat)
         other = Dialled(ground, self.origin.principal, number, routes, seat.group, early=True)
         ground.start(other.run(), f"call {other.call.id}")
-        call.on_digit = self._relay(other.call)
-        other.call.on_digit = self._relay(call)
+        call.on_digit, other.call.on_digit = relay(other.call), relay(call)
         leg.ring()
         try:
             if await self._first(other.early.wait(), other.answered.wait(), other.over) == 0:
                 call.early = True
                 leg.ring(early=True)
             await self._first(other.answered.wait(), other.over)
-            if other.over.done():
+            if leg.end is None and not other.over.done():
+                await self._accept_seated(leg)
+            if leg.end is None and not other.over.done():
+                bind(call, other.call)
+            elif other.over.done():
                 end = other.over.result()
                 call.ending_with(end)
-                leg.reject(end.status or 480, end.detail or end.code)
-            elif leg.end is None:
-                await self._accept_seated(leg)
-                # Whichever ends first takes the other with it.
-                await self._first(other.over)
-                if other.over.done():
-                    end = other.over.result()
-                    await call.end(end.code, end.detail)
+                if leg.state is not LegState.UP:
+                    leg.reject(end.status or 480, end.detail or end.code)
+                await call.end(end.code, end.detail)
         finally:
-            end = leg.end or call.ending or LegEnd("stopping")
-            await other.end(end.code, end.detail)
+            if call.partner is not other.call:
+                end = leg.end or call.ending or LegEnd("stopping")
+                await other.end(end.code, end.detail)
 
     async def _first(self, *waits: Awaitable[Any]) -> int:
         """Which of them comes first; -1 when the caller's leg is over before."""
@@ -216,20 +204,6 @@ class _Visit:
             for work, wait in zip(works, waits, strict=True):
                 if work is not wait:
                     work.cancel()
-
-    def _relay(self, to: Call) -> Callable[[str], None]:
-        """Digits heard on the one side are sent on the other; they do not pass the mix."""
-
-        async def send(digit: str) -> None:
-            with suppress(GatewayError):
-                if to.leg is not None:
-                    await to.leg.digits(digit)
-
-        def relay(digit: str) -> None:
-            with suppress(Busy):
-                self.ground.start(send(digit), f"digit to {to.id}")
-
-        return relay
 
     # — Replaces (RFC 3891) —
 
@@ -245,12 +219,12 @@ class _Visit:
                     return one
         raise PeerError("the call that is to be replaced is over", status=481)
 
-    async def _take_over(self, stack: AsyncExitStack, leg: Leg, replaced: Call) -> None:
-        seat = replaced.seat
-        group: GroupId | None = seat.group if seat is not None else None
-        if group is None:
-            await self._by_target(stack, leg)
+    async def _take_over(self, leg: Leg, replaced: Call) -> None:
+        if replaced.seat is None:
+            await self._by_target(leg)
             return
-        mine = await stack.enter_async_context(self.ground.context.talk.seat(group, self.call.wish()))
-        await self._accept(leg, mine)
+        await self.call.sit(Target("group", replaced.seat.group))
+        await self._accept_seated(leg)
+        if (partner := part(replaced)) is not None:
+            bind(partner, self.call)
         await replaced.end("call-replaced", self.call.name)

@@ -15,10 +15,11 @@ from contextlib import AsyncExitStack
 from adapters.sip.call import Call, Ground
 from adapters.sip.ends import FAILOVER, end_of_error
 from adapters.sip.engine import NO_VIDEO, Leg, LegEnd, VideoWish
-from adapters.sip.routing import Route
+from adapters.sip.routing import Route, Target
 from gateway.base.errors import GatewayError, LinkDown, PeerError
+from gateway.contract.media import Viewing
 from gateway.model.principal import Principal
-from gateway.model.voice import CallState, CallStatus, GroupId
+from gateway.model.voice import CallState, CallStatus
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +34,23 @@ class Dialled:
         who: Principal,
         number: str,
         routes: Sequence[Route],
-        group: GroupId | None = None,
+        where: str | None = None,
         *,
         video: bool = False,
         early: bool = False,
         replaces: str = "",
     ) -> None:
-        """Lists the call; the routes' places are its own from here on, also when this raises Busy. `early`: early
-        media are heard in the group too. `replaces`: of an attended transfer."""
+        """Lists the call; the routes' places are its own from here on, also when this raises Busy. `where`: the
+        group or channel that the answered call is seated with, None for a conversation of its own. `early`: early media
+        are heard there too. `replaces`: of an attended transfer."""
         loop = asyncio.get_running_loop()
         self.ground = ground
         self.number = number
         self.answered = asyncio.Event()
         self.early = asyncio.Event()
         self.over: asyncio.Future[LegEnd] = loop.create_future()
-        self._group = group
+        self._place = _place(where)
+        self._viewing: Viewing | None = None
         self._video = video
         self._replaces = replaces
         self._left = list(routes)
@@ -61,7 +64,7 @@ class Dialled:
                     incoming=False,
                     state=CallState.CALLING,
                     peer=number,
-                    target=group or "",
+                    target=where or "",
                     trunk=first.trunk,
                     started=time.time(),
                     engine=ground.engine.name,
@@ -73,7 +76,7 @@ class Dialled:
             self._give_back()
             raise
         # Nobody is there yet to hear a ringing tone in a group; in its own conversation whoever joins it is.
-        self.call.early = early or group is None
+        self.call.early = early or where is None
         self.call.pictured = video
         self.call.on_early = self.early.set
 
@@ -103,12 +106,12 @@ class Dialled:
             route.ended()
 
     async def _call(self, stack: AsyncExitStack) -> LegEnd:
-        call, talk = self.call, self.ground.context.talk
-        if self._group is None:
-            call.sit(await stack.enter_async_context(talk.waiting_room(call.wish(), call.name)))
-        elif call.early:
-            call.sit(await stack.enter_async_context(talk.seat(self._group, call.wish())))
+        call = self.call
         stack.push_async_callback(self._leave)
+        if self._place.kind == "console" or call.early:
+            await call.sit(self._place)
+        if self._video and self._place.kind == "channel":
+            await self._view(stack)
         end = LegEnd("no-route")
         for route in list(self._left):
             if call.ending is not None:
@@ -124,8 +127,8 @@ class Dialled:
             log.info("call %s: %s by %s, the next way is tried", call.id, end.detail or end.code, route.name)
         else:
             return end
-        if self._group is not None and call.seat is None:
-            call.sit(await stack.enter_async_context(talk.seat(self._group, call.wish())))
+        if call.seat is None:
+            await call.sit(self._place)
         if not call.settled.done():
             call.settled.set_result(None)
         self.answered.set()
@@ -135,12 +138,15 @@ class Dialled:
     async def _try(self, route: Route) -> LegEnd | None:
         """None when it is answered."""
         call = self.call
-        wish = VideoWish(receive=True) if self._video and route.policy.video else NO_VIDEO
+        wish = self._wish() if route.policy.video else NO_VIDEO
         try:
             leg = await self.ground.engine.place(route, call, wish, replaces=self._replaces)
         except LinkDown as exc:
             return LegEnd("call-link-lost", str(exc))
         call.use(leg, route.policy)
+        call.trunk = route.trunk
+        if self._viewing is not None and call.pictures is not None:
+            call.pictures.show(self._viewing)
         call.hold_on.change(CallState.CALLING, trunk=route.trunk, engine=route.engine)
         if call.ending is not None:
             await leg.hang_up(call.ending.code, call.ending.detail)
@@ -154,6 +160,21 @@ class Dialled:
             return LegEnd("no-answer", f"it rang for {route.policy.max_ring_s:g} s", 480)
         except (PeerError, LinkDown) as exc:
             return await self._why(leg, exc)
+
+    async def _view(self, stack: AsyncExitStack) -> None:
+        """The channel's picture, held open while it is called about; without it the sound goes on."""
+        streams = self.ground.context.streams
+        try:
+            stream = streams.resolve(self._place.ref)
+            self._viewing = await stack.enter_async_context(streams.view(stream, self.call.principal, "sip"))
+        except GatewayError as exc:
+            self.call.trouble("view", exc.code, f"no picture: {exc}")
+
+    def _wish(self) -> VideoWish:
+        viewing = self._viewing
+        if viewing is not None:
+            return VideoWish(send=True, receive=True, near=viewing.handle, tracks=lambda: viewing.tracks)
+        return VideoWish(receive=True) if self._video else NO_VIDEO
 
     async def _why(self, leg: Leg, exc: GatewayError) -> LegEnd:
         call = self.call
@@ -173,9 +194,16 @@ class Dialled:
             await self.call.leg.hang_up(ending.code, ending.detail)
 
 
-async def dial(ground: Ground, who: Principal, number: str, group: GroupId | None, video: bool) -> str:
+def _place(where: str | None) -> Target:
+    if where is None:
+        return Target("console")
+    kind = where.split("/")[1:2]
+    return Target("group" if kind == ["talk"] else "channel", where)  # `talk` is no device's name
+
+
+async def dial(ground: Ground, who: Principal, number: str, where: str | None, video: bool) -> str:
     """The dialer of "sip": the call's id, while it is under way. Raises what `Routing.outgoing` raises, and Busy."""
-    routes = ground.routing.outgoing(who, number)
-    dialled = Dialled(ground, who, number, routes, group, video=video)
+    routes = ground.routing.outgoing(who, number, where or "")
+    dialled = Dialled(ground, who, number, routes, where, video=video)
     ground.start(dialled.run(), f"call {dialled.call.id}")
     return dialled.call.id

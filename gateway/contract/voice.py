@@ -165,8 +165,9 @@ class CallHold(Protocol):
         """It is over. Safe to call twice."""
 
 
-Dial = Callable[[Principal, str, GroupId | None, bool], Awaitable[str]]
-"""(who, number, group, video) → id of the call. With a group, the answered call is seated there; without, it gets a
+Dial = Callable[[Principal, str, str | None, bool], Awaitable[str]]
+"""(who, number, where, video) → id of the call. `where` is the full id of a group, in which the answered call is
+seated, or of a channel, with which it converses (with `video` its picture goes out); without, the call gets a
 conversation of its own that `who` may join."""
 
 

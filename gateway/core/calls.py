@@ -18,7 +18,7 @@ from gateway.core.audit import Audit
 from gateway.core.messages import Bus
 from gateway.core.rights import in_scope
 from gateway.model.principal import Principal, Role
-from gateway.model.voice import CallState, CallStatus, GroupId
+from gateway.model.voice import CallState, CallStatus
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Calls:
             raise Denied(f"call {id_} lies outside of what {who.name} may see")
         return hold
 
-    async def place(self, who: Principal, number: str, group: GroupId | None, video: bool) -> str:
+    async def place(self, who: Principal, number: str, where: str | None, video: bool) -> str:
         """`number`: with its scheme (`sip:8001`) or without. Raises Unsupported (`no-dialer`) or what dialers raise."""
         scheme, colon, rest = number.partition(":")
         if not colon:
@@ -144,7 +144,7 @@ class Calls:
         dial = self._dialers.get(scheme)
         if dial is None:
             raise Unsupported(f"nothing here places calls of the kind {scheme[:20]!r}", code="no-dialer")
-        return await dial(who, rest, group, video)
+        return await dial(who, rest, where, video)
 
     def hold_of(self, id_: str) -> Hold | None:
         return self._standing.get(id_)

@@ -253,6 +253,11 @@ class Talk:
         if group.spec.needs_two and not group.gone and group.persons < 2:
             self._end(group, "conversation-over")
 
+    def channel(self, target: str) -> str:
+        """The full id of a channel that can be conversed with. Raises NotFound."""
+        stream, voice, _ = self._channel(target)
+        return stream or voice
+
     def _channel(self, target: str) -> tuple[str, str, str]:
         """What of a channel there is: its stream's id, its endpoint's id ("" for none), and a title."""
         endpoint = self.members.find(target)

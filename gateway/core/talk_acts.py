@@ -20,7 +20,7 @@ from gateway.core.talk_group import Group
 from gateway.core.talk_party import Place
 from gateway.model.command import Action, Command
 from gateway.model.principal import Principal
-from gateway.model.voice import FloorWord, GroupId
+from gateway.model.voice import FloorWord
 
 _DIGITS = re.compile(r"[0-9A-D*#]{1,32}")
 _NUMBER = re.compile(r"(?:[a-z]{2,8}:)?[^\s\x00-\x1f]{1,128}")
@@ -132,13 +132,11 @@ class TalkActs:
     # — calls —
 
     async def _place(self, command: Command) -> Done:
-        group: GroupId | None = None
-        if command.target:
-            group = self._group(command).id
+        where = self._where(command) if command.target else None
         number = _number(text(command.args, "number", most=140))
-        call = await self._calls.place(command.actor, number, group, flag(command.args, "video", False))
+        call = await self._calls.place(command.actor, number, where, flag(command.args, "video", False))
         hold = self._calls.hold_of(call)
-        return Done({"call": call, "group": hold.status.target if hold is not None else group or ""})
+        return Done({"call": call, "group": hold.status.target if hold is not None else where or ""})
 
     async def _answer(self, command: Command) -> Done:
         hold = self._calls.find(command.actor, command.target)
@@ -177,6 +175,15 @@ class TalkActs:
         group = self._talk.group(self._talk.resolve(command.target))
         require(command.actor, command.action, group.id)
         return group
+
+    def _where(self, command: Command) -> str:
+        """A group's full id, or a channel's: the answered call converses with it."""
+        try:
+            return self._group(command).id
+        except NotFound:
+            channel = self._talk.channel(command.target)
+        require(command.actor, command.action, channel)
+        return channel
 
     def _member(self, command: Command, group: Group) -> Place:
         member = text(command.args, "member", most=200)

@@ -40,7 +40,7 @@ class Action(StrEnum):
     TALK_MONITOR = "talk.monitor"  # listen in; the listened-to hear a cue; args: member, on
     TALK_ALL = "talk.all"  # speak to several groups at once; args: groups (ids, comma between), member, on
     TALK_EMERGENCY = "talk.emergency"  # declare or end a group's emergency; args: on
-    CALL_PLACE = "call.place"  # target: group id or ""; args: number, video
+    CALL_PLACE = "call.place"  # target: group or channel id, or ""; args: number, video
     CALL_ANSWER = "call.answer"  # target: call id
     CALL_HANG_UP = "call.hang-up"
     CALL_HOLD = "call.hold"  # args: on

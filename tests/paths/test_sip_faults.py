@@ -321,15 +321,15 @@ async def test_a_person_transfers_a_phone_of_ours_through_us() -> None:
 
 async def test_a_peer_that_dies_in_silence_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """No RTP alone ends nothing; no answer to the question whether it is there does."""
-    monkeypatch.setattr("adapters.sip.call.SILENT_S", 0.3)
-    monkeypatch.setattr("adapters.sip.call.PROBE_S", 0.3)
+    monkeypatch.setattr("adapters.sip.call_ear.SILENT_S", 0.3)
+    monkeypatch.setattr("adapters.sip.call_ear.PROBE_S", 0.3)
     async with site("8001", policy=PCMA, timing=QUICK) as (it, (one,)):
         leg = await one.call(it, "600")
         hold = it.context.calls.all[0]
         await it.seated()
         one.engine.set_voice(leg.media.voice or 0, transmit="never")
         async with asyncio.timeout(PATIENCE_S):
-            while hold.status.code != "no-media":
+            while hold.status.code != "no-media-phone":
                 hold.moved.clear()
                 await hold.moved.wait()
         await leg.call.info(b"", None)  # it is there, and so is its call

@@ -111,6 +111,13 @@ ROWS: tuple[Row, ...] = (
     ),
     ("call-not-up", "The call is not answered yet.", "Wait until it is.", "通话尚未接通。", "请等待接通。"),
     (
+        "no-media-phone",
+        "Nothing is heard of the phone: no sound packet came from it.",
+        "Is its microphone muted or the call on hold there? Else look for a firewall or NAT between it and the gateway.",
+        "没有收到话机的声音数据包。",
+        "请检查话机是否静音或已保持；否则请检查话机与网关之间的防火墙或 NAT。",
+    ),
+    (
         "rtp-stranger",
         "Packets from an address that is not the phone's are ignored.",
         "If the phone is not heard, it is behind NAT: set `latch` of its media policy to host or first.",

@@ -332,6 +332,7 @@ class FakeRouting:
         self.error: Exception | None = None
         self.targets: dict[str, Target] = {}  # numbers that are no phones
         self.asked: list[str] = []
+        self.behalf: list[str] = []
         self.taken = 0
         self.given_back = 0
         self.called: list[Callable[[], None]] = []
@@ -349,6 +350,7 @@ class FakeRouting:
 
     def outgoing(self, who: Principal, number: str, on_behalf: str = "") -> Sequence[Route]:
         self.asked.append(number)
+        self.behalf.append(on_behalf)
         if self.error is not None:
             raise self.error
         self.taken += len(self.routes)

@@ -226,12 +226,12 @@ async def test_a_leg_without_rtp_says_so_and_stays() -> None:
             await rig.arrive()
             await advance(9)
             hold, seat = context.calls.all[0], context.talk.seats[0]
-            assert hold.status.code == "no-media" and hold.stands(CallState.UP)
+            assert hold.status.code == "no-media-phone" and hold.stands(CallState.UP)
             seat.tell("media", detail="pcma")
             assert hold.status.code == ""
             seat.tell("stopped")
             await advance(3600)
-            assert hold.status.code == "no-media" and hold.ended is None
+            assert hold.status.code == "no-media-phone" and hold.ended is None
         left_over(rig)
 
 
@@ -253,5 +253,5 @@ async def test_where_the_policy_says_so_no_rtp_is_a_hang_up() -> None:
             leg.flow(held_by_peer=False)
             seat.tell("stopped")
             await advance(31)
-            assert hold.ended is not None and hold.ended[0] == "no-media"
+            assert hold.ended is not None and hold.ended[0] == "no-media-phone"
         left_over(rig)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from adapters.sip.calls import CallManager
+from adapters.sip.engine import PictureLine, VideoWish
 from adapters.sip.routing import MediaPolicy
 from gateway.base.errors import Busy, Denied, LinkDown, NotFound, PeerError
 from gateway.model.voice import CallState
 from tests.fakes.loop import advance, by_hand
-from tests.unit.sip.calls_rig import VIDEO_OFFER, Rig, left_over, until_over
+from tests.unit.sip.calls_rig import H264, VIDEO_OFFER, Rig, left_over, until_over
 from tests.unit.sip.fake_legs import FakeIncoming, FakeSip
 from tests.unit.sip.fakes import (
     WHO,
@@ -49,6 +51,49 @@ async def test_a_member_of_a_group_is_seated_there_once_it_answers(rig: Rig) -> 
     assert rig.context.talk.seats[0].member == "sip:8002" and rig.context.talk.seats[0].group == "kit1/talk/ops"
 
 
+async def test_a_call_from_a_ball_shows_it_and_converses_with_it(rig: Rig) -> None:
+    rig.routing.routes = [route()]
+    hold = await rig.dial("8002", "kit1/ball-1/ch1", video=True)
+    leg = await rig.sip.leg(0)
+    stream = rig.context.streams.known["kit1/ball-1/ch1"]
+    assert leg.did[0][2] == VideoWish(send=True, receive=True, near=stream)
+    assert rig.routing.behalf == ["kit1/ball-1/ch1"] and not rig.context.talk.seats
+    leg.answer()
+    await hold.until(CallState.UP)
+    leg.flow(video=PictureLine(7, (H264,), (H264,), "h264"))
+    await asyncio.sleep(0)
+    assert [seat.group for seat in rig.context.talk.seats] == ["kit1/talk/with-ch1"]
+    assert len(rig.engine.subscriptions) == 1 and "kit1/call-1/ch1" in rig.context.streams.published
+
+
+async def test_a_call_from_a_ball_whose_picture_the_caller_may_not_see_is_without(rig: Rig) -> None:
+    rig.routing.routes = [route()]
+    rig.context.streams.denied = True
+    hold = await rig.dial("8002", "kit1/ball-1/ch1", video=True)
+    leg = await rig.sip.leg(0)
+    assert leg.did[0][2] == VideoWish(receive=True) and hold.status.code == "denied"
+    leg.answer()
+    await hold.until(CallState.UP)
+
+
+async def test_no_picture_is_a_trouble_only_where_one_was_wanted(rig: Rig) -> None:
+    rig.routing.routes = [route()]
+    rig.sip.answers = ["ok", "ok"]
+    for index, video in enumerate((False, True)):
+        hold = await rig.dial(video=video)
+        await hold.until(CallState.UP)
+        rig.sip.legs[index].flow(no_video="sound only")
+        assert (hold.status.code, hold.status.detail) == (("no-picture", "sound only") if video else ("", ""))
+
+
+async def test_the_trunk_by_which_it_goes_is_the_call_s(rig: Rig) -> None:
+    rig.routing.routes = [route("a"), replace(route("b"), trunk="spare")]
+    rig.sip.answers = [PeerError("x", status=503), "ok"]
+    hold = await rig.dial()
+    await hold.until(CallState.UP)
+    assert hold.status.trunk == "spare" and rig.manager.calls_of("spare") == 1
+
+
 async def test_the_next_way_is_tried_when_a_way_fails(rig: Rig) -> None:
     rig.routing.routes = [route("a"), route("b"), route("c"), route("d")]
     rig.sip.answers = [LinkDown("dead"), PeerError("x", status=503), PeerError("x", status=408), "ok"]
@@ -58,7 +103,9 @@ async def test_the_next_way_is_tried_when_a_way_fails(rig: Rig) -> None:
     assert rig.routing.given_back == 3
 
 
-@pytest.mark.parametrize(("status", "code"), [(486, "peer-busy"), (603, "peer-declined"), (480, "peer-unavailable")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(486, "peer-busy"), (403, "call-forbidden"), (603, "peer-declined"), (480, "peer-unavailable")]
+)
 async def test_who_has_spoken_is_not_called_another_way(rig: Rig, status: int, code: str) -> None:
     rig.routing.routes = [route("a"), route("b")]
     rig.sip.answers = [PeerError("x", status=status)]
