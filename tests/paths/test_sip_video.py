@@ -15,6 +15,7 @@ from gateway.base.errors import GatewayError
 from tests.paths.sip_pictures import SMALL, decoded, picture, received, sent
 from tests.paths.sip_rig import WHO, Kit, Phone, site
 from tests.paths.sip_sound import PATIENCE_S
+from tests.peers.frames import FrameReader
 
 BOTH = VideoWish(send=True, receive=True)
 BALL = "kit1/ball-1/ch1"
@@ -78,19 +79,37 @@ async def test_a_picture_that_the_trunk_does_not_allow_leaves_the_sound_and_says
         assert leg.media.voice is not None and leg.media.video is None and leg.media.no_video
 
 
-async def test_info_asks_for_a_key_frame_both_ways() -> None:
+async def test_info_of_the_phone_brings_a_key_frame() -> None:
+    """The device sends one in a minute: a second one that the phone gets was asked for."""
+    async with watching(live=False) as (it, one):
+        await one.call(it, "700", BOTH)
+        rare = replace(SMALL, gop_s=60.0)
+        async with picture(it.engine, it.context.streams.known[BALL], rare), received(one) as stream:
+            reader = FrameReader(one.engine, stream)
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    while not (await reader.video()).key:
+                        pass
+                    for _ in range(10):
+                        assert not (await reader.video()).key
+                    assert one.leg is not None
+                    await one.leg.want_picture()
+                    while not (await reader.video()).key:
+                        pass
+            finally:
+                one.engine.unsubscribe(reader.subscription)
+                reader.close()
+
+
+async def test_our_wish_for_a_key_frame_reaches_the_phone_by_info() -> None:
     async with watching() as (it, one):
         await one.call(it, "700", BOTH)
-        async with received(one) as stream, sent(one):
-            await decoded(one.engine, stream, frames=3)
-            before = one.engine
-            assert one.leg is not None
-            await one.leg.want_picture()
-            assert await decoded(before, stream, frames=3) == (320, 240)
+        async with sent(one):
             async with asyncio.timeout(PATIENCE_S):
                 await it.context.streams.published_now.wait()
                 (publication,) = it.context.streams.published.values()
                 await publication.opened.wait()
+                assert not one.picture_wanted.is_set()
                 await publication.ask()
                 await one.picture_wanted.wait()
 

@@ -8,10 +8,12 @@ from typing import Any, cast
 import pytest
 
 from gateway.base.errors import Busy, LinkDown, Unsupported
+from gateway.contract.media import Offer
 from gateway.contract.voice import CallHandler
 from gateway.core.calls import ENDED_KEPT
 from gateway.core.services import Missed
 from gateway.model.command import Action, Outcome
+from gateway.model.ids import DeviceId, StreamId
 from gateway.model.principal import Principal
 from gateway.model.voice import CallState, CallStatus, GroupId
 from tests.unit.core.house import AUDITOR, OPERATOR, VIEWER, House, housed
@@ -129,11 +131,15 @@ async def test_orders_reach_the_one_who_has_the_call(house: House) -> None:
     assert ("call.answer", "done") in acts and ("call.hang-up", "done") in acts and ("call.hold", "failed") in acts
 
 
+async def quiet(_: object) -> None:
+    """A stream that nobody opens."""
+
+
 @housed
 async def test_placing_calls(house: House) -> None:
     dialled: list[Any] = []
 
-    async def dial(who: Principal, number: str, group: GroupId | None, video: bool) -> str:
+    async def dial(who: Principal, number: str, group: str | None, video: bool) -> str:
         dialled.append((who.name, number, group, video))
         return house.core.calls.open(ringing(number, target=group or "kit1/talk/call-5"), cast(CallHandler, Far())).id
 
@@ -144,6 +150,12 @@ async def test_placing_calls(house: House) -> None:
     own = await order(house, OPERATOR, Action.CALL_PLACE, "", number="sip:8002")
     assert own.data == {"call": "call-2", "group": "kit1/talk/call-5"}
     assert dialled == [("otto", "8001", OPS, True), ("otto", "8002", None, False)]
+    house.core.streams.offer(Offer(StreamId("kit1/ball-1/ch1"), DeviceId("kit1/ball-1"), "Ball", quiet))
+    ball = await order(house, OPERATOR, Action.CALL_PLACE, "ball-1/ch1", number="8003", video=True)
+    assert ball.outcome is Outcome.DONE and dialled[-1] == ("otto", "8003", "kit1/ball-1/ch1", True)
+    bound = replace(OPERATOR, scope="kit1/ball-2")
+    assert (await order(house, bound, Action.CALL_PLACE, "ball-1/ch1", number="8003")).code == "denied"
+    assert (await order(house, OPERATOR, Action.CALL_PLACE, "ball-9/ch1", number="8003")).code == "not-found"
     for number in ("", "a b", "x" * 200, "tel:1"):
         assert (await order(house, OPERATOR, Action.CALL_PLACE, "", number=number)).outcome is not Outcome.DONE
     forget()
