@@ -61,15 +61,17 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
 class Server(NamedTuple):
-    """One server of a trunk. Port 0: the transport's own (5060, 5061)."""
+    """One server of a trunk. `srv`: a name without a port, for which the DNS is asked by SRV first (RFC 3263 §4.2);
+    `port` is then that of the name itself, where it has no SRV records."""
 
     transport: Literal["udp", "tcp", "tls"]
     host: str
     port: int
+    srv: bool = False
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport}:{host}:{self.port}"
+        return f"{self.transport}:{host}" if self.srv else f"{self.transport}:{host}:{self.port}"
 
 
 def parse_server(value: object) -> Server:
@@ -80,7 +82,16 @@ def parse_server(value: object) -> Server:
     if found is None or int(found[3] or 0) > 65535:
         raise ValueError(f'{value!r} is no server: write it as "udp:10.0.0.1:5060" or "tls:sip.example.com:5061"')
     port = int(found[3] or (5061 if found[1] == "tls" else 5060))
-    return Server(found[1], found[2].strip("[]"), port)  # type: ignore[arg-type]
+    host = found[2].strip("[]")
+    return Server(found[1], host, port, srv=found[3] is None and not _is_address(host))  # type: ignore[arg-type]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 ServerText = Annotated[Server, BeforeValidator(parse_server), PlainSerializer(str)]
@@ -135,7 +146,7 @@ class TrunkConfig(Part):
     servers: list[ServerText] = Field(
         min_length=1,
         max_length=8,
-        description='"udp:10.0.0.1:5060", "tls:sip.example.com"; the first is preferred',
+        description='"udp:10.0.0.1:5060", "tls:sip.example.com" (without a port: SRV); the first is preferred',
     )
     mode: Literal["register", "static"] = Field(
         "register", description="register: its accounts; static: an IMS or PBX, told by its address, no REGISTER"

@@ -10,11 +10,12 @@ import asyncio
 import ipaddress
 import logging
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from adapters.sip.accounts import Account, AccountState
 from adapters.sip.config_trunk import Server, TrunkConfig
-from adapters.sip.trunk_reach import addresses_of, reach
+from adapters.sip.trunk_reach import reach, ways_of
 from adapters.sip.trunk_servers import ServerList
 from adapters.sip.trunk_status import TrunkState, TrunkStatus
 from gateway.base.clock import Clock
@@ -77,6 +78,7 @@ class Trunk:
         self._lost = lost
         self._down_since: float | None = None  # since a session that was up failed
         self._servers = ServerList(len(config.servers), first_s=config.retry_first, most_s=config.retry_most)
+        self._turns: Counter[int] = Counter()  # failures of each server: over UDP its next address is next
         self._session: _Session | None = None
         self._last_hop: Hop | None = None
         self._wake = asyncio.Event()
@@ -187,6 +189,7 @@ class Trunk:
                     account.say(AccountState.WAITING, exc.code, str(exc))
             least = self.config.refused_retry if exc.code in _FINAL else 0.0
             self._servers.failed(index, self._clock.monotonic(), least)
+            self._turns[index] += 1
             self._say(TrunkState.CONNECTING, exc.code, str(exc), server=server)
             log.warning("SIP trunk %s at %s: %s", self.name, server, exc)
             self._mourn(f"trunk {self.name}: {exc}")
@@ -201,7 +204,7 @@ class Trunk:
     async def _serve(self, index: int, server: Server) -> None:
         """One session. Ends by an exception only."""
         self._say(TrunkState.CONNECTING, self._said.code, self._said.detail, server=server)
-        hop, addresses = await reach(self._endpoint, server, self._tls)
+        hop, addresses = await reach(self._endpoint, server, self._tls, self._turns[index])
         self.addresses.update(addresses)
         session = _Session(hop)
         if self.config.mode == "static" and not await self._answers(hop):
@@ -314,7 +317,7 @@ class Trunk:
         """The addresses calls may come from; a name that does not resolve now is asked again at its turn."""
         for server in self.config.servers:
             try:
-                self.addresses.update(await addresses_of(server))
+                self.addresses.update(host for host, _ in await ways_of(self._endpoint, server))
             except LinkDown as exc:
                 log.warning("SIP trunk %s: %s", self.name, exc)
 

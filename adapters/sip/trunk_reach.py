@@ -11,7 +11,7 @@ from adapters.sip.config_trunk import Server, TrunkConfig
 from gateway.base.errors import ConfigError, LinkDown
 from gateway.net.sip import SipEndpoint
 from gateway.net.sip.tls import client_context
-from gateway.wire.sip import Hop
+from gateway.wire.sip import Address, Hop
 
 RESOLVE_S = 5.0
 MAX_ADDRESSES = 8
@@ -33,16 +33,32 @@ async def addresses_of(server: Server) -> list[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))[:MAX_ADDRESSES]
 
 
-async def reach(endpoint: SipEndpoint, server: Server, tls: ssl.SSLContext | None) -> tuple[Hop, list[str]]:
+async def ways_of(endpoint: SipEndpoint, server: Server) -> list[Address]:
+    """Its addresses and ports, best first; by SRV where it is named without a port. Raises LinkDown
+    `name-unresolved`."""
+    if not server.srv:
+        return [(address, server.port) for address in await addresses_of(server)]
+    try:
+        found = await endpoint.ways(f"sip:{server.host}", server.transport)
+    except LinkDown as exc:
+        raise LinkDown(str(exc), code="name-unresolved") from exc
+    return list(dict.fromkeys(way.address for way in found))[:MAX_ADDRESSES]
+
+
+async def reach(
+    endpoint: SipEndpoint, server: Server, tls: ssl.SSLContext | None, turn: int = 0
+) -> tuple[Hop, list[str]]:
     """A hop to the first of its addresses that takes us, and all of them. Raises LinkDown.
 
-    Over UDP the way is only chosen here; whether anybody answers is for a request to find out.
+    Over UDP the way is only chosen here; whether anybody answers is for a request to find out, and the next `turn`
+    takes the next address.
     """
-    addresses = await addresses_of(server)
+    ways = await ways_of(endpoint, server)
+    addresses = list(dict.fromkeys(host for host, _ in ways))
+    first = turn % len(ways) if ways and server.transport == "udp" else 0
     failed: LinkDown | None = None
-    for address in addresses:
+    for remote in ways[first:] + ways[:first]:
         try:
-            remote = (address, server.port)
             if server.transport != "tls":
                 return await endpoint.hop_to(server.transport, remote), addresses
             return await endpoint.hop_to("tls", remote, server_name=server.host, tls=tls), addresses

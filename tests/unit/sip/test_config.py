@@ -38,10 +38,17 @@ def test_secrets_are_not_shown() -> None:
 def test_servers_are_read_and_written_back() -> None:
     for text, whole in (
         ("udp:10.0.0.1", "udp:10.0.0.1:5060"),
-        ("tls:sip.example.com", "tls:sip.example.com:5061"),
+        ("tls:sip.example.com", "tls:sip.example.com"),
+        ("tls:sip.example.com:5061", "tls:sip.example.com:5061"),
         ("tcp:[2001:db8::1]:5070", "tcp:[2001:db8::1]:5070"),
     ):
         assert str(parse_server(text)) == whole and parse_server(whole) == parse_server(text)
+    assert [parse_server(text).srv for text in ("udp:10.0.0.1", "udp:[::1]", "udp:a.test:5060", "udp:a.test")] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

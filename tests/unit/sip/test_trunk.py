@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -237,6 +238,29 @@ async def test_a_static_trunk_lives_by_options(tmp_path: Path) -> None:
 async def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
     async with house(tmp_path, trunk("udp:nowhere.invalid")) as at:
         await at.until(lambda: at.trunk().status.code == "name-unresolved")
+
+
+async def test_servers_are_found_by_srv_and_a_dead_one_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    async with center() as server:
+        async with center() as placeholder:
+            dead = placeholder.port
+
+        async def dns(name: str, kind: str) -> list[Any]:
+            asked.append((name, kind))
+            if (name, kind) != ("_sip._udp.center.test", "SRV"):
+                return []
+            records = ((10, dead), (20, server.port))
+            return [SimpleNamespace(priority=p, weight=0, target="127.0.0.1.", port=port) for p, port in records]
+
+        monkeypatch.setattr("gateway.net.sip.resolve._dns", dns)
+        async with house(tmp_path, trunk("udp:center.test")) as at:
+            request = await registered(server)
+            await at.until(lambda: at.trunk().status.state is TrunkState.UP)
+            assert request.uri == "sip:center.test" and ("_sip._udp.center.test", "SRV") in asked
+            assert at.trunk().hop.remote == ("127.0.0.1", server.port) and at.trunk().addresses == {"127.0.0.1"}
 
 
 async def test_a_change_of_our_address_registers_anew_and_takes_the_old_contact_back(tmp_path: Path) -> None:
