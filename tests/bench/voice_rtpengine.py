@@ -50,7 +50,7 @@ class RtpEngine:
     def __enter__(self) -> RtpEngine:
         self.process = subprocess.Popen(
             ["rtpengine", "--foreground", "--log-stderr", "--log-level=3", "--table=-1", "--interface=127.0.0.1",
-             f"--listen-ng=127.0.0.1:{self._port}", "--port-min=50000", "--port-max=54000", "--num-threads=2"],
+             f"--listen-ng=127.0.0.1:{self._port}", "--port-min=14000", "--port-max=16000", "--num-threads=2"],
             stdout=self._log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
