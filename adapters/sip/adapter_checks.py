@@ -33,6 +33,7 @@ async def checks(config: SipConfig) -> Sequence[Finding]:
     found.append(await asyncio.to_thread(_users, config))
     if config.tls.certificate is not None:
         found.append(await asyncio.to_thread(_certificate, config.tls.certificate))
+    found.extend(_engines([(name, one.engine) for name, one in config.trunks.items()]))
     found.extend(await _trunks(config))
     return found
 
@@ -48,6 +49,7 @@ def standing(trunks: Trunks, users: Users, guard: Guard, now: float) -> list[Fin
             continue
         bad = [one for one in status.accounts if one.code]
         found.append(Finding(check, Grade.OK if not bad else Grade.WARN, told, "up", code=status.code if bad else ""))
+    found.extend(_engines([(trunk.name, trunk.config.engine) for trunk in trunks]))
     misfits = users.misfits()
     if misfits:
         found.append(Finding("sip users", Grade.WARN, ", ".join(misfits), "set anew", code="sip-realm"))
@@ -56,6 +58,17 @@ def standing(trunks: Trunks, users: Users, guard: Guard, now: float) -> list[Fin
     for source in sorted(guard.banned(now))[:MAX_BANS_TOLD]:
         found.append(Finding("sip bans", Grade.WARN, source, "none", code=guard.why(source)))
     return found
+
+
+def _engines(chosen: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Trunks whose calls PJSIP shall place, where it is not."""
+    from adapters.sip.pjsua2.process import installed
+
+    wanting = [name for name, engine in chosen if engine == "pjsua2"]
+    if not wanting or installed():
+        return []
+    words = f"trunks {', '.join(wanting)}: the extra [pjsua2] is missing"
+    return [Finding("sip engine pjsua2", Grade.FAIL, words, "installed", code="not-installed")]
 
 
 def _port(listen: SipListen) -> Finding:

@@ -252,3 +252,15 @@ async def test_the_doctor_asks_trunks_users_and_certificates(tmp_path: Path, mon
         assert ("sip trunk center", Grade.OK, "") in found
         assert ("sip trunk center", Grade.FAIL, "trunk-silent") in found
         assert ("sip trunk center", Grade.FAIL, "name-unresolved") in found
+
+
+async def test_a_trunk_whose_engine_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with center() as server:
+        given = trunk(server, engine="pjsua2")
+        for there, told in ((False, [("sip engine pjsua2", Grade.FAIL, "not-installed")]), (True, [])):
+            monkeypatch.setattr("adapters.sip.pjsua2.process.installed", lambda there=there: there)
+            found = await SipGateway.checks(config(**given))
+            assert [(f.check, f.grade, f.code) for f in found if "engine" in f.check] == told
+            async with house(tmp_path, given) as at:
+                running = at.gateway.findings()
+            assert [(f.check, f.grade, f.code) for f in running if "engine" in f.check] == told
