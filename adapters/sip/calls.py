@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from adapters.sip.call import Ground
-from adapters.sip.engine import LegState, Probing, SipEngine
+from adapters.sip.engine import Closing, LegState, Probing, SipEngine
 from adapters.sip.incoming import run_incoming
 from adapters.sip.native import NativeEngine
 from adapters.sip.outgoing import dial
@@ -76,7 +76,11 @@ class CallManager:
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_S):
                 await asyncio.gather(*(call.end("stopping") for call in calls), return_exceptions=True)
-        await self._nest.close()
+        try:
+            await self._nest.close()
+        finally:
+            if isinstance(self._ground.engine, Closing):
+                await self._ground.engine.close()
 
     def handler(self, endpoint: SipEndpoint) -> Callable[[IncomingCall], Awaitable[None]]:
         """What `endpoint.on_call` takes."""

@@ -185,6 +185,14 @@ class Probing(Protocol):
         never raises."""
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """An engine with something of its own to end (worker processes)."""
+
+    async def close(self) -> None:
+        """After the calls; safe to call twice."""
+
+
 class SipEngine(Protocol):
     """What makes outgoing legs. Calls that come in to our own endpoints are always the native engine's."""
 

@@ -27,7 +27,8 @@ class EngineChoice:
         return await self._of(route).place(route, owner, video, replaces=replaces)
 
     def standing(self) -> int:
-        return self._native.standing() + (self._pjsua2.standing() if self._pjsua2 is not None else 0)
+        """PJSIP's; the native engine, which takes the calls that come in too, is counted beside it."""
+        return self._pjsua2.standing() if self._pjsua2 is not None else 0
 
     @property
     def deaths(self) -> int:

@@ -11,6 +11,8 @@ import pytest
 
 from adapters.sip.calls import CallManager
 from adapters.sip.engine import PictureLine, VideoWish
+from adapters.sip.engine_choice import EngineChoice
+from adapters.sip.native import NativeEngine
 from adapters.sip.routing import MediaPolicy
 from gateway.base.errors import Busy, Denied, LinkDown, NotFound, PeerError
 from gateway.model.voice import CallState
@@ -206,3 +208,33 @@ async def test_two_hundred_calls_with_random_ends_leave_nothing(rig: Rig) -> Non
     await rig.manager.__aexit__(None, None, None)
     left_over(rig)
     assert len(rig.context.calls.all) >= 200
+
+
+async def test_an_engine_with_workers_is_closed_after_its_calls() -> None:
+    class Workers(FakeSip):
+        closed = -1
+
+        async def close(self) -> None:
+            self.closed = self.standing()
+
+    with media_plane() as (engine, plane):
+        context, routing = FakeContext(engine, plane), FakeRouting()
+        workers, native = Workers(engine), FakeSip(engine)
+        workers.answers, routing.routes = ["ok"], [route()]
+        manager = CallManager(cast(Any, context), routing, cast(Any, workers), native=cast(Any, native))
+        async with manager:
+            rig = Rig(engine, context, routing, workers, manager)
+            hold = await rig.dial()
+            await hold.until(CallState.UP)
+            await manager.handler(cast(Any, None))(cast(Any, FakeIncoming()))
+            await native.leg(0)
+            assert manager.figures()["legs"] == 2, "each is counted once"
+        assert workers.closed == 0
+        left_over(rig)
+
+
+def test_a_leg_of_our_own_engine_is_counted_once() -> None:
+    with media_plane() as (_, plane):
+        native = NativeEngine(plane)
+        native._legs.add(cast(Any, object()))
+        assert EngineChoice(plane.engine, native).standing() + native.standing() == 1
