@@ -233,7 +233,7 @@ async def test_an_engine_with_workers_is_closed_after_its_calls() -> None:
         left_over(rig)
 
 
-def test_a_leg_of_our_own_engine_is_counted_once() -> None:
+async def test_a_leg_of_our_own_engine_is_counted_once() -> None:
     with media_plane() as (_, plane):
         native = NativeEngine(plane)
         native._legs.add(cast(Any, object()))
