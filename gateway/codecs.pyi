@@ -214,7 +214,8 @@ class RtpMap:
     def __new__(
         cls, pt: int, codec: str, clock_hz: int, *, rtx_pt: int = 0, fmtp: str = "", channels: int = 1
     ) -> RtpMap:
-        """`channels` counts for L16 only (RFC 3551 §4.5.11)."""
+        """`channels` counts for L16 only (RFC 3551 §4.5.11). Of `fmtp` what comes in uses the parameter sets
+        (`sprop-*`) and AAC's `config`, what goes out H.264's `packetization-mode` and profile."""
 
 # ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -347,7 +348,11 @@ class Engine:
         queue_bytes: int = 4_000_000,
     ) -> Subscription:
         """Send `stream` to a session: the payload type is chosen by the track's codec among those given. Before the
-        session is armed it waits. New viewers begin with the cached group of pictures, or ask for a key frame."""
+        session is armed it waits. New viewers begin with the cached group of pictures, or ask for a key frame.
+
+        H.264 to a session of `open_rtp_session` whose map says packetization-mode 0 or none (RFC 6184 §8.1) goes in
+        single NAL unit packets, which may be IP fragments; a slice over 64 kB is not sent and told as "refused" with
+        "codec-unsupported", and "recovered" comes with the next key frame that fits. Browsers get mode 1 only."""
 
     def subscribe_rtp(
         self,
@@ -367,7 +372,8 @@ class Engine:
     ) -> Subscription:
         """Send `stream` as plain RTP, or SRTP with (profile, key, salt), from the UDP socket `fd`.
 
-        Sender reports go to `host_port` + 1 (RFC 3550 §11); the peer's RTCP is read from `fd`, with SRTP not at all."""
+        Sender reports go to `host_port` + 1 (RFC 3550 §11); the peer's RTCP is read from `fd`, with SRTP not at all.
+        H.264 as in `subscribe_session`, but that a map without any fmtp says nothing and gets mode 1."""
 
     def open_frames_out(self, stream: Stream, fd: int, *, key_frames_only: bool = False) -> Subscription:
         """A frame port outward: access units written to a connected AF_UNIX SOCK_SEQPACKET socket."""

@@ -62,6 +62,25 @@ fn real_pictures_round_trip() {
 }
 
 #[test]
+fn packetization_mode_0_is_one_nal_unit_a_packet() {
+    for name in ["h264_baseline.h264", "h264_main_b.h264", "h264_high_1080.h264"] {
+        for picture in pictures(Codec::H264, &vector(name)) {
+            let fragments = Packetizer::new(&params(Codec::H264, vec![]), 500).packetize(&unit(picture.clone(), false));
+            assert_eq!(h264::unpack(&fragments), picture, "{name}");
+            let single =
+                Packetizer::single_nal_units(&params(Codec::H264, vec![])).packetize(&unit(picture.clone(), false));
+            assert_eq!(single.iter().map(|(p, _)| p.to_vec()).collect::<Vec<_>>(), picture, "{name}");
+            let marks = single.parts.iter().filter(|p| p.marker).count();
+            assert!(marks == 1 && single.parts.last().is_some_and(|p| p.marker));
+        }
+    }
+    let whole = |len| vec![h264_slice(true, 0, 7, 1, len), h264_slice(true, 0, 7, 1, 100)];
+    let mut packetizer = Packetizer::single_nal_units(&params(Codec::H264, vec![]));
+    assert_eq!(packetizer.packetize(&unit(whole(60_000), true)).len(), 2);
+    assert!(packetizer.packetize(&unit(whole(66_000), true)).is_empty());
+}
+
+#[test]
 fn fragments_make_one_run() {
     for len in [1200, 1201, 2400, 5000, 65_000, 400_000] {
         let picture = vec![h264_slice(false, 0, 5, 1, len)];

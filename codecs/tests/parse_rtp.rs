@@ -174,6 +174,21 @@ fn hostile_sequences_stay_bounded() {
 }
 
 #[test]
+fn packets_as_large_as_datagrams_stay_bounded_and_let_go() {
+    let mut buffer = JitterBuffer::new(2048, 200);
+    let large = vec![0; 65_000];
+    buffer.offer(0, &large, Micros(0));
+    let held = (2..1000u16).filter(|seq| buffer.offer(*seq, &large, Micros(0)) == Offer::Held).count();
+    assert!(held * large.len() <= 4 << 20 && held > 32, "{held}");
+    // The gap is given up by time, and what comes then is taken again.
+    while let Some(popped) = buffer.pop(Micros(1_000_000)) {
+        buffer.recycle(popped.packet);
+    }
+    assert!(buffer.is_empty());
+    assert_eq!(buffer.offer(held as u16 + 3, &large, Micros(1_000_000)), Offer::Held);
+}
+
+#[test]
 fn report_of_a_receiver() {
     let mut r = Reception::new(5, 8000, 65_530);
     for i in (0..100u16).filter(|i| i % 4 != 3) {

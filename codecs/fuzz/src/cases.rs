@@ -117,6 +117,11 @@ fn round_trip(codec: Codec, nalus: Vec<bytes::Bytes>, read: impl Fn(&[u8], &mut 
         assert!(read(payload, &mut sink), "own payload refused");
     }
     assert_eq!(sink.take(), kept);
+    if codec == Codec::H264 {
+        assert_eq!(h264::unpack(&payloads), kept);
+        let single = Packetizer::single_nal_units(&params(codec)).packetize(&unit(kept.clone()));
+        assert!(single.is_empty() || single.iter().map(|(p, _)| p).eq(kept.iter().map(|n| &n[..])));
+    }
 }
 
 pub fn h264_depacketize(data: &[u8]) {

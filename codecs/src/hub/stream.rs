@@ -1,10 +1,12 @@
 //! A stream: its tracks, and which of its legs writes them now.
 
 use super::derived::Derived;
+use super::singles::Singles;
 use super::timeline::{LegClock, Timeline};
 use super::track::Track;
-use super::unit::{AccessUnit, Kind, TrackParams};
+use super::unit::{AccessUnit, Codec, Kind, TrackParams};
 use crate::audio::format::Format;
+use crate::packet::Form;
 use crate::time::Micros;
 
 /// What became of a unit.
@@ -36,6 +38,8 @@ pub struct Stream {
     /// Its sound in other codecs, while somebody takes them.
     derived: Vec<Derived>,
     derived_ever: u64,
+    /// Its picture in packets of one NAL unit, while somebody takes it.
+    singles: Option<Singles>,
 }
 
 /// Audio needs no group of pictures; this is many seconds of it.
@@ -57,11 +61,35 @@ impl Stream {
             units_dropped: 0,
             derived: Vec::new(),
             derived_ever: 0,
+            singles: None,
         }
     }
 
     pub fn track(&self, kind: Kind) -> Option<&Track> {
         self.tracks[at(kind)].as_ref()
+    }
+
+    /// Its picture, packetised so.
+    pub fn video(&self, form: Form) -> Option<&Track> {
+        match form {
+            Form::Fragments => self.track(Kind::Video),
+            Form::SingleNalUnits => self.singles.as_ref().map(|s| &s.track),
+        }
+    }
+
+    /// Pictures that fit into no single NAL unit packets, since those were asked for.
+    pub fn oversized(&self) -> u64 {
+        self.singles.as_ref().map_or(0, |s| s.oversized)
+    }
+
+    /// Whether single NAL unit packets are wanted.
+    pub fn keep_singles(&mut self, wanted: bool) {
+        let source = self.tracks[0].as_ref().filter(|_| wanted);
+        match (source, &self.singles) {
+            (None, _) => self.singles = None,
+            (Some(source), None) => self.singles = Singles::beside(source, self.gop_bytes),
+            (Some(_), Some(_)) => {}
+        }
     }
 
     /// Its sound as that format, while it is kept.
@@ -97,6 +125,9 @@ impl Stream {
             for track in self.tracks.iter_mut().flatten() {
                 track.end_gop();
             }
+            if let Some(singles) = &mut self.singles {
+                singles.track.end_gop();
+            }
         }
     }
 
@@ -125,6 +156,10 @@ impl Stream {
                     self.timeline.reset(params.codec.kind());
                 }
                 track.set_params(params.clone());
+                if k == 0 {
+                    self.singles = self.singles.take().filter(|_| params.codec == Codec::H264);
+                    self.singles.iter_mut().for_each(|s| s.set_params(params.clone()));
+                }
             }
             slot => {
                 let bytes = if k == 0 { self.gop_bytes } else { AUDIO_BYTES };
@@ -155,8 +190,9 @@ impl Stream {
         }
         let ts = self.timeline.place(&mut slot.clock, unit, track.params.clock_hz);
         if track.push(unit, ts, now) {
-            if unit.kind == Kind::Audio {
-                self.derived.iter_mut().for_each(|d| d.push(unit, ts, now));
+            match unit.kind {
+                Kind::Audio => self.derived.iter_mut().for_each(|d| d.push(unit, ts, now)),
+                Kind::Video => self.singles.iter_mut().for_each(|s| s.push(unit, ts, now)),
             }
             Pushed::Frame
         } else {
@@ -186,7 +222,6 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::super::track::tests::{params, unit};
-    use super::super::unit::Codec;
     use super::*;
 
     fn push(s: &mut Stream, leg: u64, codec: Codec, key: bool, pts: i64, ms: u64) -> Pushed {

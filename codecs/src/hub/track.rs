@@ -113,6 +113,11 @@ impl Track {
         }
     }
 
+    /// H.264 in packets of one NAL unit each, for peers of packetization-mode 0.
+    pub fn in_single_nal_units(params: TrackParams, max_bytes: usize) -> Self {
+        Self { packetizer: Packetizer::single_nal_units(&params), ..Self::new(params, max_bytes) }
+    }
+
     /// A new generation; cached frames of another codec can not be played with it and go.
     pub fn set_params(&mut self, params: TrackParams) {
         if params.codec != self.params.codec {

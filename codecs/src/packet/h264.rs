@@ -1,4 +1,4 @@
-//! H.264 over RTP (RFC 6184, packetization mode 1): single NAL unit, STAP-A, FU-A.
+//! H.264 over RTP (RFC 6184): packetization mode 1 (single NAL unit, STAP-A, FU-A) and mode 0 (single NAL unit only).
 
 use bytes::Bytes;
 
@@ -18,6 +18,8 @@ pub const AUD: u8 = 9;
 pub const END_OF_SEQUENCE: u8 = 10;
 pub const END_OF_STREAM: u8 = 11;
 pub const FILLER: u8 = 12;
+/// The largest NAL unit that one UDP datagram carries beside IP, UDP and RTP headers, extensions and SRTP's tag.
+pub const MAX_SINGLE_BYTES: usize = 65_400;
 const STAP_A: u8 = 24;
 const STAP_B: u8 = 25;
 const FU_A: u8 = 28;
@@ -110,14 +112,40 @@ impl Depacketizer {
     }
 }
 
-/// One access unit into payloads: small NAL units together (STAP-A), large ones in fragments of equal size (FU-A).
-pub(super) fn packetize(nalus: &[Bytes], parameter_sets: &[Bytes], key: bool, max: usize) -> Payloads {
+/// What of a unit is sent: parameter sets before a key frame that lacks them. RFC 6184 has no use for delimiters;
+/// fillers and end codes only cost.
+fn sent<'a>(nalus: &'a [Bytes], parameter_sets: &'a [Bytes], key: bool) -> Vec<&'a Bytes> {
     let in_band = |wanted: u8| nalus.iter().any(|n| nal_type(n) == wanted);
     let missing = key && !(in_band(SPS) && in_band(PPS));
     let stored = parameter_sets.iter().filter(|_| missing);
-    // RFC 6184 has no use for delimiters; fillers and end codes only cost.
     let dropped = |n: &&Bytes| matches!(nal_type(n), 0 | AUD | END_OF_SEQUENCE | END_OF_STREAM | FILLER | 24..);
-    let all = stored.chain(nalus.iter().filter(|n| !dropped(n))).collect::<Vec<_>>();
+    stored.chain(nalus.iter().filter(|n| !dropped(n))).collect()
+}
+
+/// One access unit as single NAL unit packets (RFC 6184 §6.2). Empty when one of them fits no datagram: a picture
+/// without one of its slices is none.
+pub(super) fn packetize_single(nalus: &[Bytes], parameter_sets: &[Bytes], key: bool) -> Payloads {
+    let all = sent(nalus, parameter_sets, key);
+    let mut out = PayloadsBuilder::new(all.iter().map(|n| n.len()).sum(), MAX_SINGLE_BYTES);
+    if all.iter().all(|n| n.len() <= MAX_SINGLE_BYTES) {
+        all.iter().for_each(|n| out.single(n));
+    }
+    out.finish()
+}
+
+/// The NAL units of an access unit out of its packets, of either mode.
+pub fn unpack(payloads: &Payloads) -> Vec<Bytes> {
+    let (mut depacketizer, mut sink) = (Depacketizer::new(), NaluSink::new());
+    for (payload, _) in payloads.iter() {
+        // Our own packets: nothing in them is malformed.
+        let _ = depacketizer.push(payload, &mut sink);
+    }
+    sink.take()
+}
+
+/// One access unit into payloads: small NAL units together (STAP-A), large ones in fragments of equal size (FU-A).
+pub(super) fn packetize(nalus: &[Bytes], parameter_sets: &[Bytes], key: bool, max: usize) -> Payloads {
+    let all = sent(nalus, parameter_sets, key);
     let mut out = PayloadsBuilder::new(all.iter().map(|n| n.len()).sum(), max);
     let mut rest = all.as_slice();
     while let Some(first) = rest.first() {

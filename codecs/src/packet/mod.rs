@@ -18,10 +18,21 @@ use bytes::Bytes;
 use crate::hub::unit::{AccessUnit, Codec, TrackParams};
 pub use payloads::{Part, Payloads};
 
+/// How pictures are laid into packets. Only H.264 knows two ways (RFC 6184 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// Small NAL units together, large ones in fragments: packetization-mode 1.
+    #[default]
+    Fragments,
+    /// A packet for each NAL unit, whatever its size: packetization-mode 0.
+    SingleNalUnits,
+}
+
 /// Cuts access units of one track into RTP payloads.
 #[derive(Debug, Clone)]
 pub struct Packetizer {
     codec: Codec,
+    form: Form,
     max_payload: usize,
     channels: u8,
     parameter_sets: Vec<Bytes>,
@@ -35,7 +46,14 @@ impl Packetizer {
     pub fn new(params: &TrackParams, max_payload: usize) -> Self {
         let max_payload = max_payload.max(MIN_PAYLOAD_BYTES);
         let channels = params.channels.max(1);
-        Self { codec: params.codec, max_payload, channels, parameter_sets: params.parameter_sets.clone() }
+        let parameter_sets = params.parameter_sets.clone();
+        Self { codec: params.codec, form: Form::Fragments, max_payload, channels, parameter_sets }
+    }
+
+    /// H.264 as a receiver of packetization-mode 0 takes it. NAL units over `h264::MAX_SINGLE_BYTES` fit no datagram:
+    /// a unit that has one becomes empty.
+    pub fn single_nal_units(params: &TrackParams) -> Self {
+        Self { form: Form::SingleNalUnits, ..Self::new(params, h264::MAX_SINGLE_BYTES) }
     }
 
     /// A new generation of the track: other parameter sets, perhaps another codec.
@@ -49,6 +67,9 @@ impl Packetizer {
     pub fn packetize(&mut self, unit: &AccessUnit) -> Payloads {
         let max = self.max_payload;
         match self.codec {
+            Codec::H264 if self.form == Form::SingleNalUnits => {
+                h264::packetize_single(&unit.nalus, &self.parameter_sets, unit.key)
+            }
             Codec::H264 => h264::packetize(&unit.nalus, &self.parameter_sets, unit.key, max),
             Codec::H265 => h265::packetize(&unit.nalus, &self.parameter_sets, unit.key, max),
             Codec::Aac => aac::packetize(&unit.nalus, max),

@@ -2,10 +2,11 @@
 
 use super::order::RtpMap;
 use crate::hub::unit::{Codec, Kind, TrackParams};
+use crate::packet::Form;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice<'a> {
-    Take(&'a RtpMap),
+    Take(&'a RtpMap, Form),
     /// The peer asked for no track of this kind.
     NotWanted,
     Refused(&'static str),
@@ -19,9 +20,25 @@ fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// We send FU-A and STAP-A: packetization-mode 1 (RFC 6184 §6.3). A map without any fmtp says nothing against it.
-fn takes_fragments(map: &RtpMap) -> bool {
-    map.fmtp.is_empty() || parameter(&map.fmtp, "packetization-mode") == Some("1")
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// A WebRTC session. It takes packetization-mode 1, and shows B-frames in the wrong order or not at all.
+    Browser,
+    /// A session with its own socket: what SDP does not say has SDP's default.
+    Phone,
+    /// Plain RTP without a session, perhaps without SDP: a map without any fmtp says nothing.
+    Plain,
+}
+
+/// RFC 6184 §8.1: no packetization-mode is mode 0. Mode 2 (interleaved) is not made here.
+fn form(map: &RtpMap, side: Side) -> Option<Form> {
+    match parameter(&map.fmtp, "packetization-mode") {
+        Some("1") => Some(Form::Fragments),
+        None if map.fmtp.is_empty() && side != Side::Phone => Some(Form::Fragments),
+        Some("0") | None if side != Side::Browser => Some(Form::SingleNalUnits),
+        _ => None,
+    }
 }
 
 fn same_profile(map: &RtpMap, params: &TrackParams) -> bool {
@@ -29,24 +46,24 @@ fn same_profile(map: &RtpMap, params: &TrackParams) -> bool {
     offered.is_some_and(|id| id >> 16 == params.profile_level_id >> 16)
 }
 
-/// `browser`: the peer decodes as browsers do, and shows B-frames in the wrong order or not at all.
-pub fn choose<'a>(maps: &'a [RtpMap], params: &TrackParams, browser: bool) -> Choice<'a> {
+/// The stream's own H.264 profile comes before packetization-mode 1, and that before mode 0.
+pub fn choose<'a>(maps: &'a [RtpMap], params: &TrackParams, side: Side) -> Choice<'a> {
     if maps.is_empty() {
         return Choice::NotWanted;
     }
     let fitting = || maps.iter().filter(|m| m.known_codec() == Some(params.codec));
     let found = match params.codec {
         Codec::H264 => {
-            let usable = || fitting().filter(|m| takes_fragments(m));
-            usable().find(|m| same_profile(m, params)).or_else(|| usable().next())
+            let usable = fitting().filter_map(|m| Some((m, form(m, side)?)));
+            usable.min_by_key(|(m, form)| (!same_profile(m, params), *form == Form::SingleNalUnits))
         }
-        Codec::Aac | Codec::Opus => fitting().next(),
+        Codec::Aac | Codec::Opus => fitting().next().map(|m| (m, Form::Fragments)),
         // RFC 3551 §4.5.2: G.722 keeps the 8000 of a historic mistake.
-        _ => fitting().find(|m| m.clock_hz == params.clock_hz),
+        _ => fitting().find(|m| m.clock_hz == params.clock_hz).map(|m| (m, Form::Fragments)),
     };
     match (found, params.codec.kind()) {
-        (Some(_), Kind::Video) if browser && params.b_frames => Choice::Refused("b-frames"),
-        (Some(map), _) => Choice::Take(map),
+        (Some(_), Kind::Video) if side != Side::Plain && params.b_frames => Choice::Refused("b-frames"),
+        (Some((map, form)), _) => Choice::Take(map, form),
         (None, Kind::Video) => Choice::Refused("codec-unsupported"),
         (None, Kind::Audio) => Choice::Refused("audio-unsupported"),
     }
@@ -62,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn mode_1_only_and_the_same_profile_first() {
+    fn the_same_profile_first_and_no_mode_0_to_browsers() {
         let maps = [
             map(96, "h264", 90_000, "packetization-mode=0;profile-level-id=42e01f"),
             map(97, "h264", 90_000, "profile-level-id=42e01f;packetization-mode=1"),
@@ -70,25 +87,45 @@ mod tests {
         ];
         let mut p = params(Codec::H264);
         p.profile_level_id = 0x4d0028;
-        assert_eq!(choose(&maps, &p, true), Choice::Take(&maps[2]));
+        assert_eq!(choose(&maps, &p, Side::Browser), Choice::Take(&maps[2], Form::Fragments));
         p.profile_level_id = 0x640028;
-        assert_eq!(choose(&maps, &p, true), Choice::Take(&maps[1]));
-        assert_eq!(choose(&maps[..1], &p, true), Choice::Refused("codec-unsupported"));
+        assert_eq!(choose(&maps, &p, Side::Browser), Choice::Take(&maps[1], Form::Fragments));
+        assert_eq!(choose(&maps, &p, Side::Phone), Choice::Take(&maps[1], Form::Fragments));
+        assert_eq!(choose(&maps[..1], &p, Side::Browser), Choice::Refused("codec-unsupported"));
     }
 
     #[test]
-    fn b_frames_are_refused_to_browsers_only() {
+    fn phones_get_the_packetization_mode_that_they_say() {
+        use Form::{Fragments, SingleNalUnits};
+        let cases = [
+            ("packetization-mode=0;profile-level-id=42e01f", Some(SingleNalUnits), Some(SingleNalUnits)),
+            ("profile-level-id=42e01f", Some(SingleNalUnits), Some(SingleNalUnits)),
+            ("", Some(SingleNalUnits), Some(Fragments)),
+            ("Packetization-Mode = 1", Some(Fragments), Some(Fragments)),
+            ("packetization-mode=2", None, None),
+        ];
+        for (fmtp, phone, plain) in cases {
+            let maps = [map(96, "h264", 90_000, fmtp)];
+            for (side, wanted) in [(Side::Phone, phone), (Side::Plain, plain)] {
+                let wanted = wanted.map_or(Choice::Refused("codec-unsupported"), |form| Choice::Take(&maps[0], form));
+                assert_eq!(choose(&maps, &params(Codec::H264), side), wanted, "{fmtp} {side:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn b_frames_are_refused_to_sessions_only() {
         let maps = [map(96, "h264", 90_000, "")];
         let mut p = params(Codec::H264);
         p.b_frames = true;
-        assert_eq!(choose(&maps, &p, true), Choice::Refused("b-frames"));
-        assert_eq!(choose(&maps, &p, false), Choice::Take(&maps[0]));
+        assert_eq!(choose(&maps, &p, Side::Browser), Choice::Refused("b-frames"));
+        assert_eq!(choose(&maps, &p, Side::Plain), Choice::Take(&maps[0], Form::Fragments));
     }
 
     #[test]
     fn sound_that_nobody_asked_for_is_no_refusal() {
-        assert_eq!(choose(&[], &params(Codec::Pcma), true), Choice::NotWanted);
+        assert_eq!(choose(&[], &params(Codec::Pcma), Side::Browser), Choice::NotWanted);
         let maps = [map(111, "opus", 48_000, "")];
-        assert_eq!(choose(&maps, &params(Codec::Pcma), true), Choice::Refused("audio-unsupported"));
+        assert_eq!(choose(&maps, &params(Codec::Pcma), Side::Browser), Choice::Refused("audio-unsupported"));
     }
 }

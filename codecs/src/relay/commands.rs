@@ -5,8 +5,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::choice::Side;
 use super::event::*;
-use super::frame_port::FrameSubscriber;
+use super::frame_out::FrameSubscriber;
 use super::order::{Command, Subscribe};
 use super::path::Path;
 use super::queue::Events;
@@ -83,7 +84,7 @@ impl Worker {
         self.sub_socks.insert(id, token);
         let (to, rtcp_to) = (SockAddr::new(to, v6), SockAddr::new(rtcp_to, v6));
         let path = Path::new(Arc::new(fd), to, rtcp_to, key.map(Sealer::new));
-        let mut subscriber = Self::new_subscriber(id, None, order);
+        let mut subscriber = Self::new_subscriber(id, None, Side::Plain, order);
         subscriber.arm(Rc::new(path), false);
         self.subscribe(subscriber);
     }

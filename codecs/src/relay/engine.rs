@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{sync_channel, Receiver};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::event::*;
 use super::order::*;
@@ -19,7 +19,7 @@ use crate::voice::member::Levels;
 
 pub const MAX_THREADS: usize = 64;
 /// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub(super) const PATIENCE: Duration = Duration::from_millis(200);
 
 pub(super) type Done<T> = Result<T, OrderError>;
 
@@ -29,7 +29,7 @@ pub(super) struct Registry {
     last: u64,
     pub(super) streams: HashMap<StreamId, ()>,
     pub(super) voices: HashMap<VoiceId, Arc<Levels>>,
-    ports: HashMap<PortId, Arc<PortSocket>>,
+    pub(super) ports: HashMap<PortId, Arc<PortSocket>>,
     pub(super) sessions: HashMap<SessionId, SessionEntry>,
 }
 
@@ -215,121 +215,6 @@ impl Engine {
 
     pub fn close_leg(&self, leg: LegId) {
         self.post(leg, Command::CloseLeg(leg));
-    }
-
-    // ── ports and sessions ──
-
-    pub fn open_port(&self, fd: OwnedFd) -> Done<PortId> {
-        let v6 = sys::check_socket(&fd, libc::SOCK_DGRAM)?;
-        let mut registry = lock(&self.registry);
-        let id = self.new_id(&mut registry, 0)?;
-        let socket = Arc::new(PortSocket { id, fd: Arc::new(fd), v6 });
-        registry.ports.insert(id, socket.clone());
-        drop(registry);
-        self.post(id, Command::OpenPort { socket });
-        Ok(id)
-    }
-
-    pub fn close_port(&self, port: PortId) {
-        if lock(&self.registry).ports.remove(&port).is_some() {
-            self.post(port, Command::ClosePort(port));
-        }
-    }
-
-    pub fn open_session(&self, ufrag: String, pwd: String) -> Done<SessionId> {
-        let mut registry = lock(&self.registry);
-        if registry.sessions.values().any(|s| s.ufrag == ufrag) {
-            return Err(OrderError::new("the ufrag is taken"));
-        }
-        let id = self.new_id(&mut registry, 0)?;
-        // With one worker there is nothing to wait for.
-        let home = (self.media == 1).then_some(0);
-        let entry = SessionEntry { ufrag: ufrag.clone(), home, bound: false, own: false, arm: None };
-        registry.sessions.insert(id, entry);
-        drop(registry);
-        self.post(id, Command::OpenSession { id, ufrag, pwd });
-        Ok(id)
-    }
-
-    pub fn send_datagram(&self, session: SessionId, port: PortId, data: Vec<u8>, to: SocketAddr) {
-        if port != 0 {
-            self.post(port, Command::SendDatagram { session, port, data, to });
-        } else {
-            self.post(session, Command::SendOwnDatagram { session, data, to });
-        }
-    }
-
-    pub fn arm_session(&self, session: SessionId, port: PortId, to: SocketAddr, tx: SrtpKey, rx: SrtpKey) -> Done<()> {
-        let mut registry = lock(&self.registry);
-        let socket = registry.ports.get(&port).cloned().ok_or(OrderError::new("no such port"))?;
-        let entry = registry.sessions.get_mut(&session).ok_or(OrderError::new("no such session"))?;
-        if entry.own {
-            return Err(OrderError::new("a session with its own socket is armed by arm_rtp_session"));
-        }
-        let (tx, rx) = (Box::new(tx), Box::new(rx));
-        let command = move || Command::Arm { session, socket: socket.clone(), to, tx: tx.clone(), rx: rx.clone() };
-        if let Some(home) = entry.home {
-            self.post(home as u64, command());
-        }
-        if !entry.bound {
-            entry.arm = Some(Arc::new(command));
-        }
-        self.post(0, Command::Admit { session, port, to });
-        Ok(())
-    }
-
-    pub fn move_session(&self, session: SessionId, port: PortId, to: SocketAddr) {
-        let registry = lock(&self.registry);
-        let (Some(socket), Some(entry)) = (registry.ports.get(&port).cloned(), registry.sessions.get(&session)) else {
-            return;
-        };
-        self.post(0, Command::Admit { session, port, to });
-        if let Some(home) = entry.home {
-            self.post(home as u64, Command::Move { session, socket, to });
-        }
-    }
-
-    /// Fix the worker of a session: that of the first stream it is bound to.
-    pub(super) fn bind(&self, session: SessionId, worker: usize) -> Done<()> {
-        let mut registry = lock(&self.registry);
-        let entry = registry.sessions.get_mut(&session).ok_or(OrderError::new("no such session"))?;
-        if entry.bound && entry.home == Some(worker) {
-            return Ok(());
-        }
-        if entry.bound {
-            return Err(OrderError::new("the session is bound to another media thread"));
-        }
-        let before = entry.home.replace(worker);
-        entry.bound = true;
-        let arm = entry.arm.take();
-        drop(registry);
-        match before {
-            Some(before) if before == worker => return Ok(()),
-            Some(before) => self.post(before as u64, Command::ForgetSession(session)),
-            None => {}
-        }
-        self.post(0, Command::Home { session, worker });
-        if let Some(arm) = arm {
-            self.post(worker as u64, arm());
-        }
-        Ok(())
-    }
-
-    pub fn close_session(&self, session: SessionId) {
-        let Some(entry) = lock(&self.registry).sessions.remove(&session) else { return };
-        let (done, finished) = sync_channel(2);
-        let mut asked: Vec<usize> = if entry.own { Vec::new() } else { vec![0] };
-        asked.extend(entry.home.filter(|home| entry.own || *home != 0));
-        for worker in &asked {
-            self.post(*worker as u64, Command::CloseSession { session, done: done.clone() });
-        }
-        drop(done);
-        let deadline = Instant::now() + PATIENCE;
-        for _ in asked {
-            if finished.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
-                return;
-            }
-        }
     }
 
     // ── subscriptions ──

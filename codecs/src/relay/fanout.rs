@@ -1,10 +1,12 @@
 //! From a stream to its subscribers: who is sent to and when, and whose wish for a key frame goes upstream.
 
+use super::choice::Side;
 use super::event::*;
-use super::frame_port::FrameSubscriber;
+use super::frame_out::FrameSubscriber;
 use super::order::Subscribe;
 use super::subscriber::{Ground, Subscriber};
 use super::worker::{Alarm, Live, Worker};
+use crate::packet::Form;
 use crate::time::Micros;
 
 /// A key frame is asked for at most once in this time per stream.
@@ -101,12 +103,14 @@ impl Worker {
         });
     }
 
-    /// Sound is converted to what subscribers want of it, and to nothing else.
+    /// Sound is converted to what subscribers want of it, and to nothing else; the picture in single NAL unit packets
+    /// is kept while somebody takes those.
     pub(super) fn sync_derived(live: &mut Live) {
         let mut wanted: Vec<_> = live.subscribers.iter().filter_map(Subscriber::wants_derived).collect();
         wanted.sort_unstable_by_key(|f| (f.name(), f.clock_hz(), f.rate_hz()));
         wanted.dedup();
         live.hub.keep_derived(&wanted);
+        live.hub.keep_singles(live.subscribers.iter().any(|s| s.wants(Form::SingleNalUnits)));
         for subscriber in &mut live.subscribers {
             subscriber.take_derived(&live.hub);
         }
@@ -153,7 +157,7 @@ impl Worker {
         [one(&bytes[..8]), one(&bytes[8..])]
     }
 
-    pub fn new_subscriber(id: SubId, session: Option<SessionId>, order: Subscribe) -> Subscriber {
-        Subscriber::new(id, session, order, Self::random_start())
+    pub fn new_subscriber(id: SubId, session: Option<SessionId>, side: Side, order: Subscribe) -> Subscriber {
+        Subscriber::new(id, session, side, order, Self::random_start())
     }
 }

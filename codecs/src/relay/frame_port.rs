@@ -8,14 +8,12 @@
 //! 32 u32 bytes of the whole   36 u32 offset of this fragment   40 data
 //! ```
 
-use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::event::SubId;
 use super::ingest::IngestOutput;
-use super::sys::{self, Outcome};
+use super::sys;
 use crate::error::ParseError;
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
 use crate::time::Micros;
@@ -25,32 +23,30 @@ pub const HEADER_BYTES: usize = 40;
 pub const FRAGMENT_BYTES: usize = 60_000;
 /// A whole unit, fragments joined.
 pub const MAX_UNIT_BYTES: usize = 8 << 20;
-/// What may wait for a slow worker.
-const MAX_QUEUE_BYTES: usize = 8 << 20;
 const MAX_NALUS: usize = 1024;
 
-const KEY: u16 = 1;
-const AFTER_LOSS: u16 = 2;
-const FIRST: u16 = 4;
-const LAST: u16 = 8;
+pub(super) const KEY: u16 = 1;
+pub(super) const AFTER_LOSS: u16 = 2;
+pub(super) const FIRST: u16 = 4;
+pub(super) const LAST: u16 = 8;
 const CODECS: [Codec; 8] =
     [Codec::H264, Codec::H265, Codec::Aac, Codec::Pcma, Codec::Pcmu, Codec::Opus, Codec::G722, Codec::L16];
 
 #[derive(Debug, Clone, Copy)]
-struct Header {
-    kind: u8,
-    codec: Codec,
-    flags: u16,
-    generation: u16,
-    pts: i64,
-    dts: i64,
-    capture: i64,
-    total: u32,
-    offset: u32,
+pub(super) struct Header {
+    pub(super) kind: u8,
+    pub(super) codec: Codec,
+    pub(super) flags: u16,
+    pub(super) generation: u16,
+    pub(super) pts: i64,
+    pub(super) dts: i64,
+    pub(super) capture: i64,
+    pub(super) total: u32,
+    pub(super) offset: u32,
 }
 
 impl Header {
-    fn to_bytes(self) -> [u8; HEADER_BYTES] {
+    pub(super) fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut out = [0; HEADER_BYTES];
         let codec = CODECS.iter().position(|c| *c == self.codec).unwrap_or(0) as u8;
         out[..4].copy_from_slice(&[0xf6, 1, self.kind, codec]);
@@ -88,7 +84,7 @@ impl Header {
 }
 
 /// What stands behind a track record's header.
-fn write_track(p: &TrackParams) -> Bytes {
+pub(super) fn write_track(p: &TrackParams) -> Bytes {
     let mut out = BytesMut::with_capacity(256);
     out.put_u32(p.clock_hz);
     out.put_u32(p.width);
@@ -150,7 +146,7 @@ fn read_track(header: &Header, mut b: &[u8]) -> Result<TrackParams, ParseError> 
 }
 
 /// NAL units, each behind its length in four bytes.
-fn write_unit(unit: &AccessUnit) -> Bytes {
+pub(super) fn write_unit(unit: &AccessUnit) -> Bytes {
     let mut out = BytesMut::with_capacity(unit.len() + 4 * unit.nalus.len());
     for nalu in &unit.nalus {
         out.put_u32(nalu.len() as u32);
@@ -251,153 +247,5 @@ impl FrameReader {
 
     pub fn take_problem(&mut self) -> Option<&'static str> {
         self.problem.take()
-    }
-}
-
-/// A worker that reads a stream's units. Its queue is bounded: full, it is emptied and goes on at the next key frame.
-pub struct FrameSubscriber {
-    pub id: SubId,
-    socket: OwnedFd,
-    key_frames_only: bool,
-    codecs: [Option<(Codec, u16)>; 2],
-    queue: VecDeque<([u8; HEADER_BYTES], Bytes)>,
-    queue_bytes: usize,
-    waits: bool,
-    asked: bool,
-    pub closed: bool,
-    pub frames: u64,
-    pub frames_dropped: u64,
-    pub bytes: u64,
-}
-
-impl FrameSubscriber {
-    pub fn new(id: SubId, socket: OwnedFd, key_frames_only: bool) -> Self {
-        Self {
-            id,
-            socket,
-            key_frames_only,
-            codecs: [None, None],
-            queue: VecDeque::new(),
-            queue_bytes: 0,
-            waits: true,
-            asked: false,
-            closed: false,
-            frames: 0,
-            frames_dropped: 0,
-            bytes: 0,
-        }
-    }
-
-    pub fn fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-
-    pub fn queue_bytes(&self) -> usize {
-        self.queue_bytes
-    }
-
-    fn enqueue(&mut self, mut header: Header, data: &Bytes) {
-        header.total = data.len() as u32;
-        let mut at = 0;
-        loop {
-            let end = (at + FRAGMENT_BYTES).min(data.len());
-            header.offset = at as u32;
-            let edge = if at == 0 { FIRST } else { 0 } | if end == data.len() { LAST } else { 0 };
-            let part = Header { flags: header.flags | edge, ..header };
-            self.queue_bytes += HEADER_BYTES + end - at;
-            self.queue.push_back((part.to_bytes(), data.slice(at..end)));
-            at = end;
-            if at == data.len() {
-                return;
-            }
-        }
-    }
-
-    pub fn track(&mut self, p: &TrackParams) {
-        self.codecs[usize::from(p.codec.kind() == Kind::Audio)] = Some((p.codec, p.generation as u16));
-        let header = Header {
-            kind: 0,
-            codec: p.codec,
-            flags: 0,
-            generation: p.generation as u16,
-            pts: 0,
-            dts: 0,
-            capture: i64::MIN,
-            total: 0,
-            offset: 0,
-        };
-        self.enqueue(header, &write_track(p));
-    }
-
-    pub fn unit(&mut self, unit: &AccessUnit) {
-        let Some((codec, generation)) = self.codecs[usize::from(unit.kind == Kind::Audio)] else { return };
-        let video = unit.kind == Kind::Video;
-        if self.key_frames_only && !(video && unit.key) {
-            return;
-        }
-        if self.queue_bytes + unit.len() > MAX_QUEUE_BYTES {
-            self.drop_queue();
-        }
-        if video && self.waits && !unit.key {
-            self.frames_dropped += 1;
-            return;
-        }
-        if video {
-            self.waits = false;
-        }
-        self.frames += 1;
-        let flags = if unit.key { KEY } else { 0 } | if unit.after_loss { AFTER_LOSS } else { 0 };
-        let header = Header {
-            kind: 1,
-            codec,
-            flags,
-            generation,
-            pts: unit.pts,
-            dts: unit.dts,
-            capture: unit.capture_unix_us.unwrap_or(i64::MIN),
-            total: 0,
-            offset: 0,
-        };
-        self.enqueue(header, &write_unit(unit));
-    }
-
-    /// Units whose first fragment has not left go, tracks stay; a unit half sent is finished.
-    fn drop_queue(&mut self) {
-        let mut half = self.queue.front().is_some_and(|(h, _)| h[5] as u16 & FIRST == 0);
-        let mut dropped = 0;
-        self.queue.retain(|(h, _)| {
-            let keep = half || h[2] == 0;
-            if half && h[5] as u16 & LAST != 0 {
-                half = false;
-            }
-            dropped += u64::from(!keep && h[5] as u16 & FIRST != 0);
-            keep
-        });
-        self.queue_bytes = self.queue.iter().map(|(_, b)| HEADER_BYTES + b.len()).sum();
-        self.frames_dropped += dropped;
-        self.waits = true;
-        self.asked = false;
-    }
-
-    /// Write what the socket takes. True when a key frame should be asked for.
-    pub fn flush(&mut self) -> bool {
-        while let Some((header, data)) = self.queue.front() {
-            match sys::write_record(self.socket.as_raw_fd(), header, data) {
-                Outcome::Sent => {
-                    let len = HEADER_BYTES + data.len();
-                    self.bytes += len as u64;
-                    self.queue_bytes -= len;
-                    self.queue.pop_front();
-                }
-                Outcome::Full => break,
-                Outcome::Failed => {
-                    self.closed = true;
-                    self.queue.clear();
-                    self.queue_bytes = 0;
-                    return false;
-                }
-            }
-        }
-        self.waits && !std::mem::replace(&mut self.asked, true)
     }
 }

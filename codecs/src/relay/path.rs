@@ -84,7 +84,8 @@ pub struct Outbox {
 impl Default for Outbox {
     fn default() -> Self {
         Self {
-            buffer: vec![0; 32 * 1024].into(),
+            // The largest datagram, or a run of sixteen that fit the MTU.
+            buffer: vec![0; 64 * 1024].into(),
             packets: 0,
             bytes: 0,
             gso_sends: 0,

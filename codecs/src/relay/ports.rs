@@ -143,7 +143,10 @@ impl Worker {
             let n = batch.receive(fd, |got| {
                 self.packets_in += 1;
                 self.bytes_in += got.data.len() as u64;
-                self.port_datagram(id, got.data, got.from);
+                // Browsers send no IP fragments, and what is passed on or told must not be large.
+                if got.data.len() <= sys::SLOT_BYTES {
+                    self.port_datagram(id, got.data, got.from);
+                }
             });
             if n < RecvBatch::SLOTS {
                 break;

@@ -186,7 +186,9 @@ impl Worker {
         let Some(own) = session.own.as_mut() else { return };
         match data.first().copied() {
             Some(0..=3) => own.stun += 1,
-            Some(20..=63) => self.events.push(Event::Datagram { session: id, port: 0, data: data.to_vec(), from }),
+            Some(20..=63) if data.len() <= sys::SLOT_BYTES => {
+                self.events.push(Event::Datagram { session: id, port: 0, data: data.to_vec(), from });
+            }
             Some(128..=191) if armed => {
                 let control = crate::rtp::header::is_rtcp(data);
                 let admitted = match control {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::choice::Side;
 use super::event::*;
 use super::order::{PortSocket, Subscribe};
 use super::path::Path;
@@ -163,8 +164,9 @@ impl Worker {
         if !self.streams.contains_key(&order.stream) {
             return;
         }
-        let mut subscriber = Self::new_subscriber(sub, Some(id), order);
         let session = self.session(id);
+        let side = if session.own.is_some() { Side::Phone } else { Side::Browser };
+        let mut subscriber = Self::new_subscriber(sub, Some(id), side, order);
         session.subs.push(sub);
         if let Some(path) = session.path.clone() {
             subscriber.arm(path, false);

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::choice::{choose, Choice};
+use super::choice::{choose, Choice, Side};
 use super::egress::{Outlet, OutletConfig, Start};
 use super::event::{Cause, Event, SessionId, StreamId, SubId, SubState};
+use super::feedback::Peer;
 use super::order::Subscribe;
 use super::pacing::{Pacer, MAX_RUN};
 use super::path::{Outbox, Path};
@@ -16,7 +17,8 @@ use crate::hub::derived::source_format;
 use crate::hub::stream::Stream;
 use crate::hub::track::Track;
 use crate::hub::unit::{Kind, TrackParams};
-use crate::rtp::{reception::ReportBlock, rtcp};
+use crate::packet::Form;
+use crate::rtp::rtcp;
 use crate::time::Micros;
 
 /// Sender reports, and how long after a full socket to try again.
@@ -27,27 +29,21 @@ const MAX_AGE_US: u64 = 4_000_000;
 /// Voice waits for nothing: of more frames than this the oldest go.
 const MAX_VOICE_FRAMES: u64 = 25;
 
-/// What the peer reports.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Peer {
-    pub plis: u64,
-    pub firs: u64,
-    pub rtt_ms: f64,
-    pub loss_ratio: f64,
-    pub remb_bps: f64,
-    pub twcc_bps: f64,
-}
-
 pub struct Subscriber {
     pub id: SubId,
     pub stream: StreamId,
     pub session: Option<SessionId>,
+    side: Side,
     /// `None` until the session is armed.
     pub path: Option<Rc<Path>>,
     order: Subscribe,
     pub outlets: [Option<Outlet>; 2],
     refused: [&'static str; 2],
     start: [Start; 2],
+    form: Form,
+    /// Pictures of the stream that its form can not carry, and whether that was told.
+    oversized: u64,
+    told_oversized: bool,
     /// Its sound is converted: to this, for this payload type.
     derived: Option<(Format, u8)>,
     /// Which track its sound comes from: 0 for the stream's own.
@@ -72,16 +68,21 @@ pub struct Ground<'a> {
 }
 
 impl Subscriber {
-    pub fn new(id: SubId, session: Option<SessionId>, order: Subscribe, start: [Start; 2]) -> Self {
+    /// Pictures to `side` go the way that `match_tracks` finds.
+    pub fn new(id: SubId, session: Option<SessionId>, side: Side, order: Subscribe, start: [Start; 2]) -> Self {
         Self {
             id,
             stream: order.stream,
             session,
+            side,
             path: None,
             order,
             outlets: [None, None],
             refused: [""; 2],
             start,
+            form: Form::Fragments,
+            oversized: 0,
+            told_oversized: false,
             derived: None,
             audio_from: 0,
             pacer: Pacer::default(),
@@ -103,7 +104,7 @@ impl Subscriber {
         for (k, kind) in [(0, Kind::Video), (1, Kind::Audio)] {
             let Some(track) = hub.track(kind) else { continue };
             let maps = if k == 0 { &self.order.video } else { &self.order.audio };
-            match choose(maps, &track.params, self.session.is_some()) {
+            match choose(maps, &track.params, self.side) {
                 Choice::NotWanted => {}
                 Choice::Refused(code) => {
                     if k == 1 && self.convert(&track.params) {
@@ -115,11 +116,13 @@ impl Subscriber {
                         self.tell(events, SubState::Refused, code, track.params.codec.name().to_owned());
                     }
                 }
-                Choice::Take(map) => {
+                Choice::Take(map, form) => {
                     self.refused[k] = "";
                     let (pt, rtx_pt) = (map.pt, map.rtx_pt);
                     if k == 1 {
                         self.derived = None;
+                    } else if std::mem::replace(&mut self.form, form) != form {
+                        self.outlets[0].iter_mut().for_each(Outlet::retarget);
                     }
                     self.take_track(kind, track, pt, rtx_pt, 0);
                 }
@@ -170,6 +173,11 @@ impl Subscriber {
         self.derived.map(|(format, _)| format)
     }
 
+    /// It takes a picture that is packetised so.
+    pub fn wants(&self, form: Form) -> bool {
+        self.form == form && self.outlets[0].is_some()
+    }
+
     /// The derived tracks are there: take the one that was asked for.
     pub fn take_derived(&mut self, hub: &Stream) {
         let Some((format, pt)) = self.derived else { return };
@@ -182,10 +190,11 @@ impl Subscriber {
     }
 
     /// The track that an outlet of this kind sends.
-    fn track<'h>(&self, hub: &'h Stream, kind: Kind) -> Option<&'h Track> {
-        match self.derived.filter(|_| kind == Kind::Audio) {
-            Some((format, _)) => hub.derived(format).map(|d| &d.track),
-            None => hub.track(kind),
+    pub(super) fn track<'h>(&self, hub: &'h Stream, kind: Kind) -> Option<&'h Track> {
+        match (kind, self.derived) {
+            (Kind::Video, _) => hub.video(self.form),
+            (Kind::Audio, Some((format, _))) => hub.derived(format).map(|d| &d.track),
+            (Kind::Audio, None) => hub.track(kind),
         }
     }
 
@@ -198,7 +207,8 @@ impl Subscriber {
             pump_voice(outlet, track, &path, ground);
         }
         if let Some(mut outlet) = self.outlets[0].take() {
-            if let Some(track) = hub.track(Kind::Video) {
+            if let Some(track) = hub.video(self.form) {
+                self.tell_oversized(hub, ground.events);
                 self.keep_up(&mut outlet, track, ground);
                 again = self.pump_video(&mut outlet, track, &path, ground);
             }
@@ -211,6 +221,16 @@ impl Subscriber {
             again = again.min(self.next_report);
         }
         self.timer_at = again;
+    }
+
+    /// A slice that no datagram holds can not be sent in packetization-mode 0: the picture stands until a smaller one.
+    fn tell_oversized(&mut self, hub: &Stream, events: &Events) {
+        let before = std::mem::replace(&mut self.oversized, hub.oversized());
+        if self.form == Form::SingleNalUnits && before < self.oversized && !self.told_oversized {
+            self.told_oversized = true;
+            let detail = "h264: a slice over 64 kB fits no packet of packetization-mode 0";
+            self.tell(events, SubState::Refused, "codec-unsupported", detail.to_owned());
+        }
     }
 
     /// Begin at a key frame; leave frames out when the queue is full.
@@ -278,6 +298,9 @@ impl Subscriber {
                 self.told_first = true;
                 self.tell(ground.events, SubState::FirstFrame, "", String::new());
             }
+            if run.ended == Some(true) && std::mem::take(&mut self.told_oversized) {
+                self.tell(ground.events, SubState::Recovered, "", String::new());
+            }
         }
     }
 
@@ -305,97 +328,6 @@ impl Subscriber {
             rtcp::write_bye(&mut compound, outlet.ssrc);
             outbox.send_rtcp(&path, compound);
         }
-    }
-
-    fn owns(&self, ssrc: u32) -> bool {
-        self.outlets.iter().flatten().any(|o| o.ssrc == ssrc || o.rtx_ssrc() == Some(ssrc))
-    }
-
-    /// One packet of the peer's compound.
-    pub fn on_rtcp(&mut self, packet: &rtcp::Rtcp<'_>, hub: &Stream, ground: &mut Ground<'_>) {
-        match *packet {
-            rtcp::Rtcp::SenderReport { blocks, .. } | rtcp::Rtcp::ReceiverReport { blocks, .. } => {
-                for block in rtcp::report_blocks(blocks) {
-                    self.on_report(&block, ground);
-                }
-            }
-            rtcp::Rtcp::Pli { media } if self.owns(media) => {
-                self.peer.plis += 1;
-                ground.wish = Some(Cause::Pli);
-            }
-            rtcp::Rtcp::Fir { entries } if rtcp::fir_ssrcs(entries).any(|s| self.owns(s)) => {
-                self.peer.firs += 1;
-                ground.wish = Some(Cause::Fir);
-            }
-            rtcp::Rtcp::Remb { bps, ssrcs } if rtcp::ssrcs(ssrcs).any(|s| self.owns(s)) => {
-                self.peer.remb_bps = bps as f64;
-                self.pacer.estimate_bps = bps as f64;
-            }
-            rtcp::Rtcp::TransportCc { feedback } => self.on_transport_cc(feedback),
-            rtcp::Rtcp::Nack { media, items } => self.on_nack(media, items, hub, ground),
-            _ => {}
-        }
-    }
-
-    fn on_report(&mut self, block: &ReportBlock, ground: &Ground<'_>) {
-        // Of picture and sound the picture's report is shown.
-        let main = self.outlets.iter().flatten().next();
-        if main.is_none_or(|o| o.ssrc != block.ssrc) {
-            return;
-        }
-        self.peer.loss_ratio = f64::from(block.fraction_lost) / 256.0;
-        if block.last_sr != 0 {
-            // RFC 3550 §6.4.1: in 1/65536 s of the middle NTP bits.
-            let now = (ground.outbox.ntp(ground.now.0) >> 16) as u32;
-            let rtt = now.wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr) as i32;
-            if (0..65_536 * 30).contains(&rtt) {
-                self.peer.rtt_ms = f64::from(rtt) * 1000.0 / 65_536.0;
-            }
-        }
-    }
-
-    /// What arrived within the span of one feedback, as a rate: a floor for what the path carries.
-    fn on_transport_cc(&mut self, feedback: &[u8]) {
-        let (mut got, mut all, mut ticks) = (0u32, 0u32, 0i64);
-        let read = rtcp::transport_cc(feedback, |_, delta| {
-            all += 1;
-            if let Some(delta) = delta {
-                got += 1;
-                ticks += if got > 1 { i64::from(delta) } else { 0 };
-            }
-        });
-        let sent = self
-            .outlets
-            .iter()
-            .flatten()
-            .fold((0u64, 0u64), |(p, o), x| (p + u64::from(x.packets), o + u64::from(x.octets)));
-        if read.is_err() || got < 8 || ticks < 20 || sent.0 == 0 {
-            return;
-        }
-        let mean_bytes = sent.1 as f64 / sent.0 as f64 + 60.0;
-        let bps = f64::from(got - 1) * mean_bytes * 8.0 / (ticks as f64 * 250e-6);
-        self.peer.twcc_bps += (bps - self.peer.twcc_bps) * if self.peer.twcc_bps == 0.0 { 1.0 } else { 0.2 };
-        // Only where packets are lost does what arrives say what can arrive.
-        let lossy = got * 10 < all * 9;
-        self.pacer.estimate_bps = if lossy { self.peer.twcc_bps } else { self.peer.remb_bps };
-    }
-
-    fn on_nack(&mut self, media: u32, items: &[u8], hub: &Stream, ground: &mut Ground<'_>) {
-        let Some(path) = self.path.clone() else { return };
-        let asked = self.outlets.iter().flatten().find(|o| o.ssrc == media).map(|o| o.kind);
-        let Some(track) = asked.and_then(|kind| self.track(hub, kind)) else { return };
-        let Some(outlet) = self.outlets.iter_mut().flatten().find(|o| o.ssrc == media) else { return };
-        let mut moving = path.moving.get();
-        moving.abs_send_time = ground.outbox.abs_send_time(ground.now.0);
-        for seq in rtcp::nack_seqs(items) {
-            outlet.nacks += 1;
-            let buffer = &mut ground.outbox.buffer;
-            let len = outlet.resend(track, seq, buffer, path.sealer.as_ref(), &mut moving, ground.now);
-            if len > 0 && ground.outbox.send_one(&path, len) == Outcome::Full {
-                break;
-            }
-        }
-        path.moving.set(moving);
     }
 
     /// Media may flow from `now` on.

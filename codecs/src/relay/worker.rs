@@ -8,7 +8,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::event::*;
-use super::frame_port::FrameSubscriber;
+use super::frame_out::FrameSubscriber;
 use super::leg::Leg;
 use super::path::Outbox;
 use super::ports::Gates;

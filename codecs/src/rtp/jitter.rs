@@ -17,8 +17,11 @@ use crate::time::{seq_delta, Micros};
 /// RFC 3550 A.1: a jump this far ahead is a restart, not loss.
 pub const MAX_DROPOUT: i32 = 3000;
 pub const MAX_WINDOW_PACKETS: usize = 2048;
-/// Buffers kept for reuse.
+/// Bytes held at most: packets may be as large as a datagram, and a hostile sender's are.
+const MAX_HELD_BYTES: usize = 4 << 20;
+/// Buffers kept for reuse, and how large one may be.
 const SPARE_BUFFERS: usize = 32;
+const SPARE_BYTES: usize = 4096;
 /// Sequence numbers remembered to tell duplicates from late packets.
 const HISTORY: i32 = 128;
 
@@ -74,6 +77,7 @@ pub struct JitterBuffer {
     /// Bit `i`: `next - 1 - i` was received.
     history: u128,
     late_run: usize,
+    held_bytes: usize,
     spare: Vec<Vec<u8>>,
     stats: JitterStats,
 }
@@ -91,6 +95,7 @@ impl JitterBuffer {
             gap: 0,
             history: 0,
             late_run: 0,
+            held_bytes: 0,
             spare: Vec::new(),
             stats: JitterStats::default(),
         }
@@ -114,6 +119,7 @@ impl JitterBuffer {
         self.slots.clear();
         self.beyond.clear();
         self.suspect = None;
+        self.held_bytes = 0;
         self.next = None;
         self.history = 0;
         self.gap = 0;
@@ -126,6 +132,10 @@ impl JitterBuffer {
             return Offer::InOrder { lost: 0 };
         };
         let ahead = seq_delta(next, seq);
+        if ahead != 0 && self.held_bytes + packet.len() > MAX_HELD_BYTES {
+            self.stats.late += 1;
+            return Offer::Late;
+        }
         if !self.beyond.is_empty() {
             // Only between `offer` and the `pop`s that follow; a caller that does not pop loses order, not memory.
             return self.far(seq, packet, now, ahead);
@@ -195,7 +205,8 @@ impl JitterBuffer {
                 self.suspect = Some((last, first));
                 return Offer::Duplicate;
             }
-            _ => {
+            before => {
+                self.held_bytes -= before.map_or(0, |(_, held)| held.packet.len());
                 let held = self.hold(packet, now);
                 self.suspect = Some((seq, held));
             }
@@ -240,6 +251,7 @@ impl JitterBuffer {
             self.late_run = 0;
         } else if skipped < 0 {
             self.stats.late += 1;
+            self.held_bytes -= held.packet.len();
             self.recycle(held.packet);
             return None;
         } else {
@@ -265,7 +277,7 @@ impl JitterBuffer {
 
     /// Give a popped buffer back for reuse.
     pub fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if self.spare.len() < SPARE_BUFFERS {
+        if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES {
             buffer.clear();
             self.spare.push(buffer);
         }
@@ -274,10 +286,12 @@ impl JitterBuffer {
     fn hold(&mut self, packet: &[u8], arrival: Micros) -> Held {
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.extend_from_slice(packet);
+        self.held_bytes += packet.len();
         Held { packet: buffer, arrival }
     }
 
     fn popped(&mut self, held: Held, restart: bool) -> Popped {
+        self.held_bytes -= held.packet.len();
         Popped { packet: held.packet, arrival: held.arrival, lost: std::mem::take(&mut self.gap), restart }
     }
 

@@ -183,6 +183,7 @@ def test_voice_goes_at_once_beside_the_picture(rig: Rig) -> None:
 def test_refusals_have_a_reason(rig: Rig) -> None:
     stream = rig.engine.open_stream("ball")
     _, source = rig.source(stream)
+    # A browser; phones get single NAL unit packets (test_single_nal_units.py).
     mode0 = codecs.RtpMap(97, "h264", 90_000, fmtp="packetization-mode=0;profile-level-id=42e01f")
     for maps in ([codecs.RtpMap(98, "h265", 90_000)], [mode0]):
         sub = Peer(rig).watch(stream, video=maps)
