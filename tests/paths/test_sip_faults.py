@@ -1,4 +1,4 @@
-"""What goes wrong in calls: our address changes, a phone vanishes or never acknowledges, a link breaks, late offers."""
+"""What goes wrong in calls: a phone vanishes or never acknowledges, a link breaks, late offers."""
 
 from __future__ import annotations
 
@@ -13,110 +13,32 @@ import pytest
 
 from adapters.sip.engine import Referral, ReferralReply
 from adapters.sip.routing import MediaPolicy, Target
-from gateway.base.errors import GatewayError, LinkDown
+from gateway.base.errors import GatewayError, PeerError
 from gateway.model.voice import CallState, GroupId
 from gateway.net.sip import CallOptions, Listen, SipEndpoint
 from gateway.wire.sip import Hop, new_request
 from gateway.wire.sip.transaction import Timers
-from tests.paths.sip_rig import WHO, Kit, site
+from tests.paths.sip_rig import WHO, site
 from tests.paths.sip_sound import PATIENCE_S, Ear
 
 PCMA = MediaPolicy(audio=("pcma",))
 QUICK = Timers(t1=0.02, t2=0.08)
 
 
-def moves_to(it: Kit, host: str) -> None:
-    """The kit's address becomes `host`, as its uplink changes."""
-
-    async def hop_to(transport: Any, remote: Any, **_: Any) -> Hop:
-        return Hop(transport, (host, it.port), remote)
-
-    it.endpoint.hop_to = hop_to  # type: ignore[method-assign]
-    for called in it.routing.called:
-        called()
-
-
-@pytest.mark.parametrize("outgoing", [False, True])
-async def test_a_confirmed_call_lives_through_a_change_of_our_address(outgoing: bool) -> None:
-    async with site("8001", "8002", policy=PCMA, listen="0.0.0.0") as (it, (one, two)):
-        await two.call(it, "600")
-        if outgoing:
-            await it.context.calls.dial(WHO, "8001", GroupId("kit1/talk/ops"), False)
-            await one.media(lambda media: media.voice is not None)
-        else:
-            await one.call(it, "600")
-        await it.seated(2)
-        before = {seat.now for seat in it.context.talk.seats}
-        moves_to(it, "127.0.0.2")
-        for hold in it.context.calls.all:
-            await hold.until(CallState.MOVING)
-        for hold in it.context.calls.all:
-            await hold.until(CallState.UP)
-        assert not before & {seat.now for seat in it.context.talk.seats}
-        assert one.leg is not None and "127.0.0.2" in one.leg.call.dialog.target  # type: ignore[union-attr]
-        one.say(700)
-        two.say(1100)
-        await asyncio.gather(one.listen().hears(1100), two.listen().hears(700))
-
-
-async def test_a_held_call_is_told_too_and_stays_held() -> None:
-    async with site("8001", policy=PCMA, listen="0.0.0.0") as (it, (one,)):
-        await one.call(it, "600")
-        hold = it.context.calls.all[0]
-        await hold.until(CallState.UP)
-        await hold.handler.hold(WHO, True)
-        moves_to(it, "127.0.0.2")
-        await hold.until(CallState.MOVING)
-        await hold.until(CallState.HELD)
-        await hold.handler.hold(WHO, False)
-        await hold.until(CallState.UP)
-
-
-async def test_a_move_during_a_re_invite_waits_for_it() -> None:
-    async with site("8001", policy=PCMA, listen="0.0.0.0") as (it, (one,)):
-        await one.call(it, "600")
-        hold = it.context.calls.all[0]
-        await hold.until(CallState.UP)
-        holding = asyncio.create_task(hold.handler.hold(WHO, True))
-        await asyncio.sleep(0)
-        moves_to(it, "127.0.0.2")
-        await holding
-        await hold.until(CallState.MOVING)
-        await hold.until(CallState.HELD)
-        assert one.leg is not None and "127.0.0.2" in one.leg.call.dialog.target  # type: ignore[union-attr]
-
-
-async def test_a_ringing_call_is_told_once_it_is_answered() -> None:
-    async with site("8001", policy=PCMA, listen="0.0.0.0") as (it, (one,)):
-        one.auto_answer = False
-        await it.context.calls.dial(WHO, "8001", None, False)
-        await asyncio.wait_for(one.rings.wait(), PATIENCE_S)
-        hold = it.context.calls.all[0]
-        await hold.until(CallState.RINGING)
-        moves_to(it, "127.0.0.2")
-        assert one.leg is not None
-        await one.leg.accept()
-        await hold.until(CallState.UP)
-        async with asyncio.timeout(PATIENCE_S):
-            while "127.0.0.2" not in one.leg.call.dialog.target:  # type: ignore[union-attr]
-                one.told.clear()
-                await one.told.wait()
-
-
-async def test_a_link_that_does_not_come_back_ends_the_call_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.sip.native_leg.MOVE_RETRIES_S", (0.01, 0.01))
-    async with site("8001", policy=PCMA) as (it, (one,)):
+async def test_a_transfer_that_the_peer_can_not_make_leaves_the_call_up() -> None:
+    async with site("8001", "8002", policy=PCMA) as (it, (one, _)):
         await one.call(it, "600")
         hold = it.context.calls.all[0]
         await hold.until(CallState.UP)
 
-        async def hop_to(*_: Any, **__: Any) -> Hop:
-            raise LinkDown("no route to host")
+        def referred(leg: object, referral: Referral, reply: ReferralReply) -> bool:
+            reply.tell(486)
+            return True
 
-        it.endpoint.hop_to = hop_to  # type: ignore[method-assign]
-        it.routing.called[0]()
-        await asyncio.wait_for(hold.over.wait(), PATIENCE_S)
-        assert hold.ended is not None and hold.ended[0] == "call-link-lost" and "no route" in hold.ended[1]
+        one.leg_referred = referred  # type: ignore[method-assign]
+        with pytest.raises(PeerError, match="486") as caught:
+            await hold.handler.transfer(WHO, "8002")
+        assert caught.value.code == "transfer-failed" and hold.stands(CallState.UP)
 
 
 @pytest.mark.parametrize("outgoing", [False, True])
