@@ -137,6 +137,7 @@ async def baresip(
     folder: Path,
     *,
     account: str = "",
+    registrar: str = "",
     rate: int = 8000,
     channels: int = 1,
     codecs: tuple[str, ...] = ("g711",),
@@ -144,7 +145,7 @@ async def baresip(
     source: str = "aubridge,echo",
 ) -> AsyncIterator[Baresip]:
     """Says what it hears, or with `source` "ausine,1000" (at 48 kHz only) a tone. `account` are parameters of its
-    account line, e.g. ";mediaenc=srtp-mand"."""
+    account line, e.g. ";mediaenc=srtp-mand"; with `registrar` (host:port) it registers there as 8001."""
     need("baresip")
     sip, control, rtp = free_port(), free_port(), free_port()
     phone = Baresip(folder, sip, control)
@@ -162,9 +163,8 @@ async def baresip(
         video_modules="module avcodec.so\nmodule fakevideo.so\nmodule swscale.so\nmodule snapshot.so" if video else "",
     )
     (folder / "config").write_text(text)
-    (folder / "accounts").write_text(
-        f"<sip:8001@127.0.0.1:{sip};transport=udp>;regint=0;sipnat={account}\n".replace(";sipnat=", "")
-    )
+    domain, every = (registrar, 60) if registrar else (f"127.0.0.1:{sip}", 0)
+    (folder / "accounts").write_text(f"<sip:8001@{domain};transport=udp>;regint={every}{account}\n")
     (folder / "contacts").write_text("")
     process = await asyncio.create_subprocess_exec(
         "baresip",
