@@ -29,20 +29,20 @@ from gateway.base.notify import Notifier
 from gateway.config.diff import Diff, diff
 from gateway.config.load import load_config
 from gateway.config.root import AdapterSection, Config
-from gateway.contract.adapter import Adapter, Checked, KitTls, Measured
+from gateway.contract.adapter import Adapter, Measured
 from gateway.core import gauges
 from gateway.core.addresses import own_addresses
-from gateway.core.context import AdapterContext
+from gateway.core.context import AdapterContext, kit_tls
 from gateway.core.core import Core
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.rights import require_role
 from gateway.core.secrets import Secrets
 from gateway.core.services import AdapterStatus, Health, Services
-from gateway.model.doctor import Finding, Grade
+from gateway.model.doctor import Finding
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.registry import Installed
 from gateway.store.store import Store
-from gateway.supervise import Supervised
+from gateway.supervise import Supervised, findings_of
 
 if TYPE_CHECKING:
     from gateway.api.mounts import Mounts
@@ -282,7 +282,7 @@ class Daemon:
                 talk=self.core.talk,
                 calls=self.core.calls,
                 on_ready=ready,
-                tls=self._kit_tls,
+                tls=lambda: kit_tls(self.config),
             )
             made = self._registry.adapter(section.type)(section.values, context)
             self._made[section.name] = made
@@ -292,15 +292,6 @@ class Daemon:
         self._adapters[section.name] = adapter
         adapter.start()
         return adapter
-
-    def _kit_tls(self) -> KitTls | None:
-        """The API has made it by now: it starts before the adapters."""
-        api = self.config.api
-        if api.tls_cert is not None and api.tls_key is not None:
-            return KitTls(api.tls_cert, api.tls_key, None)
-        folder = self.config.gateway.state_dir / "tls"
-        made = KitTls(folder / "server.crt", folder / "server.key", folder / "ca.crt")
-        return made if made.certificate.exists() else None
 
     def _adapter_changed(self, status: AdapterStatus) -> None:
         self.core.bus.publish("adapter", "", status)
@@ -326,15 +317,7 @@ class Daemon:
         return [adapter.status for adapter in self._adapters.values()]
 
     def findings(self) -> Sequence[Finding]:
-        """One adapter's mistake is a finding, and hides no other's."""
-        found: list[Finding] = []
-        for name, made in self._running():
-            try:
-                found += made.findings() if isinstance(made, Checked) else ()
-            except Exception as exc:
-                log.exception("findings of adapter %s", name)
-                found.append(Finding(f"adapter {name}", Grade.FAIL, f"{type(exc).__name__}: {exc}", "", "internal"))
-        return found
+        return findings_of(self._running())
 
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from gateway.base.clock import Clock
 from gateway.base.errors import ConfigError, GatewayError
+from gateway.contract.adapter import Adapter, Checked
 from gateway.core.services import AdapterStatus
+from gateway.model.doctor import Finding, Grade
 
 log = logging.getLogger(__name__)
 
@@ -112,3 +114,15 @@ class Supervised:
 def _keyed(name: str, exc: ConfigError) -> str:
     """`listen: …` of an adapter is `adapter.balls.listen: …` in the file."""
     return str(exc) if exc.key.startswith(("adapter.", "media.", "gateway.", "api.")) else f"adapter.{name}.{exc}"
+
+
+def findings_of(running: Iterable[tuple[str, Adapter]]) -> list[Finding]:
+    """What running adapters say of themselves. One adapter's mistake is a finding, and hides no other's."""
+    found: list[Finding] = []
+    for name, made in running:
+        try:
+            found += made.findings() if isinstance(made, Checked) else ()
+        except Exception as exc:
+            log.exception("findings of adapter %s", name)
+            found.append(Finding(f"adapter {name}", Grade.FAIL, f"{type(exc).__name__}: {exc}", "", "internal"))
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.config.root import Config
 from gateway.contract.adapter import KitTls
 from gateway.contract.device import Devices
 from gateway.contract.http import Http
@@ -37,3 +38,13 @@ class AdapterContext:
 
     def ready(self) -> None:
         self.on_ready()
+
+
+def kit_tls(config: Config) -> KitTls | None:
+    """The API has made it by now: it starts before the adapters."""
+    api = config.api
+    if api.tls_cert is not None and api.tls_key is not None:
+        return KitTls(api.tls_cert, api.tls_key, None)
+    folder = config.gateway.state_dir / "tls"
+    made = KitTls(folder / "server.crt", folder / "server.key", folder / "ca.crt")
+    return made if made.certificate.exists() else None
