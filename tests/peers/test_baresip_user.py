@@ -47,7 +47,7 @@ async def test_it_registers_with_digest_dials_the_group_and_the_radio_hears_it(t
                     source="ausine,1000",
                 ) as phone,
             ):
-                await phone.event("REGISTER_OK")
+                await phone.says("200 OK (Fieldgate) [1 binding]")
                 status = stage.client.get("/sip/status")
                 assert [one["user"] for one in status["phones"]] == ["8001"], status
                 await phone.order("dial", f"sip:600@127.0.0.1:{free.phones}")
