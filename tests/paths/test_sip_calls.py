@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from adapters.sip.engine import LegState
 from adapters.sip.routing import MediaPolicy, Srtp, Target
 from gateway.base.errors import PeerError
 from gateway.model.voice import CallState, GroupId
@@ -209,6 +210,21 @@ async def test_a_phone_transfers_itself_away_blind() -> None:
         with pytest.raises(PeerError, match="603"):
             assert three.leg is not None
             await three.leg.transfer("sip:00900123456@kit")
+
+
+async def test_a_phone_transfers_the_other_one_into_a_group() -> None:
+    async with site("8001", "8002", "8003", policy=PCMA) as (it, (one, two, three)):
+        it.routing.numbers["8002"] = Target("number", "8002")
+        await three.call(it, "600")
+        await one.call(it, "8002")
+        await two.media(lambda media: media.voice is not None)
+        assert one.leg is not None
+        await one.leg.transfer("sip:600@kit")
+        await one.leg.hang_up()
+        two.say(1100)
+        await three.listen().hears(1100)
+        assert len(it.context.talk.seats) == 2 and len(it.context.calls.all) == 3
+        assert two.leg is not None and two.leg.state is LegState.UP
 
 
 async def test_an_attended_transfer_joins_two_calls() -> None:
