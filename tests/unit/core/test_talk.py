@@ -317,10 +317,12 @@ async def test_full_duplex_all_hear_all(house: House) -> None:
 
 @housed
 async def test_an_emergency_is_an_alarm_that_is_kept(house: House) -> None:
-    async with house.core.bus.subscribe(SYSTEM, types=["alarm"]) as events:
-        async with seated(house, "browser:1", kind=MemberKind.BROWSER, emergency=True) as one:
-            one.seat.press(emergency=True)
-            told = await asyncio.wait_for(anext(aiter(events)), 5)
+    async with (
+        house.core.bus.subscribe(SYSTEM, types=["alarm"]) as events,
+        seated(house, "browser:1", kind=MemberKind.BROWSER, emergency=True) as one,
+    ):
+        one.seat.press(emergency=True)
+        told = await asyncio.wait_for(anext(aiter(events)), 5)
     (alarm,) = await house.core.alarms.recent(SYSTEM)
     assert told.data == alarm
     assert (alarm.device, alarm.channel, alarm.kind) == ("kit1/talk", "ops", "emergency-call")
