@@ -48,6 +48,9 @@ class TrackEvent:
     profile: str
     b_frames: bool
     channels: int
+    sprop: str
+    """Video's parameter sets, (VPS,) SPS, PPS, in base64 with commas between: at most 512 characters; "" when not
+    known, or longer."""
     def __new__(
         cls,
         *,
@@ -61,6 +64,7 @@ class TrackEvent:
         profile: str,
         b_frames: bool,
         channels: int,
+        sprop: str,
     ) -> Self: ...
 
 @final

@@ -326,10 +326,8 @@ def offers_video(offer: bytes) -> bool:
 def _described(agreed: Agreed) -> tuple[PayloadType, ...]:
     """Our payload types with the peer's parameters: its sprop sets may stand in the SDP alone (RFC 6184 §8.2.1)."""
     theirs = {one.codec.name: one.codec.fmtp for one in reversed(agreed.send)}
-    return tuple(
-        PayloadType(one.pt, replace(one.codec, fmtp=theirs.get(one.codec.name) or one.codec.fmtp))
-        for one in agreed.receive
-    )
+    # Ours tells of the stream that goes out: its sets are not those of the one that comes.
+    return tuple(PayloadType(one.pt, replace(one.codec, fmtp=theirs.get(one.codec.name, ""))) for one in agreed.receive)
 
 
 def _least(secured: list[str]) -> str:

@@ -2,6 +2,7 @@
 //! threads and a clock; `py` alone names pyo3.
 
 pub mod audio;
+pub mod base64;
 pub mod bytes;
 pub mod error;
 pub mod hub;

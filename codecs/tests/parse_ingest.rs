@@ -2,7 +2,7 @@
 
 mod parse_support;
 
-use codecs::hub::unit::{AccessUnit, Codec};
+use codecs::hub::unit::{AccessUnit, Codec, TrackParams};
 use codecs::mpeg::ps_mux::PsMux;
 use codecs::mpeg::stream_type;
 use codecs::packet::Packetizer;
@@ -80,6 +80,9 @@ fn a_ball_over_ps() {
     assert_eq!((video.width, video.height, video.profile.as_str()), (640, 480, "baseline@3.1"));
     assert_eq!((video.generation, video.b_frames, video.profile_level_id), (0, false, 0x42_00_1f));
     assert_eq!(video.parameter_sets, h264_picture(true, 0, 1)[..2]);
+    let many = TrackParams { parameter_sets: vec![video.parameter_sets[0].clone(); 40], ..video.clone() };
+    assert!(video.sprop().starts_with("Z0") && video.sprop().contains(",aM"), "{}", video.sprop());
+    assert_eq!(many.sprop(), "", "more than SDP should carry");
     assert!(leg.out.tracks.iter().any(|t| t.codec == Codec::Pcma && t.clock_hz == 8000));
     assert_eq!(leg.out.tracks.len(), 2);
     assert_eq!(leg.out.video[10].nalus, h264_picture(true, 10, 3000));

@@ -357,6 +357,7 @@ class LiveStream:
                     profile=event.profile,
                     b_frames=event.b_frames,
                     channels=event.channels,
+                    sprop=event.sprop,
                 )
                 if event.kind == "video":
                     self._rules.frames(self._loop.time())

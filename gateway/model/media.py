@@ -39,6 +39,7 @@ class Track:
     profile: str = ""
     b_frames: bool = False
     channels: int = 1
+    sprop: str = ""  # video's parameter sets, (VPS,) SPS, PPS: base64 with commas between; "" when not known
 
 
 class StreamState(StrEnum):

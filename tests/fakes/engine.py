@@ -81,6 +81,7 @@ class FakeEngine(FakeVoices):
                 profile="main" if video else "",
                 b_frames=b_frames,
                 channels=1,
+                sprop="Z0LAH9oBQBbo,aM4PyA==" if codec == "h264" else "",
             )
         )
 

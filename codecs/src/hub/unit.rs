@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 
+use crate::base64;
 use crate::time::Micros;
+
+/// Characters of parameter sets that SDP is told of: SPS and PPS take some dozens, and a SIP datagram some 1300 in all.
+const MAX_SPROP: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -65,6 +69,18 @@ pub struct TrackParams {
     pub sample_rate_hz: u32,
     /// Parameter sets without start codes: (VPS,) SPS, PPS of video; AudioSpecificConfig of AAC.
     pub parameter_sets: Vec<Bytes>,
+}
+
+impl TrackParams {
+    /// The parameter sets of video in base64, with commas between (RFC 6184 §8.1), in the order they stand here; empty
+    /// when there are none, or more than SDP should carry.
+    pub fn sprop(&self) -> String {
+        let size: usize = self.parameter_sets.iter().map(|set| set.len().div_ceil(3) * 4 + 1).sum();
+        if self.codec.kind() != Kind::Video || size > MAX_SPROP {
+            return String::new();
+        }
+        self.parameter_sets.iter().map(|set| base64::encode(set)).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// One picture or one audio frame (several G.711 samples). Video: NAL units without start codes, in decoding order,

@@ -35,7 +35,7 @@ macro_rules! event_class {
 event_class! {
     /// A track of a stream is known, or its parameters changed.
     TrackEvent { stream: u64, kind: String, codec: String, clock_hz: u32, generation: u32, width: u32, height: u32,
-        profile: String, b_frames: bool, channels: u8 }
+        profile: String, b_frames: bool, channels: u8, sprop: String }
 }
 event_class! {
     /// An ingest leg changed.
@@ -126,6 +126,7 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             py,
             TrackEvent {
                 stream,
+                sprop: params.sprop(),
                 kind: if params.codec.kind() == Kind::Video { "video" } else { "audio" }.to_owned(),
                 codec: params.codec.name().to_owned(),
                 clock_hz: params.clock_hz,

@@ -83,20 +83,21 @@ def same_format(ours: Codec, theirs: Codec, *, any_profile: bool = True) -> int 
 
 
 def matches(ours: Sequence[Codec], theirs: Sequence[PayloadType], *, any_profile: bool = True) -> list[Match]:
-    """Our codecs that the peer has too, in our order; each of the peer's formats is used once."""
-    found: list[Match] = []
+    """Our codecs that the peer has too, in our order; each of the peer's formats is used once, by the one that fits it
+    best: a near fit must not take it from an exact one that stands behind."""
+    fits = sorted(
+        (rank, mine, i)
+        for mine, codec in enumerate(ours)
+        for i, p in enumerate(theirs)
+        if (rank := same_format(codec, p.codec, any_profile=any_profile)) is not None
+    )
+    found: dict[int, Match] = {}
     used: set[int] = set()
-    for codec in ours:
-        fits = [
-            (rank, i)
-            for i, p in enumerate(theirs)
-            if p.pt not in used and (rank := same_format(codec, p.codec, any_profile=any_profile)) is not None
-        ]
-        if fits:
-            rank, i = min(fits)
+    for rank, mine, i in fits:
+        if mine not in found and theirs[i].pt not in used:
             used.add(theirs[i].pt)
-            found.append(Match(codec, theirs[i], _answered(codec, theirs[i].codec), rank))
-    return found
+            found[mine] = Match(ours[mine], theirs[i], _answered(ours[mine], theirs[i].codec), rank)
+    return [found[mine] for mine in sorted(found)]
 
 
 def _answered(ours: Codec, theirs: Codec) -> Codec:

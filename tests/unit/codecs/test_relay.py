@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import itertools
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway import codecs
-from tests.unit.codecs.rig import OPENED, PROFILES, Nalus, Packet, Peer, Rig, Source, parts, running, udp
+from tests.unit.codecs.rig import OPENED, PPS, PROFILES, SPS, Nalus, Packet, Peer, Rig, Source, parts, running, udp
 
 
 def test_plain_out_carries_the_same_nal_units(rig: Rig) -> None:
@@ -34,6 +35,7 @@ def test_plain_out_carries_the_same_nal_units(rig: Rig) -> None:
     assert (media.leg, media.detail) == (leg, "h264") and media.address.startswith("127.0.0.1:")
     track = rig.wait(codecs.TrackEvent)
     assert (track.codec, track.width, track.height, track.b_frames) == ("h264", 1280, 720, False)
+    assert [base64.b64decode(one) for one in track.sprop.split(",")] == [SPS, PPS]
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))

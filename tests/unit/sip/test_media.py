@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -323,12 +323,50 @@ async def test_an_answer_keeps_to_the_peer_s_profile_and_to_its_level_without_as
     assert fmtps(three.answer(strict))[0].endswith("profile-level-id=640016;packetization-mode=1")
 
 
+SETS = "Z0IAH9oBQBbo,aM4PyA=="  # baseline at level 3.1 in all its freedom: constraint_set1 is not set
+H265_SETS = "QAEMAf//,QgEBAWA=,RAHA"
+
+
+async def test_offer_and_answer_carry_the_parameter_sets_and_the_profile_that_they_say(rig: Rig) -> None:
+    stream = Track(TrackKind.VIDEO, StreamCodec.H264, 90000, profile="baseline@3.1", sprop=SETS)
+    one = rig.media(video=VideoWish(send=True, tracks=lambda: [stream]))
+    said = [f for f in fmtps(one.offer()) if "profile-level" in f]
+    assert [f.partition("profile-level-id=")[2][:6] for f in said] == ["42001f", "42e01f"] * 2
+    assert all(f.endswith(f";sprop-parameter-sets={SETS}") for f in said)
+    two = rig.media(video=VideoWish(receive=True))
+    three = rig.media(video=VideoWish(send=True, tracks=lambda: [stream]))
+    assert fmtps(three.answer(two.offer()))[0].endswith(f";sprop-parameter-sets={SETS}")
+
+
+@pytest.mark.parametrize(("sprop", "plid"), [(SETS, "42001f"), ("aM4PyA==", "640028"), ("=,Z2Q,Z0I=", "640028")])
+def test_a_profile_comes_of_a_whole_sps_only(sprop: str, plid: str) -> None:
+    codecs = picture_codecs(("h264",), [replace(HIGH, sprop=sprop)])
+    assert f"profile-level-id={plid};" in codecs[0].fmtp
+
+
+def test_h265_sets_stand_by_kind() -> None:
+    stream = Track(TrackKind.VIDEO, StreamCodec.H265, 90000, profile="main@4.0", sprop=f"{H265_SETS},RAHB")
+    (codec,) = picture_codecs(("h265",), [stream])
+    sets = "sprop-vps=QAEMAf//;sprop-sps=QgEBAWA=;sprop-pps=RAHA,RAHB"
+    assert codec.fmtp == f"profile-id=1;level-id=120;{sets}"
+
+
+async def test_our_parameter_sets_are_not_taken_for_the_peer_s(rig: Rig) -> None:
+    stream = Track(TrackKind.VIDEO, StreamCodec.H264, 90000, sprop=SETS)
+    one = rig.media(video=VideoWish(send=True, receive=True, tracks=lambda: [stream]))
+    two = rig.media(video=VideoWish(send=True, receive=True))
+    lines = two.offer().split(b"\r\n")
+    one.answer(b"\r\n".join(line for line in lines if b"profile-level-id" not in line))
+    assert one.media.video is not None and one.media.video.receive
+    assert not any(SETS in coming.codec.fmtp for coming in one.media.video.receive)
+
+
 async def test_a_stream_that_becomes_known_in_the_call_changes_no_number_of_it(rig: Rig) -> None:
     known: list[Track] = []
     one, two = rig.media(video=VideoWish(send=True, tracks=lambda: known)), rig.media(video=VideoWish(receive=True))
     rig.agree(one, two)
     agreed = one.media.video
-    known.append(HIGH)
+    known.append(replace(HIGH, sprop=SETS))
     rig.agree(one, two)
     assert one.media.video == agreed
     offer = fmtps(one.offer())

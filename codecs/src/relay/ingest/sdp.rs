@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::tracks::Tracks;
 use super::PayloadMap;
+use crate::base64;
 use crate::hub::unit::Codec;
 use crate::packet::aac;
 
@@ -13,7 +14,7 @@ const MAX_VALUE: usize = 4096;
 pub fn preset(map: &PayloadMap, tracks: &mut Tracks, aac: &mut Option<aac::Config>) {
     let sets = |names: &[&str]| {
         let values = names.iter().filter_map(|name| value(&map.fmtp, name)).flat_map(|v| v.split(','));
-        values.filter_map(base64).map(Bytes::from).collect::<Vec<_>>()
+        values.filter_map(base64::decode).map(Bytes::from).collect::<Vec<_>>()
     };
     match map.codec {
         Codec::H264 => tracks.video.preset(Codec::H264, sets(&["sprop-parameter-sets"]).into_iter()),
@@ -36,22 +37,6 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|d| d[0] << 4 | d[1]).collect())
 }
 
-/// RFC 4648 §4; `None` on any other character, and on nothing.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut out, mut bits, mut have) = (Vec::with_capacity(text.len() * 3 / 4), 0u32, 0);
-    for c in text.trim().trim_end_matches('=').bytes() {
-        let six = ALPHABET.iter().position(|a| *a == c)?;
-        bits = bits << 6 | six as u32;
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            out.push((bits >> have) as u8);
-        }
-    }
-    Some(out).filter(|o| !o.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,8 +47,6 @@ mod tests {
             value("packetization-mode=1; sprop-parameter-sets=Z0I=,aM4=;x", "sprop-parameter-sets"),
             Some("Z0I=,aM4=")
         );
-        assert_eq!(base64("Z0I="), Some(vec![0x67, 0x42]));
-        assert_eq!(base64("Z0\u{e9}"), None);
         assert_eq!(hex("1588"), Some(vec![0x15, 0x88]));
         assert_eq!(hex("15g8"), None);
     }
