@@ -23,7 +23,7 @@ _CONFIG = """
 poll_method epoll
 call_local_timeout 120
 call_max_calls 8
-sip_listen 127.0.0.1:{sip}
+sip_listen {host}:{sip}
 rtp_ports {rtp}-{rtp_end}
 rtp_stats no
 audio_player aubridge,echo
@@ -40,7 +40,7 @@ video_size 352x288
 video_bitrate 500000
 video_fps 15
 videnc_format yuv420p
-net_interface 127.0.0.1
+net_interface {host}
 module_path {modules}
 {audio_modules}
 module aubridge.so
@@ -143,6 +143,7 @@ async def baresip(
     codecs: tuple[str, ...] = ("g711",),
     video: bool = False,
     source: str = "aubridge,echo",
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[Baresip]:
     """Says what it hears, or with `source` "ausine,1000" (at 48 kHz only) a tone. `account` are parameters of its
     account line, e.g. ";mediaenc=srtp-mand"; with `registrar` (host:port) it registers there as 8001."""
@@ -150,6 +151,7 @@ async def baresip(
     sip, control, rtp = free_port(), free_port(), free_port()
     phone = Baresip(folder, sip, control)
     text = _CONFIG.format(
+        host=host,
         sip=sip,
         rtp=rtp & ~1,
         rtp_end=(rtp & ~1) + 40,
@@ -163,7 +165,7 @@ async def baresip(
         video_modules="module avcodec.so\nmodule fakevideo.so\nmodule swscale.so\nmodule snapshot.so" if video else "",
     )
     (folder / "config").write_text(text)
-    domain, every = (registrar, 60) if registrar else (f"127.0.0.1:{sip}", 0)
+    domain, every = (registrar, 60) if registrar else (f"{host}:{sip}", 0)
     (folder / "accounts").write_text(f"<sip:8001@{domain};transport=udp>;regint={every}{account}\n")
     (folder / "contacts").write_text("")
     process = await asyncio.create_subprocess_exec(
