@@ -16,8 +16,9 @@ Session: TypeAlias = int
 Subscription: TypeAlias = int
 Voice: TypeAlias = int
 Room: TypeAlias = int
+Wire: TypeAlias = int
 
-CodecName: TypeAlias = Literal["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16"]
+CodecName: TypeAlias = Literal["h264", "h265", "mjpeg", "aac", "pcma", "pcmu", "opus", "g722", "l16"]
 SrtpProfile: TypeAlias = Literal[
     "AEAD_AES_128_GCM",
     "AEAD_AES_256_GCM",
@@ -197,6 +198,56 @@ class VoiceEvent:
         address: str,
     ) -> Self: ...
 
+@final
+class WireEvent:
+    """A connection whose bytes the plane reads. `wire` is the wire, or the leg or subscription it was bound as.
+    `state`:
+
+    `connected` SRT: the handshake is done; `detail` is the stream id the peer gave, `address` who it is
+    `incoming` SRT: a new wire of the listener `parent`, connected; decide and bind it, or close it
+    `text`     RTSP: one whole message in `data` (at most 64 KiB)
+    `message`  RTMP: one whole command, data or user control message in `data` (at most 64 KiB); `number` its type id,
+               `stream_id` its message stream
+    `closed`   over, `code` is a reason code (`source-ended`, `protocol`, `srt-refused`, `tls-failed`, …), `detail`
+    words
+    """
+
+    wire: Wire
+    parent: Wire
+    state: Literal["connected", "incoming", "text", "message", "closed"]
+    code: str
+    detail: str
+    data: bytes
+    number: int
+    stream_id: int
+    address: str
+    def __new__(
+        cls,
+        *,
+        wire: Wire,
+        parent: Wire,
+        state: Literal["connected", "incoming", "text", "message", "closed"],
+        code: str,
+        detail: str,
+        data: bytes,
+        number: int,
+        stream_id: int,
+        address: str,
+    ) -> Self: ...
+
+@final
+class DataEvent:
+    """Timed data of a stream's own source. `klv`: one SMPTE ST 336 packet (MISB ST 0601), at most 8 KiB and 10 a
+    second;
+    `programs`: a transport stream with several programmes, as JSON of numbers and names, when they are known or
+    change."""
+
+    stream: Stream
+    leg: Leg
+    kind: Literal["klv", "programs"]
+    data: bytes
+    def __new__(cls, *, stream: Stream, leg: Leg, kind: Literal["klv", "programs"], data: bytes) -> Self: ...
+
 Event: TypeAlias = (
     TrackEvent
     | LegEvent
@@ -207,6 +258,8 @@ Event: TypeAlias = (
     | StreamPanic
     | EventsLost
     | VoiceEvent
+    | WireEvent
+    | DataEvent
 )
 
 # ── what is handed in ────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,6 +273,39 @@ class RtpMap:
     ) -> RtpMap:
         """`channels` counts for L16 only (RFC 3551 §4.5.11). Of `fmtp` what comes in uses the parameter sets
         (`sprop-*`) and AAC's `config`, what goes out H.264's `packetization-mode` and profile."""
+
+@final
+class RtspIn:
+    """One m= line that a source sends us over RTSP (RFC 2326, RFC 7826)."""
+
+    def __new__(
+        cls,
+        payloads: list[RtpMap],
+        *,
+        channel: int = -1,
+        rtp_fd: int | None = None,
+        rtcp_fd: int | None = None,
+        ssrc: int | None = None,
+    ) -> RtspIn:
+        """TCP: `channel` of its RTP, RTCP is `channel` + 1. UDP: its two sockets. `ssrc` from Transport, a hint."""
+
+@final
+class RtspOut:
+    """One track that a reader has set up. At most one of video and one of audio; the codec is the `payload`'s."""
+
+    def __new__(
+        cls,
+        payload: RtpMap,
+        ssrc: int,
+        *,
+        channel: int = -1,
+        rtp_fd: int | None = None,
+        rtcp_fd: int | None = None,
+        host: str = "",
+        rtp_port: int = 0,
+        rtcp_port: int = 0,
+    ) -> RtspOut:
+        """TCP: `channel`. UDP: our two sockets and where the reader wants it; multicast addresses are taken too."""
 
 # ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -240,9 +326,17 @@ class Engine:
 
     # streams
 
-    def open_stream(self, name: str, *, gop_bytes: int = 8_000_000, near: Session | None = None) -> Stream:
+    def open_stream(
+        self,
+        name: str,
+        *,
+        gop_bytes: int = 8_000_000,
+        near: Session | None = None,
+        beside: Stream | None = None,
+    ) -> Stream:
         """A new stream without source. `name` is for logs. `gop_bytes` bounds the group-of-pictures cache. `near`: on
-        the thread of that session, so that one call's picture may go both ways."""
+        the thread of that session, so that one call's picture may go both ways. `beside`: on the thread of that stream,
+        so that a session may be moved from one to the other (a rendition)."""
 
     def close_stream(self, stream: Stream) -> None:
         """End it with its legs and subscriptions."""
@@ -291,7 +385,131 @@ class Engine:
     ) -> Leg:
         """WHIP: media that an armed session receives (SRTP) goes into `stream`; PLI and NACK go back to the peer."""
 
+    def open_rtsp_in(
+        self,
+        stream: Stream,
+        tracks: list[RtspIn],
+        *,
+        fd: int | None = None,
+        initial: bytes | None = None,
+        stall_ms: int = 3000,
+        jitter_packets: int = 150,
+        jitter_ms: int = 200,
+    ) -> Leg:
+        """A source whose tracks come apart: RTSP, pulled or recorded. `fd` is the connected TCP socket (or the
+        plain end of `tls_client`) when interleaved (RFC 2326 §10.12), `initial` what Python already read from it;
+        then RTSP messages among the frames come up as `WireEvent` `text` of this leg and `send_text` answers them.
+        Tracks are kept together by their sender reports; until the first one, by arrival. Receiver reports are sent
+        on both ways.
+        """
+
+    def open_bytes_in(
+        self,
+        stream: Stream,
+        fd: int,
+        container: Literal["ts", "flv", "fmp4", "mjpeg", "jt1078"],
+        *,
+        program: int = 0,
+        initial: bytes | None = None,
+        stall_ms: int = 3000,
+    ) -> Leg:
+        """A connected stream socket or pipe that carries a container: MPEG-TS, FLV (with enhanced codecs), fragmented
+        MP4 (init segments may come again), multipart MJPEG (boundary found in the bytes) or JT/T 1078 frames. Paced by
+        arrival: units go on as they are complete. `program` as in `open_ts_in`. The leg reads no faster than it can
+        take, so that a writer of segments feels back-pressure; a unit whose time lies more than 30 s ahead is
+        `problem`.
+        """
+
+    def open_ts_in(
+        self, stream: Stream, udp_fd: int, *, program: int = 0, source: str = "", stall_ms: int = 3000
+    ) -> Leg:
+        """MPEG-TS in UDP, raw or in RTP (RFC 2250), told apart by content; the multicast group is joined already.
+        `program` 0: the first with a picture, else that number. `source`: packets of that host only (SSM done by
+        us)."""
+
+    def send_text(self, handle: Leg | Subscription | Wire, data: bytes) -> None:
+        """One RTSP message on an interleaved connection, between frames, never within one."""
+
     def close_leg(self, leg: Leg) -> None: ...
+
+    # wires: connections whose handshake or framing the plane reads before it is known what they carry
+
+    def open_rtmp(self, fd: int, *, initial: bytes | None = None, ack_window: int = 2_500_000) -> Wire:
+        """An RTMP connection after its handshake (C2/S2 done), either side. Chunks are put together here (at most
+        16 MiB a message, 64 chunk streams, 4 MiB of unfinished messages); Set Chunk Size, Abort, Acknowledgement and
+        Window are seen to; commands, data and user control come up as `WireEvent` `message`; audio and video before
+        `bind_in` are kept if they are sequence headers, else dropped."""
+
+    def rtmp_send(self, wire: Wire, *, type_id: int, stream_id: int, data: bytes, chunk_stream: int = 3) -> None:
+        """One message, on a wire or on what it was bound as. Set Chunk Size changes our own writer too."""
+
+    def srt_version(self) -> str:
+        """libsrt's version, "" where the system has none (package libsrt1.5-gnutls or -openssl). Loads it at need."""
+
+    def srt_listen(
+        self,
+        host: str,
+        port: int,
+        *,
+        latency_ms: int = 120,
+        passphrases: list[tuple[str, str]] | None = None,
+        backlog: int = 16,
+    ) -> tuple[Wire, int]:
+        """A listener; returns it with its port. `passphrases`: (stream id as the peer sends it, or "" for all others,
+        passphrase); a peer without the right one is refused by SRT itself and told as `closed` of the listener's with
+        `srt-refused`, at most once a second. Replace them by `srt_passphrases`. Raises MediaError (no libsrt, port)."""
+
+    def srt_passphrases(self, listener: Wire, passphrases: list[tuple[str, str]]) -> None: ...
+    def srt_connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        stream_id: str = "",
+        passphrase: str = "",
+        latency_ms: int = 120,
+        rendezvous: bool = False,
+        local_host: str = "",
+        local_port: int = 0,
+        timeout_ms: int = 3000,
+    ) -> Wire:
+        """Caller, or rendezvous (both ports the same). `connected` or `closed` follows."""
+
+    def srt_stats(self, wire: Wire) -> dict[str, int | float | str]:
+        """rtt_ms, bandwidth_bps, latency_ms (negotiated), packets, lost, retransmitted, dropped, belated,
+        send_queue_ms, receive_queue_ms, encrypted, peer_version. Of the wire, or of what it was bound as."""
+
+    def bind_in(self, wire: Wire, stream: Stream, *, stall_ms: int = 3000, program: int = 0) -> Leg:
+        """What a wire brings goes into `stream`: RTMP audio and video, or the transport stream of SRT. The wire's
+        handle is gone, its events go on under the leg's. Raises MediaError on a listener or a wire that has ended."""
+
+    def bind_out(
+        self,
+        wire: Wire,
+        stream: Stream,
+        *,
+        message_stream: int = 1,
+        enhanced: bool = True,
+        queue_bytes: int = 4_000_000,
+    ) -> Subscription:
+        """`stream` goes out over the wire: FLV tags in RTMP messages (H.264 and AAC, with `enhanced` H.265 and Opus
+        too), or MPEG-TS over SRT. Codecs that do not fit are `refused`. Full: on to the next key frame."""
+
+    def close_wire(self, wire: Wire) -> None:
+        """Also for wires that were refused: a wire that nobody binds is closed after 10 s by itself."""
+
+    # TLS of a TCP connection, for RTSPS and RTMPS: Python and the plane see plain bytes
+
+    def tls_server(self, fd: int, certificate: str, key: str) -> int:
+        """TLS 1.2 and 1.3 in a thread of its own; `certificate` and `key` are PEM text. Returns a stream socket
+        with the plain side at once: it ends when the handshake fails. Raises MediaError on a certificate that can't
+        be read."""
+
+    def tls_client(self, fd: int, server_name: str, ca: str = "", *, verify: bool = True) -> int:
+        """`ca`: PEM text of authorities to trust besides the system's; `verify` False takes any certificate."""
+
+    def tls_fault(self, fd: int) -> str:
+        """Why the TLS behind a plain end failed, in words; "" while it has not. Kept for the last 64 that failed."""
 
     # WebRTC: one UDP port for all
 
@@ -378,6 +596,61 @@ class Engine:
 
         Sender reports go to `host_port` + 1 (RFC 3550 §11); the peer's RTCP is read from `fd`, with SRTP not at all.
         H.264 as in `subscribe_session`, but that a map without any fmtp says nothing and gets mode 1."""
+
+    def subscribe_rtsp(
+        self,
+        stream: Stream,
+        tracks: list[RtspOut],
+        *,
+        fd: int | None = None,
+        initial: bytes | None = None,
+        cname: str = "fieldgate",
+        queue_bytes: int = 4_000_000,
+        pace: bool = True,
+    ) -> Subscription:
+        """Send `stream` to an RTSP reader, or as recorder to a server: interleaved on `fd`, or over the tracks' own
+        sockets. RTSP messages come up and go down as with `open_rtsp_in`. Begins with the cached group of pictures."""
+
+    def rtp_info(self, subscription: Subscription) -> dict[str, tuple[int, int]]:
+        """ "video"/"audio" → (sequence, RTP time) of the next packet: for RTP-Info and for tests."""
+
+    def subscribe_ts_udp(
+        self,
+        stream: Stream,
+        fd: int,
+        host: str,
+        port: int,
+        *,
+        rtp: bool = False,
+        bitrate_bps: int = 0,
+        queue_bytes: int = 4_000_000,
+    ) -> Subscription:
+        """MPEG-TS, seven packets a datagram, unicast or multicast (TTL and interface are the socket's), raw or in RTP.
+        PSI every 100 ms and before key frames, PCR every 40 ms at most. `bitrate_bps`: constant rate with null
+        packets."""
+
+    def open_container_out(
+        self,
+        stream: Stream,
+        fd: int,
+        container: Literal["ts", "flv", "cmaf"],
+        *,
+        part_ms: int = 200,
+        segment_ms: int = 2000,
+        queue_bytes: int = 8_000_000,
+    ) -> Subscription:
+        """The stream as bytes on a connected stream socket or pipe. "cmaf": records for LL-HLS, each u32 length of what
+        follows, u8 kind (0 init, 1 part, 2 end of segment, 3 discontinuity), u8 flags (1 begins with a key frame),
+        u16 0, i64 begin in 90 kHz, u32 length in 90 kHz, then its bytes (fragmented MP4, one moof with both tracks)."""
+
+    def open_voice_rtsp(
+        self, leg: Leg, channel: int, *, send: list[RtpMap], ssrc: int, cname: str, ptime_ms: int = 20
+    ) -> Voice:
+        """The back channel of an interleaved connection (ONVIF Streaming Specification §5.3): a voice that only
+        listens; its packets leave on `channel`. Ends (`closed`) with the leg. Over UDP use `open_rtp_session`."""
+
+    def open_voice_jt1078(self, leg: Leg, *, send: list[RtpMap]) -> Voice:
+        """Talk-back to a vehicle terminal on the connection of a "jt1078" leg (JT/T 1078-2016 §5.5.3); as above."""
 
     def open_frames_out(self, stream: Stream, fd: int, *, key_frames_only: bool = False) -> Subscription:
         """A frame port outward: access units written to a connected AF_UNIX SOCK_SEQPACKET socket."""
@@ -549,6 +822,10 @@ class Engine:
 
 def probe(payload: bytes) -> str:
     """What a first RTP payload holds: "ps", "ts", "h264", "h265", "aac", "private" or "unknown"."""
+
+def probe_bytes(data: bytes) -> str:
+    """What a stream of bytes or a datagram holds: "ts", "rtp-ts", "rtp-ps", "rtp-h264", "rtp-h265", "rtp" (with its
+    payload type, "rtp/96"), "flv", "fmp4", "mjpeg", "jt1078" or "unknown"."""
 
 def crypto_backend() -> str:
     """The SRTP library and the CPU features it uses, e.g. "aws-lc AES-NI VAES"."""

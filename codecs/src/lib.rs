@@ -4,6 +4,7 @@
 pub mod audio;
 pub mod base64;
 pub mod bytes;
+pub mod container;
 pub mod error;
 pub mod hub;
 pub mod mpeg;

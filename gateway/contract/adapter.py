@@ -13,6 +13,7 @@ from gateway.contract.device import Devices
 from gateway.contract.http import Http
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
+from gateway.contract.source import Programs, PushPoints, Reach, Sources
 from gateway.contract.voice import Calls, Talk
 from gateway.model.doctor import Finding
 
@@ -51,6 +52,14 @@ class Context(Protocol):
     def talk(self) -> Talk: ...
     @property
     def calls(self) -> Calls: ...
+    @property
+    def sources(self) -> Sources: ...
+    @property
+    def reach(self) -> Reach: ...
+    @property
+    def programs(self) -> Programs: ...
+    @property
+    def push_points(self) -> PushPoints: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gateway import codecs
 from gateway.model.ids import DeviceId, StreamId
-from gateway.model.media import StreamStatus, Track
+from gateway.model.media import Codec, StreamStatus, Track
 from gateway.model.principal import Principal
 
 
@@ -39,6 +39,12 @@ class Media(Protocol):
         """Events of an audio leg that is not seated; a Seat hears them itself (`Seat.heard`)."""
 
     def forget_voice(self, voice: int) -> None: ...
+
+    def on_wire(self, wire: int, handler: Callable[[codecs.WireEvent], None]) -> None:
+        """Events of a wire, or of the leg or subscription that it was bound as. Hand over the new handle at once after
+        `bind_in` or `bind_out`: what came between is kept for it."""
+
+    def forget_wire(self, wire: int) -> None: ...
 
 
 class IngestLeg(Protocol):
@@ -86,8 +92,19 @@ class Publication(Protocol):
     def session(self, session: int, *, video: Sequence[codecs.RtpMap], audio: Sequence[codecs.RtpMap]) -> IngestLeg:
         """Media of an armed WebRTC session as source (WHIP)."""
 
+    def leg(self, handle: int) -> IngestLeg:
+        """Own a leg that was opened on `handle` by the engine itself (`open_rtsp_in`, `open_bytes_in`, `open_ts_in`,
+        `open_frames_in`, `bind_in`): told, timed and closed with the publication as those of `rtp`."""
+
+    @property
+    def stall_ms(self) -> int:
+        """What to open such a leg with."""
+
     def on_key_frame_wanted(self, ask: Callable[[], Awaitable[None]]) -> None:
         """`ask` is awaited when a viewer needs a key frame; the core limits how often."""
+
+    def on_data(self, heard: Callable[[codecs.DataEvent], None]) -> None:
+        """Timed data of the source (KLV, list of programmes)."""
 
 
 Open = Callable[[Publication], Awaitable[None]]
@@ -111,6 +128,30 @@ class Offer:
     near: int | None = None  # a media-plane session on whose thread the stream shall live
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a viewer, program or output can take. Empty `video` or `audio`: it wants none of that kind."""
+
+    video: tuple[Codec, ...] = (Codec.H264, Codec.H265)  # the preferred first
+    audio: tuple[Codec, ...] = (Codec.AAC,)
+    b_frames: bool = True
+    max_height: int = 0  # 0: as the source has it
+    max_fps: float = 0.0
+    max_bitrate_bps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Suited:
+    """A stream of the media plane that fits what was needed: the source's own, or a rendition made of it."""
+
+    handle: int
+    tracks: tuple[Track, ...]
+    converted: str = ""  # in words for people: "h265 → h264, aac → opus"; "" when it is passed through
+    missing: tuple[
+        tuple[str, str], ...
+    ] = ()  # (kind, reason code) of what it goes without: ("audio", "convert-budget")
+
+
 class Viewing(Protocol):
     """One viewer's hold on a stream; while one is open the source is kept open."""
 
@@ -130,6 +171,14 @@ class Viewing(Protocol):
 
     def changes(self) -> AsyncIterator[StreamStatus]:
         """Every change of the stream's status, latest wins when the reader is slow. Starts with the present one."""
+
+    async def suited(self, needs: Needs) -> Suited:
+        """What to subscribe to so that `needs` are met; waits until the source's tracks are known.
+
+        The source's own stream where it fits; else a rendition, made once for all who need the same and kept while a
+        viewing that asked for it is open. Ask again when `changes` tells other tracks, or a subscription was refused:
+        the same handle means go on. Raises Busy (`convert-budget`), Unsupported (`convert-unavailable`, `av1`, …).
+        """
 
 
 class Streams(Protocol):
@@ -151,6 +200,9 @@ class Streams(Protocol):
 
         Raises NotFound, Denied, or Busy (`too-many-viewers`).
         """
+
+    def suits(self, track: Track, needs: Needs) -> bool:
+        """Whether a track is taken as it is."""
 
     async def publish(self, offer: Offer, who: Principal) -> None:
         """For pushed sources (WHIP): offer a stream that lives as long as this coroutine runs and is open at once."""

@@ -13,6 +13,7 @@ class Codec(StrEnum):
 
     H264 = "h264"
     H265 = "h265"
+    MJPEG = "mjpeg"
     AAC = "aac"
     PCMA = "pcma"
     PCMU = "pcmu"
