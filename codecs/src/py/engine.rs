@@ -93,9 +93,16 @@ impl Engine {
         py.detach(|| self.inner.close());
     }
 
-    #[pyo3(signature = (name, *, gop_bytes = 8_000_000, near = None))]
-    fn open_stream(&self, py: Python<'_>, name: String, gop_bytes: usize, near: Option<u64>) -> PyResult<u64> {
-        py.detach(|| self.inner.open_stream(name, gop_bytes, near)).map_err(refused)
+    #[pyo3(signature = (name, *, gop_bytes = 8_000_000, near = None, beside = None))]
+    fn open_stream(
+        &self,
+        py: Python<'_>,
+        name: String,
+        gop_bytes: usize,
+        near: Option<u64>,
+        beside: Option<u64>,
+    ) -> PyResult<u64> {
+        py.detach(|| self.inner.open_stream(name, gop_bytes, near, beside)).map_err(refused)
     }
 
     fn close_stream(&self, py: Python<'_>, stream: u64) {

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::hub::unit::Kind;
-use crate::relay::event::Event;
+use crate::relay::event::{Event, WireTold};
 
 /// A frozen class whose fields are read-only attributes, with a keyword constructor.
 macro_rules! event_class {
@@ -93,6 +93,64 @@ impl Datagram {
     }
 }
 
+/// A connection whose bytes the plane reads.
+#[pyclass(frozen, get_all, module = "gateway.codecs")]
+pub struct WireEvent {
+    wire: u64,
+    parent: u64,
+    state: String,
+    code: String,
+    detail: String,
+    data: Py<PyBytes>,
+    number: u32,
+    stream_id: u32,
+    address: String,
+}
+
+#[pymethods]
+impl WireEvent {
+    #[new]
+    #[pyo3(signature = (*, wire, parent, state, code, detail, data, number, stream_id, address))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        wire: u64,
+        parent: u64,
+        state: String,
+        code: String,
+        detail: String,
+        data: Py<PyBytes>,
+        number: u32,
+        stream_id: u32,
+        address: String,
+    ) -> Self {
+        Self { wire, parent, state, code, detail, data, number, stream_id, address }
+    }
+
+    /// Without the bytes: they may hold a password.
+    fn __repr__(&self) -> String {
+        format!(
+            "WireEvent(wire={}, parent={}, state={:?}, code={:?}, detail={:?}, number={}, stream_id={}, address={:?})",
+            self.wire, self.parent, self.state, self.code, self.detail, self.number, self.stream_id, self.address
+        )
+    }
+}
+
+impl WireEvent {
+    fn told(py: Python<'_>, told: WireTold) -> Self {
+        Self {
+            wire: told.wire,
+            parent: told.parent,
+            state: told.state.name().to_owned(),
+            code: told.code.to_owned(),
+            detail: told.detail,
+            data: PyBytes::new(py, &told.data).unbind(),
+            number: told.number,
+            stream_id: told.stream_id,
+            address: told.address.map(|a| a.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<TrackEvent>()?;
     m.add_class::<LegEvent>()?;
@@ -103,6 +161,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<StreamPanic>()?;
     m.add_class::<EventsLost>()?;
     m.add_class::<VoiceEvent>()?;
+    m.add_class::<WireEvent>()?;
     Ok(())
 }
 
@@ -116,7 +175,8 @@ pub fn union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         .bitor(py.get_type::<SessionEvent>())?
         .bitor(py.get_type::<StreamPanic>())?
         .bitor(py.get_type::<EventsLost>())?
-        .bitor(py.get_type::<VoiceEvent>())
+        .bitor(py.get_type::<VoiceEvent>())?
+        .bitor(py.get_type::<WireEvent>())
 }
 
 /// One event as its Python object.
@@ -192,6 +252,7 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             },
         )?
         .into_any(),
+        Event::Wire(told) => Py::new(py, WireEvent::told(py, told))?.into_any(),
         Event::EventsLost { count } => Py::new(py, EventsLost { count })?.into_any(),
     })
 }

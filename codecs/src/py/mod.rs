@@ -46,7 +46,7 @@ fn codecs(m: &Bound<'_, PyModule>) -> PyResult<()> {
 /// The type aliases of the stub, so that annotations with them hold at run time too.
 fn aliases(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
-    for name in ["Stream", "Leg", "Port", "Session", "Subscription", "Voice", "Room"] {
+    for name in ["Stream", "Leg", "Port", "Session", "Subscription", "Voice", "Room", "Wire"] {
         m.add(name, py.get_type::<pyo3::types::PyInt>())?;
     }
     m.add("CodecName", one_of(py, &["h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16"])?)?;

@@ -142,7 +142,7 @@ impl Engine {
     }
 
     /// A new handle on the worker of `stream`.
-    fn id_beside(&self, stream: StreamId) -> Done<u64> {
+    pub(super) fn id_beside(&self, stream: StreamId) -> Done<u64> {
         let mut registry = lock(&self.registry);
         if !registry.streams.contains_key(&stream) {
             return Err(OrderError::new("no such stream"));
@@ -152,16 +152,25 @@ impl Engine {
 
     // ── streams ──
 
-    /// `near`: on the thread of that session.
-    pub fn open_stream(&self, name: String, gop_bytes: usize, near: Option<SessionId>) -> Done<StreamId> {
+    /// `near`: on the thread of that session; `beside`: on that of the stream.
+    pub fn open_stream(
+        &self,
+        name: String,
+        gop_bytes: usize,
+        near: Option<SessionId>,
+        beside: Option<StreamId>,
+    ) -> Done<StreamId> {
         let mut registry = lock(&self.registry);
         let any = registry.last as usize % self.media;
-        let worker = match near {
-            Some(id) => {
+        let worker = match (near, beside) {
+            (Some(_), Some(_)) => return Err(OrderError::new("near a session or beside a stream, not both")),
+            (Some(id), None) => {
                 let entry = registry.sessions.get(&id).ok_or(OrderError::new("no such session"))?;
                 entry.home.unwrap_or(any)
             }
-            None => any,
+            (None, Some(id)) if registry.streams.contains_key(&id) => worker_of(id),
+            (None, Some(_)) => return Err(OrderError::new("no such stream")),
+            (None, None) => any,
         };
         let id = self.new_id(&mut registry, worker)?;
         registry.streams.insert(id, ());

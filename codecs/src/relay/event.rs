@@ -12,6 +12,7 @@ pub type SessionId = u64;
 pub type SubId = u64;
 pub type VoiceId = u64;
 pub type RoomId = u64;
+pub type WireId = u64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LegState {
@@ -127,8 +128,53 @@ impl VoiceState {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireState {
+    Connected,
+    Incoming,
+    Text,
+    Message,
+    Closed,
+}
+
+impl WireState {
+    pub fn name(self) -> &'static str {
+        match self {
+            WireState::Connected => "connected",
+            WireState::Incoming => "incoming",
+            WireState::Text => "text",
+            WireState::Message => "message",
+            WireState::Closed => "closed",
+        }
+    }
+}
+
+/// What a connection brought beside media. `wire` is the wire, or the leg or subscription that it was bound as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WireTold {
+    pub wire: WireId,
+    /// The listener that it came from, or 0.
+    pub parent: WireId,
+    pub state: WireState,
+    pub code: &'static str,
+    pub detail: String,
+    pub data: Vec<u8>,
+    /// Type and message stream of an RTMP message.
+    pub number: u32,
+    pub stream_id: u32,
+    pub address: Option<SocketAddr>,
+}
+
+impl WireTold {
+    pub fn new(wire: WireId, state: WireState) -> Self {
+        let (code, detail, data) = ("", String::new(), Vec::new());
+        Self { wire, parent: 0, state, code, detail, data, number: 0, stream_id: 0, address: None }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    Wire(WireTold),
     Voice {
         voice: VoiceId,
         state: VoiceState,

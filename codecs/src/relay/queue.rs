@@ -103,21 +103,35 @@ impl Commands {
 
 struct Waiting {
     list: VecDeque<Event>,
+    /// Of messages that connections brought.
+    wire_bytes: usize,
     lost: u64,
     lost_ever: u64,
 }
 
 /// Events to Python. Full: what comes is counted and told as `EventsLost`; STUN and DTLS leave the last quarter to
-/// the others, so that a flood of strangers' datagrams does not hide a stream's end.
+/// the others, so that a flood of strangers' datagrams does not hide a stream's end. Messages of wires are bounded in
+/// bytes too.
 pub struct Events {
     waiting: Mutex<Waiting>,
     capacity: usize,
     wake: EventFd,
 }
 
+/// Messages of wires that wait for Python.
+const MAX_WIRE_BYTES: usize = 16 << 20;
+
+fn wire_bytes(event: &Event) -> usize {
+    if let Event::Wire(told) = event {
+        told.data.len()
+    } else {
+        0
+    }
+}
+
 impl Events {
     pub fn new(capacity: usize) -> Result<Self, OrderError> {
-        let waiting = Mutex::new(Waiting { list: VecDeque::new(), lost: 0, lost_ever: 0 });
+        let waiting = Mutex::new(Waiting { list: VecDeque::new(), wire_bytes: 0, lost: 0, lost_ever: 0 });
         Ok(Self { waiting, capacity, wake: EventFd::new()? })
     }
 
@@ -127,11 +141,13 @@ impl Events {
             Event::Datagram { .. } => self.capacity - self.capacity / 4,
             _ => self.capacity,
         };
-        if w.list.len() >= room {
+        let bytes = wire_bytes(&event);
+        if w.list.len() >= room || w.wire_bytes + bytes > MAX_WIRE_BYTES {
             w.lost += 1;
             w.lost_ever += 1;
             return;
         }
+        w.wire_bytes += bytes;
         w.list.push_back(event);
         if w.list.len() == 1 {
             self.wake.raise();
@@ -146,6 +162,7 @@ impl Events {
         }
         let n = (limit - out.len().min(limit)).min(w.list.len());
         out.extend(w.list.drain(..n));
+        w.wire_bytes -= out.iter().map(wire_bytes).sum::<usize>();
         if w.list.is_empty() {
             self.wake.clear();
         }
