@@ -120,6 +120,18 @@ bench-fanout: build bench-peers ## CPU per delivered packet against Janus and ag
 bench-voice: build bench-peers ## CPU per voice leg beside pjsua2 and rtpengine, and the 20 ms clock's lateness
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.voice $(BENCH_ARGS)
+.PHONY: bench-ingest
+bench-ingest: build bench-peers peers ## CPU per Mb/s of RTSP and SRT passed through, beside FFmpeg and GStreamer
+	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
+	@$(PY) -m tests.bench.ingest $(BENCH_ARGS)
+.PHONY: interop-media
+interop-media: build peers ## every program, way in, codec and output that make sense; writes docs/interop.md (under an hour)
+	@$(PY) -m tests.interop.matrix --write docs/interop.md $(INTEROP_ARGS)
+.PHONY: soak-sources soak-publish
+soak-sources: build peers ## 24 dead sources retried for an hour: flat memory, under 1 % of a core (SOAK_ARGS="--minutes 5")
+	@$(PY) -m tests.soak.dead_sources $(SOAK_ARGS)
+soak-publish: build peers ## 1,000 publish and unpublish cycles of each protocol: nothing may be left
+	@$(PY) -m tests.soak.publish_cycles $(SOAK_ARGS)
 .PHONY: soak-voice
 soak-voice: build peers ## 2,000 calls and 200 killed callers: nothing may be left, memory flat (about 10 minutes)
 	@$(PY) -m tests.soak.voice $(SOAK_ARGS)
