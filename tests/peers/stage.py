@@ -39,7 +39,8 @@ FIRST_PORT, BLOCK, BLOCKS = 20_000, 100, 90
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One block. The media range takes what the others leave; `sip` is GB/T 28181's, `phones` that of calls."""
+    """One block. The media range takes what the others leave; `sip` is GB/T 28181's, `phones` that of calls; `ts` and
+    `other` are for streams and servers of the test itself."""
 
     api: int = 8443
     sip: int = 5060
@@ -50,6 +51,14 @@ class Ports:
     usrp: int = 34001
     radio: int = 32001
     pbx: int = 5080
+    rtsp: int = 8554
+    rtsps: int = 8322
+    rtmp: int = 1935
+    rtmps: int = 1936
+    srt: int = 8890
+    jt808: int = 7611
+    ts: int = 5004
+    other: int = 9710
 
     def config(self) -> str:
         """The embedded defaults but for the ports."""
@@ -75,8 +84,8 @@ def ports() -> Iterator[Ports]:
             except OSError:
                 continue
             if all(_is_free(port) for port in range(first, first + BLOCK)):
-                media = (first + 10, first + BLOCK - 1)
-                yield Ports(first, first + 1, first + 2, media, *range(first + 3, first + 8))
+                media = (first + 20, first + BLOCK - 1)
+                yield Ports(first, first + 1, first + 2, media, *range(first + 3, first + 16))
                 return
         raise AssertionError(f"no {BLOCK} free ports in a row from {FIRST_PORT} on")
 
