@@ -1,7 +1,7 @@
 """A player as a process of its own: `python -m tests.interop.reader URL --seconds 4`; one line of JSON.
 
-FFmpeg 8 (PyAV) reads and decodes: pictures are counted, times watched, and the tone looked for in the sound. SRT is read
-by Debian's FFmpeg, which has libsrt, and piped here.
+FFmpeg 8 (PyAV) reads and decodes: pictures are counted, times watched, and the tone looked for in the sound. SRT
+is read by Debian's FFmpeg, which has libsrt, and piped here.
 """
 
 from __future__ import annotations
