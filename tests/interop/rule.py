@@ -1,8 +1,8 @@
 """Which cells of the interop matrix make sense, as a rule that anyone can read.
 
 A cell is an *ingest* (a program not of ours, the way it brings its stream, a video and an audio codec) and one
-*output*. An ingest is in the matrix when its way carries both codecs by its own specification, and its program can produce
-them. Every ingest is watched through all outputs at once.
+*output*. An ingest is in the matrix when its way carries both codecs by its own specification, and its program can
+produce them. Every ingest is watched through all outputs at once.
 
 Full crosses of codecs stand where the wire format differs: FFmpeg's RTSP, RTMP, SRT and multicast, GStreamer's RTSP
 server, our ball. Where only the program or the address differs, two or three ingests stand for the rest.
