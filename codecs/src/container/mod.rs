@@ -1,6 +1,8 @@
 //! Containers as byte streams: readers give tracks and access units, writers take them. Pure: bytes and time in, bytes
 //! and units out; no socket, no clock. Who has a connection chooses one and feeds it.
 
+pub mod tracks;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::hub::unit::{AccessUnit, TrackParams};

@@ -9,8 +9,8 @@ mod audio;
 mod lane;
 mod sdp;
 mod source;
-mod timeline;
-mod tracks;
+pub(crate) mod timeline;
+pub(crate) mod tracks;
 mod video;
 
 use std::collections::VecDeque;
@@ -101,8 +101,8 @@ pub struct IngestStats {
 
 /// Where the stages put what they make.
 #[derive(Debug, Default)]
-struct Sink {
-    queue: VecDeque<IngestOutput>,
+pub(crate) struct Sink {
+    pub(crate) queue: VecDeque<IngestOutput>,
     mapping: Mapping,
     told: Vec<(&'static str, Micros)>,
     invalid: u64,
@@ -120,7 +120,7 @@ impl Sink {
         self.queue.push_back(output);
     }
 
-    fn problem(&mut self, code: &'static str, detail: String, now: Micros) {
+    pub(crate) fn problem(&mut self, code: &'static str, detail: String, now: Micros) {
         match self.told.iter_mut().find(|(told, _)| *told == code) {
             Some((_, at)) if now.since(*at) < PROBLEM_INTERVAL_US => return,
             Some((_, at)) => *at = now,

@@ -21,6 +21,11 @@ impl AudioTrack {
         self.after_loss = true;
     }
 
+    /// The source's clock jumped.
+    pub fn rebase(&mut self) {
+        self.clock.rebase();
+    }
+
     /// G.711, G.722 or Opus as they came in one packet.
     pub fn push(
         &mut self,

@@ -64,6 +64,8 @@ pub struct VideoClock {
     last_dts: i64,
     last_pts: i64,
     stale: u32,
+    /// The source says decoding times: where one is missing it is the presentation time.
+    tells_dts: bool,
     /// Pictures since the last one with a time of its own, and how far they moved the clock.
     untimed: i64,
     untimed_step: i64,
@@ -76,6 +78,7 @@ impl VideoClock {
     pub fn map(&mut self, t: SourceTime, reorders: bool, now: Micros, shared: &mut Mapping) -> (i64, i64) {
         let wall_now = wall(now);
         let pts = t.pts.map(|p| self.unwrap.unwrap(p));
+        self.tells_dts |= t.dts.is_some();
         let lead = match (t.pts, t.dts) {
             (Some(p), Some(d)) => pts33_delta(d, p).clamp(0, MAX_REORDER),
             _ => 0,
@@ -97,7 +100,7 @@ impl VideoClock {
         let source_step = source.zip(self.last_source).map(|(s, l)| s - l);
         let rtp_step = t.rtp.zip(self.last_rtp).map(|(r, l)| r - l);
         // Presentation order on one clock only: a step back is a B-frame.
-        if reorders && lead == 0 {
+        if reorders && lead == 0 && !self.tells_dts {
             if let Some(step) = source_step.or(rtp_step).filter(|s| (-SECOND..=SECOND).contains(s) && *s != 0) {
                 self.remember(source, t.rtp, wall_now);
                 let pts = self.last_pts + step;
@@ -124,7 +127,10 @@ impl VideoClock {
         if let Some(step) = told {
             self.typical = (step / (self.untimed + 1)).max(LEAST);
         }
-        let step = told.map_or(wall_step, |s| (s - self.untimed_step).max(LEAST));
+        // After a jump: beside the other track, where that one has gone on already.
+        let beside = source.filter(|_| self.last_source.is_none()).and_then(|s| shared.offset.map(|o| s + o));
+        let beside = beside.map(|at| at - self.last_dts).filter(|s| (LEAST..=5 * SECOND).contains(s));
+        let step = told.map(|s| (s - self.untimed_step).max(LEAST)).or(beside).unwrap_or(wall_step);
         (self.untimed, self.untimed_step) = (0, 0);
         self.last_dts += step;
         self.last_pts = self.last_dts;
@@ -133,6 +139,13 @@ impl VideoClock {
             shared.offset = Some(self.last_dts - s);
         }
         (self.last_dts + lead, self.last_dts)
+    }
+
+    /// The source's clock is another from now on.
+    pub fn rebase(&mut self) {
+        self.unwrap = Unwrap33::default();
+        (self.last_source, self.last_rtp) = (None, None);
+        (self.stale, self.tells_dts) = (0, false);
     }
 
     fn remember(&mut self, source: Option<i64>, rtp: Option<i64>, wall_now: i64) {
@@ -155,6 +168,12 @@ pub struct AudioClock {
 }
 
 impl AudioClock {
+    /// The source's clock is another from now on.
+    pub fn rebase(&mut self) {
+        self.unwrap = Unwrap33::default();
+        (self.last_source, self.offset) = (None, None);
+    }
+
     /// pts in ticks of `clock_hz` for a unit that plays `duration` ticks.
     pub fn map(&mut self, t: SourceTime, clock_hz: u32, duration: u32, now: Micros, shared: &mut Mapping) -> i64 {
         const TOLERANCE: i64 = SECOND * 60 / 1000;

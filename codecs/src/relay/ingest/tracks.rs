@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::audio::AudioTrack;
-use super::timeline::SourceTime;
+use super::timeline::{Mapping, SourceTime};
 use super::video::{Origin, VideoTrack};
 use super::Sink;
 use crate::hub::unit::Codec;
@@ -21,6 +21,13 @@ impl Tracks {
     pub fn restart(&mut self) {
         self.video.restart();
         self.audio.loss();
+    }
+
+    /// The source's clock jumped: both tracks go on together, on what it says now.
+    pub fn rebase(&mut self, out: &mut Sink) {
+        self.video.rebase();
+        self.audio.rebase();
+        out.mapping = Mapping::default();
     }
 
     pub fn raw_video(

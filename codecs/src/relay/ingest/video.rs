@@ -63,6 +63,25 @@ impl VideoTrack {
         }
     }
 
+    /// What a container that can't be mistaken says it is from now on.
+    pub fn become_codec(&mut self, codec: Codec) {
+        if self.codec != Some(codec) {
+            self.codec = Some(codec);
+            self.vps.clear();
+            self.sps.clear();
+            self.pps.clear();
+            self.active264 = None;
+            self.active265 = None;
+            self.b_frames = false;
+            self.restart();
+        }
+    }
+
+    /// The source's clock jumped: the next picture comes right after the last.
+    pub fn rebase(&mut self) {
+        self.clock.rebase();
+    }
+
     /// Its parameter sets or SDP told what it is.
     pub fn known(&self) -> bool {
         self.codec.is_some()
@@ -183,16 +202,8 @@ impl VideoTrack {
             let h265_sps = h265::nal_type(n) == h265::SPS && n[0] & 0x81 == 0;
             (h265_sps && h265_params::Sps::parse(n).is_ok()).then_some(Codec::H265)
         });
-        let Some(found) = found else { return };
-        if self.codec != Some(found) {
-            self.codec = Some(found);
-            self.vps.clear();
-            self.sps.clear();
-            self.pps.clear();
-            self.active264 = None;
-            self.active265 = None;
-            self.b_frames = false;
-            self.restart();
+        if let Some(found) = found {
+            self.become_codec(found);
         }
     }
 
