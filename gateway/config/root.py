@@ -59,6 +59,20 @@ class Streams(Section):
     max_viewings: int = Field(1024, ge=1, le=100_000, description="viewings open at a time, all streams together")
 
 
+class Convert(Section):
+    enabled: bool = Field(True, description="make pictures and sound that a viewer can not take into what it can")
+    cores: float = Field(
+        0.0, ge=0, le=256, description="processor cores that conversions may take together; 0: three quarters of all"
+    )
+    max_conversions: int = Field(16, ge=1, le=256, description="most conversions at a time, each a process of its own")
+    hardware: Literal["auto", "off"] = Field(
+        "auto", description="auto: encode on a graphics chip where one really does (tried once); off: never"
+    )
+    linger: Duration = Field(10.0, ge=0, le=600, description="a conversion ends this long after its last viewer left")
+    memory: ByteSize = Field(1_500_000_000, ge=256_000_000, description="most memory of one conversion's process")
+    snapshot_every: Duration = Field(1.0, ge=0.2, le=60, description="a stream's snapshot is made at most this often")
+
+
 class Ptz(Section):
     hold_most: Duration = Field(5.0, ge=0.2, le=60, description="a move not renewed within this is stopped")
     keep: Duration = Field(5.0, ge=0, le=600, description="a camera stays with whoever moved it for this long")
@@ -119,6 +133,7 @@ class Config:
     gateway: Gateway = field(default_factory=Gateway)
     media: Media = field(default_factory=Media)
     streams: Streams = field(default_factory=Streams)
+    convert: Convert = field(default_factory=Convert)
     ptz: Ptz = field(default_factory=Ptz)
     devices: Devices = field(default_factory=Devices)
     talk: Talk = field(default_factory=Talk)
@@ -133,6 +148,7 @@ SECTIONS: dict[str, type[Section]] = {
     "gateway": Gateway,
     "media": Media,
     "streams": Streams,
+    "convert": Convert,
     "ptz": Ptz,
     "devices": Devices,
     "talk": Talk,

@@ -138,6 +138,9 @@ class Needs:
     max_height: int = 0  # 0: as the source has it
     max_fps: float = 0.0
     max_bitrate_bps: int = 0
+    mixes: bool = False
+    """The media plane makes G.711, G.722, Opus and L16 of each other on the way to it (subscriptions of sessions, of
+    RTP and of RTSP): one of them that it takes is enough."""
 
 
 @dataclass(frozen=True, slots=True)

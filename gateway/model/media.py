@@ -70,6 +70,30 @@ class StreamFigures:
     frames: int = 0
 
 
+class RenditionState(StrEnum):
+    STARTING = "starting"  # its worker starts, or waits for the source's first key frame
+    RUNNING = "running"
+    WAITING = "waiting"  # its worker ended; the next one is timed, `code` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A stream made of another one, for all who can not take that as it is."""
+
+    name: str  # what is made: "h264 + opus", "h264 360p 10 fps"
+    video: str = ""  # in words: "h265 → h264", "as it is"; "" when it has none
+    audio: str = ""
+    why: tuple[str, ...] = ()  # reason codes: convert-codec, convert-b-frames, convert-audio, convert-smaller
+    state: RenditionState = RenditionState.STARTING
+    code: str = ""
+    detail: str = ""
+    encoder: str = ""  # "libx264", "h264_vaapi"; "" while it is not known, or no picture is made
+    viewers: int = 0
+    since: float = 0.0  # unix seconds, for showing only
+    cores: float | None = None  # processor cores that its worker takes now
+    fps: float | None = None  # pictures made a second
+
+
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
     """What the API, the console and the log say of a stream. `code` is a reason of model.reason; empty when live."""
@@ -86,3 +110,4 @@ class StreamStatus:
     tracks: tuple[Track, ...] = ()
     figures: StreamFigures = field(default_factory=StreamFigures)
     alias: str = ""
+    renditions: tuple[Rendition, ...] = ()

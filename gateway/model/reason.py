@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway.model.reasons import (
     access,
     commands,
+    convert,
     devices,
     general,
     machine,
@@ -23,7 +24,7 @@ from gateway.model.reasons import (
     viewers,
 )
 
-_FIELDS = (general, streams, viewers, devices, commands, radio, access, talk, sip_calls, sip_trunks, machine)
+_FIELDS = (general, streams, convert, viewers, devices, commands, radio, access, talk, sip_calls, sip_trunks, machine)
 
 
 @dataclass(frozen=True, slots=True)
