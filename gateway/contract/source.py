@@ -32,6 +32,7 @@ class SourceUrl:
     user: str = ""
     password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict)  # of the fragment: #transport=udp&program=2
+    trusted: bool = False  # a technician wrote it: hand it on to `Reach`, which then allows private networks
 
     def __str__(self) -> str:
         where = f"[{self.host}]" if ":" in self.host else self.host
@@ -82,15 +83,18 @@ class Programs(Protocol):
     def secret(self, user: str) -> str | None:
         """Its password, for digest (RFC 7616): never logged, never sent. None: no such program."""
 
-    def check(self, user: str, password: str, address: str) -> Principal:
-        """A program by its password, or a person by theirs. Raises Denied (`program-unknown`, `program-password`), Busy
-        (`locked`) after several wrong ones from one address."""
+    async def check(self, user: str, password: str, address: str) -> Principal:
+        """A program by its password, or a person by theirs (hashing takes a while). Raises Denied (`program-unknown`,
+        `program-password`), Busy (`locked`) after several wrong ones from one address."""
 
     def by_key(self, key: str, address: str) -> Principal:
         """A program by its stream key alone (RTMP senders that know no user name). Raises as `check`."""
 
     def known(self, user: str, address: str) -> Principal:
         """A program that has shown itself by digest; as `check`."""
+
+    def failed(self, user: str, address: str) -> None:
+        """Its digest did not fit: counts like a wrong password. The first request, without credentials, is none."""
 
     def anonymous(self, address: str) -> Principal | None:
         """Whom a sender or reader without credentials is taken for: the program with `from = [networks]` that has the

@@ -12,11 +12,12 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from gateway import codecs
 from gateway.base.errors import Busy, ConfigError
 from gateway.config.units import PortRange
+from gateway.core.wires import Wires
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ SPEECH_DB = -40.0
 
 E = TypeVar("E")
 VoiceState = Literal["media", "stopped", "talking", "quiet", "closed"]
-StreamEvent = codecs.TrackEvent | codecs.KeyFrameWanted | codecs.StreamPanic
+StreamEvent: TypeAlias = "codecs.TrackEvent | codecs.KeyFrameWanted | codecs.StreamPanic | codecs.DataEvent"
+_DATA_EVENT: Any = getattr(codecs, "DataEvent", ())
+"""() with a media plane that has none yet."""
 
 
 class MediaPlane:
@@ -49,6 +52,7 @@ class MediaPlane:
         self._sessions: dict[int, Callable[[codecs.Datagram | codecs.SessionEvent], None]] = {}
         self._subscriptions: dict[int, Callable[[codecs.SubscriptionEvent], None]] = {}
         self._voices: dict[int, Callable[[codecs.VoiceEvent], None]] = {}
+        self._wires = Wires(_failed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_lost: Callable[[int], None] = lambda _count: None
         """Events were lost: `core.recheck` asks for the states again."""
@@ -107,6 +111,13 @@ class MediaPlane:
 
     def forget_voice(self, voice: int) -> None:
         self._voices.pop(voice, None)
+
+    def on_wire(self, wire: int, handler: Callable[[codecs.WireEvent], None]) -> None:
+        """What came for the wire before is handed over in the loop's next turn, in its order."""
+        self._wires.own(wire, handler)
+
+    def forget_wire(self, wire: int) -> None:
+        self._wires.forget(wire)
 
     @property
     def voices(self) -> Sequence[int]:
@@ -187,11 +198,20 @@ class MediaPlane:
                     self.on_lost(event.count)
                 case codecs.VoiceEvent():
                     _give(self._voices, event.voice, event)
+                case codecs.WireEvent():
+                    self._wires.give(event)
+                case _ if isinstance(event, _DATA_EVENT):
+                    _give(self._streams, event.stream, event)
         except Exception:
-            log.exception("handling %r of the media plane failed", event)
+            _failed(event)
 
 
-def _give(owners: dict[int, Callable[[E], None]], handle: int, event: E) -> None:
+def _failed(event: codecs.Event) -> None:
+    """Within the exception that its handler raised."""
+    log.exception("handling %r of the media plane failed", event)
+
+
+def _give(owners: Mapping[int, Callable[[E], None]], handle: int, event: E) -> None:
     """An owner who forgot the handle while the event was under way hears nothing of it."""
     if (owner := owners.get(handle)) is not None:
         owner(event)

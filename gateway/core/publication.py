@@ -41,6 +41,7 @@ class Attempt:
         self._said = said
         self._told = told
         self._legs: list[Leg] = []
+        self._on_data: Callable[[codecs.DataEvent], None] | None = None
         self._ask: Callable[[], Awaitable[None]] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._asked_at: float | None = None
@@ -54,6 +55,10 @@ class Attempt:
     @property
     def handle(self) -> int:
         return self._handle
+
+    @property
+    def stall_ms(self) -> int:
+        return self._stall_ms
 
     @property
     def legs(self) -> Sequence[Leg]:
@@ -77,7 +82,7 @@ class Attempt:
         payloads: Sequence[codecs.RtpMap] = (),
         hint: str = "",
     ) -> Leg:
-        return self._leg(
+        return self.leg(
             self._plane.engine.open_rtp(
                 self._handle,
                 udp_fd=udp.detach() if udp is not None else None,
@@ -91,7 +96,23 @@ class Attempt:
 
     def session(self, session: int, *, video: Sequence[codecs.RtpMap], audio: Sequence[codecs.RtpMap]) -> Leg:
         engine = self._plane.engine
-        return self._leg(engine.open_session_in(self._handle, session, video=list(video), audio=list(audio)))
+        return self.leg(engine.open_session_in(self._handle, session, video=list(video), audio=list(audio)))
+
+    def leg(self, handle: int) -> Leg:
+        leg = Leg(self._plane, handle, self._patience_s, self._told)
+        if self._closed:
+            leg.close()
+        else:
+            self._legs = [known for known in self._legs if not known.end_code] + [leg]
+        return leg
+
+    def on_data(self, heard: Callable[[codecs.DataEvent], None]) -> None:
+        self._on_data = heard
+
+    def data(self, event: codecs.DataEvent) -> None:
+        """Of one of its legs."""
+        if self._on_data is not None and not self._closed:
+            self._on_data(event)
 
     def on_key_frame_wanted(self, ask: Callable[[], Awaitable[None]]) -> None:
         self._ask = ask
@@ -112,11 +133,6 @@ class Attempt:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
-
-    def _leg(self, handle: int) -> Leg:
-        leg = Leg(self._plane, handle, self._patience_s, self._told)
-        self._legs = [known for known in self._legs if not known.end_code] + [leg]
-        return leg
 
     async def _asks(self, ask: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()

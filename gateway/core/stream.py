@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway import codecs
@@ -119,7 +119,7 @@ class LiveStream:
             alias=self.offer.alias,
         )
 
-    async def changes(self) -> AsyncIterator[StreamStatus]:
+    async def changes(self) -> AsyncGenerator[StreamStatus, None]:
         """The present status, then every change; a slow reader gets the latest only. Ends when it is removed."""
         wake = asyncio.Event()
         self._watchers.add(wake)
@@ -366,6 +366,9 @@ class LiveStream:
                 self.want_key_frame()
             case codecs.StreamPanic():
                 self._give_up("stream-panic", event.detail)
+            case _:
+                if self._attempt is not None:
+                    self._attempt.data(event)
 
     def _give_up(self, code: str, detail: str) -> None:
         """The media plane's stream is of no use any more, and so is what hangs on it: all of it begins anew."""

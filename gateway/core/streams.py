@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, NotFound
-from gateway.contract.media import Offer
+from gateway.contract.media import Needs, Offer, Suited
 from gateway.core.audit import Audit
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.rights import allowed, require, require_role
 from gateway.core.sessions import Sessions
 from gateway.core.stream import LiveStream, Setting
+from gateway.core.suit import misfit, passed_through
 from gateway.model.command import Action
 from gateway.model.ids import DeviceId, StreamId, parse_ref
-from gateway.model.media import StreamState, StreamStatus, Track
+from gateway.model.media import StreamState, StreamStatus, Track, TrackKind
 from gateway.model.principal import Principal, Role
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,16 @@ class Viewing:
 
     def changes(self) -> AsyncIterator[StreamStatus]:
         return self._stream.changes()
+
+    async def suited(self, needs: Needs) -> Suited:
+        async with aclosing(self._stream.changes()) as changes:
+            async for status in changes:
+                if status.state is StreamState.REMOVED:
+                    break
+                video = any(track.kind is TrackKind.VIDEO for track in status.tracks)
+                if video or (status.tracks and (not needs.video or status.code == "audio-only")):
+                    return passed_through(self.handle, status.tracks, needs)
+        raise NotFound(f"{self.stream} is no more")
 
 
 class Streams:
@@ -152,6 +163,9 @@ class Streams:
     def live(self) -> Sequence[LiveStream]:
         """Those with a stream in the media plane."""
         return [stream for stream in self._streams.values() if stream.open_handle is not None]
+
+    def suits(self, track: Track, needs: Needs) -> bool:
+        return not misfit(track, needs)
 
     def want_key_frame(self, stream: StreamId) -> None:
         self._known(stream).want_key_frame()

@@ -19,12 +19,27 @@ from gateway.model.reasons import (
     radio,
     sip_calls,
     sip_trunks,
+    sources,
     streams,
     talk,
     viewers,
 )
 
-_FIELDS = (general, streams, convert, viewers, devices, commands, radio, access, talk, sip_calls, sip_trunks, machine)
+_FIELDS = (
+    access,
+    commands,
+    convert,
+    devices,
+    general,
+    machine,
+    radio,
+    sip_calls,
+    sip_trunks,
+    sources,
+    streams,
+    talk,
+    viewers,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,11 +103,4 @@ ROWS: tuple[Row, ...] = (
         "网关或其 WebRTC 部分正在重启。",
         "请稍候；页面会自动重连。",
     ),
-    (
-        "bad-url",
-        "The address is not allowed.",
-        "Allow its network in the configuration.",
-        "地址不被允许。",
-        "请在配置中放行该网络。",
-    ),
 )

@@ -1,0 +1,148 @@
+"""Reasons of: sources, programs, push points, pushes."""
+
+from __future__ import annotations
+
+from gateway.model.reasons.row import Row
+
+ROWS: tuple[Row, ...] = (
+    (
+        "adapter-off",
+        "The part of the gateway that speaks this protocol is not running.",
+        "Switch its adapter on in the configuration, and see `fieldgate doctor` for why it does not start.",
+        "负责该协议的适配器未运行。",
+        "请在配置中启用该适配器，并用 `fieldgate doctor` 查看其不能启动的原因。",
+    ),
+    (
+        "bad-url",
+        "The address of the source is not a URL that the gateway understands.",
+        "Write it as scheme://host:port/path, as in rtsp://192.168.1.64:554/stream1.",
+        "源地址不是网关能识别的 URL。",
+        "请写成 scheme://host:port/path，例如 rtsp://192.168.1.64:554/stream1。",
+    ),
+    (
+        "url-refused",
+        "The address lies where the gateway does not connect to: itself, loopback, link-local, or inside without leave.",
+        "If it is meant, name it in security.pull_allow; if a device or a redirect gave it, distrust that device.",
+        "该地址属于网关禁止访问的范围：本机、回环、链路本地，或未授权的内网地址。",
+        "确属需要时请在 security.pull_allow 中列出；若由设备或重定向给出，请警惕该设备。",
+    ),
+    (
+        "connect-refused",
+        "The source's machine answered, but nothing listens on that port.",
+        "Check the port, and that the service is switched on in the device.",
+        "源主机已应答，但该端口没有服务。",
+        "请检查端口号，并确认设备中已启用该服务。",
+    ),
+    (
+        "connect-timeout",
+        "The source did not answer when connecting to it.",
+        "Check its power, cable and address; the gateway tries again by itself.",
+        "连接源超时，对方没有应答。",
+        "请检查其供电、线路与地址；网关会自动重试。",
+    ),
+    (
+        "unreachable",
+        "There is no way to the source's network.",
+        "Check the kit's own network and routes; the gateway tries again by itself.",
+        "没有到达源所在网络的路由。",
+        "请检查本机网络与路由；网关会自动重试。",
+    ),
+    (
+        "picture-too-large",
+        "The picture is larger than what was asked for.",
+        "Watch the sub stream, or let the gateway convert it.",
+        "画面大于所请求的尺寸。",
+        "请观看子码流，或由网关转换。",
+    ),
+    (
+        "program-unknown",
+        "There is no program of that name.",
+        "Add a section [program.<name>] to the configuration, or correct the name in the sender.",
+        "没有该名称的程序。",
+        "请在配置中添加 [program.<名称>]，或更正发送端填写的名称。",
+    ),
+    (
+        "program-password",
+        "The program's password or stream key is wrong, or missing.",
+        "Enter the one of `fieldgate programs secret <name>` in the sender.",
+        "程序的密码或推流码错误或缺失。",
+        "请在发送端填写 `fieldgate programs secret <名称>` 给出的密码。",
+    ),
+    (
+        "locked",
+        "Too many wrong passwords came from this address.",
+        "Wait a minute, then try again with the right one.",
+        "该地址密码错误次数过多，已暂时锁定。",
+        "请稍候再用正确的密码重试。",
+    ),
+    (
+        "bad-name",
+        "The name of the stream is not one that the gateway takes.",
+        "Use device or device/channel of lower-case letters, digits, '.', '_' and '-', as in drone-1.",
+        "流名称不符合要求。",
+        "请使用 device 或 device/channel，由小写字母、数字、“.”“_”“-”组成，例如 drone-1。",
+    ),
+    (
+        "push-unknown",
+        "Nobody may publish under that name.",
+        "Add the name to `publish` of a [program.<name>] in the configuration.",
+        "该名称未开放推流。",
+        "请在配置的 [program.<名称>] 的 publish 中加入该名称。",
+    ),
+    (
+        "push-denied",
+        "Whoever sends may not publish under that name.",
+        "Correct the name in the sender, or add it to the program's `publish`.",
+        "该发送方无权以此名称推流。",
+        "请更正发送端的流名称，或将其加入该程序的 publish。",
+    ),
+    (
+        "push-taken",
+        "Somebody else publishes under that name already.",
+        'End the other sender, use another name, or set push_policy = "replace" for it.',
+        "该名称已有其他发送方在推流。",
+        '请停止另一发送方、改用其他名称，或将 push_policy 设为 "replace"。',
+    ),
+    (
+        "push-replaced",
+        "A newer sender took over the name.",
+        'Give each sender a name of its own, or set push_policy = "refuse".',
+        "新的发送方接管了该名称。",
+        '请为每个发送方使用不同名称，或将 push_policy 设为 "refuse"。',
+    ),
+    (
+        "push-revoked",
+        "The right to publish under that name was taken away while it was used.",
+        "Look at the program's section of the configuration.",
+        "推流过程中该名称的推流权限被收回。",
+        "请检查配置中该程序的设置。",
+    ),
+    (
+        "publisher-gone",
+        "The sender has stopped; what is shown is its last picture.",
+        "Start it again: the picture goes on by itself.",
+        "发送方已停止推流，显示的是最后画面。",
+        "请重新开始推流，画面会自动恢复。",
+    ),
+    (
+        "publisher-awaited",
+        "Nobody has sent under this name since the gateway started.",
+        "Start the sender with the gateway's address, this name and the program's password.",
+        "网关启动以来尚无发送方以此名称推流。",
+        "请在发送端填写网关地址、此名称与程序密码并开始推流。",
+    ),
+    (
+        "read-denied",
+        "Whoever reads may not watch that stream.",
+        "Add the stream to the program's `read` in the configuration.",
+        "该读取方无权观看此码流。",
+        "请在配置中将该码流加入此程序的 read。",
+    ),
+    (
+        "sources-full",
+        "As many sources or names are in use as the gateway takes.",
+        "Remove some that are no longer needed.",
+        "源或推流名称数量已达上限。",
+        "请删除不再需要的条目。",
+    ),
+)
