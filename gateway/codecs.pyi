@@ -653,7 +653,13 @@ class Engine:
         """Talk-back to a vehicle terminal on the connection of a "jt1078" leg (JT/T 1078-2016 §5.5.3); as above."""
 
     def open_frames_out(self, stream: Stream, fd: int, *, key_frames_only: bool = False) -> Subscription:
-        """A frame port outward: access units written to a connected AF_UNIX SOCK_SEQPACKET socket."""
+        """A frame port outward: access units written to a connected AF_UNIX SOCK_SEQPACKET socket. Begins with the
+        cached group of pictures, its units marked; with `key_frames_only` with its key frame."""
+
+    def move_subscription(self, subscription: Subscription, stream: Stream) -> None:
+        """It goes on with another stream of the same thread (`open_stream(beside=…)`), under the same handle: SSRCs,
+        numbers and time go on, the picture from the first key frame that is newer than what was sent. For sessions, RTP
+        and RTSP. Raises MediaError when `stream` is gone or lives on another thread."""
 
     def unsubscribe(self, subscription: Subscription) -> None: ...
 
@@ -803,7 +809,7 @@ class Engine:
     # figures; each takes a snapshot (waits for the engine thread for at most 200 ms, then raises MediaError)
 
     def stream_stats(self, stream: Stream) -> dict[str, int | float | str]:
-        """fps, bitrate_bps, frame_age_ms, frames, key_frames, gop_frames, gop_bytes, subscribers, units_dropped."""
+        """fps, bitrate_bps, frame_age_ms, key_age_ms (of the cached key frame; -1: none), frames, key_frames, gop_frames, gop_bytes, subscribers, units_dropped."""
 
     def all_stream_stats(self) -> dict[Stream, dict[str, int | float | str]]: ...
     def leg_stats(self, leg: Leg) -> dict[str, int | float | str]:

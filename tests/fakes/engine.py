@@ -112,9 +112,13 @@ class FakeEngine(FakeVoices):
             self.closed = True
             os.close(self.event_fd)
 
-    def open_stream(self, name: str, *, gop_bytes: int = 8_000_000, near: int | None = None) -> int:
+    def open_stream(
+        self, name: str, *, gop_bytes: int = 8_000_000, near: int | None = None, beside: int | None = None
+    ) -> int:
         if near is not None and near not in self.sessions:
             raise codecs.MediaError(f"no session {near}")
+        if beside is not None and beside not in self.streams:
+            raise codecs.MediaError(f"no stream {beside}")
         handle = self._handle("open_stream", name=name, gop_bytes=gop_bytes, near=near)
         self.streams[handle] = FakeStream(name)
         return handle
@@ -188,6 +192,13 @@ class FakeEngine(FakeVoices):
     def open_frames_out(self, stream: int, fd: int, *, key_frames_only: bool = False) -> int:
         os.close(fd)
         return self._subscription("open_frames_out", stream, {"key_frames_only": key_frames_only})
+
+    def move_subscription(self, subscription: int, stream: int) -> None:
+        if stream not in self.streams:
+            raise codecs.MediaError(f"no stream {stream}")
+        self._note("move_subscription", subscription=subscription, stream=stream)
+        if subscription in self.subscriptions:
+            self.subscriptions[subscription] = stream
 
     def unsubscribe(self, subscription: int) -> None:
         self._note("unsubscribe", subscription=subscription)

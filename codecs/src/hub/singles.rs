@@ -2,7 +2,7 @@
 //! no other, and only while somebody does.
 
 use super::track::Track;
-use super::unit::{AccessUnit, Codec, Kind, TrackParams};
+use super::unit::{AccessUnit, Codec, TrackParams};
 use crate::packet::h264;
 use crate::time::Micros;
 
@@ -22,19 +22,8 @@ impl Singles {
         }
         let track = Track::in_single_nal_units(source.params.clone(), max_bytes);
         let mut singles = Self { track, waits_for_key: true, oversized: 0 };
-        let cached = source.gop_start().map(|start| start..source.next_frame());
-        for frame in cached.into_iter().flatten().filter_map(|id| source.frame(id)) {
-            let unit = AccessUnit {
-                kind: Kind::Video,
-                nalus: h264::unpack(&frame.payloads),
-                pts: frame.ts,
-                dts: frame.ts,
-                key: frame.key,
-                after_loss: false,
-                arrival: frame.arrival,
-                capture_unix_us: None,
-            };
-            singles.push(&unit, frame.ts, frame.arrival);
+        for unit in source.cached_units() {
+            singles.push(&unit, unit.pts, unit.arrival);
         }
         Some(singles)
     }

@@ -109,6 +109,11 @@ impl Stream {
         }
     }
 
+    /// How much later than another stream's the time line of this one begins, in microseconds.
+    pub fn begins_after(&self, other: &Stream) -> i64 {
+        self.timeline.epoch().0 as i64 - other.timeline.epoch().0 as i64
+    }
+
     /// Stream time of `now` in ticks: for sender reports.
     pub fn ticks_at(&self, now: Micros, clock_hz: u32) -> i64 {
         self.timeline.ticks_at(now, clock_hz)

@@ -45,17 +45,21 @@ fn at(kind: Kind) -> usize {
     usize::from(kind == Kind::Audio)
 }
 
-fn to_us(ticks: i64, clock_hz: u32) -> i64 {
+pub fn to_us(ticks: i64, clock_hz: u32) -> i64 {
     (i128::from(ticks) * 1_000_000 / i128::from(clock_hz.max(1))) as i64
 }
 
-fn to_ticks(us: i64, clock_hz: u32) -> i64 {
+pub fn to_ticks(us: i64, clock_hz: u32) -> i64 {
     (i128::from(us) * i128::from(clock_hz) / 1_000_000) as i64
 }
 
 impl Timeline {
     pub fn new(epoch: Micros) -> Self {
         Self { epoch, last: [None; 2] }
+    }
+
+    pub fn epoch(&self) -> Micros {
+        self.epoch
     }
 
     /// Stream time of `now` in ticks of `clock_hz`: the one mapping behind the sender reports of all tracks.

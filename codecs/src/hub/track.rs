@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::unit::{AccessUnit, Kind, TrackParams};
-use crate::packet::{Packetizer, Payloads};
+use bytes::Bytes;
+
+use super::unit::{AccessUnit, Codec, Kind, TrackParams};
+use crate::packet::{h264, h265, Packetizer, Payloads};
 use crate::time::Micros;
 
 /// RTP payload bytes that leave room in 1200 for header, extensions (mid, abs-send-time, transport-cc), RTX and tag.
@@ -23,6 +25,8 @@ pub struct Frame {
     pub first_packet: u64,
     /// In the track's clock, on the stream's time line.
     pub ts: i64,
+    /// Decoding time less `ts`: not 0 only with B-frames whose source tells it.
+    pub decode: i64,
     pub key: bool,
     pub bytes: usize,
     /// Bytes of the track before this frame: two frames' difference is what lies between them.
@@ -151,6 +155,7 @@ impl Track {
             id: self.next_frame,
             first_packet: self.next_packet,
             ts,
+            decode: unit.dts.saturating_sub(unit.pts),
             key: unit.key,
             bytes,
             offset: self.next_offset,
@@ -222,6 +227,30 @@ impl Track {
         let Some(start) = self.gop_start else { return (0, 0) };
         let gop = self.ring.iter().rev().take_while(|f| f.id >= start);
         gop.fold((0, 0), |(n, bytes), f| (n + 1, bytes + f.bytes))
+    }
+
+    /// The cached group of pictures as the units that they came as, for those who take no packets; empty when there is
+    /// none, or it can not be had back from its packets.
+    pub fn cached_units(&self) -> impl Iterator<Item = AccessUnit> + '_ {
+        let unpack: Option<fn(&Payloads) -> Vec<Bytes>> = match self.params.codec {
+            Codec::H264 => Some(h264::unpack),
+            Codec::H265 => Some(h265::unpack),
+            _ => None,
+        };
+        let cached = self.gop_start.filter(|_| unpack.is_some()).map(|start| start..self.next_frame);
+        cached.into_iter().flatten().filter_map(move |id| {
+            let frame = self.frame(id)?;
+            Some(AccessUnit {
+                kind: self.kind(),
+                nalus: unpack?(&frame.payloads),
+                pts: frame.ts,
+                dts: frame.ts + frame.decode,
+                key: frame.key,
+                after_loss: false,
+                arrival: frame.arrival,
+                capture_unix_us: None,
+            })
+        })
     }
 
     /// Bytes from frame `id` on; everything, when it is no longer held.

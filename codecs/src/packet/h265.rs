@@ -108,6 +108,16 @@ impl Depacketizer {
     }
 }
 
+/// The NAL units of an access unit out of its packets.
+pub fn unpack(payloads: &Payloads) -> Vec<Bytes> {
+    let (mut depacketizer, mut sink) = (Depacketizer::new(), NaluSink::new());
+    for (payload, _) in payloads.iter() {
+        // Our own packets: nothing in them is malformed.
+        let _ = depacketizer.push(payload, &mut sink);
+    }
+    sink.take()
+}
+
 /// One access unit into payloads: small NAL units together (AP), large ones in fragments of equal size (FU).
 pub(super) fn packetize(nalus: &[Bytes], parameter_sets: &[Bytes], key: bool, max: usize) -> Payloads {
     let in_band = |wanted: u8| nalus.iter().any(|n| nal_type(n) == wanted);

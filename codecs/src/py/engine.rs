@@ -356,6 +356,10 @@ impl Engine {
         py.detach(|| self.inner.open_frames_out(stream, fd?, key_frames_only)).map_err(refused)
     }
 
+    fn move_subscription(&self, py: Python<'_>, subscription: u64, stream: u64) -> PyResult<()> {
+        py.detach(|| self.inner.move_subscription(subscription, stream)).map_err(refused)
+    }
+
     fn unsubscribe(&self, py: Python<'_>, subscription: u64) {
         py.detach(|| self.inner.unsubscribe(subscription));
     }

@@ -49,6 +49,7 @@ impl Worker {
                 self.open_frames_out(id, stream, fd, key_frames_only);
             }
             Command::Unsubscribe(id) => self.unsubscribe(id),
+            Command::MoveSubscription { id, stream } => self.move_subscription(id, stream),
             Command::StreamStats { stream, answer } => {
                 let _ = answer.try_send(self.stream_figures(stream));
             }
@@ -117,6 +118,9 @@ impl Worker {
             if let Some(track) = live.hub.track(kind) {
                 subscriber.track(&track.params);
             }
+        }
+        if let Some(track) = live.hub.track(Kind::Video) {
+            subscriber.cached(track.cached_units());
         }
         live.frame_subscribers.push(subscriber);
         self.pump_all(&mut live);

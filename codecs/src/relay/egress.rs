@@ -5,6 +5,7 @@ use super::order::Extensions;
 use super::retransmit::{Budget, CatchUp, Segments, Sent};
 pub use super::template::Moving;
 use super::template::Template;
+use crate::hub::timeline::{to_ticks, to_us};
 use crate::hub::track::{Frame, Track, MAX_PAYLOAD_BYTES};
 use crate::hub::unit::Kind;
 use crate::rtp::srtp::{Sealer, MAX_TAG_BYTES};
@@ -56,6 +57,12 @@ pub struct Outlet {
     rtx: Option<Rtx>,
     next_index: u64,
     ts_offset: u32,
+    /// Added to the stream's time, in microseconds: it has come from another stream.
+    shift_us: i64,
+    /// Largest time sent, in microseconds with the shift.
+    sent_us: i64,
+    /// Nothing up to this time is sent again in other words.
+    floor_us: i64,
     /// `None`: waits for a key frame.
     cursor: Option<Cursor>,
     catch_up: Option<CatchUp>,
@@ -109,6 +116,9 @@ impl Outlet {
             // Below 2^15: a receiver that joins late must not guess the roll-over wrong (RFC 3711 §3.3.1).
             next_index: u64::from(config.start.seq & 0x7fff),
             ts_offset: config.start.ts,
+            shift_us: 0,
+            sent_us: i64::MIN,
+            floor_us: i64::MIN,
             cursor: None,
             catch_up: None,
             not_before: 0,
@@ -151,6 +161,23 @@ impl Outlet {
         self.catch_up = None;
         self.not_before = 0;
         self.segments = Segments::default();
+    }
+
+    /// As `retarget`, to a stream whose time line begins `us` later: numbers and time go on.
+    pub fn moved(&mut self, us: i64) {
+        self.retarget();
+        self.floor_us = self.sent_us;
+        self.shift(us);
+    }
+
+    pub fn shift(&mut self, us: i64) {
+        self.shift_us = self.shift_us.saturating_add(us);
+    }
+
+    /// How far `frame` lies at or before what was sent of another stream, in microseconds; `None`: after it.
+    pub fn before_floor(&self, track: &Track, frame: &Frame) -> Option<i64> {
+        let us = to_us(frame.ts, track.params.clock_hz).saturating_add(self.shift_us);
+        (us <= self.floor_us).then(|| self.floor_us.saturating_sub(us))
     }
 
     pub fn is_waiting(&self) -> bool {
@@ -239,15 +266,15 @@ impl Outlet {
         self.frames = mark.frames;
     }
 
-    fn rtp_ts(&self, frame: &Frame, catch_up: Option<CatchUp>, part: usize) -> u32 {
-        let ts = catch_up.map_or(frame.ts, |c| c.ts(frame.id, frame.ts));
+    fn rtp_ts(&self, frame: &Frame, clock_hz: u32, catch_up: Option<CatchUp>, part: usize) -> u32 {
+        let ts = catch_up.map_or(frame.ts, |c| c.ts(frame.id, frame.ts)) + to_ticks(self.shift_us, clock_hz);
         let within = frame.payloads.parts.get(part).map_or(0, |p| p.ts_offset);
         self.ts_offset.wrapping_add(ts as u32).wrapping_add(within)
     }
 
     /// The RTP timestamp of stream time `ticks`, for sender reports.
-    pub fn report_ts(&self, ticks: i64) -> u32 {
-        self.ts_offset.wrapping_add(ticks as u32)
+    pub fn report_ts(&self, ticks: i64, clock_hz: u32) -> u32 {
+        self.ts_offset.wrapping_add((ticks + to_ticks(self.shift_us, clock_hz)) as u32)
     }
 
     /// Put up to `max` packets of the next frame one behind the other into `out`, as one run that a GSO call can take.
@@ -276,7 +303,7 @@ impl Outlet {
             }
             let size = head + payload.len() + tag;
             let Some(room) = out.get_mut(len..len + size) else { break };
-            let ts = self.rtp_ts(frame, self.catch_up, part);
+            let ts = self.rtp_ts(frame, track.params.clock_hz, self.catch_up, part);
             self.template.write(room, cut.marker, self.next_index as u16, ts, moving);
             match sealer {
                 Some(sealer) => {
@@ -296,6 +323,8 @@ impl Outlet {
         }
         if part == frame.payloads.parts.len() {
             run.ended = Some(frame.key);
+            let us = to_us(frame.ts, track.params.clock_hz).saturating_add(self.shift_us);
+            self.sent_us = self.sent_us.max(us);
             self.frames += 1;
             self.cursor = Some(Cursor { frame: cursor.frame + 1, part: 0 });
         } else {
@@ -325,7 +354,7 @@ impl Outlet {
         {
             return 0;
         }
-        let ts = self.rtp_ts(frame, catch_up, part);
+        let ts = self.rtp_ts(frame, track.params.clock_hz, catch_up, part);
         self.retransmits += 1;
         let Some(rtx) = &mut self.rtx else {
             let head = self.template.len;

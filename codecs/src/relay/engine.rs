@@ -252,6 +252,18 @@ impl Engine {
         Ok(id)
     }
 
+    /// It goes on with another stream of the same worker.
+    pub fn move_subscription(&self, subscription: SubId, stream: StreamId) -> Done<()> {
+        if !lock(&self.registry).streams.contains_key(&stream) {
+            return Err(OrderError::new("no such stream"));
+        }
+        if worker_of(subscription) != worker_of(stream) {
+            return Err(OrderError::new("the stream lives on another media thread: open it beside the first"));
+        }
+        self.post(subscription, Command::MoveSubscription { id: subscription, stream });
+        Ok(())
+    }
+
     pub fn unsubscribe(&self, subscription: SubId) {
         self.post(subscription, Command::Unsubscribe(subscription));
     }

@@ -145,6 +145,23 @@ impl Worker {
         }
     }
 
+    /// Another stream for the same peer: one source goes on, with its numbers and its time.
+    pub fn move_subscription(&mut self, sub: SubId, to: StreamId) {
+        let Some(from) = self.subs.get(&sub).copied().filter(|from| *from != to) else { return };
+        if !self.streams.contains_key(&to) {
+            return;
+        }
+        let Some(mut old) = self.take(from) else { return };
+        let Some(at) = old.subscribers.iter().position(|s| s.id == sub) else { return self.put(old) };
+        let mut subscriber = old.subscribers.swap_remove(at);
+        Self::sync_derived(&mut old);
+        if let Some(new) = self.streams.get(&to) {
+            subscriber.move_to(to, &old.hub, &new.hub, self.now);
+        }
+        self.put(old);
+        self.subscribe(subscriber);
+    }
+
     pub fn random_start() -> [super::egress::Start; 2] {
         let mut bytes = [0u8; 16];
         // Without chance the starts are 0: weaker against guessing, no harm to the stream.

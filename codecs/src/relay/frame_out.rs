@@ -88,7 +88,18 @@ impl FrameSubscriber {
         self.enqueue(header, &write_track(p));
     }
 
+    /// What the stream has cached, before anything new: a decoder begins with it and is soon at the present picture.
+    pub fn cached(&mut self, units: impl Iterator<Item = AccessUnit>) {
+        for unit in units {
+            self.take(&unit, CACHED);
+        }
+    }
+
     pub fn unit(&mut self, unit: &AccessUnit) {
+        self.take(unit, 0);
+    }
+
+    fn take(&mut self, unit: &AccessUnit, flags: u16) {
         let Some((codec, generation)) = self.codecs[usize::from(unit.kind == Kind::Audio)] else { return };
         let video = unit.kind == Kind::Video;
         if self.key_frames_only && !(video && unit.key) {
@@ -105,7 +116,7 @@ impl FrameSubscriber {
             self.waits = false;
         }
         self.frames += 1;
-        let flags = if unit.key { KEY } else { 0 } | if unit.after_loss { AFTER_LOSS } else { 0 };
+        let flags = flags | if unit.key { KEY } else { 0 } | if unit.after_loss { AFTER_LOSS } else { 0 };
         let header = Header {
             kind: 1,
             codec,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  0 u8  0xF6            1 u8 version 1      2 u8 kind: 0 track, 1 unit   3 u8 codec
-//!  4 u16 flags: 1 key, 2 after loss, 4 first fragment, 8 last fragment    6 u16 generation
+//!  4 u16 flags: 1 key, 2 after loss, 4 first fragment, 8 last fragment, 16 cached   6 u16 generation
 //!  8 i64 pts            16 i64 dts          24 i64 capture, Unix µs, or i64::MIN
 //! 32 u32 bytes of the whole   36 u32 offset of this fragment   40 data
 //! ```
@@ -29,6 +29,8 @@ pub(super) const KEY: u16 = 1;
 pub(super) const AFTER_LOSS: u16 = 2;
 pub(super) const FIRST: u16 = 4;
 pub(super) const LAST: u16 = 8;
+/// Of the group of pictures that was there before the reader came.
+pub(super) const CACHED: u16 = 16;
 const CODECS: [Codec; 8] =
     [Codec::H264, Codec::H265, Codec::Aac, Codec::Pcma, Codec::Pcmu, Codec::Opus, Codec::G722, Codec::L16];
 

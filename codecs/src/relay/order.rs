@@ -316,6 +316,10 @@ pub enum Command {
         key_frames_only: bool,
     },
     Unsubscribe(SubId),
+    MoveSubscription {
+        id: SubId,
+        stream: StreamId,
+    },
     StreamStats {
         stream: Option<StreamId>,
         answer: Answer<Vec<(StreamId, Figures)>>,

@@ -37,11 +37,14 @@ impl Worker {
         let age_us = main.and_then(|t| t.newest()).map(|f| self.now_us().saturating_sub(f.arrival.0));
         let flowing = age_us.is_some_and(|age| age < 3_000_000);
         let bps: f64 = [video, audio].iter().flatten().map(|t| t.rate.estimate_bps(self.now)).sum();
+        let key = video.and_then(|t| t.frame(t.gop_start()?));
+        let key_age_us = key.map(|f| self.now_us().saturating_sub(f.arrival.0));
         let (gop_frames, gop_bytes) = video.map_or((0, 0), |t| t.gop_size());
         vec![
             ("fps", float(if flowing { main.map_or(0.0, |t| t.rate.fps) } else { 0.0 })),
             ("bitrate_bps", int(if flowing { bps as i64 } else { 0 })),
             ("frame_age_ms", float(age_us.map_or(-1.0, |age| age as f64 / 1000.0))),
+            ("key_age_ms", float(key_age_us.map_or(-1.0, |age| age as f64 / 1000.0))),
             ("frames", int(main.map_or(0, |t| t.frames))),
             ("key_frames", int(video.map_or(0, |t| t.key_frames))),
             ("gop_frames", int(gop_frames)),

@@ -54,6 +54,8 @@ pub struct Subscriber {
     told_first: bool,
     told_wait: bool,
     next_report: Micros,
+    /// When it came from another stream.
+    moved: Micros,
     /// When it is to be looked at again.
     pub timer_at: Micros,
 }
@@ -91,6 +93,7 @@ impl Subscriber {
             told_first: false,
             told_wait: false,
             next_report: Micros(0),
+            moved: Micros(0),
             timer_at: Micros(u64::MAX),
         }
     }
@@ -110,7 +113,8 @@ impl Subscriber {
                     if k == 1 && self.convert(&track.params) {
                         continue;
                     }
-                    self.outlets[k] = None;
+                    // Its numbers are kept: under one key none of them is used twice.
+                    self.outlets[k].iter_mut().for_each(Outlet::retarget);
                     if self.refused[k] != code {
                         self.refused[k] = code;
                         self.tell(events, SubState::Refused, code, track.params.codec.name().to_owned());
@@ -175,7 +179,20 @@ impl Subscriber {
 
     /// It takes a picture that is packetised so.
     pub fn wants(&self, form: Form) -> bool {
-        self.form == form && self.outlets[0].is_some()
+        self.form == form && self.outlets[0].is_some() && self.refused[0].is_empty()
+    }
+
+    /// It is of another stream from now on.
+    pub fn move_to(&mut self, stream: StreamId, from: &Stream, to: &Stream, now: Micros) {
+        let us = to.begins_after(from);
+        self.stream = stream;
+        self.moved = now;
+        self.derived = None;
+        self.audio_from = 0;
+        self.refused = [""; 2];
+        self.oversized = to.oversized();
+        self.told_wait = false;
+        self.outlets.iter_mut().flatten().for_each(|o| o.moved(us));
     }
 
     /// The derived tracks are there: take the one that was asked for.
@@ -202,12 +219,12 @@ impl Subscriber {
     pub fn pump(&mut self, hub: &Stream, ground: &mut Ground<'_>) {
         let Some(path) = self.path.clone() else { return };
         let mut again = Micros(u64::MAX);
-        let audio = self.track(hub, Kind::Audio);
+        let audio = self.track(hub, Kind::Audio).filter(|_| self.refused[1].is_empty());
         if let (Some(outlet), Some(track)) = (self.outlets[1].as_mut(), audio) {
             pump_voice(outlet, track, &path, ground);
         }
         if let Some(mut outlet) = self.outlets[0].take() {
-            if let Some(track) = hub.video(self.form) {
+            if let Some(track) = hub.video(self.form).filter(|_| self.refused[0].is_empty()) {
                 self.tell_oversized(hub, ground.events);
                 self.keep_up(&mut outlet, track, ground);
                 again = self.pump_video(&mut outlet, track, &path, ground);
@@ -236,8 +253,9 @@ impl Subscriber {
     /// Begin at a key frame; leave frames out when the queue is full.
     fn keep_up(&mut self, outlet: &mut Outlet, track: &Track, ground: &mut Ground<'_>) {
         if outlet.is_waiting() {
+            let old = self.stands_before(outlet, track);
             // Left out or never begun: the cached group, if it starts with what was not sent yet.
-            if outlet.start_at_gop(track) {
+            if !old && outlet.start_at_gop(track) {
                 if self.congested {
                     self.congested = false;
                     self.tell(ground.events, SubState::Recovered, "", String::new());
@@ -268,6 +286,19 @@ impl Subscriber {
         } else {
             ground.wish = Some(Cause::Join);
         }
+    }
+
+    /// Whether the cached group lies before what the peer has had of another stream. One that came since then is only
+    /// late: its time is shifted, and the sound's with it, so that neither goes back and they keep their distance.
+    fn stands_before(&mut self, outlet: &mut Outlet, track: &Track) -> bool {
+        let Some(frame) = track.gop_start().and_then(|start| track.frame(start)) else { return false };
+        let Some(us) = outlet.before_floor(track, frame) else { return false };
+        if frame.arrival <= self.moved {
+            return true;
+        }
+        outlet.shift(us + 1_000);
+        self.outlets[1].iter_mut().for_each(|audio| audio.shift(us + 1_000));
+        false
     }
 
     fn pump_video(&mut self, outlet: &mut Outlet, track: &Track, path: &Path, ground: &mut Ground<'_>) -> Micros {
@@ -310,7 +341,8 @@ impl Subscriber {
         let ntp = ground.outbox.ntp(ground.now.0);
         for outlet in self.outlets.iter().flatten().filter(|o| o.packets > 0) {
             let Some(track) = self.track(hub, outlet.kind) else { continue };
-            let ts = outlet.report_ts(hub.ticks_at(ground.now, track.params.clock_hz));
+            let clock_hz = track.params.clock_hz;
+            let ts = outlet.report_ts(hub.ticks_at(ground.now, clock_hz), clock_hz);
             let mut compound = Vec::with_capacity(128);
             rtcp::write_sender_report(&mut compound, outlet.ssrc, ntp, ts, outlet.packets, outlet.octets);
             rtcp::write_sdes(&mut compound, outlet.ssrc, &self.order.cname);
@@ -358,6 +390,9 @@ impl Subscriber {
 /// Voice goes at once; of too many frames the oldest are dropped.
 fn pump_voice(outlet: &mut Outlet, track: &Track, path: &Path, ground: &mut Ground<'_>) {
     if outlet.is_waiting() {
+        if track.newest().is_some_and(|newest| outlet.before_floor(track, newest).is_some()) {
+            return;
+        }
         // From the newest frame on: old sound is of no use.
         outlet.start_at(track, track.next_frame().saturating_sub(1));
     }
