@@ -136,6 +136,13 @@ impl Stream {
         }
     }
 
+    /// The source's time jumped: what follows is laid onto the time line anew.
+    pub fn renew_leg(&mut self, id: u64) {
+        if let Some(slot) = self.legs.iter_mut().find(|l| l.id == id) {
+            slot.clock.renew();
+        }
+    }
+
     /// A leg told its track. Returns the stream's parameters when they changed by it.
     pub fn set_track(&mut self, leg: u64, params: TrackParams) -> Option<TrackParams> {
         let k = at(params.codec.kind());

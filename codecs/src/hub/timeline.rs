@@ -24,12 +24,19 @@ struct Anchor {
 pub struct LegClock {
     anchors: [Option<Anchor>; 2],
     shared: bool,
+    begun: [bool; 2],
 }
 
 impl LegClock {
     /// Units of this kind have been placed.
     pub fn has(&self, kind: Kind) -> bool {
-        self.anchors[at(kind)].is_some()
+        self.begun[at(kind)]
+    }
+
+    /// The source's time jumped: the next units fix anew how it lies.
+    pub fn renew(&mut self) {
+        self.anchors = [None; 2];
+        self.shared = false;
     }
 }
 
@@ -85,6 +92,7 @@ impl Timeline {
             None => self.anchor(leg, unit, pts_us, capture, clock_hz),
         };
         leg.anchors[k] = Some(anchor);
+        leg.begun[k] = true;
         if unit.kind == Kind::Audio && !leg.shared {
             self.sync(leg, unit.pts, clock_hz);
         }

@@ -153,6 +153,13 @@ impl Depacketizer {
     }
 }
 
+/// The raw frames out of their packets.
+pub fn unpack(payloads: &Payloads) -> Vec<Bytes> {
+    let mut depacketizer = Depacketizer::new();
+    // Our own packets: nothing in them is malformed.
+    payloads.iter().filter_map(|(payload, _)| depacketizer.push(payload).ok()).flat_map(|(_, frames)| frames).collect()
+}
+
 /// One frame per packet; a frame that does not fit is fragmented. The marker ends every frame (RFC 3640 §3.1).
 pub(super) fn packetize(units: &[Bytes], max: usize) -> Payloads {
     let mut out = PayloadsBuilder::new(units.iter().map(Bytes::len).sum(), max);

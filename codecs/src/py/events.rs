@@ -151,6 +151,29 @@ impl WireEvent {
     }
 }
 
+/// Timed data of a stream's own source.
+#[pyclass(frozen, get_all, module = "gateway.codecs")]
+pub struct DataEvent {
+    stream: u64,
+    leg: u64,
+    kind: String,
+    data: Py<PyBytes>,
+}
+
+#[pymethods]
+impl DataEvent {
+    #[new]
+    #[pyo3(signature = (*, stream, leg, kind, data))]
+    fn new(stream: u64, leg: u64, kind: String, data: Py<PyBytes>) -> Self {
+        Self { stream, leg, kind, data }
+    }
+
+    /// Without the bytes: they may tell where somebody is.
+    fn __repr__(&self) -> String {
+        format!("DataEvent(stream={}, leg={}, kind={:?})", self.stream, self.leg, self.kind)
+    }
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<TrackEvent>()?;
     m.add_class::<LegEvent>()?;
@@ -162,6 +185,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<EventsLost>()?;
     m.add_class::<VoiceEvent>()?;
     m.add_class::<WireEvent>()?;
+    m.add_class::<DataEvent>()?;
     Ok(())
 }
 
@@ -176,7 +200,8 @@ pub fn union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         .bitor(py.get_type::<StreamPanic>())?
         .bitor(py.get_type::<EventsLost>())?
         .bitor(py.get_type::<VoiceEvent>())?
-        .bitor(py.get_type::<WireEvent>())
+        .bitor(py.get_type::<WireEvent>())?
+        .bitor(py.get_type::<DataEvent>())
 }
 
 /// One event as its Python object.
@@ -252,6 +277,10 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             },
         )?
         .into_any(),
+        Event::Data { stream, leg, kind, data } => {
+            let (kind, data) = (kind.name().to_owned(), PyBytes::new(py, &data).unbind());
+            Py::new(py, DataEvent { stream, leg, kind, data })?.into_any()
+        }
         Event::Wire(told) => Py::new(py, WireEvent::told(py, told))?.into_any(),
         Event::EventsLost { count } => Py::new(py, EventsLost { count })?.into_any(),
     })

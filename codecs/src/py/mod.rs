@@ -1,7 +1,9 @@
 //! The Python face, and the only place that names pyo3. Its reference is gateway/codecs.pyi, held to this by stubtest.
 
 mod engine;
+mod engine_bytes;
 mod engine_voice;
+mod engine_wires;
 mod events;
 mod rtp_map;
 

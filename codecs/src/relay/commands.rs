@@ -48,6 +48,7 @@ impl Worker {
             Command::OpenFramesOut { id, stream, fd, key_frames_only } => {
                 self.open_frames_out(id, stream, fd, key_frames_only);
             }
+            Command::Line(command) => self.obey_line(command),
             Command::Unsubscribe(id) => self.unsubscribe(id),
             Command::MoveSubscription { id, stream } => self.move_subscription(id, stream),
             Command::StreamStats { stream, answer } => {

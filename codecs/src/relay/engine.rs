@@ -33,6 +33,13 @@ pub(super) struct Registry {
     pub(super) sessions: HashMap<SessionId, SessionEntry>,
 }
 
+impl Registry {
+    /// Which media thread has its turn.
+    pub(super) fn turn(&self, media: usize) -> usize {
+        self.last as usize % media
+    }
+}
+
 pub(super) struct SessionEntry {
     pub(super) ufrag: String,
     /// The worker of the first stream it is bound to.
@@ -161,7 +168,7 @@ impl Engine {
         beside: Option<StreamId>,
     ) -> Done<StreamId> {
         let mut registry = lock(&self.registry);
-        let any = registry.last as usize % self.media;
+        let any = registry.turn(self.media);
         let worker = match (near, beside) {
             (Some(_), Some(_)) => return Err(OrderError::new("near a session or beside a stream, not both")),
             (Some(id), None) => {

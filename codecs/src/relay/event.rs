@@ -172,8 +172,30 @@ impl WireTold {
     }
 }
 
+/// Timed data of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataKind {
+    Klv,
+    Programs,
+}
+
+impl DataKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            DataKind::Klv => "klv",
+            DataKind::Programs => "programs",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    Data {
+        stream: StreamId,
+        leg: LegId,
+        kind: DataKind,
+        data: Vec<u8>,
+    },
     Wire(WireTold),
     Voice {
         voice: VoiceId,

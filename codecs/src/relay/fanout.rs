@@ -35,6 +35,7 @@ impl Worker {
                 wish = wish.or(Some(Cause::Join));
             }
         }
+        wish = wish.or(self.pump_lines(live));
         if let Some(cause) = wish {
             self.wish(live, cause);
         }
@@ -121,14 +122,19 @@ impl Worker {
         for session in self.sessions.values_mut() {
             session.subs.retain(|s| *s != sub);
         }
-        let (mut rtp, mut frames) = (None, None);
+        let (mut rtp, mut frames, mut line) = (None, None, None);
         if let Some(live) = self.streams.get_mut(&stream) {
             if let Some(at) = live.subscribers.iter().position(|s| s.id == sub) {
                 rtp = Some(live.subscribers.swap_remove(at));
                 Self::sync_derived(live);
             } else if let Some(at) = live.frame_subscribers.iter().position(|s| s.id == sub) {
                 frames = Some(live.frame_subscribers.swap_remove(at));
+            } else if let Some(at) = live.line_subscribers.iter().position(|s| s.id == sub) {
+                line = Some(live.line_subscribers.swap_remove(at));
             }
+        }
+        if let Some(gone) = line {
+            drop(self.let_go(gone.held));
         }
         if let Some(token) = self.sub_socks.remove(&sub) {
             let fd = rtp.as_ref().and_then(Subscriber::own_fd).or(frames.as_ref().map(FrameSubscriber::fd));

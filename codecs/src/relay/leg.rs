@@ -7,10 +7,11 @@ use super::event::*;
 use super::frame_port::FrameReader;
 use super::framing::Deframer;
 use super::ingest::{Ingest, IngestConfig, IngestOutput, PayloadMap};
+use super::lines_in::LineIn;
 use super::order::{OpenRtp, RtpMap};
 use super::sys::{self, SockAddr};
 use super::worker::{Alarm, Live, Sock, Worker};
-use crate::hub::unit::{Codec, Kind};
+use crate::hub::unit::{AccessUnit, Codec, Kind};
 use crate::rtp::header::is_rtcp;
 use crate::rtp::reception::ReportBlock;
 use crate::rtp::rtcp;
@@ -38,6 +39,8 @@ pub enum Source {
         socket: Watched,
         reader: FrameReader,
     },
+    /// A container, RTMP, SRT: its reader stands in the line.
+    Line(Box<LineIn>),
     /// Two pipelines: video and audio of a WebRTC peer come under SSRCs and clocks of their own.
     Session {
         session: SessionId,
@@ -129,6 +132,7 @@ impl Leg {
             Source::Rtp { .. } => "udp",
             Source::Frames { .. } => "frames",
             Source::Session { .. } => "srtp",
+            Source::Line(l) => l.held.line.transport(),
         }
     }
 }
@@ -178,15 +182,16 @@ impl Worker {
 
     pub fn close_leg(&mut self, id: LegId) {
         let Some(leg) = self.legs.remove(&id) else { return };
-        match &leg.source {
+        match leg.source {
             Source::Rtp { udp, rtcp, tcp, .. } => {
                 for w in [udp, rtcp, tcp].into_iter().flatten() {
                     self.unwatch(w.fd.as_raw_fd(), w.token);
                 }
             }
             Source::Frames { socket, .. } => self.unwatch(socket.fd.as_raw_fd(), socket.token),
+            Source::Line(l) => drop(self.let_go(l.held)),
             Source::Session { session, .. } => {
-                if let Some(session) = self.sessions.get_mut(session) {
+                if let Some(session) = self.sessions.get_mut(&session) {
                     session.leg = None;
                 }
             }
@@ -277,31 +282,36 @@ impl Worker {
                 let changed = live.hub.set_track(leg.id, params).into_iter().collect();
                 self.tracks_changed(live, changed);
             }
-            IngestOutput::Unit(unit) => {
-                leg.last_unit = self.now;
-                if std::mem::take(&mut leg.stalled) {
-                    self.events.push(leg.event(LegState::Resumed, "", String::new()));
-                }
-                self.unit(live, leg.id, &unit);
-            }
+            IngestOutput::Unit(unit) => self.leg_unit(live, leg, &unit),
             IngestOutput::NeedKeyFrame => self.wish(live, Cause::Loss),
             IngestOutput::Problem { code, detail } => {
                 self.events.push(leg.event(LegState::Problem, code, detail));
             }
-            IngestOutput::FirstMedia { payload } => {
-                if !std::mem::replace(&mut leg.heard, true) {
-                    self.events.push(leg.event(LegState::Media, "", payload.to_owned()));
-                }
-            }
+            IngestOutput::FirstMedia { payload } => self.leg_heard(leg, payload),
         }
     }
 
-    fn set_leg_timer(&mut self, leg: &mut Leg) {
+    pub(super) fn leg_unit(&mut self, live: &mut Live, leg: &mut Leg, unit: &AccessUnit) {
+        leg.last_unit = self.now;
+        if std::mem::take(&mut leg.stalled) {
+            self.events.push(leg.event(LegState::Resumed, "", String::new()));
+        }
+        self.unit(live, leg.id, unit);
+    }
+
+    pub(super) fn leg_heard(&mut self, leg: &mut Leg, payload: &str) {
+        if !std::mem::replace(&mut leg.heard, true) {
+            leg.last_unit = self.now;
+            self.events.push(leg.event(LegState::Media, "", payload.to_owned()));
+        }
+    }
+
+    pub(super) fn set_leg_timer(&mut self, leg: &mut Leg) {
         let mut at = leg.next_report;
         if leg.heard && !leg.stalled {
             at = at.min(Micros(leg.last_unit.0.max(self.now.0.saturating_sub(leg.stall_us)) + leg.stall_us));
         }
-        let timers = [leg.ingest.next_timer(), leg.audio_timer()];
+        let timers = [leg.ingest.next_timer(), leg.other_timer()];
         at = timers.into_iter().flatten().fold(at, Micros::min).max(Micros(self.now.0 + 1_000));
         if at < leg.timer_at || leg.timer_at <= self.now {
             leg.timer_at = at;
@@ -323,6 +333,10 @@ impl Worker {
         if leg.next_report <= now {
             leg.next_report = Micros(now.0 + REPORT_US);
             self.leg_report(&mut leg);
+        }
+        if self.leg_line_due(&leg) {
+            self.legs.insert(id, leg);
+            return self.leg_line(id);
         }
         self.leg_outputs(leg);
     }
@@ -352,9 +366,10 @@ impl Leg {
         }
     }
 
-    fn audio_timer(&self) -> Option<Micros> {
+    fn other_timer(&self) -> Option<Micros> {
         match &self.source {
             Source::Session { audio, .. } => audio.next_timer(),
+            Source::Line(l) => l.next_timer(),
             _ => None,
         }
     }

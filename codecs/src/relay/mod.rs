@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub mod bytes_in;
 pub mod choice;
 mod commands;
+mod container_out;
 pub mod egress;
 pub mod engine;
+pub mod engine_lines;
 mod engine_session;
 mod engine_voice;
 pub mod event;
@@ -20,7 +23,10 @@ pub mod latch;
 pub mod leg;
 mod leg_session;
 mod leg_tcp;
+pub mod line;
+mod lines_in;
 pub mod order;
+pub mod pace_in;
 pub mod pacing;
 pub mod path;
 pub mod ports;
@@ -44,6 +50,7 @@ mod voice_open;
 mod voice_stats;
 mod voice_tap;
 pub mod voices;
+mod wires;
 pub mod worker;
 
 /// An order that can not be carried out, in words for the one who gave it.

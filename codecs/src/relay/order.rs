@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::event::{LegId, PortId, RoomId, SessionId, StreamId, SubId, VoiceId};
 use super::latch::LatchMode;
+use super::wires::LineCommand;
 use crate::hub::unit::Codec;
 use crate::rtp::srtp::SrtpKey;
 use crate::voice::member::Levels;
@@ -315,6 +316,8 @@ pub enum Command {
         fd: OwnedFd,
         key_frames_only: bool,
     },
+    /// Wires, and what containers go in or out.
+    Line(LineCommand),
     Unsubscribe(SubId),
     MoveSubscription {
         id: SubId,

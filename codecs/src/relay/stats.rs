@@ -49,7 +49,7 @@ impl Worker {
             ("key_frames", int(video.map_or(0, |t| t.key_frames))),
             ("gop_frames", int(gop_frames)),
             ("gop_bytes", int(gop_bytes)),
-            ("subscribers", int(live.subscribers.len() + live.frame_subscribers.len())),
+            ("subscribers", int(live.subscribers.len() + live.frame_subscribers.len() + live.line_subscribers.len())),
             ("units_dropped", int(live.hub.units_dropped)),
         ]
     }
@@ -67,12 +67,18 @@ impl Worker {
         if let Some(s) = live.subscribers.iter().find(|s| s.id == id) {
             return Some(sub_figures(s, live));
         }
-        let s = live.frame_subscribers.iter().find(|s| s.id == id)?;
+        let (bytes, frames, dropped, queue, congested) =
+            if let Some(s) = live.frame_subscribers.iter().find(|s| s.id == id) {
+                (s.bytes, s.frames, s.frames_dropped, s.queue_bytes(), false)
+            } else {
+                let s = live.line_subscribers.iter().find(|s| s.id == id)?;
+                (s.bytes, s.frames, s.frames_dropped, s.queue_bytes(), s.is_congested())
+            };
         Some(vec![
             ("packets", int(0)),
-            ("bytes", int(s.bytes)),
-            ("frames", int(s.frames)),
-            ("frames_dropped", int(s.frames_dropped)),
+            ("bytes", int(bytes)),
+            ("frames", int(frames)),
+            ("frames_dropped", int(dropped)),
             ("nacks", int(0)),
             ("retransmits", int(0)),
             ("plis", int(0)),
@@ -81,8 +87,8 @@ impl Worker {
             ("peer_loss_ratio", float(0.0)),
             ("remb_bps", int(0)),
             ("twcc_bps", int(0)),
-            ("queue_bytes", int(s.queue_bytes())),
-            ("congested", int(0)),
+            ("queue_bytes", int(queue)),
+            ("congested", int(i64::from(congested))),
         ])
     }
 
@@ -130,6 +136,10 @@ fn leg_figures(leg: &Leg) -> Figures {
     }
     let resyncs = match &leg.source {
         Source::Rtp { deframer, .. } => deframer.stats().resyncs,
+        Source::Line(l) => {
+            (s.packets, s.bytes, s.payload) = (l.packets, l.bytes, l.payload());
+            0
+        }
         _ => 0,
     };
     vec![

@@ -30,6 +30,28 @@ pub fn check_socket(fd: &OwnedFd, kind: libc::c_int) -> Result<bool, OrderError>
     Ok(domain == libc::AF_INET6)
 }
 
+/// Refuses what is neither a stream socket nor a pipe.
+pub fn check_stream(fd: &OwnedFd) -> Result<(), OrderError> {
+    // SAFETY: all zeros is a valid stat; it is only read where the call filled it in.
+    let pipe = unsafe {
+        let mut stat: libc::stat = mem::zeroed();
+        libc::fstat(fd.as_raw_fd(), &mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFIFO
+    };
+    if pipe {
+        set_nonblocking(fd);
+        return Ok(());
+    }
+    check_socket(fd, libc::SOCK_STREAM).map(drop)
+}
+
+/// The other end of a pipe that we only write is gone.
+pub fn is_broken(fd: RawFd) -> bool {
+    let mut look = libc::pollfd { fd, events: 0, revents: 0 };
+    // SAFETY: one pollfd, alive over the call, which does not wait.
+    let n = unsafe { libc::poll(&mut look, 1, 0) };
+    n > 0 && look.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0
+}
+
 fn set_nonblocking(fd: &OwnedFd) {
     // SAFETY: fcntl on a descriptor we own.
     unsafe {

@@ -123,6 +123,13 @@ fn arrival(header: &libc::msghdr) -> Option<u64> {
     }
 }
 
+/// Read a non-blocking stream socket or pipe.
+pub fn read_bytes(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: buffer is writable for its length.
+    let n = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
 /// Read a stream socket: `Ok(0)` is its end, `WouldBlock` nothing now.
 pub fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: buffer is writable for its length.

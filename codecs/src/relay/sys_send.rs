@@ -120,3 +120,15 @@ pub fn write_parts(fd: RawFd, parts: &[&[u8]]) -> io::Result<usize> {
     };
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
+
+/// Write to a non-blocking stream socket or pipe; how many bytes it took.
+pub fn write_bytes(fd: RawFd, data: &[u8]) -> io::Result<usize> {
+    // SAFETY: data is readable over the call. MSG_NOSIGNAL is for sockets only: a pipe's SIGPIPE is ignored by Python and
+    // by Rust's own runtime.
+    let mut n = unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+    if n < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) {
+        // SAFETY: as above.
+        n = unsafe { libc::write(fd, data.as_ptr().cast(), data.len()) };
+    }
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}

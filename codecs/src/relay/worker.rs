@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
+use super::container_out::LineOut;
 use super::event::*;
 use super::frame_out::FrameSubscriber;
 use super::leg::Leg;
@@ -17,6 +18,7 @@ use super::session::Session;
 use super::subscriber::Subscriber;
 use super::sys::{self, Epoll, RecvBatch};
 use super::voices::Voices;
+use super::wires::Wire;
 use super::OrderError;
 use crate::hub::stream::Stream;
 use crate::hub::unit::{AccessUnit, Kind, TrackParams};
@@ -30,6 +32,8 @@ pub enum Sock {
     LegRtcp(LegId),
     LegTcp(LegId),
     LegFrames(LegId),
+    /// Of a wire, a leg or a subscription.
+    Line(u64),
     Port(PortId),
     SubRtp(SubId),
     SubFrames(SubId),
@@ -48,6 +52,9 @@ pub enum Alarm {
     Sub(SubId),
     Session(SessionId),
     Wish(StreamId),
+    Wire(WireId),
+    /// A subscription's line asked for it.
+    Line(SubId),
 }
 
 /// A stream with those who read it.
@@ -56,6 +63,7 @@ pub struct Live {
     pub hub: Stream,
     pub subscribers: Vec<Subscriber>,
     pub frame_subscribers: Vec<FrameSubscriber>,
+    pub line_subscribers: Vec<LineOut>,
     pub legs: Vec<LegId>,
     /// When a key frame was last asked for, and a later wish that waits.
     pub(super) wished: Option<Micros>,
@@ -79,6 +87,7 @@ pub struct Worker {
     pub events: Arc<Events>,
     pub streams: HashMap<StreamId, Live>,
     pub legs: HashMap<LegId, Leg>,
+    pub wires: HashMap<WireId, Wire>,
     pub sessions: HashMap<SessionId, Session>,
     /// Which stream a subscription belongs to.
     pub subs: HashMap<SubId, StreamId>,
@@ -89,7 +98,8 @@ pub struct Worker {
     pub batch: Option<RecvBatch>,
     /// Alarms that subscribers asked for while the stream was worked on.
     pub(super) timers: Vec<(Micros, SubId)>,
-    /// What a TCP socket is read into.
+    pub(super) timers_of_lines: Vec<(Micros, SubId)>,
+    /// What a stream socket is read into.
     pub(super) scratch: Vec<u8>,
     pub packets_in: u64,
     pub bytes_in: u64,
@@ -119,6 +129,7 @@ impl Worker {
             events,
             streams: HashMap::new(),
             legs: HashMap::new(),
+            wires: HashMap::new(),
             sessions: HashMap::new(),
             subs: HashMap::new(),
             sub_socks: HashMap::new(),
@@ -126,6 +137,7 @@ impl Worker {
             outbox: Outbox::default(),
             batch: None,
             timers: Vec::new(),
+            timers_of_lines: Vec::new(),
             scratch: Vec::new(),
             packets_in: 0,
             bytes_in: 0,
@@ -175,6 +187,7 @@ impl Worker {
             Sock::LegRtp(id) => self.guard_leg(id, |w| w.leg_udp(id, false)),
             Sock::LegRtcp(id) => self.guard_leg(id, |w| w.leg_udp(id, true)),
             Sock::LegTcp(id) => self.guard_leg(id, |w| w.leg_tcp(id)),
+            Sock::Line(handle) => self.line_ready(handle),
             Sock::LegFrames(id) => self.guard_leg(id, |w| w.leg_frames(id)),
             Sock::Port(id) => self.port_ready(id),
             Sock::SubRtp(id) => self.guard_sub(id, |w| w.sub_rtcp(id)),
@@ -190,7 +203,7 @@ impl Worker {
 
     // ── sockets and alarms ──
 
-    fn token(&mut self, sock: Sock) -> usize {
+    pub(super) fn token(&mut self, sock: Sock) -> usize {
         let token = self.free.pop().unwrap_or_else(|| {
             self.socks.push(None);
             self.socks.len() - 1
@@ -257,6 +270,8 @@ impl Worker {
                 Alarm::Sub(id) => self.guard_sub(id, |w| w.sub_timer(id, at)),
                 Alarm::Session(id) => self.session_timer(id, at),
                 Alarm::Wish(id) => self.wish_timer(id),
+                Alarm::Wire(id) => self.wire_timer(id),
+                Alarm::Line(id) => self.line_ready(id),
                 Alarm::Leg(_) => {}
             }
         }
@@ -296,6 +311,7 @@ impl Worker {
             hub: Stream::new(name, gop_bytes, self.now),
             subscribers: Vec::new(),
             frame_subscribers: Vec::new(),
+            line_subscribers: Vec::new(),
             legs: Vec::new(),
             wished: None,
             waiting_wish: None,
@@ -348,6 +364,9 @@ impl Worker {
             for subscriber in &mut live.frame_subscribers {
                 subscriber.track(&params);
             }
+            for out in &mut live.line_subscribers {
+                out.track(&params, &self.events);
+            }
             self.events.push(Event::Track { stream: live.id, params });
         }
     }
@@ -367,12 +386,14 @@ impl Worker {
                 live.waiting_wish = None;
             }
             // The units' own times are the leg's; what leaves is on the stream's time line.
-            if let (false, Some(newest)) =
-                (live.frame_subscribers.is_empty(), live.hub.track(unit.kind).and_then(|t| t.newest()))
-            {
-                let placed = AccessUnit { pts: newest.ts, dts: newest.ts + unit.dts - unit.pts, ..unit.clone() };
+            let nobody = live.frame_subscribers.is_empty() && live.line_subscribers.is_empty();
+            if let (false, Some(newest)) = (nobody, live.hub.track(unit.kind).and_then(|t| t.newest())) {
+                let placed = AccessUnit { pts: newest.ts, dts: newest.ts + newest.decode, ..unit.clone() };
                 for subscriber in &mut live.frame_subscribers {
                     subscriber.unit(&placed);
+                }
+                for out in &mut live.line_subscribers {
+                    out.unit(&placed, self.now, &self.events);
                 }
             }
         }

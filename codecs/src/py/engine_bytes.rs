@@ -1,0 +1,65 @@
+//! Containers in and out over stream sockets and pipes.
+
+use pyo3::prelude::*;
+
+use super::engine::{own, Engine};
+use super::refused;
+use crate::relay::engine_lines::BytesIn;
+use crate::relay::OrderError;
+
+pub(super) fn check_stall(stall_ms: u64) -> Result<(), OrderError> {
+    if (100..=600_000).contains(&stall_ms) {
+        return Ok(());
+    }
+    Err(OrderError::new("stall_ms is 100 to 600000"))
+}
+
+#[pymethods]
+impl Engine {
+    #[pyo3(signature = (stream, fd, container, *, program = 0, initial = None, stall_ms = 3000))]
+    #[allow(clippy::too_many_arguments)]
+    fn open_bytes_in(
+        &self,
+        py: Python<'_>,
+        stream: u64,
+        fd: i32,
+        container: &str,
+        program: u16,
+        initial: Option<&[u8]>,
+        stall_ms: u64,
+    ) -> PyResult<u64> {
+        let fd = own(fd);
+        let (container, initial) = (container.to_owned(), initial.unwrap_or_default().to_vec());
+        py.detach(|| {
+            let fd = fd?;
+            check_stall(stall_ms)?;
+            self.inner.open_bytes_in(BytesIn { stream, fd, container, program, initial, stall_ms })
+        })
+        .map_err(refused)
+    }
+
+    #[pyo3(signature = (stream, fd, container, *, part_ms = 200, segment_ms = 2000, queue_bytes = 8_000_000))]
+    #[allow(clippy::too_many_arguments)]
+    fn open_container_out(
+        &self,
+        py: Python<'_>,
+        stream: u64,
+        fd: i32,
+        container: &str,
+        part_ms: u32,
+        segment_ms: u32,
+        queue_bytes: usize,
+    ) -> PyResult<u64> {
+        let fd = own(fd);
+        let container = container.to_owned();
+        py.detach(|| {
+            let fd = fd?;
+            if !(20..=10_000).contains(&part_ms) || !(part_ms..=60_000).contains(&segment_ms) {
+                return Err(OrderError::new("part_ms is 20 to 10000, segment_ms at least that and at most 60000"));
+            }
+            let bytes = queue_bytes.max(65_536);
+            self.inner.open_container_out(stream, fd, &container, (part_ms, segment_ms), bytes)
+        })
+        .map_err(refused)
+    }
+}
