@@ -23,6 +23,7 @@ from gateway.model.reasons import (
     sources,
     streams,
     talk,
+    transport,
     viewers,
 )
 
@@ -40,6 +41,7 @@ _FIELDS = (
     sources,
     streams,
     talk,
+    transport,
     viewers,
 )
 

@@ -13,6 +13,8 @@ use super::wires::LineCommand;
 use super::worker::{Alarm, Live, Worker};
 use crate::container::Writer;
 use crate::hub::recall;
+use crate::hub::stream::Stream;
+use crate::hub::timeline::to_ticks;
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
 use crate::time::Micros;
 
@@ -38,6 +40,9 @@ pub struct LineOut {
     refused: [Option<Codec>; 2],
     /// Decoding times given out last, in each track's clock.
     last: [Option<i64>; 2],
+    clocks: [u32; 2],
+    /// Its first stream's time line began so much earlier than the present one's.
+    shift_us: i64,
     waits_for_key: bool,
     asked: bool,
     congested: bool,
@@ -77,6 +82,8 @@ impl LineOut {
             codecs: [None; 2],
             refused: [None; 2],
             last: [None; 2],
+            clocks: [0; 2],
+            shift_us: 0,
             waits_for_key: true,
             asked: false,
             congested: false,
@@ -113,10 +120,26 @@ impl LineOut {
             return;
         }
         self.refused[k] = None;
+        self.clocks[k] = params.clock_hz;
         if self.codecs[k].replace(params.codec).is_some_and(|before| before != params.codec) {
             self.last[k] = None;
         }
         self.queue.push_back(Item::Track(params.clone()));
+    }
+
+    /// With what the stream has already: its tracks, and the cached group of pictures.
+    fn begin(&mut self, hub: &Stream, now: Micros, events: &Events) {
+        for kind in [Kind::Video, Kind::Audio] {
+            if let Some(track) = hub.track(kind) {
+                self.track(&track.params, events);
+            }
+        }
+        for unit in recall::cached(hub) {
+            self.unit(&unit, now, events);
+        }
+        if self.waits_for_key && self.codecs[0].is_some() {
+            self.tell(events, SubState::KeyFrameWait, "waiting-key-frame", String::new());
+        }
     }
 
     /// A unit on the stream's time line.
@@ -139,6 +162,8 @@ impl LineOut {
             self.tell(events, SubState::Recovered, "", String::new());
         }
         let mut unit = unit.clone();
+        let shift = to_ticks(self.shift_us, self.clocks[k]);
+        (unit.pts, unit.dts) = (unit.pts + shift, unit.dts + shift);
         if let Some(last) = self.last[k] {
             unit.dts = unit.dts.max(last + 1);
             unit.pts = unit.pts.max(unit.dts);
@@ -146,6 +171,16 @@ impl LineOut {
         self.last[k] = Some(unit.dts);
         self.queue_bytes += unit.len();
         self.queue.push_back(Item::Unit(unit, now));
+    }
+
+    /// Another stream, whose time line begins so much later: what was given out keeps its place, and the other's
+    /// pictures go on behind it.
+    fn move_to(&mut self, stream: StreamId, begins_after_us: i64) {
+        self.stream = stream;
+        self.shift_us += begins_after_us;
+        self.codecs = [None; 2];
+        self.waits_for_key = true;
+        self.asked = false;
     }
 
     /// Everything that waits goes, but what is said of the tracks; on at the next key frame.
@@ -213,21 +248,24 @@ impl Worker {
             let held = w.hold(line, id, true);
             let mut out = LineOut { wire, max_bytes: queue_bytes, ..LineOut::new(id, stream, held, writer) };
             w.subs.insert(id, stream);
-            for kind in [Kind::Video, Kind::Audio] {
-                if let Some(track) = live.hub.track(kind) {
-                    out.track(&track.params, &w.events);
-                }
-            }
-            for unit in recall::cached(&live.hub) {
-                out.unit(&unit, w.now, &w.events);
-            }
-            if out.waits_for_key && out.codecs[0].is_some() {
-                out.tell(&w.events, SubState::KeyFrameWait, "waiting-key-frame", String::new());
-            }
+            out.begin(&live.hub, w.now, &w.events);
             live.line_subscribers.push(out);
             w.pump_all(&mut live);
             w.put(live);
         });
+    }
+
+    /// The stream beside it has what this subscription needs now.
+    pub(super) fn move_line(&mut self, id: SubId, from: &mut Live, to: StreamId) {
+        let Some(at) = from.line_subscribers.iter().position(|s| s.id == id) else { return };
+        let Some(mut live) = self.take(to) else { return };
+        let mut out = from.line_subscribers.swap_remove(at);
+        out.move_to(to, live.hub.begins_after(&from.hub));
+        self.subs.insert(id, to);
+        out.begin(&live.hub, self.now, &self.events);
+        live.line_subscribers.push(out);
+        self.pump_all(&mut live);
+        self.put(live);
     }
 
     /// Units went in, or the lines take more.

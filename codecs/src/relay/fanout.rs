@@ -158,7 +158,10 @@ impl Worker {
             return;
         }
         let Some(mut old) = self.take(from) else { return };
-        let Some(at) = old.subscribers.iter().position(|s| s.id == sub) else { return self.put(old) };
+        let Some(at) = old.subscribers.iter().position(|s| s.id == sub) else {
+            self.move_line(sub, &mut old, to);
+            return self.put(old);
+        };
         let mut subscriber = old.subscribers.swap_remove(at);
         Self::sync_derived(&mut old);
         if let Some(new) = self.streams.get(&to) {
