@@ -281,6 +281,10 @@ class Daemon:
                 http=self._mounts,
                 talk=self.core.talk,
                 calls=self.core.calls,
+                sources=self.core.sources,
+                reach=self.core.reach,
+                programs=self.core.programs,
+                push_points=self.core.push_points,
                 on_ready=ready,
                 tls=lambda: kit_tls(self.config),
             )
@@ -341,6 +345,8 @@ class Daemon:
             self.core.streams.settings_changed()
         if "talk" in change.live:
             self.core.talk.settings_changed()
+        if change.live & {"source", "program", "push", "security"}:
+            self.core.sources_changed()
         if "api" in change.parts:
             await self._restart_api(old)
         for name in change.stopped | change.changed:

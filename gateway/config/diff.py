@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.config.root import SECTIONS, Config
+from gateway.config.root import NAMED, SECTIONS, Config
 
 # Sections that only a new daemon takes over, and those of parts that are restarted; the others take effect at once.
 RESTART = frozenset({"gateway", "media"})
@@ -47,6 +47,9 @@ def flat(config: Config) -> dict[str, Any]:
                     keys |= {f"{name}.{key}.{entry}.{inmost}": text for inmost, text in inner.items()}
             else:
                 keys[f"{name}.{key}"] = value
+    for kind in NAMED:
+        for name, named in getattr(config, kind).items():
+            keys |= {f"{kind}.{name}.{key}": value for key, value in named.model_dump(mode="json").items()}
     for section in config.adapters.values():
         keys[f"adapter.{section.name}.type"] = section.type
         for key, value in section.values.model_dump(mode="json").items():
@@ -56,15 +59,18 @@ def flat(config: Config) -> dict[str, Any]:
 
 def diff(old: Config, new: Config) -> Diff:
     before, after = flat(old), flat(new)
-    changes = tuple(
+    changes = [
         Change(key, _shown(before, key), _shown(after, key))
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
-    )
-    differ = {name for name in SECTIONS if getattr(old, name) != getattr(new, name)}
+    ]
+    differ = {name for name in (*SECTIONS, *NAMED) if getattr(old, name) != getattr(new, name)}
+    # What is never shown may differ as well: a password, or one within a URL.
+    told = {change.key.partition(".")[0] for change in changes}
+    changes += [Change(name, "(secret)", "(another secret)") for name in sorted(differ - told)]
     both = old.adapters.keys() & new.adapters.keys()
     return Diff(
-        changes=changes,
+        changes=tuple(changes),
         live=frozenset(differ - RESTART - PARTS),
         parts=frozenset(differ & PARTS),
         restart=frozenset(differ & RESTART),

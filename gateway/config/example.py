@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from gateway.config.load import Resolver
-from gateway.config.root import SECTIONS, Config
+from gateway.config.root import NAMED, SECTIONS, Config
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -39,6 +39,21 @@ def render(resolver: Resolver, config: Config | None = None) -> str:
         lines.append(f"[{name}]")
         lines.extend(_keys(section, getattr(config, name) if config else None, prefix=name))
         lines.append("")
+    for kind, named in NAMED.items():
+        made: Mapping[str, BaseModel] = getattr(config, kind) if config else {}
+        lines.append(f"# {named.comment}")
+        for name, entry in made.items():
+            lines.append(f"[{kind}.{bare(name)}]")
+            lines.extend([*_keys(named.model, entry, prefix=f"{kind}.{bare(name)}"), ""])
+        if not made:
+            name, keys = named.example
+            given = {line.partition(" ")[0]: line for line in keys.splitlines()}
+            lines.append(f"# [{kind}.{name}]")
+            for line in _keys(named.model, None):
+                key = line.removeprefix("# ").partition(" ")[0]
+                comment = line.partition("  # ")[2]
+                lines.append(f"# {given[key]}  # {comment}" if key in given else f"# {line.removeprefix('# ')}")
+            lines.append("")
     lines.append(ADAPTER_HEAD)
     if config is None:
         adapters: list[tuple[str, str, type[BaseModel], BaseModel | None]]

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 from pydantic import BaseModel, ValidationError
 
 from gateway.base.errors import ConfigError
-from gateway.config.root import SECTIONS, AdapterSection, Config
+from gateway.config.root import NAMED, SECTIONS, AdapterSection, Config
 from gateway.config.units import is_slug
 
 log = logging.getLogger(__name__)
@@ -92,13 +92,15 @@ def _read(path: Path | None) -> dict[str, Any]:
 def from_tree(tree: Mapping[str, Any], resolver: Resolver) -> tuple[Config | None, list[Problem]]:
     """What `check` does, from what has been parsed."""
     problems: list[Problem] = []
-    known = [*SECTIONS, "adapter"]
+    known = [*SECTIONS, *NAMED, "adapter"]
     for name in tree:
         if name not in known:
             problems.append(Problem(name, f"no such section{_did_you_mean(name, known)}"))
     made: dict[str, Any] = {}
     for name, model in SECTIONS.items():
         made[name] = _section(name, model, tree.get(name, {}), problems)
+    for name in NAMED:
+        made[name] = _named(name, tree.get(name, {}), problems)
     made["adapters"] = _adapters(tree.get("adapter"), resolver, problems)
     _together(made, problems)
     if any(not p.warning for p in problems):
@@ -143,6 +145,25 @@ def _problem(section: str, model: type[BaseModel], error: Mapping[str, Any]) -> 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, 1, 0.6)
     return f"; did you mean {near[0]}?" if near else f"; known are: {', '.join(known)}"
+
+
+def _named(kind: str, tree: Any, problems: list[Problem]) -> dict[str, BaseModel]:
+    """Sections of one kind by their names."""
+    section = NAMED[kind]
+    if not isinstance(tree, Mapping) or not all(isinstance(values, Mapping) for values in tree.values()):
+        problems.append(Problem(kind, f"is a section with a name: write [{kind}.{section.example[0]}]"))
+        return {}
+    if len(tree) > section.most:
+        problems.append(Problem(kind, f"there are {len(tree)} of them, and {section.most} are taken at most"))
+        return {}
+    made: dict[str, BaseModel] = {}
+    for name, values in tree.items():
+        key = f"{kind}.{name}"
+        if not is_slug(name) or name == "talk":
+            problems.append(Problem(key, "is not a good name: use lower-case letters, digits and '-', and not talk"))
+        elif (checked := _section(key, section.model, values, problems)) is not None:
+            made[name] = checked
+    return made
 
 
 def _adapters(tree: Any, resolver: Resolver, problems: list[Problem]) -> dict[str, AdapterSection]:
@@ -192,6 +213,12 @@ def _adapters(tree: Any, resolver: Resolver, problems: list[Problem]) -> dict[st
 def _together(made: Mapping[str, Any], problems: list[Problem]) -> None:
     """What only two keys together can get wrong."""
     media, api, streams = made["media"], made["api"], made["streams"]
+    networks: dict[str, str] = {}
+    for name, program in made["program"].items():
+        for network in program.without_password_from:
+            if (other := networks.setdefault(network, name)) != name:
+                key = f"program.{name}.without_password_from"
+                problems.append(Problem(key, f"{network} stands for program {other} already: keep one"))
     if media is not None and media.rtp_ports.last - media.rtp_ports.first < 1:
         problems.append(Problem("media.rtp_ports", "holds no even port with the odd one above it: widen it"))
     if api is not None and (api.tls_cert is None) != (api.tls_key is None):

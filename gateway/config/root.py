@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from gateway.config.section import Section
+from gateway.config.sources import Program, Push, Security, Source
 from gateway.config.talk import Talk
 from gateway.config.units import ByteSize, Duration, PortRange, Ports, is_slug
 
@@ -138,9 +139,13 @@ class Config:
     devices: Devices = field(default_factory=Devices)
     talk: Talk = field(default_factory=Talk)
     accounts: Accounts = field(default_factory=Accounts)
+    security: Security = field(default_factory=Security)
     api: Api = field(default_factory=Api)
     log: Log = field(default_factory=Log)
     store: Store = field(default_factory=Store)
+    source: dict[str, Source] = field(default_factory=dict)
+    program: dict[str, Program] = field(default_factory=dict)
+    push: dict[str, Push] = field(default_factory=dict)
     adapters: dict[str, AdapterSection] = field(default_factory=dict)
 
 
@@ -153,7 +158,41 @@ SECTIONS: dict[str, type[Section]] = {
     "devices": Devices,
     "talk": Talk,
     "accounts": Accounts,
+    "security": Security,
     "api": Api,
     "log": Log,
     "store": Store,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSection:
+    """`[<kind>.<name>]`: any number of them."""
+
+    model: type[Section]
+    most: int
+    comment: str
+    example: tuple[str, str]
+    """A name, and its keys as TOML lines."""
+
+
+NAMED: dict[str, NamedSection] = {
+    "source": NamedSection(
+        Source,
+        1024,
+        "A picture that is pulled from a URL: [source.<name>], the name being the device's part of its id.",
+        ("gate", 'url = "rtsp://user:password@192.168.1.64:554/Streaming/Channels/101"'),
+    ),
+    "program": NamedSection(
+        Program,
+        256,
+        "A sender or reader that is not a person (a drone's controller, an encoder, VLC on a wall): [program.<name>].",
+        ("drone", 'publish = ["drone-*"]\nread = ["ball-1"]'),
+    ),
+    "push": NamedSection(
+        Push,
+        256,
+        "A stream that is sent to a URL as long as this stands here: [push.<name>].",
+        ("center", 'stream = "ball-1/ch1"\nurl = "rtmp://user:password@center.example/live/ball-1"'),
+    ),
 }

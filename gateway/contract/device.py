@@ -31,13 +31,15 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class ChannelReport:
-    """A channel as the device told it. The core gives it its key (`ch1`, `ch2`, …), stable by `external_id`."""
+    """A channel as the device told it. The core gives it its key (`ch1`, `ch2`, …), stable by `external_id`, unless
+    `key` wishes for one (`main`, `sub`) that is still free."""
 
     external_id: str
     name: str
     online: bool = True
     parent: str = ""
     capabilities: Capabilities = field(default_factory=Capabilities)
+    key: str = ""
 
 
 class DeviceHandler(Protocol):

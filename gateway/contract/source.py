@@ -12,32 +12,14 @@ viewers. - A **push** is an output: a stream that is sent to a URL for as long a
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.base.url import SourceUrl as SourceUrl
 from gateway.contract.media import Open, Publication, Viewing
 from gateway.model.ids import StreamId
 from gateway.model.principal import Principal
-
-
-@dataclass(frozen=True, slots=True)
-class SourceUrl:
-    """A URL taken apart by `urlsplit`; user and password are unquoted and never in `str()`."""
-
-    scheme: str
-    host: str
-    port: int  # 0: the scheme's own
-    path: str  # with its query, "" or beginning with "/"
-    user: str = ""
-    password: str = field(default="", repr=False)
-    options: Mapping[str, str] = field(default_factory=dict)  # of the fragment: #transport=udp&program=2
-    trusted: bool = False  # a technician wrote it: hand it on to `Reach`, which then allows private networks
-
-    def __str__(self) -> str:
-        where = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{where}{f':{self.port}' if self.port else ''}{self.path.partition('?')[0]}"
-
 
 SourceOpener = Callable[[SourceUrl, Publication], Awaitable[None]]
 """As `contract.media.Open`: opens, hands over legs, returns or raises when it ended; cancelled when nobody watches."""
@@ -54,8 +36,8 @@ class Sources(Protocol):
     def push_scheme(self, scheme: str, opener: PushOpener) -> Callable[[], None]: ...
 
     def parse(self, url: str) -> SourceUrl:
-        """Raises ConfigError-like RemoteProtocolError (`bad-url`): control characters, no host, over 2048
-        characters."""
+        """Raises RemoteProtocolError (`bad-url`): control characters, no host, over 2048 characters. It is not trusted
+        (`SourceUrl.trusted`); those that openers are called with are, where a technician wrote them."""
 
     async def open(self, url: SourceUrl | str, publication: Publication) -> None:
         """Open another URL for a publication (onvif → rtsp; a redirect to another scheme). Raises Unsupported."""

@@ -135,17 +135,7 @@ class Accounts:
 
     async def sign_in(self, name: str, password: str, address: str) -> Issued:
         """Raises Denied (`bad-credentials`, `locked-out`), Busy when too many are being checked."""
-        who = Principal(name[:64], Role.VIEWER, "sign-in", address=address)
-        if (left := self._lockout.left(name, address)) > 0:
-            self._audit.note(who, "sign-in", outcome="refused", code="locked-out")
-            raise Denied(f"signing in as {name[:64]!r} is locked for {left:.0f} s", code="locked-out")
-        account, hash_ = self._accounts.get(name, (None, _NOBODY))
-        fits = len(password) <= MAX_PASSWORD and await self._check(_matches, hash_, password)
-        if account is None or not fits or account.disabled:
-            self._lockout.failed(name, address)
-            self._audit.note(who, "sign-in", outcome="refused", code="bad-credentials")
-            raise Denied("name or password is wrong", code="bad-credentials")
-        self._lockout.passed(name, address)
+        account = await self._checked(name, password, address, "sign-in")
         self._repo.logged_in(name, self._clock.wall())
         self._accounts[name] = (replace(account, last_login_at=self._clock.wall()), self._accounts[name][1])
         api = self._api()
@@ -154,6 +144,25 @@ class Accounts:
         )
         self._audit.note(Principal(name, account.role, issued.info.id, account.scope, address), "sign-in")
         return issued
+
+    async def authenticate(self, name: str, password: str, address: str) -> Principal:
+        """A person who shows name and password to a protocol that has no session (RTSP, RTMP). Raises as `sign_in`."""
+        account = await self._checked(name, password, address, "program.sign-in")
+        return Principal(name, account.role, f"{name}@{address}", account.scope, address)
+
+    async def _checked(self, name: str, password: str, address: str, act: str) -> Account:
+        who = Principal(name[:64], Role.VIEWER, "sign-in", address=address)
+        if (left := self._lockout.left(name, address)) > 0:
+            self._audit.note(who, act, outcome="refused", code="locked-out")
+            raise Denied(f"signing in as {name[:64]!r} is locked for {left:.0f} s", code="locked-out")
+        account, hash_ = self._accounts.get(name, (None, _NOBODY))
+        fits = len(password) <= MAX_PASSWORD and await self._check(_matches, hash_, password)
+        if account is None or not fits or account.disabled:
+            self._lockout.failed(name, address)
+            self._audit.note(who, act, outcome="refused", code="bad-credentials")
+            raise Denied("name or password is wrong", code="bad-credentials")
+        self._lockout.passed(name, address)
+        return account
 
     def verify(self, token: str, address: str = "", *, touch: bool = True) -> Principal | None:
         """Whom a bearer token speaks for, or None. With `touch` the idle time of a session begins anew."""

@@ -16,12 +16,13 @@ _IFA_F_TENTATIVE, _IFA_F_DEPRECATED, _IFA_F_DADFAILED = 0x40, 0x20, 0x08
 
 def own_addresses() -> Sequence[str]:
     """IPv4 first, then global IPv6; loopback only when there is no other. Empty never."""
-    found = [address for address in _all() if not ip_address(address).is_link_local]
+    found = [address for address in all_addresses() if not ip_address(address).is_link_local]
     outer = [address for address in found if not ip_address(address).is_loopback]
     return sorted(outer, key=lambda a: ":" in a) or ["127.0.0.1"]
 
 
-def _all() -> Sequence[str]:
+def all_addresses() -> Sequence[str]:
+    """Loopback and link-local ones as well."""
     found: list[str] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
         sock.settimeout(1.0)

@@ -12,6 +12,7 @@ from gateway.contract.device import Devices
 from gateway.contract.http import Http
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
+from gateway.contract.source import Programs, PushPoints, Reach, Sources
 from gateway.contract.voice import Calls, Talk
 from gateway.core.addresses import own_addresses
 
@@ -27,6 +28,10 @@ class AdapterContext:
     http: Http
     talk: Talk
     calls: Calls
+    sources: Sources
+    reach: Reach
+    programs: Programs
+    push_points: PushPoints
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
 

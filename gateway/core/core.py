@@ -27,13 +27,18 @@ from gateway.core.messages import Bus
 from gateway.core.on_demand import Patience
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
+from gateway.core.programs import Programs
 from gateway.core.ptz import Ptz
+from gateway.core.push_points import PushPoints
+from gateway.core.pushes import Pushes
+from gateway.core.reach import Reach
 from gateway.core.recheck import Recheck
 from gateway.core.reports import Reports
 from gateway.core.rights import Rights
 from gateway.core.secrets import Secrets
 from gateway.core.services import DaemonFace, Services
 from gateway.core.sessions import Sessions
+from gateway.core.sources import Sources, Wanted
 from gateway.core.stream import Setting
 from gateway.core.streams import Streams
 from gateway.core.talk import Talk
@@ -95,6 +100,17 @@ class Core:
         self.accounts = Accounts(
             store.people, self.audit, secrets, clock, lambda: config().accounts, lambda: config().api
         )
+        self.reach = Reach(lambda: config().security.pull_allow)
+        self.programs = Programs(
+            lambda: config().program, secrets, self.audit, clock, lambda: config().accounts, self.accounts.authenticate
+        )
+        self.push_points = PushPoints(
+            gateway, self.streams, self.devices, self.programs, self.audit, clock, lambda: config().security
+        )
+        self.sources = Sources(gateway, self.streams, self.devices)
+        self.pushes = Pushes(
+            self.sources, self.streams, self.bus, clock, lambda: config().push, lambda: _setting(config()).patience
+        )
         self.holds = Holds(self.streams)
         self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
         self.talk = Talk(
@@ -152,6 +168,19 @@ class Core:
             ("housekeeping", self._housekeeping()),
         ):
             self.spawn(name, work)
+        self.sources_changed()
+
+    def sources_changed(self) -> None:
+        """`[source]`, `[program]`, `[push]` or `[security]` are others now: what is the same goes on untouched."""
+        configured = [
+            Wanted(name, source.name, source.urls, source.on_demand, source.idle_close)
+            for name, source in self._config().source.items()
+            if source.enabled
+        ]
+        self.sources.apply(configured)
+        self.programs.config_changed()
+        self.push_points.config_changed()
+        self.pushes.config_changed()
 
     def _stream_offered(self, device: DeviceId) -> None:
         self.devices.stream_offered(device)
@@ -196,6 +225,8 @@ class Core:
         await self.ptz.close()
         await self.talk.close()
         await self.holds.close_all()
+        await self.pushes.close()
+        self.push_points.close()
         await self.streams.close()
 
     async def close(self) -> None:

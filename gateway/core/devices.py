@@ -108,6 +108,15 @@ class Devices:
         self.told(known)
         return self._admitted(known)
 
+    def undeclare(self, device: DeviceId) -> None:
+        """The configuration no longer names it."""
+        known = self._known.get(device)
+        if known is not None and known.declared:
+            self._drop(known)
+
+    def known(self, device: DeviceId) -> Known | None:
+        return self._known.get(device)
+
     def all_admitted(self, scheme: str) -> Sequence[Admitted]:
         return [self._admitted(known) for known in self._known.values() if known.row.scheme == scheme]
 

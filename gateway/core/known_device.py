@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.base.clock import Clock
 from gateway.contract.device import ChannelReport, DeviceHandler
 from gateway.model.device import Channel, Device, DeviceState
-from gateway.model.ids import DeviceId, StreamId, stream_id
+from gateway.model.ids import DeviceId, StreamId, is_slug, stream_id
 from gateway.store.devices import ChannelRow, DeviceRow
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ class Hold:
                 number = len(known.by_key) + 1
                 while f"ch{number}" in known.by_key:
                     number += 1
-                found = ChannelRow(f"ch{number}", report.external_id, "", listed=False)
+                wished = is_slug(report.key) and report.key not in known.by_key
+                found = ChannelRow(report.key if wished else f"ch{number}", report.external_id, "", listed=False)
             row = replace(
                 found,
                 name=report.name[:_TEXT],

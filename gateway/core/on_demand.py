@@ -221,6 +221,13 @@ class OnDemand:
         self.on_demand = True
         self._become(StreamState.REMOVED, "not-found", "")
 
+    def again(self, now: float) -> None:
+        """It is to be opened another way: an attempt under way ends and the next begins at once."""
+        if self._running:
+            self._restart(now)
+        elif self.state is StreamState.WAITING:
+            self._want(now, at_once=True)
+
     def replaced(self, now: float, *, on_demand: bool) -> None:
         """The same stream is offered anew, with another way to open it: an attempt under way goes on."""
         self.on_demand = on_demand

@@ -1,6 +1,7 @@
 """Secrets made at first start, one file each in the state directory, mode 0600; nothing is the same on two kits.
 
 `kit-password`    what devices register with unless they have a password of their own; people read and type it
+`program-<name>`  of programs that the configuration gives none
 `audit.key`       seals the audit record
 `admin-password`, `auditor-password`   first passwords of the two first accounts; removed when they are changed
 """
@@ -35,6 +36,15 @@ class Secrets:
 
     def kit_password(self) -> Secret:
         return Secret(self._text("kit-password", readable))
+
+    def program(self, name: str) -> str:
+        """Its password, made when it is first asked for."""
+        return self._text(f"program-{name}", lambda: readable(5))
+
+    def renew_program(self, name: str) -> str:
+        with self._cure():
+            self._path(f"program-{name}").unlink(missing_ok=True)
+        return self.program(name)
 
     def audit_key(self) -> bytes:
         return bytes.fromhex(self._text("audit.key", lambda: secrets.token_hex(32)))

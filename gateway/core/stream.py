@@ -16,7 +16,7 @@ from gateway.core.mediaplane import MediaPlane, StreamEvent
 from gateway.core.on_demand import OnDemand, Patience
 from gateway.core.publication import Attempt
 from gateway.model.ids import StreamId
-from gateway.model.media import Codec, StreamFigures, StreamState, StreamStatus, Track, TrackKind
+from gateway.model.media import Codec, StreamFigures, StreamSource, StreamState, StreamStatus, Track, TrackKind
 
 Counters = Mapping[str, int | float | str]
 
@@ -58,6 +58,7 @@ class LiveStream:
         self._handle: int | None = None
         self._tracks: dict[str, Track] = {}
         self._figures = StreamFigures()
+        self._source: StreamSource | None = None
         self._task: asyncio.Task[str] | None = None
         self._attempt: Attempt | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -117,6 +118,7 @@ class LiveStream:
             tracks=self.tracks,
             figures=self._figures,
             alias=self.offer.alias,
+            source=self._source,
         )
 
     async def changes(self) -> AsyncGenerator[StreamStatus, None]:
@@ -152,6 +154,23 @@ class LiveStream:
     def device(self, online: bool, code: str) -> None:
         self._rules.device(online, self._loop.time(), code)
         self._carry_out()
+
+    def again(self) -> None:
+        """The way to open it is another one now."""
+        self._rules.again(self._loop.time())
+        self._carry_out()
+
+    def comes_from(self, source: StreamSource | None) -> None:
+        """For people: who sends it, and how."""
+        if source != self._source:
+            self._source = source
+            self._tell()
+
+    async def attempt_over(self) -> None:
+        """Returns when no attempt is under way and the rules know."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+            await asyncio.sleep(0)
 
     def replace(self, offer: Offer) -> None:
         self.offer = offer

@@ -89,6 +89,8 @@ class Streams:
         self._closing = False
         self.on_offered: Callable[[DeviceId], None] = lambda _device: None
         """Called when a device has a stream more."""
+        self.followers: list[Callable[[StreamStatus], None]] = []
+        """Called with every change of every stream."""
 
     # — offers —
 
@@ -130,6 +132,19 @@ class Streams:
             self._offline[device] = code
         for stream in self._of(device):
             stream.device(online, code)
+
+    def online(self, stream: StreamId, online: bool, code: str = "") -> None:
+        """As `device_online`, of one stream: its publisher came or went."""
+        if (found := self._streams.get(stream)) is not None:
+            found.device(online, code)
+
+    def again(self, stream: StreamId) -> None:
+        """What is open of it is opened anew, another way than before; viewers stay."""
+        if (found := self._streams.get(stream)) is not None:
+            found.again()
+
+    def found(self, stream: StreamId) -> LiveStream | None:
+        return self._streams.get(stream)
 
     def forget_device(self, device: DeviceId) -> None:
         for stream in self._of(device):
@@ -255,6 +270,8 @@ class Streams:
 
     def _changed(self, status: StreamStatus) -> None:
         self._bus.publish("stream", status.id, status, gone=status.state is StreamState.REMOVED)
+        for follow in self.followers:
+            follow(status)
 
 
 def _natural(text: str) -> tuple[int, str]:

@@ -95,6 +95,17 @@ class Rendition:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamSource:
+    """Who sends a stream, and how. `address` is the sender's, or the URL without its credentials."""
+
+    protocol: str  # "rtsp", "rtmp", "srt", "whip", "ts", …
+    address: str = ""
+    software: str = ""  # what it calls itself: "FFmpeg 6.0"
+    who: str = ""  # the program or person that publishes; "" when it is pulled
+    since: float = 0.0  # unix seconds; 0.0: pulled
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStatus:
     """What the API, the console and the log say of a stream. `code` is a reason of model.reason; empty when live."""
 
@@ -110,4 +121,5 @@ class StreamStatus:
     tracks: tuple[Track, ...] = ()
     figures: StreamFigures = field(default_factory=StreamFigures)
     alias: str = ""
+    source: StreamSource | None = None
     renditions: tuple[Rendition, ...] = ()

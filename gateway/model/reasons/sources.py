@@ -132,6 +132,13 @@ ROWS: tuple[Row, ...] = (
         "请在发送端填写网关地址、此名称与程序密码并开始推流。",
     ),
     (
+        "push-ended",
+        "The far side ended what is sent to it.",
+        "See that server's own log; the gateway sends again by itself.",
+        "对端结束了接收。",
+        "请查看对端服务器日志；网关会自动重新推送。",
+    ),
+    (
         "read-denied",
         "Whoever reads may not watch that stream.",
         "Add the stream to the program's `read` in the configuration.",
