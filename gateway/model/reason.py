@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway.model.reasons import (
     access,
     commands,
+    containers,
     convert,
     devices,
     general,
@@ -30,6 +31,7 @@ from gateway.model.reasons import (
 _FIELDS = (
     access,
     commands,
+    containers,
     convert,
     devices,
     general,

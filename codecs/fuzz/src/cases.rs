@@ -3,7 +3,7 @@
 
 use codecs::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
 use codecs::mpeg::ps_demux::PsDemux;
-use codecs::mpeg::ts_demux::TsDemux;
+use codecs::mpeg::ts_demux::{TsDemux, TsOutput};
 use codecs::packet::nalus::{NaluSink, MAX_UNIT_BYTES};
 use codecs::packet::probe::probe as probe_payload;
 use codecs::packet::{h264, h264_params, h265, h265_params, Packetizer};
@@ -224,15 +224,23 @@ pub fn ts_demux(data: &[u8]) {
         if data[i % data.len()] % 16 == 0 {
             demux.lost();
         }
-        while let Some(chunk) = demux.poll() {
-            total += chunk.data.len();
+        while let Some(output) = demux.poll() {
+            total += bytes_of(&output);
         }
     }
     demux.finish();
-    while let Some(chunk) = demux.poll() {
-        total += chunk.data.len();
+    while let Some(output) = demux.poll() {
+        total += bytes_of(&output);
     }
     assert!(total <= data.len(), "more came out than went in");
+}
+
+fn bytes_of(output: &TsOutput) -> usize {
+    match output {
+        TsOutput::Chunk(chunk) => chunk.data.len(),
+        TsOutput::Klv(packet) => packet.len(),
+        _ => 0,
+    }
 }
 
 pub fn probe(data: &[u8]) {
@@ -272,6 +280,7 @@ pub fn ingest(data: &[u8]) {
         hint: ["", "ps", "h264", "h265"][usize::from(mode >> 3 & 3)].into(),
         jitter_packets: 16,
         jitter_ms: 50,
+        program: u16::from(mode >> 5),
     });
     let mut now = 1_000_000u64;
     let mut last_dts = i64::MIN;

@@ -7,6 +7,7 @@ pub mod fmp4_read;
 pub mod records;
 pub mod rtmp;
 pub mod tracks;
+pub mod ts_read;
 
 use bytes::{Bytes, BytesMut};
 

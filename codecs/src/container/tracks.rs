@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::Found;
 use crate::error::ParseError;
 use crate::hub::unit::Codec;
+use crate::mpeg::EsChunk;
 use crate::packet::nalus::{MAX_NALUS, MAX_UNIT_BYTES};
 use crate::packet::{aac, annexb};
 use crate::relay::ingest::timeline::SourceTime;
@@ -161,6 +162,12 @@ impl Tracks {
         out.push(Found::Discontinuity);
     }
 
+    /// A frame, or a run of sound, as the demultiplexers of MPEG systems give it.
+    pub fn chunk(&mut self, chunk: EsChunk, now: Micros, out: &mut Vec<Found>) {
+        self.inner.chunk(chunk, None, None, now, &mut self.sink);
+        self.give(out);
+    }
+
     /// A `Found::Problem`, at most once a second and code.
     pub fn problem(&mut self, code: &'static str, detail: String, now: Micros, out: &mut Vec<Found>) {
         self.sink.problem(code, detail, now);
@@ -178,6 +185,8 @@ impl Tracks {
                 IngestOutput::Track(params) => out.push(Found::Track(params)),
                 IngestOutput::Unit(unit) => out.push(Found::Unit(unit)),
                 IngestOutput::Problem { code, detail } => out.push(Found::Problem { code, detail }),
+                IngestOutput::Klv(packet) => out.push(Found::Klv(packet)),
+                IngestOutput::Programs(list) => out.push(Found::Programs(list)),
                 IngestOutput::NeedKeyFrame | IngestOutput::FirstMedia { .. } => {}
             }
         }

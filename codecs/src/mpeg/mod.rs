@@ -1,12 +1,18 @@
 //! MPEG systems: program stream and transport stream (ISO/IEC 13818-1, as GB/T 28181 annex C uses them).
 
+pub mod klv;
 pub mod pes;
 pub mod ps_demux;
 mod ps_frames;
 pub mod ps_mux;
 mod ps_syntax;
 pub mod psi;
+pub mod sections;
 pub mod ts_demux;
+mod ts_gather;
+mod ts_programs;
+pub mod ts_roles;
+pub mod ts_sync;
 
 use bytes::Bytes;
 
@@ -42,6 +48,7 @@ pub fn is_audio_id(stream_id: u8) -> bool {
 /// stream_type values that we meet (ISO/IEC 13818-1 table 2-34, GB/T 28181-2022 annex C).
 pub mod stream_type {
     pub const AAC_ADTS: u8 = 0x0f;
+    pub const AAC_LATM: u8 = 0x11;
     pub const MPEG4_VIDEO: u8 = 0x10;
     pub const H264: u8 = 0x1b;
     pub const H265: u8 = 0x24;
@@ -52,6 +59,8 @@ pub mod stream_type {
     pub const G723_1: u8 = 0x93;
     pub const G729: u8 = 0x99;
     pub const SVAC_AUDIO: u8 = 0x9b;
+    /// Ours, for private PES packets that their map names Opus.
+    pub const OPUS: u8 = 0xf0;
 }
 
 /// Whether a sign that a frame ends here (RTP marker, timestamp change) can be believed. It is at first only watched;

@@ -1,4 +1,4 @@
-//! Tables that tell what a stream holds: program stream map (ISO/IEC 13818-1 §2.5.4), PAT and PMT (§2.4.4).
+//! The program stream map (ISO/IEC 13818-1 §2.5.4), and the CRC of all MPEG tables.
 
 use crate::bytes::Reader;
 use crate::error::ParseError;
@@ -13,7 +13,7 @@ pub fn crc32(data: &[u8]) -> u32 {
     })
 }
 
-/// One elementary stream: in a PSM `id` is the stream id, in a PMT the PID.
+/// One elementary stream; `id` is the stream id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     pub id: u16,
@@ -69,46 +69,6 @@ impl ProgramStreamMap {
         let crc = crc32(&out[start..]);
         out.extend_from_slice(&crc.to_be_bytes());
     }
-}
-
-/// The body of a section after its pointer field: table id, and what stands between header and CRC.
-fn section(data: &[u8], table_id: u8) -> Result<&[u8], ParseError> {
-    let mut r = Reader::new(data);
-    if r.u8()? != table_id {
-        return Err(ParseError::new("another table", 0));
-    }
-    let len = usize::from(r.u16()? & 0x0fff);
-    let whole = data.get(..3 + len).filter(|_| len >= 9);
-    let whole = whole.ok_or(ParseError::new("section truncated", 1))?;
-    if crc32(whole) != 0 {
-        return Err(ParseError::new("section CRC wrong", whole.len() - 4));
-    }
-    Ok(&whole[8..whole.len() - 4])
-}
-
-/// The PID of the first program's map (§2.4.4.3).
-pub fn pat(data: &[u8]) -> Result<u16, ParseError> {
-    let body = section(data, 0)?;
-    let programs = body.chunks_exact(4).map(|c| (u16::from_be_bytes([c[0], c[1]]), u16::from_be_bytes([c[2], c[3]])));
-    let first = programs.into_iter().find(|(number, _)| *number != 0);
-    first.map(|(_, pid)| pid & 0x1fff).ok_or(ParseError::new("PAT without a program", 8))
-}
-
-/// The streams of a program (§2.4.4.8).
-pub fn pmt(data: &[u8]) -> Result<Vec<Stream>, ParseError> {
-    let mut r = Reader::new(section(data, 2)?);
-    r.skip(2)?; // PCR_PID
-    let info = r.u16()? & 0x0fff;
-    r.skip(usize::from(info))?;
-    let mut out = Vec::new();
-    while !r.is_empty() && out.len() < MAX_STREAMS {
-        let stream_type = r.u8()?;
-        let id = r.u16()? & 0x1fff;
-        let info = r.u16()? & 0x0fff;
-        r.skip(usize::from(info))?;
-        out.push(Stream { id, stream_type });
-    }
-    Ok(out)
 }
 
 #[cfg(test)]

@@ -1,244 +1,257 @@
-//! Transport stream in, frames out (ISO/IEC 13818-1 §2.4): the first program, its first video and audio.
+//! Transport stream in, frames out (ISO/IEC 13818-1 §2.4): one programme's picture, sound and KLV.
+//!
+//! Nothing damaged comes without saying so: a gap in a continuity counter marks what was being gathered, or comes as an
+//! empty damaged chunk of its stream.
 
-use std::collections::VecDeque;
+use super::sections::ProgramMap;
+use super::ts_gather::{Elementary, Shared};
+use super::ts_programs::{Change, Programs};
+use super::ts_roles::{role, Role};
+use super::ts_sync::TsSync;
+pub use super::ts_sync::PACKET_BYTES;
+use super::EsChunk;
+use crate::time::pts33_delta;
+use bytes::Bytes;
 
-use bytes::BytesMut;
+/// Packets without any programme after which a person is told.
+const NO_TABLES_PACKETS: u64 = 5000;
+/// A problem is put out again after so many packets at the earliest.
+const TELL_PACKETS: u64 = 500;
 
-use super::pes::{Look, PesHeader};
-use super::{psi, stream_type, EsChunk};
-use crate::packet::nalus::MAX_UNIT_BYTES;
-
-pub const PACKET_BYTES: usize = 188;
-const SYNC: u8 = 0x47;
-const MAX_SECTION_BYTES: usize = 1024;
-const MAX_QUEUE: usize = 256;
-const VIDEO_ID: u8 = 0xe0;
-const AUDIO_ID: u8 = 0xc0;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TsOutput {
+    Chunk(EsChunk),
+    /// One SMPTE ST 336 packet.
+    Klv(Bytes),
+    /// Several programmes: `[{"number":1,"name":"…","tracks":["h264","aac"]}]`.
+    Programs(String),
+    /// The programme's clock jumped: before the first chunk of the new time.
+    Discontinuity,
+    Problem {
+        code: &'static str,
+        detail: String,
+    },
+}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TsStats {
     pub packets: u64,
-    /// Jumps of a continuity counter.
-    pub discontinuities: u64,
+    /// Packets missing by their continuity counters (modulo 16).
+    pub missing: u64,
     /// Sync byte not where it was due.
     pub resyncs: u64,
     pub oversized: u64,
-}
-
-#[derive(Debug, Default)]
-struct Elementary {
-    pid: u16,
-    stream_type: u8,
-    stream_id: u8,
-    continuity: Option<u8>,
-    data: BytesMut,
-    /// Of the PES packet being gathered, once its header is complete.
-    header: Option<PesHeader>,
-    begun: bool,
-    damaged: bool,
+    pub scrambled: u64,
+    /// Tables with a wrong CRC or structure.
+    pub bad_sections: u64,
 }
 
 #[derive(Debug, Default)]
 pub struct TsDemux {
-    partial: BytesMut,
-    pmt_pid: Option<u16>,
-    section: BytesMut,
+    sync: TsSync,
+    inner: Demux,
+}
+
+#[derive(Debug, Default)]
+struct Demux {
+    programs: Programs,
     streams: Vec<Elementary>,
-    queue: VecDeque<EsChunk>,
+    pcr_pid: Option<u16>,
+    /// 90 kHz.
+    last_pcr: Option<u64>,
+    shared: Shared,
     stats: TsStats,
+    missing_told: u64,
+    told: Vec<(&'static str, u64)>,
+    changes: Vec<Change>,
 }
 
 impl TsDemux {
+    /// The first programme with a picture.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// `number`: program_number; 0: the first with a picture.
+    pub fn of_program(number: u16) -> Self {
+        let inner = Demux { programs: Programs::new(number), ..Demux::default() };
+        Self { sync: TsSync::default(), inner }
+    }
+
     pub fn stats(&self) -> TsStats {
-        self.stats
-    }
-
-    pub fn poll(&mut self) -> Option<EsChunk> {
-        self.queue.pop_front()
-    }
-
-    /// Bytes as they come, cut anywhere.
-    pub fn push(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
-            if self.partial.is_empty() && data.len() >= PACKET_BYTES && data[0] == SYNC {
-                self.packet(&data[..PACKET_BYTES]);
-                data = &data[PACKET_BYTES..];
-                continue;
-            }
-            let n = (PACKET_BYTES - self.partial.len()).min(data.len());
-            self.partial.extend_from_slice(&data[..n]);
-            data = &data[n..];
-            self.resync();
-            if self.partial.len() == PACKET_BYTES {
-                let packet = std::mem::take(&mut self.partial);
-                self.packet(&packet);
-            }
+        let shared = &self.inner.shared;
+        TsStats {
+            resyncs: self.sync.lost,
+            missing: shared.missing,
+            oversized: shared.oversized,
+            bad_sections: self.inner.programs.bad_sections,
+            ..self.inner.stats
         }
     }
 
-    /// `partial` begins with a sync byte, or is empty.
-    fn resync(&mut self) {
-        if self.partial.first().is_none_or(|b| *b == SYNC) {
-            return;
+    pub fn poll(&mut self) -> Option<TsOutput> {
+        self.inner.shared.queue.pop_front()
+    }
+
+    /// Bytes as they come, cut anywhere. At most some 64 KiB between two rounds of `poll`, else the oldest outputs go.
+    pub fn push(&mut self, data: &[u8]) {
+        let (lost, skipped) = (self.sync.lost, self.sync.skipped_bytes);
+        let inner = &mut self.inner;
+        self.sync.push(data, |packet| inner.packet(packet));
+        if self.sync.lost != lost {
+            let detail = format!("{} bytes left out", self.sync.skipped_bytes - skipped);
+            inner.problem("ts-sync-lost", detail);
         }
-        self.stats.resyncs += 1;
-        match self.partial.iter().position(|b| *b == SYNC) {
-            Some(at) => drop(self.partial.split_to(at)),
-            None => self.partial.clear(),
+        if inner.shared.missing > inner.missing_told {
+            let detail = format!("{} packets missing", inner.shared.missing - inner.missing_told);
+            if inner.problem("ts-packets-lost", detail) {
+                inner.missing_told = inner.shared.missing;
+            }
         }
     }
 
     /// Packets are missing before the next `push`.
     pub fn lost(&mut self) {
-        self.partial.clear();
-        self.section.clear();
-        for s in &mut self.streams {
-            s.damaged |= s.begun;
-        }
+        self.sync.clear();
+        self.inner.programs.lost();
+        self.inner.streams.iter_mut().for_each(Elementary::lost);
     }
 
-    /// What is gathered is complete: an outer sign says so, or nothing came for long.
+    /// What is gathered is complete: an outer sign says so.
     pub fn finish(&mut self) {
-        for i in 0..self.streams.len() {
-            self.end(i);
-        }
+        let inner = &mut self.inner;
+        inner.streams.iter_mut().for_each(|s| s.end(&mut inner.shared));
+    }
+
+    /// Nothing came for long: what has no end of its own is complete.
+    pub fn flush(&mut self) {
+        let inner = &mut self.inner;
+        inner.streams.iter_mut().filter(|s| s.waits()).for_each(|s| s.end(&mut inner.shared));
     }
 
     /// A frame is being gathered whose end has no sign of its own.
     pub fn waits(&self) -> bool {
-        self.streams.iter().any(|s| s.begun && s.header.is_some_and(|h| h.body_bytes.is_none()))
+        self.inner.streams.iter().any(Elementary::waits)
+    }
+}
+
+impl Demux {
+    fn problem(&mut self, code: &'static str, detail: String) -> bool {
+        let at = self.stats.packets;
+        match self.told.iter_mut().find(|(told, _)| *told == code) {
+            Some((_, last)) if at - *last < TELL_PACKETS => return false,
+            Some((_, last)) => *last = at,
+            None => self.told.push((code, at)),
+        }
+        self.shared.put(TsOutput::Problem { code, detail });
+        true
     }
 
-    fn packet(&mut self, p: &[u8]) {
+    fn packet(&mut self, p: &[u8; PACKET_BYTES]) {
         self.stats.packets += 1;
         let pid = u16::from_be_bytes([p[1], p[2]]) & 0x1fff;
         let (error, start, control) = (p[1] & 0x80 != 0, p[1] & 0x40 != 0, p[3] >> 4 & 3);
-        if error || control & 1 == 0 {
+        if error || pid == 0x1fff {
+            return;
+        }
+        if control & 2 != 0 && p[4] > 0 {
+            self.adaptation(pid, &p[5..p.len().min(5 + usize::from(p[4]))]);
+        }
+        if control & 1 == 0 {
             return;
         }
         let at = if control == 3 { 5 + usize::from(p[4]) } else { 4 };
         let Some(payload) = p.get(at..).filter(|b| !b.is_empty()) else { return };
-        if pid == 0 {
-            if let Some(pid) = section_start(payload, start).and_then(|s| psi::pat(s).ok()) {
-                self.pmt_pid = Some(pid);
+        if let Some(stream) = self.streams.iter_mut().find(|s| s.pid == pid) {
+            if p[3] & 0xc0 != 0 {
+                self.stats.scrambled += 1;
+                self.problem("ts-scrambled", format!("PID {pid} is scrambled"));
+                return;
             }
-        } else if Some(pid) == self.pmt_pid {
-            self.map(payload, start);
-        } else if let Some(i) = self.streams.iter().position(|s| s.pid == pid) {
-            self.elementary(i, payload, start, p[3] & 15);
+            return stream.packet(payload, start, p[3] & 15, &mut self.shared);
+        }
+        let bad = self.programs.bad_sections;
+        if self.programs.packet(pid, payload, start, &mut self.changes) {
+            self.changed();
+        }
+        if self.programs.bad_sections != bad {
+            self.problem("ts-table-damaged", format!("table on PID {pid}"));
+        }
+        if !self.programs.known() && self.stats.packets % NO_TABLES_PACKETS == 0 {
+            self.problem("ts-no-program", format!("no PAT in {} packets", self.stats.packets));
         }
     }
 
-    /// A program map may span packets.
-    fn map(&mut self, payload: &[u8], start: bool) {
-        if start {
-            self.section.clear();
-            let Some(section) = section_start(payload, true) else { return };
-            self.section.extend_from_slice(section);
-        } else if !self.section.is_empty() && self.section.len() < MAX_SECTION_BYTES {
-            self.section.extend_from_slice(payload);
+    /// §2.4.3.5. `field`: what follows its length.
+    fn adaptation(&mut self, pid: u16, field: &[u8]) {
+        let [flags, rest @ ..] = field else { return };
+        if flags & 0x80 != 0 {
+            if let Some(stream) = self.streams.iter_mut().find(|s| s.pid == pid) {
+                stream.may_jump();
+            }
         }
-        let Ok(found) = psi::pmt(&self.section) else { return };
-        self.section.clear();
-        let video = found.iter().find(|s| is_video(s.stream_type));
-        let audio = found.iter().find(|s| is_audio(s.stream_type));
-        let wanted = [(video, VIDEO_ID), (audio, AUDIO_ID)];
-        let wanted = wanted.into_iter().filter_map(|(s, id)| s.map(|s| (*s, id))).collect::<Vec<_>>();
-        let same = self.streams.len() == wanted.len()
-            && self.streams.iter().zip(&wanted).all(|(a, (b, _))| (a.pid, a.stream_type) == (b.id, b.stream_type));
-        if !same {
-            self.finish();
-            let new = |(s, stream_id): (psi::Stream, u8)| Elementary {
-                pid: s.id,
-                stream_type: s.stream_type,
-                stream_id,
-                ..Default::default()
+        let (0x10, Some(&[a, b, c, d, e, _])) = (flags & 0x10, rest.first_chunk::<6>()) else { return };
+        if self.pcr_pid != Some(pid) {
+            return;
+        }
+        let pcr = u64::from(u32::from_be_bytes([a, b, c, d])) << 1 | u64::from(e >> 7);
+        // §2.7.2: 100 ms apart at most; a second more for what was lost
+        let step = self.last_pcr.map_or(0, |last| pts33_delta(last, pcr));
+        self.shared.pcr_jumped |= flags & 0x80 != 0 || !(0..=99_000).contains(&step);
+        self.last_pcr = Some(pcr);
+    }
+
+    fn changed(&mut self) {
+        for change in std::mem::take(&mut self.changes) {
+            match change {
+                Change::Map => self.take_program(),
+                Change::List(list) => self.shared.put(TsOutput::Programs(list)),
+                Change::Missing(detail) => drop(self.problem("ts-no-program", detail)),
+            }
+        }
+    }
+
+    /// The streams of the chosen programme; those that stay go on.
+    fn take_program(&mut self) {
+        let map = self.programs.map().cloned().unwrap_or_default();
+        let wanted = wanted(&map);
+        let epoch = self.shared.epoch;
+        let mut old = std::mem::take(&mut self.streams);
+        for (pid, role) in &wanted {
+            let same = |s: &Elementary| s.pid == *pid && (s.role == *role || *role == Role::Private);
+            let stream = match old.iter().position(same) {
+                Some(at) => old.swap_remove(at),
+                None => Elementary::new(*pid, *role, epoch),
             };
-            self.streams = wanted.into_iter().map(new).collect();
+            self.streams.push(stream);
         }
-    }
-
-    fn elementary(&mut self, i: usize, payload: &[u8], start: bool, continuity: u8) {
-        let s = &mut self.streams[i];
-        if let Some(last) = s.continuity.replace(continuity) {
-            if last == continuity && !start {
-                return; // §2.4.3.3: a packet may be sent twice
+        old.iter_mut().for_each(|s| s.end(&mut self.shared));
+        if self.pcr_pid != Some(map.pcr_pid) {
+            self.pcr_pid = Some(map.pcr_pid);
+            self.last_pcr = None;
+        }
+        for video in [true, false] {
+            let have = |(_, r): &(u16, Role)| matches!((r, video), (Role::Video(_), true) | (Role::Audio(_), false));
+            if wanted.iter().any(have) {
+                continue;
             }
-            if continuity != (last + 1) & 15 {
-                self.stats.discontinuities += 1;
-                s.damaged |= s.begun;
-            }
-        }
-        if start {
-            self.end(i);
-            self.streams[i].begun = true;
-        }
-        let s = &mut self.streams[i];
-        if !s.begun {
-            return;
-        }
-        if s.data.len() + payload.len() > MAX_UNIT_BYTES {
-            self.stats.oversized += 1;
-            s.damaged = true;
-            self.end(i);
-            return;
-        }
-        s.data.extend_from_slice(payload);
-        if s.header.is_none() {
-            match PesHeader::look(&s.data) {
-                Look::Need(_) => return,
-                Look::Found(header) => s.header = Some(header),
-                Look::Bad => {
-                    s.data.clear();
-                    s.begun = false;
-                    return;
-                }
+            let foreign = map.streams.iter().find_map(|s| match role(&map, s) {
+                Role::Foreign { video: v, name } if v == video => Some((name, s.stream_type)),
+                _ => None,
+            });
+            if let Some((name, kind)) = foreign {
+                let (code, what) = if video { ("codec-unsupported", "video") } else { ("audio-unsupported", "audio") };
+                self.problem(code, format!("{what} is {name} (stream type 0x{kind:02x})"));
             }
         }
-        let whole = s.header.and_then(|h| h.body_bytes.map(|body| h.header_bytes + body));
-        if whole.is_some_and(|n| s.data.len() >= n) {
-            self.end(i);
-        }
-    }
-
-    fn end(&mut self, i: usize) {
-        let s = &mut self.streams[i];
-        let damaged = std::mem::take(&mut s.damaged);
-        s.begun = false;
-        let mut data = s.data.split();
-        let Some(header) = s.header.take() else { return };
-        let header_bytes = header.header_bytes.min(data.len());
-        drop(data.split_to(header_bytes));
-        if let Some(body) = header.body_bytes {
-            data.truncate(body);
-        }
-        if data.is_empty() && !damaged {
-            return;
-        }
-        if self.queue.len() >= MAX_QUEUE {
-            self.queue.pop_front();
-        }
-        let (stream_id, stream_type) = (s.stream_id, s.stream_type);
-        let (pts, dts) = (header.pts, header.dts);
-        self.queue.push_back(EsChunk { stream_id, stream_type, pts, dts, data: data.freeze(), damaged });
     }
 }
 
-/// §2.4.4.1: the pointer field tells where the section begins.
-fn section_start(payload: &[u8], start: bool) -> Option<&[u8]> {
-    let (&pointer, rest) = payload.split_first()?;
-    rest.get(usize::from(pointer)..).filter(|_| start)
-}
-
-fn is_video(kind: u8) -> bool {
-    matches!(kind, stream_type::H264 | stream_type::H265 | stream_type::MPEG4_VIDEO | stream_type::SVAC_VIDEO | 1 | 2)
-}
-
-fn is_audio(kind: u8) -> bool {
-    use stream_type::{AAC_ADTS, G711A, G711U, G722_1, G723_1, G729};
-    matches!(kind, AAC_ADTS | G711A | G711U | G722_1 | G723_1 | G729 | 3 | 4)
+/// The first picture and the first sound that we carry, all KLV, and private streams that may be KLV.
+fn wanted(map: &ProgramMap) -> Vec<(u16, Role)> {
+    let all = map.streams.iter().map(|s| (s.pid, role(map, s))).collect::<Vec<_>>();
+    let video = all.iter().find(|(_, r)| matches!(r, Role::Video(_)));
+    let audio = all.iter().find(|(_, r)| matches!(r, Role::Audio(_)));
+    let data = all.iter().filter(|(_, r)| matches!(r, Role::Klv { .. } | Role::Private));
+    video.into_iter().chain(audio).chain(data).copied().collect()
 }

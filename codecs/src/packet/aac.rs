@@ -16,6 +16,10 @@ pub const SAMPLES_PER_FRAME: u32 = 1024;
 const RATES_HZ: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
 
+pub(super) fn rate_hz(index: u32) -> Result<u32, ParseError> {
+    RATES_HZ.get(index as usize).copied().ok_or(ParseError::new("AAC sampling index reserved", 0))
+}
+
 /// What a decoder must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -36,7 +40,7 @@ impl Config {
         let index = r.bits(4)?;
         let sample_rate_hz = match index {
             15 => r.bits(24)?,
-            i => *RATES_HZ.get(i as usize).ok_or(ParseError::new("AAC sampling index reserved", 0))?,
+            i => rate_hz(i)?,
         };
         let channels = r.bits(4)? as u8;
         if sample_rate_hz == 0 || channels > 7 {

@@ -8,6 +8,7 @@ pub mod h264_params;
 pub mod h265;
 pub mod h265_params;
 pub mod l16;
+pub mod latm;
 pub mod nalus;
 pub mod opus;
 mod payloads;

@@ -15,6 +15,8 @@ mod video;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::hub::unit::{AccessUnit, Codec, TrackParams};
 use crate::packet::probe::Payload;
 use crate::rtp::header::RtpView;
@@ -50,6 +52,8 @@ pub struct IngestConfig {
     pub hint: String,
     pub jitter_packets: usize,
     pub jitter_ms: u64,
+    /// The programme of a transport stream; 0: the first with a picture.
+    pub program: u16,
 }
 
 impl Default for IngestConfig {
@@ -61,6 +65,7 @@ impl Default for IngestConfig {
             hint: String::new(),
             jitter_packets: 150,
             jitter_ms: 200,
+            program: 0,
         }
     }
 }
@@ -75,6 +80,10 @@ pub enum IngestOutput {
     NeedKeyFrame,
     /// At most once a second and code.
     Problem { code: &'static str, detail: String },
+    /// One SMPTE ST 336 packet of a transport stream.
+    Klv(Bytes),
+    /// A transport stream's programmes, as `container::Found::Programs`.
+    Programs(String),
     /// What the payload was found to be; again when that changed.
     FirstMedia { payload: &'static str },
 }
@@ -112,7 +121,7 @@ pub(crate) struct Sink {
 
 impl Sink {
     fn push(&mut self, output: IngestOutput) {
-        let unit = matches!(output, IngestOutput::Unit(_));
+        let unit = matches!(output, IngestOutput::Unit(_) | IngestOutput::Klv(_));
         if unit && self.queue.len() >= MAX_OUTPUTS {
             self.overflow += 1;
             return;
@@ -143,7 +152,8 @@ pub struct Ingest {
 
 impl Ingest {
     pub fn new(config: IngestConfig) -> Self {
-        let (main, voice) = (Lane::new(&config), Lane::new(&config));
+        let (mut main, voice) = (Lane::new(&config), Lane::new(&config));
+        main.source.program = config.program;
         Self { config, main, voice, tracks: Tracks::default(), out: Sink::default(), packets: 0, bytes: 0 }
     }
 

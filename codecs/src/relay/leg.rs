@@ -149,6 +149,7 @@ impl Worker {
             hint: if order.hint.is_empty() { hint_of(&order.payloads) } else { order.hint },
             jitter_packets: order.jitter_packets,
             jitter_ms: order.jitter_ms,
+            program: 0,
         };
         let mut watch = |fd: Option<OwnedFd>, sock| {
             let fd = fd?;
@@ -282,7 +283,18 @@ impl Worker {
                 let changed = live.hub.set_track(leg.id, params).into_iter().collect();
                 self.tracks_changed(live, changed);
             }
+<<<<<<< HEAD
             IngestOutput::Unit(unit) => self.leg_unit(live, leg, &unit),
+=======
+            IngestOutput::Unit(unit) => {
+                leg.last_unit = self.now;
+                if std::mem::take(&mut leg.stalled) {
+                    self.events.push(leg.event(LegState::Resumed, "", String::new()));
+                }
+                self.unit(live, leg.id, &unit);
+            }
+            IngestOutput::Klv(_) | IngestOutput::Programs(_) => {}
+>>>>>>> a557926 (mpeg: transport streams whole: several programmes, KLV, LATM, Opus, tables checked, jumps and loss told)
             IngestOutput::NeedKeyFrame => self.wish(live, Cause::Loss),
             IngestOutput::Problem { code, detail } => {
                 self.events.push(leg.event(LegState::Problem, code, detail));

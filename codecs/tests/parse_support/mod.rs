@@ -215,6 +215,7 @@ impl Outputs {
                 IngestOutput::Track(t) => self.tracks.push(t),
                 IngestOutput::Unit(u) if u.kind == Kind::Video => self.video.push(u),
                 IngestOutput::Unit(u) => self.audio.push(u),
+                IngestOutput::Klv(_) | IngestOutput::Programs(_) => {}
                 IngestOutput::NeedKeyFrame => self.wishes += 1,
                 IngestOutput::Problem { code, .. } => self.problems.push(code),
                 IngestOutput::FirstMedia { payload } => self.first_media.push(payload),

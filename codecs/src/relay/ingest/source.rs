@@ -7,7 +7,7 @@ use super::tracks::Tracks;
 use super::{IngestConfig, IngestOutput, Sink};
 use crate::hub::unit::Codec;
 use crate::mpeg::ps_demux::PsDemux;
-use crate::mpeg::ts_demux::TsDemux;
+use crate::mpeg::ts_demux::{TsDemux, TsOutput};
 use crate::mpeg::Trust;
 use crate::packet::nalus::NaluSink;
 use crate::packet::probe::{probe, Payload};
@@ -68,6 +68,8 @@ pub struct Source {
     aac: Option<aac::Config>,
     psm_bad: u64,
     resyncs: u64,
+    /// Of a transport stream; 0: the first with a picture.
+    pub program: u16,
 }
 
 impl Default for Source {
@@ -85,6 +87,7 @@ impl Default for Source {
             aac: None,
             psm_bad: 0,
             resyncs: 0,
+            program: 0,
         }
     }
 }
@@ -255,7 +258,7 @@ impl Source {
                 self.drain(tracks, now, out);
             }
             Format::Ts(d) => {
-                d.finish();
+                d.flush();
                 self.drain(tracks, now, out);
             }
             Format::H264(_) | Format::H265(_) => {
@@ -306,7 +309,7 @@ impl Source {
         self.payload = found;
         self.format = match found {
             Payload::Ps => Format::Ps(Box::default()),
-            Payload::Ts => Format::Ts(Box::default()),
+            Payload::Ts => Format::Ts(Box::new(TsDemux::of_program(self.program))),
             Payload::H264 => Format::H264(h264::Depacketizer::new()),
             Payload::H265 => Format::H265(h265::Depacketizer::new()),
             Payload::Aac => Format::Aac(aac::Depacketizer::new()),
@@ -380,13 +383,19 @@ impl Source {
         let (ts, capture, clock_hz) = self.last.unwrap_or((0, None, 90_000));
         let rtp = self.last.map(|_| ts.saturating_mul(90_000) / i64::from(clock_hz.max(1)));
         loop {
-            let chunk = match &mut self.format {
-                Format::Ps(d) => d.poll(),
+            let output = match &mut self.format {
+                Format::Ps(d) => d.poll().map(TsOutput::Chunk),
                 Format::Ts(d) => d.poll(),
                 _ => None,
             };
-            let Some(chunk) = chunk else { return };
-            tracks.chunk(chunk, rtp, capture, now, out);
+            match output {
+                Some(TsOutput::Chunk(chunk)) => tracks.chunk(chunk, rtp, capture, now, out),
+                Some(TsOutput::Klv(packet)) => out.push(IngestOutput::Klv(packet)),
+                Some(TsOutput::Programs(list)) => out.push(IngestOutput::Programs(list)),
+                Some(TsOutput::Discontinuity) => tracks.rebase(out),
+                Some(TsOutput::Problem { code, detail }) => out.problem(code, detail, now),
+                None => return,
+            }
         }
     }
 }

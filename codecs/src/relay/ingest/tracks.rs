@@ -8,13 +8,14 @@ use super::video::{Origin, VideoTrack};
 use super::Sink;
 use crate::hub::unit::Codec;
 use crate::mpeg::{stream_type, EsChunk};
-use crate::packet::{aac, annexb, nalus::MAX_NALUS};
+use crate::packet::{aac, annexb, latm, nalus::MAX_NALUS};
 use crate::time::Micros;
 
 #[derive(Debug, Default)]
 pub struct Tracks {
     pub video: VideoTrack,
     pub audio: AudioTrack,
+    latm: latm::Depacketizer,
 }
 
 impl Tracks {
@@ -61,6 +62,12 @@ impl Tracks {
     }
 
     fn audio_chunk(&mut self, chunk: EsChunk, time: SourceTime, capture: Option<i64>, now: Micros, out: &mut Sink) {
+        if chunk.damaged {
+            return self.audio.loss();
+        }
+        if chunk.stream_type == stream_type::AAC_LATM {
+            return self.latm(&chunk.data, time, capture, now, out);
+        }
         if let Some((config, frames)) = adts_only(&chunk.data) {
             let frames = frames.into_iter().map(|f| chunk.data.slice_ref(f));
             return self.audio.push_aac(config, frames, time, capture, now, out);
@@ -69,6 +76,7 @@ impl Tracks {
             // Nothing told, or a map that lies: G.711 A-law is what devices send (quirk 27).
             0 | stream_type::G711A => Codec::Pcma,
             stream_type::G711U => Codec::Pcmu,
+            stream_type::OPUS => Codec::Opus,
             other => {
                 let name = match other {
                     stream_type::AAC_ADTS => "AAC without ADTS headers",
@@ -83,6 +91,27 @@ impl Tracks {
             }
         };
         self.audio.push(codec, chunk.data, time, capture, now, out);
+    }
+}
+
+impl Tracks {
+    /// AudioSyncStream frames, one behind the other.
+    fn latm(&mut self, data: &[u8], time: SourceTime, capture: Option<i64>, now: Micros, out: &mut Sink) {
+        let (mut at, mut time) = (0, time);
+        while let Some(n) = latm::frame_bytes(&data[at..]).filter(|n| at + n <= data.len()) {
+            match self.latm.push(&data[at..at + n]) {
+                Ok(Some((config, frames))) => {
+                    let time = std::mem::take(&mut time);
+                    self.audio.push_aac(config, frames.into_iter(), time, capture, now, out);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    out.problem("audio-unsupported", format!("audio is LATM: {}", error.what), now);
+                    self.audio.loss();
+                }
+            }
+            at += n;
+        }
     }
 }
 
