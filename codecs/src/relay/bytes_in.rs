@@ -6,12 +6,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use bytes::Bytes;
 
-use super::ingest::{Ingest, IngestConfig, IngestOutput};
 use super::line::{Brought, Line, OutBuffer, Over};
 use super::sys::{self, SockAddr};
 use super::OrderError;
+use crate::container::ts_read::TsReader;
 use crate::container::{Found, Reader, Writer};
-use crate::error::ParseError;
 use crate::time::Micros;
 
 /// Reads of one descriptor before others have their turn.
@@ -20,9 +19,8 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// What takes a container apart. `program`: of a transport stream, 0 for the first with a picture.
 pub fn reader(container: &str, program: u16) -> Result<Box<dyn Reader>, OrderError> {
-    let _ = program;
     match container {
-        "ts" => Ok(Box::new(TsByIngest(Ingest::new(IngestConfig::default())))),
+        "ts" => Ok(Box::new(TsReader::new(program))),
         _ => Err(OrderError::new(format!("no reader of {container:?}"))),
     }
 }
@@ -31,24 +29,6 @@ pub fn reader(container: &str, program: u16) -> Result<Box<dyn Reader>, OrderErr
 pub fn writer(container: &str, part_ms: u32, segment_ms: u32) -> Result<Box<dyn Writer>, OrderError> {
     let _ = (part_ms, segment_ms);
     Err(OrderError::new(format!("no writer of {container:?}")))
-}
-
-/// The transport stream demultiplexer of RTP legs behind the face of a reader.
-struct TsByIngest(Ingest);
-
-impl Reader for TsByIngest {
-    fn push(&mut self, bytes: &[u8], now: Micros, out: &mut Vec<Found>) -> Result<(), ParseError> {
-        self.0.push_ts(bytes, now);
-        while let Some(output) = self.0.poll() {
-            match output {
-                IngestOutput::Track(params) => out.push(Found::Track(params)),
-                IngestOutput::Unit(unit) => out.push(Found::Unit(unit)),
-                IngestOutput::Problem { code, detail } => out.push(Found::Problem { code, detail }),
-                IngestOutput::NeedKeyFrame | IngestOutput::FirstMedia { .. } => {}
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The line of `open_bytes_in` and `open_container_out`.

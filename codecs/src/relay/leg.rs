@@ -283,18 +283,9 @@ impl Worker {
                 let changed = live.hub.set_track(leg.id, params).into_iter().collect();
                 self.tracks_changed(live, changed);
             }
-<<<<<<< HEAD
             IngestOutput::Unit(unit) => self.leg_unit(live, leg, &unit),
-=======
-            IngestOutput::Unit(unit) => {
-                leg.last_unit = self.now;
-                if std::mem::take(&mut leg.stalled) {
-                    self.events.push(leg.event(LegState::Resumed, "", String::new()));
-                }
-                self.unit(live, leg.id, &unit);
-            }
+            // Transport streams that carry them come over `open_ts_in` and `open_bytes_in`.
             IngestOutput::Klv(_) | IngestOutput::Programs(_) => {}
->>>>>>> a557926 (mpeg: transport streams whole: several programmes, KLV, LATM, Opus, tables checked, jumps and loss told)
             IngestOutput::NeedKeyFrame => self.wish(live, Cause::Loss),
             IngestOutput::Problem { code, detail } => {
                 self.events.push(leg.event(LegState::Problem, code, detail));
