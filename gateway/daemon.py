@@ -285,6 +285,7 @@ class Daemon:
                 reach=self.core.reach,
                 programs=self.core.programs,
                 push_points=self.core.push_points,
+                informants=self.core.informants,
                 on_ready=ready,
                 tls=lambda: kit_tls(self.config),
             )

@@ -32,6 +32,7 @@ from gateway.model.reason import reason
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 MEMBER = "Fieldgate-Member"
+PHONES = (Role.INFORMANT,)  # an invited phone publishes what is its own
 
 
 def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -79,7 +80,7 @@ class Resources:
         routes = [
             http.route("POST", "/whep/{stream:path}", self.watch, max_body=65536),
             http.route("OPTIONS", "/whep/{stream:path}", self.options),
-            http.route("POST", "/whip/{stream:path}", self.publish, role=Role.OPERATOR, max_body=65536),
+            http.route("POST", "/whip/{stream:path}", self.publish, role=Role.OPERATOR, also=PHONES, max_body=65536),
             http.route("OPTIONS", "/whip/{stream:path}", self.options),
             http.route("POST", "/talk/{stream:path}", self.talk, max_body=65536),
             http.route("OPTIONS", "/talk/{stream:path}", self.options),
@@ -87,10 +88,11 @@ class Resources:
         bases = (("/whep-session", Role.VIEWER), ("/whip-session", Role.OPERATOR), ("/talk-session", Role.VIEWER))
         for base, role in bases:
             path = base + "/{session}"
+            also = PHONES if base == "/whip-session" else ()
             routes += [
-                http.route("GET", path, self.status, role=role),
-                http.route("PATCH", path, self.trickle, role=role, max_body=16384),
-                http.route("DELETE", path, self.end, role=role),
+                http.route("GET", path, self.status, role=role, also=also),
+                http.route("PATCH", path, self.trickle, role=role, also=also, max_body=16384),
+                http.route("DELETE", path, self.end, role=role, also=also),
             ]
         return routes
 

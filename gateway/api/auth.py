@@ -60,8 +60,12 @@ class Authenticator:
             return cookie, True
         raise Denied("no bearer token and no session came with the request", code="unauthenticated")
 
-    def principal(self, connection: HTTPConnection, *, touch: bool | None = None) -> Principal:
+    def principal(
+        self, connection: HTTPConnection, *, touch: bool | None = None, informants: bool = False
+    ) -> Principal:
         """Who asks. Raises Denied: `unauthenticated`, or `csrf` for a cookie used by another site's page.
+
+        Invited phones are nobody but where a route says that it is for them (`informants`).
 
         `touch` says whether somebody is there, where the connection itself does not: an open WebSocket is nobody, an
         order on it is.
@@ -72,7 +76,7 @@ class Authenticator:
         if touch is None:
             touch = BACKGROUND_HEADER not in connection.headers and connection.scope["type"] != "websocket"
         who = self.accounts.verify(token, client_address(connection), touch=touch)
-        if who is None:
+        if who is None or (who.role is Role.INFORMANT and not informants):
             raise Denied("the token is unknown, ended or revoked", code="unauthenticated")
         if by_cookie:
             self._own_page(connection, token)

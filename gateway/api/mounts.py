@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.auth import Authenticator
+from gateway.api.auth import Authenticator, client_address
 from gateway.api.body import read_body
 from gateway.api.problems import respond, respond_error
 from gateway.base.errors import GatewayError
-from gateway.contract.http import HttpHandler, HttpRequest
-from gateway.model.principal import Role
+from gateway.contract.http import NOBODY, HttpHandler, HttpRequest
+from gateway.model.principal import Principal, Role
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ class Mounted:
     path: str
     pattern: re.Pattern[str]
     handler: HttpHandler
-    role: Role
+    role: Role | None
+    also: Sequence[Role]
     max_body: int
 
 
@@ -51,9 +52,16 @@ class Mounts:
         self._origins = frozenset(origins)
 
     def route(
-        self, method: str, path: str, handler: HttpHandler, *, role: Role = Role.VIEWER, max_body: int = 65536
+        self,
+        method: str,
+        path: str,
+        handler: HttpHandler,
+        *,
+        role: Role | None = Role.VIEWER,
+        also: Sequence[Role] = (),
+        max_body: int = 65536,
     ) -> Callable[[], None]:
-        mounted = Mounted(method.upper(), path, compile_path(path)[0], handler, role, max_body)
+        mounted = Mounted(method.upper(), path, compile_path(path)[0], handler, role, tuple(also), max_body)
         self._routes.append(mounted)
 
         def unmount() -> None:
@@ -89,8 +97,7 @@ class Mounts:
             answer.headers["Allow"] = ", ".join(methods)
             return answer
         try:
-            who = auth.principal(request)
-            auth.demand(who, route.role)
+            who = self._who(request, route, auth)
             request.scope["fieldgate.who"] = who.name
             match = route.pattern.match(request.url.path)
             made = await route.handler(
@@ -101,6 +108,7 @@ class Mounts:
                     body=await read_body(request, route.max_body),
                     who=who,
                     base_url=f"{request.url.scheme}://{request.url.netloc}",
+                    query=dict(request.query_params),
                 )
             )
         except GatewayError as error:
@@ -109,6 +117,15 @@ class Mounts:
             log.exception("%s %s failed", request.method, route.path)
             return respond("internal", status=500)
         return Response(made.body, made.status, headers=dict(made.headers), media_type=made.content_type)
+
+    @staticmethod
+    def _who(request: Request, route: Mounted, auth: Authenticator) -> Principal:
+        if route.role is None:
+            return Principal(NOBODY, Role.INFORMANT, "", scope="-", address=client_address(request))
+        who = auth.principal(request, informants=Role.INFORMANT in (route.role, *route.also))
+        if who.role not in route.also:
+            auth.demand(who, route.role)
+        return who
 
     def _cors(self, request: Request, response: Response) -> None:
         origin = request.headers.get("origin")

@@ -1,7 +1,7 @@
 """The console's built files: the only thing besides sign-in that is served without a token, and it holds no data.
 
-`/play/<stream>` is a page of the same bundle. Files under `assets/` carry a hash in their name and are kept for
-a year; pages are asked for anew every time.
+`/play/<stream>` is a page of the same bundle, `/phone/` one of its own for the phones of people on site. Files under
+`assets/` carry a hash in their name and are kept for a year; pages are asked for anew every time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
+# The one page that asks for a camera and a position: those of the phone it is opened on.
+PHONE_MAY = "camera=(self), geolocation=(self), microphone=(self), fullscreen=(self), autoplay=(self)"
 MISSING = """<!doctype html><meta charset="utf-8"><title>Fieldgate</title>
 <p>The console was not built into this installation. <code>make console</code> builds it; the API works without it.
 <p>此安装未包含控制台页面。执行 <code>make console</code> 可构建；API 不受影响。
@@ -49,10 +51,15 @@ class Pages:
         name = path.strip("/")
         if name == "" or name.startswith("play/"):
             name = "play.html" if name else "index.html"
+        elif name == "phone":
+            name = "phone.html"
         file = self._files.get(name)
         if file is None:
-            if name in ("index.html", "play.html"):
+            if name in ("index.html", "play.html", "phone.html"):
                 return HTMLResponse(MISSING, headers={"Cache-Control": "no-cache"})
             return respond("not-found", f"there is no {path[:120]}")
         kept = "public, max-age=31536000, immutable" if name.startswith("assets/") else "no-cache"
-        return FileResponse(file, media_type=TYPES[file.suffix], headers={"Cache-Control": kept})
+        headers = {"Cache-Control": kept}
+        if name == "phone.html":
+            headers["Permissions-Policy"] = PHONE_MAY
+        return FileResponse(file, media_type=TYPES[file.suffix], headers=headers)

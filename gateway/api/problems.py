@@ -59,6 +59,13 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "ports-exhausted": 503,
     "device-offline": 503,
     "disk-full": 507,
+    "reports-full": 507,
+    "report-pile": 429,
+    "report-taken": 409,
+    "phones-off": 422,
+    "invitation-unknown": 401,
+    "invitation-ended": 401,
+    "invitation-used-up": 403,
     "invite-timeout": 504,
 }
 STATUS_BY_CLASS: tuple[tuple[type[GatewayError], int], ...] = (

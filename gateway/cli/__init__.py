@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "calls": "gateway.cli.calls",
     "accounts": "gateway.cli.accounts",
     "token": "gateway.cli.token",
+    "invite": "gateway.cli.invite",
     "config": "gateway.cli.config",
     "sim": "gateway.cli.sim",
 }

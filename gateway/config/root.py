@@ -118,6 +118,12 @@ class Store(Section):
     spurts_keep: Duration = Field(90 * 86400.0, ge=3600, description="who spoke when is kept this long")
 
 
+class Reports(Section):
+    quota: ByteSize = Field(4_000_000_000, description="most that files of reports from phones take together")
+    largest: ByteSize = Field(64_000_000, description="most that one of them has")
+    keep: Duration = Field(365 * 86400.0, ge=86400, description="reports are kept this long")
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterSection:
     """One adapter that shall run: `[adapter.<name>]` with its `type` taken out."""
@@ -146,6 +152,7 @@ class Config:
     source: dict[str, Source] = field(default_factory=dict)
     program: dict[str, Program] = field(default_factory=dict)
     push: dict[str, Push] = field(default_factory=dict)
+    reports: Reports = field(default_factory=Reports)
     adapters: dict[str, AdapterSection] = field(default_factory=dict)
 
 
@@ -162,6 +169,7 @@ SECTIONS: dict[str, type[Section]] = {
     "api": Api,
     "log": Log,
     "store": Store,
+    "reports": Reports,
 }
 
 

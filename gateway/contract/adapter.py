@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from gateway.contract.device import Devices
 from gateway.contract.http import Http
+from gateway.contract.informant import Informants
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
@@ -52,6 +53,8 @@ class Context(Protocol):
     def talk(self) -> Talk: ...
     @property
     def calls(self) -> Calls: ...
+    @property
+    def informants(self) -> Informants: ...
     @property
     def sources(self) -> Sources: ...
     @property

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.model.principal import Principal, Role
 
+NOBODY = "nobody"
+"""The name of a Principal on a route that is open to everybody; it may do nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """`path` holds the route's named parts. The body is at most `max_body` of the route."""
+    """`path` holds the route's named parts. The body is at most `max_body` of the route. On a route open to everybody
+    `who` is NOBODY with the asker's address: whoever it is must show it in what the request says."""
 
     method: str
     path: Mapping[str, str]
@@ -19,6 +23,7 @@ class HttpRequest:
     body: bytes
     who: Principal
     base_url: str  # "https://host:8443", as the client sees us
+    query: Mapping[str, str] = field(default_factory=dict)  # a name given twice: the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +39,19 @@ HttpHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 class Http(Protocol):
     def route(
-        self, method: str, path: str, handler: HttpHandler, *, role: Role = Role.VIEWER, max_body: int = 65536
+        self,
+        method: str,
+        path: str,
+        handler: HttpHandler,
+        *,
+        role: Role | None = Role.VIEWER,
+        also: Sequence[Role] = (),
+        max_body: int = 65536,
     ) -> Callable[[], None]:
         """Serve `path` (`/whep/{stream:path}`) until the returned function is called.
+
+        `role` is the least that is needed, `also` are roles beside the ladder that may as well (INFORMANT). None: open
+        to everybody, for links whose secret the handler itself checks.
 
         GatewayErrors that the handler raises become problem details with their code, cause and cure.
         """

@@ -114,6 +114,8 @@ class Accounts:
             digest: _Token(info, digest, now, now + info.expires_at - wall) for info, digest in repo.tokens(wall)
         }
         self._codes: OrderedDict[bytes, _Code] = OrderedDict()
+        self.guests: list[Callable[[str, str], Principal | None]] = []
+        """Who else may be known by a bearer: asked with it and the address when it is none of ours."""
         self._lockout = Lockout(clock, config)
         self._checkers = asyncio.Semaphore(CHECKERS)
         self._checking = 0
@@ -168,7 +170,7 @@ class Accounts:
         """Whom a bearer token speaks for, or None. With `touch` the idle time of a session begins anew."""
         found = self._tokens.get(_digest(token))
         if found is None:
-            return None
+            return next((who for guest in self.guests if (who := guest(token, address)) is not None), None)
         now, info = self._clock.monotonic(), found.info
         idle = info.idle_s > 0 and now - found.used_at > info.idle_s
         if idle or found.ends_at <= now:
@@ -374,6 +376,8 @@ class Accounts:
 
 def _may_make(who: Principal, role: Role) -> None:
     """Auditors come from the machine's owner (`fieldgate accounts add` on the kit), never from an administrator."""
+    if role is Role.INFORMANT:
+        raise Denied("phones are invited, they have no account: `fieldgate invite`")
     if role is Role.AUDITOR and who.address != LOCAL:
         raise Denied("an auditor's account is made on the gateway itself: `fieldgate accounts add`")
 

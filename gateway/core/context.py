@@ -10,6 +10,7 @@ from gateway.config.root import Config
 from gateway.contract.adapter import KitTls
 from gateway.contract.device import Devices
 from gateway.contract.http import Http
+from gateway.contract.informant import Informants
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
@@ -32,6 +33,7 @@ class AdapterContext:
     reach: Reach
     programs: Programs
     push_points: PushPoints
+    informants: Informants
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.base.clock import Clock
+from gateway.base.errors import NotFound
 from gateway.base.metrics import Metrics
 from gateway.config.root import Config
 from gateway.core.accounts import Accounts
@@ -22,9 +23,12 @@ from gateway.core.devices import Devices
 from gateway.core.directory import Directory
 from gateway.core.figures import Figures
 from gateway.core.holds import Holds
+from gateway.core.informants import Informants
+from gateway.core.invitations import Invitations
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.on_demand import Patience
+from gateway.core.phones import Phones
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
 from gateway.core.programs import Programs
@@ -111,6 +115,19 @@ class Core:
         self.pushes = Pushes(
             self.sources, self.streams, self.bus, clock, lambda: config().push, lambda: _setting(config()).patience
         )
+        self.phones = Phones(self.devices, clock, self._end_picture)
+        self.informants = Informants(
+            store.informants,
+            Invitations(gateway, store.informants, self.audit, clock, lambda: config().accounts),
+            self.phones,
+            self.positions,
+            self.bus,
+            self.audit,
+            clock,
+            state_dir / "reports",
+            lambda: config().reports,
+        )
+        self.accounts.guests.append(self.informants.invitations.verify)
         self.holds = Holds(self.streams)
         self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
         self.talk = Talk(
@@ -165,6 +182,7 @@ class Core:
             ("figures", self.figures.run()),
             ("watch", self.watch.run()),
             ("recheck", self.recheck.run()),
+            ("phones", self.phones.run()),
             ("housekeeping", self._housekeeping()),
         ):
             self.spawn(name, work)
@@ -185,6 +203,11 @@ class Core:
     def _stream_offered(self, device: DeviceId) -> None:
         self.devices.stream_offered(device)
         self.talk.members.stream_offered()
+
+    def _end_picture(self, device: DeviceId) -> None:
+        """A phone's invitation was revoked while it sent its picture."""
+        with contextlib.suppress(NotFound):
+            self.streams.withdraw(self.streams.resolve(f"{device}/ch1"))
 
     def _endpoint_changed(self, endpoint: Endpoint) -> None:
         gone = self.talk.members.find(endpoint.id) is not endpoint
@@ -253,6 +276,7 @@ class Core:
             audit=self.audit,
             alarms=self.alarms,
             positions=self.positions,
+            informants=self.informants,
             ptz=self.presets,
             sessions=self.sessions,
             talk=TalkView(self.talk, self.calls, self.store.spurts, self.plane),
@@ -272,9 +296,10 @@ class Core:
             self.store.spurts.prune(now - kept.spurts_keep)
             self.store.results.prune(now - KEEP_RESULTS_S)
             try:
+                await self.informants.prune(now)
                 await self.store.backup()
             except Exception as exc:
-                log.warning("the database was not copied: %s", exc)
+                log.warning("old reports were not removed, or the database not copied: %s", exc)
             await asyncio.sleep(HOUSEKEEPING_S)
 
 

@@ -64,8 +64,8 @@ _WHOLE: Final = {
 
 
 def at_least(role: Role, least: Role) -> bool:
-    """True when `role` stands as high as `least`; the auditor equals only itself."""
-    if Role.AUDITOR in (role, least):
+    """True when `role` stands as high as `least`; auditor and informant equal only themselves."""
+    if role not in _ORDER or least not in _ORDER:
         return role is least
     return _ORDER[role] >= _ORDER[least]
 
@@ -85,6 +85,13 @@ def allowed(who: Principal, action: Action, target: str = "") -> bool:
     if action in _WHOLE and who.scope:
         return False
     return in_scope(who, target) if target else True
+
+
+def may_publish(who: Principal, stream: str) -> bool:
+    """Operators anything in their scope; an invited phone what is its own."""
+    if who.role is Role.INFORMANT:
+        return bool(who.scope) and in_scope(who, stream)
+    return at_least(who.role, Role.OPERATOR) and allowed(who, Action.STREAM_OPEN, stream)
 
 
 def require(who: Principal, action: Action, target: str = "") -> None:

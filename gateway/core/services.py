@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.contract.media import Streams
@@ -18,6 +19,7 @@ from gateway.model.command import Action, Command, CommandResult
 from gateway.model.device import Device, DeviceState, PendingDevice
 from gateway.model.doctor import Finding
 from gateway.model.ids import DeviceId
+from gateway.model.informant import Invitation, Report
 from gateway.model.media import StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class BusEvent:
     """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter, talk,
-    call, floor, endpoint.
+    call, floor, endpoint, report.
 
     `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
     everybody. `gone` says that the thing named by `subject` is no more. `within`: the id that decides about scopes
@@ -238,6 +240,31 @@ class PositionsFace(Protocol):
         """Thinned, oldest first. Looking at it is audited."""
 
 
+class InvitationsFace(Protocol):
+    async def invite(
+        self, who: Principal, *, label: str, place: str = "", ttl_s: float = 86400.0, phones: int = 5
+    ) -> tuple[Invitation, str]:
+        """A new one and its secret, which is shown this once (operator and up)."""
+
+    def invitations(self, who: Principal) -> Sequence[Invitation]: ...
+    async def revoke(self, who: Principal, id_: str) -> None: ...
+
+
+class InformantsFace(Protocol):
+    @property
+    def invitations(self) -> InvitationsFace: ...
+    async def recent(
+        self, who: Principal, *, device: str = "", before: float | None = None, limit: int = 200
+    ) -> Sequence[Report]:
+        """Newest first."""
+
+    async def file(self, who: Principal, id_: str) -> tuple[Report, Path]:
+        """Of a whole report; looking at it is audited. Raises NotFound."""
+
+    async def mark_seen(self, who: Principal, id_: str) -> Report: ...
+    async def remove(self, who: Principal, id_: str) -> None: ...
+
+
 class PtzFace(Protocol):
     def holder(self, stream: str) -> PtzHolder | None: ...
     async def presets(self, who: Principal, stream: str) -> Sequence[Preset]:
@@ -300,6 +327,7 @@ class Services:
     audit: AuditFace
     alarms: AlarmsFace
     positions: PositionsFace
+    informants: InformantsFace
     ptz: PtzFace
     sessions: SessionsFace
     talk: TalkFace

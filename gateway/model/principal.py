@@ -12,6 +12,7 @@ class Role(StrEnum):
     TECHNICIAN = "technician"
     ADMINISTRATOR = "administrator"
     AUDITOR = "auditor"  # reads the audit record; the administrator does not
+    INFORMANT = "informant"  # an invited phone: reports and sends its own picture, reads nothing
 
 
 @dataclass(frozen=True, slots=True)

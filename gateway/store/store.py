@@ -9,6 +9,7 @@ from gateway.store.alarms import AlarmRepo
 from gateway.store.audit import AuditRepo
 from gateway.store.database import Database
 from gateway.store.devices import DeviceRepo
+from gateway.store.informants import InformantRepo
 from gateway.store.opening import backup
 from gateway.store.orders import OutboxRepo, PresetRepo, ResultRepo
 from gateway.store.people import PeopleRepo
@@ -29,6 +30,7 @@ class Store:
         self.alarms = AlarmRepo(self.db)
         self.positions = PositionRepo(self.db)
         self.audit = AuditRepo(self.db, audit_key)
+        self.informants = InformantRepo(self.db)
         self.results = ResultRepo(self.db)
         self.presets = PresetRepo(self.db)
         self.spurts = SpurtRepo(self.db)
