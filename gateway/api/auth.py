@@ -76,8 +76,10 @@ class Authenticator:
         if touch is None:
             touch = BACKGROUND_HEADER not in connection.headers and connection.scope["type"] != "websocket"
         who = self.accounts.verify(token, client_address(connection), touch=touch)
-        if who is None or (who.role is Role.INFORMANT and not informants):
+        if who is None:
             raise Denied("the token is unknown, ended or revoked", code="unauthenticated")
+        if who.role is Role.INFORMANT and not informants:
+            raise Denied(f"{who.name} is an invited phone: it may report, and no more")
         if by_cookie:
             self._own_page(connection, token)
         return who

@@ -75,6 +75,8 @@ class ReportFiles:
                 part.unlink()
                 text = f"{length} bytes of report {id_} are not the {size} that were announced"
                 raise RemoteProtocolError(text, code="report-damaged")
+            with part.open("rb") as file:
+                os.fsync(file.fileno())  # also what an append that failed may have left unsynced
             part.rename(self.path(id_))
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.device import Channel, Device, DeviceState, PendingDevice
 from gateway.model.doctor import Finding, Grade
 from gateway.model.ids import DeviceId, StreamId
+from gateway.model.informant import Invitation, Report, ReportKind
 from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKind
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
@@ -206,6 +208,40 @@ class FakeAlarms:
         return [Alarm(BALL, "ch1", "k", AlarmSeverity.MAJOR, "motion", "video", "moved", NOW, NOW, id="01A")]
 
 
+REPORT = Report("01JABCDEFGHJKMNPQRSTVWXYZ0", BALL, "Wang", "dam", ReportKind.PHOTO, "", "image/jpeg", 3, "", NOW, NOW)
+
+
+class FakeInvitations:
+    made = Invitation("abc", "Wang", "dam", "otto", NOW, NOW + 60, 5)
+
+    async def invite(self, who: Principal, **_: Any) -> tuple[Invitation, str]:
+        return self.made, "fgi_" + "a" * 26
+
+    def invitations(self, who: Principal) -> Sequence[Invitation]:
+        return [self.made]
+
+    async def revoke(self, who: Principal, id_: str) -> None:
+        pass
+
+
+class FakeInformants:
+    invitations = FakeInvitations()
+    path = Path(__file__)
+    media_type = "image/jpeg"
+
+    async def recent(self, who: Principal, **_: Any) -> Sequence[Report]:
+        return [REPORT]
+
+    async def file(self, who: Principal, id_: str) -> tuple[Report, Path]:
+        return replace(REPORT, media_type=self.media_type), self.path
+
+    async def mark_seen(self, who: Principal, id_: str) -> Report:
+        return replace(REPORT, seen_by=who.name)
+
+    async def remove(self, who: Principal, id_: str) -> None:
+        pass
+
+
 class FakePositions:
     def latest(self, who: Principal) -> Sequence[Position]:
         return [Position(BALL, "ch1", 116.4, 39.9, Datum.WGS84, PositionSource.GNSS, NOW, NOW)]
@@ -286,6 +322,7 @@ def fake_services() -> Services:
         "audit": FakeAudit(),
         "alarms": FakeAlarms(),
         "positions": FakePositions(),
+        "informants": FakeInformants(),
         "ptz": SimpleNamespace(holder=lambda stream: None, presets=_presets),
         "sessions": SimpleNamespace(
             viewings=lambda who: [ViewingInfo("1", STREAM, "wang", "s", "10.0.0.2", "whep", NOW)]

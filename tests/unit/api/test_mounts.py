@@ -51,6 +51,29 @@ async def test_a_request_reaches_the_adapter(client: httpx.AsyncClient, bearer: 
     assert request.base_url == "https://kit1:8443"
 
 
+async def test_routes_for_phones_and_for_everybody(client: httpx.AsyncClient, bearer: Any, mounts: Mounts) -> None:
+    seen: list[HttpRequest] = []
+
+    async def take(request: HttpRequest) -> HttpResponse:
+        seen.append(request)
+        return HttpResponse(200)
+
+    mounts.route("PUT", "/phone/x", take, role=Role.INFORMANT)
+    mounts.route("POST", "/own", take, role=Role.OPERATOR, also=(Role.INFORMANT,))
+    mounts.route("GET", "/open", take, role=None)
+    mounts.route("GET", "/closed", take)
+    phone = bearer(Role.INFORMANT, scope="kit1/phone-1")
+    assert (await client.put("/phone/x", headers=phone)).status_code == 200
+    assert (await client.put("/phone/x", headers=bearer(Role.ADMINISTRATOR))).status_code == 403
+    assert (await client.post("/own", headers=phone)).status_code == 200
+    assert (await client.post("/own", headers=bearer(Role.VIEWER))).status_code == 403
+    assert (await client.get("/closed", headers=phone)).json()["code"] == "denied"
+    for headers in ({}, phone, {"Authorization": "Bearer made-up"}):
+        assert (await client.get("/open?a=1", headers=headers)).status_code == 200
+        assert (seen[-1].who.name, seen[-1].who.scope, seen[-1].who.address) == ("nobody", "-", "10.0.0.2")
+        assert seen[-1].query == {"a": "1"}
+
+
 async def test_nothing_without_a_token_or_role(client: httpx.AsyncClient, bearer: Any, seen: list[HttpRequest]) -> None:
     assert (await client.post(f"/whep/{STREAM}")).json()["code"] == "unauthenticated"
     assert (await client.post(f"/whep/{STREAM}", headers=bearer(Role.AUDITOR))).status_code == 403

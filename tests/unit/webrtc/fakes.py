@@ -332,12 +332,21 @@ class FakeTalk:
 
 class FakeHttp:
     def __init__(self) -> None:
-        self.routes: dict[tuple[str, str], tuple[HttpHandler, Role]] = {}
+        self.routes: dict[tuple[str, str], tuple[HttpHandler, Role | None]] = {}
+        self.also: dict[tuple[str, str], Sequence[Role]] = {}
 
     def route(
-        self, method: str, path: str, handler: HttpHandler, *, role: Role = Role.VIEWER, max_body: int = 65536
+        self,
+        method: str,
+        path: str,
+        handler: HttpHandler,
+        *,
+        role: Role | None = Role.VIEWER,
+        also: Sequence[Role] = (),
+        max_body: int = 65536,
     ) -> Callable[[], None]:
         self.routes[method, path] = (handler, role)
+        self.also[method, path] = also
         return lambda: self.routes.pop((method, path), None) and None
 
     async def call(
