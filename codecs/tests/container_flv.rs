@@ -100,6 +100,8 @@ fn codecs_that_do_not_pass_are_named_once() {
     }
 }
 
+type Form = Box<dyn Fn(bool, &[u8]) -> Vec<u8>>;
+
 #[test]
 fn old_chinese_h265_multitrack_and_modifiers_are_read() {
     let all = read(&vector("flv_h265_opus.flv"), 4096);
@@ -114,7 +116,7 @@ fn old_chinese_h265_multitrack_and_modifiers_are_read() {
         }
         b.freeze()
     };
-    let forms: [(&str, Box<dyn Fn(bool, &[u8]) -> Vec<u8>>); 4] = [
+    let forms: [(&str, Form); 4] = [
         ("codec id 12", Box::new(|begin, data| [&[0x1c, u8::from(!begin), 0, 0, 0], data].concat())),
         ("hvc1", Box::new(|begin, data| [&[if begin { 0x90 } else { 0x93 }][..], b"hvc1", data].concat())),
         (

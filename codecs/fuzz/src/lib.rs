@@ -2,4 +2,5 @@
 
 pub mod audio_cases;
 pub mod cases;
+pub mod container_flv_cases;
 pub mod engine_cases;

@@ -1,6 +1,8 @@
 //! Containers as byte streams: readers give tracks and access units, writers take them. Pure: bytes and time in, bytes
 //! and units out; no socket, no clock. Who has a connection chooses one and feeds it.
 
+pub mod cmaf;
+pub mod cmaf_boxes;
 pub mod flv;
 pub mod fmp4_boxes;
 pub mod fmp4_read;

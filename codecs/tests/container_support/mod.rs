@@ -68,3 +68,15 @@ pub fn ffprobe(data: &[u8], format: &str) -> Vec<(String, usize)> {
     };
     text.lines().filter(|l| !l.is_empty()).map(line).collect()
 }
+
+/// A small generator of numbers by seed (xorshift).
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n.max(1) as u64) as usize
+    }
+}

@@ -1,0 +1,174 @@
+//! CMAF for LL-HLS: parts and segments as asked, decoded by FFmpeg, read back; changes and gaps of the source.
+
+#[path = "container_support/mod.rs"]
+mod support;
+
+use bytes::{Bytes, BytesMut};
+use codecs::container::cmaf::CmafWriter;
+use codecs::container::flv::file::FlvReader;
+use codecs::container::fmp4_read::Fmp4Reader;
+use codecs::container::{Found, Reader, Writer};
+use codecs::hub::unit::{AccessUnit, Codec, Kind};
+use codecs::time::Micros;
+use support::*;
+
+#[derive(Debug, Clone)]
+struct Record {
+    kind: u8,
+    key: bool,
+    begin: i64,
+    length: i64,
+    data: Vec<u8>,
+}
+
+fn records(mut bytes: &[u8]) -> Vec<Record> {
+    let mut out = Vec::new();
+    while !bytes.is_empty() {
+        let len = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+        let r = &bytes[4..4 + len];
+        assert_eq!(&r[2..4], [0, 0]);
+        out.push(Record {
+            kind: r[0],
+            key: r[1] & 1 == 1,
+            begin: i64::from_be_bytes(r[4..12].try_into().unwrap()),
+            length: i64::from(u32::from_be_bytes(r[12..16].try_into().unwrap())),
+            data: r[16..].to_vec(),
+        });
+        bytes = &bytes[4 + len..];
+    }
+    out
+}
+
+fn source(file: &str) -> Vec<Found> {
+    let mut out = Vec::new();
+    let mut reader: Box<dyn Reader> =
+        if file.ends_with("flv") { Box::new(FlvReader::new()) } else { Box::new(Fmp4Reader::new()) };
+    reader.push(&vector(file), Micros(9_000_000), &mut out).unwrap();
+    out
+}
+
+fn kinds(records: &[Record]) -> String {
+    records.iter().map(|r| ['I', 'p', 'S', 'D'][usize::from(r.kind)]).collect()
+}
+
+fn media(records: &[Record]) -> Vec<u8> {
+    records.iter().filter(|r| r.kind < 2).flat_map(|r| r.data.clone()).collect()
+}
+
+#[test]
+fn parts_and_segments_are_as_asked_and_ffmpeg_decodes_them() {
+    for (file, names, sound_left) in
+        [("flv_h264_b_aac.flv", ["h264", "aac"], 15), ("flv_h265_opus.flv", ["hevc", "opus"], 16)]
+    {
+        let all = source(file);
+        let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+        write_all(&mut writer, &all, &mut out);
+        let records = records(&out);
+        assert_eq!(kinds(&records[..8]), "IpppppSp", "{file}: {}", kinds(&records));
+        assert_eq!(kinds(&records).matches('S').count(), 2);
+        let parts = records.iter().filter(|r| r.kind == 1).collect::<Vec<_>>();
+        // 12.5 pictures a second: two fit into 200 ms.
+        assert!(
+            parts.iter().skip(1).all(|p| p.length == 2 * 7200),
+            "{:?}",
+            parts.iter().map(|p| p.length).collect::<Vec<_>>()
+        );
+        assert!(parts.windows(2).all(|w| w[1].begin == w[0].begin + w[0].length), "no gap between parts");
+        assert_eq!(
+            parts.iter().map(|p| p.key).collect::<Vec<_>>(),
+            (0..parts.len()).map(|i| i % 5 == 0).collect::<Vec<_>>()
+        );
+        let ends = records.iter().filter(|r| r.kind == 2).map(|r| r.length).collect::<Vec<_>>();
+        assert!(ends.iter().all(|l| (72_000..=73_000).contains(l)), "{ends:?}");
+        // What is not yet in a part has no end yet: one or two pictures, and the sound beside them.
+        let counted = ffprobe(&media(&records), "mp4");
+        let sound = units(&all, Kind::Audio).len();
+        assert_eq!(counted[0], (names[0].to_owned(), parts.len() * 2), "{file}");
+        assert!(counted[1].0 == names[1] && counted[1].1 >= sound - sound_left, "{counted:?} of {sound}");
+        let mut again = Vec::new();
+        Fmp4Reader::new().push(&media(&records), Micros(9_000_000), &mut again).unwrap();
+        assert!(problems(&again).is_empty());
+        let (before, after) = (units(&all, Kind::Video), units(&again, Kind::Video));
+        for (a, b) in before.iter().zip(&after) {
+            assert_eq!((a.key, a.pts - a.dts), (b.key, b.pts - b.dts));
+        }
+        assert!(tracks(&again).iter().any(|t| t.codec.kind() == Kind::Video && t.width == 160));
+    }
+}
+
+#[test]
+fn a_stream_of_sound_alone_has_parts_too() {
+    let all = source("flv_h264_b_aac.flv").into_iter().filter(|f| match f {
+        Found::Unit(u) => u.kind == Kind::Audio,
+        Found::Track(t) => t.codec == Codec::Aac,
+        _ => false,
+    });
+    let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+    write_all(&mut writer, &all.collect::<Vec<_>>(), &mut out);
+    let records = records(&out);
+    assert!(kinds(&records).starts_with("IpppppSpppppS"), "{}", kinds(&records));
+    assert!(records.iter().filter(|r| r.kind == 1).all(|r| r.key && (20 * 90..=202 * 90).contains(&r.length)));
+    let counted = ffprobe(&media(&records), "mp4");
+    assert!(counted.len() == 1 && counted[0].0 == "aac" && counted[0].1 >= 80, "{counted:?}");
+}
+
+fn feed(writer: &mut CmafWriter, found: &[Found], shift_90k: i64, out: &mut BytesMut) {
+    for kind in [Kind::Video, Kind::Audio] {
+        if let Some(track) = tracks(found).into_iter().rev().find(|t| t.codec.kind() == kind) {
+            writer.track(&track, out);
+        }
+    }
+    for f in found {
+        if let Found::Unit(u) = f {
+            let rate = if u.kind == Kind::Video { 90_000 } else { 48_000 };
+            let by = shift_90k * rate / 90_000;
+            writer.unit(&AccessUnit { pts: u.pts + by, dts: u.dts + by, ..u.clone() }, out);
+        }
+    }
+}
+
+#[test]
+fn another_codec_brings_a_new_init_segment_behind_a_discontinuity() {
+    let (a, b) = (source("flv_h264_b_aac.flv"), source("flv_h265_opus.flv"));
+    let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+    feed(&mut writer, &a, 0, &mut out);
+    feed(&mut writer, &b, 3 * 90_000, &mut out);
+    let records = records(&out);
+    let text = kinds(&records);
+    assert_eq!((text.matches('I').count(), text.matches("SDI").count()), (2, 1), "{text}");
+    let second = text.rfind('I').unwrap();
+    assert_eq!(ffprobe(&media(&records[..second]), "mp4")[0], ("h264".to_owned(), 25), "nothing is lost at the change");
+    assert_eq!(ffprobe(&media(&records[second..]), "mp4")[0].0, "hevc");
+    assert!(records[second + 1].key);
+}
+
+#[test]
+fn a_gap_of_the_source_is_a_discontinuity_and_nothing_stretches_over_it() {
+    let a = source("flv_h264_b_aac.flv");
+    let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+    feed(&mut writer, &a, 0, &mut out);
+    feed(&mut writer, &a, 60 * 90_000, &mut out);
+    let records = records(&out);
+    let text = kinds(&records);
+    assert_eq!((text.matches('I').count(), text.matches("SD").count()), (1, 1), "{text}");
+    assert!(records.iter().all(|r| r.length <= 82_000), "{:?}", records.iter().map(|r| r.length).max());
+    let after = &records[text.find('D').unwrap() + 1];
+    assert!(after.key && after.kind == 1);
+}
+
+#[test]
+fn a_picture_that_stands_still_does_not_keep_its_sound_back() {
+    let all = source("flv_h264_b_aac.flv");
+    let audio = units(&all, Kind::Audio);
+    let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+    feed(&mut writer, &all, 0, &mut out);
+    out.clear();
+    let mut t = audio.last().unwrap().dts;
+    for _ in 0..200 {
+        t += 1024;
+        let unit = AccessUnit { pts: t, dts: t, nalus: vec![Bytes::from_static(&[0x21, 0, 0])], ..audio[0].clone() };
+        writer.unit(&unit, &mut out);
+    }
+    let parts = records(&out);
+    assert!(parts.len() >= 3 && parts.iter().all(|r| r.kind == 1), "{}", kinds(&parts));
+}
