@@ -15,7 +15,7 @@ from gateway.base.errors import RemoteProtocolError
 
 MAX_CHARACTERS = 2048
 MAX_OPTIONS = 16
-WITHOUT_HOST = frozenset({"v4l2", "alsa", "file", "pipe"})
+WITHOUT_HOST = frozenset({"v4l2", "alsa"})
 """Schemes of this machine's own things: `v4l2:/dev/video0`."""
 LISTENING = frozenset({"srt", "udp", "rtp", "rtmp"})
 """Schemes that may wait for whoever comes: `udp://:5000`."""
@@ -27,7 +27,7 @@ _ADDRESS6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,15})?")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SourceUrl:
     """A URL taken apart by `urlsplit`; user and password are unquoted and never in `str()`."""
 
@@ -36,7 +36,7 @@ class SourceUrl:
     port: int  # 0: the scheme's own
     path: str  # with its query, "" or beginning with "/"
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     options: Mapping[str, str] = field(default_factory=dict)  # of the fragment: #transport=udp&program=2
     trusted: bool = False  # a technician wrote it: hand it on to `Reach`, which then allows private networks
 
@@ -49,6 +49,9 @@ class SourceUrl:
             # rtmp://host/app/key: the key is all the password there is.
             path = f"/{path.split('/')[1]}/…"
         return f"{self.scheme}://{where}{f':{self.port}' if self.port else ''}{path}"
+
+    def __repr__(self) -> str:
+        return f"SourceUrl({self})"
 
 
 def parse_url(text: str, *, trusted: bool = False) -> SourceUrl:
@@ -65,11 +68,11 @@ def parse_url(text: str, *, trusted: bool = False) -> SourceUrl:
         raise _bad("its port or its IPv6 address is not well-formed") from exc
     if not _SCHEME.fullmatch(parts.scheme):
         raise _bad("it does not begin with a scheme, as in rtsp://")
-    if not host:
-        if parts.scheme in WITHOUT_HOST:
-            if parts.netloc or not parts.path:
-                raise _bad(f"write it as {parts.scheme}:/path")
-        elif not (parts.scheme in LISTENING and port):
+    if parts.scheme in WITHOUT_HOST:
+        if parts.netloc or not parts.path:
+            raise _bad(f"write it as {parts.scheme}:/path")
+    elif not host:
+        if not (parts.scheme in LISTENING and port):
             raise _bad("it names no host")
     elif not (_ADDRESS6 if ":" in host else _HOST).fullmatch(host) or ".." in host:
         raise _bad("its host is no name and no address")

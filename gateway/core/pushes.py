@@ -15,8 +15,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gateway.base.clock import Clock
-from gateway.base.errors import GatewayError
+from gateway.base.errors import GatewayError, NotFound
 from gateway.base.url import parse_url
+from gateway.contract.media import Viewing
+from gateway.core.cut import Cut
 from gateway.core.messages import Bus
 from gateway.core.on_demand import HEALTHY_S, Patience
 from gateway.core.sources import Sources
@@ -141,7 +143,13 @@ class Pushes:
         running.sent = False
         async with self._streams.view(stream, running.who, "push") as viewing:
             running.sent = True
-            await self._sources.pushes.run(url.scheme, opener(url, viewing))
+            cut = Cut()
+            removed = asyncio.create_task(_removed(viewing, cut), name=f"push {running.name} watches")
+            try:
+                await self._sources.pushes.run(url.scheme, opener(url, viewing), cut)
+            finally:
+                removed.cancel()
+                await asyncio.gather(removed, return_exceptions=True)
 
     def _tell(self, running: _Running, state: PushState, code: str, detail: str, failures: int) -> None:
         before = running.status
@@ -154,6 +162,12 @@ class Pushes:
         for running in self._running.values():
             if running.scheme == scheme:
                 running.wake.set()
+
+
+async def _removed(viewing: Viewing, cut: Cut) -> None:
+    async for _ in viewing.changes():
+        pass
+    cut.cut(NotFound(f"{viewing.stream} is no more"))
 
 
 class _Running:

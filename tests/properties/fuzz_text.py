@@ -1,6 +1,6 @@
-"""Mutate what the SIP, SDP and XML parsers read, and see that nothing but RemoteProtocolError comes out.
+"""Mutate what the SIP, SDP, XML and URL parsers read, and see that nothing but RemoteProtocolError comes out.
 
-    python -m tests.properties.fuzz_text --seconds 300 [--only sip|stream|sdp|xml] [--seed N]
+    python -m tests.properties.fuzz_text --seconds 300 [--only sip|stream|sdp|xml|url] [--seed N]
 
 Findings are kept as tests/vectors/<parser>/found-<hash>.bin, where the unit tests read them for ever after. Exit code 1
 when there was one.
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.base.errors import RemoteProtocolError
+from gateway.base.url import parse_url, shown_url
 from gateway.wire.digest import Authorization, Challenge
 from gateway.wire.sdp import Sdp
 from gateway.wire.sip import Hop, SipRequest, parse_datagram, respond
@@ -119,11 +120,22 @@ def try_xml(data: bytes) -> None:
             raise AssertionError("what was built does not read back")
 
 
+def try_url(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    shown = shown_url(text)
+    url = parse_url(text)
+    if url.password and len(url.password) > 8 and url.password in shown.replace(url.host, "").replace(url.path, ""):
+        raise AssertionError("what is shown holds the password")
+    if url.host and any(c in url.host for c in "/@#? \r\n\0"):
+        raise AssertionError("a host that is none")
+
+
 TARGETS: dict[str, tuple[str, Callable[[bytes], None]]] = {
     "sip": ("sip", try_sip),
     "stream": ("sip", try_core),
     "sdp": ("sdp", try_sdp),
     "xml": ("xml", try_xml),
+    "url": ("url", try_url),
 }
 
 

@@ -1,0 +1,137 @@
+"""Programs: passwords made and given, digests, keys, networks, and who guesses."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from gateway.base.errors import Busy, Denied, GatewayError, NotFound
+from gateway.config.sources import Program
+from gateway.core.programs import KEY, Programs
+from gateway.model.principal import Role
+from tests.fakes.loop import advance
+from tests.unit.core.house import AUDITOR, House, housed
+
+HERE, THERE = "192.0.2.7", "192.0.2.8"
+GIVEN = "a-password-of-its-own"
+
+
+def programs(house: House, **given: Program) -> Programs:
+    house.config.program.clear()
+    house.config.program.update(given)
+    house.core.sources_changed()
+    return house.core.programs
+
+
+@housed
+async def test_a_password_is_made_kept_and_made_anew(house: House) -> None:
+    ours = programs(house, drone=Program(publish=["*"]), truck=Program.model_validate({"password": GIVEN}))
+    made = ours.secret("drone")
+    assert made and len(made) >= 20 and ours.secret("truck") == GIVEN and ours.secret("nobody") is None
+    file = house.state_dir / "program-drone"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600 and not (house.state_dir / "program-truck").exists()
+    programs(house)
+    assert ours.secret("drone") is None
+    assert programs(house, drone=Program()).secret("drone") == made, "it comes back with the section"
+    fresh = ours.renew("drone")
+    assert fresh != made and ours.secret("drone") == fresh and file.read_text().strip() == fresh
+    with pytest.raises(Denied):
+        await ours.check("drone", made, HERE)
+    assert (await ours.check("drone", fresh, HERE)).name == "program:drone"
+    with pytest.raises(NotFound):
+        ours.renew("nobody")
+    programs(house, truck=Program.model_validate({"password": GIVEN}))
+    with pytest.raises(GatewayError):
+        ours.renew("truck")
+
+
+@housed
+async def test_nothing_that_is_printed_holds_the_password(house: House) -> None:
+    ours = programs(house, truck=Program.model_validate({"password": GIVEN}), drone=Program())
+    made = ours.secret("drone")
+    assert made
+    for shown in (repr(house.config), str(house.config.program), repr(ours.all()), repr(ours.by_key(made, HERE))):
+        assert GIVEN not in shown and made not in shown
+    assert GIVEN not in str(house.config.program["truck"].model_dump(mode="json"))
+
+
+@housed
+async def test_wrong_ones_lock_the_address_and_nobody_else(house: House) -> None:
+    ours = programs(house, truck=Program.model_validate({"password": GIVEN}))
+    for _ in range(house.config.accounts.lock_after):
+        with pytest.raises(Denied) as wrong:
+            await ours.check("truck", "guess", HERE)
+        assert wrong.value.code == "program-password"
+    with pytest.raises(Busy) as locked:
+        ours.known("truck", HERE)
+    assert locked.value.code == "locked"
+    with pytest.raises(Busy):
+        await ours.check("truck", GIVEN, HERE)
+    assert (await ours.check("truck", GIVEN, THERE)).address == THERE
+    await advance(house.config.accounts.lock_for + 1)
+    assert (await ours.check("truck", GIVEN, HERE)).role is Role.VIEWER
+    rows = [row for row in await house.core.audit.read(AUDITOR) if row.act == "program.sign-in"]
+    assert len(rows) == house.config.accounts.lock_after and {row.code for row in rows} == {"program-password"}
+    assert not any(GIVEN in row.detail or "guess" in row.detail for row in rows)
+
+
+@housed
+async def test_digests_that_do_not_fit_count(house: House) -> None:
+    ours = programs(house, truck=Program.model_validate({"password": GIVEN}))
+    assert ours.known("truck", HERE).name == "program:truck"
+    with pytest.raises(Denied) as unknown:
+        ours.known("nobody", HERE)
+    assert unknown.value.code == "program-unknown"
+    for _ in range(house.config.accounts.lock_after):
+        ours.failed("truck", HERE)
+    with pytest.raises(Busy):
+        ours.known("truck", HERE)
+
+
+@housed
+async def test_keys_alone(house: House) -> None:
+    ours = programs(house, truck=Program.model_validate({"password": GIVEN}), drone=Program())
+    assert ours.by_key(GIVEN, HERE).name == "program:truck"
+    for key in ("", "x" * 10_000, "guess", "\udcff", GIVEN[:-1], f"{GIVEN} "):
+        with pytest.raises((Denied, Busy)):
+            ours.by_key(key, THERE)
+    with pytest.raises(Busy):
+        ours.by_key(GIVEN, THERE)
+    assert KEY not in (row.name for row in ours.all())
+    programs(house, truck=Program.model_validate({"password": GIVEN, "enabled": False}))
+    with pytest.raises(Denied):
+        ours.by_key(GIVEN, HERE)
+
+
+@housed
+async def test_networks_without_password_the_narrowest_counts(house: House) -> None:
+    ours = programs(
+        house,
+        site=Program(without_password_from=["192.168.0.0/16", "fd00::/8"]),
+        drone=Program(without_password_from=["192.168.7.9"]),
+        off=Program(without_password_from=["0.0.0.0/0"], enabled=False),
+    )
+    for address, name in (
+        ("192.168.7.9", "program:drone"),
+        ("::ffff:192.168.7.9", "program:drone"),
+        ("192.168.7.8", "program:site"),
+        ("fd00::1%eth0", "program:site"),
+    ):
+        who = ours.anonymous(address)
+        assert who is not None and (who.name, who.address) == (name, address)
+    for address in ("10.0.0.1", "", "not an address"):
+        assert ours.anonymous(address) is None
+
+
+@housed
+async def test_people_by_their_own_password(house: House) -> None:
+    ours = programs(house)
+    admin = house.core.accounts
+    await admin.first_start()
+    password = (house.state_dir / "admin-password").read_text().strip()
+    who = await ours.check("admin", password, HERE)
+    assert (who.name, who.role, who.address) == ("admin", Role.ADMINISTRATOR, HERE) and ours.secret("admin") is None
+    with pytest.raises(Denied) as wrong:
+        await ours.check("admin", "wrong", HERE)
+    assert wrong.value.code == "program-unknown"
