@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 
-use super::engine::{own, Engine};
+use super::engine::{address, own, Engine};
 use super::refused;
 use crate::relay::engine_lines::BytesIn;
 use crate::relay::OrderError;
@@ -59,6 +59,53 @@ impl Engine {
             }
             let bytes = queue_bytes.max(65_536);
             self.inner.open_container_out(stream, fd, &container, (part_ms, segment_ms), bytes)
+        })
+        .map_err(refused)
+    }
+
+    #[pyo3(signature = (stream, udp_fd, *, program = 0, source = "", stall_ms = 3000))]
+    fn open_ts_in(
+        &self,
+        py: Python<'_>,
+        stream: u64,
+        udp_fd: i32,
+        program: u16,
+        source: &str,
+        stall_ms: u64,
+    ) -> PyResult<u64> {
+        let fd = own(udp_fd);
+        let source = source.to_owned();
+        py.detach(|| {
+            let fd = fd?;
+            check_stall(stall_ms)?;
+            let only = (!source.is_empty()).then(|| address(&source, 1)).transpose()?;
+            self.inner.open_ts_in(stream, fd, program, only.map(|a| a.ip()), stall_ms)
+        })
+        .map_err(refused)
+    }
+
+    #[pyo3(signature = (stream, fd, host, port, *, rtp = false, bitrate_bps = 0, queue_bytes = 4_000_000))]
+    #[allow(clippy::too_many_arguments)]
+    fn subscribe_ts_udp(
+        &self,
+        py: Python<'_>,
+        stream: u64,
+        fd: i32,
+        host: &str,
+        port: u16,
+        rtp: bool,
+        bitrate_bps: u64,
+        queue_bytes: usize,
+    ) -> PyResult<u64> {
+        let fd = own(fd);
+        let host = host.to_owned();
+        py.detach(|| {
+            let fd = fd?;
+            if bitrate_bps != 0 && !(64_000..=1_000_000_000).contains(&bitrate_bps) {
+                return Err(OrderError::new("bitrate_bps is 64000 to 1000000000, or 0 for as it comes"));
+            }
+            let to = address(&host, port)?;
+            self.inner.subscribe_ts_udp(stream, fd, to, (rtp, bitrate_bps), queue_bytes.max(65_536))
         })
         .map_err(refused)
     }

@@ -1,5 +1,6 @@
 //! The engine's face for wires and containers.
 
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::sync_channel;
 
@@ -12,7 +13,10 @@ use super::lines_in::LineInOrder;
 use super::order::{Command, Figures};
 use super::queue::lock;
 use super::sys;
+use super::ts_udp::TsUdpIn;
+use super::ts_udp_out::{RtpOut, TsUdpOut};
 use super::wires::{Binding, LineCommand};
+use super::worker::Worker;
 use super::OrderError;
 
 /// What a container's bytes come from.
@@ -35,6 +39,42 @@ impl Engine {
         let line = StreamLine::reading(order.fd, reader, order.initial);
         let paced = SEGMENTED.contains(&order.container.as_str());
         self.open_line_in(order.stream, Box::new(line), order.stall_ms, paced)
+    }
+
+    pub fn open_ts_in(
+        &self,
+        stream: StreamId,
+        fd: OwnedFd,
+        program: u16,
+        source: Option<IpAddr>,
+        stall_ms: u64,
+    ) -> Done<LegId> {
+        sys::check_socket(&fd, libc::SOCK_DGRAM)?;
+        self.open_line_in(stream, Box::new(TsUdpIn::new(fd, program, source)?), stall_ms, false)
+    }
+
+    pub fn subscribe_ts_udp(
+        &self,
+        stream: StreamId,
+        fd: OwnedFd,
+        to: SocketAddr,
+        (rtp, bitrate_bps): (bool, u64),
+        queue_bytes: usize,
+    ) -> Done<SubId> {
+        let v6 = sys::check_socket(&fd, libc::SOCK_DGRAM)?;
+        if to.is_ipv6() && !v6 {
+            return Err(OrderError::new("an IPv4 socket can not send to an IPv6 address"));
+        }
+        let writer = writer("ts", 0, 0)?;
+        let rtp = rtp.then(|| {
+            let start = &Worker::random_start()[0];
+            RtpOut { ssrc: start.ts, seq: start.seq }
+        });
+        let id = self.id_beside(stream)?;
+        let line = Box::new(TsUdpOut::new(fd, to, v6, rtp, bitrate_bps));
+        let order = LineOutOrder { id, stream, line, writer, queue_bytes, wire: false };
+        self.post(id, Command::Line(LineCommand::OpenOut(order)));
+        Ok(id)
     }
 
     pub(super) fn open_line_in(

@@ -43,6 +43,8 @@ pub mod sys_receive;
 pub mod sys_send;
 pub mod sys_time;
 mod template;
+pub mod ts_udp;
+pub mod ts_udp_out;
 mod voice_end;
 mod voice_in;
 pub mod voice_line;

@@ -142,7 +142,7 @@ fn leg_figures(leg: &Leg) -> Figures {
         }
         _ => 0,
     };
-    vec![
+    let mut all = vec![
         ("packets", int(s.packets)),
         ("bytes", int(s.bytes)),
         ("lost", int(s.lost)),
@@ -159,7 +159,14 @@ fn leg_figures(leg: &Leg) -> Figures {
         ("psm_bad", int(s.psm_bad)),
         ("resyncs", int(s.resyncs + resyncs)),
         ("dropped_units", int(s.dropped_units)),
-    ]
+    ];
+    if let Source::Line(l) = &leg.source {
+        // What the line itself counts of these.
+        for (name, value) in l.held.line.figures() {
+            all.iter_mut().filter(|(n, _)| *n == name).for_each(|(_, v)| *v = value.clone());
+        }
+    }
+    all
 }
 
 fn sub_figures(s: &Subscriber, live: &Live) -> Figures {
