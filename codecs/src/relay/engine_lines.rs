@@ -50,7 +50,7 @@ impl Engine {
         stall_ms: u64,
     ) -> Done<LegId> {
         sys::check_socket(&fd, libc::SOCK_DGRAM)?;
-        self.open_line_in(stream, Box::new(TsUdpIn::new(fd, program, source)?), stall_ms, false)
+        self.open_line_in(stream, Box::new(TsUdpIn::new(fd, program, source)), stall_ms, false)
     }
 
     pub fn subscribe_ts_udp(

@@ -4,11 +4,10 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use super::bytes_in::reader;
 use super::line::{Brought, Line, Over};
 use super::order::{Figure, Figures};
 use super::sys::{self, RecvBatch};
-use super::OrderError;
+use crate::container::ts_read::TsReader;
 use crate::container::{Found, Reader};
 use crate::rtp::header::{is_rtcp, RtpView};
 use crate::rtp::jitter::{JitterBuffer, Offer};
@@ -30,12 +29,11 @@ thread_local! {
 
 /// Takes datagrams apart; pure.
 pub struct TsDatagrams {
-    reader: Box<dyn Reader>,
+    reader: TsReader,
     /// Only this host is listened to.
     source: Option<IpAddr>,
     sender: Option<SocketAddr>,
     last: Micros,
-    flushed: bool,
     ssrc: Option<u32>,
     jitter: JitterBuffer,
     strangers: u64,
@@ -44,13 +42,12 @@ pub struct TsDatagrams {
 }
 
 impl TsDatagrams {
-    pub fn new(reader: Box<dyn Reader>, source: Option<IpAddr>) -> Self {
+    pub fn new(reader: TsReader, source: Option<IpAddr>) -> Self {
         Self {
             reader,
             source,
             sender: None,
             last: Micros(0),
-            flushed: true,
             ssrc: None,
             jitter: JitterBuffer::new(WINDOW_PACKETS, HOLD_MS),
             strangers: 0,
@@ -85,7 +82,6 @@ impl TsDatagrams {
             found.push(Found::Discontinuity);
         }
         self.last = now;
-        self.flushed = false;
         true
     }
 
@@ -101,7 +97,7 @@ impl TsDatagrams {
             self.jitter.reset();
         }
         match self.jitter.offer(view.seq, view.payload(), now) {
-            Offer::InOrder { .. } => drop(self.reader.push(view.payload(), now, found)),
+            Offer::InOrder { lost } => self.read(view.payload(), lost, now, found),
             Offer::Held => {}
             Offer::Duplicate | Offer::Late => return true,
         }
@@ -109,23 +105,30 @@ impl TsDatagrams {
         true
     }
 
+    /// `lost`: packets that are missing before it.
+    fn read(&mut self, payload: &[u8], lost: u32, now: Micros, found: &mut Vec<Found>) {
+        if lost > 0 {
+            self.reader.lost();
+        }
+        let _ = self.reader.push(payload, now, found);
+    }
+
     fn release(&mut self, now: Micros, found: &mut Vec<Found>) {
         while let Some(popped) = self.jitter.pop(now) {
-            let _ = self.reader.push(&popped.packet, now, found);
+            self.read(&popped.packet, popped.lost, now, found);
             self.jitter.recycle(popped.packet);
         }
     }
 
     pub fn handle_timer(&mut self, now: Micros, found: &mut Vec<Found>) {
         self.release(now, found);
-        if !self.flushed && now.since(self.last) >= QUIET_US {
-            self.flushed = true;
+        if self.reader.waits() && now.since(self.last) >= QUIET_US {
             self.reader.flush(now, found);
         }
     }
 
     pub fn next_timer(&self) -> Option<Micros> {
-        let quiet = (!self.flushed).then_some(Micros(self.last.0 + QUIET_US));
+        let quiet = self.reader.waits().then_some(Micros(self.last.0 + QUIET_US));
         quiet.into_iter().chain(self.jitter.next_timer()).min()
     }
 }
@@ -137,9 +140,9 @@ pub struct TsUdpIn {
 }
 
 impl TsUdpIn {
-    pub fn new(fd: OwnedFd, program: u16, source: Option<IpAddr>) -> Result<Self, OrderError> {
+    pub fn new(fd: OwnedFd, program: u16, source: Option<IpAddr>) -> Self {
         sys::raise_buffers(&fd, 4 << 20, 64 << 10);
-        Ok(Self { fd, datagrams: TsDatagrams::new(reader("ts", program)?, source) })
+        Self { fd, datagrams: TsDatagrams::new(TsReader::new(program), source) }
     }
 }
 

@@ -19,4 +19,11 @@ ROWS: tuple[Row, ...] = (
         "源的时间戳向前跳变超过 30 秒，画面从新时间继续。",
         "偶发可忽略；若反复出现，请检查发送端或切片程序的时钟。",
     ),
+    (
+        "ts-none",
+        "Datagrams arrive that hold no MPEG transport stream, neither raw nor in RTP.",
+        "Check what sends to this address and port; set the sender to MPEG-TS over UDP or RTP.",
+        "收到的数据报不是 MPEG-TS（裸流或 RTP 均不是）。",
+        "请检查向该地址和端口发送的设备，将其设为 MPEG-TS over UDP 或 RTP。",
+    ),
 )
