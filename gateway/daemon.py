@@ -322,7 +322,7 @@ class Daemon:
         return [adapter.status for adapter in self._adapters.values()]
 
     def findings(self) -> Sequence[Finding]:
-        return findings_of(self._running())
+        return [*findings_of(self._running()), *self.core.source_view.findings()]
 
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""

@@ -23,6 +23,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "gateway.cli.doctor",
     "devices": "gateway.cli.devices",
     "streams": "gateway.cli.streams",
+    "sources": "gateway.cli.sources",
+    "programs": "gateway.cli.programs",
     "sip": "gateway.cli.sip",
     "call": "gateway.cli.call",
     "talk": "gateway.cli.talk",

@@ -7,9 +7,10 @@ the daemon says how each of them runs. Exit code 0: nothing failed (warnings may
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -20,6 +21,9 @@ from gateway.cli.client import AsJson, Client
 from gateway.cli.output import console, show_json, state, table
 from gateway.cli.words import cause_and_cure, t
 from gateway.model.doctor import Finding, Grade
+
+if TYPE_CHECKING:
+    from gateway.config.root import Config
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -70,6 +74,7 @@ def examine(config_file: Path | None, state_dir: Path | None) -> list[Finding]:
     else:
         found.append(Finding("daemon", Grade.OFF, t("not running", "未运行")))
     found.append(_api_port(config.api.listen, config.api.port))
+    found.extend(asyncio.run(_urls(config)))
     for section in config.adapters.values():
         found.extend(_ask_adapter(adapters, section.name, section.type, section.values))
     return found
@@ -90,6 +95,36 @@ def _api_port(host: str, port: int) -> Finding:
     except ConfigError as error:
         return Finding("api port", Grade.FAIL, str(error), t("free", "空闲"), error.code)
     return Finding("api port", Grade.OK, f"{host}:{port}")
+
+
+async def _urls(config: Config) -> list[Finding]:
+    """Of each source and push: does its name lead to an address, and one that may be reached?"""
+    from gateway.base.url import parse_url
+    from gateway.core.reach import Reach
+
+    reach = Reach(lambda: config.security.pull_allow)
+    named = [(f"source {n}/{c}", url) for n, one in config.source.items() for c, url in one.urls.items()]
+    named += [(f"push {name}", push.url.get_secret_value()) for name, push in config.push.items()]
+
+    async def ask(check: str, text: str) -> Finding:
+        url = parse_url(text, trusted=True)
+        if not url.host or _is_group(url.host):
+            return Finding(check, Grade.OK, str(url))
+        try:
+            found = await reach.addresses(url.host, url.port, trusted=True)
+        except GatewayError as error:
+            return Finding(check, Grade.FAIL, f"{url}: {error}", "", error.code)
+        return Finding(check, Grade.OK, f"{url} ({', '.join(address for _, address in found)})")
+
+    return list(await asyncio.gather(*(ask(check, text) for check, text in named)))
+
+
+def _is_group(host: str) -> bool:
+    """A multicast address: joined, not connected to."""
+    try:
+        return ipaddress.ip_address(host).is_multicast
+    except ValueError:
+        return False
 
 
 def _ask_adapter(adapters: Any, name: str, type_: str, values: BaseModel) -> Sequence[Finding]:

@@ -15,6 +15,7 @@ from gateway.core.positions import Positions
 from gateway.core.presets import Presets
 from gateway.core.ptz import HOLD_S, Ptz
 from gateway.core.rights import require
+from gateway.core.source_acts import SourceActs
 from gateway.core.streams import Streams
 from gateway.core.talk_acts import TalkActs
 from gateway.model.command import Action, Command
@@ -36,6 +37,7 @@ class Acts:
         accounts: Accounts,
         audit: Audit,
         talk: TalkActs,
+        sources: SourceActs,
     ) -> None:
         self._streams = streams
         self._holds = holds
@@ -47,6 +49,7 @@ class Acts:
         self._accounts = accounts
         self._audit = audit
         self._talk = talk
+        self._sources = sources
 
     def table(self) -> Mapping[Action, Callable[[Command], Awaitable[Done]]]:
         return {
@@ -69,6 +72,7 @@ class Acts:
             Action.AUDIT_READ: self._audit_read,
             Action.EXPORT: self._export,
             **self._talk.table(),
+            **self._sources.table(),
         }
 
     # — streams —
@@ -153,6 +157,8 @@ class Acts:
     async def _forget(self, command: Command) -> Done:
         ref = self._devices.ref(command.target)
         require(command.actor, command.action, ref.device_id)
+        if await self._sources.forget(ref.device_id):
+            return Done({"device": ref.device_id})
         await self._devices.forget(ref.device_id)
         self._streams.forget_device(ref.device_id)
         self._positions.forget(ref.device_id)

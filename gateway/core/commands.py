@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound, Unsupported
+from gateway.base.url import shown_url
 from gateway.core.act_args import Done
 from gateway.core.acts import Acts
 from gateway.core.audit import Audit
@@ -162,5 +163,7 @@ def _own_password(command: Command) -> bool:
 def _shown(args: Mapping[str, ArgValue]) -> str:
     """Arguments for the record, without what is secret."""
     return " ".join(
-        f"{name}={'…' if 'password' in name else value}" for name, value in args.items() if value is not None
+        f"{name}={'…' if 'password' in name else shown_url(str(value)) if name.endswith('url') else value}"
+        for name, value in args.items()
+        if value is not None
     )

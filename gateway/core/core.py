@@ -42,7 +42,11 @@ from gateway.core.rights import Rights
 from gateway.core.secrets import Secrets
 from gateway.core.services import DaemonFace, Services
 from gateway.core.sessions import Sessions
-from gateway.core.sources import Sources, Wanted
+from gateway.core.source_acts import SourceActs
+from gateway.core.source_book import SourceBook
+from gateway.core.source_test import SourceTester
+from gateway.core.source_view import SourceView
+from gateway.core.sources import Sources
 from gateway.core.stream import Setting
 from gateway.core.streams import Streams
 from gateway.core.talk import Talk
@@ -113,7 +117,13 @@ class Core:
         )
         self.sources = Sources(gateway, self.streams, self.devices)
         self.pushes = Pushes(
-            self.sources, self.streams, self.bus, clock, lambda: config().push, lambda: _setting(config()).patience
+            gateway,
+            self.sources,
+            self.streams,
+            self.bus,
+            clock,
+            lambda: config().push,
+            lambda: _setting(config()).patience,
         )
         self.phones = Phones(self.devices, clock, self._end_picture)
         self.informants = Informants(
@@ -128,6 +138,21 @@ class Core:
             lambda: config().reports,
         )
         self.accounts.guests.append(self.informants.invitations.verify)
+        self.source_book = SourceBook(
+            gateway, store.sources, self.sources, self.devices, clock, lambda: config().source
+        )
+        self.source_view = SourceView(
+            gateway,
+            self.source_book,
+            self.sources,
+            self.streams,
+            self.programs,
+            self.push_points,
+            self.pushes,
+            self.sessions,
+            SourceTester(gateway, self.sources, plane, clock, lambda: _setting(config())),
+            self.audit,
+        )
         self.holds = Holds(self.streams)
         self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
         self.talk = Talk(
@@ -156,6 +181,7 @@ class Core:
             self.accounts,
             self.audit,
             TalkActs(self.talk, self.calls, self.audit, lambda: config().talk),
+            SourceActs(gateway, self.source_book),
         )
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.figures = Figures(plane, self.streams.live, self.bus)
@@ -190,12 +216,7 @@ class Core:
 
     def sources_changed(self) -> None:
         """`[source]`, `[program]`, `[push]` or `[security]` are others now: what is the same goes on untouched."""
-        configured = [
-            Wanted(name, source.name, source.urls, source.on_demand, source.idle_close)
-            for name, source in self._config().source.items()
-            if source.enabled
-        ]
-        self.sources.apply(configured)
+        self.source_book.apply()
         self.programs.config_changed()
         self.push_points.config_changed()
         self.pushes.config_changed()
@@ -278,6 +299,7 @@ class Core:
             positions=self.positions,
             informants=self.informants,
             ptz=self.presets,
+            sources=self.source_view,
             sessions=self.sessions,
             talk=TalkView(self.talk, self.calls, self.store.spurts, self.plane),
             rights=Rights(),

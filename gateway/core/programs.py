@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from gateway.core.audit import Audit
 from gateway.core.lockout import Lockout
 from gateway.core.secrets import Secrets
 from gateway.model.principal import Principal, Role
+from gateway.model.source import ProgramInfo
 
 if TYPE_CHECKING:
     from gateway.config.root import Accounts as AccountsConfig
@@ -34,21 +34,6 @@ KEY = "stream key"
 MAX_SECRET = 256
 
 Authenticate = Callable[[str, str, str], Awaitable[Principal]]
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramInfo:
-    """A program as people see it. `made`: its password was made here and can be made anew."""
-
-    name: str
-    publish: tuple[str, ...]
-    read: tuple[str, ...]
-    without_password_from: tuple[str, ...]
-    push_policy: str
-    enabled: bool
-    made: bool
-    last_seen: float | None = None
-    address: str = ""
 
 
 class Programs:
@@ -161,21 +146,24 @@ class Programs:
 
     # — what people ask; roles are checked by whoever calls —
 
-    def all(self) -> Sequence[ProgramInfo]:
-        return [
-            ProgramInfo(
-                name=name,
-                publish=tuple(program.publish),
-                read=tuple(program.read),
-                without_password_from=tuple(program.without_password_from),
-                push_policy=program.push_policy,
-                enabled=program.enabled,
-                made=not program.password.get_secret_value(),
-                last_seen=self._seen[name][0] if name in self._seen else None,
-                address=self._seen[name][1] if name in self._seen else "",
-            )
-            for name, program in self._config().items()
-        ]
+    def names(self) -> Sequence[str]:
+        return list(self._config())
+
+    def info(self, name: str, publishing: tuple[str, ...] = (), reading: tuple[str, ...] = ()) -> ProgramInfo:
+        program, seen = self._config()[name], self._seen.get(name)
+        return ProgramInfo(
+            name=name,
+            publish=tuple(program.publish),
+            read=tuple(program.read),
+            without_password_from=tuple(program.without_password_from),
+            push_policy=program.push_policy,
+            enabled=program.enabled,
+            made=not program.password.get_secret_value(),
+            last_seen=seen[0] if seen else None,
+            address=seen[1] if seen else "",
+            publishing=publishing,
+            reading=reading,
+        )
 
     def renew(self, name: str) -> str:
         """A new password, shown this once. Raises NotFound, and GatewayError where the configuration has it."""

@@ -10,8 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.base.clock import Clock
@@ -24,6 +23,7 @@ from gateway.core.on_demand import HEALTHY_S, Patience
 from gateway.core.sources import Sources
 from gateway.core.streams import Streams
 from gateway.model.principal import Principal, Role
+from gateway.model.source import PushState, PushStatus
 
 if TYPE_CHECKING:
     from gateway.config.sources import Push
@@ -31,30 +31,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class PushState(StrEnum):
-    RUNNING = "running"  # it is being sent, or its opener connects
-    WAITING = "waiting"  # it ended or failed; the next attempt is timed, or waits for its adapter
-
-
-@dataclass(frozen=True, slots=True)
-class PushStatus:
-    """How one output stands. `url` is without credentials."""
-
-    name: str
-    title: str
-    stream: str
-    url: str
-    state: PushState
-    code: str = ""
-    detail: str = ""
-    since: float = 0.0
-    retry_in_s: float | None = None
-    failures: int = 0
-
-
 class Pushes:
     def __init__(
         self,
+        gateway: str,
         sources: Sources,
         streams: Streams,
         bus: Bus,
@@ -63,6 +43,7 @@ class Pushes:
         patience: Callable[[], Patience],
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),
     ) -> None:
+        self._gateway = gateway
         self._sources = sources
         self._streams = streams
         self._bus = bus
@@ -102,7 +83,7 @@ class Pushes:
             running.task.cancel()
             self._leaving.add(running.task)
             running.task.add_done_callback(self._leaving.discard)
-        self._bus.publish("push", "", running.status, gone=True)
+        self._publish(running, gone=True)
 
     async def _keep(self, running: _Running) -> None:
         failures = 0
@@ -156,7 +137,13 @@ class Pushes:
         since = before.since if before.state is state else self._clock.wall()
         running.status = replace(before, state=state, code=code, detail=detail, since=since, failures=failures)
         if running.status != before:
-            self._bus.publish("push", "", running.shown(self._clock.monotonic()))
+            self._publish(running)
+
+    def _publish(self, running: _Running, *, gone: bool = False) -> None:
+        stream = running.push.stream
+        within = stream if stream.count("/") == 2 else f"{self._gateway}/{stream}"
+        status = running.shown(self._clock.monotonic())
+        self._bus.publish("push", running.name, status, gone=gone, within=within)
 
     def _scheme_changed(self, scheme: str) -> None:
         for running in self._running.values():

@@ -45,6 +45,8 @@ LEAST: Final[dict[Action, Role]] = {
     Action.DEVICE_FORGET: Role.TECHNICIAN,
     Action.DEVICE_RENAME: Role.TECHNICIAN,
     Action.DEVICE_REFRESH: Role.TECHNICIAN,
+    Action.SOURCE_ADD: Role.TECHNICIAN,
+    Action.SOURCE_REMOVE: Role.TECHNICIAN,
     Action.ACCOUNT_ADD: Role.ADMINISTRATOR,
     Action.ACCOUNT_CHANGE: Role.ADMINISTRATOR,
     Action.ACCOUNT_REMOVE: Role.ADMINISTRATOR,
@@ -55,6 +57,7 @@ LEAST: Final[dict[Action, Role]] = {
 # Acts on the whole gateway: a principal with a scope never has them.
 _WHOLE: Final = {
     Action.DEVICE_ADMIT,
+    Action.SOURCE_ADD,
     Action.ACCOUNT_ADD,
     Action.ACCOUNT_CHANGE,
     Action.ACCOUNT_REMOVE,

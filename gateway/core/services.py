@@ -24,6 +24,7 @@ from gateway.model.media import StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset, PtzHolder
+from gateway.model.source import ProgramInfo, PushStatus, SourceInfo, SourceTest
 from gateway.model.voice import CallStatus, GroupStatus, MemberKind, MemberState, Spurt, VoiceId
 from gateway.store.rows import Account, AuditHead, AuditRow, AuditVerdict, TokenInfo
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class BusEvent:
     """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter, talk,
-    call, floor, endpoint, report.
+    call, floor, endpoint, push, report.
 
     `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
     everybody. `gone` says that the thing named by `subject` is no more. `within`: the id that decides about scopes
@@ -271,6 +272,23 @@ class PtzFace(Protocol):
         """What the device told, with the names kept here; what was kept when it can not be asked."""
 
 
+class SourcesFace(Protocol):
+    def sources(self, who: Principal) -> Sequence[SourceInfo]: ...
+    def schemes(self, who: Principal) -> Sequence[str]:
+        """Of URLs that can be opened now."""
+
+    async def test(self, who: Principal, url: str) -> SourceTest:
+        """Open it once, unseen (technician and up). Raises RemoteProtocolError (`bad-url`), Busy; that it does not
+        answer is a result."""
+
+    def pushes(self, who: Principal) -> Sequence[PushStatus]: ...
+    def programs(self, who: Principal) -> Sequence[ProgramInfo]:
+        """Technician and up."""
+
+    async def renew_program(self, who: Principal, name: str) -> str:
+        """A program's new password (administrator): the only time that it is seen."""
+
+
 class SessionsFace(Protocol):
     def viewings(self, who: Principal) -> Sequence[ViewingInfo]: ...
 
@@ -329,6 +347,7 @@ class Services:
     positions: PositionsFace
     informants: InformantsFace
     ptz: PtzFace
+    sources: SourcesFace
     sessions: SessionsFace
     talk: TalkFace
     rights: RightsFace

@@ -99,8 +99,10 @@ class Sources:
     def has(self, scheme: str) -> bool:
         return scheme in self._schemes
 
-    def all(self) -> Sequence[tuple[Wanted, Mapping[StreamId, SourceUrl]]]:
-        return [(source.wanted, source.urls) for source in self._sources.values()]
+    def of(self, device: DeviceId) -> Mapping[StreamId, SourceUrl] | None:
+        """The streams of a source that is offered."""
+        found = self._sources.get(device)
+        return found.urls if found is not None else None
 
     def apply(self, wanted: Sequence[Wanted]) -> None:
         """These are all: others go, changed ones are opened anew, viewers of the rest notice nothing."""

@@ -26,6 +26,8 @@ class Action(StrEnum):
     DEVICE_FORGET = "device.forget"
     DEVICE_RENAME = "device.rename"
     DEVICE_REFRESH = "device.refresh"  # ask for its catalogue again
+    SOURCE_ADD = "source.add"  # target: its short name, or ""; args: url, sub_url, name, on_demand
+    SOURCE_REMOVE = "source.remove"  # target: its short name
     ALARM_ACKNOWLEDGE = "alarm.acknowledge"
     ACCOUNT_ADD = "account.add"
     ACCOUNT_CHANGE = "account.change"

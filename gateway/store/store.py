@@ -14,6 +14,7 @@ from gateway.store.opening import backup
 from gateway.store.orders import OutboxRepo, PresetRepo, ResultRepo
 from gateway.store.people import PeopleRepo
 from gateway.store.positions import PositionRepo
+from gateway.store.sources import SourceRepo
 from gateway.store.spurts import SpurtRepo
 
 FILE = "state.db"
@@ -33,6 +34,7 @@ class Store:
         self.informants = InformantRepo(self.db)
         self.results = ResultRepo(self.db)
         self.presets = PresetRepo(self.db)
+        self.sources = SourceRepo(self.db)
         self.spurts = SpurtRepo(self.db)
         self.outbox = OutboxRepo(self.db)
 

@@ -146,6 +146,13 @@ ROWS: tuple[Row, ...] = (
         "请在配置中将该码流加入此程序的 read。",
     ),
     (
+        "name-taken",
+        "Another device or source has that name.",
+        "Use another name, or remove the other one; what stands in the configuration is changed there.",
+        "该名称已被其他设备或源占用。",
+        "请换用其他名称或删除原条目；配置文件中的条目请在文件中修改。",
+    ),
+    (
         "sources-full",
         "As many sources or names are in use as the gateway takes.",
         "Remove some that are no longer needed.",

@@ -33,6 +33,15 @@ from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKi
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset
+from gateway.model.source import (
+    ProgramInfo,
+    PushState,
+    PushStatus,
+    SourceChannel,
+    SourceInfo,
+    SourceOrigin,
+    SourceTest,
+)
 from gateway.model.voice import (
     CallState,
     CallStatus,
@@ -175,6 +184,42 @@ class FakeDirectory:
         if ref not in ("ball-1/ch1", STREAM):
             raise NotFound(f"no stream {ref}")
         return self.status
+
+
+class FakeSources:
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+        self.result = SourceTest(
+            True,
+            "rtsp://192.0.2.1/1",
+            "rtsp",
+            took_s=0.6,
+            tracks=(Track(TrackKind.VIDEO, Codec.H264, 90000, width=640),),
+        )
+
+    def sources(self, who: Principal) -> Sequence[SourceInfo]:
+        channel = SourceChannel(
+            "main", "kit1/gate/main", "rtsp://192.0.2.1/1", "rtsp", "waiting", "connect-refused", "refused", NOW, 3.0
+        )
+        return [SourceInfo("gate", "Gate", SourceOrigin.PERSON, True, (channel,), "wang", NOW)]
+
+    def schemes(self, who: Principal) -> Sequence[str]:
+        return ["rtsp", "srt"]
+
+    async def test(self, who: Principal, url: str) -> SourceTest:
+        self.tried.append(url)
+        return self.result
+
+    def pushes(self, who: Principal) -> Sequence[PushStatus]:
+        return [PushStatus("center", "Center", STREAM, "rtmp://center.example/live/…", PushState.RUNNING)]
+
+    def programs(self, who: Principal) -> Sequence[ProgramInfo]:
+        return [ProgramInfo("drone", ("drone-*",), (), (), "", True, True, NOW, "192.0.2.7", ("kit1/drone-1/main",))]
+
+    async def renew_program(self, who: Principal, name: str) -> str:
+        if name != "drone":
+            raise NotFound(f"there is no program {name}")
+        return "fresh-secret-0123"
 
 
 class FakeCommands:
@@ -324,6 +369,7 @@ def fake_services() -> Services:
         "positions": FakePositions(),
         "informants": FakeInformants(),
         "ptz": SimpleNamespace(holder=lambda stream: None, presets=_presets),
+        "sources": FakeSources(),
         "sessions": SimpleNamespace(
             viewings=lambda who: [ViewingInfo("1", STREAM, "wang", "s", "10.0.0.2", "whep", NOW)]
         ),

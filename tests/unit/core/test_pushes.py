@@ -9,8 +9,8 @@ from gateway.base.errors import PeerError
 from gateway.base.url import SourceUrl
 from gateway.config.sources import Push
 from gateway.contract.media import Viewing
-from gateway.core.pushes import PushState, PushStatus
 from gateway.model.media import StreamState
+from gateway.model.source import PushState, PushStatus
 from tests.fakes.loop import advance, settle
 from tests.unit.core.house import House, housed
 from tests.unit.core.test_streams import STREAM, Source, goes_live
