@@ -125,6 +125,12 @@ class Page:
             raise PageError(f"{url}: {result['errorText']}")
         await asyncio.wait_for(self._loaded.wait(), timeout_s)
 
+    async def reload(self, timeout_s: float = 20) -> None:
+        """Load the page anew, as a person's pull does."""
+        self._loaded.clear()
+        await self.send("Page.reload")
+        await asyncio.wait_for(self._loaded.wait(), timeout_s)
+
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, promises awaited. Raises PageError when it throws."""
         result = await self.send(
