@@ -8,6 +8,7 @@ import { fill, h, type Icon, icon, setText } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
 import { PtzPad } from "./ptz";
+import { ReportsPanel } from "./reportspanel";
 import { signIn } from "./signin";
 import { Store } from "./store";
 import { TalkPanel } from "./talkpanel";
@@ -26,6 +27,7 @@ const TABS: [Key, Icon][] = [
   ["talk", "mic"],
   ["calls", "phone"],
   ["alarms", "alarm"],
+  ["reports", "camera"],
   ["positions", "pin"],
   ["notices", "note"],
 ];
@@ -55,6 +57,7 @@ class Console {
   private readonly tree = new Tree(this.store, (stream) => this.tiles.has(stream), (stream) => this.toggle(stream), this.talkingTo);
   private readonly pending = new PendingPanel(this.store, this.reasons);
   private readonly alarms = new AlarmsPanel(this.store);
+  private readonly reports = new ReportsPanel(this.store);
   private readonly positions = new PositionsPanel(this.store);
   private readonly notices = new NoticesPanel(this.store, this.reasons);
   private readonly talk = new TalkPanel(this.voice, this.reasons);
@@ -68,6 +71,7 @@ class Console {
     talk: this.talk,
     calls: this.calls,
     alarms: this.alarms,
+    reports: this.reports,
     positions: this.positions,
     notices: this.notices,
   };
@@ -76,7 +80,7 @@ class Console {
     this.store.on("link", () => this.showLink());
     this.voice.on(() => this.tree.render());
     this.store.on("directory", () => this.prune());
-    for (const topic of ["alarms", "notices", "pending", "calls", "talk"] as const) this.store.on(topic, () => this.showTabs());
+    for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports"] as const) this.store.on(topic, () => this.showTabs());
   }
 
   start(): void {
@@ -152,6 +156,7 @@ class Console {
   private showTabs(): void {
     const counts: Partial<Record<Key, number>> = {
       alarms: this.alarms.open(),
+      reports: this.reports.fresh(),
       notices: this.store.notices.filter((notice) => !notice.cleared).length,
       calls: this.calls.ringing().length,
       talk: [...this.store.groups.values()].filter((group) => group.emergency || group.floor.emergency).length,

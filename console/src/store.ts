@@ -18,12 +18,14 @@ import type {
   Position,
   Problem,
   PtzHolder,
+  Report,
   StreamStatus,
 } from "./types";
 
-export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls";
+export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports";
 
 const KEPT_ALARMS = 300;
+const KEPT_REPORTS = 200;
 const KEPT_NOTICES = 50;
 /** A device's catalogue comes in many events: ask once, after them. */
 const ENDPOINTS_SETTLE_MS = 1500;
@@ -46,6 +48,7 @@ export class Store {
   pending: PendingDevice[] = [];
   alarms: Alarm[] = [];
   notices: Notice[] = [];
+  reports: Report[] = [];
   private readonly watchers = new Map<Topic, Set<() => void>>();
   private readonly due = new Set<Topic>();
   private readonly events: Events;
@@ -124,7 +127,7 @@ export class Store {
     this.reading = true;
     try {
       const background = { background: true };
-      const [directory, alarms, positions, groups, calls, pending] = await Promise.all([
+      const [directory, alarms, positions, groups, calls, pending, reports] = await Promise.all([
         this.api.get<Directory>("/api/v1/directory", background),
         this.api.get<Alarm[]>("/api/v1/alarms?limit=200", background),
         this.api.get<Position[]>("/api/v1/positions", background),
@@ -132,6 +135,7 @@ export class Store {
         // Who calls whom is personal: a viewer is not told.
         this.mayMove() ? this.api.get<CallStatus[]>("/api/v1/calls", background).catch(none) : Promise.resolve([]),
         this.technician() ? this.api.get<PendingDevice[]>("/api/v1/devices/pending", background) : Promise.resolve([]),
+        this.api.get<Report[]>(`/api/v1/reports?limit=${KEPT_REPORTS}`, background).catch(none),
       ]);
       this.gateway = directory.gateway;
       replace(this.devices, directory.devices, (device) => device.id);
@@ -141,7 +145,8 @@ export class Store {
       replace(this.calls, calls, (call) => call.id);
       this.alarms = alarms;
       this.pending = pending;
-      for (const topic of ["directory", "alarms", "positions", "pending", "talk", "calls"] as const) this.changed(topic);
+      this.reports = reports;
+      for (const topic of ["directory", "alarms", "positions", "pending", "talk", "calls", "reports"] as const) this.changed(topic);
       void this.readEndpoints();
     } catch {
       // the link says so in the header; the event socket asks again when it is back
@@ -213,6 +218,13 @@ export class Store {
         const others = this.pending.filter((one) => one.external_id !== knock.external_id || one.scheme !== knock.scheme);
         this.pending = event.gone ? others : [knock, ...others];
         this.changed("pending");
+        break;
+      }
+      case "report": {
+        const report = event.data as Report;
+        const others = this.reports.filter((one) => one.id !== report.id);
+        this.reports = (event.gone ? others : [report, ...others].sort((a, b) => b.received_at - a.received_at)).slice(0, KEPT_REPORTS);
+        this.changed("reports");
         break;
       }
       case "notice":

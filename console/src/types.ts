@@ -251,3 +251,32 @@ export interface GatewayEvent {
   data: unknown;
   gone?: boolean;
 }
+export interface Report {
+  id: string;
+  device: string;
+  who: string;
+  place: string;
+  kind: "photo" | "voice" | "text" | "position";
+  text: string;
+  media_type: string;
+  size: number;
+  taken_at: number;
+  received_at: number;
+  where: { longitude: number; latitude: number; accuracy_m: number | null; taken_at: number } | null;
+  complete_at: number | null;
+  seen_by: string;
+}
+export interface Invitation {
+  id: string;
+  label: string;
+  place: string;
+  expires_at: number;
+  most_phones: number;
+  phones: number;
+  revoked_at: number | null;
+}
+export interface InvitationMade {
+  invitation: Invitation;
+  link: string;
+  qr: string;
+}

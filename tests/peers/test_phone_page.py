@@ -139,6 +139,28 @@ async def test_without_signal_over_a_reload_and_once(tmp_path: Path, photo: Path
         assert [one["id"] for one in site.reports()] == [report["id"]]
 
 
+async def test_the_console_invites_and_shows(tmp_path: Path, photo: Path) -> None:
+    async with a_site(tmp_path) as site:
+        console = await site.browser.open(apart=True)
+        await console.goto(site.stage.console("otto"))
+        await console.wait_for("!!document.querySelector('[data-key=reports]')", 30)
+        await console.evaluate("document.querySelector('[data-key=reports]').click()")
+        await console.evaluate("document.querySelector('.invite').open = true")
+        await console.evaluate("document.querySelector('.invite input').value = 'Old Li'")
+        await console.evaluate("document.querySelector('.invite form button').click()")
+        site.link = await console.wait_for("(document.querySelector('.link-text') || {}).value", 30, "the link")
+        await console.wait_for("document.querySelector('.qr').naturalWidth > 0", 30, "the QR code is a picture")
+        page = await site.open()
+        await tone(page, "green")
+        await take(page, photo)
+        await listed(page, "sent", 1)
+        await console.wait_for("(i => i && i.naturalWidth === 1600)(document.querySelector('.reports li img'))", 30)
+        assert "Old Li" in await console.evaluate("document.querySelector('.reports > ul').textContent")
+        await console.evaluate("document.querySelector('.reports > ul button').click()")
+        await site.stage.until("otto has seen it", lambda: site.reports("photo")[0]["seen_by"] == "otto")
+        assert not console.errors and not page.errors
+
+
 async def test_a_dead_gateway_a_killed_tab(tmp_path: Path, photo: Path) -> None:
     async with a_site(tmp_path) as site:
         page = await site.open()

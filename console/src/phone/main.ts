@@ -220,6 +220,7 @@ function refresh(): void {
     items = found;
     const urgent = found.some((one) => one.state === "kept" && one.kind !== "voice");
     live.hold(urgent && sender.link !== "good");
+    if (hint === t("saved") && !found.some((one) => one.state === "kept")) hint = "";
     draw();
   });
 }
