@@ -14,7 +14,7 @@ from gateway.config.section import Section
 from gateway.config.units import Duration, is_slug
 
 PATTERNS = 64
-_PATTERN = re.compile(r"[a-z0-9._*?-]{1,64}(?:/[a-z0-9._*?-]{1,64})?")
+_PATTERN = re.compile(r"[a-z0-9*?][a-z0-9._*?-]{0,63}(?:/[a-z0-9*?][a-z0-9._*?-]{0,63})?")
 
 
 def allowed_network(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, int]:

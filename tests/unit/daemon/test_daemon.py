@@ -15,6 +15,8 @@ import pytest
 from gateway import codecs
 from gateway.base.errors import ConfigError, Denied
 from gateway.config.load import load_config
+from gateway.contract.media import Publication, Viewing
+from gateway.contract.source import SourceUrl
 from gateway.contract.voice import SeatWish
 from gateway.core.services import Services
 from gateway.daemon import Daemon
@@ -133,6 +135,56 @@ async def test_talk_groups_change_under_those_who_sit_in_them(rig: Rig, monkeypa
         rig.write(TWO + "[talk.group.a]\nnumber = '1'\n[talk.group.b]\nnumber = '1'\n")
         with pytest.raises(ConfigError, match="number of group"):
             await services.daemon.reload(SYSTEM)
+
+
+async def test_sources_programs_and_pushes_change_alone_and_viewers_stay(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = "[source.gate]\nurl = 'toy://192.168.1.64/1'\n"
+    yard = "[source.yard]\nurl = 'toy://192.168.1.65/1'\n"
+    rig.write(TWO + gate + yard)
+    opened: asyncio.Queue[str] = asyncio.Queue()
+    sent: asyncio.Queue[str] = asyncio.Queue()
+
+    async def open_(url: SourceUrl, publication: Publication) -> None:
+        opened.put_nowait(f"{url.host} {url.password}")
+        await asyncio.get_running_loop().create_future()
+
+    async def send(url: SourceUrl, viewing: Viewing) -> None:
+        sent.put_nowait(f"{url.host} {viewing.stream}")
+        await asyncio.get_running_loop().create_future()
+
+    async with running(rig.daemon(monkeypatch)) as services:
+        (toy, _) = Toy.runs
+        context, streams = toy.context, toy.context.streams
+        context.sources.scheme("toy", open_)
+        context.sources.push_scheme("toy", send)
+        one, other = streams.resolve("gate"), streams.resolve("yard")
+        async with streams.view(one, SYSTEM, "test") as viewing, streams.view(other, SYSTEM, "test"):
+            handle = viewing.handle
+            assert {await _next(opened), await _next(opened)} == {"192.168.1.64 ", "192.168.1.65 "}
+            rig.write(TWO + gate.replace("//", "//user:s3cret@") + yard + "[program.drone]\npublish = ['drone-1']\n")
+            changes = await services.daemon.reload(SYSTEM)
+            assert await _next(opened) == "192.168.1.64 s3cret"
+            assert changes and "s3cret" not in str(changes)
+            assert viewing.handle == handle and viewing.status.viewers == 1
+            assert streams.resolve("drone-1") == "kit1/drone-1/main" and context.programs.secret("drone")
+            push = "[push.out]\nstream = 'yard'\nurl = 'toy://10.0.0.9/1'\n"
+            rig.write(TWO + gate.replace("//", "//user:s3cret@") + yard + push)
+            await services.daemon.reload(SYSTEM)
+            assert await _next(sent) == "10.0.0.9 kit1/yard/main"
+            assert context.programs.secret("drone") is None
+            with pytest.raises(Denied):
+                await context.reach.addresses("127.0.0.1", 80)
+            rig.write(TWO + gate.replace("//", "//user:s3cret@") + yard + "[security]\npull_allow = ['127.0.0.1']\n")
+            await services.daemon.reload(SYSTEM)
+            assert await context.reach.addresses("127.0.0.1", 80)
+            assert opened.empty() and services.sources.pushes(SYSTEM) == []
+        assert not any(toy.ended for toy in Toy.runs), "no adapter was restarted for it"
+
+
+async def _next(queue: asyncio.Queue[str]) -> str:
+    return await asyncio.wait_for(queue.get(), 5)
 
 
 async def test_a_wrong_file_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
