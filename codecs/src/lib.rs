@@ -13,5 +13,6 @@ pub mod packet;
 mod py;
 pub mod relay;
 pub mod rtp;
+pub mod srt;
 pub mod time;
 pub mod voice;

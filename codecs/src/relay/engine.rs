@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::event::*;
 use super::order::*;
 use super::queue::{lock, Commands, Events};
+use super::srt_hub::SrtHub;
 use super::worker::Worker;
 use super::{sys, OrderError};
 use crate::rtp::srtp::SrtpKey;
@@ -53,10 +54,12 @@ pub(super) struct SessionEntry {
 }
 
 pub struct Engine {
-    workers: Arc<Vec<Arc<Commands>>>,
+    pub(super) workers: Arc<Vec<Arc<Commands>>>,
+    /// Started when SRT is first asked for.
+    pub(super) srt: Mutex<Option<Arc<SrtHub>>>,
     /// Media threads: the voice thread is the worker after them.
     pub(super) media: usize,
-    events: Arc<Events>,
+    pub(super) events: Arc<Events>,
     pub(super) registry: Mutex<Registry>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -71,7 +74,14 @@ impl Engine {
         let workers = (0..=threads).map(|i| Commands::new(i == threads).map(Arc::new)).collect::<Done<Vec<_>>>()?;
         let (workers, events) = (Arc::new(workers), Arc::new(Events::new(event_capacity)?));
         let handles = Mutex::new(Vec::with_capacity(threads + 1));
-        let engine = Self { workers, media: threads, events, registry: Mutex::default(), threads: handles };
+        let engine = Self {
+            workers,
+            srt: Mutex::default(),
+            media: threads,
+            events,
+            registry: Mutex::default(),
+            threads: handles,
+        };
         for index in 0..=threads {
             let (all, events) = (engine.workers.clone(), engine.events.clone());
             let (told, started) = sync_channel(1);
@@ -116,6 +126,9 @@ impl Engine {
         let threads = std::mem::take(&mut *lock(&self.threads));
         if threads.is_empty() {
             return;
+        }
+        if let Some(srt) = lock(&self.srt).take() {
+            srt.stop();
         }
         for worker in self.workers.iter() {
             worker.push(Command::Stop);

@@ -150,6 +150,9 @@ impl Engine {
     }
 
     pub fn close_wire(&self, wire: WireId) {
+        if self.close_srt_listener(wire) {
+            return;
+        }
         self.post(wire, Command::Line(LineCommand::CloseWire(wire)));
     }
 

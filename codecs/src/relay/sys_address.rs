@@ -50,6 +50,42 @@ impl SockAddr {
         Self { storage, len: len as libc::socklen_t }
     }
 
+    /// Call with it as C takes it.
+    pub fn with<T>(&self, call: impl FnOnce(*const libc::sockaddr, libc::c_int) -> T) -> T {
+        call((&raw const self.storage).cast(), self.len as libc::c_int)
+    }
+
+    /// What a C function fills in; `None` when it says that it did not.
+    pub fn filled(ask: impl FnOnce(*mut libc::sockaddr, *mut libc::c_int) -> bool) -> Option<Self> {
+        // SAFETY: all zeros is a valid sockaddr_storage.
+        let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
+        let mut len = mem::size_of::<libc::sockaddr_storage>() as libc::c_int;
+        let done = ask((&raw mut storage).cast(), &mut len);
+        done.then_some(Self { storage, len: len as libc::socklen_t })
+    }
+
+    /// A copy of what `address` points at.
+    ///
+    /// # Safety
+    /// Null, or an address that is as long as its family says.
+    pub unsafe fn copied(address: *const libc::sockaddr) -> Option<Self> {
+        if address.is_null() {
+            return None;
+        }
+        // SAFETY: the caller says that it is an address; the family tells its length.
+        let len = match i32::from(unsafe { (*address).sa_family }) {
+            libc::AF_INET => mem::size_of::<libc::sockaddr_in>(),
+            libc::AF_INET6 => mem::size_of::<libc::sockaddr_in6>(),
+            _ => return None,
+        };
+        // SAFETY: all zeros is valid, and it is larger than either form; `len` bytes are readable.
+        unsafe {
+            let mut storage: libc::sockaddr_storage = mem::zeroed();
+            std::ptr::copy_nonoverlapping(address.cast::<u8>(), (&raw mut storage).cast(), len);
+            Some(Self { storage, len: len as libc::socklen_t })
+        }
+    }
+
     /// Whom a connected socket is connected to.
     pub fn peer_of(fd: &OwnedFd) -> Option<SocketAddr> {
         // SAFETY: all zeros is a valid sockaddr_storage, and len says how large it is.

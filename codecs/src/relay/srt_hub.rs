@@ -1,0 +1,312 @@
+//! The thread that waits for SRT: what is ready it tells the worker that has the connection, a few times in a
+//! hundredth of a second rather than for each packet. Listeners live here.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::event::*;
+use super::order::Command;
+use super::queue::{lock, Commands, Events};
+use super::wire_srt::SrtLine;
+use super::wires::LineCommand;
+use super::OrderError;
+use crate::srt::library::{library, Calling, Options, Poll, Ready, Socket, State, ERR, IN};
+use crate::srt::selector;
+
+/// Between two looks at what is ready: packets of that time are read together.
+const REST: Duration = Duration::from_millis(4);
+const WAIT_MS: i64 = 100;
+const IDLE: Duration = Duration::from_millis(500);
+/// Handles of wires that come in; below it the engine's own numbers.
+const INCOMING: u64 = 1 << 54;
+/// Callers at one door whose handshake goes on, and how long it may.
+const MAX_CALLING: usize = 1024;
+const PATIENCE_US: u64 = 2_000_000;
+const TELL_US: u64 = 1_000_000;
+/// SRT_REJX_UNAUTHORIZED.
+const UNAUTHORIZED: i32 = 1401;
+
+struct Caller {
+    socket: i32,
+    since: u64,
+    from: Option<SocketAddr>,
+    stream_id: String,
+}
+
+/// What a listener knows when somebody knocks; also used by libsrt's own thread.
+#[derive(Default)]
+pub struct Door {
+    passphrases: Mutex<Vec<(String, String)>>,
+    calling: Mutex<Vec<Caller>>,
+    /// Refused since the last word of it: how many, and the last one.
+    refused: Mutex<(u64, String)>,
+}
+
+static DOORS: Mutex<Option<HashMap<u64, Arc<Door>>>> = Mutex::new(None);
+static DOOR_NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+fn door(tag: u64) -> Option<Arc<Door>> {
+    lock(&DOORS).as_ref()?.get(&tag).cloned()
+}
+
+/// Called by libsrt for each handshake, more than once for the same.
+fn knock(tag: u64, calling: &Calling, from: Option<SocketAddr>, stream_id: &str) -> bool {
+    let Some(door) = door(tag) else { return false };
+    let phrases = lock(&door.passphrases);
+    let phrase = selector::passphrase(&phrases, stream_id);
+    let let_in = phrase.is_some_and(|p| p.is_empty() || calling.passphrase(p));
+    if !let_in {
+        calling.refuse(UNAUTHORIZED);
+        door.refuse(from, stream_id, "no passphrase is set for it");
+        return false;
+    }
+    drop(phrases);
+    let mut list = lock(&door.calling);
+    if list.len() < MAX_CALLING {
+        let (socket, since, stream_id) = (calling.id(), super::sys::monotonic_us(), stream_id.to_owned());
+        list.push(Caller { socket, since, from, stream_id });
+    }
+    true
+}
+
+impl Door {
+    fn refuse(&self, from: Option<SocketAddr>, stream_id: &str, why: &str) {
+        let who = from.map(|a| a.to_string()).unwrap_or_default();
+        let shown: String = stream_id.chars().filter(|c| !c.is_control()).take(128).collect();
+        let mut refused = lock(&self.refused);
+        *refused = (refused.0 + 1, format!("{who} {shown:?}: {why}"));
+    }
+}
+
+pub struct Listener {
+    wire: WireId,
+    tag: u64,
+    socket: Socket,
+    door: Arc<Door>,
+    told: AtomicU64,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(doors) = lock(&DOORS).as_mut() {
+            doors.remove(&self.tag);
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Route {
+    Line { handle: u64, signalled: Arc<AtomicBool> },
+    Listener(Arc<Listener>),
+}
+
+pub struct SrtHub {
+    pub(super) poll: Poll,
+    routes: Mutex<HashMap<i32, Route>>,
+    closing: Mutex<Vec<Socket>>,
+    changed: Condvar,
+    running: AtomicBool,
+    next: AtomicU64,
+    media: usize,
+    workers: Arc<Vec<Arc<Commands>>>,
+    events: Arc<Events>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SrtHub {
+    pub fn start(workers: Arc<Vec<Arc<Commands>>>, media: usize, events: Arc<Events>) -> Result<Arc<Self>, OrderError> {
+        let poll = Poll::new().ok_or(OrderError::new("no libsrt on this system"))?;
+        let hub = Arc::new(Self {
+            poll,
+            routes: Mutex::default(),
+            closing: Mutex::default(),
+            changed: Condvar::new(),
+            running: AtomicBool::new(true),
+            next: AtomicU64::new(0),
+            media,
+            workers,
+            events,
+            thread: Mutex::new(None),
+        });
+        let body = hub.clone();
+        let thread = std::thread::Builder::new().name("fg-srt".to_owned()).spawn(move || body.run());
+        let thread = thread.map_err(|e| OrderError::new(format!("starting the SRT thread: {e}")))?;
+        *lock(&hub.thread) = Some(thread);
+        Ok(hub)
+    }
+
+    pub fn stop(&self) {
+        self.running.store(false, Ordering::Release);
+        self.changed.notify_all();
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
+        lock(&self.routes).clear();
+        lock(&self.closing).clear();
+    }
+
+    // ── what workers ask for ──
+
+    /// Readiness of the socket goes to who has that handle.
+    pub(super) fn route(&self, socket: i32, handle: u64, signalled: &Arc<AtomicBool>) {
+        let route = Route::Line { handle, signalled: signalled.clone() };
+        lock(&self.routes).insert(socket, route);
+        self.changed.notify_all();
+    }
+
+    /// Closing joins threads of libsrt: not for a media thread to wait for.
+    pub(super) fn close(&self, socket: Socket) {
+        self.poll.remove(socket.id());
+        lock(&self.routes).remove(&socket.id());
+        if self.running.load(Ordering::Acquire) {
+            lock(&self.closing).push(socket);
+            self.changed.notify_all();
+        }
+    }
+
+    // ── listeners ──
+
+    pub fn listen(
+        &self,
+        wire: WireId,
+        at: SocketAddr,
+        options: &Options,
+        phrases: Vec<(String, String)>,
+        backlog: i32,
+    ) -> Result<u16, OrderError> {
+        let door = Arc::new(Door { passphrases: Mutex::new(phrases), ..Door::default() });
+        let tag = DOOR_NUMBERS.fetch_add(1, Ordering::Relaxed);
+        lock(&DOORS).get_or_insert_default().insert(tag, door.clone());
+        let socket = Socket::listen(at, options, backlog, tag, knock).map_err(|why| {
+            if let Some(doors) = lock(&DOORS).as_mut() {
+                doors.remove(&tag);
+            }
+            OrderError::new(format!("listening for SRT on {at}: {why}"))
+        })?;
+        let port = socket.local().map_or(at.port(), |a| a.port());
+        let id = socket.id();
+        let listener = Arc::new(Listener { wire, tag, socket, door, told: AtomicU64::new(0) });
+        lock(&self.routes).insert(id, Route::Listener(listener));
+        self.poll.add(id, IN | ERR);
+        self.changed.notify_all();
+        Ok(port)
+    }
+
+    fn listener(&self, wire: WireId) -> Option<Arc<Listener>> {
+        let routes = lock(&self.routes);
+        let found = routes.values().find_map(|r| match r {
+            Route::Listener(l) if l.wire == wire => Some(l),
+            _ => None,
+        });
+        found.cloned()
+    }
+
+    pub fn passphrases(&self, wire: WireId, list: Vec<(String, String)>) {
+        if let Some(listener) = self.listener(wire) {
+            *lock(&listener.door.passphrases) = list;
+        }
+    }
+
+    /// True when it was a listener of ours.
+    pub fn close_listener(&self, wire: WireId) -> bool {
+        let Some(listener) = self.listener(wire) else { return false };
+        self.poll.remove(listener.socket.id());
+        lock(&self.routes).remove(&listener.socket.id());
+        true
+    }
+
+    // ── the thread ──
+
+    fn run(self: Arc<Self>) {
+        let mut room = vec![Ready::default(); 1024];
+        while self.running.load(Ordering::Acquire) {
+            drop(std::mem::take(&mut *lock(&self.closing)));
+            {
+                let routes = lock(&self.routes);
+                if routes.is_empty() {
+                    // Also the way to notice a stop that came just before.
+                    drop(self.changed.wait_timeout(routes, IDLE));
+                    continue;
+                }
+            }
+            for ready in self.poll.wait(&mut room, WAIT_MS) {
+                self.signal(ready);
+            }
+            self.look_at_doors();
+            std::thread::sleep(REST);
+        }
+    }
+
+    fn signal(self: &Arc<Self>, ready: &Ready) {
+        let route = lock(&self.routes).get(&ready.socket).cloned();
+        match route {
+            Some(Route::Line { handle, signalled }) => {
+                if !signalled.swap(true, Ordering::AcqRel) {
+                    self.tell(handle, LineCommand::Ready(handle));
+                }
+            }
+            Some(Route::Listener(listener)) => {
+                while let Some(socket) = listener.socket.accept() {
+                    lock(&listener.door.calling).retain(|c| c.socket != socket.id());
+                    self.arrived(&listener, socket);
+                }
+            }
+            // Closed meanwhile.
+            None => self.poll.remove(ready.socket),
+        }
+    }
+
+    fn tell(&self, handle: u64, command: LineCommand) {
+        if let Some(worker) = self.workers.get((handle & 0xff) as usize) {
+            worker.push(Command::Line(command));
+        }
+    }
+
+    fn arrived(self: &Arc<Self>, listener: &Listener, socket: Socket) {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = (INCOMING | n) << 8 | n % self.media.max(1) as u64;
+        let line = Box::new(SrtLine::incoming(self.clone(), socket, listener.wire));
+        self.tell(id, LineCommand::OpenWire { id, line });
+    }
+
+    /// Who knocked and is gone without having come in had the wrong passphrase; told at most once a second.
+    fn look_at_doors(&self) {
+        let listeners: Vec<_> = {
+            let routes = lock(&self.routes);
+            routes.values().filter_map(|r| if let Route::Listener(l) = r { Some(l.clone()) } else { None }).collect()
+        };
+        let now = super::sys::monotonic_us();
+        let gone = |c: &Caller| library().is_none_or(|l| l.state(c.socket) == State::Gone);
+        for listener in listeners {
+            let mut failed = Vec::new();
+            lock(&listener.door.calling).retain_mut(|c| {
+                let left = gone(c);
+                if left {
+                    failed.push((c.from, std::mem::take(&mut c.stream_id)));
+                }
+                !left && now.saturating_sub(c.since) < PATIENCE_US
+            });
+            for (from, stream_id) in failed {
+                listener.door.refuse(from, &stream_id, "the passphrase is wrong or missing");
+            }
+            if now.saturating_sub(listener.told.load(Ordering::Relaxed)) < TELL_US {
+                continue;
+            }
+            let (count, last) = std::mem::take(&mut *lock(&listener.door.refused));
+            if count > 0 {
+                listener.told.store(now, Ordering::Relaxed);
+                let detail = if count > 1 { format!("{last} (and {} more)", count - 1) } else { last };
+                let code = "srt-refused";
+                self.events.push(Event::Wire(WireTold {
+                    code,
+                    detail,
+                    ..WireTold::new(listener.wire, WireState::Closed)
+                }));
+            }
+        }
+    }
+}

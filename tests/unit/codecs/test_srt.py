@@ -1,0 +1,147 @@
+"""SRT through the engine: FFmpeg and srt-live-transmit call, are called, and are refused."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from gateway import codecs
+from tests.unit.codecs.rig import Rig
+
+MEDIA = (
+    "-f lavfi -re -i sine=frequency=440:sample_rate=48000 -f lavfi -re -i testsrc2=size=640x360:rate=25 "
+    "-c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p -c:a aac -f mpegts"
+)
+PATIENCE_S = 20.0
+
+
+@contextlib.contextmanager
+def running(*line: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def ffmpeg(url: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    return running("ffmpeg", "-v", "error", *MEDIA.split(), url)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def incoming(rig: Rig, listener: int) -> codecs.WireEvent:
+    return rig.wait(codecs.WireEvent, lambda e: e.state == "incoming" and e.parent == listener, patience_s=PATIENCE_S)
+
+
+def seen(rig: Rig, stream: int) -> None:
+    video = rig.wait(codecs.TrackEvent, lambda e: e.stream == stream and e.kind == "video", patience_s=PATIENCE_S)
+    audio = rig.wait(codecs.TrackEvent, lambda e: e.stream == stream and e.kind == "audio", patience_s=PATIENCE_S)
+    assert (video.codec, video.width, audio.codec) == ("h264", 640, "aac")
+
+
+def test_a_caller_brings_a_picture_and_its_end_is_told(rig: Rig) -> None:
+    assert rig.engine.srt_version().startswith("1.5")
+    listener, port = rig.engine.srt_listen("127.0.0.1", 0, latency_ms=200)
+    with ffmpeg(f"srt://127.0.0.1:{port}?streamid=publish:drone&latency=100000"):
+        wire = incoming(rig, listener)
+        assert (wire.detail, wire.address.split(":")[0]) == ("publish:drone", "127.0.0.1")
+        stream = rig.engine.open_stream("drone")
+        leg = rig.engine.bind_in(wire.wire, stream)
+        seen(rig, stream)
+        figures = rig.engine.srt_stats(leg)
+        assert figures["latency_ms"] == 200 and 0 < float(figures["rtt_ms"]) < 200, figures
+        assert int(figures["packets"]) > 5 and figures["encrypted"] == 0 and str(figures["peer_version"])[0] == "1"
+    assert rig.wait(codecs.LegEvent, lambda e: e.state == "closed", patience_s=PATIENCE_S).leg == leg
+    closed = rig.wait(codecs.WireEvent, lambda e: e.state == "closed")
+    assert (closed.wire, closed.code) == (leg, "source-ended")
+    with pytest.raises(codecs.MediaError, match="ended"):
+        rig.engine.bind_in(wire.wire, stream)
+    rig.engine.close_wire(listener)
+
+
+def test_each_stream_id_has_its_passphrase(rig: Rig) -> None:
+    listener, port = rig.engine.srt_listen(
+        "127.0.0.1", 0, passphrases=[("r=a", "correct horse"), ("u=b", "battery staple")]
+    )
+    for stream_id, phrase in (("publish:a", "correct horse"), ("#!::u=b,r=x,m=publish", "battery staple")):
+        with ffmpeg(f"srt://127.0.0.1:{port}?streamid={stream_id}&passphrase={phrase}"):
+            wire = incoming(rig, listener)
+            assert wire.detail == stream_id
+            stream = rig.engine.open_stream("s")
+            leg = rig.engine.bind_in(wire.wire, stream)
+            seen(rig, stream)
+            assert rig.engine.srt_stats(leg)["encrypted"] == 1
+    for stream_id, phrase, why in (
+        ("publish:a", "battery staple", "wrong or missing"),
+        ("publish:c", "battery staple", "no passphrase is set"),
+    ):
+        with ffmpeg(f"srt://127.0.0.1:{port}?streamid={stream_id}&passphrase={phrase}"):
+            told = rig.wait(codecs.WireEvent, lambda e: e.code == "srt-refused", patience_s=PATIENCE_S)
+            assert told.wire == listener and stream_id in told.detail and why in told.detail, told
+    rig.engine.srt_passphrases(listener, [("", "battery staple")])
+    with ffmpeg(f"srt://127.0.0.1:{port}?streamid=publish:c&passphrase=battery staple"):
+        incoming(rig, listener)
+
+
+def test_we_call_a_listener(rig: Rig) -> None:
+    port = free_port()
+    with ffmpeg(f"srt://127.0.0.1:{port}?mode=listener&passphrase=correct horse"):
+        for _ in range(50):
+            wire = rig.engine.srt_connect("127.0.0.1", port, passphrase="correct horse", timeout_ms=500)
+            event = rig.wait(codecs.WireEvent, lambda e, wire=wire: e.wire == wire, patience_s=PATIENCE_S)
+            if event.state == "connected":
+                break
+        stream = rig.engine.open_stream("s")
+        rig.engine.bind_in(wire, stream)
+        seen(rig, stream)
+
+
+def test_refusals_have_names(rig: Rig) -> None:
+    silent = rig.engine.srt_connect("127.0.0.1", free_port(), timeout_ms=300)
+    assert closed(rig, silent).code == "srt-timeout"
+    meeting = rig.engine.srt_connect("127.0.0.1", free_port(), rendezvous=True, local_port=free_port(), timeout_ms=300)
+    assert closed(rig, meeting).code == "srt-rendezvous"
+    listener, port = rig.engine.srt_listen("127.0.0.1", 0, passphrases=[("", "correct horse")])
+    wrong = rig.engine.srt_connect("127.0.0.1", port, passphrase="battery staple")
+    assert closed(rig, wrong).code == "srt-passphrase"
+    bare = rig.engine.srt_connect("127.0.0.1", port)
+    assert closed(rig, bare).code == "srt-passphrase"
+    assert listener
+
+
+def closed(rig: Rig, wire: int) -> codecs.WireEvent:
+    return rig.wait(codecs.WireEvent, lambda e: e.wire == wire and e.state == "closed", patience_s=PATIENCE_S)
+
+
+def test_a_port_that_is_taken_is_said(rig: Rig) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(codecs.MediaError, match=f"listening for SRT on 127.0.0.1:{taken.getsockname()[1]}"):
+            rig.engine.srt_listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_wire_that_nobody_binds_is_closed(rig: Rig) -> None:
+    listener, port = rig.engine.srt_listen("127.0.0.1", 0)
+    caller = rig.engine.srt_connect("127.0.0.1", port, stream_id="x")
+    rig.wait(codecs.WireEvent, lambda e: e.wire == caller and e.state == "connected")
+    wire = incoming(rig, listener).wire
+    told = {rig.wait(codecs.WireEvent, lambda e: e.state == "closed", patience_s=PATIENCE_S).wire for _ in range(2)}
+    assert told == {wire, caller}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"passphrase": "short"}, {"stream_id": "x" * 513}, {"latency_ms": -1}, {"timeout_ms": 0}]
+)
+def test_arguments_are_checked(rig: Rig, wrong: dict[str, str]) -> None:
+    with pytest.raises(codecs.MediaError):
+        rig.engine.srt_connect("127.0.0.1", 9, **wrong)  # type: ignore[arg-type]
