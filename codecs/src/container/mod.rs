@@ -9,7 +9,9 @@ pub mod fmp4_read;
 pub mod records;
 pub mod rtmp;
 pub mod tracks;
+mod ts_packets;
 pub mod ts_read;
+pub mod ts_write;
 
 use bytes::{Bytes, BytesMut};
 

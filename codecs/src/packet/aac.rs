@@ -62,6 +62,20 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Seven bytes before a raw frame of `frame_bytes`; `None` where ADTS can't say it (an odd rate, too long a frame).
+    /// HE-AAC goes as the AAC-LC within it.
+    pub fn adts_header(&self, frame_bytes: usize) -> Option<Bytes> {
+        let index = RATES_HZ.iter().position(|r| *r == self.sample_rate_hz)? as u8;
+        let len = u16::try_from(frame_bytes + 7).ok().filter(|n| usize::from(*n) <= MAX_FRAME_BYTES)?;
+        let profile = if (1..=4).contains(&self.object_type) { self.object_type - 1 } else { 1 };
+        let (hi, lo) = ((len >> 11) as u8, (len & 7) as u8);
+        let channels = self.channels & 7;
+        let third = profile << 6 | index << 2 | channels >> 2;
+        Some(Bytes::copy_from_slice(&[0xff, 0xf1, third, channels << 6 | hi, (len >> 3) as u8, lo << 5 | 0x1f, 0xfc]))
+    }
+}
+
 /// One ADTS frame at the start of `data`: its configuration, header length and whole length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adts {

@@ -10,6 +10,7 @@ use super::line::{Brought, Line, OutBuffer, Over};
 use super::sys::{self, SockAddr};
 use super::OrderError;
 use crate::container::ts_read::TsReader;
+use crate::container::ts_write::TsWriter;
 use crate::container::{Found, Reader, Writer};
 use crate::time::Micros;
 
@@ -28,7 +29,10 @@ pub fn reader(container: &str, program: u16) -> Result<Box<dyn Reader>, OrderErr
 /// What puts one together. `part_ms` and `segment_ms` are CMAF's.
 pub fn writer(container: &str, part_ms: u32, segment_ms: u32) -> Result<Box<dyn Writer>, OrderError> {
     let _ = (part_ms, segment_ms);
-    Err(OrderError::new(format!("no writer of {container:?}")))
+    match container {
+        "ts" => Ok(Box::<TsWriter>::default()),
+        _ => Err(OrderError::new(format!("no writer of {container:?}"))),
+    }
 }
 
 /// The line of `open_bytes_in` and `open_container_out`.

@@ -56,8 +56,12 @@ impl Tracks {
             let detail = format!("video of stream type 0x{:02x}; set the device to H.264 or H.265", chunk.stream_type);
             out.problem("codec-unsupported", detail, now);
         }
+        if chunk.damaged {
+            // Where bytes are missing NAL units run into each other: not even parameter sets are believed.
+            return self.video.push(Vec::new(), Origin { time, damaged: true, capture_unix_us: capture, now }, out);
+        }
         let nalus = annexb::nalus(&chunk.data).take(MAX_NALUS).map(|r| chunk.data.slice(r)).collect::<Vec<_>>();
-        let damaged = chunk.damaged || nalus.is_empty();
+        let damaged = nalus.is_empty();
         self.video.push(nalus, Origin { time, damaged, capture_unix_us: capture, now }, out);
     }
 

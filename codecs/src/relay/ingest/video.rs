@@ -125,6 +125,10 @@ impl VideoTrack {
             return;
         };
         if origin.damaged && nalus.is_empty() {
+            self.prefix.clear();
+            if let Some((_, held)) = &mut self.held {
+                held.damaged = true; // its rest may be what is missing
+            }
             self.dropped_units += 1;
             self.loss(origin.now, out);
             return;
