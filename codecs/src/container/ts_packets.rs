@@ -2,9 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-pub use crate::mpeg::ts_sync::PACKET_BYTES;
+use crate::mpeg::ts_sync::PACKET_BYTES;
 
-const NULL_PID: u16 = 0x1fff;
 const BODY_BYTES: usize = PACKET_BYTES - 4;
 
 #[derive(Debug, Default)]
@@ -47,11 +46,6 @@ impl Packets {
             out.put_slice(piece);
             out.put_bytes(0xff, BODY_BYTES - piece.len());
         }
-    }
-
-    pub fn null(&self, out: &mut BytesMut) {
-        out.put_slice(&[0x47, (NULL_PID >> 8) as u8, NULL_PID as u8, 0x10]);
-        out.put_bytes(0xff, BODY_BYTES);
     }
 
     /// Nothing but a PCR; the counter stays (§2.4.3.3).

@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::ts_packets::{Packets, PACKET_BYTES};
+use super::ts_packets::Packets;
 use super::Writer;
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
 use crate::mpeg::pes::PesHeader;
@@ -18,18 +18,16 @@ const PMT_PID: u16 = 0x1000;
 const SDT_PID: u16 = 0x11;
 const PIDS: [u16; 2] = [0x100, 0x101];
 const PROGRAM: u16 = 1;
-const TABLES_EVERY: i64 = 9_000;
+const TABLES_EVERY: i64 = 8_500;
 const SDT_EVERY: i64 = 90_000;
-/// Between two PCRs while anything flows.
-const PCR_EVERY: i64 = 3_000;
+/// Between two PCRs where units come as often: 40 ms less what is not foreseen.
+const PCR_EVERY: i64 = 3_200;
 /// Time stamps lie so far behind the PCR: what a decoder's buffer may hold, and what sound may lag the picture.
 const DELAY: i64 = 27_000;
 /// First PTS near this, so that nothing is negative.
 const ORIGIN: i64 = 2 * 90_000;
-/// A track that has been silent for so long holds the clock back no more.
-const SILENT: i64 = 45_000;
-/// Null packets for one unit at most (2 s of 20 Mb/s).
-const MAX_PADDING: usize = 25_000;
+/// A track that lags the other by more is late for its decoder.
+const MAX_LAG: i64 = 5 * 90_000;
 
 #[derive(Debug)]
 pub struct TsWriter {
@@ -43,22 +41,22 @@ pub struct TsWriter {
     last_tables: Option<i64>,
     last_sdt: Option<i64>,
     last_pcr: Option<i64>,
-    /// Bits per second with null packets; 0: as it comes.
-    rate_bps: u64,
-    /// Constant rate: the PCR time at which the first byte left, and bytes since.
-    began: Option<i64>,
-    sent: u64,
+    /// Between the last two units of each track.
+    steps: [i64; 2],
+    /// How far each track's units usually lie behind the other's, and how far any did lately.
+    lags: [i64; 2],
+    lag: i64,
 }
 
 impl Default for TsWriter {
     fn default() -> Self {
-        Self::new("Fieldgate", 0)
+        Self::new("Fieldgate")
     }
 }
 
 impl TsWriter {
-    /// `service`: its name in the SDT. `rate_bps`: constant rate with null packets, 0 for none.
-    pub fn new(service: &str, rate_bps: u64) -> Self {
+    /// `service`: its name in the SDT.
+    pub fn new(service: &str) -> Self {
         Self {
             tracks: [None, None],
             times: [None; 2],
@@ -69,9 +67,9 @@ impl TsWriter {
             last_tables: None,
             last_sdt: None,
             last_pcr: None,
-            rate_bps,
-            began: None,
-            sent: 0,
+            steps: [PCR_EVERY; 2],
+            lags: [0; 2],
+            lag: 0,
         }
     }
 
@@ -79,9 +77,9 @@ impl TsWriter {
         PIDS[usize::from(self.tracks[0].is_none())]
     }
 
-    fn tables(&mut self, now: i64, force: bool, out: &mut BytesMut) {
-        let due = |last: Option<i64>, every| last.is_none_or(|at| !(0..every).contains(&(now - at)));
-        if force || due(self.last_tables, TABLES_EVERY) {
+    /// `now`: of the PCR.
+    fn tables(&mut self, dts: i64, now: i64, force: bool, out: &mut BytesMut) {
+        if force || self.due(dts, now, self.last_tables, TABLES_EVERY) {
             self.last_tables = Some(now);
             let pat = [PROGRAM.to_be_bytes(), (0xe000 | PMT_PID).to_be_bytes()].concat();
             let mut section = Vec::new();
@@ -91,7 +89,7 @@ impl TsWriter {
             Section::write(&mut section, 2, PROGRAM, self.version, &self.map());
             self.packets.section(PMT_PID, &section, out);
         }
-        if due(self.last_sdt, SDT_EVERY) {
+        if self.due(dts, now, self.last_sdt, SDT_EVERY) {
             self.last_sdt = Some(now);
             let mut section = Vec::new();
             Section::write(&mut section, 0x42, 1, 0, &self.services());
@@ -129,37 +127,22 @@ impl TsWriter {
         [&head[..], &descriptor].concat()
     }
 
-    /// What a PCR says now: behind every time stamp still to come.
-    fn clock(&self, now: i64) -> i64 {
-        let slowest = self.times.iter().flatten().filter(|t| now - **t < SILENT).min().copied();
-        let at = slowest.map_or(now, |t| t.min(now)) - DELAY;
+    /// What a PCR says with a unit of this time: behind every time stamp still to come, as far as the tracks lag each
+    /// other.
+    fn clock(&mut self, k: usize, dts: i64) -> i64 {
+        let newest = self.times.iter().flatten().max().copied().unwrap_or(dts);
+        let lag = (newest - dts).min(MAX_LAG);
+        self.lag = (self.lag - self.lag / 64).max(lag);
+        self.lags[k] += (lag - self.lags[k]) / 8;
+        let at = dts + self.lags[k] - DELAY.max(self.lag + DELAY / 3);
         self.last_pcr.map_or(at, |last| at.max(last + 1))
     }
 
-    /// Up to the bytes that the rate allows by `pcr`, PCRs among them.
-    fn pad(&mut self, pcr: i64, out: &mut BytesMut) {
-        if self.rate_bps == 0 {
-            return;
-        }
-        let began = *self.began.get_or_insert(pcr);
-        let bytes_at = |t: i64| ((t - began).max(0) as u128 * u128::from(self.rate_bps) / (8 * 90_000)) as u64;
-        let (target, pid) = (bytes_at(pcr), self.pcr_pid());
-        for _ in 0..MAX_PADDING {
-            let at = self.sent + out.len() as u64;
-            if at + PACKET_BYTES as u64 > target {
-                return;
-            }
-            let time = began + (u128::from(at) * 8 * 90_000 / u128::from(self.rate_bps)) as i64;
-            if self.last_pcr.is_some_and(|last| time - last >= PCR_EVERY && time < pcr) {
-                self.last_pcr = Some(time);
-                self.packets.clock(pid, time, out);
-            } else {
-                self.packets.null(out);
-            }
-        }
-        // The source stood still for long: the rate counts from here.
-        self.began = None;
-        self.sent = 0;
+    /// Whether the next unit would come too late for what is to come `every` so often.
+    fn due(&self, dts: i64, pcr: i64, last: Option<i64>, every: i64) -> bool {
+        let next = self.times.iter().zip(self.steps).filter_map(|(t, step)| t.map(|t| t + step));
+        let wait = next.filter(|t| *t >= dts).min().map_or(0, |t| t - dts);
+        last.is_none_or(|last| pcr + wait - last > every)
     }
 
     fn pes(&mut self, k: usize, body: &[Bytes], stamps: (i64, i64), key: bool, pcr: Option<i64>, out: &mut BytesMut) {
@@ -263,13 +246,13 @@ impl Writer for TsWriter {
         if body.is_empty() {
             return;
         }
-        let begin = out.len();
-        self.times[k] = Some(dts);
-        let pcr = self.clock(dts);
-        self.pad(pcr, out);
-        self.tables(dts, k == 0 && unit.key, out);
+        if let Some(last) = self.times[k].replace(dts) {
+            self.steps[k] = (dts - last).clamp(1, TABLES_EVERY);
+        }
+        let pcr = self.clock(k, dts);
+        self.tables(dts, pcr, k == 0 && unit.key, out);
         let own = self.pcr_pid() == PIDS[k];
-        let due = self.last_pcr.is_none_or(|last| pcr - last >= PCR_EVERY);
+        let due = self.due(dts, pcr, self.last_pcr, PCR_EVERY);
         if own || due {
             self.last_pcr = Some(pcr);
         }
@@ -277,6 +260,5 @@ impl Writer for TsWriter {
             self.packets.clock(self.pcr_pid(), pcr, out);
         }
         self.pes(k, &body, (pts, dts), unit.key, own.then_some(pcr), out);
-        self.sent += (out.len() - begin) as u64;
     }
 }
