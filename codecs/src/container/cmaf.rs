@@ -16,6 +16,9 @@ use crate::packet::{aac, h264, h265, opus};
 const GAP: i64 = 5 * 90_000;
 /// Sound that waits for a picture's end; then it goes without.
 const AUDIO_WAITS: i64 = 90_000;
+/// How long the second track is waited for at the beginning; a picture twice that.
+const GATHER: i64 = 45_000;
+const MAX_HELD: usize = 1000;
 /// Rounding of frame rates that do not divide the part.
 const SLACK: i64 = 180;
 
@@ -38,8 +41,12 @@ struct Lane {
 
 impl Lane {
     fn to_90k(&self, ticks: i64) -> i64 {
-        (i128::from(ticks) * 90_000 / i128::from(self.params.clock_hz.max(1))) as i64
+        to_90k(ticks, self.params.clock_hz)
     }
+}
+
+fn to_90k(ticks: i64, clock_hz: u32) -> i64 {
+    (i128::from(ticks) * 90_000 / i128::from(clock_hz.max(1))) as i64
 }
 
 #[derive(Debug)]
@@ -54,6 +61,8 @@ pub struct CmafWriter {
     segment_begin: Option<i64>,
     part_is_key: bool,
     sequence: u32,
+    /// What came before it was clear which tracks there are; `None`: it is clear.
+    held: Option<Vec<AccessUnit>>,
 }
 
 impl CmafWriter {
@@ -67,6 +76,7 @@ impl CmafWriter {
             segment_begin: None,
             part_is_key: false,
             sequence: 0,
+            held: Some(Vec::new()),
         }
     }
 
@@ -256,6 +266,13 @@ impl CmafWriter {
         }
     }
 
+    fn one(&mut self, unit: &AccessUnit, out: &mut BytesMut) {
+        match unit.kind {
+            Kind::Video => self.video(unit, out),
+            Kind::Audio => self.audio(unit, out),
+        }
+    }
+
     /// A part without picture in a stream that has one; the open picture stays for the next.
     fn sound_only(&mut self, end: i64, out: &mut BytesMut) {
         let begin = self.part_begin;
@@ -279,10 +296,19 @@ impl Writer for CmafWriter {
     }
 
     fn unit(&mut self, unit: &AccessUnit, out: &mut BytesMut) {
-        match unit.kind {
-            Kind::Video => self.video(unit, out),
-            Kind::Audio => self.audio(unit, out),
+        let Some(mut held) = self.held.take() else { return self.one(unit, out) };
+        // A track that comes a moment after the other would need another init segment.
+        let clock = |kind: Kind| self.coming[usize::from(kind == Kind::Audio)].as_ref().map_or(90_000, |p| p.clock_hz);
+        let at = |unit: &AccessUnit| to_90k(unit.dts, clock(unit.kind));
+        let span = held.first().map_or(0, |first| at(unit) - at(first));
+        held.push(unit.clone());
+        let clear = self.coming.iter().all(Option::is_some) && held.iter().any(|u| u.kind == Kind::Video);
+        let most = if self.coming[0].is_some() { GATHER } else { 2 * GATHER };
+        if !clear && (0..most).contains(&span) && held.len() < MAX_HELD {
+            self.held = Some(held);
+            return;
         }
+        held.iter().for_each(|unit| self.one(unit, out));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod engine;
 mod engine_bytes;
+mod engine_rtmp;
 mod engine_voice;
 mod engine_wires;
 mod events;

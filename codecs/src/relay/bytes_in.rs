@@ -9,6 +9,9 @@ use bytes::Bytes;
 use super::line::{Brought, Line, OutBuffer, Over};
 use super::sys::{self, SockAddr};
 use super::OrderError;
+use crate::container::cmaf::CmafWriter;
+use crate::container::flv::file::{FlvReader, FlvWriter};
+use crate::container::fmp4_read::Fmp4Reader;
 use crate::container::ts_read::TsReader;
 use crate::container::ts_write::TsWriter;
 use crate::container::{Found, Reader, Writer};
@@ -22,15 +25,18 @@ const READ_BYTES: usize = 64 * 1024;
 pub fn reader(container: &str, program: u16) -> Result<Box<dyn Reader>, OrderError> {
     match container {
         "ts" => Ok(Box::new(TsReader::new(program))),
+        "flv" => Ok(Box::new(FlvReader::new())),
+        "fmp4" => Ok(Box::new(Fmp4Reader::new())),
         _ => Err(OrderError::new(format!("no reader of {container:?}"))),
     }
 }
 
 /// What puts one together. `part_ms` and `segment_ms` are CMAF's.
 pub fn writer(container: &str, part_ms: u32, segment_ms: u32) -> Result<Box<dyn Writer>, OrderError> {
-    let _ = (part_ms, segment_ms);
     match container {
         "ts" => Ok(Box::<TsWriter>::default()),
+        "flv" => Ok(Box::new(FlvWriter::new(true))),
+        "cmaf" => Ok(Box::new(CmafWriter::new(part_ms, segment_ms))),
         _ => Err(OrderError::new(format!("no writer of {container:?}"))),
     }
 }

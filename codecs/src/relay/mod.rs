@@ -54,6 +54,7 @@ mod voice_open;
 mod voice_stats;
 mod voice_tap;
 pub mod voices;
+pub mod wire_rtmp;
 mod wire_srt;
 mod wires;
 pub mod worker;
