@@ -9,6 +9,7 @@ import { type Key, language, setLanguage, t } from "./i18n";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
 import { PtzPad } from "./ptz";
 import { ReportsPanel } from "./reportspanel";
+import { SourcesPanel } from "./sourcespanel";
 import { signIn } from "./signin";
 import { Store } from "./store";
 import { TalkPanel } from "./talkpanel";
@@ -27,6 +28,7 @@ const TABS: [Key, Icon][] = [
   ["talk", "mic"],
   ["calls", "phone"],
   ["alarms", "alarm"],
+  ["sources", "in"],
   ["reports", "camera"],
   ["positions", "pin"],
   ["notices", "note"],
@@ -58,6 +60,7 @@ class Console {
   private readonly pending = new PendingPanel(this.store, this.reasons);
   private readonly alarms = new AlarmsPanel(this.store);
   private readonly reports = new ReportsPanel(this.store);
+  private readonly sources = new SourcesPanel(this.store, this.reasons, (stream) => this.toggle(stream));
   private readonly positions = new PositionsPanel(this.store);
   private readonly notices = new NoticesPanel(this.store, this.reasons);
   private readonly talk = new TalkPanel(this.voice, this.reasons);
@@ -72,6 +75,7 @@ class Console {
     calls: this.calls,
     alarms: this.alarms,
     reports: this.reports,
+    sources: this.sources,
     positions: this.positions,
     notices: this.notices,
   };
@@ -88,6 +92,7 @@ class Console {
     this.store.start();
     this.talk.start();
     this.calls.start();
+    this.sources.start();
     void this.reasons.read().then(() => this.renderPanels());
     for (const stream of kept()) this.open(stream);
     this.timer = setInterval(() => this.renderTimes(), 15000); // ages grow without events
@@ -99,6 +104,7 @@ class Console {
     this.voice.stop();
     this.talk.stop();
     this.calls.stop();
+    this.sources.stop();
     this.store.stop();
     this.pad.stop();
     for (const tile of this.tiles.values()) tile.stop();

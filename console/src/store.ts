@@ -18,11 +18,12 @@ import type {
   Position,
   Problem,
   PtzHolder,
+  Push,
   Report,
   StreamStatus,
 } from "./types";
 
-export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports";
+export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes";
 
 const KEPT_ALARMS = 300;
 const KEPT_REPORTS = 200;
@@ -40,6 +41,7 @@ export class Store {
   readonly groups = new Map<string, GroupStatus>();
   readonly calls = new Map<string, CallStatus>();
   readonly endpoints = new Map<string, Endpoint>();
+  readonly pushes = new Map<string, Push>();
   /** What the floor says to a member of ours; set by whoever holds the key. */
   onFloor: (word: FloorWord) => void = () => undefined;
   onLevels: (group: string, levels: Record<string, number>) => void = () => undefined;
@@ -148,6 +150,7 @@ export class Store {
       this.reports = reports;
       for (const topic of ["directory", "alarms", "positions", "pending", "talk", "calls", "reports"] as const) this.changed(topic);
       void this.readEndpoints();
+      void this.readPushes();
     } catch {
       // the link says so in the header; the event socket asks again when it is back
       setTimeout(() => void this.refresh(), 3000);
@@ -168,6 +171,17 @@ export class Store {
       this.changed("talk");
     } catch {
       // it is asked for again with the next device that comes or goes
+    }
+  }
+
+  /** Outputs; events keep them true. */
+  private async readPushes(): Promise<void> {
+    try {
+      const pushes = await this.api.get<Push[]>("/api/v1/pushes", { background: true });
+      replace(this.pushes, pushes, (push) => push.name);
+      this.changed("pushes");
+    } catch {
+      // asked for again with the next reading of all lists
     }
   }
 
@@ -196,6 +210,10 @@ export class Store {
       case "stream":
         put(this.streams, event.subject, event.data as StreamStatus, event.gone);
         this.changed("directory");
+        break;
+      case "push":
+        put(this.pushes, event.subject, event.data as Push, event.gone);
+        this.changed("pushes");
         break;
       case "ptz":
         put(this.holders, event.subject, event.data as PtzHolder, event.gone || event.data === null);

@@ -81,6 +81,26 @@ export interface StreamFigures {
   jitter_ms: number | null;
   frame_age_s: number | null;
 }
+/** Who sends a stream, and how; `who` is "" for one that is pulled. */
+export interface StreamSource {
+  protocol: string;
+  address: string;
+  software: string;
+  who: string;
+  since: number;
+}
+/** A stream made of another one. `why`: reason codes. */
+export interface Rendition {
+  name: string;
+  video: string;
+  audio: string;
+  why: string[];
+  state: string;
+  code: string;
+  detail: string;
+  encoder: string;
+  viewers: number;
+}
 export interface StreamStatus {
   id: string;
   device: string;
@@ -93,6 +113,61 @@ export interface StreamStatus {
   viewers: number;
   tracks: Track[];
   figures: StreamFigures;
+  source?: StreamSource | null;
+  renditions?: Rendition[];
+}
+
+export interface SourceChannel {
+  channel: string;
+  stream: string;
+  url: string;
+  scheme: string;
+  state: StreamState;
+  code: string;
+}
+export interface Source {
+  name: string;
+  title: string;
+  origin: "config" | "person";
+  channels: SourceChannel[];
+  added_by: string;
+  code: string;
+  detail: string;
+}
+export interface SourceTest {
+  ok: boolean;
+  url: string;
+  code: string;
+  detail: string;
+  took_s: number;
+  tracks: Track[];
+}
+export interface Push {
+  name: string;
+  title: string;
+  stream: string;
+  url: string;
+  state: "running" | "waiting";
+  code: string;
+  detail: string;
+  retry_in_s: number | null;
+  failures: number;
+}
+export interface Program {
+  name: string;
+  publish: string[];
+  read: string[];
+  made: boolean;
+  enabled: boolean;
+  last_seen: number | null;
+  address: string;
+  publishing: string[];
+  reading: string[];
+}
+export interface Viewing {
+  stream: string;
+  name: string;
+  kind: string;
 }
 
 export interface Alarm {

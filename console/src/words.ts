@@ -15,9 +15,17 @@ export interface TileWords {
   age: string;
 }
 
+/** Seconds since the last picture was made: a page that came later was sent one that is older than its arrival. */
+function pictureAge(player: PlayerState, status: StreamStatus | null, now: number): number | null {
+  const shown = player.lastFrameAt === null ? null : (now - player.lastFrameAt) / 1000;
+  const gone = status !== null && ["offline", "waiting", "stalled"].includes(status.state);
+  const told = gone ? status.figures.frame_age_s : null;
+  return shown === null ? null : Math.max(shown, told ?? 0);
+}
+
 /** `now` is performance.now(); the stream's status adds what the session did not know. */
 export function tileWords(player: PlayerState, status: StreamStatus | null, now: number): TileWords {
-  const age = player.lastFrameAt === null ? null : (now - player.lastFrameAt) / 1000;
+  const age = pictureAge(player, status, now);
   const words: TileWords = { tone: "wait", state: "", cause: "", cure: "", age: "" };
   if (player.phase === "live") return { ...words, tone: "live", state: t("live") };
   if (age !== null) words.age = t("lastPicture", span(age));

@@ -50,7 +50,7 @@ def test_what_is_taken() -> None:
         ("[source.gate]\nurl = 'rtsp://u:s3cret@h:99999/'", "source.gate.url", "its port"),
         ("[source.gate]\nurl = 'rtsp://h/'\nurll = ''", "source.gate.urll", "did you mean url"),
         ("[source.gate]\nurl = 'rtsp://h/'\nchannel = {main = 'rtsp://h/'}", "source.gate.channel", "not a good name"),
-        ("[program.x]\npublish = ['../x']", "program.x.publish", "names no stream"),
+        ("[program.x]\npublish = ['../x']", "program.x.publish.0", "names no stream"),
         ("[program.x]\npassword = 's3cret'", "program.x.password", "8 to 128"),
         ("[program.x]\nwithout_password_from = ['everywhere']", "program.x.without_password_from.0", "no network"),
         ("[push.x]\nstream = 'a/../b'\nurl = 'rtmp://h/a/b'", "push.x.stream", "names no stream"),
