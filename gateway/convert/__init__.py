@@ -1,0 +1,1 @@
+"""Decoding and encoding, in a process of its own: `python -m gateway.convert`. It imports nothing of the daemon."""
