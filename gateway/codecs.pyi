@@ -809,7 +809,8 @@ class Engine:
     # figures; each takes a snapshot (waits for the engine thread for at most 200 ms, then raises MediaError)
 
     def stream_stats(self, stream: Stream) -> dict[str, int | float | str]:
-        """fps, bitrate_bps, frame_age_ms, key_age_ms (of the cached key frame; -1: none), frames, key_frames, gop_frames, gop_bytes, subscribers, units_dropped."""
+        """fps, bitrate_bps, frame_age_ms, key_age_ms (of the cached key frame; -1: none), frames, key_frames,
+        gop_frames, gop_bytes, subscribers, units_dropped."""
 
     def all_stream_stats(self) -> dict[Stream, dict[str, int | float | str]]: ...
     def leg_stats(self, leg: Leg) -> dict[str, int | float | str]:

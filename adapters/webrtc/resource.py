@@ -1,6 +1,7 @@
 """The HTTP face: WHEP, WHIP and talk, and the session resources they make. RFC 9725; draft-ietf-wish-whep.
 
-POST   /whep/{stream}        offer in, answer out: 201, Location, ETag, Link to ICE servers
+POST   /whep/{stream}        offer in, answer out: 201, Location, ETag, Link to ICE servers; with ?quality=sub, low or
+                             stills a smaller or slower picture is made
 POST   /whip/{stream}        the same for publishers (operators)
 POST   /talk/{group}         the same for a seat in a talk group (its id, name or number), or in a conversation with a
                              channel; Fieldgate-Member tells the member's id. The same header in the request takes an
@@ -117,7 +118,7 @@ class Resources:
         ident, stream = self._registry.new_id(), request.path.get("stream", "").strip("/")
         session: Session
         if way == "send":
-            session = Viewer(self._ground, ident, stream, request.who, plan)
+            session = Viewer(self._ground, ident, stream, request.who, plan, request.query.get("quality", ""))
         elif way == "talk":
             session = await self._talker(ident, stream, request, plan)
         else:

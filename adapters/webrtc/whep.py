@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adapters.webrtc.offer import ABS_SEND_TIME, MID, TRANSPORT_CC, Chosen, Sources, make_answer
-from adapters.webrtc.session import Session, SessionState, Words
+from adapters.webrtc.offer import ABS_SEND_TIME, MID, TRANSPORT_CC, Chosen, Plan, Sources, make_answer
+from adapters.webrtc.rendition import Suiting, needs_of, stop
+from adapters.webrtc.session import Ground, Session, SessionState, Words
 from gateway import codecs
 from gateway.base.errors import LinkDown, NotFound
 from gateway.contract.media import Viewing
 from gateway.model.media import StreamState, Track, TrackKind
+from gateway.model.principal import Principal
 
 if TYPE_CHECKING:
     from adapters.webrtc.peer import NativePeer
@@ -36,12 +39,19 @@ def extension(chosen: Sequence[Chosen], uri: str) -> int:
 class Viewer(Session):
     kind = "whep"
     _viewing: Viewing | None = None
-    _handle = 0
+    _handle = 0  # the source's own stream
+    _shown = 0  # what is sent: that, or a rendition of it
     _refusal = Words()
     _refused: Track | None = None  # the video track that was refused
     _waiting_key_frame = True
     _wants_video = True
     _slow = False
+    _suiting: Suiting | None = None
+
+    def __init__(self, ground: Ground, ident: str, stream: str, who: Principal, plan: Plan, quality: str = "") -> None:
+        """Raises RemoteProtocolError (`bad-request`) on a quality that there is none of."""
+        self._needs = needs_of(plan, quality)
+        super().__init__(ground, ident, stream, who, plan)
 
     async def hold(self) -> None:
         context = self.ground.context
@@ -49,12 +59,15 @@ class Viewer(Session):
         self.stream = stream
         async with context.streams.view(stream, self.who, self.kind) as viewing, self.open_peer() as peer:
             self._viewing = viewing
-            self._handle = viewing.handle
+            self._handle = self._shown = viewing.handle
             subscription = self._answer(peer)
+            self._suiting = Suiting(viewing, self._needs, lambda handle: self._move(subscription, handle))
+            suits = asyncio.create_task(self._suiting.run(), name=f"whep {self.id[:8]} suits")
             try:
                 await self.connect(peer)
                 await self._stay(viewing)
             finally:
+                await stop(suits)
                 self.ground.engine.unsubscribe(subscription)
                 context.media.forget_subscription(subscription)
                 self._viewing = None
@@ -108,9 +121,17 @@ class Viewer(Session):
         self.answer.set_result(make_answer(plan, self.local(peer), session=secrets.randbits(62), sources=sources))
         return subscription
 
+    def _move(self, subscription: int, handle: int) -> None:
+        """Raises MediaError when the stream is gone."""
+        if handle != self._shown:
+            self.ground.engine.move_subscription(subscription, handle)
+            self._shown = handle
+            self._refusal = Words()
+            self._waiting_key_frame = True
+
     def _on_subscription(self, event: codecs.SubscriptionEvent) -> None:
         match event.state:
-            case "refused":
+            case "refused" if event.stream in (0, self._shown):
                 self._refusal = Words(event.code, event.detail)
                 self._refused = self._video()
                 self._log.warning("%s of %s can not play: %s %s", self.kind, self.stream, event.code, event.detail)
@@ -137,6 +158,12 @@ class Viewer(Session):
         if status is not None and status.code:
             return Words(status.code, status.detail)
         video = self._video()
+        if self._suiting is not None:
+            code, detail = self._suiting.words()
+            if code:
+                return Words(code, detail)
+            if self._suiting.making and (self._refusal.code or self._waiting_key_frame):
+                return Words("convert-starting")
         if self._refusal.code and video == self._refused:  # another track now: the camera was set to something else
             return self._refusal
         if self.state is SessionState.CONNECTED and self._waiting_key_frame and self._wants_video:
@@ -146,6 +173,11 @@ class Viewer(Session):
 
     def stream_json(self) -> dict[str, Any]:
         if self._viewing is None:
-            return {"stream_state": "", "retry_in_s": None}
+            return {"stream_state": "", "retry_in_s": None, "converted": ""}
         status = self._viewing.status
-        return {"stream_state": status.state, "retry_in_s": status.retry_in_s}
+        suited = self._suiting.suited if self._suiting is not None else None
+        return {
+            "stream_state": status.state,
+            "retry_in_s": status.retry_in_s,
+            "converted": suited.converted if suited is not None else "",
+        }

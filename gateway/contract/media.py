@@ -153,6 +153,7 @@ class Suited:
     missing: tuple[
         tuple[str, str], ...
     ] = ()  # (kind, reason code) of what it goes without: ("audio", "convert-budget")
+    rendition: str = ""  # its name among StreamStatus.renditions; "" when it is the source's own
 
 
 class Viewing(Protocol):

@@ -54,6 +54,7 @@ from gateway.core.talk_acts import TalkActs
 from gateway.core.talk_endpoint import Endpoint
 from gateway.core.talk_group import Group
 from gateway.core.talk_view import TalkView, info
+from gateway.core.transcode import Transcoder
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
@@ -85,6 +86,7 @@ class Core:
         self.bus = Bus()
         self.audit = Audit(store.audit, clock)
         self.sessions = Sessions(clock)
+        self.transcoder = Transcoder(plane, clock, lambda: config().convert, lambda: config().media.gop_bytes)
         self.streams = Streams(
             gateway,
             plane,
@@ -94,6 +96,7 @@ class Core:
             clock,
             lambda: _setting(config()),
             lambda: config().streams.max_viewings,
+            self.transcoder,
         )
         self.devices = Devices(
             gateway, store.devices, self.bus, clock, secrets.kit_password(), lambda: config().devices
@@ -207,6 +210,7 @@ class Core:
         for name, work in (
             ("figures", self.figures.run()),
             ("watch", self.watch.run()),
+            ("transcoder", self.transcoder.run()),
             ("recheck", self.recheck.run()),
             ("phones", self.phones.run()),
             ("housekeeping", self._housekeeping()),
@@ -272,6 +276,7 @@ class Core:
         await self.pushes.close()
         self.push_points.close()
         await self.streams.close()
+        await self.transcoder.close()
 
     async def close(self) -> None:
         """After the adapters and the API have ended. What was to be written is written."""

@@ -15,8 +15,9 @@ from gateway.core.ingest_leg import Leg
 from gateway.core.mediaplane import MediaPlane, StreamEvent
 from gateway.core.on_demand import OnDemand, Patience
 from gateway.core.publication import Attempt
+from gateway.core.tracks import track_of
 from gateway.model.ids import StreamId
-from gateway.model.media import Codec, StreamFigures, StreamSource, StreamState, StreamStatus, Track, TrackKind
+from gateway.model.media import Rendition, StreamFigures, StreamSource, StreamState, StreamStatus, Track
 
 Counters = Mapping[str, int | float | str]
 
@@ -65,6 +66,9 @@ class LiveStream:
         self._since = clock.wall()
         self._state = self._rules.state
         self._watchers: set[asyncio.Event] = set()
+        self._renditions: Callable[[], tuple[Rendition, ...]] = tuple
+        self.on_closed: Callable[[int], None] = lambda _handle: None
+        """Called with the media plane's stream when that is closed."""
         self.ends = 0
         """Attempts that ended; for sources that have only one."""
 
@@ -118,6 +122,7 @@ class LiveStream:
             tracks=self.tracks,
             figures=self._figures,
             alias=self.offer.alias,
+            renditions=self._renditions(),
             source=self._source,
         )
 
@@ -185,6 +190,11 @@ class LiveStream:
 
     def figures(self, figures: StreamFigures) -> None:
         self._figures = figures
+
+    def set_renditions(self, renditions: Callable[[], tuple[Rendition, ...]]) -> None:
+        """What is made of it; asked whenever its status is. To be set again after every change."""
+        self._renditions = renditions
+        self._tell()
 
     def video_missing(self) -> None:
         """Sound has come for a while, and no picture."""
@@ -337,11 +347,15 @@ class LiveStream:
         """Nobody watches and no source writes: the media plane's stream goes as well."""
         resting = self._rules.state in (StreamState.IDLE, StreamState.REMOVED)
         if self._handle is not None and resting and self._task is None and self._rules.viewers == 0:
-            self._plane.forget_stream(self._handle)
-            self._plane.engine.close_stream(self._handle)
-            self._handle = None
+            self._close_stream(self._handle)
             self._tracks.clear()
             self._figures = StreamFigures()
+
+    def _close_stream(self, handle: int) -> None:
+        self._handle = None
+        self.on_closed(handle)
+        self._plane.forget_stream(handle)
+        self._plane.engine.close_stream(handle)
 
     def _said(self, code: str, detail: str) -> None:
         self._rules.said(code, detail, self._loop.time())
@@ -366,18 +380,7 @@ class LiveStream:
     def _heard(self, event: StreamEvent) -> None:
         match event:
             case codecs.TrackEvent():
-                self._tracks[event.kind] = Track(
-                    kind=TrackKind(event.kind),
-                    codec=Codec(event.codec),
-                    clock_hz=event.clock_hz,
-                    generation=event.generation,
-                    width=event.width,
-                    height=event.height,
-                    profile=event.profile,
-                    b_frames=event.b_frames,
-                    channels=event.channels,
-                    sprop=event.sprop,
-                )
+                self._tracks[event.kind] = track_of(event)
                 if event.kind == "video":
                     self._rules.frames(self._loop.time())
                 self._carry_out(changed=True)
@@ -393,9 +396,7 @@ class LiveStream:
         """The media plane's stream is of no use any more, and so is what hangs on it: all of it begins anew."""
         log.error("%s: given up (%s): %s", self.id, code, detail)
         if self._handle is not None:
-            self._plane.forget_stream(self._handle)
-            self._plane.engine.close_stream(self._handle)
-            self._handle = None
+            self._close_stream(self._handle)
         self._tracks.clear()
         self._figures = StreamFigures()
         self._rules.panic(self._loop.time(), code)

@@ -17,10 +17,11 @@ from gateway.core.messages import Bus
 from gateway.core.rights import allowed, may_publish, require
 from gateway.core.sessions import Sessions
 from gateway.core.stream import LiveStream, Setting
-from gateway.core.suit import misfit, passed_through
+from gateway.core.suit import Wanted, misfit, wanted
+from gateway.core.transcode import Transcoder, known
 from gateway.model.command import Action
 from gateway.model.ids import DeviceId, StreamId, parse_ref
-from gateway.model.media import StreamState, StreamStatus, Track, TrackKind
+from gateway.model.media import StreamState, StreamStatus, Track
 from gateway.model.principal import Principal
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,10 @@ log = logging.getLogger(__name__)
 class Viewing:
     """Fulfils `contract.media.Viewing`."""
 
-    def __init__(self, stream: LiveStream) -> None:
+    def __init__(self, stream: LiveStream, transcoder: Transcoder) -> None:
         self._stream = stream
+        self._transcoder = transcoder
+        self._wanted: dict[Needs, tuple[tuple[Track, ...], Wanted]] = {}
 
     @property
     def stream(self) -> StreamId:
@@ -56,10 +59,20 @@ class Viewing:
             async for status in changes:
                 if status.state is StreamState.REMOVED:
                     break
-                video = any(track.kind is TrackKind.VIDEO for track in status.tracks)
-                if video or (status.tracks and (not needs.video or status.code == "audio-only")):
-                    return passed_through(self.handle, status.tracks, needs)
+                if known(self._stream, needs):
+                    return await self._transcoder.suited(self._stream, needs, self._wants(needs), self)
         raise NotFound(f"{self.stream} is no more")
+
+    def _wants(self, needs: Needs) -> Wanted:
+        """Decided once for the same tracks: rates that go up and down must not change it."""
+        tracks = self._stream.tracks
+        known = self._wanted.get(needs)
+        if known is None or known[0] != tracks:
+            known = self._wanted[needs] = (tracks, wanted(tracks, needs, self._stream.status.figures))
+        return known[1]
+
+    def close(self) -> None:
+        self._transcoder.release(self._stream.id, self)
 
 
 class Streams:
@@ -73,6 +86,7 @@ class Streams:
         clock: Clock,
         setting: Callable[[], Setting],
         max_viewings: Callable[[], int],
+        transcoder: Transcoder,
     ) -> None:
         self._gateway = gateway
         self._plane = plane
@@ -82,6 +96,7 @@ class Streams:
         self._clock = clock
         self._setting = setting
         self._max_viewings = max_viewings
+        self._transcoder = transcoder
         self._streams: dict[StreamId, LiveStream] = {}
         self._aliases: dict[str, StreamId] = {}
         self._offline: dict[DeviceId, str] = {}
@@ -112,6 +127,7 @@ class Streams:
             changed=self._changed,
         )
         self._streams[offer.id] = stream
+        stream.on_closed = lambda handle: self._transcoder.source_closed(offer.id, handle)
         stream.start()
         self._changed(stream.status)
         self.on_offered(offer.device)
@@ -199,9 +215,11 @@ class Streams:
             self._audit.note(who, "view.start", stream, detail=kind)
             begun = asyncio.get_running_loop().time()
             found.joined()
+            viewing = Viewing(found, self._transcoder)
             try:
-                yield Viewing(found)
+                yield viewing
             finally:
+                viewing.close()
                 found.left()
                 seconds = asyncio.get_running_loop().time() - begun
                 self._audit.note(who, "view.end", stream, detail=f"{info.kind} {seconds:.0f} s")

@@ -191,7 +191,7 @@ impl Subscriber {
         self.audio_from = 0;
         self.refused = [""; 2];
         self.oversized = to.oversized();
-        self.told_wait = false;
+        (self.told_wait, self.told_first) = (false, false);
         self.outlets.iter_mut().flatten().for_each(|o| o.moved(us));
     }
 

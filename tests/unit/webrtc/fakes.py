@@ -12,9 +12,9 @@ from typing import Any
 
 from aioice import stun
 
-from gateway.base.errors import Busy, Denied, NotFound
+from gateway.base.errors import Busy, Denied, GatewayError, NotFound
 from gateway.contract.http import HttpHandler, HttpRequest, HttpResponse
-from gateway.contract.media import Offer
+from gateway.contract.media import Needs, Offer, Suited
 from gateway.contract.voice import SeatWish
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState, StreamStatus
@@ -153,6 +153,9 @@ class FakeEngine:
         self.subscribed[number] = {"stream": stream, "session": session, **given}
         return number
 
+    def move_subscription(self, subscription: int, stream: int) -> None:
+        self.subscribed[subscription]["stream"] = stream
+
     def unsubscribe(self, subscription: int) -> None:
         del self.subscribed[subscription]
 
@@ -200,11 +203,20 @@ class FakeViewing:
         self.stream = stream
         self.handle = handle
         self.status = status
+        self.asked: list[Needs] = []
+        self.answer: Suited | GatewayError | None = None
         self._changed = asyncio.Event()
 
     def set(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
         self._changed.set()
+
+    async def suited(self, needs: Needs) -> Suited:
+        """What the test says of it; by itself the stream as it is."""
+        self.asked.append(needs)
+        if isinstance(self.answer, GatewayError):
+            raise self.answer
+        return self.answer or Suited(self.handle, tuple(self.status.tracks))
 
     async def changes(self) -> AsyncIterator[StreamStatus]:
         while True:
