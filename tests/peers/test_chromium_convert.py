@@ -1,0 +1,112 @@
+"""Chromium, which takes no H.265 and shows no B-frames, sees a ball that sends them: the real daemon converts."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.peers.browser import Browser, launch, require
+from tests.peers.stage import BALL, Stage, frames_grow, play, ports
+
+pytestmark = pytest.mark.peer
+
+
+class Hall:
+    """A stage with a ball of one's own kind, and a browser."""
+
+    def __init__(self, stage: Stage, browser: Browser) -> None:
+        self.stage = stage
+        self.browser = browser
+        self.stream = ""
+
+    async def open(self, *ball: str) -> None:
+        stage = self.stage
+        await stage.daemon()
+        await stage.until("the gateway's start", stage.ready)
+        await stage.admit()
+        await stage.start(
+            "ball", "sim", "ball", "--server", f"127.0.0.1:{stage.ports.sip}", "--id", BALL,
+            "--password-file", str(stage.place / "kit-password"), "--json", *ball,
+        )  # fmt: skip
+        self.stream = str(await stage.until("the ball in the directory", stage.online))
+        await stage.until("the stream's offer", lambda: stage.offered(self.stream))
+
+    def renditions(self) -> list[dict[str, Any]]:
+        return list(self.stage.client.get(f"/api/v1/streams/{self.stream}")["renditions"])
+
+    async def rendition(self, **wanted: Any) -> dict[str, Any]:
+        def found() -> dict[str, Any] | None:
+            return next((one for one in self.renditions() if wanted.items() <= one.items()), None)
+
+        return dict(await self.stage.until(f"a rendition {wanted}", found))
+
+
+@pytest.fixture
+async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+    require()
+    async with AsyncExitStack() as stack:
+        stage = Stage(tmp_path, stack.enter_context(ports()), more="[convert]\nlinger = '1s'\n")
+        stack.push_async_callback(stage.stop)
+        yield Hall(stage, await stack.enter_async_context(launch()))
+
+
+async def test_an_h265_ball_is_seen(hall: Hall) -> None:
+    await hall.open("--codec", "h265", "--size", "1280x720")
+    page, first_s = await play(hall.browser, hall.stage.link(hall.stream))
+    await frames_grow(page)
+    print(
+        f"Chromium: first picture of an H.265 ball {first_s * 1000:.0f} ms after the offer, the ball's INVITE included"
+    )
+    one = await hall.rendition(state="running")
+    assert one["why"] == ["convert-codec"] and one["video"].startswith("h265 1280x720 → h264"), one
+    assert (one["viewers"], one["encoder"]) == (1, "libx264")
+    # Sound of G.711 goes on as it is.
+    assert one["audio"] == "as it is"
+    assert await page.evaluate("document.querySelector('video').videoWidth") == 1280
+    await page.close()
+    await hall.stage.until("the conversion's end", lambda: hall.renditions() == [])
+
+
+async def test_b_frames_are_taken_out(hall: Hall) -> None:
+    await hall.open("--fault", "b-frames", "--size", "640x360")
+    page, _ = await play(hall.browser, hall.stage.link(hall.stream))
+    await frames_grow(page)
+    one = await hall.rendition(state="running")
+    assert one["why"] == ["convert-b-frames"], one
+
+
+async def test_a_worker_that_is_killed_or_stopped_costs_no_viewer(hall: Hall) -> None:
+    await hall.open("--codec", "h265", "--size", "640x360")
+    page, _ = await play(hall.browser, hall.stage.link(hall.stream))
+    await frames_grow(page)
+    for how, code in ((signal.SIGKILL, "convert-worker-died"), (signal.SIGSTOP, "convert-worker-hung")):
+        (worker,) = workers(hall.stage)
+        os.kill(worker, how)
+        await hall.rendition(code=code)
+        await hall.rendition(state="running", code="")
+        await frames_grow(page, what=f"pictures after {how.name}")
+        assert workers(hall.stage) not in ([], [worker])
+    # All of it in one session.
+    assert await page.evaluate("(window.__fieldgate || {}).attempts ?? 1") == 1
+
+
+def workers(stage: Stage) -> list[int]:
+    """Process ids of the daemon's conversion workers."""
+    daemon = stage.children["gateway"].pid
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == daemon and b"gateway.convert" in line:
+                found.append(int(entry.name))
+    return found
