@@ -55,6 +55,19 @@ pjsua2() {
     say "peers: $wanted has no wheel for $(.venv/bin/python --version); its tests are left out (Python 3.11 or 3.12 has it)"
 }
 
+onvif_peer() {
+  # A camera that is not ours (IPyCam: ONVIF, WS-Discovery, PTZ, RTSP) and an ONVIF client that is not ours, in a venv of
+  # their own: what they bring (OpenCV, lxml, aiohttp) has no place in the gateway's.
+  local out=.make/onvif-peer
+  [ -x "$out/bin/python" ] && "$out/bin/python" -c 'import cv2, ipycam, onvif' 2>/dev/null && return
+  say 'peers: IPyCam and onvif-zeep-async, the ONVIF camera and client of the tests'
+  # Without its own dependencies: it names the OpenCV with windows, which wants X11's libraries.
+  { "$(find_python)" -m venv --clear "$out" &&
+    "$out/bin/pip" install --quiet --disable-pip-version-check --no-deps ipycam==1.3.0 &&
+    "$out/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 opencv-python-headless==5.0.0.93 onvif-zeep-async==4.3.0; } ||
+    say 'peers: IPyCam could not be installed; the ONVIF peer tests are left out'
+}
+
 build_openssl_srtp() {
   # Debian's libsrtp2 is built on NSS, several times slower than on OpenSSL. Janus "tuned" runs on the same source built
   # on OpenSSL; where the source can't be had the bench says so and leaves that figure null.
@@ -138,6 +151,7 @@ peers)
     python3-gi gir1.2-gst-rtsp-server-1.0 srt-tools libsrt1.5-gnutls tshark vlc-bin vlc-plugin-base \
     baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules
   pjsua2
+  onvif_peer
   ;;
 bench)
   apt_install 'bench peers' janus gcc make libc6-dev libssl-dev pkg-config dpkg-dev rtpengine-daemon

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.model.device import Capabilities, DeviceState
 from gateway.model.ids import DeviceId
-from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove
+from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Admitted:
     name: str
     password: str
     remembered: str = ""
+    user: str = ""  # where the device knows user names; "": what the adapter's configuration says
 
     def __repr__(self) -> str:
         return f"Admitted({self.id}, {self.external_id})"
@@ -54,6 +55,14 @@ class DeviceHandler(Protocol):
     async def key_frame(self, channel: str) -> None: ...
     async def refresh(self) -> None:
         """Ask for the catalogue and the device's description again."""
+
+
+@runtime_checkable
+class GoesToPlaces(Protocol):
+    """A DeviceHandler that can be sent to a place: where a camera knows absolute moves and a home."""
+
+    async def go(self, channel: str, place: PtzPlace | None) -> None:
+        """None: its home position. Raises as the handler's other methods."""
 
 
 class AttachedDevice(Protocol):

@@ -27,6 +27,16 @@ class LensMove:
     iris: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class PtzPlace:
+    """Where a camera looks: pan -1 (left) to 1, tilt -1 (down) to 1, zoom 0 (wide) to 1. None: as it is, or not known;
+    pan and tilt go together."""
+
+    pan: float | None = None
+    tilt: float | None = None
+    zoom: float | None = None
+
+
 class PresetOp(StrEnum):
     SET = "set"
     CALL = "call"

@@ -1,0 +1,411 @@
+"""One camera's life: found, signed in to, described, offered, watched; and found again when it is gone.
+
+         ┌──────────────── wait (doubles; long after a refused password; ended by its Hello) ◄──────────┐
+         ▼                                                                                             │
+       greet ─► clock, services, what it is ─► profiles become channels and offers ─► ONLINE ─► gone ──┘
+         └── nobody there ─► asked for by WS-Discovery: has it moved? ─► greet at its new address
+While ONLINE: events are pulled, its clock is looked at, and a sign of life is asked for when it is silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from adapters.onvif.alarms import Ear
+from adapters.onvif.config import OnvifConfig, address_text
+from adapters.onvif.control import Control
+from adapters.onvif.line import CLOCK_MATTERS_S, Line
+from adapters.onvif.memory import MAX_KEPT_PROFILES, Memory, dumps, loads
+from adapters.onvif.protocol import device, media
+from adapters.onvif.protocol.device import CameraClock, Information
+from adapters.onvif.protocol.media import Profile
+from adapters.onvif.protocol.soap import DEVICE, EVENTS, MEDIA, MEDIA2, PTZ, SoapFault
+from adapters.onvif.settings import Setting
+from gateway.base.clock import Clock
+from gateway.base.errors import GatewayError, LinkDown, NotFound, RemoteProtocolError
+from gateway.contract.adapter import Context
+from gateway.contract.device import Admitted, ChannelReport
+from gateway.contract.media import Offer, Publication
+from gateway.model.device import Capabilities, DeviceState
+from gateway.model.ids import StreamId, stream_id
+from gateway.net.web import Connect
+
+log = logging.getLogger(__name__)
+
+PASSWORD_CODES = frozenset({"onvif-auth", "onvif-locked"})
+
+
+class Camera:
+    """Lives from admission to forgetting; `run` ends by cancellation only."""
+
+    def __init__(
+        self, admitted: Admitted, setting: Setting, config: OnvifConfig, context: Context, clock: Clock | None = None
+    ) -> None:
+        self.admitted = admitted
+        self.setting = setting
+        self._config = config
+        self._context = context
+        self._clock = clock or Clock()
+        self.memory: Memory = loads(admitted.remembered)
+        self._wake = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._again = asyncio.Event()
+        self.line = self._line(self.memory.host or setting.host, self.memory.port or setting.port)
+        self.profiles: dict[str, Profile] = {}
+        self._space = MEDIA
+        self._offered: dict[str, StreamId] = {}
+        self.control = Control(self)
+        self._ear = Ear(self, context.messages, self._clock)
+        self.attached = context.devices.attach(admitted.id, self.control)
+        self._was_there = False
+
+    def __str__(self) -> str:
+        return str(self.admitted.id)
+
+    @property
+    def online(self) -> bool:
+        return self._was_there
+
+    @property
+    def hears(self) -> bool:
+        """Its events come."""
+        return self._ear.hears
+
+    def _line(self, host: str, port: int, path: str = "") -> Line:
+        connect: Connect = partial(_reach, self._context, self._config.timeout)
+        line = Line(
+            connect,
+            host,
+            port,
+            self.setting.user,
+            self.setting.password,
+            tls=self.setting.tls or self.memory.tls,
+            path=path or self.memory.path or device.DEFAULT_PATH,
+            timeout_s=self._config.timeout,
+            clock=self._clock,
+        )
+        if self.memory.signing in ("token", "digest"):
+            line.signing = "digest" if self.memory.signing == "digest" else "token"
+        return line
+
+    def remember(self, **changes: object) -> None:
+        changed = replace(self.memory, **changes)  # type: ignore[arg-type]
+        if changed != self.memory:
+            self.memory = changed
+            self.attached.remember(dumps(changed))
+
+    def announced(self, host: str, port: int, path: str) -> None:
+        """It said Hello, or answered a search: it is (again) there, perhaps elsewhere."""
+        if not self._was_there and (host, port) != (self.line.host, self.line.port):
+            self.line = self._line(host, port, path)
+        self._wake.set()
+
+    def is_me(self, endpoint: str, host: str, port: int) -> bool:
+        """Whether an announcement speaks of this camera: by its endpoint, else by the address we know."""
+        if self.memory.endpoint and endpoint:
+            return endpoint == self.memory.endpoint
+        return (host, port) in ((self.line.host, self.line.port), (self.setting.host, self.setting.port))
+
+    def ask_again(self) -> None:
+        """Describe it anew: a technician's order."""
+        self._again.set()
+        self._gone.set()
+        self._wake.set()
+
+    # — its life —
+
+    async def run(self, seek: Callable[[Camera], object]) -> None:
+        """`seek` has it looked for on the network; what is found comes by `announced`."""
+        self._offer_remembered()
+        wait = self._config.retry_first
+        try:
+            while True:
+                try:
+                    await self._live()
+                    wait = self._config.retry_first
+                except GatewayError as exc:
+                    if self._was_there:
+                        wait = self._config.retry_first
+                    self._lost(exc)
+                    seek(self)
+                    pause = max(wait, self._config.retry_password) if exc.code in PASSWORD_CODES else wait
+                    wait = min(wait * 2, self._config.retry_most)
+                    self._wake.clear()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(pause):
+                            await self._wake.wait()
+        finally:
+            self._was_there = False
+            for stream in self._offered.values():
+                self._context.streams.withdraw(stream)
+            self.attached.detach()
+
+    def _lost(self, exc: GatewayError) -> None:
+        self._was_there = False
+        log.info("%s is not there: %s", self, exc)
+        self.attached.state(DeviceState.OFFLINE, exc.code, str(exc)[:200], address=str(self.line))
+
+    async def _live(self) -> None:
+        """Raises GatewayError when it is gone; returns when it is to be described anew."""
+        self._gone.clear()
+        self._again.clear()
+        clock = await self._greet()
+        await self._describe()
+        await self._keep_time(clock)
+        self._was_there = True
+        self._stand()
+        log.info("%s is there at %s", self, self.line)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                life = tasks.create_task(self._watch(), name=f"onvif {self}")
+                ear = None
+                if self.setting.events and EVENTS in self.line:
+                    ear = tasks.create_task(self._ear.run(), name=f"onvif events {self}")
+                await life
+                if ear is not None:
+                    ear.cancel()
+        except* GatewayError as group:
+            raise _first(group) from None
+        finally:
+            await self.control.settle()
+
+    def _stand(self) -> None:
+        """Online, or there with something that fails."""
+        code, detail = "", ""
+        if self._clock_is_wrong():
+            code, detail = "onvif-clock", f"{self.line.offset_s:+.0f} s"
+        elif not self.profiles:
+            code = "onvif-no-media"
+        elif self.setting.events and self._ear.failed:
+            code, detail = "onvif-no-events", self._ear.failed
+        elif self.control.stuck:
+            code = "ptz-not-stopped"
+        state = DeviceState.DEGRADED if code else DeviceState.ONLINE
+        self.attached.state(state, code, detail, address=str(self.line))
+
+    def told(self) -> None:
+        """Something of it fails, or does so no more."""
+        if self._was_there:
+            self._stand()
+
+    async def _greet(self) -> CameraClock | None:
+        """Its clock, then the first request that needs the password."""
+        line = self.line
+        if (line.host, line.port) != (self.setting.host, self.setting.port):
+            # Where it was last, or announced itself; its configured address is tried as well.
+            try:
+                clock = await line.measure_clock()
+            except (LinkDown, RemoteProtocolError):
+                line = self.line = self._line(self.setting.host, self.setting.port)
+                clock = await line.measure_clock()
+        else:
+            clock = await line.measure_clock()
+        information = device.read_information(await line.ask(DEVICE, device.GET_INFORMATION))
+        self._is_it(information)
+        self.attached.seen(str(line))
+        return clock
+
+    def _is_it(self, told: Information) -> None:
+        """Two cameras may have changed addresses: what is said to one must not reach the other. Raises LinkDown."""
+        known = self.memory.serial
+        if known and told.serial and told.serial != known:
+            text = f"another camera ({told.manufacturer} {told.model} {told.serial}) answers at {self.line}"
+            self.line = self._line(self.setting.host, self.setting.port)
+            raise LinkDown(text, code="onvif-other-camera")
+        self.attached.describe(manufacturer=told.manufacturer, model=told.model, firmware=told.firmware)
+        self.remember(
+            serial=told.serial or known,
+            host=self.line.host,
+            port=self.line.port,
+            tls=self.line.tls,
+            signing=self.line.signing,
+        )
+
+    async def _describe(self) -> None:
+        line = self.line
+        try:
+            line.learn(device.read_services(await line.ask(DEVICE, device.GET_SERVICES)))
+        except (SoapFault, RemoteProtocolError):
+            pass  # before ONVIF 2.0; the older question follows
+        if MEDIA not in line or PTZ not in line or EVENTS not in line:
+            with suppress(SoapFault):
+                line.learn(device.read_capabilities(await line.ask(DEVICE, device.GET_CAPABILITIES)))
+        with suppress(SoapFault):
+            self.attached.describe(name=device.read_name(await line.ask(DEVICE, device.GET_SCOPES)))
+        profiles = await self._ask_profiles()
+        self.profiles = {p.token: p for p in media.best(profiles, self._config.profiles)}
+        version = "T" if self._space == MEDIA2 else "S"
+        self.attached.describe(version=f"profile {version}")
+        await self.control.learn()
+        self._offer(list(self.profiles.values()))
+
+    async def _ask_profiles(self) -> list[Profile]:
+        """Profile T first: it alone tells H.265."""
+        for space in (MEDIA2, MEDIA):
+            if space not in self.line:
+                continue
+            try:
+                found = media.read_profiles(await self.line.ask(space, media.get_profiles(space)))
+            except (SoapFault, RemoteProtocolError) as exc:
+                log.info("%s: profiles of %s: %s", self, space, exc)
+                continue
+            if found:
+                self._space = space
+                return found
+        return []
+
+    async def _keep_time(self, clock: CameraClock | None) -> None:
+        wrong = self._clock_is_wrong()
+        if clock is None or not wrong or not self.setting.set_clock:
+            return
+        off = self.line.offset_s
+        try:
+            body = device.set_clock(self._clock.wall() + 0.5, clock.zone, clock.daylight)
+            await self.line.ask(DEVICE, body)
+            await self.line.measure_clock()
+        except GatewayError as exc:
+            log.warning("%s: its clock is wrong by %.0f s and can not be set: %s", self, off, exc)
+            return
+        log.info("%s: its clock was wrong by %.0f s and is set", self, off)
+
+    def _clock_is_wrong(self) -> bool:
+        return abs(self.line.offset_s) > max(self._config.clock_error, CLOCK_MATTERS_S)
+
+    async def _watch(self) -> None:
+        """Ask for a sign of life now and then; its clock is looked at by that."""
+        misses = 0
+        while not self._again.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config.check_every):
+                    await self._gone.wait()
+            if self._again.is_set():
+                return
+            self._gone.clear()
+            try:
+                clock = await self.line.measure_clock()
+            except GatewayError as exc:
+                misses += 1
+                if misses >= 2 or exc.code in PASSWORD_CODES:
+                    raise
+                continue
+            misses = 0
+            self.attached.seen(str(self.line))
+            await self._keep_time(clock)
+            self._stand()
+
+    # — what it offers —
+
+    def _offer(self, profiles: Sequence[Profile]) -> None:
+        lens = self.control.lens_of
+        mains = {p.source: p.token for p in profiles if p.rank == 0}
+        reports = [
+            ChannelReport(
+                external_id=p.token,
+                name=_title(p, profiles),
+                parent=mains.get(p.source, "") if p.rank else "",
+                capabilities=Capabilities(
+                    ptz=p.can_pan and PTZ in self.line,
+                    zoom=p.can_zoom and PTZ in self.line,
+                    focus=lens(p.source).focus,
+                    iris=lens(p.source).iris is not None,
+                    presets=bool(p.ptz_node) and PTZ in self.line,
+                    audio_in=bool(p.audio),
+                    talk_back=p.talk_back,
+                ),
+            )
+            for p in profiles
+        ]
+        kept = [[r.external_id, r.name, p.rank] for r, p in zip(reports, profiles, strict=True)]
+        self.remember(profiles=kept[:MAX_KEPT_PROFILES])
+        self._publish(self.attached.channels(reports), {r.external_id: r.name for r in reports})
+
+    def _offer_remembered(self) -> None:
+        """Before it has answered, viewers find its streams by name and read why there is no picture."""
+        known = [ChannelReport(token, name) for token, name, _ in self.memory.profiles]
+        if known:
+            keys = self.attached.channels(known, complete=False)
+            self._publish(keys, {r.external_id: r.name for r in known})
+
+    def _publish(self, keys: dict[str, str], names: dict[str, str]) -> None:
+        title = self.setting.title or self.admitted.name
+        offered: dict[str, StreamId] = {}
+        for token, key in keys.items():
+            stream = stream_id(self.admitted.id, key)
+            offered[token] = stream
+            if self._offered.get(token) != stream:
+                name = f"{title} {names[token]}" if len(keys) > 1 else title
+                labels = {"source": "onvif", "profile": token}
+                self._context.streams.offer(
+                    Offer(stream, self.admitted.id, name, partial(self._open, token), labels=labels)
+                )
+        for token, stream in self._offered.items():
+            if token not in offered:
+                self._context.streams.withdraw(stream)
+        self._offered = offered
+
+    async def _open(self, token: str, publication: Publication) -> None:
+        """See contract.media.Open: its URL is asked for anew, since some are good for one connection only."""
+        publication.say("opening", "onvif")
+        try:
+            url = await self.stream_url(token)
+        except LinkDown:
+            self._gone.set()  # look at once whether it is there at all
+            raise
+        publication.on_key_frame_wanted(partial(self.control.key_frame, token))
+        source = self._context.sources.parse(url)
+        source = replace(source, user=self.setting.user, password=self.setting.password)
+        await self._context.sources.open(source, publication)
+
+    async def stream_url(self, token: str) -> str:
+        """RTSP URL of a profile, at the host we reach the camera at, without a user in it."""
+        if token not in self.profiles and self.profiles:
+            raise NotFound(f"{self} has no profile {token} any more", code="onvif-no-media")
+        answer = await self.line.ask(self._space, media.get_stream_uri(self._space, token))
+        return media.at_host(media.read_uri(answer), self.line.host, self.setting.rtsp_port)
+
+    async def snapshot_url(self, token: str) -> str:
+        """HTTP URL of a still picture of a profile."""
+        answer = await self.line.ask(self._space, media.get_snapshot_uri(self._space, token))
+        place = self.line.place(media.read_uri(answer))
+        scheme = "https" if place.tls else "http"
+        return f"{scheme}://{address_text(self.line.host, place.port)}{place.path}"
+
+    async def key_frame(self, token: str) -> None:
+        await self.line.ask(self._space, media.sync_point(self._space, token))
+
+    def channel_of(self, source: str) -> str:
+        """Key of the main channel of a lens; of the first lens where the camera does not say which."""
+        mains = [p for p in self.profiles.values() if p.rank == 0]
+        found = next((p for p in mains if p.source == source), mains[0] if len(mains) == 1 else None)
+        stream = self._offered.get(found.token) if found is not None else None
+        return stream.rpartition("/")[2] if stream is not None else ""
+
+    @property
+    def move_timeout_s(self) -> float:
+        return self._config.move_timeout
+
+
+async def _reach(context: Context, timeout_s: float, host: str, port: int) -> socket.socket:
+    """Somebody admitted this camera by its address, or wrote it down: a private network is where it belongs."""
+    return await context.reach.connect(host, port, timeout_s=timeout_s, trusted=True)
+
+
+def _title(profile: Profile, all_: Sequence[Profile]) -> str:
+    if profile.name:
+        return profile.name
+    word = {0: "main", 1: "sub"}.get(profile.rank, f"sub {profile.rank}")
+    return f"{profile.source} {word}" if len({p.source for p in all_}) > 1 else word
+
+
+def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, GatewayError)  # noqa: S101  (except* let no other through)
+    return found

@@ -1,0 +1,1 @@
+"""ONVIF as text: what is asked and what is answered. No sockets, no clock."""

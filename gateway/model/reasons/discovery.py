@@ -1,0 +1,57 @@
+"""Reasons of: finding what is on the network."""
+
+from __future__ import annotations
+
+from gateway.model.reasons.row import Row
+
+ROWS: tuple[Row, ...] = (
+    (
+        "discovery-running",
+        "A search is under way already.",
+        "Wait for its end, or stop it.",
+        "正在搜索中。",
+        "请等待结束，或先停止搜索。",
+    ),
+    (
+        "capture-no-right",
+        "The gateway may not listen to the wire: it lacks CAP_NET_RAW.",
+        "Add `AmbientCapabilities=CAP_NET_RAW` to the service (systemctl edit fieldgate), or run the command as root.",
+        "网关无权监听网线：缺少 CAP_NET_RAW。",
+        "请为服务添加 `AmbientCapabilities=CAP_NET_RAW`（systemctl edit fieldgate），或以 root 运行该命令。",
+    ),
+    (
+        "capture-not-installed",
+        "Listening to the wire needs scapy, which is not installed.",
+        "Install it: `pip install 'fieldgate[discover]'`.",
+        "监听网线需要 scapy，尚未安装。",
+        "请安装：`pip install 'fieldgate[discover]'`。",
+    ),
+    (
+        "capture-failed",
+        "The process that listens to the wire ended before its time.",
+        "See the detail; start the search again.",
+        "监听进程提前退出。",
+        "请查看详情，并重新搜索。",
+    ),
+    (
+        "discovery-port",
+        "A port for searching could not be opened; that way of searching is left out.",
+        "See the detail: another program may hold it, or the network has no multicast.",
+        "搜索所需的端口无法打开，已跳过该方式。",
+        "请查看详情：端口可能被占用，或网络不支持组播。",
+    ),
+    (
+        "discovery-full",
+        "So many answers came that the rest was left out.",
+        "Search again with a smaller network plugged in; somebody may be flooding it.",
+        "应答过多，其余已忽略。",
+        "请缩小网络后重新搜索；可能有设备在泛洪。",
+    ),
+    (
+        "not-adoptable",
+        "It was found, but the gateway has no way to take it in.",
+        "Add it by hand with the address that is shown.",
+        "已发现，但网关无法直接接入。",
+        "请按所示地址手动添加。",
+    ),
+)
