@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.base.errors import GatewayError, Unsupported
+from gateway.contract.device import GoesToPlaces
 from gateway.core.accounts import Accounts
-from gateway.core.act_args import Done, number, one_of, speed, text
+from gateway.core.act_args import Done, flag, number, one_of, speed, text
 from gateway.core.alarms import Alarms
 from gateway.core.audit import Audit
 from gateway.core.devices import Devices
@@ -18,10 +19,10 @@ from gateway.core.rights import require
 from gateway.core.source_acts import SourceActs
 from gateway.core.streams import Streams
 from gateway.core.talk_acts import TalkActs
-from gateway.model.command import Action, Command
+from gateway.model.command import Action, ArgValue, Command
 from gateway.model.ids import ChannelRef
 from gateway.model.principal import Role
-from gateway.model.ptz import CruiseOp, LensMove, PresetOp, PtzMove
+from gateway.model.ptz import CruiseOp, LensMove, PresetOp, PtzMove, PtzPlace
 
 
 class Acts:
@@ -60,6 +61,7 @@ class Acts:
             Action.PTZ_STOP: self._stop,
             Action.PTZ_LENS: self._lens,
             Action.PTZ_PRESET: self._preset,
+            Action.PTZ_GO: self._go,
             Action.PTZ_CRUISE: self._cruise,
             Action.DEVICE_ADMIT: self._admit,
             Action.DEVICE_FORGET: self._forget,
@@ -127,6 +129,20 @@ class Acts:
             raise GatewayError("number: presets are 1 to 255", code="bad-request")
         await self._ptz.take(command.actor, ref)
         await self._presets.carry_out(ref, op, which, text(command.args, "name", most=64))
+        return Done()
+
+    async def _go(self, command: Command) -> Done:
+        """To a place, or home."""
+        ref = self._camera(command)
+        args = command.args
+        place = None if flag(args, "home", False) else PtzPlace(_at(args, "pan"), _at(args, "tilt"), _at(args, "zoom"))
+        if place is not None and ((place.pan is None) != (place.tilt is None) or place == PtzPlace()):
+            raise GatewayError("pan and tilt together, zoom, or home = true", code="bad-request")
+        handler = self._devices.handler(ref.device_id)
+        if not isinstance(handler, GoesToPlaces):
+            raise Unsupported(f"{ref} knows no places to go to", code="no-ptz")
+        await self._ptz.take(command.actor, ref)
+        await handler.go(self._devices.channel(ref).external_id, place)
         return Done()
 
     async def _cruise(self, command: Command) -> Done:
@@ -230,3 +246,7 @@ class Acts:
         full = ChannelRef(ref.gateway, ref.device, row.key)
         require(command.actor, command.action, str(full))
         return full
+
+
+def _at(args: Mapping[str, ArgValue], name: str) -> float | None:
+    return None if args.get(name) is None else speed(args, name)

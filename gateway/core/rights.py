@@ -23,6 +23,7 @@ LEAST: Final[dict[Action, Role]] = {
     Action.PTZ_STOP: Role.OPERATOR,
     Action.PTZ_LENS: Role.OPERATOR,
     Action.PTZ_PRESET: Role.OPERATOR,
+    Action.PTZ_GO: Role.OPERATOR,
     Action.PTZ_CRUISE: Role.OPERATOR,
     Action.ALARM_ACKNOWLEDGE: Role.OPERATOR,
     Action.TALK_REQUEST: Role.OPERATOR,

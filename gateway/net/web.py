@@ -100,17 +100,18 @@ async def request(
     max_body: int = MAX_BODY,
     tls: ssl.SSLContext | None = None,
 ) -> WebAnswer:
-    """One request and its whole answer. Raises LinkDown (`connect-…`, `no-answer`), RemoteProtocolError, and what
+    """One request and its whole answer. Raises LinkDown (`connect-…`, `http-no-answer`), RemoteProtocolError, and what
     `connect` raises."""
     try:
         async with asyncio.timeout(timeout_s):
             return await _request(connect, url, method, body, headers, max_body, tls)
     except TimeoutError as exc:
-        raise LinkDown(f"{url.authority} did not answer {method} within {timeout_s:g} s", code="no-answer") from exc
+        text = f"{url.authority} did not answer {method} within {timeout_s:g} s"
+        raise LinkDown(text, code="http-no-answer") from exc
     except ssl.SSLError as exc:
-        raise LinkDown(f"{url.authority}: TLS failed: {exc.reason or exc}", code="no-answer") from exc
+        raise LinkDown(f"{url.authority}: TLS failed: {exc.reason or exc}", code="http-no-answer") from exc
     except OSError as exc:
-        raise LinkDown(f"{url.authority}: {exc.strerror or exc}", code="no-answer") from exc
+        raise LinkDown(f"{url.authority}: {exc.strerror or exc}", code="http-no-answer") from exc
 
 
 async def _request(
@@ -170,7 +171,8 @@ async def _talk(
         elif isinstance(event, h11.Data):
             size += len(event.data)
             if size > max_body:
-                raise RemoteProtocolError(f"{url.authority} answers with more than {max_body} bytes", code="too-large")
+                text = f"{url.authority} answers with more than {max_body} bytes"
+                raise RemoteProtocolError(text, code="http-too-large")
             pieces.append(bytes(event.data))
         elif isinstance(event, h11.EndOfMessage):
             return WebAnswer(status, tuple(fields), b"".join(pieces))

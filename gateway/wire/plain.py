@@ -11,4 +11,4 @@ _NOT_SHOWN = re.compile(
 
 
 def plain(text: str, most: int = 128) -> str:
-    return _NOT_SHOWN.sub(" ", text[: most * 4]).strip()[:most]
+    return _NOT_SHOWN.sub(" ", text[: most * 4]).strip()[:most].rstrip()

@@ -134,7 +134,7 @@ class PresetNumbers:
 
     def told(self, presets: Iterable[tuple[str, str]]) -> list[Preset]:
         """The camera's list, numbered; what it tells no more is forgotten."""
-        told = list(presets)
+        told = list(dict(presets).items())  # a token told twice is one preset
         tokens = {token for token, _ in told}
         self._number = {token: n for token, n in self._number.items() if token in tokens}
         for token, _ in told:

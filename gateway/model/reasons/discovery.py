@@ -34,13 +34,6 @@ ROWS: tuple[Row, ...] = (
         "请查看详情，并重新搜索。",
     ),
     (
-        "discovery-port",
-        "A port for searching could not be opened; that way of searching is left out.",
-        "See the detail: another program may hold it, or the network has no multicast.",
-        "搜索所需的端口无法打开，已跳过该方式。",
-        "请查看详情：端口可能被占用，或网络不支持组播。",
-    ),
-    (
         "discovery-full",
         "So many answers came that the rest was left out.",
         "Search again with a smaller network plugged in; somebody may be flooding it.",

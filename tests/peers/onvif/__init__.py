@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -59,18 +59,8 @@ async def camera(
     within: Sequence[str] = (),
 ) -> AsyncIterator[IpyCam]:
     """The camera while it runs. `within`: a command before it, as ("ip", "netns", "exec", name)."""
-    process = await asyncio.create_subprocess_exec(
-        *within,
-        str(PYTHON),
-        str(RUNNER),
-        json.dumps(
-            {"local_ip": host, "onvif_port": port, "rtsp_port": rtsp_port, "username": user, "password": password}
-        ),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=(tmp / "ipycam.log").open("wb"),
-        cwd=tmp,
-    )
+    with (tmp / "ipycam.log").open("wb") as log:
+        process = await _start(tmp, log, host, port, rtsp_port, user, password, within)
     try:
         assert process.stdout is not None
         async with asyncio.timeout(60):
@@ -86,3 +76,20 @@ async def camera(
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+async def _start(
+    tmp: Path, log: IO[bytes], host: str, port: int, rtsp_port: int, user: str, password: str, within: Sequence[str]
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *within,
+        str(PYTHON),
+        str(RUNNER),
+        json.dumps(
+            {"local_ip": host, "onvif_port": port, "rtsp_port": rtsp_port, "username": user, "password": password}
+        ),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=log,
+        cwd=tmp,
+    )

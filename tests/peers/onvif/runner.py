@@ -12,9 +12,8 @@ from ipycam import CameraConfig, IPCamera
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     said = json.loads(sys.argv[1])
-    config = CameraConfig(
-        name="Gate camera", main_width=640, main_height=360, main_fps=15, sub_width=320, sub_height=180, sub_fps=15, **said
-    )
+    small = {"sub_width": 320, "sub_height": 180, "sub_fps": 15}
+    config = CameraConfig(name="Gate camera", main_width=640, main_height=360, main_fps=15, **small, **said)
     camera = IPCamera(config)
     if not camera.start():
         sys.exit("it did not start")

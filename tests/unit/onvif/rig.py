@@ -98,6 +98,6 @@ async def adapter(tmp: Path, **said: Any) -> AsyncIterator[Context]:
 async def camera_of(context: Context, slug: str = "gate") -> FakeAttached:
     """Its hold, once it was attached."""
     async with asyncio.timeout(10):
-        while DeviceId(f"kit1/{slug}") not in context.devices.attached:
-            await asyncio.sleep(0.01)
+        while DeviceId(f"kit1/{slug}") not in context.devices.attached:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     return context.devices.attached[DeviceId(f"kit1/{slug}")]

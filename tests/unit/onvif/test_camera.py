@@ -104,21 +104,25 @@ async def test_clock_is_set_and_told_where_it_can_not_be(tmp_path: Path) -> None
         attached = await there(context)
         assert camera.clock_set == 1 and abs(camera.clock_off_s) < 2
         assert attached.states[-1] == (DeviceState.ONLINE, "")
-    async with FakeCamera(Quirks(clock_off_s=-86400.0)) as camera:
-        async with adapter(tmp_path, **config(camera, set_clock=False)) as context:
-            attached = await there(context)
-            assert camera.clock_set == 0
-            assert attached.states[-1] == (DeviceState.DEGRADED, "onvif-clock")
+    async with (
+        FakeCamera(Quirks(clock_off_s=-86400.0)) as camera,
+        adapter(tmp_path, **config(camera, set_clock=False)) as context,
+    ):
+        attached = await there(context)
+        assert camera.clock_set == 0
+        assert attached.states[-1] == (DeviceState.DEGRADED, "onvif-clock")
 
 
 async def test_stream_behind_nat_is_opened_where_the_camera_is(tmp_path: Path) -> None:
-    async with FakeCamera(Quirks(xaddr="nat")) as camera:
-        async with adapter(tmp_path, **config(camera, rtsp_port=10554)) as context:
-            await there(context)
-            opening = asyncio.create_task(context.streams.offers["kit1/gate/ch1"].open(_Publication()))  # type: ignore
-            url = await asyncio.wait_for(context.sources.opened.get(), 10)
-            assert (url.host, url.port) == (camera.host, 10554)
-            opening.cancel()
+    async with (
+        FakeCamera(Quirks(xaddr="nat")) as camera,
+        adapter(tmp_path, **config(camera, rtsp_port=10554)) as context,
+    ):
+        await there(context)
+        opening = asyncio.create_task(context.streams.offers["kit1/gate/ch1"].open(_Publication()))  # type: ignore
+        url = await asyncio.wait_for(context.sources.opened.get(), 10)
+        assert (url.host, url.port) == (camera.host, 10554)
+        opening.cancel()
 
 
 async def test_wrong_password_is_said_and_not_tried_on(tmp_path: Path) -> None:
@@ -217,33 +221,34 @@ async def test_timeout_refused_is_left_out_from_then_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", ["any", "flags-refused", "refused"])
 async def test_stop_in_whichever_way_it_takes(tmp_path: Path, stop: str) -> None:
-    async with FakeCamera(Quirks(stop=stop, timeout="ignored")) as camera:
-        async with adapter(tmp_path, **config(camera)) as context:
-            handler = (await there(context)).handler
-            for _ in range(2):
-                await handler.move("B", RIGHT)
-                assert camera.moving
-                await handler.move("B", STOP)
-                assert not camera.moving
-            # The second time it began with what worked the first time.
-            ladder = {"any": 2, "flags-refused": 3, "refused": 2}
-            assert camera.asked.count("Stop") == ladder[stop]
+    async with (
+        FakeCamera(Quirks(stop=stop, timeout="ignored")) as camera,
+        adapter(tmp_path, **config(camera)) as context,
+    ):
+        handler = (await there(context)).handler
+        for _ in range(2):
+            await handler.move("B", RIGHT)
+            assert camera.moving
+            await handler.move("B", STOP)
+            assert not camera.moving
+        # The second time it began with what worked the first time.
+        ladder = {"any": 2, "flags-refused": 3, "refused": 2}
+        assert camera.asked.count("Stop") == ladder[stop]
 
 
 async def test_stop_that_is_answered_and_ignored_is_seen(tmp_path: Path) -> None:
-    async with FakeCamera(Quirks(stop="ignored", timeout="ignored")) as camera:
-        async with adapter(tmp_path, **config(camera)) as context:
-            attached = await there(context)
-            await attached.handler.move("B", RIGHT)
-            await attached.handler.move("B", STOP)
-            assert camera.moving
-            async with asyncio.timeout(15):
-                while camera.moving:
-                    await asyncio.sleep(0.05)
-            await attached.until(lambda a: '"stop":"zero-move"' in a.remembered, 15)
-            await attached.handler.move("B", RIGHT)
-            await attached.handler.move("B", STOP)
-            assert not camera.moving, "it is told in the way that works, at once"
+    async with (
+        FakeCamera(Quirks(stop="ignored", timeout="ignored")) as camera,
+        adapter(tmp_path, **config(camera)) as context,
+    ):
+        attached = await there(context)
+        await attached.handler.move("B", RIGHT)
+        await attached.handler.move("B", STOP)
+        assert camera.moving
+        await attached.until(lambda a: '"stop":"zero-move"' in a.remembered, 15)
+        await attached.handler.move("B", RIGHT)
+        await attached.handler.move("B", STOP)
+        assert not camera.moving, "it is told in the way that works, at once"
 
 
 async def test_presets_places_and_home(tmp_path: Path) -> None:
