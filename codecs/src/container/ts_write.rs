@@ -18,10 +18,12 @@ const PMT_PID: u16 = 0x1000;
 const SDT_PID: u16 = 0x11;
 const PIDS: [u16; 2] = [0x100, 0x101];
 const PROGRAM: u16 = 1;
-const TABLES_EVERY: i64 = 8_500;
+/// 100 ms, less a picture.
+const TABLES_EVERY: i64 = 5_400;
 const SDT_EVERY: i64 = 90_000;
-/// Between two PCRs where units come as often: 40 ms less what is not foreseen.
-const PCR_EVERY: i64 = 3_200;
+/// A picture's PCR is the only one where pictures come as often; else sound brings one in half that time, since its
+/// frames are 20 ms and more.
+const PCR_EVERY: i64 = 3_600;
 /// Time stamps lie so far behind the PCR: what a decoder's buffer may hold, and what sound may lag the picture.
 const DELAY: i64 = 27_000;
 /// First PTS near this, so that nothing is negative.
@@ -43,9 +45,9 @@ pub struct TsWriter {
     last_pcr: Option<i64>,
     /// Between the last two units of each track.
     steps: [i64; 2],
-    /// How far each track's units usually lie behind the other's, and how far any did lately.
-    lags: [i64; 2],
+    /// How far one track's units lay behind the other's lately.
     lag: i64,
+    now: i64,
 }
 
 impl Default for TsWriter {
@@ -68,8 +70,8 @@ impl TsWriter {
             last_sdt: None,
             last_pcr: None,
             steps: [PCR_EVERY; 2],
-            lags: [0; 2],
             lag: 0,
+            now: 0,
         }
     }
 
@@ -77,10 +79,10 @@ impl TsWriter {
         PIDS[usize::from(self.tracks[0].is_none())]
     }
 
-    /// `now`: of the PCR.
-    fn tables(&mut self, dts: i64, now: i64, force: bool, out: &mut BytesMut) {
-        if force || self.due(dts, now, self.last_tables, TABLES_EVERY) {
-            self.last_tables = Some(now);
+    fn tables(&mut self, pcr: i64, force: bool, out: &mut BytesMut) {
+        let due = |last: Option<i64>, every| last.is_none_or(|last| pcr - last >= every);
+        if force || due(self.last_tables, TABLES_EVERY) {
+            self.last_tables = Some(pcr);
             let pat = [PROGRAM.to_be_bytes(), (0xe000 | PMT_PID).to_be_bytes()].concat();
             let mut section = Vec::new();
             Section::write(&mut section, 0, 1, 0, &pat);
@@ -89,8 +91,8 @@ impl TsWriter {
             Section::write(&mut section, 2, PROGRAM, self.version, &self.map());
             self.packets.section(PMT_PID, &section, out);
         }
-        if self.due(dts, now, self.last_sdt, SDT_EVERY) {
-            self.last_sdt = Some(now);
+        if due(self.last_sdt, SDT_EVERY) {
+            self.last_sdt = Some(pcr);
             let mut section = Vec::new();
             Section::write(&mut section, 0x42, 1, 0, &self.services());
             self.packets.section(SDT_PID, &section, out);
@@ -128,21 +130,16 @@ impl TsWriter {
     }
 
     /// What a PCR says with a unit of this time: behind every time stamp still to come, as far as the tracks lag each
-    /// other.
-    fn clock(&mut self, k: usize, dts: i64) -> i64 {
+    /// other. It goes with the pictures; between two of them sound moves it on.
+    fn clock(&mut self, k: usize, dts: i64, step: i64) -> i64 {
         let newest = self.times.iter().flatten().max().copied().unwrap_or(dts);
-        let lag = (newest - dts).min(MAX_LAG);
-        self.lag = (self.lag - self.lag / 64).max(lag);
-        self.lags[k] += (lag - self.lags[k]) / 8;
-        let at = dts + self.lags[k] - DELAY.max(self.lag + DELAY / 3);
+        self.lag = (self.lag - self.lag / 1024).max(newest - dts).min(MAX_LAG);
+        self.now = match (k, self.times[0]) {
+            (1, Some(picture)) => (self.now + step).min(picture + self.steps[0]),
+            _ => dts,
+        };
+        let at = self.now - DELAY.max(self.lag + DELAY / 3);
         self.last_pcr.map_or(at, |last| at.max(last + 1))
-    }
-
-    /// Whether the next unit would come too late for what is to come `every` so often.
-    fn due(&self, dts: i64, pcr: i64, last: Option<i64>, every: i64) -> bool {
-        let next = self.times.iter().zip(self.steps).filter_map(|(t, step)| t.map(|t| t + step));
-        let wait = next.filter(|t| *t >= dts).min().map_or(0, |t| t - dts);
-        last.is_none_or(|last| pcr + wait - last > every)
     }
 
     fn pes(&mut self, k: usize, body: &[Bytes], stamps: (i64, i64), key: bool, pcr: Option<i64>, out: &mut BytesMut) {
@@ -228,9 +225,6 @@ impl Writer for TsWriter {
         if self.tracks[k].as_ref().map(shape) != Some(shape(params)) {
             self.version = (self.version + 1) & 31;
             self.last_tables = None;
-            if k == 0 {
-                self.last_pcr = self.last_pcr.map(|at| at - PCR_EVERY); // perhaps on another PID now
-            }
         }
         self.tracks[k] = Some(params.clone());
     }
@@ -246,13 +240,13 @@ impl Writer for TsWriter {
         if body.is_empty() {
             return;
         }
-        if let Some(last) = self.times[k].replace(dts) {
-            self.steps[k] = (dts - last).clamp(1, TABLES_EVERY);
-        }
-        let pcr = self.clock(k, dts);
-        self.tables(dts, pcr, k == 0 && unit.key, out);
+        let step = self.times[k].replace(dts).map_or(0, |last| (dts - last).clamp(0, SDT_EVERY));
+        self.steps[k] = if step > 0 { step } else { self.steps[k] };
+        let pcr = self.clock(k, dts, step);
+        self.tables(pcr, k == 0 && unit.key, out);
         let own = self.pcr_pid() == PIDS[k];
-        let due = self.due(dts, pcr, self.last_pcr, PCR_EVERY);
+        let every = if self.steps[0] <= PCR_EVERY { PCR_EVERY } else { PCR_EVERY / 2 - 100 };
+        let due = self.last_pcr.is_none_or(|last| pcr - last >= every);
         if own || due {
             self.last_pcr = Some(pcr);
         }
