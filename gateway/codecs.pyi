@@ -392,6 +392,7 @@ class Engine:
         *,
         fd: int | None = None,
         initial: bytes | None = None,
+        reports: bool = True,
         stall_ms: int = 3000,
         jitter_packets: int = 150,
         jitter_ms: int = 200,
@@ -400,7 +401,9 @@ class Engine:
         plain end of `tls_client`) when interleaved (RFC 2326 §10.12), `initial` what Python already read from it;
         then RTSP messages among the frames come up as `WireEvent` `text` of this leg and `send_text` answers them.
         Tracks are kept together by their sender reports; until the first one, by arrival. Receiver reports are sent
-        on both ways.
+        on both ways (over UDP to where the source's RTCP comes from, or to where `rtcp_fd` is connected); `reports`
+        False: none, for a connection that takes nothing (the GET half of RTSP over HTTP). The end of the connection is
+        told as LegEvent `closed` and WireEvent `closed`.
         """
 
     def open_bytes_in(
@@ -607,9 +610,15 @@ class Engine:
         cname: str = "fieldgate",
         queue_bytes: int = 4_000_000,
         pace: bool = True,
+        held: bool = False,
     ) -> Subscription:
         """Send `stream` to an RTSP reader, or as recorder to a server: interleaved on `fd`, or over the tracks' own
-        sockets. RTSP messages come up and go down as with `open_rtsp_in`. Begins with the cached group of pictures."""
+        sockets. RTSP messages come up and go down as with `open_rtsp_in`. Begins with the cached group of pictures,
+        and a sender report before it. `held`: nothing is sent before `hold_rtsp(…, False)`, so that the answer to PLAY
+        can go first. A connection that ends is told as WireEvent `closed`; the subscription is gone then."""
+
+    def hold_rtsp(self, subscription: Subscription, held: bool) -> None:
+        """PAUSE, and PLAY again: it goes on with the newest group of pictures that it has not begun before."""
 
     def rtp_info(self, subscription: Subscription) -> dict[str, tuple[int, int]]:
         """ "video"/"audio" → (sequence, RTP time) of the next packet: for RTP-Info and for tests."""

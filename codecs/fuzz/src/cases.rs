@@ -9,6 +9,7 @@ use codecs::packet::probe::probe as probe_payload;
 use codecs::packet::{h264, h264_params, h265, h265_params, Packetizer};
 use codecs::relay::framing::{Deframer, Framed};
 use codecs::relay::ingest::{Ingest, IngestConfig, IngestOutput, PayloadMap};
+use codecs::relay::rtsp_framing::{Piece, RtspDeframer, MAX_TEXT_BYTES};
 use codecs::rtp::header::{RtpHeader, RtpView};
 use codecs::rtp::jitter::{JitterBuffer, Offer};
 use codecs::rtp::reception::{sender_reports, Reception};
@@ -28,6 +29,7 @@ pub const ALL: &[(&str, Case)] = &[
     ("probe", probe),
     ("deframer", deframer),
     ("ingest", ingest),
+    ("rtsp_deframer", rtsp_deframer),
 ];
 
 /// Pieces of an input, each preceded by its length in two bytes: so that the fuzzer can move packet borders.
@@ -261,6 +263,42 @@ pub fn deframer(data: &[u8]) {
         }
     }
     assert!(total <= data.len());
+}
+
+/// Byte 0 chooses whether channels are known. However the bytes are cut, the same comes out.
+pub fn rtsp_deframer(data: &[u8]) {
+    let Some((&mode, bytes)) = data.split_first() else { return };
+    let channels = if mode & 1 == 1 { vec![0, 2] } else { Vec::new() };
+    let run = |step: usize| {
+        let mut deframer = RtspDeframer::new(channels.clone());
+        let (mut from, mut to, mut got) = (0, 0, Vec::new());
+        while to < bytes.len() {
+            to = (to + step).min(bytes.len());
+            loop {
+                from += match deframer.next(&bytes[from..to]) {
+                    Piece::More => break,
+                    Piece::Hopeless => return got,
+                    Piece::Junk(n) => {
+                        assert!(n > 0);
+                        n
+                    }
+                    Piece::Frame { channel, end } => {
+                        got.push((usize::from(channel), from..from + end));
+                        end
+                    }
+                    Piece::Text { start, end } => {
+                        assert!(start < end && end <= MAX_TEXT_BYTES);
+                        got.push((256, from + start..from + end));
+                        end
+                    }
+                };
+                assert!(from <= to);
+            }
+        }
+        got
+    };
+    let whole = run(bytes.len().max(1));
+    assert_eq!(whole, run(1 + usize::from(mode >> 1)));
 }
 
 /// Byte 0 chooses the configuration. Each piece: one control byte (time, kind), then a packet.

@@ -123,6 +123,11 @@ impl Stream {
         self.legs.push(LegSlot { id, clock: LegClock::default(), tracks: [None, None] });
     }
 
+    /// As `add_leg`, for a source whose tracks have clocks of their own.
+    pub fn add_leg_apart(&mut self, id: u64) {
+        self.legs.push(LegSlot { id, clock: LegClock::apart(), tracks: [None, None] });
+    }
+
     pub fn remove_leg(&mut self, id: u64) {
         self.legs.retain(|l| l.id != id);
         if self.active == Some(id) {
@@ -295,6 +300,33 @@ mod tests {
         // Captured 100 ms after the picture: that is how far it stands behind it.
         let (v, a) = (newest(&s, Kind::Video) / 90, newest(&s, Kind::Audio) / 8);
         assert!((a - v - 100).abs() <= 1, "{a} {v}");
+    }
+
+    #[test]
+    fn tracks_that_come_apart_are_laid_by_capture_times_and_never_back() {
+        let mut s = Stream::new("s".into(), 1_000_000, Micros(0));
+        s.add_leg_apart(1);
+        s.set_track(1, params(Codec::H264));
+        s.set_track(1, params(Codec::Pcma));
+        // The picture took 300 ms longer than the sound: both are counted by arrival at first.
+        push(&mut s, 1, Codec::H264, true, 90_000, 1_300);
+        push(&mut s, 1, Codec::Pcma, true, 8_000, 1_300);
+        let at = |s: &Stream| (newest(s, Kind::Video) / 90, newest(s, Kind::Audio) / 8);
+        assert_eq!(at(&s).0, at(&s).1);
+        let mut last = at(&s);
+        for i in 1..100i64 {
+            let ms = 1_300 + 20 * i as u64;
+            let mut v = unit(Codec::H264, false, 90_000 + i * 1_800, 300, ms);
+            v.capture_unix_us = Some(50_000_000 + i * 20_000);
+            let mut a = unit(Codec::Pcma, true, 8_000 + i * 160, 160, ms);
+            a.capture_unix_us = Some(50_300_000 + i * 20_000 - 600_000);
+            s.push(1, &v, Micros(ms * 1000), &mut Vec::new());
+            s.push(1, &a, Micros(ms * 1000), &mut Vec::new());
+            let now = at(&s);
+            assert!(now.0 > last.0 && now.1 > last.1, "{last:?} {now:?}");
+            last = now;
+        }
+        assert!((last.0 - last.1 - 300).abs() <= 41, "{last:?}");
     }
 
     #[test]

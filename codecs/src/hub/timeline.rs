@@ -8,6 +8,9 @@ use crate::time::Micros;
 const SAME_CLOCK_US: i64 = 2_000_000;
 /// Capture times (RTCP SR) move audio only when it is off by more than this.
 const SYNC_US: i64 = 20_000;
+/// Tracks whose sender reports say that they lie further apart lie: such a source is shown as it arrives.
+const MAX_SYNC_US: i64 = 5_000_000;
+const VIDEO_HZ: u32 = 90_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Anchor {
@@ -25,9 +28,15 @@ pub struct LegClock {
     anchors: [Option<Anchor>; 2],
     shared: bool,
     begun: [bool; 2],
+    /// The tracks have clocks of their own, however close they lie: only capture times bring them together.
+    apart: bool,
 }
 
 impl LegClock {
+    pub fn apart() -> Self {
+        Self { apart: true, ..Self::default() }
+    }
+
     /// Units of this kind have been placed.
     pub fn has(&self, kind: Kind) -> bool {
         self.begun[at(kind)]
@@ -115,7 +124,7 @@ impl Timeline {
         let by_arrival = unit.arrival.0 as i64 - self.epoch.0 as i64 - pts_us;
         let mut us = by_arrival;
         if let Some(other) = leg.anchors[1 - k] {
-            if (other.us - by_arrival).abs() < SAME_CLOCK_US {
+            if !leg.apart && (other.us - by_arrival).abs() < SAME_CLOCK_US {
                 us = other.us;
                 leg.shared = true;
             }
@@ -138,9 +147,17 @@ impl Timeline {
         let (Some(video), Some(audio)) = (leg.anchors[0], leg.anchors[1]) else { return };
         let (Some(video_capture), Some(audio_capture)) = (video.capture, audio.capture) else { return };
         let us = video.us - video_capture + audio_capture;
+        let off = us - audio.us;
+        if off.abs() <= SYNC_US || (leg.apart && off.abs() > MAX_SYNC_US) {
+            return;
+        }
         let floor = self.last[1].map_or(i64::MIN, |(last, _)| last + 1 - pts);
-        if (us - audio.us).abs() > SYNC_US && to_ticks(us, clock_hz) >= floor {
+        if to_ticks(us, clock_hz) >= floor {
             leg.anchors[1] = Some(Anchor { ticks: to_ticks(us, clock_hz), us, ..audio });
+        } else if leg.apart && -off > 2 * SYNC_US {
+            // Sound that was given out can not be taken back: the picture steps forward instead.
+            let us = video.us - off;
+            leg.anchors[0] = Some(Anchor { ticks: to_ticks(us, VIDEO_HZ), us, ..video });
         }
     }
 }

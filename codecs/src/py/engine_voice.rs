@@ -39,7 +39,7 @@ fn check(holds: bool, text: &'static str) -> Result<(), OrderError> {
 }
 
 #[allow(clippy::too_many_arguments)]
-fn voice_rtp(
+pub(super) fn voice_rtp(
     send: Vec<RtpMap>,
     receive: Vec<RtpMap>,
     ssrc: u32,

@@ -3,6 +3,7 @@
 mod engine;
 mod engine_bytes;
 mod engine_rtmp;
+mod engine_rtsp;
 mod engine_voice;
 mod engine_wires;
 mod events;
@@ -39,6 +40,8 @@ fn codecs(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("MediaError", m.py().get_type::<MediaError>())?;
     events::register(m)?;
     m.add_class::<rtp_map::RtpMap>()?;
+    m.add_class::<engine_rtsp::RtspIn>()?;
+    m.add_class::<engine_rtsp::RtspOut>()?;
     m.add_class::<engine::Engine>()?;
     aliases(m)?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;

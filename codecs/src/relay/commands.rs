@@ -28,6 +28,15 @@ impl Worker {
             Command::OpenSessionIn { id, stream, session, video, audio } => {
                 self.open_session_in(id, stream, session, &video, &audio);
             }
+            Command::OpenRtspIn { id, order } => self.open_rtsp_in(id, *order),
+            Command::SubscribeRtsp { id, order } => self.subscribe_rtsp(id, *order),
+            Command::HoldRtsp { subscription, held } => self.hold_rtsp(subscription, held),
+            Command::RtpInfo { subscription, answer } => {
+                let _ = answer.try_send(self.rtp_info(subscription));
+            }
+            Command::TalkBack { leg, voice, on } => self.talk_back(leg, voice, on),
+            Command::TalkBackPacket { leg, channel, packet } => self.leg_voice_packet(leg, channel, &packet),
+            Command::SendText { handle, data } => self.send_text(handle, &data),
             Command::CloseLeg(id) => self.close_leg(id),
             Command::OpenPort { socket } => self.open_port(socket),
             Command::ClosePort(id) => self.close_port(id),

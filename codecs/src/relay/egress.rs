@@ -277,6 +277,15 @@ impl Outlet {
         self.ts_offset.wrapping_add((ticks + to_ticks(self.shift_us, clock_hz)) as u32)
     }
 
+    /// Sequence number and time of the next packet; of the time `ticks` where no frame waits.
+    pub fn next_numbers(&self, track: &Track, ticks: i64) -> (u16, u32) {
+        let ts = match (self.cursor, self.next_frame(track)) {
+            (Some(cursor), Some(frame)) => self.rtp_ts(frame, track.params.clock_hz, self.catch_up, cursor.part),
+            _ => self.report_ts(ticks, track.params.clock_hz),
+        };
+        (self.next_index as u16, ts)
+    }
+
     /// Put up to `max` packets of the next frame one behind the other into `out`, as one run that a GSO call can take.
     /// A packet that only IP fragments carry is a run of its own: the kernel cuts no such segments.
     pub fn fill(

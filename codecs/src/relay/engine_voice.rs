@@ -68,6 +68,9 @@ impl Engine {
             VoiceLine::Tap { stream } if !lock(&self.registry).streams.contains_key(stream) => {
                 return Err(OrderError::new("no such stream"));
             }
+            VoiceLine::Leg { rtp, .. } => {
+                outlet_config(rtp)?;
+            }
             VoiceLine::Tap { .. } | VoiceLine::Usrp { .. } => {}
         }
         let levels = Arc::new(Levels::default());

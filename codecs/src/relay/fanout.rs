@@ -136,6 +136,7 @@ impl Worker {
         if let Some(gone) = line {
             drop(self.let_go(gone.held));
         }
+        self.drop_reader(sub);
         if let Some(token) = self.sub_socks.remove(&sub) {
             let fd = rtp.as_ref().and_then(Subscriber::own_fd).or(frames.as_ref().map(FrameSubscriber::fd));
             match fd {

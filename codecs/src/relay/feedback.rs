@@ -92,8 +92,8 @@ impl Subscriber {
     }
 
     fn on_nack(&mut self, media: u32, items: &[u8], hub: &Stream, ground: &mut Ground<'_>) {
-        let Some(path) = self.path.clone() else { return };
         let asked = self.outlets.iter().flatten().find(|o| o.ssrc == media).map(|o| o.kind);
+        let Some(path) = asked.and_then(|kind| self.path_of(kind)).cloned() else { return };
         let Some(track) = asked.and_then(|kind| self.track(hub, kind)) else { return };
         let Some(outlet) = self.outlets.iter_mut().flatten().find(|o| o.ssrc == media) else { return };
         let mut moving = path.moving.get();

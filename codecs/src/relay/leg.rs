@@ -9,6 +9,7 @@ use super::framing::Deframer;
 use super::ingest::{Ingest, IngestConfig, IngestOutput, PayloadMap};
 use super::lines_in::LineIn;
 use super::order::{OpenRtp, RtpMap};
+use super::rtsp_in::RtspSource;
 use super::sys::{self, SockAddr};
 use super::worker::{Alarm, Live, Sock, Worker};
 use crate::hub::unit::{AccessUnit, Codec, Kind};
@@ -18,9 +19,9 @@ use crate::rtp::rtcp;
 use crate::time::Micros;
 
 /// A latched source that is silent for this long may be replaced by another address.
-const LATCH_US: u64 = 2_000_000;
+pub(super) const LATCH_US: u64 = 2_000_000;
 /// Receiver reports of a plain leg.
-const REPORT_US: u64 = 5_000_000;
+pub(super) const REPORT_US: u64 = 5_000_000;
 
 /// A socket under watch.
 pub struct Watched {
@@ -48,6 +49,8 @@ pub enum Source {
         video_rtx: Vec<(u8, u8)>,
         audio_pts: Vec<u8>,
     },
+    /// Tracks that come apart.
+    Rtsp(Box<RtspSource>),
 }
 
 pub struct Leg {
@@ -66,6 +69,8 @@ pub struct Leg {
     pub timer_at: Micros,
     /// SSRCs that the peer said good-bye to.
     pub gone: Vec<u32>,
+    /// Voices that talk back over it.
+    pub(super) talkers: Vec<VoiceId>,
 }
 
 pub(super) fn payload_maps(maps: &[RtpMap]) -> Vec<PayloadMap> {
@@ -90,7 +95,12 @@ impl Leg {
             next_report: Micros(now.0 + REPORT_US),
             timer_at: Micros(u64::MAX),
             gone: Vec::new(),
+            talkers: Vec::new(),
         }
+    }
+
+    pub(super) fn report_at(&mut self, at: Micros) {
+        self.next_report = at;
     }
 
     pub(super) fn event(&self, state: LegState, code: &'static str, detail: String) -> Event {
@@ -111,17 +121,15 @@ impl Leg {
     /// SSRCs that this leg takes media from.
     pub fn sources(&self) -> Vec<u32> {
         let mut list = vec![self.ingest.stats().ssrc];
-        if let Source::Session { audio, .. } = &self.source {
-            list.push(audio.stats().ssrc);
-        }
+        list.extend(self.others().iter().map(|i| i.stats().ssrc));
         list.retain(|ssrc| *ssrc != 0);
         list
     }
 
     pub fn report_blocks(&mut self, now: Micros) -> Vec<ReportBlock> {
         let mut blocks = self.ingest.report_blocks(now);
-        if let Source::Session { audio, .. } = &mut self.source {
-            blocks.extend(audio.report_blocks(now));
+        for other in self.others_mut() {
+            blocks.extend(other.report_blocks(now));
         }
         blocks
     }
@@ -133,6 +141,7 @@ impl Leg {
             Source::Frames { .. } => "frames",
             Source::Session { .. } => "srtp",
             Source::Line(l) => l.held.line.transport(),
+            Source::Rtsp(rtsp) => rtsp.transport(),
         }
     }
 }
@@ -163,18 +172,13 @@ impl Worker {
         self.add_leg(Leg::new(id, order.stream, Ingest::new(config), source, order.stall_ms * 1000, self.now));
     }
 
-    pub fn open_frames_in(&mut self, id: LegId, stream: StreamId, fd: OwnedFd) {
-        if !self.streams.contains_key(&stream) {
-            return;
-        }
-        let token = self.watch(fd.as_raw_fd(), sys::READ, Sock::LegFrames(id));
-        let source = Source::Frames { socket: Watched { fd, token }, reader: FrameReader::default() };
-        self.add_leg(Leg::new(id, stream, Ingest::new(IngestConfig::default()), source, 3_000_000, self.now));
-    }
-
     pub(super) fn add_leg(&mut self, mut leg: Leg) {
         let Some(live) = self.streams.get_mut(&leg.stream) else { return };
-        live.hub.add_leg(leg.id);
+        match &leg.source {
+            // Each track has a clock of its own: only sender reports say how they lie to each other.
+            Source::Rtsp(rtsp) if rtsp.tracks.len() > 1 => live.hub.add_leg_apart(leg.id),
+            _ => live.hub.add_leg(leg.id),
+        }
         live.legs.push(leg.id);
         leg.timer_at = Micros(self.now.0 + 100_000);
         self.alarm(leg.timer_at, Alarm::Leg(leg.id));
@@ -183,6 +187,7 @@ impl Worker {
 
     pub fn close_leg(&mut self, id: LegId) {
         let Some(leg) = self.legs.remove(&id) else { return };
+        self.end_taps(&leg.talkers);
         match leg.source {
             Source::Rtp { udp, rtcp, tcp, .. } => {
                 for w in [udp, rtcp, tcp].into_iter().flatten() {
@@ -196,6 +201,7 @@ impl Worker {
                     session.leg = None;
                 }
             }
+            Source::Rtsp(rtsp) => rtsp.sockets().for_each(|(fd, token)| self.unwatch(fd, token)),
         }
         if let Some(live) = self.streams.get_mut(&leg.stream) {
             live.hub.remove_leg(id);
@@ -232,31 +238,6 @@ impl Worker {
         self.leg_outputs(leg);
     }
 
-    /// Units that a worker process wrote.
-    pub fn leg_frames(&mut self, id: LegId) {
-        let Some(mut leg) = self.legs.remove(&id) else { return };
-        let Some(mut live) = self.take(leg.stream) else { return };
-        let Source::Frames { socket, reader } = &mut leg.source else { return };
-        let mut out = Vec::new();
-        let open = reader.read(socket.fd.as_raw_fd(), self.now, &mut out);
-        let problem = reader.take_problem();
-        for output in out {
-            self.leg_output(&mut live, &mut leg, output);
-        }
-        if let Some(detail) = problem {
-            self.events.push(leg.event(LegState::Problem, "protocol", detail.to_owned()));
-        }
-        self.pump_all(&mut live);
-        self.put(live);
-        if !open {
-            self.events.push(leg.event(LegState::Closed, "source-ended", String::new()));
-        }
-        self.legs.insert(id, leg);
-        if !open {
-            self.close_leg(id);
-        }
-    }
-
     /// Poll the pipelines, feed the hub, send on; puts the leg back.
     pub(super) fn leg_outputs(&mut self, mut leg: Leg) {
         let Some(mut live) = self.take(leg.stream) else { return };
@@ -265,7 +246,7 @@ impl Worker {
             any = true;
             self.leg_output(&mut live, &mut leg, output);
         }
-        while let Some(output) = leg.poll_voice() {
+        while let Some(output) = leg.others_mut().iter_mut().find_map(Ingest::poll) {
             any = true;
             self.leg_output(&mut live, &mut leg, output);
         }
@@ -277,7 +258,7 @@ impl Worker {
         self.legs.insert(leg.id, leg);
     }
 
-    fn leg_output(&mut self, live: &mut Live, leg: &mut Leg, output: IngestOutput) {
+    pub(super) fn leg_output(&mut self, live: &mut Live, leg: &mut Leg, output: IngestOutput) {
         match output {
             IngestOutput::Track(params) => {
                 let changed = live.hub.set_track(leg.id, params).into_iter().collect();
@@ -314,8 +295,9 @@ impl Worker {
         if leg.heard && !leg.stalled {
             at = at.min(Micros(leg.last_unit.0.max(self.now.0.saturating_sub(leg.stall_us)) + leg.stall_us));
         }
-        let timers = [leg.ingest.next_timer(), leg.other_timer()];
-        at = timers.into_iter().flatten().fold(at, Micros::min).max(Micros(self.now.0 + 1_000));
+        let timers = leg.others().iter().filter_map(Ingest::next_timer);
+        let timers = timers.chain(leg.ingest.next_timer()).chain(leg.line_timer());
+        at = timers.fold(at, Micros::min).max(Micros(self.now.0 + 1_000));
         if at < leg.timer_at || leg.timer_at <= self.now {
             leg.timer_at = at;
             self.alarm(at, Alarm::Leg(leg.id));
@@ -326,9 +308,7 @@ impl Worker {
         let Some(mut leg) = self.legs.remove(&id) else { return };
         let now = self.now;
         leg.ingest.handle_timer(now);
-        if let Source::Session { audio, .. } = &mut leg.source {
-            audio.handle_timer(now);
-        }
+        leg.others_mut().iter_mut().for_each(|i| i.handle_timer(now));
         if leg.heard && !leg.stalled && now.since(leg.last_unit) >= leg.stall_us {
             leg.stalled = true;
             self.events.push(leg.event(LegState::Stalled, "media-stopped", String::new()));
@@ -346,6 +326,9 @@ impl Worker {
 
     /// A receiver report to a plain source that spoke RTCP itself. Sessions report on their own.
     fn leg_report(&mut self, leg: &mut Leg) {
+        if matches!(leg.source, Source::Rtsp(_)) {
+            return self.rtsp_leg_report(leg);
+        }
         let (Some(to), Source::Rtp { udp, rtcp, .. }) = (leg.rtcp_address, &leg.source) else { return };
         let Some(socket) = rtcp.as_ref().or(udp.as_ref()) else { return };
         let v6 = matches!(sys::check_socket(&socket.fd, libc::SOCK_DGRAM), Ok(true));
@@ -362,16 +345,25 @@ impl Worker {
 }
 
 impl Leg {
-    fn poll_voice(&mut self) -> Option<IngestOutput> {
-        match &mut self.source {
-            Source::Session { audio, .. } => audio.poll(),
-            _ => None,
+    /// Pipelines beside the first: the other tracks of sources whose tracks come apart.
+    pub(super) fn others(&self) -> &[Ingest] {
+        match &self.source {
+            Source::Session { audio, .. } => std::slice::from_ref(audio),
+            Source::Rtsp(rtsp) => &rtsp.others,
+            _ => &[],
         }
     }
 
-    fn other_timer(&self) -> Option<Micros> {
+    fn others_mut(&mut self) -> &mut [Ingest] {
+        match &mut self.source {
+            Source::Session { audio, .. } => std::slice::from_mut(audio),
+            Source::Rtsp(rtsp) => &mut rtsp.others,
+            _ => &mut [],
+        }
+    }
+
+    fn line_timer(&self) -> Option<Micros> {
         match &self.source {
-            Source::Session { audio, .. } => audio.next_timer(),
             Source::Line(l) => l.next_timer(),
             _ => None,
         }
@@ -379,7 +371,7 @@ impl Leg {
 }
 
 /// A payload name that is no codec ("ps") is a hint.
-fn hint_of(payloads: &[RtpMap]) -> String {
+pub(super) fn hint_of(payloads: &[RtpMap]) -> String {
     let found = payloads.iter().find(|m| m.known_codec().is_none_or(|c: Codec| c.kind() == Kind::Video));
     found.map(|m| m.codec.clone()).unwrap_or_default()
 }

@@ -36,8 +36,10 @@ impl Worker {
 
     pub fn leg_tcp(&mut self, id: LegId) {
         let mut buffer = std::mem::take(&mut self.scratch);
-        buffer.resize(READ_BYTES, 0);
-        self.read_tcp(id, &mut buffer);
+        if buffer.len() < READ_BYTES {
+            buffer.resize(READ_BYTES, 0);
+        }
+        self.read_tcp(id, &mut buffer[..READ_BYTES]);
         self.scratch = buffer;
     }
 

@@ -6,7 +6,8 @@ use std::sync::mpsc::SyncSender;
 use std::sync::Arc;
 
 use super::event::{LegId, PortId, RoomId, SessionId, StreamId, SubId, VoiceId};
-use super::latch::LatchMode;
+pub use super::order_rtsp::*;
+pub use super::order_voice::*;
 use super::wires::LineCommand;
 use crate::hub::unit::Codec;
 use crate::rtp::srtp::SrtpKey;
@@ -101,53 +102,6 @@ pub struct PortSocket {
     pub v6: bool,
 }
 
-/// Which kind of thread a session lives on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Home {
-    Media,
-    Voice,
-}
-
-#[derive(Debug)]
-pub struct OpenRtpSession {
-    pub rtp: OwnedFd,
-    pub rtcp: Option<OwnedFd>,
-    pub v6: bool,
-    pub home: Home,
-}
-
-/// Where the peer is and how it is ciphered: keys to send with, and to receive with.
-#[derive(Debug)]
-pub struct ArmRtp {
-    pub to: Option<SocketAddr>,
-    pub rtcp_to: Option<SocketAddr>,
-    pub mode: LatchMode,
-    pub keys: Option<Box<(SrtpKey, SrtpKey)>>,
-}
-
-/// Audio over RTP: what the peer takes and may send, and how we call ourselves.
-#[derive(Debug, Clone)]
-pub struct VoiceRtp {
-    pub send: Vec<RtpMap>,
-    pub receive: Vec<RtpMap>,
-    pub ssrc: u32,
-    pub cname: String,
-    /// 20, 40 or 60.
-    pub ptime_ms: u32,
-    pub mid_ext: u8,
-    pub mid: String,
-}
-
-/// How a voice reaches its far side.
-#[derive(Debug)]
-pub enum VoiceLine {
-    Session { session: SessionId, rtp: VoiceRtp },
-    Tcp { fd: OwnedFd, rtp: VoiceRtp, initial: Vec<u8> },
-    Usrp { fd: OwnedFd, to: SocketAddr, v6: bool },
-    Pcm { fd: OwnedFd, rate_hz: u32, channels: u8 },
-    Tap { stream: StreamId },
-}
-
 pub enum Command {
     OpenStream {
         id: StreamId,
@@ -175,6 +129,28 @@ pub enum Command {
         session: SessionId,
         video: Vec<RtpMap>,
         audio: Vec<RtpMap>,
+    },
+    OpenRtspIn {
+        id: LegId,
+        order: Box<OpenRtsp>,
+    },
+    SubscribeRtsp {
+        id: SubId,
+        order: Box<SubscribeRtsp>,
+    },
+    /// A reader pauses, or goes on.
+    HoldRtsp {
+        subscription: SubId,
+        held: bool,
+    },
+    RtpInfo {
+        subscription: SubId,
+        answer: Answer<Option<RtpInfo>>,
+    },
+    /// One RTSP message between the frames of a leg or subscription.
+    SendText {
+        handle: u64,
+        data: Vec<u8>,
     },
     CloseLeg(LegId),
     OpenPort {
@@ -286,6 +262,18 @@ pub enum Command {
         on: bool,
     },
     TapEnded(VoiceId),
+    /// A media worker: the voice talks back over the leg's connection, from now on or no longer.
+    TalkBack {
+        leg: LegId,
+        voice: VoiceId,
+        on: bool,
+    },
+    /// A packet of such a voice.
+    TalkBackPacket {
+        leg: LegId,
+        channel: u8,
+        packet: Vec<u8>,
+    },
     VoiceStats {
         voice: VoiceId,
         answer: Answer<Option<Figures>>,

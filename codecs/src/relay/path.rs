@@ -1,10 +1,13 @@
 //! The way to one peer: socket, address, keys, and the one place where packets leave.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::egress::{Moving, Run};
+use super::rtsp_connection::Connection;
 use super::sys::{self, Outcome, SockAddr};
 use crate::rtp::srtp::{Sealer, MAX_SRTCP_TRAILER_BYTES};
 
@@ -22,6 +25,8 @@ pub struct Path {
     pub moving: Cell<Moving>,
     /// False once the kernel refused UDP_SEGMENT on this socket.
     segments: Cell<bool>,
+    /// RTSP: frames on this channel of a connection, and nothing by datagram.
+    interleaved: Option<(Rc<RefCell<Connection>>, u8)>,
 }
 
 impl Path {
@@ -36,7 +41,19 @@ impl Path {
             srtcp_index: Cell::new(0),
             moving: Cell::new(Moving::default()),
             segments: Cell::new(true),
+            interleaved: None,
         }
+    }
+
+    pub fn interleaved(connection: Rc<RefCell<Connection>>, channel: u8) -> Self {
+        let fd = connection.borrow().shared_fd();
+        let nowhere = SockAddr::new(SocketAddr::from(([0, 0, 0, 0], 0)), false);
+        Self { interleaved: Some((connection, channel)), ..Self::new(fd, nowhere, nowhere, None) }
+    }
+
+    /// Room in it is told: there is no need to try again.
+    pub fn tells_of_room(&self) -> bool {
+        self.interleaved.is_some()
     }
 
     pub fn with_rtcp(mut self, fd: Option<Arc<OwnedFd>>) -> Self {
@@ -121,6 +138,12 @@ impl Outbox {
         if path.muted.get() {
             return Outcome::Sent;
         }
+        if let Some((connection, channel)) = &path.interleaved {
+            let outcome = connection.borrow_mut().send_frames(*channel, &self.buffer[..run.len], run.segment);
+            self.plain_sends += 1;
+            self.count(outcome, run.packets, run.len);
+            return outcome;
+        }
         let fd = path.raw_fd();
         let (data, to) = (&self.buffer[..run.len], path.to.get());
         let mut outcome = None;
@@ -144,6 +167,11 @@ impl Outbox {
         if path.muted.get() {
             return Outcome::Sent;
         }
+        if let Some((connection, channel)) = &path.interleaved {
+            let outcome = connection.borrow_mut().send_frame(*channel, &self.buffer[..len]);
+            self.count(outcome, 1, len);
+            return outcome;
+        }
         let fd = path.raw_fd();
         let outcome = sys::send_to(fd, &self.buffer[..len], &path.to.get());
         self.plain_sends += 1;
@@ -155,6 +183,10 @@ impl Outbox {
     pub fn send_rtcp(&mut self, path: &Path, mut compound: Vec<u8>) {
         if compound.len() < 8 || path.muted.get() {
             return;
+        }
+        if let Some((connection, channel)) = &path.interleaved {
+            let outcome = connection.borrow_mut().send_frame(channel + 1, &compound);
+            return self.count(outcome, 1, compound.len());
         }
         if let Some(sealer) = &path.sealer {
             let len = compound.len();

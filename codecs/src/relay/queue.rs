@@ -82,7 +82,9 @@ impl Commands {
 
     pub fn push(&self, command: Command) {
         let mut list = lock(&self.list);
-        if matches!(command, Command::SessionPacket { .. }) && list.len() >= MAX_PASSED_ON {
+        if matches!(command, Command::SessionPacket { .. } | Command::TalkBackPacket { .. })
+            && list.len() >= MAX_PASSED_ON
+        {
             return;
         }
         list.push_back(command);

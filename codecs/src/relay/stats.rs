@@ -120,8 +120,8 @@ impl Worker {
 
 fn leg_figures(leg: &Leg) -> Figures {
     let mut s = leg.ingest.stats();
-    if let Source::Session { audio, .. } = &leg.source {
-        let a = audio.stats();
+    for other in leg.others() {
+        let a = other.stats();
         s.packets += a.packets;
         s.bytes += a.bytes;
         s.lost += a.lost;
@@ -140,6 +140,7 @@ fn leg_figures(leg: &Leg) -> Figures {
             (s.packets, s.bytes, s.payload) = (l.packets, l.bytes, l.payload());
             0
         }
+        Source::Rtsp(rtsp) => rtsp.connection.as_ref().map_or(0, |(c, _)| c.resyncs()),
         _ => 0,
     };
     let mut all = vec![

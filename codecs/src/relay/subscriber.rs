@@ -10,6 +10,7 @@ use super::order::Subscribe;
 use super::pacing::{Pacer, MAX_RUN};
 use super::path::{Outbox, Path};
 use super::queue::Events;
+use super::sub_voice::pump_voice;
 use super::sys::Outcome;
 use super::voice_open::format_of;
 use crate::audio::format::Format;
@@ -18,16 +19,12 @@ use crate::hub::stream::Stream;
 use crate::hub::track::Track;
 use crate::hub::unit::{Kind, TrackParams};
 use crate::packet::Form;
-use crate::rtp::rtcp;
 use crate::time::Micros;
 
-/// Sender reports, and how long after a full socket to try again.
-const REPORT_US: u64 = 1_000_000;
+/// How long after a full socket to try again.
 const RETRY_US: u64 = 2_000;
 /// Video this old is left out even if its queue has room: a viewer wants the present.
 const MAX_AGE_US: u64 = 4_000_000;
-/// Voice waits for nothing: of more frames than this the oldest go.
-const MAX_VOICE_FRAMES: u64 = 25;
 
 pub struct Subscriber {
     pub id: SubId,
@@ -36,11 +33,17 @@ pub struct Subscriber {
     side: Side,
     /// `None` until the session is armed.
     pub path: Option<Rc<Path>>,
-    order: Subscribe,
+    /// Sound that goes another way than the picture (RTSP).
+    pub(super) audio_path: Option<Rc<Path>>,
+    /// Nothing is sent now: an RTSP reader pauses.
+    pub(super) held: bool,
+    /// By track: a sender report is still to go before its first packet, so that nothing is shown by another time.
+    pub(super) reports_lead: [bool; 2],
+    pub(super) order: Subscribe,
     pub outlets: [Option<Outlet>; 2],
     refused: [&'static str; 2],
-    start: [Start; 2],
-    form: Form,
+    pub(super) start: [Start; 2],
+    pub(super) form: Form,
     /// Pictures of the stream that its form can not carry, and whether that was told.
     oversized: u64,
     told_oversized: bool,
@@ -53,7 +56,7 @@ pub struct Subscriber {
     pub congested: bool,
     told_first: bool,
     told_wait: bool,
-    next_report: Micros,
+    pub(super) next_report: Micros,
     /// When it came from another stream.
     moved: Micros,
     /// When it is to be looked at again.
@@ -78,6 +81,9 @@ impl Subscriber {
             session,
             side,
             path: None,
+            audio_path: None,
+            held: false,
+            reports_lead: [false; 2],
             order,
             outlets: [None, None],
             refused: [""; 2],
@@ -218,10 +224,18 @@ impl Subscriber {
     /// Send what is due; sets `timer_at`.
     pub fn pump(&mut self, hub: &Stream, ground: &mut Ground<'_>) {
         let Some(path) = self.path.clone() else { return };
+        if self.held {
+            self.timer_at = Micros(u64::MAX);
+            return;
+        }
+        if (0..2).any(|k| self.reports_lead[k] && self.outlets[k].is_some()) {
+            self.report(hub, true, ground);
+            self.reports_lead = [0, 1].map(|k| self.reports_lead[k] && self.outlets[k].is_none());
+        }
         let mut again = Micros(u64::MAX);
         let audio = self.track(hub, Kind::Audio).filter(|_| self.refused[1].is_empty());
         if let (Some(outlet), Some(track)) = (self.outlets[1].as_mut(), audio) {
-            pump_voice(outlet, track, &path, ground);
+            pump_voice(outlet, track, self.audio_path.as_ref().unwrap_or(&path), ground);
         }
         if let Some(mut outlet) = self.outlets[0].take() {
             if let Some(track) = hub.video(self.form).filter(|_| self.refused[0].is_empty()) {
@@ -233,7 +247,7 @@ impl Subscriber {
         }
         if self.outlets.iter().flatten().any(|o| o.packets > 0) {
             if self.next_report <= ground.now {
-                self.report(hub, &path, ground);
+                self.report(hub, false, ground);
             }
             again = again.min(self.next_report);
         }
@@ -319,6 +333,9 @@ impl Subscriber {
             };
             if ground.outbox.send_run(path, &run) == Outcome::Full {
                 outlet.rewind(&mark);
+                if path.tells_of_room() {
+                    return Micros(u64::MAX);
+                }
                 let at = Micros(ground.now.0 + RETRY_US);
                 self.pacer.hold(at);
                 return at;
@@ -332,33 +349,6 @@ impl Subscriber {
             if run.ended == Some(true) && std::mem::take(&mut self.told_oversized) {
                 self.tell(ground.events, SubState::Recovered, "", String::new());
             }
-        }
-    }
-
-    /// Sender reports of all tracks on the one time line, with the CNAME (RFC 3550 §6.4.1).
-    fn report(&mut self, hub: &Stream, path: &Path, ground: &mut Ground<'_>) {
-        self.next_report = Micros(ground.now.0 + REPORT_US);
-        let ntp = ground.outbox.ntp(ground.now.0);
-        for outlet in self.outlets.iter().flatten().filter(|o| o.packets > 0) {
-            let Some(track) = self.track(hub, outlet.kind) else { continue };
-            let clock_hz = track.params.clock_hz;
-            let ts = outlet.report_ts(hub.ticks_at(ground.now, clock_hz), clock_hz);
-            let mut compound = Vec::with_capacity(128);
-            rtcp::write_sender_report(&mut compound, outlet.ssrc, ntp, ts, outlet.packets, outlet.octets);
-            rtcp::write_sdes(&mut compound, outlet.ssrc, &self.order.cname);
-            ground.outbox.send_rtcp(path, compound);
-        }
-    }
-
-    /// BYE for every source that has sent (RFC 3550 §6.6).
-    pub fn bye(&mut self, outbox: &mut Outbox) {
-        let Some(path) = self.path.take() else { return };
-        for outlet in self.outlets.iter().flatten().filter(|o| o.packets > 0) {
-            let mut compound = Vec::with_capacity(64);
-            rtcp::write_receiver_report(&mut compound, outlet.ssrc, &[]);
-            rtcp::write_sdes(&mut compound, outlet.ssrc, &self.order.cname);
-            rtcp::write_bye(&mut compound, outlet.ssrc);
-            outbox.send_rtcp(&path, compound);
         }
     }
 
@@ -384,32 +374,5 @@ impl Subscriber {
 
     pub fn queue_bytes(&self, hub: &Stream) -> u64 {
         self.outlets.iter().flatten().filter_map(|o| Some(o.lag_bytes(self.track(hub, o.kind)?))).sum()
-    }
-}
-
-/// Voice goes at once; of too many frames the oldest are dropped.
-fn pump_voice(outlet: &mut Outlet, track: &Track, path: &Path, ground: &mut Ground<'_>) {
-    if outlet.is_waiting() {
-        if track.newest().is_some_and(|newest| outlet.before_floor(track, newest).is_some()) {
-            return;
-        }
-        // From the newest frame on: old sound is of no use.
-        outlet.start_at(track, track.next_frame().saturating_sub(1));
-    }
-    let lag = outlet.lag_frames(track);
-    if lag > MAX_VOICE_FRAMES || outlet.fell_behind(track) {
-        outlet.skip_to(track, Some(track.next_frame() - MAX_VOICE_FRAMES.min(lag)));
-    }
-    loop {
-        let mark = outlet.mark();
-        let mut moving = path.moving.get();
-        moving.abs_send_time = ground.outbox.abs_send_time(ground.now.0);
-        let buffer = &mut ground.outbox.buffer;
-        let Some(run) = outlet.fill(track, buffer, path.sealer.as_ref(), &mut moving, MAX_RUN) else { return };
-        if ground.outbox.send_run(path, &run) == Outcome::Full {
-            outlet.rewind(&mark);
-            return;
-        }
-        path.moving.set(moving);
     }
 }

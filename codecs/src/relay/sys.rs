@@ -76,6 +76,21 @@ pub fn raise_buffers(fd: &OwnedFd, receive: i32, send: i32) {
     }
 }
 
+/// No waiting for more to send (TCP_NODELAY): what is written belongs together already.
+pub fn send_at_once(fd: &OwnedFd) {
+    let on: libc::c_int = 1;
+    // SAFETY: on is valid for the call; a socket that is no TCP refuses, and needs nothing.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NODELAY,
+            (&raw const on).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        );
+    }
+}
+
 pub struct EventFd(OwnedFd);
 
 impl EventFd {

@@ -105,6 +105,25 @@ pub fn write_record(fd: RawFd, head: &[u8], body: &[u8]) -> Outcome {
     }
 }
 
+/// Parts that `write_many` takes.
+pub const MAX_PARTS: usize = 64;
+
+/// Write many parts one behind the other to a stream socket; how many bytes it took.
+pub fn write_many(fd: RawFd, parts: &[&[u8]]) -> io::Result<usize> {
+    // SAFETY: all zeros is a valid iovec; each part is readable over the call.
+    let n = unsafe {
+        let mut iov: [libc::iovec; MAX_PARTS] = mem::zeroed();
+        for (slot, part) in iov.iter_mut().zip(parts) {
+            *slot = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };
+        }
+        let mut header: libc::msghdr = mem::zeroed();
+        header.msg_iov = iov.as_mut_ptr();
+        header.msg_iovlen = parts.len().min(MAX_PARTS) as _;
+        libc::sendmsg(fd, &header, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
 /// Write parts one behind the other to a stream socket; how many bytes it took.
 pub fn write_parts(fd: RawFd, parts: &[&[u8]]) -> io::Result<usize> {
     // SAFETY: all zeros is a valid iovec; each part is readable over the call.

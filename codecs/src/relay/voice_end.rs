@@ -3,6 +3,7 @@
 use std::os::fd::AsRawFd;
 
 use super::event::*;
+use super::order::Command;
 use super::path::Path;
 use super::session::Session;
 use super::voice_line::Line;
@@ -56,6 +57,10 @@ impl Worker {
             Line::Tcp(line) => {
                 rtcp::write_sdes(&mut compound, ssrc, &line.cname);
                 line.send([&compound, &[]]);
+            }
+            Line::Leg { leg, channel, cname, to } => {
+                rtcp::write_sdes(&mut compound, ssrc, cname);
+                to.push(Command::TalkBackPacket { leg: *leg, channel: *channel + 1, packet: compound });
             }
             _ => {}
         }
@@ -133,6 +138,11 @@ impl Worker {
                 rtcp::write_bye(&mut compound, ssrc);
                 line.send([&compound, &[]]);
             }
+            Line::Leg { leg, channel, cname, to } => {
+                rtcp::write_sdes(&mut compound, ssrc, cname);
+                rtcp::write_bye(&mut compound, ssrc);
+                to.push(Command::TalkBackPacket { leg: *leg, channel: *channel + 1, packet: compound });
+            }
             _ => {}
         }
     }
@@ -158,6 +168,7 @@ impl Worker {
             }
             Line::Usrp { fd, token, .. } => self.unwatch(fd.as_raw_fd(), token),
             Line::Tap { stream, .. } => self.untap(stream, voice),
+            Line::Leg { leg, to, .. } => to.push(Command::TalkBack { leg, voice, on: false }),
         }
     }
 }

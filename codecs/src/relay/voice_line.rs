@@ -4,11 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::event::{Event, SessionId, StreamId, VoiceId};
+use super::event::{Event, LegId, SessionId, StreamId, VoiceId};
 use super::framing::Deframer;
+use super::order::Command;
 use super::path::{Outbox, Path};
-use super::queue::Events;
+use super::queue::{Commands, Events};
 use super::sys::{self, Outcome, SockAddr};
 use crate::rtp::srtp::MAX_TAG_BYTES;
 use crate::time::{seq_delta, Micros};
@@ -21,11 +23,31 @@ const MAX_BACKLOG_BYTES: usize = 16 * 1024;
 const MAX_RECORDS: usize = 10;
 
 pub enum Line {
-    Session { session: SessionId, path: Option<Rc<Path>>, cname: String },
+    Session {
+        session: SessionId,
+        path: Option<Rc<Path>>,
+        cname: String,
+    },
     Tcp(Box<TcpLine>),
-    Usrp { fd: OwnedFd, token: usize, to: SockAddr, host: IpAddr, numbers: Numbers },
+    Usrp {
+        fd: OwnedFd,
+        token: usize,
+        to: SockAddr,
+        host: IpAddr,
+        numbers: Numbers,
+    },
     Pcm(Box<PcmLine>),
-    Tap { stream: StreamId, numbers: Numbers },
+    Tap {
+        stream: StreamId,
+        numbers: Numbers,
+    },
+    /// Packets go to the thread that writes the leg's connection.
+    Leg {
+        leg: LegId,
+        channel: u8,
+        cname: String,
+        to: Arc<Commands>,
+    },
 }
 
 pub struct TcpLine {
@@ -198,6 +220,10 @@ impl Sink for Out<'_> {
                     self.broken.push(voice);
                 }
                 self.outbox.packets += 1;
+            }
+            Some(Line::Leg { leg, channel, to, .. }) => {
+                let packet = [leaving.header, leaving.payload].concat();
+                to.push(Command::TalkBackPacket { leg: *leg, channel: *channel, packet });
             }
             _ => {}
         }

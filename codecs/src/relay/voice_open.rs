@@ -148,6 +148,14 @@ impl Worker {
                 let member = Member::new(id, Far::Pcm { rate_hz, channels }, Inlet::new(Vec::new()), levels);
                 self.add_voice(member, Line::Pcm(Box::new(PcmLine::new(fd, token, rate_hz, channels))));
             }
+            VoiceLine::Leg { leg, channel, rtp } => {
+                let Ok(config) = outlet_config(&rtp) else { return };
+                let Some(to) = self.all.get((leg & 0xff) as usize).cloned() else { return };
+                let far = Far::Rtp(Box::new(Outlet::new(config, self.start())));
+                to.push(Command::TalkBack { leg, voice: id, on: true });
+                let member = Member::new(id, far, Inlet::new(Vec::new()), levels);
+                self.add_voice(member, Line::Leg { leg, channel, cname: rtp.cname, to });
+            }
             VoiceLine::Tap { stream } => {
                 let member = Member::new(id, Far::None, Inlet::new(Vec::new()), levels);
                 self.add_voice(member, Line::Tap { stream, numbers: Numbers::default() });
@@ -162,7 +170,7 @@ impl Worker {
         let now = self.now;
         let Some(voices) = self.voices.as_mut() else { return };
         let id = member.id;
-        if matches!(line, Line::Session { .. } | Line::Tcp(_)) {
+        if matches!(line, Line::Session { .. } | Line::Tcp(_) | Line::Leg { .. }) {
             voices.report_from(id, now);
         }
         voices.lines.insert(id, line);

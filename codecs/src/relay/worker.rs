@@ -14,7 +14,9 @@ use super::leg::Leg;
 use super::path::Outbox;
 use super::ports::Gates;
 use super::queue::{Commands, Events};
+use super::rtsp_out::Reader;
 use super::session::Session;
+pub use super::socks::{Alarm, Sock};
 use super::subscriber::Subscriber;
 use super::sys::{self, Epoll, RecvBatch};
 use super::voices::Voices;
@@ -23,39 +25,6 @@ use super::OrderError;
 use crate::hub::stream::Stream;
 use crate::hub::unit::{AccessUnit, Kind, TrackParams};
 use crate::time::Micros;
-
-/// What an epoll token stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sock {
-    Wake,
-    LegRtp(LegId),
-    LegRtcp(LegId),
-    LegTcp(LegId),
-    LegFrames(LegId),
-    /// Of a wire, a leg or a subscription.
-    Line(u64),
-    Port(PortId),
-    SubRtp(SubId),
-    SubFrames(SubId),
-    SessionRtp(SessionId),
-    SessionRtcp(SessionId),
-    /// The voice clock.
-    Tick,
-    VoiceTcp(VoiceId),
-    VoiceUsrp(VoiceId),
-    VoicePcm(VoiceId),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Alarm {
-    Leg(LegId),
-    Sub(SubId),
-    Session(SessionId),
-    Wish(StreamId),
-    Wire(WireId),
-    /// A subscription's line asked for it.
-    Line(SubId),
-}
 
 /// A stream with those who read it.
 pub struct Live {
@@ -92,6 +61,8 @@ pub struct Worker {
     /// Which stream a subscription belongs to.
     pub subs: HashMap<SubId, StreamId>,
     pub sub_socks: HashMap<SubId, usize>,
+    /// Sockets of RTSP readers.
+    pub(super) readers: HashMap<SubId, Reader>,
     pub gates: Gates,
     pub outbox: Outbox,
     /// Taken out while its datagrams are handled; made anew if a panic lost it.
@@ -133,6 +104,7 @@ impl Worker {
             sessions: HashMap::new(),
             subs: HashMap::new(),
             sub_socks: HashMap::new(),
+            readers: HashMap::new(),
             gates: Gates::default(),
             outbox: Outbox::default(),
             batch: None,
@@ -192,6 +164,10 @@ impl Worker {
             Sock::Port(id) => self.port_ready(id),
             Sock::SubRtp(id) => self.guard_sub(id, |w| w.sub_rtcp(id)),
             Sock::SubFrames(id) => self.guard_sub(id, |w| w.sub_frames(id)),
+            Sock::LegRtsp(id, which) => self.guard_leg(id, |w| w.rtsp_leg_udp(id, which)),
+            Sock::LegRtspTcp(id) => self.guard_leg(id, |w| w.rtsp_leg_tcp(id)),
+            Sock::SubRtsp(id, which) => self.guard_sub(id, |w| w.rtsp_sub_rtcp(id, which)),
+            Sock::SubRtspTcp(id) => self.guard_sub(id, |w| w.rtsp_sub_tcp(id)),
             Sock::SessionRtp(id) => self.own_socket_ready(id, false),
             Sock::SessionRtcp(id) => self.own_socket_ready(id, true),
             Sock::Tick => self.voice_clock_rings(),
