@@ -10,6 +10,7 @@ from functools import partial
 from gateway.base.metrics import Metrics, Sample
 from gateway.core.core import Core
 from gateway.core.services import AdapterStatus
+from gateway.model.principal import SYSTEM
 
 _ENGINE = {
     "packets_in": "media_received_packets_total",
@@ -92,6 +93,14 @@ def register(
         lambda: [((state,), float(number)) for state, number in core.calls.count().items()],
         ("state",),
     )
+    metrics.read(
+        "core_sources",
+        "Pictures of sources",
+        lambda: _counted(channel.state for source in core.source_view.sources(SYSTEM) for channel in source.channels),
+        ("state",),
+    )
+    metrics.read("core_publishers", "Publishers that send now", one(lambda: len(core.push_points.publishers())))
+    metrics.read("core_pushes", "Outputs", lambda: _counted(push.state.value for push in core.pushes.all()), ("state",))
     metrics.read("core_calls_total", "Calls so far", one(lambda: core.calls.total))
     metrics.read(
         "adapter_restarts_total",
@@ -111,6 +120,10 @@ def register(
         lambda: [((name, key), float(value)) for name, own in figures().items() for key, value in own.items()],
         ("adapter", "figure"),
     )
+
+
+def _counted(states: Iterable[str]) -> Iterable[Sample]:
+    return [((state,), float(number)) for state, number in Counter(states).items()]
 
 
 def _voice(core: Core, key: str) -> float:

@@ -8,7 +8,7 @@ from gateway.base.errors import Unsupported
 from gateway.contract.device import ChannelReport
 from gateway.core.devices import Devices
 from gateway.core.known_device import Hold
-from gateway.model.device import Capabilities, DeviceState
+from gateway.model.device import DeviceState
 from gateway.model.ids import DeviceId, StreamId, device_id, stream_id
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove
@@ -28,11 +28,7 @@ class SourceDevice:
 
     def channels(self, titles: Mapping[str, str]) -> None:
         """Channel → what people read. These are all."""
-        reports = [
-            ChannelReport(key, title, capabilities=Capabilities(audio_in=True), key=key)
-            for key, title in titles.items()
-        ]
-        self._hold.channels(reports)
+        self._hold.channels([ChannelReport(key, title, key=key) for key, title in titles.items()])
         for stream in set(self._statuses) - {stream_id(self.id, key) for key in titles}:
             del self._statuses[stream]
 

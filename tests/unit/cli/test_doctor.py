@@ -49,6 +49,21 @@ def adapters(monkeypatch: pytest.MonkeyPatch, kind: type[Sound]) -> None:
     monkeypatch.setattr(Installed, "adapter", lambda self, type_: kind)
 
 
+def test_where_sources_and_pushes_lead(fieldgate: Run, free_port: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapters(monkeypatch, Sound)
+    more = (
+        "[source.gate]\nurl = 'rtsp://u:s3cret@192.168.1.64/1'\n[source.here]\nurl = 'rtsp://127.0.0.1/1'\n"
+        "[source.group]\nurl = 'udp://239.1.1.1:5000'\n[push.out]\nstream = 'a/b'\nurl = 'rtmp://[::1]/live/s3cret'\n"
+    )
+    free_port.write_text(free_port.read_text() + more)
+    ran = fieldgate("doctor", "--config", str(free_port), "--json")
+    found = {one["check"]: one for one in json.loads(ran.out)}
+    assert ran.code == 1 and "s3cret" not in ran.out
+    assert found["source gate/main"]["grade"] == found["source group/main"]["grade"] == "ok"
+    for check in ("source here/main", "push out"):
+        assert (found[check]["grade"], found[check]["code"]) == ("fail", "url-refused")
+
+
 def test_all_well(fieldgate: Run, free_port: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     adapters(monkeypatch, Sound)
     ran = fieldgate("doctor", "--config", str(free_port), "--json")
