@@ -2,6 +2,7 @@
 
     awaited ──publish──► published ──ended──► gone ──publish──► published …
                              │ a second publisher: refused (`push-taken`), or the first is ended (`push-replaced`)
+                             │ the same one again while its picture stands still: its old connection is ended
 
 The stream is offered while the name is known, and goes offline between publishers: viewers keep the last picture and
 read `publisher-gone`; the next publisher goes on in the same stream of the media plane. A name that nobody sends or
@@ -116,7 +117,7 @@ class PushPoints:
             self._refused(stream, who, info, exc)
             raise
         while (other := point.publisher) is not None:
-            if self._policy(stream) != "replace":
+            if self._policy(stream) != "replace" and not self._came_back(point, other, who):
                 busy = Busy(f"{stream} is published by {other.who.name} from {other.info.address}", code="push-taken")
                 self._refused(stream, who, info, busy)
                 raise busy
@@ -208,6 +209,11 @@ class PushPoints:
 
     def _policy(self, stream: StreamId) -> str:
         return self._programs.policy(self._short(stream)) or self._config().push_policy
+
+    def _came_back(self, point: _Point, other: _Publisher, who: Principal) -> bool:
+        """The same sender once more while nothing comes by its old connection: that one is dead and does not know."""
+        live = self._streams.found(point.stream)
+        return other.who.name == who.name and live is not None and live.state is not StreamState.LIVE
 
     def _point(self, stream: StreamId, title: str) -> _Point:
         """Known, and offered. Raises Busy (`sources-full`), Denied where a device has the name."""

@@ -289,6 +289,6 @@ class Streams:
             follow(status)
 
 
-def _natural(text: str) -> tuple[int, str]:
-    """ch2 before ch10."""
-    return len(text), text
+def _natural(text: str) -> tuple[bool, int, str]:
+    """main before sub, ch2 before ch10."""
+    return not text.endswith("/main"), len(text), text

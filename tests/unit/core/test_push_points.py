@@ -116,6 +116,29 @@ async def test_a_second_publisher_is_refused_in_words(house: House) -> None:
 
 
 @housed
+async def test_a_sender_that_comes_back_is_not_shut_out_by_its_own_dead_connection(house: House) -> None:
+    programs(house, drone=Program(publish=["drone-*"]))
+    first, second = Sender(), Sender()
+    dead = publish(house, program(house), first)
+    leg = await goes_live(house, DRONE)
+    with pytest.raises(Busy):
+        await publish(house, program(house), Sender())
+    house.engine.leg_event(leg, "stalled")
+    await turn()
+    with pytest.raises(Busy) as other:
+        await publish(house, OPERATOR, Sender())
+    assert other.value.code == "push-taken", "somebody else has to wait until it is given up"
+    back = publish(house, program(house), second)
+    with pytest.raises(Busy) as replaced:
+        await dead
+    assert replaced.value.code == "push-replaced"
+    await _media(house)
+    assert house.core.streams.status(DRONE).state is StreamState.LIVE
+    second.hung_up.set()
+    await back
+
+
+@housed
 async def test_a_second_publisher_replaces_the_first_where_that_is_the_policy(house: House) -> None:
     programs(house, drone=Program(publish=["drone-*"], push_policy="replace"))
     first, second = Sender(), Sender()

@@ -53,6 +53,7 @@ def sources(house: House, given: Mapping[str, Source]) -> None:
 async def test_a_source_waits_for_its_adapter_and_opens_at_once_when_it_comes(house: House) -> None:
     sources(house, {"gate": source(sub="rtsp://192.168.1.64/102", name="Gate")})
     streams, opener = house.core.streams, Opener()
+    assert streams.resolve("gate") == GATE, "a device alone means its main picture"
     device = house.core.devices.known(DeviceId("kit1/gate"))
     assert device is not None and list(device.by_key) == ["main", "sub"] and device.row.name == "Gate"
     async with streams.view(GATE, VIEWER, "whep") as viewing:
