@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "gateway.cli.doctor",
     "devices": "gateway.cli.devices",
     "streams": "gateway.cli.streams",
+    "snapshot": "gateway.cli.snapshot",
     "sources": "gateway.cli.sources",
     "programs": "gateway.cli.programs",
     "sip": "gateway.cli.sip",

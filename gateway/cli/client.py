@@ -11,7 +11,7 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
 
 import typer
@@ -66,6 +66,14 @@ class Client:
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
 
+    def fetch(self, path: str, **query: str | int | float) -> tuple[bytes, dict[str, str]]:
+        """The bytes of an answer that is no JSON, and its headers by lower-case names."""
+        given = "&".join(f"{key}={quote(str(value))}" for key, value in query.items() if value != "")
+        answer, text = self._send("GET", path + ("?" + given if given else ""))
+        if answer.status >= 400:
+            self._refuse(answer, text, f"GET {path}")
+        return text, {name.lower(): value for name, value in answer.getheaders()}
+
     def running(self) -> bool:
         """Whether a daemon answers."""
         try:
@@ -78,6 +86,12 @@ class Client:
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         """Raises LinkDown (`no-daemon`) when nobody answers, else the error that the daemon names."""
+        answer, text = self._send(method, path, body)
+        if answer.status >= 400:
+            self._refuse(answer, text, f"{method} {path}")
+        return json.loads(text) if text else None
+
+    def _send(self, method: str, path: str, body: Any = None) -> tuple[http.client.HTTPResponse, bytes]:
         connection = _UnixConnection(self.socket)
         headers = {"Accept": "application/json"}
         data = None
@@ -87,18 +101,19 @@ class Client:
         try:
             connection.request(method, path, data, headers)
             answer = connection.getresponse()
-            text = answer.read()
+            return answer, answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise LinkDown(f"{self.socket}: {error}", code="no-daemon") from error
         finally:
             connection.close()
+
+    @staticmethod
+    def _refuse(answer: http.client.HTTPResponse, text: bytes, asked: str) -> NoReturn:
         told = json.loads(text) if text else None
-        if answer.status >= 400:
-            problem = told if isinstance(told, dict) else {}
-            raised = _BY_STATUS.get(answer.status, PeerError)
-            detail = str(problem.get("detail") or f"{method} {path}: {answer.status}")
-            raise raised(detail, code=str(problem.get("code") or "internal"))
-        return told
+        problem = told if isinstance(told, dict) else {}
+        raised = _BY_STATUS.get(answer.status, PeerError)
+        detail = str(problem.get("detail") or f"{asked}: {answer.status}")
+        raise raised(detail, code=str(problem.get("code") or "internal"))
 
 
 def ref(text: str) -> str:

@@ -23,8 +23,8 @@ from gateway.convert.pictures import DECODERS, fitting
 from gateway.convert.records import BadRecord, Reader, Track, Unit
 from gateway.convert.worker import RECORD_BYTES, Control
 
-WAIT_S = 10.0
-"""For a key frame of a stream that has just begun."""
+WAIT_S = 3.0
+"""The key frame is there already, but for pictures that are not cached."""
 QUIET_S = 0.06
 
 

@@ -32,8 +32,10 @@ Told = Callable[[Mapping[str, Any]], None]
 class ConvertProcess:
     """`told` hears every record of the worker, on the loop. It lives from `start` until `end`, or its own end."""
 
-    def __init__(self, name: str, told: Told) -> None:
+    def __init__(self, name: str, told: Told, *, hung_s: float | None = HUNG_S) -> None:
+        """`hung_s` None: one that speaks only when it is asked."""
         self._name = name
+        self._hung_s = hung_s
         self._told = told
         self._process: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
@@ -160,7 +162,9 @@ class ConvertProcess:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            limit = HUNG_S if self.ready else START_S
+            limit = self._hung_s if self.ready else START_S
+            if limit is None:
+                return
             left = self._heard_at + limit - loop.time()
             if left <= 0:
                 self._is_over("convert-worker-hung", f"no word for {limit:.0f} s")

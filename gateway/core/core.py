@@ -42,6 +42,7 @@ from gateway.core.rights import Rights
 from gateway.core.secrets import Secrets
 from gateway.core.services import DaemonFace, Services
 from gateway.core.sessions import Sessions
+from gateway.core.snapshots import Snapshots
 from gateway.core.source_acts import SourceActs
 from gateway.core.source_book import SourceBook
 from gateway.core.source_test import SourceTester
@@ -98,6 +99,7 @@ class Core:
             lambda: config().streams.max_viewings,
             self.transcoder,
         )
+        self.snapshots = Snapshots(self.streams, plane, clock, lambda: config().convert)
         self.devices = Devices(
             gateway, store.devices, self.bus, clock, secrets.kit_password(), lambda: config().devices
         )
@@ -273,6 +275,7 @@ class Core:
         await self.ptz.close()
         await self.talk.close()
         await self.holds.close_all()
+        await self.snapshots.close()
         await self.pushes.close()
         self.push_points.close()
         await self.streams.close()
@@ -296,6 +299,7 @@ class Core:
             config=self._config,
             directory=self.directory,
             streams=self.streams,
+            snapshots=self.snapshots,
             bus=self.bus,
             commands=self.commands,
             accounts=self.accounts,

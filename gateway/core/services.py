@@ -18,9 +18,9 @@ from gateway.model.alarm import Alarm
 from gateway.model.command import Action, Command, CommandResult
 from gateway.model.device import Device, DeviceState, PendingDevice
 from gateway.model.doctor import Finding
-from gateway.model.ids import DeviceId
+from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report
-from gateway.model.media import StreamStatus
+from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset, PtzHolder
@@ -289,6 +289,13 @@ class SourcesFace(Protocol):
         """A program's new password (administrator): the only time that it is seen."""
 
 
+class SnapshotsFace(Protocol):
+    async def take(
+        self, stream: StreamId, who: Principal, *, height: int = 0, quality: int = 75, last: bool = False
+    ) -> Snapshot:
+        """See core.snapshots. Raises Denied, Busy, LinkDown."""
+
+
 class SessionsFace(Protocol):
     def viewings(self, who: Principal) -> Sequence[ViewingInfo]: ...
 
@@ -339,6 +346,7 @@ class Services:
     config: Callable[[], Config]  # the configuration now in force
     directory: DirectoryFace
     streams: Streams
+    snapshots: SnapshotsFace
     bus: BusFace
     commands: CommandsFace
     accounts: AccountsFace

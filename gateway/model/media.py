@@ -106,6 +106,17 @@ class StreamSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A JPEG of a stream. `made_at`: unix seconds; `age_s`: how old the picture was then."""
+
+    jpeg: bytes = field(repr=False)
+    width: int
+    height: int
+    made_at: float
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStatus:
     """What the API, the console and the log say of a stream. `code` is a reason of model.reason; empty when live."""
 

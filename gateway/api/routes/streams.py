@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from gateway.api.auth import AppServices, Viewer
 from gateway.core.services import ViewingInfo
 from gateway.model.media import StreamStatus
 from gateway.model.ptz import Preset, PtzHolder
+
+JPEG = "image/jpeg"
 
 router = APIRouter(prefix="/api/v1", tags=["streams"])
 
@@ -36,6 +40,29 @@ async def ptz(who: Viewer, ref: str, services: AppServices) -> PtzView:
     """Asks the device for its presets; what was kept answers when it can not be asked."""
     stream = services.directory.stream(who, ref).id
     return PtzView(holder=services.ptz.holder(stream), presets=list(await services.ptz.presets(who, stream)))
+
+
+@router.get("/streams/{ref:path}/snapshot.jpg", response_class=Response, responses={200: {"content": {JPEG: {}}}})
+async def snapshot(
+    who: Viewer,
+    ref: str,
+    services: AppServices,
+    height: Annotated[int, Query(ge=0, le=2160)] = 0,
+    quality: Annotated[int, Query(ge=1, le=100)] = 75,
+    last: bool = False,
+) -> Response:
+    """A JPEG of now. `Fieldgate-Picture-Age` says how many seconds old the picture is; a stream that nobody watches is
+    opened for it. `last`: where none can be had, the last one that was made, however old."""
+    stream = services.directory.stream(who, ref).id
+    made = await services.snapshots.take(stream, who, height=height, quality=quality, last=last)
+    age_s = made.age_s + max(0.0, services.now() - made.made_at)
+    headers = {
+        "Age": str(int(age_s)),
+        "Fieldgate-Picture-Age": f"{age_s:.2f}",
+        "Fieldgate-Picture-Size": f"{made.width}x{made.height}",
+        "Cache-Control": "private, no-store",
+    }
+    return Response(made.jpeg, media_type=JPEG, headers=headers)
 
 
 @router.get("/streams/{ref:path}")

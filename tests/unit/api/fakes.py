@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.base.errors import Denied, NotFound
+from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.config.root import Config
 from gateway.core.services import (
     AdapterStatus,
@@ -29,7 +29,7 @@ from gateway.model.device import Channel, Device, DeviceState, PendingDevice
 from gateway.model.doctor import Finding, Grade
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report, ReportKind
-from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKind
+from gateway.model.media import Codec, Snapshot, StreamState, StreamStatus, Track, TrackKind
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset
@@ -335,6 +335,20 @@ class FakeTalk:
         return [CallStatus("call-1", "sip", True, CallState.RINGING_IN, "8001")]
 
 
+class FakeSnapshots:
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, int, int, bool]] = []
+        self.failing: GatewayError | None = None
+
+    async def take(
+        self, stream: StreamId, who: Principal, *, height: int = 0, quality: int = 75, last: bool = False
+    ) -> Snapshot:
+        self.asked.append((stream, who.name, height, quality, last))
+        if self.failing is not None:
+            raise self.failing
+        return Snapshot(b"\xff\xd8jpeg", 640, 360, NOW - 2.0, 0.5)
+
+
 class FakeDaemon:
     def __init__(self) -> None:
         self.ok = True
@@ -361,6 +375,7 @@ def fake_services() -> Services:
     parts: dict[str, Any] = {
         "directory": FakeDirectory(),
         "streams": SimpleNamespace(),
+        "snapshots": FakeSnapshots(),
         "bus": FakeBus(),
         "commands": FakeCommands(),
         "accounts": FakeAccounts(),

@@ -42,6 +42,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/viewings", None, LADDER),
     ("GET", f"/api/v1/streams/{STREAM}", None, LADDER),
     ("GET", f"/api/v1/streams/{STREAM}/ptz", None, LADDER),
+    ("GET", f"/api/v1/streams/{STREAM}/snapshot.jpg", None, LADDER),
     ("POST", "/api/v1/commands", {"action": "ptz.stop", "target": STREAM}, (*LADDER, U)),  # the core decides
     ("GET", "/api/v1/alarms", None, LADDER),
     ("POST", "/api/v1/alarms/01A/acknowledge", None, (P, T, A)),
