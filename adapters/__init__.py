@@ -5,6 +5,7 @@ ADAPTERS: dict[str, str] = {
     "onvif": "adapters.onvif:Onvif",
     "phone": "adapters.phone:PhoneDoor",
     "roip": "adapters.roip:Roip",
+    "rtmp": "adapters.rtmp:Rtmp",
     "sip": "adapters.sip:SipGateway",
     "webrtc": "adapters.webrtc:WebRtc",
 }

@@ -1,0 +1,136 @@
+"""A stream going out over a link, to a player or to another server: what suits the far side, kept suited."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+
+from adapters.rtmp.link import Link
+from adapters.rtmp.protocol.amf import Value
+from gateway import codecs
+from gateway.base.errors import GatewayError, NotFound
+from gateway.contract.media import Media, Needs, Suited, Viewing
+from gateway.model.media import Codec, StreamState, Track, TrackKind
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_S = 7.0
+"""A wire that nobody binds is closed after ten seconds: until then the source's tracks should be known, else the
+connection waits within the source's own stream."""
+
+_FLV_IDS: dict[Codec, float] = {
+    Codec.H264: 7.0,
+    Codec.H265: float(int.from_bytes(b"hvc1")),
+    Codec.AAC: 10.0,
+    Codec.PCMA: 7.0,
+    Codec.PCMU: 8.0,
+    Codec.OPUS: float(int.from_bytes(b"Opus")),
+}
+
+
+def needs(takes: frozenset[str]) -> Needs:
+    """What a peer with these FourCCs takes; H.264 and AAC are what every one does."""
+    every = "*" in takes
+    video = (Codec.H264, Codec.H265) if every or "hvc1" in takes else (Codec.H264,)
+    audio = (Codec.AAC, Codec.OPUS) if every or "Opus" in takes else (Codec.AAC,)
+    return Needs(video=video, audio=audio)
+
+
+def is_enhanced(wanted: Needs) -> bool:
+    return Codec.H265 in wanted.video or Codec.OPUS in wanted.audio
+
+
+def metadata(tracks: tuple[Track, ...]) -> dict[str, Value]:
+    """onMetaData of what is sent."""
+    out: dict[str, Value] = {"encoder": f"Fieldgate {codecs.VERSION}"}
+    for track in tracks:
+        if track.kind is TrackKind.VIDEO:
+            out |= {"width": float(track.width), "height": float(track.height)}
+            out["videocodecid"] = _FLV_IDS.get(track.codec, 7.0)
+        else:
+            out |= {"audiosamplerate": float(track.clock_hz), "stereo": track.channels > 1}
+            out["audiocodecid"] = _FLV_IDS.get(track.codec, 10.0)
+    return out
+
+
+class Outflow:
+    def __init__(self, media: Media, link: Link, viewing: Viewing, wanted: Needs, queue_bytes: int) -> None:
+        self._media = media
+        self._link = link
+        self._viewing = viewing
+        self._wanted = wanted
+        self._queue_bytes = queue_bytes
+        self._again = asyncio.Event()
+        self._handle = 0
+        self._tracks: tuple[tuple[str, int], ...] = ()
+
+    async def run(self, message_stream: int, accepted: Callable[[Suited | None], None]) -> None:
+        """Until cancelled or the stream is no more. `accepted` is called before the first media goes; with None while
+        the source's tracks are not known. Raises what `Viewing.suited` raises at first."""
+        first = asyncio.create_task(self._viewing.suited(self._wanted))
+        try:
+            done, _ = await asyncio.wait({first}, timeout=UNKNOWN_S)
+            suited = first.result() if done else None
+            accepted(suited)
+            self._handle = suited.handle if suited is not None else self._viewing.handle
+            subscription = self._link.bind_out(
+                self._handle,
+                message_stream=message_stream,
+                enhanced=is_enhanced(self._wanted),
+                queue_bytes=self._queue_bytes,
+            )
+            self._media.on_subscription(subscription, self._heard)
+            try:
+                if suited is None:
+                    self._move(subscription, await first)
+                await self._keep(subscription)
+            finally:
+                self._media.forget_subscription(subscription)
+                self._media.engine.unsubscribe(subscription)
+        finally:
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
+    async def _keep(self, subscription: int) -> None:
+        """Other tracks of the source, or a refusal of the media plane: ask again what suits."""
+        follow = asyncio.create_task(self._follow())
+        try:
+            while True:
+                asked = asyncio.create_task(self._again.wait())
+                done, _ = await asyncio.wait({asked, follow}, return_when=asyncio.FIRST_COMPLETED)
+                asked.cancel()
+                if follow in done:
+                    follow.result()
+                    raise NotFound(f"{self._viewing.stream} is no more")
+                self._again.clear()
+                try:
+                    self._move(subscription, await self._viewing.suited(self._wanted))
+                except GatewayError as exc:
+                    # It stays where it is; the stream's next change asks again.
+                    log.warning("%s over RTMP: %s", self._viewing.stream, exc)
+        finally:
+            follow.cancel()
+            await asyncio.gather(follow, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        async with aclosing(self._viewing.changes()) as changes:  # type: ignore[type-var]
+            async for status in changes:
+                if status.state is StreamState.REMOVED:
+                    return
+                tracks = tuple((track.codec.value, track.generation) for track in status.tracks)
+                if tracks and tracks != self._tracks:
+                    self._tracks = tracks
+                    self._again.set()
+
+    def _move(self, subscription: int, suited: Suited) -> None:
+        if suited.handle != self._handle:
+            self._handle = suited.handle
+            self._media.engine.move_subscription(subscription, suited.handle)
+
+    def _heard(self, event: codecs.SubscriptionEvent) -> None:
+        if event.state == "refused" and event.code != "link-down":
+            self._again.set()
+        elif event.state in ("congested", "recovered"):
+            log.info("%s over RTMP: %s", self._viewing.stream, event.state)

@@ -1,0 +1,1 @@
+"""RTMP without sockets: handshake, AMF0, commands, the two sides of a session, names."""

@@ -1,0 +1,29 @@
+"""Senders: FFmpeg publishes into a real core, by every way of saying who it is; and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.paths.rtmp_rig import KEY, Program, a_rig, frames, reader, sender
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"live/drone-1?key={KEY}", f"live/drone-1?user=drone-1&pass={KEY}", f"drone-1/{KEY}", f"live/{KEY}"],
+)
+async def test_ffmpeg_publishes_and_ffmpeg_plays(tmp_path: Path, path: str) -> None:
+    async with a_rig(tmp_path) as rig:
+        publisher = await Program.start(*sender(rig.url(path)))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        status = rig.status("drone-1/main")
+        assert {t.codec.value for t in status.tracks} == {"h264", "aac"}
+        assert status.source.protocol == "rtmp"
+        assert "Lavf" in status.source.software
+        said = await (await Program.start(*reader(rig.url("live/drone-1?user=wall&pass=look-at-it")))).said()
+        found = frames(said)
+        assert found.get(0, 0) >= 40, said
+        assert found.get(1, 0) >= 80, said
+        await publisher.stop()
+        await rig.until(lambda: rig.status("drone-1/main").code == "publisher-gone")
