@@ -24,7 +24,8 @@ class SourceDevice:
         devices.declare(scheme, slug, slug, name)
         self.id: DeviceId = device_id(gateway, slug)
         self._hold: Hold = devices.attach(self.id, _Nothing())
-        self._hold.state(DeviceState.OFFLINE, "idle")
+        # Nobody has tried it yet: it may be opened. What the first attempt finds is told.
+        self._hold.state(DeviceState.ONLINE)
 
     def channels(self, titles: Mapping[str, str]) -> None:
         """Channel → what people read. These are all."""
@@ -50,6 +51,13 @@ class SourceDevice:
         elif newest.state is StreamState.IDLE and states == {StreamState.IDLE}:
             # Nobody looks: how it stands is what was last found.
             self._hold_state(*self._last())
+
+    def openable(self, yes: bool, code: str) -> None:
+        """Whether anybody could open it at all."""
+        if not yes:
+            self._hold_state(DeviceState.OFFLINE, code)
+        elif (known := self._devices.known(self.id)) is not None and known.code == code:
+            self._hold_state(DeviceState.ONLINE, "")
 
     def remove(self) -> None:
         self._devices.undeclare(self.id)

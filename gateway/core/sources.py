@@ -142,6 +142,7 @@ class Sources:
             self._streams.withdraw(stream)
         for channel, (stream, url) in zip(wanted.urls, found.urls.items(), strict=True):
             self._offer(stream, url, id_, wanted, titles[channel], before.get(stream))
+        self._openable(found)
 
     def _offer(
         self, stream: StreamId, url: SourceUrl, id_: DeviceId, wanted: Wanted, title: str, before: SourceUrl | None
@@ -181,6 +182,10 @@ class Sources:
             for stream, url in source.urls.items():
                 if url.scheme == scheme:
                     self._streams.online(stream, there, "" if there else "adapter-off")
+            self._openable(source)
+
+    def _openable(self, source: _Source) -> None:
+        source.device.openable(any(self.has(url.scheme) for url in source.urls.values()), "adapter-off")
 
     def _follow(self, status: StreamStatus) -> None:
         source = self._sources.get(status.device)
