@@ -15,4 +15,5 @@ pub mod relay;
 pub mod rtp;
 pub mod srt;
 pub mod time;
+pub mod tls;
 pub mod voice;

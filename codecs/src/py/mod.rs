@@ -4,6 +4,7 @@ mod engine;
 mod engine_bytes;
 mod engine_rtmp;
 mod engine_rtsp;
+mod engine_tls;
 mod engine_voice;
 mod engine_wires;
 mod events;

@@ -16,6 +16,7 @@ use super::srt_hub::SrtHub;
 use super::worker::Worker;
 use super::{sys, OrderError};
 use crate::rtp::srtp::SrtpKey;
+use crate::tls::Tls;
 use crate::voice::member::Levels;
 
 pub const MAX_THREADS: usize = 64;
@@ -62,6 +63,7 @@ pub struct Engine {
     pub(super) events: Arc<Events>,
     pub(super) registry: Mutex<Registry>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    pub tls: Tls,
 }
 
 /// A handle says in its low byte which worker owns it.
@@ -81,6 +83,7 @@ impl Engine {
             events,
             registry: Mutex::default(),
             threads: handles,
+            tls: Tls::default(),
         };
         for index in 0..=threads {
             let (all, events) = (engine.workers.clone(), engine.events.clone());
@@ -123,6 +126,7 @@ impl Engine {
     }
 
     pub fn close(&self) {
+        self.tls.close();
         let threads = std::mem::take(&mut *lock(&self.threads));
         if threads.is_empty() {
             return;

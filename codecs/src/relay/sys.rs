@@ -91,6 +91,20 @@ pub fn send_at_once(fd: &OwnedFd) {
     }
 }
 
+/// A TCP connection whose peer takes nothing for so long is broken (TCP_USER_TIMEOUT).
+pub fn give_up_after(fd: &OwnedFd, ms: u32) {
+    // SAFETY: ms is valid for the call; a socket that is no TCP refuses.
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_USER_TIMEOUT,
+            (&raw const ms).cast(),
+            mem::size_of::<u32>() as libc::socklen_t,
+        );
+    }
+}
+
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
