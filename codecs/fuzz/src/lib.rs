@@ -3,4 +3,5 @@
 pub mod audio_cases;
 pub mod cases;
 pub mod container_flv_cases;
+pub mod container_ts_cases;
 pub mod engine_cases;

@@ -6,6 +6,8 @@ pub mod cmaf_boxes;
 pub mod flv;
 pub mod fmp4_boxes;
 pub mod fmp4_read;
+pub mod jt1078;
+pub mod mjpeg;
 pub mod records;
 pub mod rtmp;
 pub mod tracks;

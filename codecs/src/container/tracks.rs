@@ -141,6 +141,12 @@ impl Tracks {
         }
     }
 
+    /// One JPEG file, from SOI to EOI.
+    pub fn jpeg(&mut self, file: &Bytes, stamp: Stamp, now: Micros, out: &mut Vec<Found>) {
+        self.inner.jpeg.push(file, stamp.source(), None, now, &mut self.sink);
+        self.give(out);
+    }
+
     /// A picture, or part of one, is missing before the next: what follows is marked up to the next key frame.
     pub fn lost(&mut self, now: Micros, out: &mut Vec<Found>) {
         self.inner.video.loss(now, &mut self.sink);

@@ -12,6 +12,8 @@ const MAX_SPROP: usize = 512;
 pub enum Codec {
     H264,
     H265,
+    /// Whole JPEG files.
+    Mjpeg,
     Aac,
     Pcma,
     Pcmu,
@@ -29,7 +31,7 @@ pub enum Kind {
 impl Codec {
     pub fn kind(self) -> Kind {
         match self {
-            Codec::H264 | Codec::H265 => Kind::Video,
+            Codec::H264 | Codec::H265 | Codec::Mjpeg => Kind::Video,
             _ => Kind::Audio,
         }
     }
@@ -39,6 +41,7 @@ impl Codec {
         match self {
             Codec::H264 => "h264",
             Codec::H265 => "h265",
+            Codec::Mjpeg => "mjpeg",
             Codec::Aac => "aac",
             Codec::Pcma => "pcma",
             Codec::Pcmu => "pcmu",
@@ -84,7 +87,7 @@ impl TrackParams {
 }
 
 /// One picture or one audio frame (several G.711 samples). Video: NAL units without start codes, in decoding order,
-/// parameter sets included in band as they came; `nalus` are slices of one buffer.
+/// parameter sets included in band as they came; `nalus` are slices of one buffer. MJPEG: one JPEG file.
 #[derive(Debug, Clone)]
 pub struct AccessUnit {
     pub kind: Kind,

@@ -7,6 +7,8 @@ pub mod h264;
 pub mod h264_params;
 pub mod h265;
 pub mod h265_params;
+pub mod jpeg;
+pub mod jpeg_file;
 pub mod l16;
 pub mod latm;
 pub mod nalus;
@@ -73,6 +75,7 @@ impl Packetizer {
             }
             Codec::H264 => h264::packetize(&unit.nalus, &self.parameter_sets, unit.key, max),
             Codec::H265 => h265::packetize(&unit.nalus, &self.parameter_sets, unit.key, max),
+            Codec::Mjpeg => jpeg::packetize(&unit.nalus, max),
             Codec::Aac => aac::packetize(&unit.nalus, max),
             Codec::Pcma | Codec::Pcmu | Codec::G722 => g711::packetize(&unit.nalus, max),
             Codec::L16 => l16::packetize(&unit.nalus, max, self.channels),

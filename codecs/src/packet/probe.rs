@@ -13,6 +13,7 @@ pub enum Payload {
     Pcmu,
     Opus,
     G722,
+    Mjpeg,
     /// A vendor's own format: says so instead of "timeout".
     Private,
     Unknown,
@@ -31,13 +32,14 @@ impl Payload {
             Payload::Pcmu => "pcmu",
             Payload::Opus => "opus",
             Payload::G722 => "g722",
+            Payload::Mjpeg => "mjpeg",
             Payload::Private => "private",
             Payload::Unknown => "unknown",
         }
     }
 
     pub fn from_hint(hint: &str) -> Payload {
-        const ALL: [(&str, Payload); 12] = [
+        const ALL: [(&str, Payload); 14] = [
             ("ps", Payload::Ps),
             ("ts", Payload::Ts),
             ("mp2t", Payload::Ts),
@@ -50,6 +52,8 @@ impl Payload {
             ("pcmu", Payload::Pcmu),
             ("opus", Payload::Opus),
             ("g722", Payload::G722),
+            ("jpeg", Payload::Mjpeg),
+            ("mjpeg", Payload::Mjpeg),
         ];
         ALL.iter().find(|(name, _)| hint.eq_ignore_ascii_case(name)).map_or(Payload::Unknown, |(_, p)| *p)
     }
@@ -77,6 +81,10 @@ pub fn probe(payload: &[u8], pt: u8, hint: &str) -> Payload {
         return Payload::Private;
     }
     let hinted = Payload::from_hint(hint);
+    // RFC 3551 table 5; a header that can be one (RFC 2435 §3.1)
+    if (pt == 26 || hinted == Payload::Mjpeg) && looks_like_jpeg(payload) {
+        return Payload::Mjpeg;
+    }
     if let Some(found) = audio_of(payload, pt, hint) {
         return found;
     }
@@ -144,6 +152,10 @@ fn is_private(payload: &[u8]) -> bool {
     payload.starts_with(b"IMKH")
         || (payload.starts_with(&[1, 0, 0, 0])
             && payload[..payload.len().min(64)].windows(2).any(|w| w == [0xe2, 0x42]))
+}
+
+fn looks_like_jpeg(p: &[u8]) -> bool {
+    p.len() > 8 && matches!(p[4], 0 | 1 | 64 | 65) && p[5] > 0 && p[6] > 0 && p[7] > 0
 }
 
 fn looks_like_aac_hbr(payload: &[u8]) -> bool {

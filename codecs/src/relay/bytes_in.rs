@@ -12,6 +12,8 @@ use super::OrderError;
 use crate::container::cmaf::CmafWriter;
 use crate::container::flv::file::{FlvReader, FlvWriter};
 use crate::container::fmp4_read::Fmp4Reader;
+use crate::container::jt1078::Jt1078Reader;
+use crate::container::mjpeg::MjpegReader;
 use crate::container::ts_read::TsReader;
 use crate::container::ts_write::TsWriter;
 use crate::container::{Found, Reader, Writer};
@@ -27,6 +29,8 @@ pub fn reader(container: &str, program: u16) -> Result<Box<dyn Reader>, OrderErr
         "ts" => Ok(Box::new(TsReader::new(program))),
         "flv" => Ok(Box::new(FlvReader::new())),
         "fmp4" => Ok(Box::new(Fmp4Reader::new())),
+        "mjpeg" => Ok(Box::new(MjpegReader::new())),
+        "jt1078" => Ok(Box::new(Jt1078Reader::new())),
         _ => Err(OrderError::new(format!("no reader of {container:?}"))),
     }
 }

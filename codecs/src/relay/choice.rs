@@ -2,7 +2,7 @@
 
 use super::order::RtpMap;
 use crate::hub::unit::{Codec, Kind, TrackParams};
-use crate::packet::Form;
+use crate::packet::{jpeg, Form};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice<'a> {
@@ -57,6 +57,8 @@ pub fn choose<'a>(maps: &'a [RtpMap], params: &TrackParams, side: Side) -> Choic
             let usable = fitting().filter_map(|m| Some((m, form(m, side)?)));
             usable.min_by_key(|(m, form)| (!same_profile(m, params), *form == Form::SingleNalUnits))
         }
+        // What RFC 2435 does not carry goes to nobody.
+        Codec::Mjpeg if params.profile != jpeg::PLAIN_PROFILE => None,
         Codec::Aac | Codec::Opus => fitting().next().map(|m| (m, Form::Fragments)),
         // RFC 3551 §4.5.2: G.722 keeps the 8000 of a historic mistake.
         _ => fitting().find(|m| m.clock_hz == params.clock_hz).map(|m| (m, Form::Fragments)),

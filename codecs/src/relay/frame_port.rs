@@ -31,8 +31,17 @@ pub(super) const FIRST: u16 = 4;
 pub(super) const LAST: u16 = 8;
 /// Of the group of pictures that was there before the reader came.
 pub(super) const CACHED: u16 = 16;
-const CODECS: [Codec; 8] =
-    [Codec::H264, Codec::H265, Codec::Aac, Codec::Pcma, Codec::Pcmu, Codec::Opus, Codec::G722, Codec::L16];
+const CODECS: [Codec; 9] = [
+    Codec::H264,
+    Codec::H265,
+    Codec::Aac,
+    Codec::Pcma,
+    Codec::Pcmu,
+    Codec::Opus,
+    Codec::G722,
+    Codec::L16,
+    Codec::Mjpeg,
+];
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {

@@ -6,6 +6,7 @@
 //! A leg has two lanes: what the device calls the stream, and voice that comes beside it under its own payload type.
 
 mod audio;
+mod jpeg;
 mod lane;
 mod sdp;
 mod source;

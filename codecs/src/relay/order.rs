@@ -32,6 +32,7 @@ impl RtpMap {
         Some(match self.codec.as_str() {
             "h264" => Codec::H264,
             "h265" | "hevc" => Codec::H265,
+            "jpeg" | "mjpeg" => Codec::Mjpeg,
             "aac" | "mpeg4-generic" | "mp4a-latm" => Codec::Aac,
             "pcma" => Codec::Pcma,
             "pcmu" => Codec::Pcmu,

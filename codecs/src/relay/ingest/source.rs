@@ -11,7 +11,7 @@ use crate::mpeg::ts_demux::{TsDemux, TsOutput};
 use crate::mpeg::Trust;
 use crate::packet::nalus::NaluSink;
 use crate::packet::probe::{probe, Payload};
-use crate::packet::{aac, g711, h264, h265, opus};
+use crate::packet::{aac, g711, h264, h265, jpeg, opus};
 use crate::time::Micros;
 
 /// A frame whose end was only hinted at is given out when nothing followed for so long.
@@ -49,6 +49,7 @@ enum Format {
     H264(h264::Depacketizer),
     H265(h265::Depacketizer),
     Aac(aac::Depacketizer),
+    Jpeg(jpeg::Depacketizer),
     Plain(Codec),
 }
 
@@ -128,6 +129,10 @@ impl Source {
                 d.lost();
                 tracks.audio.loss();
             }
+            Format::Jpeg(d) => {
+                d.lost();
+                tracks.jpeg.loss();
+            }
             Format::Plain(_) => tracks.audio.loss(),
             Format::Unknown => {}
         }
@@ -162,6 +167,7 @@ impl Source {
             Format::H264(d) => *d = h264::Depacketizer::new(),
             Format::H265(d) => *d = h265::Depacketizer::new(),
             Format::Aac(d) => d.lost(),
+            Format::Jpeg(d) => d.lost(),
             _ => {}
         }
         tracks.restart();
@@ -212,6 +218,14 @@ impl Source {
                 });
                 tracks.audio.push_aac(config, frames.into_iter(), p.origin(p.ts), p.capture_unix_us, p.now, out);
             }
+            Format::Jpeg(d) => match d.push(p.payload, p.marker) {
+                Ok(None) => {}
+                Ok(Some(file)) => tracks.jpeg.push(&file, p.origin(p.ts), p.capture_unix_us, p.now, out),
+                Err(_) => {
+                    out.invalid += 1;
+                    tracks.jpeg.loss();
+                }
+            },
             Format::Plain(codec) => {
                 let data =
                     if *codec == Codec::Opus { opus::depacketize(p.payload) } else { g711::depacketize(p.payload) };
@@ -317,6 +331,7 @@ impl Source {
             Payload::Pcmu => Format::Plain(Codec::Pcmu),
             Payload::Opus => Format::Plain(Codec::Opus),
             Payload::G722 => Format::Plain(Codec::G722),
+            Payload::Mjpeg => Format::Jpeg(jpeg::Depacketizer::new()),
             Payload::Private | Payload::Unknown => Format::Unknown,
         };
         match found {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::audio::AudioTrack;
+use super::jpeg::JpegTrack;
 use super::timeline::{Mapping, SourceTime};
 use super::video::{Origin, VideoTrack};
 use super::Sink;
@@ -15,18 +16,22 @@ use crate::time::Micros;
 pub struct Tracks {
     pub video: VideoTrack,
     pub audio: AudioTrack,
+    /// In place of `video` where the source sends MJPEG.
+    pub jpeg: JpegTrack,
     latm: latm::Depacketizer,
 }
 
 impl Tracks {
     pub fn restart(&mut self) {
         self.video.restart();
+        self.jpeg.loss();
         self.audio.loss();
     }
 
     /// The source's clock jumped: both tracks go on together, on what it says now.
     pub fn rebase(&mut self, out: &mut Sink) {
         self.video.rebase();
+        self.jpeg.rebase();
         self.audio.rebase();
         out.mapping = Mapping::default();
     }
