@@ -226,7 +226,7 @@ class PushPoints:
         if shown is None:
             slug = device.rpartition("/")[2]
             try:
-                shown = SourceDevice(self._devices, self._gateway, SCHEME, slug, title or slug)
+                shown = SourceDevice(self._devices, self._gateway, SCHEME, slug, title or slug, "publisher-awaited")
             except ConfigError as exc:
                 raise Denied(str(exc), code="push-denied") from exc
             self._shown[device] = shown

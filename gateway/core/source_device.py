@@ -17,15 +17,19 @@ from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove
 class SourceDevice:
     """Raises ConfigError when another device has the name."""
 
-    def __init__(self, devices: Devices, gateway: str, scheme: str, slug: str, name: str) -> None:
+    def __init__(self, devices: Devices, gateway: str, scheme: str, slug: str, name: str, code: str = "") -> None:
+        """`code`: why it can not be opened now."""
         self._devices = devices
         self._slug = slug
         self._statuses: dict[StreamId, StreamStatus] = {}
         devices.declare(scheme, slug, slug, name)
         self.id: DeviceId = device_id(gateway, slug)
         self._hold: Hold = devices.attach(self.id, _Nothing())
-        # Nobody has tried it yet: it may be opened. What the first attempt finds is told.
-        self._hold.state(DeviceState.ONLINE)
+        # While nobody has tried it, it may be opened: what the first attempt finds is told.
+        if code:
+            self._hold.state(DeviceState.OFFLINE, code)
+        else:
+            self._hold.state(DeviceState.ONLINE)
 
     def channels(self, titles: Mapping[str, str]) -> None:
         """Channel → what people read. These are all."""

@@ -129,7 +129,9 @@ class Sources:
 
     def _put(self, id_: DeviceId, wanted: Wanted, found: _Source | None) -> None:
         if found is None:
-            device = SourceDevice(self._devices, self._gateway, SCHEME, wanted.name, wanted.title or wanted.name)
+            there = any(self.has(parse_url(url).scheme) for url in wanted.urls.values())
+            name, code = wanted.title or wanted.name, "" if there else "adapter-off"
+            device = SourceDevice(self._devices, self._gateway, SCHEME, wanted.name, name, code)
             found = self._sources[id_] = _Source(wanted, device, {})
         elif found.wanted.title != wanted.title:
             self._devices.declare(SCHEME, wanted.name, wanted.name, wanted.title or wanted.name)
