@@ -7,5 +7,6 @@ ADAPTERS: dict[str, str] = {
     "roip": "adapters.roip:Roip",
     "rtmp": "adapters.rtmp:Rtmp",
     "sip": "adapters.sip:SipGateway",
+    "srt": "adapters.srt:Srt",
     "webrtc": "adapters.webrtc:WebRtc",
 }

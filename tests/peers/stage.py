@@ -69,6 +69,8 @@ class Ports:
         if "sip" in ADAPTERS:
             listen = [f"{kind}:0.0.0.0:{self.phones}" for kind in ("udp", "tcp")] + [f"tls:0.0.0.0:{self.phones_tls}"]
             text += f"[adapter.sip]\nlisten = {listen}\n"
+        if "srt" in ADAPTERS:
+            text += f"[adapter.srt]\nlisten = '0.0.0.0:{self.srt}'\n"
         return text
 
 

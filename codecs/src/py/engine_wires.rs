@@ -62,6 +62,12 @@ impl Engine {
         py.detach(|| self.inner.srt_passphrases(listener, passphrases)).map_err(refused)
     }
 
+    fn srt_latencies(&self, py: Python<'_>, listener: u64, latencies: Vec<(String, i32)>) -> PyResult<()> {
+        let each = |(host, ms): &(String, i32)| check_latency(*ms).and_then(|()| Ok((ip(host)?, *ms)));
+        let made = latencies.iter().map(each).collect::<Result<_, _>>().map_err(refused)?;
+        py.detach(|| self.inner.srt_latencies(listener, made)).map_err(refused)
+    }
+
     #[pyo3(signature = (host, port, *, stream_id = "", passphrase = "", latency_ms = 120, rendezvous = false,
         local_host = "", local_port = 0, timeout_ms = 3000))]
     #[allow(clippy::too_many_arguments)]

@@ -1,6 +1,7 @@
 //! The engine's face for SRT.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::engine::{Done, Engine};
@@ -57,6 +58,11 @@ impl Engine {
     pub fn srt_passphrases(&self, listener: WireId, passphrases: Vec<(String, String)>) -> Done<()> {
         passphrases.iter().try_for_each(|(_, phrase)| check(phrase))?;
         self.srt()?.passphrases(listener, passphrases);
+        Ok(())
+    }
+
+    pub fn srt_latencies(&self, listener: WireId, latencies: HashMap<IpAddr, i32>) -> Done<()> {
+        self.srt()?.latencies(listener, latencies);
         Ok(())
     }
 

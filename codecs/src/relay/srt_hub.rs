@@ -2,7 +2,7 @@
 //! hundredth of a second rather than for each packet. Listeners live here.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -41,6 +41,8 @@ struct Caller {
 #[derive(Default)]
 pub struct Door {
     passphrases: Mutex<Vec<(String, String)>>,
+    /// Milliseconds for callers of these hosts.
+    latencies: Mutex<HashMap<IpAddr, i32>>,
     calling: Mutex<Vec<Caller>>,
     /// Refused since the last word of it: how many, and the last one.
     refused: Mutex<(u64, String)>,
@@ -65,6 +67,9 @@ fn knock(tag: u64, calling: &Calling, from: Option<SocketAddr>, stream_id: &str)
         return false;
     }
     drop(phrases);
+    if let Some(ms) = from.and_then(|a| lock(&door.latencies).get(&a.ip()).copied()) {
+        calling.latency(ms);
+    }
     let mut list = lock(&door.calling);
     if list.len() < MAX_CALLING {
         let (socket, since, stream_id) = (calling.id(), super::sys::monotonic_us(), stream_id.to_owned());
@@ -208,6 +213,12 @@ impl SrtHub {
     pub fn passphrases(&self, wire: WireId, list: Vec<(String, String)>) {
         if let Some(listener) = self.listener(wire) {
             *lock(&listener.door.passphrases) = list;
+        }
+    }
+
+    pub fn latencies(&self, wire: WireId, list: HashMap<IpAddr, i32>) {
+        if let Some(listener) = self.listener(wire) {
+            *lock(&listener.door.latencies) = list;
         }
     }
 

@@ -61,4 +61,28 @@ ROWS: tuple[Row, ...] = (
         "SRT 会合模式的对端没有出现。",
         "双方须同时以相同端口互相呼叫；请检查地址、端口和防火墙。",
     ),
+    (
+        "srt-no-stream",
+        "An SRT caller named no stream.",
+        "Set its stream id, as in publish:drone-1 or #!::r=drone-1,m=publish,u=user,s=password; for encoders that have "
+        "none, make a source srt://:9000?mode=listener.",
+        "SRT 呼叫未指明流名称。",
+        "请设置 stream id，如 publish:drone-1 或 #!::r=drone-1,m=publish,u=用户,s=密码；"
+        "若编码器无此设置，请新建源 srt://:9000?mode=listener。",
+    ),
+    (
+        "srt-mode",
+        "An SRT caller asked for something that is not served.",
+        "Only publish and request (read) of streams are: correct its stream id.",
+        "SRT 呼叫请求了不支持的操作。",
+        "仅支持流的 publish（发布）与 request（读取），请修改 stream id。",
+    ),
+    (
+        "srt-anonymous",
+        "An SRT caller said neither user nor password.",
+        "Put u= and s= of a program into its stream id, give the program a passphrase, or allow its network with "
+        "without_password_from.",
+        "SRT 呼叫未给出用户和密码。",
+        "请在 stream id 中加入程序的 u= 与 s=，或为该程序设置口令，或用 without_password_from 放行其网段。",
+    ),
 )

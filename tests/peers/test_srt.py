@@ -1,0 +1,179 @@
+"""SRT at the whole daemon: FFmpeg, GStreamer and srt-live-transmit publish, read, are pulled and are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.peers.programs import need
+from tests.peers.stage import Ports, Stage, ports
+
+pytestmark = pytest.mark.peer
+
+SECRET, PHRASE = "sender-secret-1", "correct horse battery"
+PATIENCE_S = 40.0
+
+
+@pytest.fixture
+def free() -> Iterator[Ports]:
+    need("ffmpeg", "gst-launch-1.0", "srt-live-transmit")
+    with ports() as mine:
+        yield mine
+
+
+def config(free: Ports) -> str:
+    return f"""
+[program.sender]
+password = "{SECRET}"
+publish = ["drone-*"]
+read = ["*"]
+[program.radio]
+password = "{SECRET}-2"
+publish = ["radio-1"]
+[security]
+pull_allow = ["127.0.0.1"]
+[source.called]
+url = "srt://127.0.0.1:{free.other}?passphrase=correct%20horse%20battery"
+[source.awaited]
+url = "srt://127.0.0.1:{free.ts}?mode=listener&passphrase=correct%20horse%20battery"
+on_demand = false
+[push.out]
+stream = "drone-1/main"
+url = "srt://127.0.0.1:{free.pbx}?streamid=out"
+"""
+
+
+@pytest.fixture
+async def stage(free: Ports, tmp_path: Path) -> AsyncIterator[Stage]:
+    made = Stage(tmp_path, free, more=config(free))
+    await made.daemon()
+    try:
+        await made.until("ready", made.ready)
+        yield made
+    finally:
+        await made.stop()
+
+
+@contextmanager
+def running(*line: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ffmpeg(url: str, *, size: str = "640x360") -> Any:
+    words = (
+        "ffmpeg -v error -f lavfi -re -i sine=frequency=440:sample_rate=48000 -f lavfi -re -i "
+        f"testsrc2=size={size}:rate=25 -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p -c:a aac -f mpegts"
+    )
+    return running(*words.split(), url)
+
+
+def publish_url(free: Ports, name: str, more: str = "") -> str:
+    return f"srt://127.0.0.1:{free.srt}?streamid=%23!::r={name},m=publish,u=sender,s={SECRET}{more}"
+
+
+def stream(stage: Stage, name: str) -> dict[str, Any]:
+    return next((one for one in stage.client.get("/api/v1/streams") if one["id"].endswith(f"/{name}")), {})
+
+
+async def live(stage: Stage, name: str, *codecs: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        one = stream(stage, name)
+        found = {track["codec"] for track in one.get("tracks", ())}
+        return one if one.get("state") == "live" and found == set(codecs) else None
+
+    return dict(await stage.until(f"{name} live", look, PATIENCE_S))
+
+
+async def looked_at(url: str) -> tuple[set[str], int]:
+    """Codecs, and packets of two seconds, by FFmpeg."""
+    words = "ffprobe -v error -of json -show_entries packet=stream_index:stream=codec_name -read_intervals %+2"
+    process = await asyncio.create_subprocess_exec(*words.split(), url, stdout=subprocess.PIPE)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    found = json.loads(out)
+    return {one["codec_name"] for one in found.get("streams", ())}, len(found.get("packets", ()))
+
+
+async def test_published_read_and_pushed_on(stage: Stage, free: Ports) -> None:
+    with ffmpeg(publish_url(free, "drone-1")):
+        await live(stage, "drone-1/main", "h264", "aac")
+        reader = f"srt://127.0.0.1:{free.srt}?streamid=read:drone-1:sender:{SECRET}"
+        codecs, packets = await looked_at(reader)
+        assert codecs == {"h264", "aac"} and packets > 100
+        # The output that the configuration has goes to whoever listens there.
+        codecs, packets = await looked_at(f"srt://127.0.0.1:{free.pbx}?mode=listener")
+        assert codecs == {"h264", "aac"} and packets > 100
+    # Gone without a word: viewers would read this, and the next publisher goes on in the same stream.
+    await stage.until("gone", lambda: stream(stage, "drone-1/main")["code"] == "publisher-gone", PATIENCE_S)
+    words = (
+        "gst-launch-1.0 -q videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=25/1 ! x265enc "
+        "speed-preset=ultrafast tune=zerolatency key-int-max=25 ! h265parse ! mpegtsmux alignment=7 ! srtsink"
+    )
+    line = words.split()
+    where = publish_url(free, "drone-1").replace("%23", "#")
+    uri, _, streamid = where.partition("?streamid=")
+    with running(*line, f"uri={uri}", f"streamid={streamid}", "latency=200"):
+
+        def other() -> bool:
+            one = stream(stage, "drone-1/main")
+            return one["state"] == "live" and any(track["codec"] == "h265" for track in one["tracks"])
+
+        await stage.until("H.265 in the same stream", other, PATIENCE_S)
+
+
+async def test_called_and_awaited(stage: Stage, free: Ports) -> None:
+    # A source of ours that calls an encoder, while somebody watches.
+    with ffmpeg(f"srt://127.0.0.1:{free.other}?mode=listener&passphrase={PHRASE}"):
+        codecs, packets = await looked_at(f"srt://127.0.0.1:{free.srt}?streamid=read:called:sender:{SECRET}")
+        assert codecs == {"h264", "aac"} and packets > 100
+    # And one that waits for an encoder without stream id, through srt-live-transmit.
+    feeder = (
+        f"ffmpeg -v error -f lavfi -re -i testsrc2=size=320x240:rate=25 -c:v libx264 -preset ultrafast -g 25 "
+        f"-pix_fmt yuv420p -f mpegts udp://127.0.0.1:{free.radio}?pkt_size=1316"
+    )
+    target = f"srt://127.0.0.1:{free.ts}?passphrase={PHRASE}"
+    with running("srt-live-transmit", "-q", f"udp://127.0.0.1:{free.radio}", target), running(*feeder.split()):
+        one = await live(stage, "awaited/main", "h264")
+        assert [track["width"] for track in one["tracks"]] == [320]
+
+
+REFUSED = [
+    (f"#!::r=drone-1,m=publish,u=sender,s={SECRET}x", "program-password"),
+    (f"#!::r=drone-1,m=publish,u=nobody,s={SECRET}", "program-unknown"),
+    ("publish:drone-1", "srt-anonymous"),
+    (f"%23!::r=../../etc,m=publish,u=sender,s={SECRET}", "bad-name"),
+    (f"#!::r=radio-1,m=publish,u=sender,s={SECRET}", "push-denied"),
+    (f"#!::r=elsewhere,m=publish,u=sender,s={SECRET}", "push-unknown"),
+    (f"#!::r=elsewhere,m=request,u=sender,s={SECRET}", "not-found"),
+    (f"#!::r=drone-1,m=request,u=radio,s={SECRET}-2", "read-denied"),
+    ("#!::r=drone-1,m=bidirectional", "srt-mode"),
+    ("", "srt-no-stream"),
+]
+
+
+async def test_refused_with_a_reason(stage: Stage, free: Ports) -> None:
+    for streamid, code in REFUSED:
+        with ffmpeg(f"srt://127.0.0.1:{free.srt}?streamid={streamid}") as process:
+            await stage.until(code, lambda code=code: f"({code})" in stage.said("gateway"), PATIENCE_S)
+            await asyncio.to_thread(process.wait, PATIENCE_S)
+    assert SECRET not in stage.said("gateway")
+
+
+async def test_two_publishers_of_one_name(stage: Stage, free: Ports) -> None:
+    with ffmpeg(publish_url(free, "drone-1")):
+        await live(stage, "drone-1/main", "h264", "aac")
+        with ffmpeg(publish_url(free, "drone-1")) as second:
+            await stage.until("its reason", lambda: "(push-taken)" in stage.said("gateway"), PATIENCE_S)
+            await asyncio.to_thread(second.wait, PATIENCE_S)
+        assert stream(stage, "drone-1/main")["state"] == "live"
