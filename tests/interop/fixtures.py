@@ -47,3 +47,12 @@ def fixture(video: str, audio: str) -> Path:
     tone = f"sine=frequency={TONE_HZ}:sample_rate=48000:duration={SECONDS}"
     heard = _made(_CACHE / f"{audio}.mka.mkv", "-f", "lavfi", "-i", tone, *_AUDIO[audio].split())
     return _made(_CACHE / f"{video}-{audio}.mkv", "-i", str(seen), "-i", str(heard), "-c", "copy")
+
+
+def wav() -> Path:
+    """The tone for Chromium's fake microphone, which plays it over and over."""
+    path = _CACHE / "tone.wav"
+    if not path.exists():
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        _ffmpeg("-f", "lavfi", "-i", f"sine=frequency={TONE_HZ}:sample_rate=48000:duration=10", "-ac", "1", str(path))
+    return path

@@ -21,7 +21,7 @@ from av.audio.resampler import AudioResampler
 from tests.interop.fixtures import TONE_HZ
 
 
-def tone_share(samples: Sequence[float], rate: int, hz: int = TONE_HZ) -> float:
+def tone_share(samples: Sequence[float], rate: int, hz: float = TONE_HZ) -> float:
     """The part of the power that stands at `hz` (Goertzel's filter), 0 … 1. Silence has none."""
     power = sum(s * s for s in samples)
     if power < 1e-4 * len(samples):
@@ -53,7 +53,7 @@ def _packets(container: Any, until: float) -> Iterator[Any]:
             return
 
 
-def read(url: str, seconds: float, wait_s: float) -> dict[str, Any]:
+def read(url: str, seconds: float, wait_s: float, hz: float = TONE_HZ) -> dict[str, Any]:
     began = time.monotonic()
     container, process = _open(url, wait_s)
     result: dict[str, Any] = {"frames": 0, "video": "", "audio": "", "tone": 0.0, "backwards": 0, "first_s": None}
@@ -86,7 +86,7 @@ def read(url: str, seconds: float, wait_s: float) -> dict[str, Any]:
             process.kill()
             process.wait()
     # The last second: what came while players settle is no measure.
-    result["tone"] = round(tone_share(samples[-16000:], 16000), 3) if len(samples) > 8000 else 0.0
+    result["tone"] = round(tone_share(samples[-16000:], 16000, hz), 3) if len(samples) > 8000 else 0.0
     result["heard_s"] = round(len(samples) / 16000, 2)
     return result
 
@@ -96,9 +96,10 @@ def main() -> None:
     asked.add_argument("url")
     asked.add_argument("--seconds", type=float, default=4.0)
     asked.add_argument("--wait", type=float, default=15.0)
+    asked.add_argument("--hz", type=float, default=TONE_HZ)
     given = asked.parse_args()
     try:
-        print(json.dumps(read(given.url, given.seconds, given.wait)))
+        print(json.dumps(read(given.url, given.seconds, given.wait, given.hz)))
     except (av.error.FFmpegError, OSError) as exc:
         print(json.dumps({"error": f"{type(exc).__name__}: {exc}"}))
 

@@ -21,7 +21,8 @@ from tests.interop.rule import (
     Ingest,
 )
 
-USER, PASSWORD, KEY = "sender", "interop-sender-1", "interop-key-1"
+USER, PASSWORD = "sender", "interop-sender-1"
+READER, READER_PASSWORD = "reader", "interop-reader-1"
 GROUP = "239.255.77.7"
 
 
@@ -44,7 +45,7 @@ def push_url(one: Ingest, gates: Gates) -> str:
         case "rtsp-tcp" | "rtsp-udp":
             return f"rtsp://{USER}:{PASSWORD}@127.0.0.1:{gates.rtsp}/{one.slug}"
         case "rtmp" | "rtmp-enhanced":
-            return f"rtmp://127.0.0.1:{gates.rtmp}/live/{one.slug}?key={KEY}"
+            return f"rtmp://127.0.0.1:{gates.rtmp}/live/{one.slug}?user={USER}&pass={PASSWORD}"
         case "srt":
             words = f"#!::r={one.slug},m=publish,u={USER},s={PASSWORD}"
             return f"srt://127.0.0.1:{gates.srt}?streamid={words.replace('#', '%23')}&latency=120000"
@@ -150,4 +151,4 @@ def _gst_pay(one: Ingest) -> list[str]:
     return [f"( filesrc location={_file(one)} ! matroskademux name=d {video} {sound} )"]
 
 
-__all__ = ["KEY", "ONVIF", "PASSWORD", "USER", "Gates", "commands", "push_url", "source_url"]
+__all__ = ["ONVIF", "PASSWORD", "READER", "READER_PASSWORD", "USER", "Gates", "commands", "push_url", "source_url"]
