@@ -72,8 +72,10 @@ class Soak:
     async def settled(self) -> dict[str, int]:
         """Once nobody publishes; sockets of those killed are noticed in their own time."""
         until = time.monotonic() + 60
-        while (now := await self.figures())["live"] and time.monotonic() < until:
+        while time.monotonic() < until:
             await asyncio.sleep(1)
+            if not (await self.figures())["live"]:
+                break
         await asyncio.sleep(12)  # idle streams are let go, SRT's peers are given up
         return await self.figures()
 
