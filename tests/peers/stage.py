@@ -69,8 +69,15 @@ class Ports:
         if "sip" in ADAPTERS:
             listen = [f"{kind}:0.0.0.0:{self.phones}" for kind in ("udp", "tcp")] + [f"tls:0.0.0.0:{self.phones_tls}"]
             text += f"[adapter.sip]\nlisten = {listen}\n"
-        if "srt" in ADAPTERS:
-            text += f"[adapter.srt]\nlisten = '0.0.0.0:{self.srt}'\n"
+        for name, port, tls in (
+            ("rtsp", self.rtsp, self.rtsps),
+            ("rtmp", self.rtmp, self.rtmps),
+            ("srt", self.srt, 0),
+            ("jt808", self.jt808, 0),
+        ):
+            if name in ADAPTERS:
+                text += f"[adapter.{name}]\nlisten = '0.0.0.0:{port}'\n"
+                text += f"listen_tls = '0.0.0.0:{tls}'\n" if tls else ""
         return text
 
 
