@@ -296,3 +296,21 @@ async def test_no_more_names_than_are_allowed(house: House) -> None:
     for sender, sending in senders:
         sender.hung_up.set()
         await sending
+
+
+@housed
+async def test_a_thousand_publishers_leave_nothing_behind(house: House) -> None:
+    programs(house, drone=Program(publish=["drone-1"]))
+    tasks = 0
+    for number in range(1000):
+        sender = Sender()
+        sending = publish(house, program(house), sender)
+        await goes_live(house, DRONE) if number % 100 == 0 else await settle()
+        assert sender.opened == 1, number
+        sender.hung_up.set()
+        await sending
+        await settle()
+        tasks = tasks or len(asyncio.all_tasks())
+    # One of the core's own may come or go.
+    assert len(asyncio.all_tasks()) <= tasks + 1 and house.engine.legs == {} and len(house.engine.streams) == 1
+    assert house.core.push_points.publishers() == [] and len(house.core.plane._legs) == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -192,3 +194,29 @@ async def test_what_waits_for_a_cancelled_adapter_ends_with_a_reason_only_once(h
     await advance(0.1)
     assert opener.ended == 1 and house.core.streams.status(GATE).state is StreamState.IDLE
     await asyncio.sleep(0)
+
+
+@housed
+async def test_24_dead_sources_for_an_hour_cost_next_to_nothing(house: House) -> None:
+    tried = 0
+
+    async def dead(url: SourceUrl, publication: Publication) -> None:
+        nonlocal tried
+        tried += 1
+        raise LinkDown(f"{url} did not answer", code="connect-timeout")
+
+    house.core.sources.scheme("rtsp", dead)
+    sources(house, {f"dead-{n}": source(f"rtsp://192.168.1.{n}/1", on_demand=False) for n in range(1, 25)})
+    await advance(600)
+    tasks, objects, began = len(asyncio.all_tasks()), _objects(), time.process_time()
+    await advance(3600)
+    took = time.process_time() - began
+    assert 24 * 4200 / 20 < tried < 24 * 4200 / 10, "every 15 s or so"
+    assert len(asyncio.all_tasks()) == tasks and house.engine.legs == {} and len(house.engine.streams) == 24
+    assert took < 36, f"{took:.1f} s of processor for an hour is more than 1 % of a core"
+    assert _objects() - objects < 2000, "what is kept of an attempt is no more than the last one"
+
+
+def _objects() -> int:
+    gc.collect()
+    return len(gc.get_objects())
