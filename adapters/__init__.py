@@ -2,6 +2,7 @@
 
 ADAPTERS: dict[str, str] = {
     "gb28181": "adapters.gb28181:Gb28181Access",
+    "hls": "adapters.hls:Hls",
     "onvif": "adapters.onvif:Onvif",
     "phone": "adapters.phone:PhoneDoor",
     "roip": "adapters.roip:Roip",

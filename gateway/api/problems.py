@@ -71,6 +71,9 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "invitation-unknown": 401,
     "invitation-ended": 401,
     "invitation-used-up": 403,
+    "ticket-unknown": 403,
+    "ticket-ended": 403,
+    "hls-gone": 404,
     "invite-timeout": 504,
 }
 STATUS_BY_CLASS: tuple[tuple[type[GatewayError], int], ...] = (

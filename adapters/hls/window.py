@@ -1,0 +1,163 @@
+"""What a player may ask for now: the newest segments and their parts, in memory, bounded. Sans-IO.
+
+Segments are numbered from the beginning (media sequence numbers). A segment is whole parts; it is complete when the
+media plane has ended it. What is older than the window, or more than its bytes, is let go from the oldest on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from adapters.hls.records import Kind, Record
+from gateway.base.errors import GatewayError
+
+HZ = 90_000
+
+
+@dataclass(slots=True)
+class Part:
+    data: bytes
+    begin: int  # 90 kHz
+    duration: int
+    key: bool
+
+
+@dataclass(slots=True)
+class Segment:
+    """`init` numbers the init segment it needs. `wall`: unix seconds at its begin."""
+
+    number: int
+    init: int
+    wall: float
+    discontinuity: bool = False
+    complete: bool = False
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def duration_s(self) -> float:
+        return sum(part.duration for part in self.parts) / HZ
+
+    @property
+    def size(self) -> int:
+        return sum(len(part.data) for part in self.parts)
+
+
+class Window:
+    def __init__(self, *, segments: int, most_bytes: int) -> None:
+        """`segments`: complete ones that are kept."""
+        self._most = segments
+        self._most_bytes = most_bytes
+        self.segments: deque[Segment] = deque()
+        self.inits: dict[int, bytes] = {}
+        self.dropped_discontinuities = 0
+        self.longest_part_s = 0.0
+        self.longest_segment_s = 0.0
+        self.peak_bps = 0.0
+        self._init = -1
+        self._next = 0
+        self._break = False
+        self._clock: tuple[int, float] | None = None  # a begin and the wall clock's time of it
+
+    @property
+    def size(self) -> int:
+        return sum(segment.size for segment in self.segments)
+
+    @property
+    def init(self) -> bytes | None:
+        """The newest init segment."""
+        return self.inits.get(self._init)
+
+    def take(self, record: Record, now: float) -> None:
+        """`now`: unix seconds. Raises GatewayError (`hls-no-key`) when a segment grows beyond all bounds."""
+        match record.kind:
+            case Kind.INIT:
+                if record.data != self.init:
+                    self._end()
+                    self._break = self._break or self._init >= 0
+                    self._init += 1
+                    self.inits[self._init] = record.data
+            case Kind.PART:
+                self._part(record, now)
+            case Kind.SEGMENT_END:
+                self._end()
+            case Kind.DISCONTINUITY:
+                self._end()
+                self._break = self._next > 0
+                self._clock = None
+
+    def _part(self, record: Record, now: float) -> None:
+        if self._init < 0:
+            return
+        current = self._open()
+        if current is None:
+            wall = self._wall(record, now)
+            current = Segment(self._next, self._init, wall, self._break)
+            self._next += 1
+            self._break = False
+            self.segments.append(current)
+        current.parts.append(Part(record.data, record.begin, record.duration, record.key))
+        self.longest_part_s = max(self.longest_part_s, record.duration / HZ)
+        self._let_go()
+
+    def _wall(self, record: Record, now: float) -> float:
+        if self._clock is None:
+            self._clock = (record.begin, now - record.duration / HZ)
+        begin, at = self._clock
+        return at + (record.begin - begin) / HZ
+
+    def _open(self) -> Segment | None:
+        return self.segments[-1] if self.segments and not self.segments[-1].complete else None
+
+    def _end(self) -> None:
+        current = self._open()
+        if current is None:
+            return
+        current.complete = True
+        took = current.duration_s
+        self.longest_segment_s = max(self.longest_segment_s, took)
+        if took > 0.5:
+            self.peak_bps = max(self.peak_bps, current.size * 8 / took)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        while len(self.segments) > self._most + 1 or (len(self.segments) > 1 and self.size > self._most_bytes):
+            gone = self.segments.popleft()
+            self.dropped_discontinuities += gone.discontinuity
+            needed = self.segments[0].init
+            for number in [number for number in self.inits if number < needed]:
+                del self.inits[number]
+        if self.size > self._most_bytes:
+            raise GatewayError(f"a segment has {self.size} bytes and no key frame ends it", code="hls-no-key")
+
+    # — what players ask —
+
+    @property
+    def first(self) -> int:
+        return self.segments[0].number if self.segments else 0
+
+    @property
+    def next_part(self) -> tuple[int, int]:
+        """Segment and part number of what comes next."""
+        current = self._open()
+        return (self._next, 0) if current is None else (current.number, len(current.parts))
+
+    def has(self, number: int, part: int | None) -> bool:
+        """RFC 8216bis §6.2.5.2: the playlist holds that segment, or part of it, or something later."""
+        at, following = self.next_part
+        if part is None:
+            return number < at
+        return number < at or (number == at and part < following)
+
+    def segment(self, number: int) -> Segment | None:
+        """A complete one."""
+        found = self._find(number)
+        return found if found is not None and found.complete else None
+
+    def part(self, number: int, part: int) -> Part | None:
+        found = self._find(number)
+        return found.parts[part] if found is not None and part < len(found.parts) else None
+
+    def _find(self, number: int) -> Segment | None:
+        at = number - self.first
+        return self.segments[at] if 0 <= at < len(self.segments) else None

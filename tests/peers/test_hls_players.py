@@ -1,0 +1,107 @@
+"""LL-HLS read by programs we did not write: FFmpeg, GStreamer, and by a reader that holds it to RFC 8216bis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+from tests.peers.hls_rules import Rules
+from tests.peers.stage import Stage, ports
+
+pytestmark = pytest.mark.peer
+
+
+@asynccontextmanager
+async def a_link(place: Path) -> AsyncIterator[tuple[Stage, str, httpx.AsyncClient]]:
+    """A ball, and the link of its picture for players that know no header."""
+    with ports() as free:
+        stage = Stage(place, free)
+        try:
+            stream = await stage.begin()
+            trust = ssl.create_default_context(cafile=str(place / "tls" / "ca.crt"))
+            base = f"https://127.0.0.1:{free.api}"
+            token = stage.client.post("/api/v1/tokens", {"name": "wall", "role": "viewer"})["token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            async with httpx.AsyncClient(base_url=base, verify=trust, timeout=60) as client:
+                assert (await client.get(f"/hls/{stream}/index.m3u8")).status_code == 401
+                made = (await client.post(f"/hls/{stream}/link", headers=headers)).json()
+                yield stage, made["url"], client
+        finally:
+            await stage.stop()
+
+
+async def frames(*command: str) -> list[dict[str, str]]:
+    made = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = await asyncio.wait_for(made.communicate(), 120)
+    assert made.returncode == 0, err.decode()[-2000:]
+    return list(json.loads(out)["frames"])
+
+
+async def test_ffmpeg_reads_it(tmp_path: Path) -> None:
+    async with a_link(tmp_path) as (_, url, _client):
+        seen = await frames(
+            "ffprobe", "-v", "error", "-select_streams", "v", "-read_intervals", "%+4", "-show_frames",
+            "-show_entries", "frame=pts_time,key_frame,width", "-of", "json", url,
+        )  # fmt: skip
+        times = [float(one["pts_time"]) for one in seen]
+        assert len(seen) >= 60 and times == sorted(times) and len(set(times)) == len(times)
+        assert any(one["key_frame"] for one in seen)
+
+
+async def test_gstreamer_reads_it(tmp_path: Path) -> None:
+    async with a_link(tmp_path) as (_, url, _client):
+        command = [
+            "gst-launch-1.0", "-q", "souphttpsrc", f"location={url}", "ssl-strict=false", "!", "hlsdemux", "!",
+            "identity", "eos-after=4", "!", "filesink", f"location={tmp_path}/got.mp4",
+        ]  # fmt: skip
+        made = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        _, err = await asyncio.wait_for(made.communicate(), 120)
+        assert made.returncode == 0, err.decode()[-2000:]
+        seen = await frames(
+            "ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_frames",
+            "-show_entries", "frame=pts_time", "-of", "json", str(tmp_path / "got.mp4"),
+        )  # fmt: skip
+        assert len(seen) >= 25
+
+
+async def test_it_keeps_the_rules(tmp_path: Path) -> None:
+    """Blocking reloads and hinted parts as a low-latency player asks for them, every playlist held to the rules."""
+    async with a_link(tmp_path) as (stage, url, client):
+        index = (await client.get(url)).text
+        assert 'CODECS="avc1.' in index and "RESOLUTION=" in index
+        media = urljoin(url, index.strip().splitlines()[-1])
+        rules = Rules(media)
+        playlist = rules.check((await client.get(media)).text)
+        for _ in range(40):
+            number, part = playlist.next_part
+            hinted = asyncio.create_task(client.get(urljoin(media, playlist.hint)))
+            answer = await client.get(media, params={"_HLS_msn": number, "_HLS_part": part})
+            playlist = rules.check(answer.text)
+            assert playlist.next_part > (number, part), "the answer came before the part was there"
+            got = await hinted
+            assert got.status_code == 200 and got.content[4:8] in (b"moof", b"styp", b"prft")
+        init = await client.get(urljoin(media, playlist.map))
+        assert init.content[4:8] == b"ftyp" and b"avcC" in init.content
+        # A segment is its parts, one after the other.
+        segment = next(one for one in reversed(playlist.segments) if one.uri and one.parts)
+        whole = (await client.get(urljoin(media, segment.uri))).content
+        parts = [(await client.get(urljoin(media, uri))).content for uri in segment.parts]
+        assert whole == b"".join(parts)
+        # What nobody has, and what nobody may.
+        assert (await client.get(media, params={"_HLS_msn": number + 100})).status_code == 400
+        assert (await client.get(media, params={"_HLS_part": 1})).status_code == 400
+        assert (await client.get(urljoin(media, "seg-0000999999.m4s"))).json()["code"] == "hls-gone"
+        ticket = url.split("/")[4]
+        forged = url.replace(ticket, ticket[:-2] + ("AA" if ticket[-2:] != "AA" else "BB"))
+        assert (await client.get(forged)).json()["code"] == "ticket-unknown"
+        # Nobody asks any more: the source is let go.
+        await stage.until("nobody watches", lambda: stage.client.get("/api/v1/viewings") == [], 60)
