@@ -5,6 +5,7 @@ ADAPTERS: dict[str, str] = {
     "hls": "adapters.hls:Hls",
     "onvif": "adapters.onvif:Onvif",
     "phone": "adapters.phone:PhoneDoor",
+    "pull": "adapters.pull:Pull",
     "roip": "adapters.roip:Roip",
     "rtmp": "adapters.rtmp:Rtmp",
     "sip": "adapters.sip:SipGateway",

@@ -21,14 +21,17 @@ pytestmark = pytest.mark.peer
 
 
 @asynccontextmanager
-async def a_link(place: Path) -> AsyncIterator[tuple[Stage, str, httpx.AsyncClient]]:
+async def a_link(place: Path, *, tls: bool = True) -> AsyncIterator[tuple[Stage, str, httpx.AsyncClient]]:
     """A ball, and the link of its picture for players that know no header."""
     with ports() as free:
         stage = Stage(place, free)
+        if not tls:
+            config = place / "ports.toml"
+            config.write_text(config.read_text().replace("[api]\n", "[api]\ntls = false\n"))
         try:
             stream = await stage.begin()
-            trust = ssl.create_default_context(cafile=str(place / "tls" / "ca.crt"))
-            base = f"https://127.0.0.1:{free.api}"
+            trust = ssl.create_default_context(cafile=str(place / "tls" / "ca.crt") if tls else None)
+            base = f"http{'s' if tls else ''}://127.0.0.1:{free.api}"
             token = stage.client.post("/api/v1/tokens", {"name": "wall", "role": "viewer"})["token"]
             headers = {"Authorization": f"Bearer {token}"}
             async with httpx.AsyncClient(base_url=base, verify=trust, timeout=60) as client:
@@ -58,19 +61,17 @@ async def test_ffmpeg_reads_it(tmp_path: Path) -> None:
 
 
 async def test_gstreamer_reads_it(tmp_path: Path) -> None:
-    async with a_link(tmp_path) as (_, url, _client):
-        command = [
-            "gst-launch-1.0", "-q", "souphttpsrc", f"location={url}", "ssl-strict=false", "!", "hlsdemux", "!",
-            "identity", "eos-after=4", "!", "filesink", f"location={tmp_path}/got.mp4",
-        ]  # fmt: skip
+    """Over plain HTTP, as behind a proxy: its HLS elements can not be told to trust the kit's own authority."""
+    async with a_link(tmp_path, tls=False) as (_, url, _client):
+        command = ["gst-launch-1.0", "-q", "souphttpsrc", f"location={url}", "!", "hlsdemux", "!", "decodebin", "!"]
+        command += ["videoconvert", "!", "fakesink", "num-buffers=50"]
         made = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        _, err = await asyncio.wait_for(made.communicate(), 120)
+        try:
+            _, err = await asyncio.wait_for(made.communicate(), 90)
+        except TimeoutError:
+            made.kill()
+            raise
         assert made.returncode == 0, err.decode()[-2000:]
-        seen = await frames(
-            "ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_frames",
-            "-show_entries", "frame=pts_time", "-of", "json", str(tmp_path / "got.mp4"),
-        )  # fmt: skip
-        assert len(seen) >= 25
 
 
 async def test_it_keeps_the_rules(tmp_path: Path) -> None:

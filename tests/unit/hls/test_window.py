@@ -1,0 +1,157 @@
+"""Records of the media plane, the window of segments, playlists and tickets."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.hls.playlist import codecs_of, media, multivariant
+from adapters.hls.records import MOST, Kind, Record, Records
+from adapters.hls.tickets import Tickets
+from adapters.hls.window import HZ, Window
+from gateway.base.errors import Denied, GatewayError, RemoteProtocolError
+from tests.peers.hls_rules import Rules
+
+NOW = 1_790_000_000.0
+AVC = b"\0\0\0\x20ftypiso5" + b"....avcC\x01\x64\x00\x1f" + b"mp4a"
+
+
+def wire(kind: Kind, data: bytes = b"", *, key: bool = False, begin: int = 0, duration: int = 0) -> bytes:
+    return struct.pack(">IBBHqI", 16 + len(data), kind, key, 0, begin, duration) + data
+
+
+def part(begin_s: float, duration_s: float = 0.2, *, key: bool = False, size: int = 100) -> Record:
+    return Record(Kind.PART, key, round(begin_s * HZ), round(duration_s * HZ), bytes(size))
+
+
+INIT = Record(Kind.INIT, False, 0, 0, AVC)
+END = Record(Kind.SEGMENT_END, False, 0, 0, b"")
+BREAK = Record(Kind.DISCONTINUITY, False, 0, 0, b"")
+
+
+def a_window(segments: int, *, most: int = 8, parts: int = 10, most_bytes: int = 1_000_000) -> Window:
+    window = Window(segments=most, most_bytes=most_bytes)
+    window.take(INIT, NOW)
+    for number in range(segments):
+        for place in range(parts):
+            at = number * 2.0 + place * 0.2
+            window.take(part(at, key=place == 0), NOW + at)
+        window.take(END, NOW)
+    return window
+
+
+def text(window: Window) -> str:
+    return media(window, segment_s=2.0, part_s=0.2)
+
+
+def test_records_cut_anywhere() -> None:
+    data = (
+        wire(Kind.INIT, b"init") + wire(Kind.PART, b"part", key=True, begin=-5, duration=18000) + wire(Kind.SEGMENT_END)
+    )
+    for step in (1, 3, 7, len(data)):
+        records = Records()
+        got = [one for at in range(0, len(data), step) for one in records.feed(data[at : at + step])]
+        assert [one.kind for one in got] == [Kind.INIT, Kind.PART, Kind.SEGMENT_END]
+        assert got[1] == Record(Kind.PART, True, -5, 18000, b"part")
+
+
+@given(st.binary(max_size=200))
+def test_records_of_anything(data: bytes) -> None:
+    try:
+        list(Records().feed(data))
+    except RemoteProtocolError:
+        pass
+
+
+@pytest.mark.parametrize("length", [0, 15, MOST + 1])
+def test_records_of_a_wrong_length(length: int) -> None:
+    with pytest.raises(RemoteProtocolError):
+        list(Records().feed(struct.pack(">IBBHqI", length, 1, 0, 0, 0, 0)))
+
+
+def test_playlists_over_time_keep_the_rules() -> None:
+    rules, window = Rules(""), a_window(2)
+    for number in range(2, 30):
+        for place in range(10):
+            at = number * 2.0 + place * 0.2
+            window.take(part(at, key=place == 0), NOW + at)
+            assert rules.check(text(window)).next_part == window.next_part == (number, place + 1)
+        window.take(END, NOW)
+        assert rules.check(text(window)).next_part == (number + 1, 0)
+    assert len(window.segments) == 9 and window.first == 21
+    assert text(window).count("#EXT-X-PART:") < 60, "parts are listed near the end only"
+
+
+def test_what_a_blocked_reload_waits_for() -> None:
+    window = a_window(2)
+    assert window.has(1, None) and not window.has(2, None) and not window.has(2, 0)
+    window.take(part(4.0, key=True), NOW)
+    assert window.has(2, 0) and not window.has(2, 1) and not window.has(2, None)
+    assert window.has(1, 99), "a part beyond a whole segment is the next segment's"
+    window.take(END, NOW)
+    assert window.has(2, None) and window.segment(2) and not window.segment(3) and not window.part(0, 10)
+
+
+def test_a_source_that_changes() -> None:
+    """Another init: a discontinuity and a map of its own; the same again changes nothing."""
+    window = a_window(2)
+    window.take(INIT, NOW)
+    window.take(part(4.0, key=True), NOW)
+    assert "#EXT-X-DISCONTINUITY" not in text(window)
+    window.take(Record(Kind.INIT, False, 0, 0, AVC + b"other"), NOW)
+    window.take(part(0.0, key=True), NOW + 60)
+    lines = text(window).splitlines()
+    at = lines.index("#EXT-X-DISCONTINUITY")
+    assert lines[at + 1] == '#EXT-X-MAP:URI="init-1.mp4"' and 'URI="init-0.mp4"' in text(window)
+    for _ in range(12):
+        window.take(END, NOW)
+        window.take(part(0.0, key=True), NOW)
+    assert "#EXT-X-DISCONTINUITY-SEQUENCE:1" in text(window) and list(window.inits) == [1]
+
+
+def test_after_an_outage() -> None:
+    window = a_window(1)
+    window.take(BREAK, NOW)
+    window.take(part(500.0, key=True), NOW + 100.2)
+    assert window.segments[-1].discontinuity and window.segments[-1].wall == pytest.approx(NOW + 100)
+
+
+def test_memory_is_bounded() -> None:
+    window = a_window(8, most_bytes=20_000, parts=10)
+    assert window.size <= 20_000 and len(window.segments) >= 8
+    window = Window(segments=8, most_bytes=20_000)
+    window.take(INIT, NOW)
+    with pytest.raises(GatewayError) as full:
+        for place in range(100):
+            window.take(part(place * 0.2, size=1000), NOW)
+    assert full.value.code == "hls-no-key"
+    fresh = Window(segments=8, most_bytes=1000)
+    fresh.take(part(0.0), NOW)
+    assert fresh.size == 0, "nothing before an init"
+
+
+def test_the_multivariant_playlist() -> None:
+    told = multivariant(a_window(2), width=1280, height=720)
+    assert 'CODECS="avc1.64001f,mp4a.40.2"' in told and "RESOLUTION=1280x720" in told and told.endswith("media.m3u8\n")
+    hvcc = bytes([1, 0x01, 0x60, 0, 0, 0, 0xB0, 0, 0, 0, 0, 0, 93, 0])
+    assert codecs_of(b"...." + b"hvcC" + hvcc) == "hvc1.1.6.L93.B0"
+    for cut in range(len(AVC)):
+        codecs_of(AVC[:cut])
+
+
+def test_tickets() -> None:
+    tickets = Tickets(b"k" * 32)
+    made = tickets.make("wall", "kit1/ball-1/ch1", NOW + 60)
+    assert tickets.read(made, NOW).stream == "kit1/ball-1/ch1"
+    for forged in (made[:-1] + ("A" if made[-1] != "A" else "B"), "", ".", "...", made.replace(".", "", 1), "²" * 2000):
+        with pytest.raises(Denied) as unknown:
+            tickets.read(forged, NOW)
+        assert unknown.value.code == "ticket-unknown"
+    with pytest.raises(Denied) as ended:
+        tickets.read(made, NOW + 61)
+    assert ended.value.code == "ticket-ended"
+    with pytest.raises(Denied):
+        Tickets(b"x" * 32).read(made, NOW)
