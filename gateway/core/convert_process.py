@@ -169,7 +169,8 @@ class ConvertProcess:
             if left <= 0:
                 self._is_over("convert-worker-hung", f"no word for {limit:.0f} s")
                 return
-            await asyncio.sleep(left)
+            # Its first word shortens the wait.
+            await asyncio.sleep(min(left, 1.0))
 
     def _is_over(self, code: str, words: str) -> None:
         if not self.over.done():

@@ -66,6 +66,8 @@ class LiveStream:
         self._since = clock.wall()
         self._state = self._rules.state
         self._watchers: set[asyncio.Event] = set()
+        self.tracks_since: float | None = None
+        """When the first of its tracks became known, in the loop's time."""
         self._renditions: Callable[[], tuple[Rendition, ...]] = tuple
         self.on_closed: Callable[[int], None] = lambda _handle: None
         """Called with the media plane's stream when that is closed."""
@@ -352,7 +354,7 @@ class LiveStream:
             self._figures = StreamFigures()
 
     def _close_stream(self, handle: int) -> None:
-        self._handle = None
+        self._handle = self.tracks_since = None
         self.on_closed(handle)
         self._plane.forget_stream(handle)
         self._plane.engine.close_stream(handle)
@@ -381,6 +383,7 @@ class LiveStream:
         match event:
             case codecs.TrackEvent():
                 self._tracks[event.kind] = track_of(event)
+                self.tracks_since = self.tracks_since or self._loop.time()
                 if event.kind == "video":
                     self._rules.frames(self._loop.time())
                 self._carry_out(changed=True)

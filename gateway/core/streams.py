@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 
 from gateway.base.clock import Clock
@@ -25,6 +25,9 @@ from gateway.model.media import StreamState, StreamStatus, Track
 from gateway.model.principal import Principal
 
 log = logging.getLogger(__name__)
+
+SOUND_S = 0.3
+"""Sound that comes with a picture is known so long after it."""
 
 
 class Viewing:
@@ -60,8 +63,20 @@ class Viewing:
                 if status.state is StreamState.REMOVED:
                     break
                 if known(self._stream, needs):
+                    await self._sound_too(needs)
                     return await self._transcoder.suited(self._stream, needs, self._wants(needs), self)
         raise NotFound(f"{self.stream} is no more")
+
+    async def _sound_too(self, needs: Needs) -> None:
+        """The picture is known; its sound, if it has any, is in a moment."""
+        since = self._stream.tracks_since
+        if not needs.audio or since is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(since + SOUND_S), aclosing(self._stream.changes()) as changes:
+                async for status in changes:
+                    if len(status.tracks) > 1:
+                        return
 
     def _wants(self, needs: Needs) -> Wanted:
         """Decided once for the same tracks: rates that go up and down must not change it."""

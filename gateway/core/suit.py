@@ -64,7 +64,7 @@ class Wanted:
 def wanted(tracks: Sequence[Track], needs: Needs, figures: StreamFigures | None = None) -> Wanted:
     """Raises Unsupported when the picture can be made into nothing that is taken."""
     video, audio, why, missing = "", "", [], []
-    for track in tracks:
+    for track in sorted(tracks, key=lambda track: track.kind is TrackKind.AUDIO):
         picture = track.kind is TrackKind.VIDEO
         if not (needs.video if picture else needs.audio):
             continue

@@ -54,7 +54,7 @@ class Camera:
         audio: str = "",
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        engine.open_frames_in(stream, theirs.detach())
+        self.leg = engine.open_frames_in(stream, theirs.detach())
         self.port = ours
         self.writer = Writer(ours)
         self.fps, self.gop, self.b_frames = fps, gop, b_frames
