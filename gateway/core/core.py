@@ -186,7 +186,7 @@ class Core:
             self.accounts,
             self.audit,
             TalkActs(self.talk, self.calls, self.audit, lambda: config().talk),
-            SourceActs(gateway, self.source_book),
+            SourceActs(gateway, self.source_book, self.push_points),
         )
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.figures = Figures(plane, self.streams.live, self.bus)

@@ -167,6 +167,20 @@ class PushPoints:
                 except GatewayError as exc:
                     log.warning("%s can not be published: %s", stream, exc)
 
+    def forget(self, device: DeviceId) -> bool:
+        """A person forgets the device: its publishers end, its names with them; False when it is none of ours. Raises
+        Busy where the configuration has a name of it."""
+        points = self._of(device)
+        if not points:
+            return False
+        if any(point.standing for point in points):
+            raise Busy(f"{device} stands in `publish` of a program: take it out there", code="name-taken")
+        for point in points:
+            if point.publisher is not None:
+                point.publisher.cut.cut(Denied(f"{point.stream} was forgotten", code="push-revoked"))
+            self._forget(point)
+        return True
+
     def close(self) -> None:
         for point in self._points.values():
             if point.timer is not None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.base.errors import GatewayError
 from gateway.core.act_args import Done, flag, text
+from gateway.core.push_points import PushPoints
 from gateway.core.rights import require
 from gateway.core.source_book import SourceBook
 from gateway.model.command import Action, Command
@@ -13,19 +14,17 @@ from gateway.model.ids import DeviceId, device_id
 
 
 class SourceActs:
-    def __init__(self, gateway: str, book: SourceBook) -> None:
+    def __init__(self, gateway: str, book: SourceBook, points: PushPoints) -> None:
         self._gateway = gateway
         self._book = book
+        self._points = points
 
     def table(self) -> Mapping[Action, Callable[[Command], Awaitable[Done]]]:
         return {Action.SOURCE_ADD: self._add, Action.SOURCE_REMOVE: self._remove}
 
     async def forget(self, device: DeviceId) -> bool:
-        """Forgetting the device that a person's source is removes the source; False when it is none."""
-        if not self._book.owns(device):
-            return False
-        await self._book.remove(device.rpartition("/")[2])
-        return True
+        """Forgetting a device that is a source, or a published name, ends that; False when it is neither."""
+        return await self._book.forget(device) or self._points.forget(device)
 
     async def _add(self, command: Command) -> Done:
         args = command.args

@@ -96,6 +96,9 @@ class SourceBook:
         self._added.pop(name, None)
         self.apply()
 
-    def owns(self, device: DeviceId) -> bool:
-        """It is a source that a person added."""
-        return device.rpartition("/")[2] in self._added and self._sources.of(device) is not None
+    async def forget(self, device: DeviceId) -> bool:
+        """Remove the source that `device` is; False when it is none. Raises as `remove`."""
+        if self._sources.of(device) is None:
+            return False
+        await self.remove(device)
+        return True

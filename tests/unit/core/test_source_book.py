@@ -20,7 +20,7 @@ from gateway.model.principal import Principal
 from gateway.model.source import SourceOrigin
 from tests.fakes.loop import advance, by_hand, settle
 from tests.unit.core.house import ADMIN, AUDITOR, OPERATOR, TECHNICIAN, VIEWER, House, a_house, housed
-from tests.unit.core.test_programs import programs
+from tests.unit.core.test_push_points import Sender, program, programs, publish
 from tests.unit.core.test_sources import URL, Opener, source, sources
 from tests.unit.core.test_streams import turn
 
@@ -101,6 +101,29 @@ async def test_the_configurations_counts_where_both_have_a_name(house: House) ->
     sources(house, {})
     (info,) = house.core.source_view.sources(VIEWER)
     assert info.origin is SourceOrigin.PERSON
+
+
+@housed
+async def test_forgetting_a_device_that_is_a_source_or_a_name(house: House) -> None:
+    sources(house, {"yard": source("rtsp://192.168.1.65/1")})
+    programs(house, drone=Program(publish=["drone-1", "truck-*"]))
+    for ref in ("yard", "drone-1"):
+        refused = await order(house, Action.DEVICE_FORGET, ref)
+        assert (refused.outcome, refused.code) == (Outcome.REFUSED, "name-taken")
+    sender = Sender()
+    sending = publish(house, program(house), sender, "truck-1")
+    await settle()
+    assert (await order(house, Action.DEVICE_FORGET, "truck-1")).outcome is Outcome.DONE
+    with pytest.raises(Denied) as revoked:
+        await sending
+    assert revoked.value.code == "push-revoked" and house.core.devices.known(DeviceId("kit1/truck-1")) is None
+    # It may come back: nobody said that it may not.
+    sender = Sender()
+    sending = publish(house, program(house), sender, "truck-1")
+    await settle()
+    assert sender.opened == 1
+    sender.hung_up.set()
+    await sending
 
 
 @housed
