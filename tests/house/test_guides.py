@@ -1,0 +1,34 @@
+"""The configurations that the guides give are taken by this build, each alone and all together."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.config.load import from_tree
+from gateway.model.reason import REASONS
+from gateway.registry import Installed
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide-sources.md"
+BLOCKS = re.findall(r"^```toml\n(.*?)^```", GUIDE.read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[block.splitlines()[0] for block in BLOCKS])
+def test_each_block_is_taken(block: str) -> None:
+    _, problems = from_tree(tomllib.loads(block), Installed())
+    assert [str(problem) for problem in problems if not problem.warning] == []
+
+
+def test_all_together() -> None:
+    assert len(BLOCKS) >= 8
+    config, problems = from_tree(tomllib.loads("\n".join(BLOCKS)), Installed())
+    assert config is not None, problems
+
+
+def test_its_reason_codes_are_ours() -> None:
+    table = GUIDE.read_text().rpartition("## Faults and cures")[2]
+    codes = [code for row in re.findall(r"^\| (`.*?`) \|", table, re.M) for code in re.findall(r"`([a-z-]+)`", row)]
+    assert len(codes) > 15 and [code for code in codes if code not in REASONS] == []
