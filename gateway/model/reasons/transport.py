@@ -85,4 +85,11 @@ ROWS: tuple[Row, ...] = (
         "SRT 呼叫未给出用户和密码。",
         "请在 stream id 中加入程序的 u= 与 s=，或为该程序设置口令，或用 without_password_from 放行其网段。",
     ),
+    (
+        "no-interface",
+        "The network interface or address for multicast is not there, or knows no multicast.",
+        "Correct iface in the URL or interface in adapter.mpegts; `ip address` lists what there is.",
+        "用于组播的网卡或地址不存在，或不支持组播。",
+        "请修改 URL 中的 iface 或 adapter.mpegts 的 interface；可用 `ip address` 查看。",
+    ),
 )

@@ -1,0 +1,96 @@
+"""Transport streams over UDP and RTP at the whole daemon: FFmpeg and GStreamer send and read, unicast and multicast."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers.programs import need
+from tests.peers.stage import Ports, Stage, ports
+from tests.peers.test_srt import PATIENCE_S, live, looked_at, running, stream
+
+pytestmark = pytest.mark.peer
+
+GROUP, OUT = "239.255.77.21", "239.255.77.22"
+
+
+@pytest.fixture
+def free() -> Iterator[Ports]:
+    need("ffmpeg", "gst-launch-1.0")
+    with ports() as mine:
+        yield mine
+
+
+def config(free: Ports) -> str:
+    return f"""
+[adapter.mpegts]
+interface = "lo"
+ttl = 0
+[source.unicast]
+url = "udp://127.0.0.1:{free.ts}"
+on_demand = false
+[source.group]
+url = "udp://@{GROUP}:{free.other}?iface=lo&source=127.0.0.1"
+on_demand = false
+[push.wall]
+stream = "unicast/main"
+url = "rtp://{OUT}:{free.pbx}?bitrate=4000000"
+"""
+
+
+@pytest.fixture
+async def stage(free: Ports, tmp_path: Path) -> AsyncIterator[Stage]:
+    made = Stage(tmp_path, free, more=config(free))
+    await made.daemon()
+    try:
+        await made.until("ready", made.ready)
+        yield made
+    finally:
+        await made.stop()
+
+
+PICTURE = "-c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p"
+
+
+async def test_unicast_in_and_a_group_out(stage: Stage, free: Ports) -> None:
+    words = (
+        "ffmpeg -v error -f lavfi -re -i sine=frequency=440:sample_rate=48000 -f lavfi -re -i "
+        f"testsrc2=size=640x360:rate=25 {PICTURE} -c:a aac -f rtp_mpegts rtp://127.0.0.1:{free.ts}"
+    )
+    with running(*words.split()):
+        await live(stage, "unicast/main", "h264", "aac")
+        codecs, packets = await looked_at(f"rtp://{OUT}:{free.pbx}?localaddr=127.0.0.1")
+        assert codecs == {"h264", "aac"} and packets > 100
+    await stage.until(
+        "its end", lambda: stream(stage, "unicast/main")["code"] in ("media-stopped", "waiting-media"), PATIENCE_S
+    )
+    # A GStreamer sender, raw, in the same place: the stream goes on.
+    line = (
+        "gst-launch-1.0 -q videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=25/1 ! x264enc "
+        "speed-preset=ultrafast tune=zerolatency key-int-max=25 ! h264parse ! mpegtsmux alignment=7 ! udpsink "
+        f"host=127.0.0.1 port={free.ts}"
+    )
+    with running(*line.split()):
+
+        def other() -> bool:
+            one = stream(stage, "unicast/main")
+            return one["state"] == "live" and any(track["width"] == 320 for track in one["tracks"])
+
+        await stage.until("the other sender's picture", other, PATIENCE_S)
+
+
+async def test_each_programme_of_a_group_is_a_stream(stage: Stage, free: Ports) -> None:
+    words = (
+        f"ffmpeg -v error -f lavfi -re -i testsrc2=size=640x360:rate=25 -f lavfi -re -i testsrc=size=320x240:rate=25 "
+        f"-map 0 -map 1 {PICTURE} -program title=Mast:program_num=7:st=0 -program title=Boat:program_num=9:st=1 "
+        f"-f mpegts udp://{GROUP}:{free.other}?pkt_size=1316&localaddr=127.0.0.1&ttl=0"
+    )
+    with running(*words.split()):
+        first = await live(stage, "group/main", "h264")
+        assert first["tracks"][0]["width"] == 640
+        await stage.until(
+            "both programmes", lambda: stream(stage, "group/p7") and stream(stage, "group/p9"), PATIENCE_S
+        )
+        assert stream(stage, "group/p9")["title"] == "Boat"
