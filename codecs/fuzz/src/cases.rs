@@ -250,6 +250,9 @@ pub fn probe(data: &[u8]) {
     for hint in ["", "ps", "h264", "h265", "aac", "opus", "pcma"] {
         let _ = probe_payload(payload, pt, hint).name();
     }
+    for data in [data, payload] {
+        let _ = codecs::packet::probe_bytes::probe_bytes(data);
+    }
 }
 
 pub fn deframer(data: &[u8]) {

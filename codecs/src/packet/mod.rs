@@ -15,6 +15,7 @@ pub mod nalus;
 pub mod opus;
 mod payloads;
 pub mod probe;
+pub mod probe_bytes;
 
 use bytes::Bytes;
 

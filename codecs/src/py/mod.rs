@@ -29,6 +29,12 @@ fn probe(payload: &[u8]) -> &'static str {
     crate::relay::probe_name(payload)
 }
 
+/// What a stream of bytes or a datagram holds.
+#[pyfunction]
+fn probe_bytes(data: &[u8]) -> String {
+    crate::packet::probe_bytes::probe_bytes(data)
+}
+
 /// The SRTP library and the CPU features it uses.
 #[pyfunction]
 fn crypto_backend() -> String {
@@ -46,6 +52,7 @@ fn codecs(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<engine::Engine>()?;
     aliases(m)?;
     m.add_function(wrap_pyfunction!(probe, m)?)?;
+    m.add_function(wrap_pyfunction!(probe_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(crypto_backend, m)?)?;
     Ok(())
 }
