@@ -49,7 +49,8 @@ def frames_of(rig: Rig, stream: codecs.Stream) -> socket.socket:
 SENDERS = {
     "ffmpeg": "ffmpeg -v error -re -f lavfi -i testsrc2=size=320x240:rate=10 -t 30 -c:v mjpeg -huffman default "
     "-pix_fmt yuvj420p -q:v 5 -f rtp rtp://127.0.0.1:{port}",
-    "gstreamer": "gst-launch-1.0 -q videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 "
+    "gstreamer": "gst-launch-1.0 -q videotestsrc is-live=true ! "
+    "video/x-raw,format=I420,width=320,height=240,framerate=10/1 "
     "! jpegenc quality=70 ! rtpjpegpay mtu=1200 ! udpsink host=127.0.0.1 port={port}",
 }
 
