@@ -34,6 +34,7 @@ CONFIG: dict[str, Any] = {
     "security": {"pull_allow": ["127.0.0.0/8"]},
     "program": {
         "drone-1": {"password": KEY, "publish": ["drone-*"]},
+        "drone-2": {"password": "of-another", "publish": ["drone-*"]},
         "wall": {"password": "look-at-it", "read": ["drone-*"]},
     },
 }

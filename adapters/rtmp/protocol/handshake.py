@@ -11,6 +11,8 @@ import os
 from gateway.base.errors import RemoteProtocolError
 
 VERSION = 3
+TLS = 0x16
+"""The first byte of a TLS ClientHello."""
 BLOCK = 1536
 
 
@@ -22,6 +24,8 @@ def _block() -> bytes:
 def _check_version(version: int, who: str) -> None:
     if version == 6:
         raise RemoteProtocolError(f"the {who} speaks RTMPE, whose cipher protects nothing", code="rtmp-rtmpe")
+    if version == TLS:
+        raise RemoteProtocolError(f"the {who} speaks TLS, on the port of plain RTMP", code="rtmp-not")
     # §5.2.2: versions above are answered with ours; printable ones are no RTMP at all.
     if version < VERSION or version > 31:
         raise RemoteProtocolError(f"the {who} does not speak RTMP", code="rtmp-not")

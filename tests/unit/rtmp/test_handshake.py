@@ -41,7 +41,10 @@ def test_c1_is_echoed_and_flashs_digest_is_answered_simply() -> None:
     assert server.rest == b"\x03\x00"
 
 
-@pytest.mark.parametrize(("first", "code"), [(b"\x06", "rtmp-rtmpe"), (b"GET /", "rtmp-not"), (b"\x00", "rtmp-not")])
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [(b"\x06", "rtmp-rtmpe"), (b"GET /", "rtmp-not"), (b"\x00", "rtmp-not"), (b"\x16\x03", "rtmp-not")],
+)
 def test_strangers_are_told_apart_by_their_first_byte(first: bytes, code: str) -> None:
     for side in (ServerHandshake(), ClientHandshake()):
         with pytest.raises(RemoteProtocolError) as refused:
