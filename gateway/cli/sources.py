@@ -136,3 +136,19 @@ def pushes(state_dir: StateDir = None, as_json: AsJson = False) -> None:
 
 def _why(one: dict[str, Any]) -> str:
     return cause_and_cure(one["code"])[0] if one["code"] else ""
+
+
+@app.command(help=t("Cameras and microphones of this machine, as sources.", "本机摄像头与麦克风，可作为源添加。"))
+def local(as_json: AsJson = False) -> None:
+    from dataclasses import asdict
+
+    from adapters.local.devices import listed
+
+    found = listed()
+    if as_json:
+        show_json([asdict(one) for one in found])
+        return
+    rows = [[one.kind, escape(one.name), escape(one.url), escape(", ".join(one.formats))] for one in found]
+    console().print(table("", (t("kind", "类型"), t("name", "名称"), "URL", t("formats", "格式")), rows))
+    if not rows:
+        console().print(t("Nothing is plugged in.", "未接入任何设备。"))
