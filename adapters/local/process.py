@@ -19,6 +19,7 @@ START_S = 30.0
 """Cameras take seconds to begin; a machine that is busy loads FFmpeg slowly."""
 HUNG_S = 15.0
 END_S = 1.0
+ALSA = Path("/usr/share/alsa/alsa.conf")
 _RECORD = 64 << 10
 _ENXIO, _ENODEV, _EBUSY, _EACCES, _ENOENT = 6, 19, 16, 13, 2
 
@@ -38,8 +39,6 @@ class Worker:
         ours.setblocking(False)
         self._control = ours
         self._seen = recipe.video is not None
-        home = str(Path(gateway.__file__).parents[1])
-        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -52,7 +51,7 @@ class Worker:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"},
+                env=_environment(),
                 start_new_session=True,
             )
         except OSError as exc:
@@ -102,6 +101,17 @@ class Worker:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """The daemon's, with the place that this very package was loaded from first, and ALSA's configuration: the library
+    inside PyAV's wheels looks for it where it was built."""
+    home = str(Path(gateway.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH", "")]))
+    made = os.environ | {"PYTHONPATH": path, "MALLOC_ARENA_MAX": "2"}
+    if ALSA.exists():
+        made.setdefault("ALSA_CONFIG_PATH", str(ALSA))
+    return made
 
 
 def _why(told: dict[str, Any]) -> LinkDown:

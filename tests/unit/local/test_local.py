@@ -19,6 +19,7 @@ import pytest
 from adapters.local import Local, adapter
 from adapters.local.config import LocalConfig
 from adapters.local.devices import Places, card_of, listed, node_of, there
+from adapters.local.process import ALSA
 from adapters.local.recipe import Input, Recipe, recipe_of
 from gateway import codecs
 from gateway.base.errors import Denied, GatewayError, LinkDown, RemoteProtocolError
@@ -179,6 +180,16 @@ async def test_raw_pictures_and_sound(places: Places) -> None:
         assert int(stats["key_frames"]) >= 1
         assert (kit.tracks["video"].codec, kit.tracks["video"].width) == ("h264", 320)
         assert not kit.tracks["video"].b_frames
+        assert kit.tracks["audio"].codec == "opus"
+
+
+async def test_a_microphone_by_alsa(places: Places) -> None:
+    """ALSA's own device of silence: the library, its configuration and the options are those of a real card."""
+    if not ALSA.exists():
+        pytest.skip(f"{ALSA} is not there (Debian: libasound2-data)")
+    recipe = Recipe(audio=Input("alsa", "null", {"sample_rate": "48000", "channels": "1"}))
+    async with a_kit(places) as kit, capturing(kit, recipe):
+        await kit.frames(20)
         assert kit.tracks["audio"].codec == "opus"
 
 
