@@ -25,7 +25,7 @@ from adapters.webrtc.session import Ground, Session
 from adapters.webrtc.talk import Talker, allow, new_member
 from adapters.webrtc.whep import Viewer
 from adapters.webrtc.whip import Publisher, published_ref
-from gateway.base.errors import Busy, NotFound
+from gateway.base.errors import Busy
 from gateway.contract.http import Http, HttpRequest, HttpResponse
 from gateway.model.principal import Role
 from gateway.model.reason import reason
@@ -151,18 +151,14 @@ class Resources:
         session = Publisher(self._ground, ident, stream, request.who, plan)
         session.ref = ref = published_ref(stream, context.gateway)
         session.stream = ref.stream_id
+        session.software = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))[:100]
+        context.push_points.resolve(f"{ref.device}/{ref.channel}", request.who)
         before = [one for one in self._registry if isinstance(one, Publisher) and one.ref == ref and not one.ended]
         if any(one.who.name != request.who.name for one in before):
             raise Busy(f"{ref} is being published by somebody else", code="busy")
         for one in before:  # the same account again: its network changed, and the old session has not noticed yet
             one.end("session-replaced")
             await one.ended_fully()
-        if not before:
-            try:
-                context.streams.status(ref.stream_id)
-            except NotFound:
-                return session
-            raise Busy(f"{ref} is a stream of a device here", code="busy")
         return session
 
     async def status(self, request: HttpRequest) -> HttpResponse:

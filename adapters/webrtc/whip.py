@@ -1,4 +1,4 @@
-"""A publisher: WHIP in. Its media becomes a stream that lives as long as the session does."""
+"""A publisher: WHIP in. Its media is a published name's: viewers stay when it goes, and it goes on when it is back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from adapters.webrtc.session import Session
 from adapters.webrtc.whep import rtp_maps
 from gateway import codecs
 from gateway.base.errors import LinkDown, NotFound, RemoteProtocolError
-from gateway.contract.media import Offer, Publication
+from gateway.contract.media import Open, Publication
+from gateway.contract.source import PushInfo
 from gateway.model.ids import ChannelRef, parse_ref
 from gateway.model.media import StreamState
 
@@ -29,6 +30,8 @@ def published_ref(text: str, gateway: str) -> ChannelRef:
 class Publisher(Session):
     kind = "whip"
     ref: ChannelRef
+    software = ""
+    """What the client calls itself."""
 
     async def hold(self) -> None:
         plan = self.plan
@@ -37,9 +40,13 @@ class Publisher(Session):
         async with self.open_peer() as peer:
             self.answer.set_result(make_answer(plan, self.local(peer), session=secrets.randbits(62)))
             await self.connect(peer)
-            await self.ground.context.streams.publish(self._offer(peer.session, video, audio), self.who)
+            title = f"{self.ref.device} ({self.who.name})"
+            info = PushInfo("whip", self.who.address, self.software, title)
+            source = self._source(peer.session, video, audio)
+            await self.ground.context.push_points.publish(self.ref.stream_id, self.who, info, source)
 
-    def _offer(self, session: int, video: list[codecs.RtpMap], audio: list[codecs.RtpMap]) -> Offer:
+    @staticmethod
+    def _source(session: int, video: list[codecs.RtpMap], audio: list[codecs.RtpMap]) -> Open:
         async def open_source(publication: Publication) -> None:
             leg = publication.session(session, video=video, audio=audio)
             try:
@@ -48,14 +55,7 @@ class Publisher(Session):
             finally:
                 leg.close()
 
-        return Offer(
-            id=self.ref.stream_id,
-            device=self.ref.device_id,
-            title=f"{self.ref.device} ({self.who.name})",
-            open=open_source,
-            on_demand=False,
-            labels={"source": "whip"},
-        )
+        return open_source
 
     def stream_json(self) -> dict[str, Any]:
         try:

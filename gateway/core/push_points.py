@@ -25,7 +25,7 @@ from gateway.core.audit import Audit
 from gateway.core.cut import Cut
 from gateway.core.devices import Devices
 from gateway.core.programs import Programs, matches
-from gateway.core.rights import allowed, at_least, in_scope
+from gateway.core.rights import allowed, may_publish
 from gateway.core.slugs import may_be_slug
 from gateway.core.source_device import SourceDevice
 from gateway.core.streams import Streams
@@ -214,11 +214,12 @@ class PushPoints:
                 if not self._programs.may_be_published(short):
                     raise NotFound(f"nobody may publish {short}", code="push-unknown")
                 raise Denied(f"{who.name} may not publish {short}", code="push-denied")
-        elif not (at_least(who.role, Role.OPERATOR) and in_scope(who, stream)):
+        elif not may_publish(who, stream):
             raise Denied(f"{who.name} ({who.role}) may not publish {short}", code="push-denied")
         device = DeviceId(stream.rpartition("/")[0])
         known = self._devices.known(device)
-        if known is not None and device not in self._shown:
+        # An invited phone's own device is its own to publish.
+        if known is not None and device not in self._shown and who.role is not Role.INFORMANT:
             raise Denied(f"{device} is a device of its own and is not published", code="push-denied")
 
     def _policy(self, stream: StreamId) -> str:
@@ -231,13 +232,17 @@ class PushPoints:
 
     def _point(self, stream: StreamId, title: str) -> _Point:
         """Known, and offered. Raises Busy (`sources-full`), Denied where a device has the name."""
-        if (found := self._points.get(stream)) is not None:
+        found = self._points.get(stream)
+        if found is not None and self._streams.has(stream):
             return found
+        if found is not None and found.publisher is None:
+            # Its device was forgotten meanwhile, and its streams with it.
+            self._forget(found)
         if len(self._points) >= self._config().push_most:
             raise Busy(f"{len(self._points)} names are published", code="sources-full")
         device = DeviceId(stream.rpartition("/")[0])
         shown = self._shown.get(device)
-        if shown is None:
+        if shown is None and self._devices.known(device) is None:
             slug = device.rpartition("/")[2]
             try:
                 shown = SourceDevice(self._devices, self._gateway, SCHEME, slug, title or slug, "publisher-awaited")
@@ -245,7 +250,7 @@ class PushPoints:
                 raise Denied(str(exc), code="push-denied") from exc
             self._shown[device] = shown
         point = self._points[stream] = _Point(stream, device, standing=False)
-        shown.channels({p.stream.rpartition("/")[2]: p.stream.rpartition("/")[2] for p in self._of(device)})
+        self._show_channels(device)
         self._offer(point, "publisher-awaited", title)
         return point
 
@@ -287,7 +292,8 @@ class PushPoints:
                 if not over.done():
                     over.set_result(None)
 
-        self._shown[point.device].describe(info.software)
+        if (shown := self._shown.get(point.device)) is not None:
+            shown.describe(info.software)
         title = info.title or live.offer.title
         self._streams.offer(replace(live.offer, title=title, open=once, on_demand=False))
         live.comes_from(
@@ -337,20 +343,23 @@ class PushPoints:
             point.timer = None
         self._points.pop(point.stream, None)
         self._streams.withdraw(point.stream)
-        shown = self._shown[point.device]
-        rest = {p.stream.rpartition("/")[2]: p.stream.rpartition("/")[2] for p in self._of(point.device)}
-        if rest:
-            shown.channels(rest)
-        else:
-            del self._shown[point.device]
+        if self._of(point.device):
+            self._show_channels(point.device)
+        elif (shown := self._shown.pop(point.device, None)) is not None:
             shown.remove()
+
+    def _show_channels(self, device: DeviceId) -> None:
+        if (shown := self._shown.get(device)) is not None:
+            keys = [point.stream.rpartition("/")[2] for point in self._of(device)]
+            shown.channels(dict(zip(keys, keys, strict=True)))
 
     def _of(self, device: DeviceId) -> Sequence[_Point]:
         return [point for point in self._points.values() if point.device == device]
 
     def _follow(self, status: StreamStatus) -> None:
-        if status.id in self._points and status.state is not StreamState.REMOVED:
-            self._shown[status.device].told(status)
+        shown = self._shown.get(status.device)
+        if shown is not None and status.id in self._points and status.state is not StreamState.REMOVED:
+            shown.told(status)
 
     def _refused(self, stream: StreamId, who: Principal, info: PushInfo, exc: GatewayError) -> None:
         self._audit.note(who, "publish.start", stream, outcome="refused", code=exc.code, detail=_words(info))

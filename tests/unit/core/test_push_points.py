@@ -14,7 +14,7 @@ from gateway.contract.source import PushInfo
 from gateway.model.device import DeviceState
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState
-from gateway.model.principal import Principal
+from gateway.model.principal import Principal, Role
 from tests.fakes.loop import advance, settle
 from tests.unit.core.house import OPERATOR, TECHNICIAN, VIEWER, House, housed
 from tests.unit.core.test_streams import goes_live, turn
@@ -314,3 +314,30 @@ async def test_a_thousand_publishers_leave_nothing_behind(house: House) -> None:
     # One of the core's own may come or go.
     assert len(asyncio.all_tasks()) <= tasks + 1 and house.engine.legs == {} and len(house.engine.streams) == 1
     assert house.core.push_points.publishers() == [] and len(house.core.plane._legs) == 0
+
+
+@housed
+async def test_an_invited_phone_publishes_its_own_device_and_no_other(house: House) -> None:
+    devices, points = house.core.devices, house.core.push_points
+    devices.declare("phone", "phone-1", "phone-1", "Wang")
+    devices.declare("radio", "radio-1", "radio-1", "Radio")
+    phone = Principal("phone-1", Role.INFORMANT, "s-phone", scope="kit1/phone-1")
+    stream = points.resolve("phone-1/ch1", phone)
+    for who, name in ((phone, "drone-1"), (phone, "radio-1"), (OPERATOR, "phone-1"), (OPERATOR, "radio-1")):
+        with pytest.raises(Denied) as refused:
+            points.resolve(name, who)
+        assert refused.value.code == "push-denied"
+    for _ in range(2):
+        sender = Sender()
+        sending = publish(house, phone, sender, "phone-1/ch1")
+        await settle()
+        assert sender.opened == 1 and house.core.streams.has(stream)
+        sender.hung_up.set()
+        await sending
+        assert house.core.streams.status(stream).code == "publisher-gone"
+        # Its invitation is revoked: the stream goes, and may come again with another one.
+        house.core.streams.forget_device(DeviceId("kit1/phone-1"))
+        await settle()
+        assert not house.core.streams.has(stream)
+    known = devices.known(DeviceId("kit1/phone-1"))
+    assert known is not None and known.row.scheme == "phone"

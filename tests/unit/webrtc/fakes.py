@@ -14,7 +14,8 @@ from aioice import stun
 
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound
 from gateway.contract.http import HttpHandler, HttpRequest, HttpResponse
-from gateway.contract.media import Needs, Offer, Suited
+from gateway.contract.media import Needs, Offer, Open, Suited
+from gateway.contract.source import PushInfo
 from gateway.contract.voice import SeatWish
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState, StreamStatus
@@ -285,6 +286,25 @@ class FakeStreams:
             del self.known[offer.id]
 
 
+class FakePushPoints:
+    """Names as streams that nobody offers."""
+
+    def __init__(self, streams: FakeStreams) -> None:
+        self._streams = streams
+        self.infos: list[PushInfo] = []
+
+    def resolve(self, name: str, who: Principal) -> StreamId:
+        stream = StreamId(f"kit1/{name}")
+        if stream in self._streams.known and stream not in (one.stream for one in self._streams.publications):
+            raise Denied(f"{name} is a device of its own", code="push-denied")
+        return stream
+
+    async def publish(self, stream: StreamId, who: Principal, info: PushInfo, open_: Open) -> None:
+        self.infos.append(info)
+        device = DeviceId(stream.rpartition("/")[0])
+        await self._streams.publish(Offer(stream, device, info.title, open_), who)
+
+
 class FakeSeat:
     """A place in a group; `handles` are the voices that it was given, in order."""
 
@@ -382,6 +402,7 @@ class FakeContext:
     def __init__(self, engine: Any, media: Any = None, streams: Any = None) -> None:
         self.media = media or FakeMedia(engine)
         self.streams = streams or FakeStreams()
+        self.push_points: Any = FakePushPoints(self.streams)
         self.talk: Any = FakeTalk()
         self.calls: Any = None
         self.http = FakeHttp()

@@ -8,7 +8,7 @@ import json
 import pytest
 from aiortc.mediastreams import AudioStreamTrack
 
-from gateway.base.errors import Busy, NotFound, RemoteProtocolError
+from gateway.base.errors import Busy, Denied, NotFound, RemoteProtocolError
 from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
 from tests.unit.webrtc.conftest import Rig
 from tests.unit.webrtc.fakes import BOB, until
@@ -32,6 +32,8 @@ async def test_a_publisher_makes_a_stream_and_takes_it_along(rig: Rig) -> None:
     location = await publish(rig, client)
     assert location.startswith("/whip-session/")
     publication = rig.context.streams.publications[0]
+    (info,) = rig.context.push_points.infos
+    assert (info.protocol, info.title) == ("whip", "phone (alice)")
     assert publication.stream == "kit1/phone/ch1" and "kit1/phone/ch1" in rig.context.streams.known
     await until(lambda: publication.legs, "a leg")
     leg = publication.legs[0]
@@ -56,7 +58,7 @@ async def test_names_of_others_are_not_to_be_had(rig: Rig) -> None:
     await publish(rig, client)
     with pytest.raises(Busy):
         await rig.call("POST", "/whip/phone", SENDS, content_type=SDP, who=BOB)
-    with pytest.raises(Busy):
+    with pytest.raises(Denied):
         await rig.call("POST", "/whip/ball-1", SENDS, content_type=SDP)  # a device's stream
     with pytest.raises(RemoteProtocolError):
         await rig.call("POST", "/whip/kit2/cam/ch1", SENDS, content_type=SDP)
