@@ -98,7 +98,7 @@ def _api_port(host: str, port: int) -> Finding:
 
 
 async def _urls(config: Config) -> list[Finding]:
-    """Of each source and push: does its name lead to an address, and one that may be reached?"""
+    """Of each source and push that is connected to: does its name lead to an address, and one that may be reached?"""
     from gateway.base.url import parse_url
     from gateway.core.reach import Reach
 
@@ -108,7 +108,8 @@ async def _urls(config: Config) -> list[Finding]:
 
     async def ask(check: str, text: str) -> Finding:
         url = parse_url(text, trusted=True)
-        if not url.host or _is_group(url.host):
+        listens = url.scheme in ("udp", "rtp") or "mode=listener" in url.path
+        if not url.host or listens or "renew" in url.options or _is_group(url.host):
             return Finding(check, Grade.OK, str(url))
         try:
             found = await reach.addresses(url.host, url.port, trusted=True)

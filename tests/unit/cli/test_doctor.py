@@ -53,13 +53,15 @@ def test_where_sources_and_pushes_lead(fieldgate: Run, free_port: Path, monkeypa
     adapters(monkeypatch, Sound)
     more = (
         "[source.gate]\nurl = 'rtsp://u:s3cret@192.168.1.64/1'\n[source.here]\nurl = 'rtsp://127.0.0.1/1'\n"
-        "[source.group]\nurl = 'udp://239.1.1.1:5000'\n[push.out]\nstream = 'a/b'\nurl = 'rtmp://[::1]/live/s3cret'\n"
+        "[source.group]\nurl = 'udp://239.1.1.1:5000'\n[source.unit]\nurl = 'udp://127.0.0.1:5001'\n"
+        "[source.hall]\nurl = 'https://operator.invalid/#renew=operator'\n[push.out]\nstream = 'a/b'\nurl = 'rtmp://[::1]/live/s3cret'\n"
     )
     free_port.write_text(free_port.read_text() + more)
     ran = fieldgate("doctor", "--config", str(free_port), "--json")
     found = {one["check"]: one for one in json.loads(ran.out)}
     assert ran.code == 1 and "s3cret" not in ran.out
     assert found["source gate/main"]["grade"] == found["source group/main"]["grade"] == "ok"
+    assert found["source unit/main"]["grade"] == found["source hall/main"]["grade"] == "ok", "not connected to as such"
     for check in ("source here/main", "push out"):
         assert (found[check]["grade"], found[check]["code"]) == ("fail", "url-refused")
 
