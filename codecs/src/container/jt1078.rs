@@ -97,6 +97,8 @@ pub struct Jt1078Reader {
     picture: Gathering,
     sound: Gathering,
     tracks: Tracks,
+    /// To the terminal, once it has said who it is.
+    back: Option<AudioWriter>,
 }
 
 /// Fragments of one frame.
@@ -303,6 +305,9 @@ impl Reader for Jt1078Reader {
                 }
                 Ok(Some(h)) => {
                     let whole = self.data.split_to(h.bytes()).freeze();
+                    if self.back.is_none() {
+                        self.back = whole.get(8..8 + self.id_bytes).map(|id| AudioWriter::new(id, h.channel));
+                    }
                     self.stray = 0;
                     self.frame(&h, &whole[h.header_bytes..], now, out);
                 }
@@ -312,6 +317,17 @@ impl Reader for Jt1078Reader {
                     self.id_bytes = 0;
                 }
             }
+        }
+    }
+
+    fn talk(&mut self, codec: Codec, time_ms: u64, data: &[u8], out: &mut BytesMut) {
+        let payload_type = match codec {
+            Codec::Pcma => payload_type::G711A,
+            Codec::Pcmu => payload_type::G711U,
+            _ => return,
+        };
+        if let Some(back) = &mut self.back {
+            back.frame(payload_type, time_ms, data, out);
         }
     }
 }

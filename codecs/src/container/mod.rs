@@ -43,6 +43,9 @@ pub trait Reader: Send {
     fn push(&mut self, bytes: &[u8], now: Micros, out: &mut Vec<Found>) -> Result<(), crate::error::ParseError>;
     /// What waits for more that will not come (the last unit before a pause of the source).
     fn flush(&mut self, _now: Micros, _out: &mut Vec<Found>) {}
+    /// Sound for the one who sends, as bytes for the same connection; nothing where the container has no such way, or it
+    /// is not known yet to whom. `time_ms`: from any origin.
+    fn talk(&mut self, _codec: crate::hub::unit::Codec, _time_ms: u64, _data: &[u8], _out: &mut BytesMut) {}
 }
 
 /// Units in, bytes out. Units are in decoding order; their times only grow.

@@ -3,8 +3,11 @@
 use pyo3::prelude::*;
 
 use super::engine::{address, own, Engine};
+use super::engine_voice::voice_rtp;
 use super::refused;
+use super::rtp_map::RtpMap;
 use crate::relay::engine_lines::BytesIn;
+use crate::relay::order::VoiceLine;
 use crate::relay::OrderError;
 
 pub(super) fn check_stall(stall_ms: u64) -> Result<(), OrderError> {
@@ -34,6 +37,19 @@ impl Engine {
             let fd = fd?;
             check_stall(stall_ms)?;
             self.inner.open_bytes_in(BytesIn { stream, fd, container, program, initial, stall_ms })
+        })
+        .map_err(refused)
+    }
+
+    #[pyo3(signature = (leg, *, send))]
+    fn open_voice_jt1078(&self, py: Python<'_>, leg: u64, send: Vec<RtpMap>) -> PyResult<u64> {
+        let rtp = voice_rtp(send.clone(), send, 0, String::new(), 40, 0, String::new());
+        py.detach(|| {
+            let mut rtp = rtp?;
+            rtp.send.retain(|m| matches!(m.codec.as_str(), "pcma" | "pcmu"));
+            // RFC 3551's numbers say which of the two it is.
+            rtp.send.iter_mut().for_each(|m| m.pt = if m.codec == "pcma" { 8 } else { 0 });
+            self.inner.open_voice(VoiceLine::Leg { leg, channel: 0, rtp })
         })
         .map_err(refused)
     }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::line::{Brought, Line, OutBuffer, Over};
 use super::sys::{self, SockAddr};
@@ -17,6 +17,8 @@ use crate::container::mjpeg::MjpegReader;
 use crate::container::ts_read::TsReader;
 use crate::container::ts_write::TsWriter;
 use crate::container::{Found, Reader, Writer};
+use crate::hub::unit::Codec;
+use crate::rtp::header::RtpView;
 use crate::time::Micros;
 
 /// Reads of one descriptor before others have their turn.
@@ -126,6 +128,24 @@ impl Line for StreamLine {
         self.out.push(piece);
         self.out.flush(self.fd.as_raw_fd())?;
         Ok(true)
+    }
+
+    fn talk(&mut self, packet: &[u8]) -> Result<(), Over> {
+        let (Some(reader), Ok(view)) = (&mut self.reader, RtpView::parse(packet)) else { return Ok(()) };
+        // RFC 3551 table 4
+        let codec = match view.pt {
+            0 => Codec::Pcmu,
+            8 => Codec::Pcma,
+            _ => return Ok(()),
+        };
+        let mut piece = BytesMut::new();
+        reader.talk(codec, u64::from(view.ts / 8), view.payload(), &mut piece);
+        // A terminal that takes nothing loses what is new: old words are of no use to it either, but are cut already.
+        if piece.is_empty() || !self.out.has_room() {
+            return Ok(());
+        }
+        self.out.push(piece.freeze());
+        self.out.flush(self.fd.as_raw_fd())
     }
 
     fn waits(&self) -> bool {

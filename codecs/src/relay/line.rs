@@ -103,6 +103,11 @@ pub trait Line: Send {
         None
     }
 
+    /// An RTP packet of a voice that talks back to the one who sends.
+    fn talk(&mut self, _packet: &[u8]) -> Result<(), Over> {
+        Ok(())
+    }
+
     fn order(&mut self, _order: LineOrder) {}
 
     /// Who holds it now: for lines whose readiness somebody else signals.

@@ -5,6 +5,7 @@ use super::ingest::{Ingest, IngestConfig};
 use super::leg::{Leg, Source};
 use super::line::{Brought, Held, Line, Over};
 use super::pace_in::PaceIn;
+use super::sys::Epoll;
 use super::worker::{Live, Sock, Worker};
 use crate::container::Found;
 use crate::hub::unit::Codec;
@@ -45,6 +46,11 @@ impl LineIn {
     pub fn next_timer(&self) -> Option<Micros> {
         let pace = self.pace.as_ref().and_then(PaceIn::next_timer);
         pace.into_iter().chain(self.held.line.next_timer()).min()
+    }
+
+    /// For what it wants now.
+    pub(super) fn watch(&mut self, epoll: &Epoll) {
+        self.held.watch(epoll, self.reading && self.over.is_none());
     }
 
     /// What its picture, or else its sound, is.

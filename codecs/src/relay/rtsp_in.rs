@@ -302,10 +302,18 @@ impl Worker {
     /// A packet of the back channel's voice, with its RTCP on the channel beside it.
     pub(super) fn leg_voice_packet(&mut self, id: LegId, channel: u8, packet: &[u8]) {
         let Some(mut leg) = self.legs.remove(&id) else { return };
-        if let Source::Rtsp(rtsp) = &mut leg.source {
-            if let Some((connection, _)) = &mut rtsp.connection {
-                connection.send_frame(channel, packet);
+        match &mut leg.source {
+            Source::Rtsp(rtsp) => {
+                if let Some((connection, _)) = &mut rtsp.connection {
+                    connection.send_frame(channel, packet);
+                }
             }
+            // An end is seen by the next reading too.
+            Source::Line(l) if channel == 0 => {
+                let _ = l.held.line.talk(packet);
+                l.watch(&self.epoll);
+            }
+            _ => {}
         }
         self.watch_for_room(&mut leg);
         self.legs.insert(id, leg);
