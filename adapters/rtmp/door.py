@@ -91,11 +91,16 @@ class Door:
         guest = Guest(self._config, self._context, address, "rtmps" if tls else "rtmp")
         self._guests.add(guest)
         self._by_address[address] += 1
+        plain = -1
         try:
             prepare(sock)
-            await guest.serve(self._plain(sock) if tls else sock)
+            if tls:
+                sock = self._plain(sock)
+                plain = sock.fileno()
+            await guest.serve(sock)
         except LinkDown as exc:
-            log.info("RTMP from %s ended: %s", address, exc)
+            fault = self._context.media.engine.tls_fault(plain) if tls else ""
+            log.info("RTMP from %s ended: %s", address, f"TLS: {fault}" if fault else exc)
         except GatewayError as exc:
             self._say(f"{address} {exc.code}", f"RTMP from {address} refused: {exc} ({exc.code})")
         finally:

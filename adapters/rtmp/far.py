@@ -139,7 +139,10 @@ class Far:
             if url.scheme == "rtmps":
                 sock = self._plain(sock)
             async with asyncio.timeout(self._config.patience):
-                rest = await shake_as_client(sock)
+                try:
+                    rest = await shake_as_client(sock)
+                except LinkDown as exc:
+                    raise self._fault(sock, exc) from exc
             link = Link(self._context.media, sock, rest)
             session = ClientSession(self._intent, app=app, stream=stream, tc_url=where)
             session.begin()
@@ -162,6 +165,11 @@ class Far:
         plain = socket.socket(fileno=fd)
         plain.setblocking(False)
         return plain
+
+    def _fault(self, sock: socket.socket, exc: LinkDown) -> LinkDown:
+        """What TLS says of it, where that is why the plain end was closed."""
+        fault = self._context.media.engine.tls_fault(sock.fileno()) if self._url.scheme == "rtmps" else ""
+        return LinkDown(f"TLS to {self._url}: {fault}", code="tls-failed") if fault else exc
 
     @staticmethod
     def _flush(link: Link, session: ClientSession) -> None:
