@@ -21,6 +21,7 @@ from gateway.contract.source import SourceUrl
 from gateway.model.doctor import Finding, Grade
 from gateway.model.media import Codec
 from gateway.net.outflow import Outflow
+from gateway.net.sensed import Sensed
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class MpegTs:
         bound, only = receiving(place, place.interface or self._config.interface)
         self._receiving += 1
         try:
-            publication.on_data(lambda event: self._data(place, publication, event))
+            sensed = Sensed(publication.stream, self._context.messages.position)
+            publication.on_data(lambda event: self._data(place, publication, sensed, event))
             try:
                 handle = media.engine.open_ts_in(
                     publication.handle,
@@ -86,8 +88,10 @@ class MpegTs:
         finally:
             self._receiving -= 1
 
-    def _data(self, place: Place, publication: Publication, event: codecs.DataEvent) -> None:
-        if event.kind == "programs" and self._config.programmes and place.group and not place.program:
+    def _data(self, place: Place, publication: Publication, sensed: Sensed, event: codecs.DataEvent) -> None:
+        if event.kind == "klv" and self._config.positions:
+            sensed.heard(event)
+        elif event.kind == "programs" and self._config.programmes and place.group and not place.program:
             self._programmes.found(place, publication.stream, event.data)
 
     async def push(self, url: SourceUrl, viewing: Viewing) -> None:

@@ -60,12 +60,12 @@ class Caller:
         return who
 
     async def _publish(self, request: Request, who: Principal, latencies: Latencies) -> None:
-        points, media = self._context.push_points, self._context.media
+        points = self._context.push_points
         stream = points.resolve(request.name, who)
 
         async def open_(publication: Publication) -> None:
             self.begun = True
-            code = await feed(media, self.wire, publication, latencies, self.host)
+            code = await feed(self._context, self.wire, publication, latencies, self.host)
             raise ended(code, f"{who.name}'s SRT connection")
 
         await points.publish(stream, who, PushInfo("srt", self.address), open_)

@@ -33,7 +33,7 @@ class Dialer:
     async def source(self, url: SourceUrl, publication: Publication) -> None:
         program = _program(url)
         async with self._wire(url) as (wire, host):
-            code = await feed(self._context.media, wire, publication, self._latencies, host, program)
+            code = await feed(self._context, wire, publication, self._latencies, host, program)
             raise ended(code, str(url))
 
     async def push(self, url: SourceUrl, viewing: Viewing) -> None:

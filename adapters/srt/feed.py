@@ -8,7 +8,9 @@ import logging
 from adapters.srt.link import Latencies, Wire
 from gateway import codecs
 from gateway.base.errors import LinkDown
+from gateway.contract.adapter import Context
 from gateway.contract.media import Media, Publication
+from gateway.net.sensed import Sensed
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +20,11 @@ LOOK_EVERY_S = 60.0
 
 
 async def feed(
-    media: Media, wire: Wire, publication: Publication, latencies: Latencies, host: str, program: int = 0
+    context: Context, wire: Wire, publication: Publication, latencies: Latencies, host: str, program: int = 0
 ) -> str:
     """Until the leg has ended: why. `latencies` learns of the link meanwhile."""
+    media = context.media
+    publication.on_data(Sensed(publication.stream, context.messages.position).heard)
     leg = publication.leg(wire.bind_in(publication.handle, stall_ms=publication.stall_ms, program=program))
     watch = asyncio.create_task(_watch(media, leg.handle, latencies, host), name=f"srt link {host}")
     try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.wire.klv import write_klv
 from tests.peers.programs import need
 from tests.peers.stage import Ports, Stage, ports
 from tests.peers.test_srt import PATIENCE_S, live, looked_at, running, stream
@@ -94,3 +96,22 @@ async def test_each_programme_of_a_group_is_a_stream(stage: Stage, free: Ports) 
             "both programmes", lambda: stream(stage, "group/p7") and stream(stage, "group/p9"), PATIENCE_S
         )
         assert stream(stage, "group/p9")["title"] == "Boat"
+
+
+async def test_where_a_drone_is_comes_with_its_picture(stage: Stage, free: Ports, tmp_path: Path) -> None:
+    north, east = round(39.9 / 90 * (2**31 - 1)), round(116.4 / 180 * (2**31 - 1))
+    place = tmp_path / "place.klv"
+    place.write_bytes(write_klv([(2, bytes(8)), (13, north.to_bytes(4)), (14, east.to_bytes(4))]))
+    line = (
+        f"gst-launch-1.0 -q mpegtsmux name=m alignment=7 ! udpsink host=127.0.0.1 port={free.ts} "
+        "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=25/1 ! x264enc tune=zerolatency "
+        f"key-int-max=25 ! h264parse ! m. multifilesrc location={place} loop=true do-timestamp=true "
+        "caps=meta/x-klv,parsed=true ! identity sleep-time=200000 ! m."
+    )
+    with running(*line.split()):
+
+        def found() -> list[dict[str, Any]]:
+            return [one for one in stage.client.get("/api/v1/positions") if one["device"].endswith("/unicast")]
+
+        (position,) = await stage.until("its position", found, PATIENCE_S)
+    assert (round(position["latitude"], 5), round(position["longitude"], 5)) == (39.9, 116.4)

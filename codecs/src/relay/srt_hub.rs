@@ -18,7 +18,7 @@ use crate::srt::library::{library, Calling, Options, Poll, Ready, Socket, State,
 use crate::srt::selector;
 
 /// Between two looks at what is ready: packets of that time are read together.
-const REST: Duration = Duration::from_millis(4);
+const REST: Duration = Duration::from_millis(8);
 const WAIT_MS: i64 = 100;
 const IDLE: Duration = Duration::from_millis(500);
 /// Handles of wires that come in; below it the engine's own numbers.

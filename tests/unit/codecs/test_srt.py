@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,64 @@ def test_refusals_have_names(rig: Rig) -> None:
     bare = rig.engine.srt_connect("127.0.0.1", port)
     assert closed(rig, bare).code == "srt-passphrase"
     assert listener
+
+
+def test_we_meet_at_a_rendezvous(rig: Rig) -> None:
+    port = free_port()
+    feed = free_port()
+    theirs = f"srt://127.0.0.1:{port}?mode=rendezvous&adapter=127.0.0.2"
+    with (
+        running("srt-live-transmit", "-q", f"udp://127.0.0.1:{feed}", theirs),
+        running("ffmpeg", "-v", "error", *MEDIA.split(), f"udp://127.0.0.1:{feed}?pkt_size=1316"),
+    ):
+        wire = rig.engine.srt_connect("127.0.0.2", port, rendezvous=True, local_host="127.0.0.1", timeout_ms=10_000)
+        rig.wait(codecs.WireEvent, lambda e: e.wire == wire and e.state == "connected", patience_s=PATIENCE_S)
+        stream = rig.engine.open_stream("s")
+        rig.engine.bind_in(wire, stream)
+        seen(rig, stream)
+
+
+def test_a_host_whose_link_is_known_gets_its_latency(rig: Rig) -> None:
+    listener, port = rig.engine.srt_listen("127.0.0.1", 0, latency_ms=120)
+    rig.engine.srt_latencies(listener, [("127.0.0.1", 900)])
+    with ffmpeg(f"srt://127.0.0.1:{port}?streamid=a&latency=100000"):
+        wire = incoming(rig, listener)
+        assert rig.engine.srt_stats(wire.wire)["latency_ms"] == 900
+        rig.engine.close_wire(wire.wire)
+    with pytest.raises(codecs.MediaError, match="not an IP address"):
+        rig.engine.srt_latencies(listener, [("somewhere", 900)])
+
+
+def test_nothing_is_left_of_connections(rig: Rig) -> None:
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    listener, port = rig.engine.srt_listen("127.0.0.1", 0)
+    stream = rig.engine.open_stream("s")
+    before = 0
+    for turn in range(80):
+        caller = rig.engine.srt_connect("127.0.0.1", port, stream_id=f"publish:{turn}")
+        rig.wait(codecs.WireEvent, lambda e, caller=caller: e.wire == caller and e.state == "connected")
+        wire = incoming(rig, listener).wire
+        out = rig.engine.bind_out(caller, stream) if turn % 2 else 0
+        leg = rig.engine.bind_in(wire, stream)
+        if turn % 4 < 2:
+            rig.engine.close_leg(leg)
+        if out:
+            rig.engine.unsubscribe(out)
+        else:
+            rig.engine.close_wire(caller)
+        if turn % 4 >= 2:
+            rig.wait(codecs.LegEvent, lambda e, leg=leg: e.leg == leg and e.state == "closed", patience_s=PATIENCE_S)
+        if turn == 20:
+            before = descriptors()
+    figures = rig.engine.engine_stats()
+    assert (figures["legs"], figures["subscriptions"]) == (0, 0)
+    # libsrt's own clean-up takes a second or so; it opens no descriptor for a connection that comes in.
+    deadline = time.monotonic() + PATIENCE_S
+    while descriptors() > before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert descriptors() <= before
 
 
 def closed(rig: Rig, wire: int) -> codecs.WireEvent:
