@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
+from urllib.parse import urlencode
 
 from adapters.rtmp.config import RtmpConfig
 from adapters.rtmp.link import Link, prepare, shake_as_client
@@ -24,7 +25,8 @@ PORTS = {"rtmp": 1935, "rtmps": 443}
 
 def app_and_stream(url: SourceUrl) -> tuple[str, str]:
     """The last part of the path is the stream, with its query; `#app=…` says otherwise where a server wants it.
-    Raises RemoteProtocolError (`bad-url`)."""
+    A user and password go behind the stream as `user` and `pass`, as gateways and MediaMTX read them. Raises
+    RemoteProtocolError (`bad-url`)."""
     path, _, query = url.path.lstrip("/").partition("?")
     app, _, stream = path.rpartition("/")
     if wanted := url.options.get("app"):
@@ -33,6 +35,8 @@ def app_and_stream(url: SourceUrl) -> tuple[str, str]:
         raise RemoteProtocolError("an RTMP URL is rtmp://host/application/stream", code="bad-url")
     if not app:
         app, stream = stream, ""
+    if url.user:
+        query = "&".join(part for part in (query, urlencode({"user": url.user, "pass": url.password})) if part)
     return app, f"{stream}?{query}" if query else stream
 
 

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from adapters.rtmp.adapter import Rtmp
 from adapters.rtmp.config import RtmpConfig
+from adapters.rtmp.protocol import amf
+from adapters.rtmp.protocol.handshake import BLOCK
 from gateway import codecs
 from gateway.base.clock import Clock
 from gateway.config.load import from_tree
@@ -124,6 +126,58 @@ async def a_rig(
         with contextlib.suppress(codecs.MediaError):
             assert engine.engine_stats()["streams"] == 0
         plane.stop()
+
+
+class Raw:
+    """A connection of ours that says what it likes, in chunks of 128 bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, rig: Rig, *, shake: bool = True) -> Raw:
+        raw = cls(*await asyncio.open_connection("127.0.0.1", rig.port))
+        if shake:
+            raw.writer.write(b"\x03" + bytes(BLOCK))
+            answer = await raw.reader.readexactly(1 + 2 * BLOCK)
+            raw.writer.write(answer[1 : 1 + BLOCK])
+        return raw
+
+    def chunk(self, kind: int, body: bytes, stream_id: int = 0, *, time_ms: int = 0) -> None:
+        head = b"\x03" + time_ms.to_bytes(3) + len(body).to_bytes(3) + bytes((kind,)) + stream_id.to_bytes(4, "little")
+        out = head + body[:128]
+        for at in range(128, len(body), 128):
+            out += b"\xc3" + body[at : at + 128]
+        self.writer.write(out)
+
+    def command(self, *values: Any, stream_id: int = 0) -> None:
+        self.chunk(20, amf.encode(*values), stream_id)
+
+    def publish(self, name: str, app: str = "live") -> None:
+        self.command("connect", 1, {"app": app, "flashVer": "test"})
+        self.command("createStream", 2, None)
+        self.command("publish", 3, None, name, "live", stream_id=1)
+
+    async def until(self, what: bytes) -> bytes:
+        """Everything up to `what`."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.reader.readuntil(what)
+
+    async def closed(self) -> bytes:
+        """What still came before the end."""
+        async with asyncio.timeout(PATIENCE_S):
+            try:
+                return await self.reader.read()
+            except ConnectionError:
+                return b""
+
+    async def close(self) -> None:
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except ConnectionError:
+            pass
 
 
 class Program:

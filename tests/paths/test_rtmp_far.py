@@ -62,7 +62,7 @@ async def test_ffmpeg_is_pulled_from_and_pulled_again_when_it_comes_back(tmp_pat
 async def test_one_gateway_pulls_from_and_pushes_to_another(tmp_path: Path) -> None:
     async with a_rig(tmp_path / "a") as center:
         push = {"out": {"stream": "drone-1/main", "url": center.url("live/drone-9?key=of-another")}}
-        pull = {"far": {"url": center.url("live/drone-9?user=wall&pass=look-at-it")}}
+        pull = {"far": {"url": center.url("live/drone-9").replace("//", "//wall:look-at-it@")}}
         config = CONFIG | {"push": push, "source": pull}
         async with a_rig(tmp_path / "b", **config) as kit:
             publisher = await Program.start(*sender(kit.url(f"live/drone-1?key={KEY}"), b_frames=2))

@@ -6,67 +6,12 @@ import asyncio
 import socket
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from adapters.rtmp.protocol import amf
 from adapters.rtmp.protocol.handshake import BLOCK
 from gateway.model.reason import REASONS
-from tests.paths.rtmp_rig import CONFIG, KEY, PATIENCE_S, Program, Rig, a_rig, frames, reader, sender
-
-
-class Raw:
-    """A connection of ours that says what it likes, in chunks of 128 bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def connect(cls, rig: Rig, *, shake: bool = True) -> Raw:
-        raw = cls(*await asyncio.open_connection("127.0.0.1", rig.port))
-        if shake:
-            raw.writer.write(b"\x03" + bytes(BLOCK))
-            answer = await raw.reader.readexactly(1 + 2 * BLOCK)
-            raw.writer.write(answer[1 : 1 + BLOCK])
-        return raw
-
-    def chunk(self, kind: int, body: bytes, stream_id: int = 0, length: int | None = None) -> None:
-        size = len(body) if length is None else length
-        head = b"\x03" + bytes(3) + size.to_bytes(3) + bytes((kind,)) + stream_id.to_bytes(4, "little")
-        out = head + body[:128]
-        for at in range(128, len(body), 128):
-            out += b"\xc3" + body[at : at + 128]
-        self.writer.write(out)
-
-    def command(self, *values: Any, stream_id: int = 0) -> None:
-        self.chunk(20, amf.encode(*values), stream_id)
-
-    def publish(self, name: str, app: str = "live") -> None:
-        self.command("connect", 1, {"app": app, "flashVer": "test"})
-        self.command("createStream", 2, None)
-        self.command("publish", 3, None, name, "live", stream_id=1)
-
-    async def until(self, what: bytes) -> bytes:
-        """Everything up to `what`."""
-        async with asyncio.timeout(PATIENCE_S):
-            return await self.reader.readuntil(what)
-
-    async def closed(self) -> bytes:
-        """What still came before the end."""
-        async with asyncio.timeout(PATIENCE_S):
-            try:
-                return await self.reader.read()
-            except ConnectionError:
-                return b""
-
-    async def close(self) -> None:
-        self.writer.close()
-        try:
-            await self.writer.wait_closed()
-        except ConnectionError:
-            pass
+from tests.paths.rtmp_rig import CONFIG, KEY, Program, Raw, Rig, a_rig, frames, reader, sender
 
 
 @pytest.mark.parametrize(

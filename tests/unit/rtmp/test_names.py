@@ -48,6 +48,8 @@ def test_names_that_can_not_be(app: str, stream: str) -> None:
         ("rtmp://h/live/_definst_/cam", "live/_definst_", "cam"),
         ("rtmp://h/app/a/b#app=app", "app", "a/b"),
         ("rtmp://h/cam", "cam", ""),
+        ("rtmp://u:p%26q@h/live/cam", "live", "cam?user=u&pass=p%26q"),
+        ("rtmp://u:p@h/live/cam?key=1", "live", "cam?key=1&user=u&pass=p"),
     ],
 )
 def test_where_the_application_ends(url: str, app: str, stream: str) -> None:
