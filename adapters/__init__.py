@@ -10,6 +10,7 @@ ADAPTERS: dict[str, str] = {
     "pull": "adapters.pull:Pull",
     "roip": "adapters.roip:Roip",
     "rtmp": "adapters.rtmp:Rtmp",
+    "rtsp": "adapters.rtsp:Rtsp",
     "sip": "adapters.sip:SipGateway",
     "srt": "adapters.srt:Srt",
     "webrtc": "adapters.webrtc:WebRtc",

@@ -1,0 +1,1 @@
+"""RTSP without sockets: what a description offers, how we describe a stream."""

@@ -1,0 +1,26 @@
+"""Senders and readers of others at our own port: FFmpeg by TCP and UDP, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.paths.rtsp_rig import DRONE, WALL, Program, a_rig, frames, reader, sender
+
+
+@pytest.mark.parametrize(("in_udp", "out_udp"), [(False, False), (True, True), (False, True), (True, False)])
+async def test_ffmpeg_publishes_and_ffmpeg_reads(tmp_path: Path, in_udp: bool, out_udp: bool) -> None:
+    async with a_rig(tmp_path) as rig:
+        publisher = await Program.start(*sender(rig.url("drone-1", DRONE), udp=in_udp))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        status = rig.status("drone-1/main")
+        await rig.until(lambda: {t.codec.value for t in rig.status("drone-1/main").tracks} == {"h264", "aac"})
+        assert status.source.protocol == "rtsp"
+        assert "Lavf" in status.source.software
+        said = await (await Program.start(*reader(rig.url("drone-1", WALL), udp=out_udp))).said()
+        found = frames(said)
+        assert found.get(0, 0) >= 40, said
+        assert found.get(1, 0) >= 80, said
+        await publisher.stop()
+        await rig.until(lambda: rig.status("drone-1/main").code == "publisher-gone")
