@@ -29,9 +29,9 @@ ROWS: tuple[Row, ...] = (
     (
         "rtsp-no-password",
         "The RTSP server wants a name and a password, and the URL has none.",
-        "Write them into the URL: rtsp://name:password@camera/…",
+        "Write them into the URL, as in rtsp://name:password@camera/path.",
         "RTSP 服务器要求用户名和密码，但 URL 中没有填写。",
-        "请写入 URL：rtsp://用户名:密码@摄像机/…",
+        "请写入 URL，例如 rtsp://用户名:密码@摄像机/路径。",
     ),
     (
         "rtsp-not-found",
