@@ -174,8 +174,8 @@ class Pictures:
             step = CLOCK_HZ / self._recipe.fps
             if self._due is not None and frame.pts < self._due - 0.3 * self._interval:
                 return
-            due = frame.pts if self._due is None or frame.pts - self._due > step else self._due
-            self._due = due + step
+            # On the grid, but never two close together after one that was late.
+            self._due = max((frame.pts if self._due is None else self._due) + step, frame.pts + 0.9 * step)
         self._encode(frame, frame.pts)
 
     def _encode(self, frame: VideoFrame, pts: int) -> None:
@@ -187,8 +187,9 @@ class Pictures:
         assert encoder is not None  # noqa: S101
         if (frame.width, frame.height, source) != (width, height, encoder.pix_fmt):
             frame = self._scaler.reformat(frame, width, height, encoder.pix_fmt)
-        # On a key frame of the source, when one is wished for, and at least so often.
-        key = self._wish or is_intra(frame) or pts - self._keyed_pts >= KEY_EVERY_S * CLOCK_HZ
+        # On a key frame of the source (of Motion JPEG each is one), when one is wished for, and at least so often.
+        begins = self._track is not None and self._track.codec != "mjpeg" and is_intra(frame)
+        key = self._wish or begins or pts - self._keyed_pts >= KEY_EVERY_S * CLOCK_HZ
         frame.pict_type = PictureType.I if key else PictureType.NONE
         frame.pts, frame.time_base = pts, Fraction(1, CLOCK_HZ)
         if key:

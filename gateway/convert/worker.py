@@ -12,6 +12,7 @@ import resource
 import select
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import av
@@ -28,6 +29,15 @@ QUIET_S = 0.03
 """Input that pauses this long has given all that was cached."""
 RECORD_BYTES = 64 << 10
 WRITE_S = 5.0
+
+
+def _resident_kb() -> int:
+    """What lies in memory now."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * resource.getpagesize() // 1024
 
 
 class Control:
@@ -193,5 +203,5 @@ class Worker:
             behind=round(now - self._idle_at, 3),
             fps=round((out - made) / span, 1) if before else 0.0,
             cores=round((used - cpu) / span, 3) if before else 0.0,
-            rss_kb=usage.ru_maxrss,
+            rss_kb=_resident_kb(),
         )
