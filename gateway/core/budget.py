@@ -1,6 +1,6 @@
 """How much of the processor conversions may take, and who is refused first. No clock, no process: numbers only.
 
-The order, those that are refused first at the end (docs/decisions/0009-conversion.md):
+The order, those that are refused first at the end (docs/decisions/0010-conversion.md):
 
 1. sound alone: a few per cent of a core
 2. stills: pictures of at most `STILLS_FPS` a second

@@ -1,4 +1,4 @@
-"""Who is refused first, and who gives way: docs/decisions/0009-conversion.md."""
+"""Who is refused first, and who gives way: docs/decisions/0010-conversion.md."""
 
 from __future__ import annotations
 
