@@ -17,9 +17,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from gateway.base.errors import Denied, LinkDown
 from gateway.config.sources import allowed_network
 from gateway.core.addresses import all_addresses
+from gateway.core.resolve import Found, Names
 
 Address = IPv4Address | IPv6Address
-Found = Sequence[tuple[socket.AddressFamily, str]]
 Resolver = Callable[[str, int], Awaitable[Found]]
 
 RESOLVE_S = 5.0
@@ -43,7 +43,7 @@ class Reach:
     ) -> None:
         """`allow` is `security.pull_allow` as it stands now."""
         self._allow = allow
-        self._resolve = resolve or _resolve
+        self._resolve = resolve or Names()
         self._own = own
 
     async def addresses(self, host: str, port: int, *, trusted: bool = False) -> Found:
@@ -150,11 +150,6 @@ def is_inside(address: Address) -> bool:
 
 def _within(address: Address, network: IPv4Network | IPv6Network) -> bool:
     return address.version == network.version and address in network
-
-
-async def _resolve(host: str, port: int) -> Found:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(socket.AddressFamily(family), str(address[0])) for family, _, _, _, address in found]
 
 
 async def _connected(family: socket.AddressFamily, address: str, port: int) -> socket.socket:

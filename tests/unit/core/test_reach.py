@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
 from ipaddress import ip_address
 
@@ -11,6 +12,7 @@ import pytest
 
 from gateway.base.errors import Denied, LinkDown
 from gateway.core.reach import Reach
+from gateway.core.resolve import MOST, Names
 
 OWN = ("10.1.2.3", "2001:db8::3")
 
@@ -135,6 +137,35 @@ async def test_refused_and_silent_and_the_next_address() -> None:
         assert silent.value.code == "connect-timeout"
         for sock in waiting:
             sock.close()
+
+
+async def test_names_that_hang_take_no_thread_of_anybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    def hangs(host: str, port: int, **_: object) -> list[object]:
+        assert let_go.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    gate = Reach(lambda: (), own=lambda: OWN)
+    asked = [asyncio.create_task(gate.connect(f"h{n}.example", 80, timeout_s=0.3)) for n in range(MOST)]
+    await asyncio.sleep(0)
+    with pytest.raises(LinkDown) as many:
+        await gate.addresses("one-more.example", 80)
+    assert many.value.code == "dns-failed"
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: "here"), 5) == "here", "the loop's own threads are free"
+    for task in asked:
+        with pytest.raises(LinkDown):
+            await task
+    let_go.set()
+    names = gate._resolve
+    assert isinstance(names, Names)
+    async with asyncio.timeout(10):
+        while names._asked:  # noqa: ASYNC110  (threads end when they end)
+            await asyncio.sleep(0.01)
+    with pytest.raises(LinkDown) as none:
+        await gate.addresses("nothing.example", 80)
+    assert none.value.code == "dns-failed"
 
 
 async def test_a_name_server_that_hangs() -> None:
