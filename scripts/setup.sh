@@ -55,16 +55,24 @@ pjsua2() {
     say "peers: $wanted has no wheel for $(.venv/bin/python --version); its tests are left out (Python 3.11 or 3.12 has it)"
 }
 
+scapy() {
+  # The extra that listens to the wire; its tests need it in the gateway's own venv.
+  .venv/bin/python -c 'import scapy' 2>/dev/null && return
+  say 'peers: scapy'
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check scapy==2.8.0 ||
+    say 'peers: scapy could not be installed; the tests that listen to the wire are left out'
+}
+
 onvif_peer() {
-  # A camera that is not ours (IPyCam: ONVIF, WS-Discovery, PTZ, RTSP) and an ONVIF client that is not ours, in a venv of
-  # their own: what they bring (OpenCV, lxml, aiohttp) has no place in the gateway's.
+  # Devices that are not ours (IPyCam: ONVIF, WS-Discovery, PTZ, RTSP; zeroconf: mDNS; ssdpy: SSDP) and an ONVIF client that
+  # is not ours, in a venv of their own: what they bring (OpenCV, lxml, aiohttp) has no place in the gateway's.
   local out=.make/onvif-peer
-  [ -x "$out/bin/python" ] && "$out/bin/python" -c 'import cv2, ipycam, onvif' 2>/dev/null && return
-  say 'peers: IPyCam and onvif-zeep-async, the ONVIF camera and client of the tests'
+  [ -x "$out/bin/python" ] && "$out/bin/python" -c 'import cv2, ipycam, onvif, ssdpy, zeroconf' 2>/dev/null && return
+  say 'peers: IPyCam, onvif-zeep-async, zeroconf and ssdpy, the devices and the ONVIF client of the tests'
   # Without its own dependencies: it names the OpenCV with windows, which wants X11's libraries.
   { "$(find_python)" -m venv --clear "$out" &&
     "$out/bin/pip" install --quiet --disable-pip-version-check --no-deps ipycam==1.3.0 &&
-    "$out/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 opencv-python-headless==5.0.0.93 onvif-zeep-async==4.3.0; } ||
+    "$out/bin/pip" install -qqq --disable-pip-version-check numpy==2.4.6 opencv-python-headless==5.0.0.93 onvif-zeep-async==4.3.0 zeroconf==0.154.0 ssdpy==0.4.1; } ||
     say 'peers: IPyCam could not be installed; the ONVIF peer tests are left out'
 }
 
@@ -151,6 +159,7 @@ peers)
     python3-gi gir1.2-gst-rtsp-server-1.0 srt-tools libsrt1.5-gnutls tshark vlc-bin vlc-plugin-base \
     baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules
   pjsua2
+  scapy
   onvif_peer
   ;;
 bench)

@@ -20,7 +20,7 @@ from gateway.wire.wsd import Endpoint, Service, Word
 log = logging.getLogger(__name__)
 
 REOPEN_S = 30.0
-"""Interfaces come and go; the group is joined anew so often."""
+"""Interfaces come and go; the group is joined anew so often, and asked: a Hello may have been missed."""
 ASK_EVERY_S = 5.0
 """However many cameras are gone: the network is asked at most this often."""
 MAX_PER_S = 200
@@ -53,6 +53,7 @@ class Hello:
                 await asyncio.sleep(REOPEN_S)
                 continue
             self.deaf = group.deaf
+            self._wanted.set()
             try:
                 until = loop.time() + REOPEN_S
                 while (left := until - loop.time()) > 0:

@@ -97,6 +97,7 @@ class Onvif:
         task = asyncio.create_task(camera.run(lambda _camera: self._hello.seek()), name=f"onvif {admitted.id}")
         task.add_done_callback(_told)
         self._cameras[admitted.external_id] = (camera, task)
+        self._hello.seek()  # its answer tells its endpoint, by which it is known at another address
 
     def _announced(self, told: Endpoint, service: Service | None, sender: str) -> None:
         """A Hello, or an answer to our search."""

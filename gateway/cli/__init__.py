@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "snapshot": "gateway.cli.snapshot",
     "sources": "gateway.cli.sources",
     "programs": "gateway.cli.programs",
+    "discover": "gateway.cli.discover",
     "sip": "gateway.cli.sip",
     "call": "gateway.cli.call",
     "talk": "gateway.cli.talk",

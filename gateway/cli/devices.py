@@ -92,6 +92,9 @@ def admit(
         str, typer.Option("--id", help=t("Its part of the id: gate-camera.", "编号中的设备段：gate-camera。"))
     ] = "",
     scheme: Annotated[str, typer.Option("--scheme", help=t("Protocol.", "协议。"))] = "gb28181",
+    user: Annotated[
+        str, typer.Option("--user", help=t("User name on the device (ONVIF).", "设备上的用户名（ONVIF）。"))
+    ] = "",
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -101,7 +104,7 @@ def admit(
     state_dir: StateDir = None,
     as_json: AsJson = False,
 ) -> None:
-    body = {"external_id": external_id, "name": name, "id": id_, "scheme": scheme}
+    body = {"external_id": external_id, "name": name, "id": id_, "scheme": scheme, "user": user}
     if password_file is not None:
         body["password"] = password_file.read_text().strip()
     result = Client(state_dir).post("/api/v1/devices", body)

@@ -11,6 +11,7 @@ from gateway.core.act_args import Done, flag, number, one_of, speed, text
 from gateway.core.alarms import Alarms
 from gateway.core.audit import Audit
 from gateway.core.devices import Devices
+from gateway.core.discovery import Discovery
 from gateway.core.holds import DEFAULT_S, MOST_S, Holds
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
@@ -39,6 +40,7 @@ class Acts:
         audit: Audit,
         talk: TalkActs,
         sources: SourceActs,
+        discovery: Discovery,
     ) -> None:
         self._streams = streams
         self._holds = holds
@@ -51,6 +53,7 @@ class Acts:
         self._audit = audit
         self._talk = talk
         self._sources = sources
+        self._discovery = discovery
 
     def table(self) -> Mapping[Action, Callable[[Command], Awaitable[Done]]]:
         return {
@@ -75,6 +78,7 @@ class Acts:
             Action.EXPORT: self._export,
             **self._talk.table(),
             **self._sources.table(),
+            **self._discovery.table(),
         }
 
     # — streams —
@@ -165,6 +169,7 @@ class Acts:
             text(args, "external_id", most=64),
             name=text(args, "name", most=100),
             password=text(args, "password", most=128),
+            user=text(args, "user", most=64),
             slug=command.target.rpartition("/")[2] or text(args, "slug", most=64),
             by=command.actor.name,
         )

@@ -21,6 +21,7 @@ from gateway.core.calls import Calls
 from gateway.core.commands import KEEP_RESULTS_S, Commands
 from gateway.core.devices import Devices
 from gateway.core.directory import Directory
+from gateway.core.discovery import Discovery
 from gateway.core.figures import Figures
 from gateway.core.holds import Holds
 from gateway.core.informants import Informants
@@ -158,6 +159,7 @@ class Core:
             SourceTester(gateway, self.sources, plane, clock, lambda: _setting(config())),
             self.audit,
         )
+        self.discovery = Discovery(self.devices, self.source_book, self.reach, clock)
         self.holds = Holds(self.streams)
         self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
         self.talk = Talk(
@@ -187,6 +189,7 @@ class Core:
             self.audit,
             TalkActs(self.talk, self.calls, self.audit, lambda: config().talk),
             SourceActs(gateway, self.source_book, self.push_points),
+            self.discovery,
         )
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.figures = Figures(plane, self.streams.live, self.bus)
@@ -272,6 +275,7 @@ class Core:
 
     async def quiesce(self) -> None:
         """Cameras stop and sources are let go; the adapters are still there to say so."""
+        await self.discovery.close()
         await self.ptz.close()
         await self.talk.close()
         await self.holds.close_all()
@@ -309,6 +313,7 @@ class Core:
             informants=self.informants,
             ptz=self.presets,
             sources=self.source_view,
+            discovery=self.discovery,
             sessions=self.sessions,
             talk=TalkView(self.talk, self.calls, self.store.spurts, self.plane),
             rights=Rights(),

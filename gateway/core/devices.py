@@ -165,19 +165,32 @@ class Devices:
     # — what people do; rights are checked by core.commands —
 
     async def admit(
-        self, scheme: str, external_id: str, *, name: str = "", password: str = "", slug: str = "", by: str
+        self,
+        scheme: str,
+        external_id: str,
+        *,
+        name: str = "",
+        password: str = "",
+        user: str = "",
+        slug: str = "",
+        by: str,
     ) -> DeviceId:
         """Durable when it returns. An admitted device gets the new name and password."""
         if not external_id.strip() or len(external_id) > 64 or not external_id.isprintable():
             raise GatewayError("external_id: the device's own number is missing or too long", code="bad-request")
         known = self._by_external.get((scheme, external_id))
         if known is not None:
-            row = replace(known.row, name=name or known.row.name, password=password or known.row.password)
+            row = replace(
+                known.row,
+                name=name or known.row.name,
+                password=password or known.row.password,
+                user=user or known.row.user,
+            )
             if not known.declared:
                 await self._repo.admit(row)
             known.row = row
         else:
-            row = self._new_row(scheme, external_id, name, password, slug, by=by)
+            row = replace(self._new_row(scheme, external_id, name, password, slug, by=by), user=user)
             await self._repo.admit(row)
             known = self._add(Known(row, self._clock, "restarted"))
         self._drop_pending(scheme, external_id)
@@ -336,7 +349,7 @@ class Devices:
     def _admitted(self, known: Known) -> Admitted:
         row = known.row
         password = row.password or self._kit_password.reveal()
-        return Admitted(known.id, row.external_id, row.name, password, row.remembered)
+        return Admitted(known.id, row.external_id, row.name, password, row.remembered, row.user)
 
     def _drop_pending(self, scheme: str, external_id: str) -> None:
         self._pending_told.pop((scheme, external_id), None)

@@ -46,6 +46,9 @@ LEAST: Final[dict[Action, Role]] = {
     Action.DEVICE_FORGET: Role.TECHNICIAN,
     Action.DEVICE_RENAME: Role.TECHNICIAN,
     Action.DEVICE_REFRESH: Role.TECHNICIAN,
+    Action.DISCOVER_START: Role.TECHNICIAN,
+    Action.DISCOVER_STOP: Role.TECHNICIAN,
+    Action.DISCOVER_ADOPT: Role.TECHNICIAN,
     Action.SOURCE_ADD: Role.TECHNICIAN,
     Action.SOURCE_REMOVE: Role.TECHNICIAN,
     Action.ACCOUNT_ADD: Role.ADMINISTRATOR,
@@ -58,6 +61,9 @@ LEAST: Final[dict[Action, Role]] = {
 # Acts on the whole gateway: a principal with a scope never has them.
 _WHOLE: Final = {
     Action.DEVICE_ADMIT,
+    Action.DISCOVER_START,
+    Action.DISCOVER_STOP,
+    Action.DISCOVER_ADOPT,
     Action.SOURCE_ADD,
     Action.ACCOUNT_ADD,
     Action.ACCOUNT_CHANGE,

@@ -17,6 +17,7 @@ from gateway.contract.media import Streams
 from gateway.model.alarm import Alarm
 from gateway.model.command import Action, Command, CommandResult
 from gateway.model.device import Device, DeviceState, PendingDevice
+from gateway.model.discovery import Find, SearchStatus
 from gateway.model.doctor import Finding
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report
@@ -272,6 +273,14 @@ class PtzFace(Protocol):
         """What the device told, with the names kept here; what was kept when it can not be asked."""
 
 
+class DiscoveryFace(Protocol):
+    """Technicians and up."""
+
+    def status(self, who: Principal) -> SearchStatus: ...
+    def finds(self, who: Principal) -> Sequence[Find]:
+        """Of the search now under way, or the last one; text in them came from outside, made clean."""
+
+
 class SourcesFace(Protocol):
     def sources(self, who: Principal) -> Sequence[SourceInfo]: ...
     def schemes(self, who: Principal) -> Sequence[str]:
@@ -356,6 +365,7 @@ class Services:
     informants: InformantsFace
     ptz: PtzFace
     sources: SourcesFace
+    discovery: DiscoveryFace
     sessions: SessionsFace
     talk: TalkFace
     rights: RightsFace

@@ -23,10 +23,13 @@ class Action(StrEnum):
     PTZ_GO = "ptz.go"  # args: home = true, or pan and tilt in -1..1, zoom in 0..1
     PTZ_CRUISE = "ptz.cruise"  # args: op (start, stop), number
     KEY_FRAME = "stream.key-frame"
-    DEVICE_ADMIT = "device.admit"  # args: scheme, external_id, name, password
+    DEVICE_ADMIT = "device.admit"  # args: scheme, external_id, name, user, password
     DEVICE_FORGET = "device.forget"
     DEVICE_RENAME = "device.rename"
     DEVICE_REFRESH = "device.refresh"  # ask for its catalogue again
+    DISCOVER_START = "discover.start"  # search the network; args: seconds, ways (comma between), interface
+    DISCOVER_STOP = "discover.stop"
+    DISCOVER_ADOPT = "discover.adopt"  # target: a short name, or ""; args: key, name, user, password
     SOURCE_ADD = "source.add"  # target: its short name, or ""; args: url, sub_url, name, on_demand
     SOURCE_REMOVE = "source.remove"  # target: its short name
     ALARM_ACKNOWLEDGE = "alarm.acknowledge"

@@ -36,6 +36,7 @@ class DeviceRow:
     admitted_by: str
     alias: str = ""
     password: str = field(default="", repr=False)
+    user: str = ""
     remembered: str = ""
     manufacturer: str = ""
     model: str = ""

@@ -108,7 +108,7 @@ def _endpoint(word: Word, node: XmlNode) -> Endpoint | None:
         return None
     said: dict[str, str] = {}
     profiles: list[str] = []
-    for scope in node.field("Scopes").split()[:128]:
+    for scope in _scopes(node.field("Scopes")):
         _, _, path = scope.partition("www.onvif.org/")
         kind, _, value = path.partition("/")
         value = plain(unquote(value, errors="replace").replace("_", " "), 100)
@@ -118,6 +118,17 @@ def _endpoint(word: Word, node: XmlNode) -> Endpoint | None:
             said.setdefault(kind.lower(), value)
     name, hardware, location = (said.get(kind, "") for kind in ("name", "hardware", "location"))
     return Endpoint(word, identity, types, xaddrs, name, hardware, location, tuple(profiles))
+
+
+def _scopes(text: str) -> list[str]:
+    """Blanks stand between scopes; some write them into names unescaped as well."""
+    out: list[str] = []
+    for word in text.split()[:128]:
+        if "://" in word or not out:
+            out.append(word)
+        else:
+            out[-1] += f" {word}"
+    return out
 
 
 @dataclass(frozen=True, slots=True)

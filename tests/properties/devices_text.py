@@ -1,4 +1,4 @@
-"""What strangers on the network say, as the fuzzer feeds it: ONVIF answers and WS-Discovery."""
+"""What strangers on the network say, as the fuzzer feeds it: ONVIF, WS-Discovery, mDNS, SSDP, frames of the wire."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from contextlib import suppress
 from adapters.onvif.protocol import device, events, imaging, media, ptz
 from adapters.onvif.protocol.soap import Fault, read_answer
 from gateway.base.errors import RemoteProtocolError
-from gateway.wire import wsd
+from gateway.net.discovery.search import stream_url
+from gateway.wire import mdns, ssdp, wsd
+from gateway.wire.onwire import Datagram, Flows, udp_of
 from gateway.wire.plain import plain
 
 
@@ -58,6 +60,40 @@ def try_wsd(data: bytes) -> None:
             shown(text, 100)
         service = wsd.service_of(told, "192.0.2.9")
         assert service is None or (service.host == "192.0.2.9" and service.path.startswith("/"))
+
+
+def try_mdns(data: bytes) -> None:
+    collector = mdns.Collector()
+    records = mdns.read(data)
+    assert len(records) <= mdns.MAX_RECORDS
+    collector.add(records)
+    for service in collector.services():
+        shown(service.name, 100)
+        shown(service.host, 100)
+        for key, value in service.says:
+            shown(key, 32)
+            shown(value, 128)
+
+
+def try_ssdp(data: bytes) -> None:
+    told = ssdp.read(data)
+    if told is not None:
+        shown(told.usn, 200)
+        shown(told.server, 120)
+        assert told.location.isprintable() and len(told.location) <= 512
+    description = ssdp.read_description(data[data.find(b"<") :]) if b"<" in data else None
+    if description is not None:
+        shown(description.name, 100)
+
+
+def try_wire(data: bytes) -> None:
+    """One frame, and its bytes as a flow's payloads."""
+    udp_of(data)
+    flows = Flows()
+    for number in range(0, len(data), 200):
+        flows.add(number / 100, "eth0", Datagram("192.0.2.1", 1, "192.0.2.2", 2, data[number : number + 1316]))
+    for seen in flows.seen(10.0):
+        stream_url(seen)
 
 
 def vars_of(thing: object) -> list[str]:

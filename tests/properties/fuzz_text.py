@@ -141,6 +141,9 @@ TARGETS: dict[str, tuple[str, Callable[[bytes], None]]] = {
     "wsd": ("wsd", devices_text.try_wsd),
     "rtmp": ("rtmp", rtmp_text.try_rtmp),
     "klv": ("klv", devices_binary.try_klv),
+    "mdns": ("mdns", devices_text.try_mdns),
+    "ssdp": ("ssdp", devices_text.try_ssdp),
+    "wire": ("wire", devices_text.try_wire),
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.wire.plain import plain
 from tests.properties import fuzz_text
 
-TARGETS = ("onvif", "wsd")
+TARGETS = ("onvif", "wsd", "mdns", "ssdp", "wire")
 
 
 @pytest.mark.parametrize("target", TARGETS)

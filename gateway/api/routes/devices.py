@@ -22,6 +22,7 @@ class Admission(BaseModel, extra="forbid"):
     name: str = Field("", max_length=128)
     id: str = Field("", max_length=64, description="The wished device part of its id: `gate-camera`")
     password: str = Field("", max_length=128)
+    user: str = Field("", max_length=64, description="Where the device knows user names (ONVIF)")
 
 
 class Naming(BaseModel, extra="forbid"):

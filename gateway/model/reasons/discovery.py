@@ -15,9 +15,9 @@ ROWS: tuple[Row, ...] = (
     (
         "capture-no-right",
         "The gateway may not listen to the wire: it lacks CAP_NET_RAW.",
-        "Add `AmbientCapabilities=CAP_NET_RAW` to the service (systemctl edit fieldgate), or run the command as root.",
+        "Install systemd/fieldgate.service.d/listen.conf and restart the gateway, or run `fieldgate discover --listen --local` as root.",
         "网关无权监听网线：缺少 CAP_NET_RAW。",
-        "请为服务添加 `AmbientCapabilities=CAP_NET_RAW`（systemctl edit fieldgate），或以 root 运行该命令。",
+        "请安装 systemd/fieldgate.service.d/listen.conf 并重启网关，或以 root 运行 `fieldgate discover --listen --local`。",
     ),
     (
         "capture-not-installed",

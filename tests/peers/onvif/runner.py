@@ -15,6 +15,7 @@ def main() -> None:
     small = {"sub_width": 320, "sub_height": 180, "sub_fps": 15}
     config = CameraConfig(name="Gate camera", main_width=640, main_height=360, main_fps=15, **small, **said)
     camera = IPCamera(config)
+    camera.onvif.device_uuid = "urn:uuid:3fa1fe68-b915-4053-a3e1-a06aa8a3f4b1"  # a real camera's stays
     if not camera.start():
         sys.exit("it did not start")
 

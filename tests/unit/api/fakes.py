@@ -26,6 +26,7 @@ from gateway.core.services import (
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.device import Channel, Device, DeviceState, PendingDevice
+from gateway.model.discovery import Find, FindKind, FindWay, SearchStatus
 from gateway.model.doctor import Finding, Grade
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report, ReportKind
@@ -222,6 +223,9 @@ class FakeSources:
         return "fresh-secret-0123"
 
 
+FIND = Find("0a1b2c3d", FindKind.CAMERA, (FindWay.WS_DISCOVERY,), "192.0.2.5", name="Gate", adopt="onvif")
+
+
 class FakeCommands:
     def __init__(self) -> None:
         self.given: list[Command] = []
@@ -385,6 +389,7 @@ def fake_services() -> Services:
         "informants": FakeInformants(),
         "ptz": SimpleNamespace(holder=lambda stream: None, presets=_presets),
         "sources": FakeSources(),
+        "discovery": SimpleNamespace(status=lambda who: SearchStatus(finds=1), finds=lambda who: [FIND]),
         "sessions": SimpleNamespace(
             viewings=lambda who: [ViewingInfo("1", STREAM, "wang", "s", "10.0.0.2", "whep", NOW)]
         ),

@@ -1,0 +1,42 @@
+"""`fieldgate discover` against a running daemon's API."""
+
+from __future__ import annotations
+
+import json
+
+from gateway.core.services import Services
+from gateway.model.command import Action
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.test_commands import given
+
+
+def test_finds_are_shown(fieldgate: Run, daemon: Services) -> None:
+    told = fieldgate("discover", "--seconds", "1", "--json")
+    assert told.code == 0
+    (find,) = json.loads(told.out)["finds"]
+    assert find["key"] == "0a1b2c3d" and find["adopt"] == "onvif"
+    command = given(daemon)
+    assert command.action is Action.DISCOVER_START and command.args["seconds"] == 1
+    shown = fieldgate("discover", "--seconds", "1")
+    assert shown.code == 0 and "192.0.2.5" in shown.out and "0a1b2c3d" in shown.out
+
+
+def test_one_is_adopted_by_its_address(fieldgate: Run, daemon: Services) -> None:
+    assert fieldgate("discover", "--seconds", "1", "--adopt", "192.0.2.5", "--user", "viewer").code == 0
+    adopted = daemon.commands.given[-1]  # type: ignore[attr-defined]
+    assert adopted.action is Action.DISCOVER_ADOPT and adopted.args == {"key": "0a1b2c3d", "user": "viewer"}
+
+
+def test_what_was_not_found_can_not_be_adopted(fieldgate: Run, daemon: Services) -> None:
+    told = fieldgate("discover", "--seconds", "1", "--adopt", "192.0.2.99")
+    assert told.code == 1 and "not-found" in told.err
+
+
+def test_adopting_needs_a_daemon(fieldgate: Run) -> None:
+    assert fieldgate("discover", "--local", "--adopt", "192.0.2.5").code == 3
+
+
+def test_it_searches_by_itself_without_one(fieldgate: Run) -> None:
+    told = fieldgate("discover", "--local", "--seconds", "1", "--interface", "lo", "--json")
+    assert told.code == 1, "nothing answers there"
+    assert json.loads(told.out)["finds"] == []
