@@ -11,10 +11,41 @@ from typing import Any
 
 import pytest
 
+from tests.paths.rtmp_rig import Program
 from tests.peers.browser import Browser, launch, require
+from tests.peers.programs import need
 from tests.peers.stage import BALL, Stage, frames_grow, play, ports
 
 pytestmark = pytest.mark.peer
+
+
+MORE = """
+[convert]
+linger = "1s"
+[program.drone-1]
+password = "k3y-of-the-drone"
+publish = ["drone-*"]
+"""
+TONE_HZ = 440
+
+# How much louder than its surroundings a tone is in what the page plays, in dB.
+EAR = """
+window.__ear = async hz => {
+  if (!window.__listens) {
+    const context = new AudioContext(), analyser = context.createAnalyser();
+    analyser.fftSize = 8192; analyser.smoothingTimeConstant = 0;
+    context.createMediaStreamSource(document.querySelector('video').srcObject).connect(analyser);
+    window.__listens = {context, analyser};
+  }
+  const {context, analyser} = window.__listens;
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(bins);
+  const at = Math.round(hz / context.sampleRate * analyser.fftSize);
+  const near = Math.max(...bins.slice(at - 3, at + 4));
+  const others = [...bins.slice(10, at - 20), ...bins.slice(at + 20, 600)].sort((a, b) => a - b);
+  return near - others[others.length >> 1];
+}
+"""
 
 
 class Hall:
@@ -51,7 +82,7 @@ class Hall:
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
     require()
     async with AsyncExitStack() as stack:
-        stage = Stage(tmp_path, stack.enter_context(ports()), more="[convert]\nlinger = '1s'\n")
+        stage = Stage(tmp_path, stack.enter_context(ports()), more=MORE)
         stack.push_async_callback(stage.stop)
         yield Hall(stage, await stack.enter_async_context(launch()))
 
@@ -79,6 +110,36 @@ async def test_b_frames_are_taken_out(hall: Hall) -> None:
     await frames_grow(page)
     one = await hall.rendition(state="running")
     assert one["why"] == ["convert-b-frames"], one
+
+
+async def test_a_drone_with_b_frames_and_aac_is_seen_and_heard(hall: Hall) -> None:
+    """FFmpeg publishes by RTMP what drones do; the page gets H.264 without B-frames and the tone as Opus."""
+    need("ffmpeg")
+    stage = hall.stage
+    await stage.daemon()
+    await stage.until("the gateway's start", stage.ready)
+    url = f"rtmp://127.0.0.1:{stage.ports.rtmp}/live/drone-1?key=k3y-of-the-drone"
+    sender = await Program.start(
+        "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25",
+        "-f", "lavfi", "-i", f"sine=frequency={TONE_HZ}:sample_rate=48000", "-c:v", "libx264", "-preset", "veryfast",
+        "-bf", "2", "-g", "50", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-f", "flv", url,
+    )  # fmt: skip
+    try:
+
+        def found() -> str:
+            known = stage.client.get("/api/v1/streams")
+            return next((s["id"] for s in known if s["id"].endswith("/drone-1/main") and s["state"] == "live"), "")
+
+        hall.stream = str(await stage.until("the drone's picture", found))
+        page, first_s = await play(hall.browser, stage.link(hall.stream))
+        await frames_grow(page)
+        print(f"Chromium: first picture of a live source with B-frames and AAC {first_s * 1000:.0f} ms after the offer")
+        one = await hall.rendition(state="running")
+        assert one["why"] == ["convert-b-frames", "convert-audio"] and one["audio"] == "aac → opus", one
+        await page.evaluate(EAR)
+        await page.wait_for(f"__ear({TONE_HZ}).then(db => db > 30)", what="the tone")
+    finally:
+        await sender.stop()
 
 
 async def test_a_worker_that_is_killed_or_stopped_costs_no_viewer(hall: Hall) -> None:
