@@ -1,5 +1,6 @@
 // Sources: what comes in and what is made of it, a URL added by hand, programs that send and read, outputs.
 
+import { DiscoverCard } from "./discovercard";
 import { fill, h, setText } from "./dom";
 import { type Key, say, span, t } from "./i18n";
 import type { Reasons } from "./panels";
@@ -11,6 +12,7 @@ const READ_EVERY_MS = 5000;
 const ago = (at: number): string => t("ago", span(Date.now() / 1000 - at));
 
 export class SourcesPanel {
+  private readonly discover: DiscoverCard;
   private readonly add: AddForm;
   private readonly incomingTitle = h("h2", {});
   private readonly outputsTitle = h("h2", {});
@@ -32,10 +34,12 @@ export class SourcesPanel {
     private readonly reasons: Reasons,
     private readonly open: (stream: string) => void,
   ) {
+    this.discover = new DiscoverCard(store, reasons);
     this.add = new AddForm(store, reasons, () => void this.read());
     this.element = h(
       "section",
       { class: "sources" },
+      this.discover.element,
       this.add.element,
       this.message,
       this.incomingTitle,
@@ -81,6 +85,7 @@ export class SourcesPanel {
   }
 
   render(): void {
+    this.discover.render();
     this.add.render();
     setText(this.incomingTitle, t("incoming"));
     setText(this.outputsTitle, t("outputs"));
