@@ -34,6 +34,24 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             input.extend(input.clone());
             all.push(input);
         }
+        "srt_stream_id" => {
+            let ids = ["#!::r=a,m=publish,u=dji,s=x", "publish:a:dji:x", "#!::u=dji", "a", "read:a"];
+            all.extend(ids.map(|id| id.as_bytes().to_vec()));
+        }
+        "ts_datagrams" => {
+            let mut input = vec![0];
+            for (n, head) in [&[][..], &[0x80, 33, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9][..]].iter().enumerate() {
+                let mut datagram = head.to_vec();
+                datagram.extend([
+                    0x47, 0x40, 0, 0x10, 0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xf0, 0, 0x2a, 0xb1, 4, 0xb2,
+                ]);
+                datagram.resize(head.len() + 188, 0xff);
+                input.push(n as u8 + 2);
+                input.extend((datagram.len() as u16).to_be_bytes());
+                input.extend(datagram);
+            }
+            all.push(input);
+        }
         _ => all.push(compound),
     }
     let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);

@@ -1,18 +1,28 @@
 //! Fuzz targets of what the engine reads from strangers, peers and worker processes: STUN, RTCP, SRTP, the frame port.
 //! codecs/tests/engine_fuzz.rs includes this file and runs it over the corpus and mutations of it on stable Rust.
 
+use codecs::container::ts_read::TsReader;
+use codecs::container::Found;
 use codecs::hub::unit::AccessUnit;
 use codecs::relay::frame_port::{FrameReader, MAX_UNIT_BYTES};
 use codecs::relay::ingest::IngestOutput;
 use codecs::relay::stun as stun_parser;
+use codecs::relay::ts_udp::TsDatagrams;
 use codecs::rtp::rtcp as rtcp_parser;
 use codecs::rtp::srtp::{Opener, Profile, Sealer, SrtpKey};
+use codecs::srt::selector;
 use codecs::time::Micros;
 
 pub type Case = fn(&[u8]);
 
-pub const ALL: &[(&str, Case)] =
-    &[("rtcp", rtcp), ("stun", stun), ("srtp_unprotect", srtp_unprotect), ("frame_port", frame_port)];
+pub const ALL: &[(&str, Case)] = &[
+    ("rtcp", rtcp),
+    ("stun", stun),
+    ("srtp_unprotect", srtp_unprotect),
+    ("frame_port", frame_port),
+    ("ts_datagrams", ts_datagrams),
+    ("srt_stream_id", srt_stream_id),
+];
 
 /// Every packet's lists can be read to their end, and are bounded.
 pub fn rtcp(data: &[u8]) {
@@ -45,6 +55,41 @@ pub fn rtcp(data: &[u8]) {
         }
     }
     assert!(count <= rtcp_parser::MAX_PACKETS);
+}
+
+/// Records of u8 sender and time, u16 length, datagram: what comes out is bounded by what went in, and times only grow.
+pub fn ts_datagrams(data: &[u8]) {
+    let mut datagrams = TsDatagrams::new(TsReader::new(u16::from(data.first().copied().unwrap_or(0) & 3)), None);
+    let (mut now, mut found, mut bytes, mut rest) = (1_000_000u64, Vec::new(), 0, data.get(1..).unwrap_or(&[]));
+    while rest.len() > 3 {
+        let (head, tail) = rest.split_at(3);
+        let len = usize::from(u16::from_be_bytes([head[1], head[2]])).min(tail.len());
+        let from = ([127, 0, 0, 1 + (head[0] & 1)], 5000).into();
+        now += u64::from(head[0] >> 1) * 20_000;
+        datagrams.push(&tail[..len], from, Micros(now), &mut found);
+        datagrams.handle_timer(Micros(now), &mut found);
+        bytes += len;
+        rest = &tail[len..];
+    }
+    let units = found.iter().filter_map(|f| if let Found::Unit(unit) = f { Some(unit.len()) } else { None });
+    // Parameter sets may be repeated before a key frame, never more.
+    assert!(units.sum::<usize>() <= bytes * 64 + 4096);
+    if let Some(at) = datagrams.next_timer() {
+        datagrams.handle_timer(Micros(at.0.max(now) + 10_000_000), &mut found);
+    }
+}
+
+/// Whatever a caller says, it is let in by a selector that it named, or by the one for all.
+pub fn srt_stream_id(data: &[u8]) {
+    let id = String::from_utf8_lossy(data);
+    let list: Vec<_> =
+        [("u=dji", "phrase-of-dji"), ("r=a", "phrase-of-a")].map(|(s, p)| (s.to_owned(), p.to_owned())).into();
+    match selector::passphrase(&list, &id) {
+        Some("phrase-of-dji") => assert_eq!(selector::field(&id, "u"), Some("dji")),
+        Some(_) => assert_eq!(selector::resource(&id), Some("a")),
+        None => {}
+    }
+    assert_eq!(selector::passphrase(&[], &id), Some(""));
 }
 
 /// What is taken for authentic was made with the password.
