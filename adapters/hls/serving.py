@@ -41,8 +41,8 @@ class Serving:
     def mount(self) -> list[Callable[[], None]]:
         http = self._context.http
         return [
-            http.route("GET", "/hls/{stream:path}/index.m3u8", self.index),
-            http.route("POST", "/hls/{stream:path}/link", self.link),
+            http.route("GET", "/hls/{stream:path}/index.m3u8", self.index, programs=True),
+            http.route("POST", "/hls/{stream:path}/link", self.link, programs=True),
             # Open: the ticket in the path is what it is about.
             http.route("GET", "/hls-media/{ticket}/{file}", self.file, role=None),
             http.route("HEAD", "/hls-media/{ticket}/{file}", self.file, role=None),

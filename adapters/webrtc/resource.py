@@ -2,7 +2,7 @@
 
 POST   /whep/{stream}        offer in, answer out: 201, Location, ETag, Link to ICE servers; with ?quality=sub, low or
                              stills a smaller or slower picture is made
-POST   /whip/{stream}        the same for publishers (operators)
+POST   /whip/{stream}        the same for publishers (operators; programs with their key as bearer; phones)
 POST   /talk/{group}         the same for a seat in a talk group (its id, name or number), or in a conversation with a
                              channel; Fieldgate-Member tells the member's id. The same header in the request takes an
                              own earlier seat over (the page's network changed)
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypedDict
 
 from adapters.webrtc.config import IceServer
 from adapters.webrtc.offer import Plan, Way, make_plan
@@ -26,6 +27,7 @@ from adapters.webrtc.talk import Talker, allow, new_member
 from adapters.webrtc.whep import Viewer
 from adapters.webrtc.whip import Publisher, published_ref
 from gateway.base.errors import Busy
+from adapters.webrtc.whip import Publisher
 from gateway.contract.http import Http, HttpRequest, HttpResponse
 from gateway.model.principal import Role
 from gateway.model.reason import reason
@@ -33,7 +35,6 @@ from gateway.model.reason import reason
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 MEMBER = "Fieldgate-Member"
-PHONES = (Role.INFORMANT,)  # an invited phone publishes what is its own
 
 
 def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -68,6 +69,13 @@ def link_header(servers: tuple[IceServer, ...]) -> str:
     return ", ".join(links)
 
 
+class _Who(TypedDict, total=False):
+    """Of a route, beside those who may view."""
+
+    also: tuple[Role, ...]
+    programs: bool
+
+
 class Resources:
     """Mounts the routes and answers them."""
 
@@ -78,22 +86,23 @@ class Resources:
 
     def mount(self, http: Http) -> list[Callable[[], None]]:
         """Serve; each returned function takes one route away."""
+        # Who may publish what, the names themselves decide (PushPoints): people, programs by their key, invited phones.
+        publishers = _Who(also=(Role.INFORMANT,), programs=True)
         routes = [
             http.route("POST", "/whep/{stream:path}", self.watch, max_body=65536),
             http.route("OPTIONS", "/whep/{stream:path}", self.options),
-            http.route("POST", "/whip/{stream:path}", self.publish, role=Role.OPERATOR, also=PHONES, max_body=65536),
+            http.route("POST", "/whip/{stream:path}", self.publish, **publishers, max_body=65536),
             http.route("OPTIONS", "/whip/{stream:path}", self.options),
             http.route("POST", "/talk/{stream:path}", self.talk, max_body=65536),
             http.route("OPTIONS", "/talk/{stream:path}", self.options),
         ]
-        bases = (("/whep-session", Role.VIEWER), ("/whip-session", Role.OPERATOR), ("/talk-session", Role.VIEWER))
-        for base, role in bases:
+        for base in ("/whep-session", "/whip-session", "/talk-session"):
             path = base + "/{session}"
-            also = PHONES if base == "/whip-session" else ()
+            who = publishers if base == "/whip-session" else _Who()
             routes += [
-                http.route("GET", path, self.status, role=role, also=also),
-                http.route("PATCH", path, self.trickle, role=role, also=also, max_body=16384),
-                http.route("DELETE", path, self.end, role=role, also=also),
+                http.route("GET", path, self.status, **who),
+                http.route("PATCH", path, self.trickle, **who, max_body=16384),
+                http.route("DELETE", path, self.end, **who),
             ]
         return routes
 
@@ -147,7 +156,6 @@ class Resources:
         return Talker(self._ground, ident, group, request.who, plan, told if before else new_member())
 
     async def _publisher(self, ident: str, stream: str, request: HttpRequest, plan: Plan) -> Publisher:
-        context = self._ground.context
         session = Publisher(self._ground, ident, stream, request.who, plan)
         session.ref = ref = published_ref(stream, context.gateway)
         session.stream = ref.stream_id
@@ -159,6 +167,16 @@ class Resources:
         for one in before:  # the same account again: its network changed, and the old session has not noticed yet
             one.end("session-replaced")
             await one.ended_fully()
+        session.published = published = self._ground.context.push_points.resolve(stream, request.who)
+        session.stream = published
+        session.software = request.headers.get("user-agent", "")
+        for one in self._registry:
+            if not isinstance(one, Publisher) or one.published != published or one.ended:
+                continue
+            if one.who.name == request.who.name:
+                # The same account again: its network changed, and the old session has not noticed yet.
+                one.end("session-replaced")
+                await one.ended_fully()
         return session
 
     async def status(self, request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,6 @@
 """A publisher: WHIP in. Its media is a published name's: viewers stay when it goes, and it goes on when it is back."""
+"""A publisher: WHIP in. Its media becomes the source of a name (`contract.source.PushPoints`): viewers stay when it
+goes, and the next publisher of that name goes on in the same stream."""
 
 from __future__ import annotations
 
@@ -13,18 +15,12 @@ from gateway.base.errors import LinkDown, NotFound, RemoteProtocolError
 from gateway.contract.media import Open, Publication
 from gateway.contract.source import PushInfo
 from gateway.model.ids import ChannelRef, parse_ref
+from gateway.base.errors import LinkDown, NotFound
+from gateway.contract.media import Publication
+from gateway.model.ids import StreamId
 from gateway.model.media import StreamState
 
-DEFAULT_CHANNEL = "ch1"
-
-
-def published_ref(text: str, gateway: str) -> ChannelRef:
-    """The id that `POST /whip/{text}` publishes: `cam` means `{gateway}/cam/ch1`. Raises NotFound, or
-    RemoteProtocolError (`bad-request`) for another gateway's name."""
-    ref = parse_ref(text, home=gateway)
-    if ref.gateway != gateway:
-        raise RemoteProtocolError(f"{text[:80]} would be a stream of another gateway", code="bad-request")
-    return ref if ref.channel else ChannelRef(ref.gateway, ref.device, DEFAULT_CHANNEL)
+MOST_SOFTWARE = 80
 
 
 class Publisher(Session):
@@ -32,11 +28,14 @@ class Publisher(Session):
     ref: ChannelRef
     software = ""
     """What the client calls itself."""
+    published: StreamId
+    software = ""  # what it calls itself (User-Agent)
 
     async def hold(self) -> None:
         plan = self.plan
         assert plan is not None  # noqa: S101  (kept until answered)
         video, audio = rtp_maps(plan.video), rtp_maps(plan.audio)
+        info = PushInfo("whip", self.who.address, self.software[:MOST_SOFTWARE])
         async with self.open_peer() as peer:
             self.answer.set_result(make_answer(plan, self.local(peer), session=secrets.randbits(62)))
             await self.connect(peer)
@@ -56,10 +55,21 @@ class Publisher(Session):
                 leg.close()
 
         return open_source
+            async def open_source(publication: Publication) -> None:
+                # Answered only now: who may not have the name reads that instead.
+                self.answer.set_result(make_answer(plan, self.local(peer), session=secrets.randbits(62)))
+                await self.connect(peer)
+                leg = publication.session(peer.session, video=video, audio=audio)
+                try:
+                    code = await leg.ended()
+                    raise LinkDown("the publisher sends nothing", code=code or "media-stopped")
+                finally:
+                    leg.close()
+            await self.ground.context.push_points.publish(self.published, self.who, info, open_source)
 
     def stream_json(self) -> dict[str, Any]:
         try:
-            state = self.ground.context.streams.status(self.ref.stream_id).state
+            state = self.ground.context.streams.status(self.published).state
         except NotFound:  # not yet or no longer there: the session's own words say why
             state = StreamState.REMOVED
         return {"stream_state": state}

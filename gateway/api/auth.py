@@ -45,6 +45,9 @@ class Authenticator:
 
     accounts: AccountsFace
     secure: bool = True
+    by_key: Callable[[str, str], Principal] | None = None
+    """A program by its key and the asker's address. Keys that look like a token of ours are not tried: an old session
+    is no wrong guess."""
 
     @property
     def cookie(self) -> str:
@@ -61,11 +64,12 @@ class Authenticator:
         raise Denied("no bearer token and no session came with the request", code="unauthenticated")
 
     def principal(
-        self, connection: HTTPConnection, *, touch: bool | None = None, informants: bool = False
+        self, connection: HTTPConnection, *, touch: bool | None = None, informants: bool = False, programs: bool = False
     ) -> Principal:
         """Who asks. Raises Denied: `unauthenticated`, or `csrf` for a cookie used by another site's page.
 
-        Invited phones are nobody but where a route says that it is for them (`informants`).
+        Invited phones are nobody but where a route says that it is for them (`informants`), and so are programs with
+        their key as bearer (`programs`; Denied `program-password`, Busy `locked`).
 
         `touch` says whether somebody is there, where the connection itself does not: an open WebSocket is nobody, an
         order on it is.
@@ -76,6 +80,8 @@ class Authenticator:
         if touch is None:
             touch = BACKGROUND_HEADER not in connection.headers and connection.scope["type"] != "websocket"
         who = self.accounts.verify(token, client_address(connection), touch=touch)
+        if who is None and programs and self.by_key is not None and not by_cookie and not token.startswith("fg"):
+            who = self.by_key(token, client_address(connection))
         if who is None:
             raise Denied("the token is unknown, ended or revoked", code="unauthenticated")
         if who.role is Role.INFORMANT and not informants:

@@ -37,6 +37,7 @@ class Mounted:
     handler: HttpHandler
     role: Role | None
     also: Sequence[Role]
+    programs: bool
     max_body: int
 
 
@@ -59,9 +60,11 @@ class Mounts:
         *,
         role: Role | None = Role.VIEWER,
         also: Sequence[Role] = (),
+        programs: bool = False,
         max_body: int = 65536,
     ) -> Callable[[], None]:
-        mounted = Mounted(method.upper(), path, compile_path(path)[0], handler, role, tuple(also), max_body)
+        pattern = compile_path(path)[0]
+        mounted = Mounted(method.upper(), path, pattern, handler, role, tuple(also), programs, max_body)
         self._routes.append(mounted)
 
         def unmount() -> None:
@@ -122,7 +125,8 @@ class Mounts:
     def _who(request: Request, route: Mounted, auth: Authenticator) -> Principal:
         if route.role is None:
             return Principal(NOBODY, Role.INFORMANT, "", scope="-", address=client_address(request))
-        who = auth.principal(request, informants=Role.INFORMANT in (route.role, *route.also))
+        informants = Role.INFORMANT in (route.role, *route.also)
+        who = auth.principal(request, informants=informants, programs=route.programs)
         if who.role not in route.also:
             auth.demand(who, route.role)
         return who

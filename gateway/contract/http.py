@@ -46,12 +46,14 @@ class Http(Protocol):
         *,
         role: Role | None = Role.VIEWER,
         also: Sequence[Role] = (),
+        programs: bool = False,
         max_body: int = 65536,
     ) -> Callable[[], None]:
         """Serve `path` (`/whep/{stream:path}`) until the returned function is called.
 
         `role` is the least that is needed, `also` are roles beside the ladder that may as well (INFORMANT). None: open
-        to everybody, for links whose secret the handler itself checks.
+        to everybody, for links whose secret the handler itself checks. `programs`: a program with its key as bearer
+        may too; what of it, the handler asks of `PushPoints`.
 
         GatewayErrors that the handler raises become problem details with their code, cause and cure.
         """

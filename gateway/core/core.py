@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from gateway.base.clock import Clock
-from gateway.base.errors import NotFound
 from gateway.base.metrics import Metrics
 from gateway.config.root import Config
 from gateway.core.accounts import Accounts
@@ -236,8 +235,7 @@ class Core:
 
     def _end_picture(self, device: DeviceId) -> None:
         """A phone's invitation was revoked while it sent its picture."""
-        with contextlib.suppress(NotFound):
-            self.streams.withdraw(self.streams.resolve(f"{device}/ch1"))
+        self.push_points.revoke(device)
 
     def _endpoint_changed(self, endpoint: Endpoint) -> None:
         gone = self.talk.members.find(endpoint.id) is not endpoint
@@ -320,6 +318,7 @@ class Core:
             metrics=metrics,
             daemon=daemon,
             now=self._clock.wall,
+            by_key=self.programs.by_key,
         )
 
     async def _housekeeping(self) -> None:

@@ -373,3 +373,4 @@ class Services:
     daemon: DaemonFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
+    by_key: Callable[[str, str], Principal] | None = None  # a program by its key, from an address

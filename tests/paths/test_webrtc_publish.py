@@ -15,7 +15,7 @@ from tests.unit.webrtc.client import Client, only_loopback
 from tests.unit.webrtc.fakes import until
 
 SDP = "application/sdp"
-PHONE = "kit1/phone/ch1"
+PHONE = "kit1/phone/main"
 
 
 @pytest.fixture(autouse=True)

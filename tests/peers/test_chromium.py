@@ -130,11 +130,11 @@ async def test_what_a_page_publishes_plays_in_a_second_page(screen: Screen) -> N
     assert await screen.codec("video") == "video/H264"
     page = screen.page
     async with asyncio.timeout(10):
-        while "kit1/phone/ch1" not in screen.kit.streams.known:  # noqa: ASYNC110
+        while "kit1/phone/main" not in screen.kit.streams.known:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     async with launch() as browser, serve(screen.kit.context.http) as url:
         viewer = Screen(screen.kit, await browser.open(url + "/"))
-        await viewer.play("kit1/phone/ch1", "video", "audio")
+        await viewer.play("kit1/phone/main", "video", "audio")
         await viewer.stat("video", "framesDecoded", 20)
         await viewer.stat("audio", "totalSamplesReceived", 24_000)
         assert await viewer.codec("audio") == "audio/opus"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -12,12 +13,15 @@ import pytest
 
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound, RemoteProtocolError, Unsupported
 from gateway.config.root import Config, Reports
+from gateway.contract.media import Publication
+from gateway.contract.source import PushInfo
 from gateway.core import report_files
 from gateway.core.rights import may_publish
 from gateway.core.services import BusEvent
 from gateway.core.ulid import ulid
 from gateway.model.device import DeviceState
 from gateway.model.informant import Draft, Invitation, ReportKind, Where
+from gateway.model.media import StreamState
 from gateway.model.principal import SYSTEM, Principal, Role
 from tests.fakes.loop import advance, by_hand
 from tests.unit.core.house import ADMIN, OPERATOR, VIEWER, House, a_house, housed
@@ -101,6 +105,40 @@ async def test_an_invitation_ends(house: House) -> None:
     assert house.core.accounts.verify(f"{secret}.{KEY}") is None
     with pytest.raises(NotFound):
         await informants.invitations.revoke(OPERATOR, "no-such")
+
+
+@housed
+async def test_a_phones_picture_and_its_end(house: House) -> None:
+    """It publishes under its own name alone; viewers stay when it goes; a revoked invitation ends it."""
+    points, (made, secret) = house.core.push_points, await invited(house)
+    await house.core.informants.join(f"{secret}.{KEY}", "", "10.0.0.9")
+    who = house.core.accounts.verify(f"{secret}.{KEY}", "10.0.0.9")
+    other = await a_phone(house, "o" * 22)
+    assert who is not None
+    stream = points.resolve(f"{who.scope}/ch1", who)
+    for somebody, name in ((other, stream), (who, "drone/main"), (OPERATOR, stream)):
+        with pytest.raises(Denied):
+            points.resolve(name, somebody)
+    ends = asyncio.Event()
+
+    async def picture(_publication: Publication) -> None:
+        await ends.wait()
+
+    first = asyncio.ensure_future(points.publish(stream, who, PushInfo("whip", "10.0.0.9"), picture))
+    await advance(1)
+    async with house.core.streams.view(stream, VIEWER, "whep") as viewing:
+        ends.set()
+        await advance(1)
+        assert first.done() and viewing.status.code == "publisher-gone"
+        ends.clear()
+        second = asyncio.ensure_future(points.publish(stream, who, PushInfo("whip", "10.0.0.9"), picture))
+        await advance(1)
+        assert viewing.status.state is StreamState.OPENING
+        await house.core.informants.invitations.revoke(OPERATOR, made.id)
+        await advance(1)
+        with pytest.raises(Denied) as revoked:
+            await second
+        assert revoked.value.code == "push-revoked" and not house.core.streams.has(stream)
 
 
 @housed

@@ -12,12 +12,13 @@ from typing import Any
 
 from aioice import stun
 
-from gateway.base.errors import Busy, Denied, GatewayError, NotFound
+from gateway.base.errors import Busy, Denied, GatewayError, NotFound, RemoteProtocolError
 from gateway.contract.http import HttpHandler, HttpRequest, HttpResponse
 from gateway.contract.media import Needs, Offer, Open, Suited
+from gateway.contract.media import Needs, Offer, Suited
 from gateway.contract.source import PushInfo
 from gateway.contract.voice import SeatWish
-from gateway.model.ids import DeviceId, StreamId
+from gateway.model.ids import DeviceId, StreamId, parse_ref
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import GroupId
@@ -288,6 +289,7 @@ class FakeStreams:
 
 class FakePushPoints:
     """Names as streams that nobody offers."""
+    """Names as the core's, one publisher each, and each stream as long as it is published."""
 
     def __init__(self, streams: FakeStreams) -> None:
         self._streams = streams
@@ -303,6 +305,16 @@ class FakePushPoints:
         self.infos.append(info)
         device = DeviceId(stream.rpartition("/")[0])
         await self._streams.publish(Offer(stream, device, info.title, open_), who)
+        ref = parse_ref(name, home="kit1")
+        if ref.gateway != "kit1":
+            raise RemoteProtocolError("another gateway's", code="bad-name")
+        if f"{ref.device_id}/ch1" in self._streams.known:
+            raise Denied("a device of its own", code="push-denied")
+        return StreamId(f"{ref.device_id}/{ref.channel or 'main'}")
+    async def publish(self, stream: StreamId, who: Principal, info: PushInfo, open_: Any) -> None:
+        if stream in self._streams.known:
+            raise Busy(f"{stream} is published", code="push-taken")
+        await self._streams.publish(Offer(stream, DeviceId("kit1/x"), stream, open_), who)
 
 
 class FakeSeat:
@@ -366,6 +378,7 @@ class FakeHttp:
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], tuple[HttpHandler, Role | None]] = {}
         self.also: dict[tuple[str, str], Sequence[Role]] = {}
+        self.programs: dict[tuple[str, str], bool] = {}
 
     def route(
         self,
@@ -375,10 +388,12 @@ class FakeHttp:
         *,
         role: Role | None = Role.VIEWER,
         also: Sequence[Role] = (),
+        programs: bool = False,
         max_body: int = 65536,
     ) -> Callable[[], None]:
         self.routes[method, path] = (handler, role)
         self.also[method, path] = also
+        self.programs[method, path] = programs
         return lambda: self.routes.pop((method, path), None) and None
 
     async def call(
@@ -403,6 +418,7 @@ class FakeContext:
         self.media = media or FakeMedia(engine)
         self.streams = streams or FakeStreams()
         self.push_points: Any = FakePushPoints(self.streams)
+        self.push_points = FakePushPoints(self.streams)
         self.talk: Any = FakeTalk()
         self.calls: Any = None
         self.http = FakeHttp()

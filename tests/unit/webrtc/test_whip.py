@@ -9,6 +9,7 @@ import pytest
 from aiortc.mediastreams import AudioStreamTrack
 
 from gateway.base.errors import Busy, Denied, NotFound, RemoteProtocolError
+from gateway.model.principal import Role
 from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
 from tests.unit.webrtc.conftest import Rig
 from tests.unit.webrtc.fakes import BOB, until
@@ -35,12 +36,13 @@ async def test_a_publisher_makes_a_stream_and_takes_it_along(rig: Rig) -> None:
     (info,) = rig.context.push_points.infos
     assert (info.protocol, info.title) == ("whip", "phone (alice)")
     assert publication.stream == "kit1/phone/ch1" and "kit1/phone/ch1" in rig.context.streams.known
+    assert publication.stream == "kit1/phone/main" and "kit1/phone/main" in rig.context.streams.known
     await until(lambda: publication.legs, "a leg")
     leg = publication.legs[0]
     assert leg["session"] in rig.engine.armed and not leg["video"] and len(leg["audio"]) == 4
     await client.close()
     await until(lambda: not rig.engine.sessions, "gone")
-    assert "kit1/phone/ch1" not in rig.context.streams.known and publication.closed == 1
+    assert "kit1/phone/main" not in rig.context.streams.known and publication.closed == 1
 
 
 async def test_the_same_account_comes_again_and_replaces_itself(rig: Rig) -> None:
@@ -68,6 +70,29 @@ async def test_names_of_others_are_not_to_be_had(rig: Rig) -> None:
     await client.close()
 
 
-async def test_publishing_is_for_operators(rig: Rig) -> None:
-    roles = {path: role for (method, path), (_, role) in rig.context.http.routes.items() if method == "POST"}
-    assert (roles["/whip/{stream:path}"], roles["/whep/{stream:path}"]) == ("operator", "viewer")
+async def test_who_may_ask_at_all(rig: Rig) -> None:
+    """Programs and phones too; what they may publish, the names decide."""
+    http = rig.context.http
+    for path, theirs in (("/whip/{stream:path}", True), ("/whep/{stream:path}", False), ("/talk/{stream:path}", False)):
+        assert http.programs["POST", path] is theirs and (Role.INFORMANT in http.also["POST", path]) is theirs
+
+
+async def test_what_obs_and_gstreamer_rely_on(rig: Rig) -> None:
+    """RFC 9725: an absolute path as Location, the ETag of the ICE session, PATCH with it, and its software is told."""
+    client = Client()
+    body = await client.offer(direction="sendonly", tracks=(AudioStreamTrack(),))
+    made = await rig.call("POST", "/whip/obs", body, content_type=SDP, user_agent="OBS/31.0")
+    await client.answer(made.body)
+    assert made.headers["Location"].startswith("/whip-session/") and made.headers["ETag"].startswith('"')
+    assert made.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag"
+    assert rig.context.push_points.infos[0].software == "OBS/31.0"
+    assert rig.context.push_points.infos[0].protocol == "whip"
+    fragment = b"a=end-of-candidates\r\n"
+    kind = "application/trickle-ice-sdpfrag"
+    patched = await rig.call(
+        "PATCH", made.headers["Location"], fragment, content_type=kind, if_match=made.headers["ETag"]
+    )
+    assert patched.status == 204
+    ended = await rig.call("DELETE", made.headers["Location"])
+    assert ended.status == 200
+    await client.close()
