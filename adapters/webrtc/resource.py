@@ -25,8 +25,6 @@ from adapters.webrtc.sdp import parse_fragment, parse_offer
 from adapters.webrtc.session import Ground, Session
 from adapters.webrtc.talk import Talker, allow, new_member
 from adapters.webrtc.whep import Viewer
-from adapters.webrtc.whip import Publisher, published_ref
-from gateway.base.errors import Busy
 from adapters.webrtc.whip import Publisher
 from gateway.contract.http import Http, HttpRequest, HttpResponse
 from gateway.model.principal import Role
@@ -157,16 +155,6 @@ class Resources:
 
     async def _publisher(self, ident: str, stream: str, request: HttpRequest, plan: Plan) -> Publisher:
         session = Publisher(self._ground, ident, stream, request.who, plan)
-        session.ref = ref = published_ref(stream, context.gateway)
-        session.stream = ref.stream_id
-        session.software = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))[:100]
-        context.push_points.resolve(f"{ref.device}/{ref.channel}", request.who)
-        before = [one for one in self._registry if isinstance(one, Publisher) and one.ref == ref and not one.ended]
-        if any(one.who.name != request.who.name for one in before):
-            raise Busy(f"{ref} is being published by somebody else", code="busy")
-        for one in before:  # the same account again: its network changed, and the old session has not noticed yet
-            one.end("session-replaced")
-            await one.ended_fully()
         session.published = published = self._ground.context.push_points.resolve(stream, request.who)
         session.stream = published
         session.software = request.headers.get("user-agent", "")

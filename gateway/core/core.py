@@ -235,7 +235,7 @@ class Core:
 
     def _end_picture(self, device: DeviceId) -> None:
         """A phone's invitation was revoked while it sent its picture."""
-        self.push_points.revoke(device)
+        self.push_points.forget(device)
 
     def _endpoint_changed(self, endpoint: Endpoint) -> None:
         gone = self.talk.members.find(endpoint.id) is not endpoint

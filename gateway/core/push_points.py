@@ -12,9 +12,8 @@ watches for `security.push_keep` is forgotten, unless the configuration names it
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -83,7 +82,7 @@ class PushPoints:
         self._clock = clock
         self._config = config
         self._points: dict[StreamId, _Point] = {}
-        self._shown: dict[DeviceId, SourceDevice | _Itself] = {}
+        self._shown: dict[DeviceId, SourceDevice] = {}
         streams.followers.append(self._follow)
 
     # — what adapters ask —
@@ -182,19 +181,6 @@ class PushPoints:
             self._forget(point)
         return True
 
-    def revoke(self, device: DeviceId) -> None:
-        """Whoever publishes under it may not any more, and its names are let go."""
-        for point in list(self._of(device)):
-            if point.publisher is not None:
-                point.publisher.cut.cut(Denied(f"{point.publisher.who.name} was revoked", code="push-revoked"))
-                point.publisher.over.add_done_callback(functools.partial(self._gone, point))
-            else:
-                self._forget(point)
-
-    def _gone(self, point: _Point, _over: object) -> None:
-        if self._points.get(point.stream) is point:
-            self._forget(point)
-
     def close(self) -> None:
         for point in self._points.values():
             if point.timer is not None:
@@ -233,7 +219,6 @@ class PushPoints:
         device = DeviceId(stream.rpartition("/")[0])
         known = self._devices.known(device)
         # An invited phone's own device is its own to publish.
-        # A phone is a device by its invitation, and published by itself alone (its scope).
         if known is not None and device not in self._shown and who.role is not Role.INFORMANT:
             raise Denied(f"{device} is a device of its own and is not published", code="push-denied")
 
@@ -260,7 +245,7 @@ class PushPoints:
         if shown is None and self._devices.known(device) is None:
             slug = device.rpartition("/")[2]
             try:
-                shown = self._device(device, slug, title or slug)
+                shown = SourceDevice(self._devices, self._gateway, SCHEME, slug, title or slug, "publisher-awaited")
             except ConfigError as exc:
                 raise Denied(str(exc), code="push-denied") from exc
             self._shown[device] = shown
@@ -330,11 +315,6 @@ class PushPoints:
             self._streams.online(point.stream, False, "publisher-gone")
             await live.attempt_over()
 
-    def _device(self, device: DeviceId, slug: str, title: str) -> SourceDevice | _Itself:
-        if self._devices.known(device):
-            return _Itself()
-        return SourceDevice(self._devices, self._gateway, SCHEME, slug, title, "publisher-awaited")
-
     def _wait_for_next(self, point: _Point) -> None:
         if self._points.get(point.stream) is point:
             loop = asyncio.get_running_loop()
@@ -383,15 +363,6 @@ class PushPoints:
 
     def _refused(self, stream: StreamId, who: Principal, info: PushInfo, exc: GatewayError) -> None:
         self._audit.note(who, "publish.start", stream, outcome="refused", code=exc.code, detail=_words(info))
-
-
-class _Itself:
-    """In a SourceDevice's place for a device that is in the directory by itself (a phone)."""
-
-    def channels(self, titles: Mapping[str, str]) -> None: ...
-    def describe(self, software: str) -> None: ...
-    def told(self, status: StreamStatus) -> None: ...
-    def remove(self) -> None: ...
 
 
 def _words(info: PushInfo) -> str:

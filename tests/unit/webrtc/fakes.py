@@ -14,7 +14,6 @@ from aioice import stun
 
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound, RemoteProtocolError
 from gateway.contract.http import HttpHandler, HttpRequest, HttpResponse
-from gateway.contract.media import Needs, Offer, Open, Suited
 from gateway.contract.media import Needs, Offer, Suited
 from gateway.contract.source import PushInfo
 from gateway.contract.voice import SeatWish
@@ -288,7 +287,6 @@ class FakeStreams:
 
 
 class FakePushPoints:
-    """Names as streams that nobody offers."""
     """Names as the core's, one publisher each, and each stream as long as it is published."""
 
     def __init__(self, streams: FakeStreams) -> None:
@@ -296,24 +294,17 @@ class FakePushPoints:
         self.infos: list[PushInfo] = []
 
     def resolve(self, name: str, who: Principal) -> StreamId:
-        stream = StreamId(f"kit1/{name}")
-        if stream in self._streams.known and stream not in (one.stream for one in self._streams.publications):
-            raise Denied(f"{name} is a device of its own", code="push-denied")
-        return stream
-
-    async def publish(self, stream: StreamId, who: Principal, info: PushInfo, open_: Open) -> None:
-        self.infos.append(info)
-        device = DeviceId(stream.rpartition("/")[0])
-        await self._streams.publish(Offer(stream, device, info.title, open_), who)
         ref = parse_ref(name, home="kit1")
         if ref.gateway != "kit1":
             raise RemoteProtocolError("another gateway's", code="bad-name")
         if f"{ref.device_id}/ch1" in self._streams.known:
             raise Denied("a device of its own", code="push-denied")
         return StreamId(f"{ref.device_id}/{ref.channel or 'main'}")
+
     async def publish(self, stream: StreamId, who: Principal, info: PushInfo, open_: Any) -> None:
         if stream in self._streams.known:
             raise Busy(f"{stream} is published", code="push-taken")
+        self.infos.append(info)
         await self._streams.publish(Offer(stream, DeviceId("kit1/x"), stream, open_), who)
 
 
@@ -418,7 +409,6 @@ class FakeContext:
         self.media = media or FakeMedia(engine)
         self.streams = streams or FakeStreams()
         self.push_points: Any = FakePushPoints(self.streams)
-        self.push_points = FakePushPoints(self.streams)
         self.talk: Any = FakeTalk()
         self.calls: Any = None
         self.http = FakeHttp()
