@@ -88,8 +88,10 @@ class Flow:
         try:
             while True:
                 asked = asyncio.create_task(self._again.wait())
-                done, _ = await asyncio.wait({asked, follow}, return_when=asyncio.FIRST_COMPLETED)
-                asked.cancel()
+                try:
+                    done, _ = await asyncio.wait({asked, follow}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    asked.cancel()
                 if follow in done:
                     follow.result()
                     raise NotFound(f"{self._viewing.stream} is no more")

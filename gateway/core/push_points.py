@@ -112,7 +112,7 @@ class PushPoints:
     async def publish(self, stream: StreamId, who: Principal, info: PushInfo, open_: Open) -> None:
         self._may_publish(stream, who)
         try:
-            point = self._point(stream, info.title)
+            point = self._point(stream, _title(info))
         except GatewayError as exc:
             self._refused(stream, who, info, exc)
             raise
@@ -294,7 +294,7 @@ class PushPoints:
 
         if (shown := self._shown.get(point.device)) is not None:
             shown.describe(info.software)
-        title = info.title or live.offer.title
+        title = _title(info) or live.offer.title
         self._streams.offer(replace(live.offer, title=title, open=once, on_demand=False))
         live.comes_from(
             StreamSource(
@@ -363,6 +363,12 @@ class PushPoints:
 
     def _refused(self, stream: StreamId, who: Principal, info: PushInfo, exc: GatewayError) -> None:
         self._audit.note(who, "publish.start", stream, outcome="refused", code=exc.code, detail=_words(info))
+
+
+def _title(info: PushInfo) -> str:
+    """What the sender calls its picture; "" where that says nothing ("No Name" is FFmpeg's, "-" RFC 8866's)."""
+    title = "".join(filter(str.isprintable, info.title)).strip()[:100]
+    return "" if title.casefold() in ("no name", "-", "session", "unnamed", "stream") else title
 
 
 def _words(info: PushInfo) -> str:

@@ -103,7 +103,7 @@ class Pushes:
                 failures = 0
             patience = self._patience()
             wait = min(patience.retry_first_s * 2 ** min(failures, 30), patience.retry_most_s) * self._jitter()
-            failures += 1
+            failures += code != "adapter-off"
             if running.status.code != code:
                 log.info("push %s to %s: %s%s", running.name, running.status.url, code, f" ({detail})" * bool(detail))
             running.retry_at = now + wait

@@ -173,6 +173,21 @@ async def test_a_publisher_whose_connection_ends_or_who_sends_nothing(house: Hou
     assert house.core.streams.status(DRONE).code == "publisher-gone"
 
 
+@housed
+async def test_what_a_sender_calls_its_picture(house: House) -> None:
+    programs(house, drone=Program(publish=["drone-1"]))
+    points, who = house.core.push_points, program(house)
+    for title, shown in (("No Name", "drone-1/main"), ("Dam\x00 north", "Dam north"), ("-", "Dam north")):
+        sender = Sender()
+        sending = asyncio.create_task(
+            points.publish(DRONE, who, PushInfo("rtsp", "192.0.2.7", title=title), sender.open)
+        )
+        await settle()
+        assert house.core.streams.status(DRONE).title == shown
+        sender.hung_up.set()
+        await sending
+
+
 @pytest.mark.parametrize(
     "name",
     [
