@@ -3,6 +3,7 @@
 ADAPTERS: dict[str, str] = {
     "gb28181": "adapters.gb28181:Gb28181Access",
     "hls": "adapters.hls:Hls",
+    "jt808": "adapters.jt808:Jt808",
     "local": "adapters.local:Local",
     "mpegts": "adapters.mpegts:MpegTs",
     "onvif": "adapters.onvif:Onvif",

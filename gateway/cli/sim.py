@@ -6,6 +6,7 @@ import typer
 
 from gateway.sim.command import ball
 from gateway.sim.radio_command import radio
+from gateway.sim.vehicle_command import vehicle
 
 app = typer.Typer(no_args_is_help=True, help="Simulated devices · 模拟设备")
 
@@ -17,3 +18,4 @@ def sim() -> None:
 
 app.command("ball")(ball)
 app.command("radio")(radio)
+app.command("vehicle")(vehicle)

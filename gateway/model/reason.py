@@ -31,6 +31,7 @@ from gateway.model.reasons import (
     streams,
     talk,
     transport,
+    vehicles,
     viewers,
 )
 
@@ -55,6 +56,7 @@ _FIELDS = (
     sources,
     streams,
     talk,
+    vehicles,
     transport,
     viewers,
 )

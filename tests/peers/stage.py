@@ -57,6 +57,7 @@ class Ports:
     rtmps: int = 1936
     srt: int = 8890
     jt808: int = 7611
+    jt1078: int = 1078
     ts: int = 5004
     other: int = 9710
 
@@ -78,6 +79,7 @@ class Ports:
             if name in ADAPTERS:
                 text += f"[adapter.{name}]\nlisten = '0.0.0.0:{port}'\n"
                 text += f"listen_tls = '0.0.0.0:{tls}'\n" if tls else ""
+                text += f"media = '0.0.0.0:{self.jt1078}'\n" if name == "jt808" else ""
         return text
 
 
@@ -94,7 +96,7 @@ def ports() -> Iterator[Ports]:
                 continue
             if all(_is_free(port) for port in range(first, first + BLOCK)):
                 media = (first + 20, first + BLOCK - 1)
-                yield Ports(first, first + 1, first + 2, media, *range(first + 3, first + 16))
+                yield Ports(first, first + 1, first + 2, media, *range(first + 3, first + 17))
                 return
         raise AssertionError(f"no {BLOCK} free ports in a row from {FIRST_PORT} on")
 

@@ -146,6 +146,7 @@ TARGETS: dict[str, tuple[str, Callable[[bytes], None]]] = {
     "mdns": ("mdns", devices_text.try_mdns),
     "ssdp": ("ssdp", devices_text.try_ssdp),
     "wire": ("wire", devices_text.try_wire),
+    "jt808": ("jt808", devices_binary.try_jt808),
 }
 
 
