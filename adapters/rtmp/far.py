@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from adapters.rtmp.config import RtmpConfig
@@ -17,7 +17,7 @@ from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.base.url import SourceUrl
 from gateway.contract.adapter import Context
-from gateway.contract.media import Needs, Publication, Suited, Viewing
+from gateway.contract.media import IngestLeg, Needs, Publication, Suited, Viewing
 from gateway.model.media import Codec
 
 PORTS = {"rtmp": 1935, "rtmps": 443}
@@ -57,23 +57,31 @@ class Far:
         """`contract.source.SourceOpener`."""
         publication.say("opening")
         async with self._connected() as (link, session):
-            async with asyncio.timeout(self._config.patience):
-                ready = await self._wait(link, session, Ready)
-                if isinstance(ready, Refused):
-                    return await self._elsewhere(ready, publication)
-                try:
-                    leg = link.bind_in(publication)
-                except codecs.MediaError as exc:
-                    raise LinkDown(str(exc), code="source-ended") from exc
-                # The server may send its first picture at once: its place is there already.
-                session.go()
-                self._flush(link, session)
-                publication.say("waiting-media")
-                running = await self._wait(link, session, Running)
-                if isinstance(running, Refused):
-                    return await self._elsewhere(running, publication)
-            listen = asyncio.create_task(self._listen(link, session))
-            ended = asyncio.create_task(leg.ended())
+            refused = await self._played(link, session, publication)
+        if not refused.redirect:
+            raise self._refusal(refused)
+        # A redirect goes through the core: where it leads is checked anew.
+        await self._context.sources.open(refused.redirect, publication)
+
+    async def _played(self, link: Link, session: ClientSession, publication: Publication) -> Refused:
+        """Returns when the server refuses; raises what ends it else."""
+        async with asyncio.timeout(self._config.patience):
+            ready = await self._wait(link, session, Ready)
+        if isinstance(ready, Refused):
+            return ready
+        try:
+            leg = link.bind_in(publication)
+        except codecs.MediaError as exc:
+            raise LinkDown(str(exc), code="source-ended") from exc
+        try:
+            # The server may send its first picture at once: its place is there already.
+            session.go()
+            self._flush(link, session)
+            publication.say("waiting-media")
+            running = await self._begun(link, session, leg)
+            if isinstance(running, Refused):
+                return running
+            listen, ended = asyncio.create_task(self._listen(link, session)), asyncio.create_task(leg.ended())
             try:
                 await asyncio.wait({listen, ended}, return_when=asyncio.FIRST_COMPLETED)
                 if ended.done():
@@ -83,10 +91,22 @@ class Far:
             finally:
                 session.leave()
                 self._flush(link, session)
-                for task in (listen, ended):
-                    task.cancel()
-                await asyncio.gather(listen, ended, return_exceptions=True)
-                leg.close()
+                await _let_go(listen, ended)
+        finally:
+            leg.close()
+
+    async def _begun(self, link: Link, session: ClientSession, leg: IngestLeg) -> Event | None:
+        """The server's answer to `play`; None where media came instead of one, as some servers have it."""
+        answer = asyncio.create_task(self._wait(link, session, Running))
+        media = asyncio.create_task(leg.first_media(self._config.patience))
+        try:
+            done, _ = await asyncio.wait({answer, media}, return_when=asyncio.FIRST_COMPLETED)
+            if answer in done:
+                return answer.result()
+            media.result()
+            return None
+        finally:
+            await _let_go(answer, media)
 
     async def push(self, viewing: Viewing) -> None:
         """`contract.source.PushOpener`."""
@@ -209,8 +229,8 @@ class Far:
         words = " ".join(part for part in (event.code, event.description) if part)
         return PeerError(f"{self._url} refused: {words}", status=event.code, code="rtmp-refused")
 
-    async def _elsewhere(self, event: Refused, publication: Publication) -> None:
-        """A redirect goes through the core: where it leads is checked anew."""
-        if not event.redirect:
-            raise self._refusal(event)
-        await self._context.sources.open(event.redirect, publication)
+
+async def _let_go(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.paths.rtmp_rig import KEY, VECTORS, Program, Rig, a_rig, frames, reader
+from tests.paths.rtmp_rig import KEY, PATIENCE_S, VECTORS, Program, Rig, a_rig, frames, reader
+from tests.paths.rtmp_rig import sender as h264
 
 WALL = "live/drone-1?user=wall&pass=look-at-it"
 AV8 = (sys.executable, "-m", "tests.paths.rtmp_av8")
@@ -54,3 +57,36 @@ async def test_a_player_of_h264_alone_gets_a_conversion(tmp_path: Path) -> None:
         assert frames(said).get(0, 0) >= 20, said
         assert frames(said).get(1, 0) >= 60, said
         await sender.stop()
+
+
+async def test_a_sender_that_comes_back_with_another_codec_keeps_its_player(tmp_path: Path) -> None:
+    async with a_rig(tmp_path) as rig:
+        first = await Program.start(*h264(rig.url(f"live/drone-1?key={KEY}")))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        player = await Program.start(*reader(rig.url(WALL), seconds=25))
+        times = await pictures(player, 20)
+        await first.stop()
+        await rig.until(lambda: rig.status("drone-1/main").code == "publisher-gone")
+        second = await sending(rig, "fmp4_h265_opus.mp4")
+        await rig.until(lambda: any(t.codec.value == "h265" for t in rig.status("drone-1/main").tracks))
+        # After the gap comes H.264 again, made of it; and its time goes on.
+        while not (jump := [b - a for a, b in pairwise(times[:-5]) if b - a > 10]):
+            times += await pictures(player, 5)
+        assert len(jump) == 1
+        assert times == sorted(times)
+        assert player.process.returncode is None
+        await player.stop()
+        await second.stop()
+
+
+async def pictures(player: Program, count: int) -> list[int]:
+    """The times of that many more."""
+    times: list[int] = []
+    assert player.process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while len(times) < count:
+            line = (await player.process.stdout.readline()).decode()
+            assert line, "the player ended"
+            if line.startswith("0,"):
+                times.append(int(line.split(",")[2]))
+    return times

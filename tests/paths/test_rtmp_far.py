@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from adapters.rtmp.protocol import amf
+from adapters.rtmp.protocol.handshake import BLOCK
 from gateway.model.ids import StreamId
-from tests.paths.rtmp_rig import CONFIG, KEY, TECHNICIAN, Program, Rig, a_rig, frames, reader, sender
+from tests.paths.rtmp_rig import CONFIG, KEY, TECHNICIAN, Program, Raw, Rig, a_rig, frames, reader, sender
+from tests.paths.test_rtmp_drone import tags
 
 
 def free_port() -> int:
@@ -139,8 +142,6 @@ async def test_a_server_that_says_nothing_and_one_that_is_none(tmp_path: Path) -
 
 async def test_a_redirect_inside_is_refused(tmp_path: Path) -> None:
     """Where it leads is looked at as any URL that a stranger gave."""
-    from adapters.rtmp.protocol import amf
-    from adapters.rtmp.protocol.handshake import BLOCK
 
     async def elsewhere(r: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await r.readexactly(1 + BLOCK)
@@ -163,6 +164,37 @@ async def test_a_redirect_inside_is_refused(tmp_path: Path) -> None:
         seen: list[str] = []
         watch = asyncio.create_task(watching(rig, "far/main", seen))
         await rig.until(lambda: any("url-refused" in s for s in seen), f"url-refused of {seen}")
+        await end(watch)
+    server.close()
+    for writer in held:
+        writer.close()
+
+
+async def test_a_server_that_sends_without_an_answer_is_taken(tmp_path: Path) -> None:
+    """Some cameras never say NetStream.Play.Start."""
+    sent = tags("flv_h264_b_aac.flv")
+
+    async def camera(r: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await r.readexactly(1 + BLOCK)
+        writer.write(b"\x03" + bytes(2 * BLOCK))
+        await r.readexactly(BLOCK)
+        raw = Raw(r, writer)
+        await raw.until(b"connect")
+        raw.command("_result", 1, {}, {"code": "NetConnection.Connect.Success"})
+        await raw.until(b"createStream")
+        raw.command("_result", 4, None, 1)
+        await raw.until(b"play")
+        for kind, time_ms, body in sent:
+            raw.chunk(kind, body, 1, time_ms=time_ms)
+        held.append(writer)
+
+    held: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(camera, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with a_rig(tmp_path, **source(f"rtmp://127.0.0.1:{port}/live/x")) as rig:
+        seen: list[str] = []
+        watch = asyncio.create_task(watching(rig, "far/main", seen))
+        await rig.until(lambda: any(s.startswith("live") for s in seen), f"live of {seen}")
         await end(watch)
     server.close()
     for writer in held:
