@@ -126,7 +126,8 @@ class _Reader:
             case "#EXT-X-TARGETDURATION":
                 self.target_s = _seconds(value)
             case "#EXT-X-MEDIA-SEQUENCE":
-                self.number = _whole(value)
+                if not self.segments:  # §4.3.3.2: before the first segment, else it would number some of them twice
+                    self.number = _whole(value)
             case "#EXT-X-BYTERANGE":
                 self.range = _range(value)
             case "#EXT-X-DISCONTINUITY":

@@ -24,7 +24,7 @@ from gateway.wire.sip import Hop, SipRequest, parse_datagram, respond
 from gateway.wire.sip.core import CoreLimits, SipCore
 from gateway.wire.sip.message import check
 from gateway.wire.xml import build_xml, parse_xml
-from tests.properties import devices_binary, devices_text, rtmp_text, transport_text
+from tests.properties import cloud_text, devices_binary, devices_text, rtmp_text, transport_text
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SLOW_S = 2.0  # an input that takes so long is a finding too
@@ -147,6 +147,9 @@ TARGETS: dict[str, tuple[str, Callable[[bytes], None]]] = {
     "ssdp": ("ssdp", devices_text.try_ssdp),
     "wire": ("wire", devices_text.try_wire),
     "jt808": ("jt808", devices_binary.try_jt808),
+    "m3u8": ("m3u8", cloud_text.try_m3u8),
+    "phone": ("phone", cloud_text.try_phone),
+    "cmaf": ("cmaf", cloud_text.try_records),
 }
 
 
