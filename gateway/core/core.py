@@ -227,6 +227,7 @@ class Core:
         self.source_book.apply()
         self.programs.config_changed()
         self.push_points.config_changed()
+        self.streams.revoke("read-denied", self.push_points.may_not_read)
         self.pushes.config_changed()
 
     def _stream_offered(self, device: DeviceId) -> None:

@@ -167,6 +167,14 @@ class PushPoints:
                 except GatewayError as exc:
                     log.warning("%s can not be published: %s", stream, exc)
 
+    def may_not_read(self, who: Principal, stream: StreamId) -> bool:
+        """A program that may not, or no longer."""
+        try:
+            program = self._programs.of(who)
+        except Denied:
+            return True
+        return program is not None and not matches(self._short(stream), program.read)
+
     def forget(self, device: DeviceId) -> bool:
         """A person forgets the device: its publishers end, its names with them; False when it is none of ours. Raises
         Busy where the configuration has a name of it."""

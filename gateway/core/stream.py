@@ -173,6 +173,11 @@ class LiveStream:
             self._source = source
             self._tell()
 
+    def wake(self) -> None:
+        """Those who follow its changes look once more."""
+        for wake in self._watchers:
+            wake.set()
+
     async def attempt_over(self) -> None:
         """Returns when no attempt is under way and the rules know."""
         while self._task is not None:
@@ -295,8 +300,7 @@ class LiveStream:
             self._tell()
 
     def _tell(self) -> None:
-        for wake in self._watchers:
-            wake.set()
+        self.wake()
         self._changed(self.status)
 
     def _timed(self) -> None:

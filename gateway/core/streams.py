@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -37,6 +37,7 @@ class Viewing:
         self._stream = stream
         self._transcoder = transcoder
         self._wanted: dict[Needs, tuple[tuple[Track, ...], Wanted]] = {}
+        self._revoked = ""
 
     @property
     def stream(self) -> StreamId:
@@ -54,8 +55,19 @@ class Viewing:
     def tracks(self) -> Sequence[Track]:
         return self._stream.tracks
 
-    def changes(self) -> AsyncIterator[StreamStatus]:
-        return self._stream.changes()
+    async def changes(self) -> AsyncGenerator[StreamStatus, None]:
+        async with aclosing(self._stream.changes()) as changes:
+            async for status in changes:
+                if self._revoked:
+                    # For this viewer alone it is as if it were no more.
+                    yield replace(status, state=StreamState.REMOVED, code=self._revoked)
+                    return
+                yield status
+
+    def revoke(self, code: str) -> None:
+        """Its viewer may not look any more: `changes` tells it that the stream is no more, with `code`."""
+        self._revoked = code
+        self._stream.wake()
 
     async def suited(self, needs: Needs) -> Suited:
         async with aclosing(self._stream.changes()) as changes:
@@ -115,6 +127,7 @@ class Streams:
         self._streams: dict[StreamId, LiveStream] = {}
         self._aliases: dict[str, StreamId] = {}
         self._offline: dict[DeviceId, str] = {}
+        self._viewings: dict[Viewing, Principal] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._closing = False
         self.on_offered: Callable[[DeviceId], None] = lambda _device: None
@@ -231,13 +244,21 @@ class Streams:
             begun = asyncio.get_running_loop().time()
             found.joined()
             viewing = Viewing(found, self._transcoder)
+            self._viewings[viewing] = who
             try:
                 yield viewing
             finally:
+                del self._viewings[viewing]
                 viewing.close()
                 found.left()
                 seconds = asyncio.get_running_loop().time() - begun
                 self._audit.note(who, "view.end", stream, detail=f"{info.kind} {seconds:.0f} s")
+
+    def revoke(self, code: str, gone: Callable[[Principal, StreamId], bool]) -> None:
+        """End the viewings of those who may not look any more."""
+        for viewing, who in list(self._viewings.items()):
+            if gone(who, viewing.stream):
+                viewing.revoke(code)
 
     async def publish(self, offer: Offer, who: Principal) -> None:
         """Offer a stream for as long as its one attempt runs. Raises Busy if somebody publishes it already."""

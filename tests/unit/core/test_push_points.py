@@ -252,6 +252,32 @@ async def test_who_may_read_what(house: House) -> None:
 
 
 @housed
+async def test_a_reader_whose_right_is_taken_is_told_that_it_is_over(house: House) -> None:
+    drone, wall = Program(publish=["drone-1"]), Program(read=["drone-*"])
+    programs(house, drone=drone, wall=wall)
+    stream, reader = house.core.push_points.reading("drone-1", program(house, "wall")), program(house, "wall")
+    async with (
+        house.core.streams.view(stream, reader, "rtsp") as viewing,
+        house.core.streams.view(stream, VIEWER, "whep") as person,
+    ):
+        last: list[tuple[StreamState, str]] = []
+
+        async def follow() -> None:
+            async for status in viewing.changes():
+                last.append((status.state, status.code))
+
+        following = asyncio.create_task(follow())
+        await settle()
+        programs(house, drone=drone, wall=wall, other=Program(read=["x"]))
+        await settle()
+        assert not following.done() and last[-1][0] is StreamState.OFFLINE
+        programs(house, drone=drone, wall=Program(read=["truck-*"]))
+        await asyncio.wait_for(following, 5)
+        assert last[-1] == (StreamState.REMOVED, "read-denied")
+        assert person.status.state is StreamState.OFFLINE and house.core.streams.has(stream)
+
+
+@housed
 async def test_names_of_the_configuration_are_listed_and_others_are_forgotten(house: House) -> None:
     programs(house, drone=Program(publish=["drone-1", "extra-*"]))
     streams = house.core.streams
