@@ -276,8 +276,8 @@ class Pull:
         tasks = (ended, listen, beat)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            await client.leave(description.control)
         finally:
+            await client.leave(description.control)
             for task in tasks:
                 task.cancel()
             found = await asyncio.gather(*tasks, return_exceptions=True)

@@ -77,8 +77,8 @@ class Push:
         )
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            await client.leave(self._uri)
         finally:
+            await client.leave(self._uri)
             for task in tasks:
                 task.cancel()
             found = await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +19,7 @@ from adapters.rtsp.link import Link
 from adapters.rtsp.protocol.described import Offered
 from adapters.rtsp.pull import REQUIRE, ask_back_channel, connected, maps, request_uri
 from gateway import codecs
-from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
+from gateway.base.errors import LinkDown, PeerError, Unsupported
 from gateway.base.url import SourceUrl
 from gateway.contract.adapter import Context
 from gateway.contract.media import Publication
@@ -115,8 +114,7 @@ class Loudspeakers:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            with suppress(GatewayError):
-                await client.leave(uri)
+            await client.leave(uri)
             for task in tasks:
                 task.cancel()
             found = await asyncio.gather(*tasks, return_exceptions=True)
