@@ -123,7 +123,11 @@ class Far:
                 session.go(metadata(suited.tracks) if suited is not None else None)
                 self._flush(link, session)
 
-            outflow = Outflow(self._context.media, link, viewing, wanted, self._config.queue)
+            def told(suited: Suited) -> None:
+                session.metadata(metadata(suited.tracks))
+                self._flush(link, session)
+
+            outflow = Outflow(self._context.media, link, viewing, wanted, self._config.queue, told)
             work = asyncio.create_task(outflow.run(ready.stream_id, accepted))
             listen = asyncio.create_task(self._listen(link, session))
             try:

@@ -172,7 +172,12 @@ class Guest:
         takes = needs(connected.takes if connected else frozenset())
         async with self._context.streams.view(stream, who, self._protocol) as viewing:
             self.role = "play"
-            outflow = Outflow(self._context.media, self._wire, viewing, takes, self._config.queue)
+
+            def told(suited: Suited) -> None:
+                self._session.metadata(metadata(suited.tracks))
+                self._flush()
+
+            outflow = Outflow(self._context.media, self._wire, viewing, takes, self._config.queue, told)
 
             def accepted(suited: Suited | None) -> None:
                 self._session.accept(metadata(suited.tracks) if suited is not None else None)

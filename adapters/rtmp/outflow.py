@@ -56,12 +56,23 @@ def metadata(tracks: tuple[Track, ...]) -> dict[str, Value]:
 
 
 class Outflow:
-    def __init__(self, media: Media, link: Link, viewing: Viewing, wanted: Needs, queue_bytes: int) -> None:
+    def __init__(
+        self,
+        media: Media,
+        link: Link,
+        viewing: Viewing,
+        wanted: Needs,
+        queue_bytes: int,
+        told: Callable[[Suited], None],
+    ) -> None:
+        """`told` is called when what is sent becomes known, or another."""
         self._media = media
         self._link = link
         self._viewing = viewing
         self._wanted = wanted
         self._queue_bytes = queue_bytes
+        self._told = told
+        self._sent: tuple[Track, ...] = ()
         self._again = asyncio.Event()
         self._handle = 0
         self._tracks: tuple[tuple[str, int], ...] = ()
@@ -74,6 +85,7 @@ class Outflow:
             done, _ = await asyncio.wait({first}, timeout=UNKNOWN_S)
             suited = first.result() if done else None
             accepted(suited)
+            self._sent = suited.tracks if suited is not None else ()
             self._handle = suited.handle if suited is not None else self._viewing.handle
             subscription = self._link.bind_out(
                 self._handle,
@@ -130,6 +142,9 @@ class Outflow:
         if suited.handle != self._handle:
             self._handle = suited.handle
             self._media.engine.move_subscription(subscription, suited.handle)
+        if suited.tracks != self._sent:
+            self._sent = suited.tracks
+            self._told(suited)
 
     def _heard(self, event: codecs.SubscriptionEvent) -> None:
         if event.state == "refused" and event.code != "link-down":

@@ -114,8 +114,12 @@ class ClientSession:
         else:
             self._out.append(m.command("publish", _GO, None, self._stream, "live", stream_id=stream_id))
             if metadata is not None:
-                self._out.append(m.data("@setDataFrame", "onMetaData", metadata, stream_id=stream_id))
+                self.metadata(metadata)
         self._to(State.ASKED)
+
+    def metadata(self, values: dict[str, Value]) -> None:
+        """Of what is published, from now on."""
+        self._out.append(m.data("@setDataFrame", "onMetaData", values, stream_id=self._stream_id))
 
     def leave(self) -> None:
         """Say goodbye; the connection is closed afterwards."""
