@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,35 @@ def test_srt(rig: Rig, stream: int) -> None:
     assert (gone.subscription, gone.code) == (subscription, "link-down")
     closed = rig.wait(codecs.WireEvent, lambda e: e.state == "closed" and e.wire == subscription)
     assert closed.code == "source-ended"
+
+
+def test_a_clock_that_jumps_either_way_and_lost_sync_never_go_back(rig: Rig, tmp_path: Path) -> None:
+    """Three pieces, each with a clock of its own, garbage between them: what leaves is one time line."""
+    pieces = []
+    for n, start in enumerate((5000, 40_000, 10)):
+        words = (
+            f"ffmpeg -v error -f lavfi -i sine=frequency=440:sample_rate=48000:duration=2 -f lavfi -i "
+            f"testsrc2=size=320x240:rate=25:duration=2 -c:v libx264 -preset "
+            f"ultrafast -g 25 -pix_fmt yuv420p -c:a aac -output_ts_offset {start} -f mpegts {tmp_path / f'{n}.ts'}"
+        )
+        subprocess.run(words.split(), check=True, timeout=PATIENCE_S)
+        pieces.append((tmp_path / f"{n}.ts").read_bytes())
+    made = rig.engine.open_stream("jumps")
+    near, far = socket.socketpair()
+    rig.engine.open_bytes_in(made, near.detach(), "ts")
+    out_read, out_write = os.pipe()
+    rig.engine.open_container_out(made, out_write, "ts")
+    with os.fdopen(out_read, "rb") as reader:
+        line = ["ffprobe", "-v", "error", "-of", "json", "-show_entries", "packet=stream_index,dts_time", "pipe:0"]
+        probe = subprocess.Popen(line, stdin=reader, stdout=subprocess.PIPE)
+    with far:
+        for piece in pieces:
+            far.sendall(piece + bytes(range(256)) * 3)
+    rig.wait(codecs.LegEvent, lambda e: e.state == "closed", patience_s=PATIENCE_S)
+    rig.engine.close_stream(made)
+    out, _ = probe.communicate(timeout=PATIENCE_S)
+    packets = json.loads(out)["packets"]
+    for index in (0, 1):
+        times = [float(one["dts_time"]) for one in packets if one["stream_index"] == index]
+        assert len(times) > 110 and all(a < b for a, b in itertools.pairwise(times))
+        assert times[-1] - times[0] < 30
