@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import httpx
 import pytest
 
+from tests.peers.browser import launch, require
 from tests.peers.hls_rules import Rules
 from tests.peers.stage import Stage, ports
 
@@ -21,13 +23,14 @@ pytestmark = pytest.mark.peer
 
 
 @asynccontextmanager
-async def a_link(place: Path, *, tls: bool = True) -> AsyncIterator[tuple[Stage, str, httpx.AsyncClient]]:
+async def a_link(
+    place: Path, *, tls: bool = True, more: str = ""
+) -> AsyncIterator[tuple[Stage, str, httpx.AsyncClient]]:
     """A ball, and the link of its picture for players that know no header."""
     with ports() as free:
         stage = Stage(place, free)
-        if not tls:
-            config = place / "ports.toml"
-            config.write_text(config.read_text().replace("[api]\n", "[api]\ntls = false\n"))
+        config = place / "ports.toml"
+        config.write_text(config.read_text().replace("[api]\n", f"[api]\ntls = {str(tls).lower()}\n{more}"))
         try:
             stream = await stage.begin()
             trust = ssl.create_default_context(cafile=str(place / "tls" / "ca.crt") if tls else None)
@@ -63,15 +66,20 @@ async def test_ffmpeg_reads_it(tmp_path: Path) -> None:
 async def test_gstreamer_reads_it(tmp_path: Path) -> None:
     """Over plain HTTP, as behind a proxy: its HLS elements can not be told to trust the kit's own authority."""
     async with a_link(tmp_path, tls=False) as (_, url, _client):
-        command = ["gst-launch-1.0", "-q", "souphttpsrc", f"location={url}", "!", "hlsdemux", "!", "decodebin", "!"]
-        command += ["videoconvert", "!", "fakesink", "num-buffers=50"]
-        made = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        command = ["stdbuf", "-oL", "gst-launch-1.0", "-v", "souphttpsrc", f"location={url}", "!", "hlsdemux", "!"]
+        command += ["decodebin", "!", "videoconvert", "!", "fakesink", "silent=false"]
+        made = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert made.stdout is not None
+        pictures: list[str] = []
         try:
-            _, err = await asyncio.wait_for(made.communicate(), 90)
-        except TimeoutError:
+            async with asyncio.timeout(90):
+                while len(pictures) < 100 and (line := await made.stdout.readline()):
+                    if b"chain" in line and (found := re.search(rb"pts: ([0-9:.]+)", line)):
+                        pictures.append(found[1].decode())
+        finally:
             made.kill()
-            raise
-        assert made.returncode == 0, err.decode()[-2000:]
+            await made.wait()
+        assert len(pictures) == 100 and pictures == sorted(pictures), pictures[-5:]
 
 
 async def test_it_keeps_the_rules(tmp_path: Path) -> None:
@@ -106,3 +114,46 @@ async def test_it_keeps_the_rules(tmp_path: Path) -> None:
         assert (await client.get(forged)).json()["code"] == "ticket-unknown"
         # Nobody asks any more: the source is let go.
         await stage.until("nobody watches", lambda: stage.client.get("/api/v1/viewings") == [], 60)
+
+
+PAGE = """<!doctype html><video id=v muted autoplay playsinline></video><script src=/hls.js></script><script>
+  const hls = window.hls = new Hls({lowLatencyMode: true, enableWorker: false});
+  window.fatal = '';
+  hls.on(Hls.Events.ERROR, (_, told) => { if (told.fatal) window.fatal = told.type + ' ' + told.details; });
+  hls.loadSource(decodeURIComponent(location.hash.slice(1)));
+  hls.attachMedia(document.getElementById('v'));
+</script>"""
+HLS_JS = Path(__file__).parents[2] / "console" / "node_modules" / "hls.js" / "dist" / "hls.min.js"
+
+
+async def test_hls_js_plays_it_in_chromium(tmp_path: Path) -> None:
+    """With low latency: blocking reloads and parts, on a page of another site that the configuration allows."""
+    require()
+    assert HLS_JS.exists(), "make setup installs the console's packages, hls.js among them"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        script = head.startswith(b"GET /hls.js")
+        body = await asyncio.to_thread(HLS_JS.read_bytes) if script else PAGE.encode()
+        kind = "text/javascript" if script else "text/html"
+        writer.write(f"HTTP/1.0 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with (
+        server,
+        a_link(tmp_path, more=f'cors_origins = ["{origin}"]\n') as (_, url, _client),
+        launch() as browser,
+    ):
+        page = await browser.open(f"{origin}/#{quote(url, safe='')}")
+        seen = "document.getElementById('v').getVideoPlaybackQuality().totalVideoFrames"
+        first = await page.wait_for(f"fatal || {seen} > 25 && {seen}", 90, "a second of pictures")
+        assert isinstance(first, int), first
+        await page.wait_for(f"fatal || {seen} > {first} + 100", 90, "four more seconds")
+        assert await page.evaluate("fatal") == ""
+        assert await page.evaluate("document.getElementById('v').videoWidth") == 1280
+        # Parts, not segments: plain HLS would be three segments of 2 s behind.
+        assert await page.evaluate("hls.latestLevelDetails.partList.length") > 0
+        assert await page.wait_for("hls.latency > 0 && hls.latency < 4 && hls.latency", 60, "low latency") < 4
