@@ -179,6 +179,7 @@ class Snapshots:
         number = next(self._numbers)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
+        self._rest()
         subscription = None
         with theirs:
             try:
@@ -230,7 +231,7 @@ class Snapshots:
             os.close(record["descriptor"])
 
     def _rest(self) -> None:
-        """The last order is done: the worker ends if no other follows soon."""
+        """When the last order is done the worker ends, if no other follows soon."""
         if self._idle is not None:
             self._idle.cancel()
         self._idle = None

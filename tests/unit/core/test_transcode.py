@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,10 @@ class Ball:
             camera.close()
 
     def _shoot(self, camera: Camera, over: threading.Event) -> None:
+        with suppress(OSError):  # a test closed the camera's port
+            self._send(camera, over)
+
+    def _send(self, camera: Camera, over: threading.Event) -> None:
         while not over.is_set():
             if self.change is not None:
                 camera.set(*self.change)
