@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable
 
 from adapters.sip.engine import PictureLine
 from adapters.sip.line import rtp_maps
+from adapters.sip.video_suit import Suits, needs_of
 from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.contract.adapter import Context
-from gateway.contract.media import Offer, Publication, Viewing
+from gateway.contract.media import Needs, Offer, Publication, Viewing
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.principal import Principal
 
@@ -52,6 +53,8 @@ class Pictures:
         self._ask = ask
         self._cname = secrets.token_hex(8)
         self._viewing: Viewing | None = None
+        self._suits: Suits | None = None
+        self._shown = 0  # what is sent: the stream's own, or one made of it
         self._line: PictureLine | None = None
         self._subscription: int | None = None
         self._refreshed = 0.0
@@ -62,6 +65,8 @@ class Pictures:
     def show(self, viewing: Viewing) -> None:
         """The stream that goes out, held open by whoever calls."""
         self._viewing = viewing
+        self._shown = viewing.handle
+        self._suits = Suits(viewing, self._needs, self._move, self._told)
 
     def apply(self, line: PictureLine | None) -> None:
         """What the last offer and answer came to."""
@@ -72,6 +77,8 @@ class Pictures:
             self._unsubscribe()
             self._subscribe()
         self._changed.set()
+        if self._suits is not None:
+            self._suits.again()
         if line is not None and line.receive and self._publishing is None:
             self._publishing = asyncio.get_running_loop().create_task(self._publish(), name=f"picture of {self.stream}")
 
@@ -86,6 +93,8 @@ class Pictures:
     async def close(self) -> None:
         """Nothing goes out or comes in any more; the peer's stream is gone."""
         self._closed = True
+        if self._suits is not None:
+            self._suits.close()
         self._unsubscribe()
         if self._publishing is not None:
             self._publishing.cancel()
@@ -98,7 +107,7 @@ class Pictures:
         if line is None or viewing is None or not line.send:
             return
         self._subscription = self._engine.subscribe_session(
-            viewing.handle,
+            self._shown,
             line.session,
             video=rtp_maps(line.send),
             audio=[],
@@ -108,6 +117,17 @@ class Pictures:
             cname=self._cname,
         )
         self._context.media.on_subscription(self._subscription, self._event)
+
+    def _needs(self) -> Needs | None:
+        line = self._line
+        return needs_of([one.codec.name for one in line.send]) if line is not None and line.send else None
+
+    def _move(self, handle: int) -> None:
+        """The same subscription goes on with another stream. Raises MediaError when that is gone."""
+        if handle != self._shown:
+            self._shown = handle
+            if self._subscription is not None:
+                self._engine.move_subscription(self._subscription, handle)
 
     def _unsubscribe(self) -> None:
         if self._subscription is not None:

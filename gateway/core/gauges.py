@@ -101,6 +101,11 @@ def register(
     )
     metrics.read("core_publishers", "Publishers that send now", one(lambda: len(core.push_points.publishers())))
     metrics.read("core_pushes", "Outputs", lambda: _counted(push.state.value for push in core.pushes.all()), ("state",))
+    metrics.read("core_conversions", "Conversions that run", one(lambda: len(core.transcoder.running)))
+    metrics.read("core_conversion_cores", "Processor cores they take", one(lambda: _cores(core)))
+    metrics.read("core_conversions_refused_total", "Refused for want of room", one(lambda: core.transcoder.refused))
+    metrics.read("core_conversion_deaths_total", "Workers that died or hung", one(lambda: core.transcoder.deaths))
+    metrics.read("core_snapshots_total", "Snapshots made", one(lambda: core.snapshots.made))
     metrics.read("core_calls_total", "Calls so far", one(lambda: core.calls.total))
     metrics.read(
         "adapter_restarts_total",
@@ -120,6 +125,10 @@ def register(
         lambda: [((name, key), float(value)) for name, own in figures().items() for key, value in own.items()],
         ("adapter", "figure"),
     )
+
+
+def _cores(core: Core) -> float:
+    return sum(one.cores or 0.0 for one in core.transcoder.running)
 
 
 def _counted(states: Iterable[str]) -> Iterable[Sample]:

@@ -57,6 +57,7 @@ class Transcoder:
         self.refused = 0
         """Times that the budget had no room; for the metrics."""
         self.gave_way = 0
+        self._gone_deaths = 0
 
     # — what a viewing asks —
 
@@ -212,6 +213,7 @@ class Transcoder:
         if (timer := self._linger.pop(key, None)) is not None:
             timer.cancel()
         if (one := self._all.pop(key, None)) is not None:
+            self._gone_deaths += one.deaths
             self._spawn(one.close())
             self._tell(key[0])
 
@@ -262,6 +264,11 @@ class Transcoder:
         known.set_renditions(lambda: tuple(one.rendition for one in mine))
         if not mine:
             del self._streams[stream]
+
+    @property
+    def deaths(self) -> int:
+        """Workers that ended by themselves, so far."""
+        return self._gone_deaths + sum(one.deaths for one in self._all.values())
 
     @property
     def running(self) -> list[Conversion]:

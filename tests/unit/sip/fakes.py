@@ -12,12 +12,13 @@ from typing import Any, cast
 
 from adapters.sip.routing import MediaPolicy, Origin, Route, Target
 from gateway import codecs
-from gateway.base.errors import Denied, NotFound
+from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.config.units import PortRange
-from gateway.contract.media import Offer
+from gateway.contract.media import Needs, Offer, Suited
 from gateway.contract.voice import SeatWish
 from gateway.core.mediaplane import MediaPlane
-from gateway.model.ids import StreamId
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.media import StreamState, StreamStatus
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import CallState, CallStatus, GroupId
 from tests.fakes.engine import FakeEngine
@@ -259,6 +260,26 @@ class FakeViewing:
     def __init__(self, handle: int) -> None:
         self.handle = handle
         self.tracks: tuple[Any, ...] = ()
+        self.status = StreamStatus(StreamId("kit1/ball-1/ch1"), DeviceId("kit1/ball-1"), "ball", StreamState.LIVE)
+        self.changed = asyncio.Event()
+        self.answer: Suited | GatewayError | None = None
+
+    def set(self, tracks: tuple[Any, ...], answer: Suited | GatewayError) -> None:
+        """Its source's tracks are these, and that suits whoever asks."""
+        self.tracks, self.answer = tracks, answer
+        self.status = replace(self.status, tracks=tracks)
+        self.changed.set()
+
+    async def changes(self) -> AsyncIterator[StreamStatus]:
+        while True:
+            yield self.status
+            self.changed.clear()
+            await self.changed.wait()
+
+    async def suited(self, needs: Needs) -> Suited:
+        if isinstance(self.answer, GatewayError):
+            raise self.answer
+        return self.answer or Suited(self.handle, self.tracks)
 
 
 class FakeStreams:
