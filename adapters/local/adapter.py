@@ -11,7 +11,6 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from adapters.local.config import LocalConfig
-from adapters.local.devices import Places, cameras, listed, node_of, there
 from adapters.local.process import Worker
 from adapters.local.recipe import Recipe, recipe_of
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown
@@ -19,6 +18,7 @@ from gateway.base.url import SourceUrl
 from gateway.contract.adapter import Context
 from gateway.contract.media import IngestLeg, Publication
 from gateway.model.doctor import Finding, Grade
+from gateway.net.plugged import Places, cameras, listed, node_of, there
 
 log = logging.getLogger(__name__)
 

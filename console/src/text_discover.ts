@@ -23,5 +23,6 @@ export const DISCOVER_TEXT = {
   "way.ws-discovery": { en: "WS-Discovery", zh: "WS-Discovery" },
   "way.mdns": { en: "mDNS", zh: "mDNS" },
   "way.ssdp": { en: "UPnP", zh: "UPnP" },
+  "way.plug": { en: "plugged in here", zh: "本机接入" },
   "way.wire": { en: "heard on the wire", zh: "监听" },
 } satisfies Record<string, Words>;

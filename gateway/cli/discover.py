@@ -41,7 +41,13 @@ KINDS = {
     "stream": ("stream", "码流"),
     "other": ("other", "其他"),
 }
-WAYS = {"ws-discovery": "WSD", "mdns": "mDNS", "ssdp": "SSDP", "wire": t("wire", "监听")}
+WAYS = {
+    "ws-discovery": "WSD",
+    "mdns": "mDNS",
+    "ssdp": "SSDP",
+    "wire": t("wire", "监听"),
+    "plug": t("plugged in", "本机接入"),
+}
 
 
 @app.command(

@@ -142,7 +142,7 @@ def _why(one: dict[str, Any]) -> str:
 def local(as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
-    from adapters.local.devices import listed
+    from gateway.net.plugged import listed
 
     found = listed()
     if as_json:

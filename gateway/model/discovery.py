@@ -13,6 +13,7 @@ class FindWay(StrEnum):
     MDNS = "mdns"
     SSDP = "ssdp"
     WIRE = "wire"  # seen by listening
+    PLUG = "plug"  # plugged into this machine: V4L2, ALSA
 
 
 class FindKind(StrEnum):

@@ -14,6 +14,7 @@ from gateway.model.discovery import Find, FindKind, FindWay
 from gateway.net.discovery.onwire import listen
 from gateway.net.discovery.table import Finds, key_of
 from gateway.net.multicast import Group, Interface, interfaces
+from gateway.net.plugged import listed
 from gateway.net.web import Connect, WebUrl, read_url, request
 from gateway.wire import mdns, ssdp, wsd
 from gateway.wire.onwire import Seen
@@ -24,9 +25,10 @@ log = logging.getLogger(__name__)
 ASK_AGAIN_S = (0.0, 0.6, 2.0, 5.0, 10.0)
 """When the network is asked, after the start: datagrams get lost, devices sleep."""
 DATAGRAMS_PER_S = 2000
+LOOK_AGAIN_S = 1.0
 DESCRIPTIONS = 32
 DESCRIPTION_S = 3.0
-ACTIVE = (FindWay.WS_DISCOVERY, FindWay.MDNS, FindWay.SSDP)
+ACTIVE = (FindWay.WS_DISCOVERY, FindWay.MDNS, FindWay.SSDP, FindWay.PLUG)
 URL_SCHEMES = {"rtsp": "rtsp", "rtmp": "rtmp", "srt": "srt"}
 
 
@@ -55,6 +57,7 @@ class Search:
                         (FindWay.WS_DISCOVERY, self._ws_discovery),
                         (FindWay.MDNS, self._mdns),
                         (FindWay.SSDP, self._ssdp),
+                        (FindWay.PLUG, self._plugged),
                     ):
                         if way in ways:
                             tasks.create_task(self._unless_it_fails(way, work))
@@ -100,6 +103,29 @@ class Search:
         finally:
             for group in groups:
                 group.close()
+
+    # — plugged into this machine —
+
+    async def _plugged(self) -> None:
+        """Again and again: what is plugged in while the search goes on is a find too."""
+        while True:
+            now = self._wall()
+            for device in await asyncio.to_thread(listed):
+                self.finds.put(
+                    Find(
+                        key=key_of("plug", device.url),
+                        kind=FindKind.SOURCE,
+                        ways=(FindWay.PLUG,),
+                        address=device.path[:200],
+                        name=device.name[:100],
+                        urls=(device.url,),
+                        codecs=device.formats[:8],
+                        adopt="source",
+                        first_seen=now,
+                        last_seen=now,
+                    )
+                )
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     # — WS-Discovery —
 

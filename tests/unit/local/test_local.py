@@ -18,7 +18,6 @@ import pytest
 
 from adapters.local import Local, adapter
 from adapters.local.config import LocalConfig
-from adapters.local.devices import Places, card_of, listed, node_of, there
 from adapters.local.process import ALSA
 from adapters.local.recipe import Input, Recipe, recipe_of
 from gateway import codecs
@@ -26,7 +25,11 @@ from gateway.base.errors import Denied, GatewayError, LinkDown, RemoteProtocolEr
 from gateway.base.url import parse_url
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.publication import Attempt
+from gateway.model.discovery import FindWay
 from gateway.model.ids import StreamId
+from gateway.net.discovery import search
+from gateway.net.discovery.table import Finds
+from gateway.net.plugged import Places, card_of, listed, node_of, there
 
 CARDS = """ 0 [PCH            ]: HDA-Intel - HDA Intel PCH
                       HDA Intel PCH at 0xf7e10000 irq 31
@@ -243,6 +246,23 @@ async def test_plugged_in_later(tmp_path: Path, places: Places, monkeypatch: pyt
                 await asyncio.wait_for(opened, 60)
             assert ended.value.code in ("local-unplugged", "source-ended")
             node.unlink()
+
+
+async def test_a_search_finds_them(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what is plugged in while the search goes on; it is taken in as a source like any other."""
+    monkeypatch.setattr(search, "listed", lambda: listed(places))
+    monkeypatch.setattr(search, "LOOK_AGAIN_S", 0.05)
+    finds = Finds()
+    going = asyncio.create_task(search.Search(finds, time.time).run((FindWay.PLUG,), 60.0, interface="lo"))
+    await asyncio.sleep(0)
+    plug(tmp_path)
+    while not len(finds):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    going.cancel()
+    await asyncio.wait([going])
+    (find,) = finds.all()
+    assert (find.name, find.adopt, find.urls) == ("USB3 HDMI Capture", "source", (f"v4l2:{tmp_path}/dev/video0",))
+    assert parse_url(find.urls[0]).scheme == "v4l2"
 
 
 async def test_only_the_configuration_opens_devices(places: Places, tmp_path: Path) -> None:
