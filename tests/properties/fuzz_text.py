@@ -24,7 +24,7 @@ from gateway.wire.sip import Hop, SipRequest, parse_datagram, respond
 from gateway.wire.sip.core import CoreLimits, SipCore
 from gateway.wire.sip.message import check
 from gateway.wire.xml import build_xml, parse_xml
-from tests.properties import cloud_text, devices_binary, devices_text, rtmp_text, transport_text
+from tests.properties import cloud_text, devices_binary, devices_text, rtmp_text, rtsp_text, transport_text
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SLOW_S = 2.0  # an input that takes so long is a finding too
@@ -140,6 +140,7 @@ TARGETS: dict[str, tuple[str, Callable[[bytes], None]]] = {
     "onvif": ("onvif", devices_text.try_onvif),
     "wsd": ("wsd", devices_text.try_wsd),
     "rtmp": ("rtmp", rtmp_text.try_rtmp),
+    "rtsp": ("rtsp", rtsp_text.try_rtsp),
     "srt": ("srt", transport_text.try_stream_id),
     "tsurl": ("tsurl", transport_text.try_place),
     "klv": ("klv", devices_binary.try_klv),

@@ -149,12 +149,12 @@ class RtspReader:
         return None
 
     def _message(self) -> Message | None:
+        if not (65 <= self._buffer[0] <= 90 or 97 <= self._buffer[0] <= 122):
+            raise RemoteProtocolError("bytes that are no RTSP", code="rtsp-broken")
         end = find_head_end(self._buffer)
         if end is None:
             if len(self._buffer) > MAX_MESSAGE_BYTES:
                 raise RemoteProtocolError("a message without end", code="rtsp-broken")
-            if not (65 <= self._buffer[0] <= 90 or 97 <= self._buffer[0] <= 122):
-                raise RemoteProtocolError("bytes that are no RTSP", code="rtsp-broken")
             return None
         head = bytes(self._buffer[:end])
         try:
