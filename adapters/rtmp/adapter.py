@@ -79,6 +79,15 @@ class Rtmp:
             "refused": door.refused,
         }
 
+    def findings(self) -> Sequence[Finding]:
+        """contract.adapter.Checked: who knocks in vain; a sender's screen seldom says why."""
+        return [
+            Finding(
+                "rtmp.refused", Grade.WARN, f"{address}, {ago_s:.0f} s ago: {exc}", "senders are admitted", exc.code
+            )
+            for address, ago_s, exc in self._door.refusals()
+        ]
+
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:
         """Are the ports free?"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import Counter
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
 from adapters.rtmp.config import RtmpConfig
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+REMEMBERED, REMEMBERED_S = 8, 600.0
+"""Refusals for the doctor."""
 ACCEPT_AGAIN_S = 0.2
 """After an accept that failed: out of descriptors, for the most part."""
 
@@ -51,9 +53,22 @@ class Door:
         self._by_address: Counter[str] = Counter()
         self.refused = 0
         self._say = Throttle(log)
+        self._lately: OrderedDict[str, tuple[float, GatewayError]] = OrderedDict()
 
     def count(self, role: str = "") -> int:
         return sum(guest.role == role for guest in self._guests) if role else len(self._guests)
+
+    def refusals(self) -> list[tuple[str, float, GatewayError]]:
+        """Who was told no in the last ten minutes: address, seconds ago, why; the latest of each, newest first."""
+        now = asyncio.get_running_loop().time()
+        found = [(address, now - at, exc) for address, (at, exc) in reversed(self._lately.items())]
+        return [one for one in found if one[1] < REMEMBERED_S]
+
+    def _remember(self, address: str, exc: GatewayError) -> None:
+        self._lately.pop(address, None)
+        self._lately[address] = (asyncio.get_running_loop().time(), exc)
+        while len(self._lately) > REMEMBERED:
+            self._lately.popitem(last=False)
 
     async def keep(self, listening: socket.socket, *, tls: bool) -> None:
         """Take connections until cancelled."""
@@ -102,6 +117,7 @@ class Door:
             fault = self._context.media.engine.tls_fault(plain) if tls else ""
             log.info("RTMP from %s ended: %s", address, f"TLS: {fault}" if fault else exc)
         except GatewayError as exc:
+            self._remember(address, exc)
             self._say(f"{address} {exc.code}", f"RTMP from {address} refused: {exc} ({exc.code})")
         finally:
             sock.close()

@@ -37,6 +37,7 @@ class Guest:
         self._protocol = protocol
         self._session = ServerSession()
         self._link: Link | None = None
+        self._no: GatewayError | None = None
         self.role = ""
         """"publish" or "play", once it is."""
 
@@ -89,7 +90,8 @@ class Guest:
             for task in (work, listen):
                 task.cancel()
             found = await asyncio.gather(work, listen, return_exceptions=True)
-        for result in found:
+        # A peer that was told no may leave at once: why it was counts, not that it left.
+        for result in (self._no, *found):
             if isinstance(result, Exception):
                 raise result
 
@@ -112,6 +114,7 @@ class Guest:
             if isinstance(exc, LinkDown) and self._wire.ended is not None:
                 raise
             if not self._wire.is_bound:
+                self._no = exc
                 self._session.refuse(exc.code, str(exc))
                 self._flush()
                 await asyncio.sleep(GOODBYE_S)

@@ -32,6 +32,10 @@ async def test_who_may_not_publish_reads_why(tmp_path: Path, path: str, code: st
         assert code in said, said
         assert code in REASONS
         assert KEY not in said.replace(path, "")
+        (finding,) = await rig.until(rig.adapter.findings)
+        assert finding.code == code
+        assert "127.0.0.1" in finding.measured
+        assert KEY not in finding.measured
 
 
 @pytest.mark.parametrize(
