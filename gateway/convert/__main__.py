@@ -27,9 +27,9 @@ def settle(memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon ends us in its own order
     with suppress(OSError):
         os.nice(10)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory_bytes)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(limit, (most, most))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("700")
 

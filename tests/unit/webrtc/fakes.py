@@ -388,7 +388,14 @@ class FakeHttp:
         return lambda: self.routes.pop((method, path), None) and None
 
     async def call(
-        self, method: str, path: str, body: bytes = b"", *, who: Principal = ALICE, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        who: Principal = ALICE,
+        query: dict[str, str] | None = None,
+        **headers: str,
     ) -> HttpResponse:
         """Ask as the API would; `content_type="application/sdp"` becomes that header. GatewayErrors are raised."""
         first, _, rest = path.strip("/").partition("/")
@@ -396,7 +403,7 @@ class FakeHttp:
         handler, _ = self.routes[method, f"/{first}/{part}"]
         named = {part.strip("{}").partition(":")[0]: rest}
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await handler(HttpRequest(method, named, given, body, who, "https://kit:8443"))
+        return await handler(HttpRequest(method, named, given, body, who, "https://kit:8443", query or {}))
 
 
 class FakeContext:
