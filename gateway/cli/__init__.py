@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "sources": "gateway.cli.sources",
     "programs": "gateway.cli.programs",
     "discover": "gateway.cli.discover",
+    "capture": "gateway.cli.capture",
     "sip": "gateway.cli.sip",
     "call": "gateway.cli.call",
     "talk": "gateway.cli.talk",

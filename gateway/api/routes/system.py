@@ -81,6 +81,17 @@ async def system(who: Anyone, services: AppServices) -> System:
     )
 
 
+class PortsInUse(BaseModel):
+    """What `fieldgate capture` asks: which ports media may come to."""
+
+    rtp_ports: str
+
+
+@router.get("/api/v1/system/ports")
+async def ports(who: Technician, services: AppServices) -> PortsInUse:
+    return PortsInUse(rtp_ports=str(services.config().media.rtp_ports))
+
+
 @router.get("/api/v1/system/health")
 async def health(who: Technician, services: AppServices) -> Detail:
     return Detail(health=services.daemon.health(), adapters=list(services.daemon.adapters()))

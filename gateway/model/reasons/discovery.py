@@ -47,4 +47,11 @@ ROWS: tuple[Row, ...] = (
         "已发现，但网关无法直接接入。",
         "请按所示地址手动添加。",
     ),
+    (
+        "capture-folder",
+        "The folder of the capture can not be written.",
+        "See the detail; name another folder with --write.",
+        "抓包目录不可写。",
+        "请查看详情，或用 --write 指定其他目录。",
+    ),
 )

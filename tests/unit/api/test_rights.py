@@ -76,6 +76,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/audit/verify", None, (U,)),
     ("GET", "/api/v1/audit/export", None, (U,)),
     ("GET", "/api/v1/system", None, (*LADDER, U)),
+    ("GET", "/api/v1/system/ports", None, (T, A)),
     ("GET", "/api/v1/system/health", None, (T, A)),
     ("GET", "/api/v1/system/doctor", None, (T, A)),
     ("POST", "/api/v1/system/reload", None, (A,)),

@@ -1,0 +1,1 @@
+"""Capturing the ports in use: packet sockets, a ring of files, secrets masked; and what is seen in it."""
