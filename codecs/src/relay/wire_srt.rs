@@ -47,6 +47,8 @@ pub struct SrtLine {
     hub: Arc<SrtHub>,
     /// `None` only when it is being dropped.
     socket: Option<Socket>,
+    /// Whom we called: libsrt knows no peer of a caller.
+    to: Option<SocketAddr>,
     signalled: Arc<AtomicBool>,
     phase: Phase,
     polled: i32,
@@ -69,6 +71,7 @@ impl SrtLine {
         Self {
             hub,
             socket: Some(socket),
+            to: None,
             signalled: Arc::default(),
             phase,
             polled,
@@ -95,7 +98,9 @@ impl SrtLine {
     ) -> Result<Self, OrderError> {
         let socket = Socket::connect(to, from, options);
         let socket = socket.map_err(|why| OrderError::new(format!("connecting by SRT to {to}: {why}")))?;
-        Ok(Self::new(hub, socket, Phase::Connecting { rendezvous: options.rendezvous }))
+        let mut made = Self::new(hub, socket, Phase::Connecting { rendezvous: options.rendezvous });
+        made.to = Some(to);
+        Ok(made)
     }
 
     fn poll(&mut self, events: i32) {
@@ -215,7 +220,7 @@ impl Line for SrtLine {
     }
 
     fn address(&self) -> Option<SocketAddr> {
-        self.socket.as_ref().and_then(Socket::peer)
+        self.to.or_else(|| self.socket.as_ref().and_then(Socket::peer))
     }
 
     fn held_by(&mut self, handle: u64) {
