@@ -7,9 +7,10 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from adapters.srt.caller import NEEDS
-from adapters.srt.feed import ended, feed
+from adapters.srt.feed import ended, feed, watched
 from adapters.srt.link import Latencies, Wire
 from adapters.srt.protocol import Dial, Way, parse_query
 from gateway import codecs
@@ -31,14 +32,31 @@ class Dialer:
         self._patience_s = patience_s
 
     async def source(self, url: SourceUrl, publication: Publication) -> None:
-        program = _program(url)
+        program, anew = _program(url), _may_renew(url)
         async with self._wire(url) as (wire, host):
-            code = await feed(self._context, wire, publication, self._latencies, host, program)
+            code = await feed(self._context, wire, publication, self._latencies, host, program, anew=anew)
             raise ended(code, str(url))
 
     async def push(self, url: SourceUrl, viewing: Viewing) -> None:
-        async with self._wire(url) as (wire, _):
-            code = await Outflow(self._context.media, viewing, lambda: viewing.suited(NEEDS)).run(wire.bind_out)
+        media, out = self._context.media, Outflow(self._context.media, viewing, lambda: viewing.suited(NEEDS))
+        async with self._wire(url) as (wire, host):
+            bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+            def begin(stream: int) -> int:
+                bound.set_result(wire.bind_out(stream))
+                return bound.result()
+
+            running = asyncio.create_task(out.run(begin), name=f"push to {url}")
+            try:
+                either: set[asyncio.Future[Any]] = {running, bound}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if not bound.done():
+                    await running
+                anew = _may_renew(url)
+                code = await watched(media, bound.result(), running, self._latencies, host, anew=anew)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
             raise LinkDown(f"{url} has ended", code=code)
 
     @asynccontextmanager
@@ -118,6 +136,12 @@ class Dialer:
         finally:
             media.forget_wire(listener)
             media.engine.close_wire(listener)
+
+
+def _may_renew(url: SourceUrl) -> bool:
+    """A connection of ours whose latency nobody has set may be made anew with more."""
+    dial = parse_query(url.path, url.host)
+    return dial.way is not Way.LISTENER and not dial.latency_ms
 
 
 def _program(url: SourceUrl) -> int:

@@ -20,38 +20,59 @@ LOOK_EVERY_S = 60.0
 
 
 async def feed(
-    context: Context, wire: Wire, publication: Publication, latencies: Latencies, host: str, program: int = 0
+    context: Context,
+    wire: Wire,
+    publication: Publication,
+    latencies: Latencies,
+    host: str,
+    program: int = 0,
+    *,
+    anew: bool = False,
 ) -> str:
-    """Until the leg has ended: why. `latencies` learns of the link meanwhile."""
+    """Until the leg has ended: why. `latencies` learns of the link meanwhile; `anew`: end with `srt-latency` when what
+    was agreed is short for it, so that it is connected again with more."""
     media = context.media
     publication.on_data(Sensed(publication.stream, context.messages.position).heard)
     leg = publication.leg(wire.bind_in(publication.handle, stall_ms=publication.stall_ms, program=program))
-    watch = asyncio.create_task(_watch(media, leg.handle, latencies, host), name=f"srt link {host}")
+    ended = asyncio.create_task(leg.ended(), name=f"srt leg {host}")
     try:
-        return await leg.ended()
+        return await watched(media, leg.handle, ended, latencies, host, anew=anew)
     finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
         media.forget_wire(leg.handle)
         leg.close()
 
 
-async def _watch(media: Media, leg: int, latencies: Latencies, host: str) -> None:
-    told = False
+async def watched(
+    media: Media, bound: int, ended: asyncio.Task[str], latencies: Latencies, host: str, *, anew: bool
+) -> str:
+    """`ended`'s result, or `srt-latency`. The link of the bound connection is measured meanwhile."""
+    short = asyncio.create_task(_short(media, bound, latencies, host), name=f"srt link {host}")
+    try:
+        await asyncio.wait({ended, short} if anew else {ended}, return_when=asyncio.FIRST_COMPLETED)
+        return ended.result() if ended.done() else "srt-latency"
+    finally:
+        short.cancel()
+        ended.cancel()
+        await asyncio.gather(short, ended, return_exceptions=True)
+
+
+async def _short(media: Media, bound: int, latencies: Latencies, host: str) -> None:
+    """Ends when the agreed latency is found short; goes on measuring otherwise."""
     await asyncio.sleep(SETTLE_S)
     while True:
         try:
-            figures = await asyncio.to_thread(media.engine.srt_stats, leg)
+            figures = await asyncio.to_thread(media.engine.srt_stats, bound)
         except codecs.MediaError:
+            await asyncio.get_running_loop().create_future()  # it has ended: somebody else tells
             return
         wanted = latencies.learnt(host, float(figures["rtt_ms"]))
         negotiated = float(figures["latency_ms"])
-        if negotiated < wanted and not told:
-            told = True
+        if negotiated < wanted:
             log.info(
-                "SRT from %s: latency %.0f ms is short for a round trip of %.0f ms; its next connection gets %d ms",
+                "SRT with %s: latency %.0f ms is short for a round trip of %.0f ms; its next connection gets %d ms",
                 host, negotiated, float(figures["rtt_ms"]), wanted,
             )  # fmt: skip
+            return
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -177,3 +177,40 @@ async def test_two_publishers_of_one_name(stage: Stage, free: Ports) -> None:
             await stage.until("its reason", lambda: "(push-taken)" in stage.said("gateway"), PATIENCE_S)
             await asyncio.to_thread(second.wait, PATIENCE_S)
         assert stream(stage, "drone-1/main")["state"] == "live"
+
+
+class Far(asyncio.DatagramProtocol):
+    """A link with a long way: everything that comes goes on `delay_s` later, and back."""
+
+    def __init__(self, to: tuple[str, int], delay_s: float) -> None:
+        self.to, self.delay_s = to, delay_s
+        self.peer: Any = None
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        if addr != self.to:
+            self.peer = addr
+        target = self.peer if addr == self.to else self.to
+        asyncio.get_running_loop().call_later(self.delay_s, self.transport.sendto, data, target)
+
+
+async def test_a_long_way_gets_more_latency(stage: Stage, free: Ports) -> None:
+    loop = asyncio.get_running_loop()
+    far = Far(("127.0.0.1", free.usrp), 0.15)
+    link, _protocol = await loop.create_datagram_endpoint(lambda: far, local_addr=("127.0.0.1", free.other))
+    listening = f"srt://127.0.0.1:{free.usrp}?mode=listener&passphrase={PHRASE}"
+    reader = f"srt://127.0.0.1:{free.srt}?streamid=read:called:sender:{SECRET}"
+    try:
+        with ffmpeg(listening), running("ffmpeg", "-v", "error", "-i", reader, "-f", "null", "-"):
+            await stage.until("its measure", lambda: "its next connection gets" in stage.said("gateway"), PATIENCE_S)
+        # The encoder that was left has ended; the next one is called with three round trips.
+        with ffmpeg(listening):
+            codecs, packets = await looked_at(reader)
+            assert codecs == {"h264", "aac"} and packets > 50
+    finally:
+        link.close()
+    said = stage.said("gateway")
+    assert said.count("its next connection gets") == 1

@@ -92,4 +92,11 @@ ROWS: tuple[Row, ...] = (
         "用于组播的网卡或地址不存在，或不支持组播。",
         "请修改 URL 中的 iface 或 adapter.mpegts 的 interface；可用 `ip address` 查看。",
     ),
+    (
+        "srt-latency",
+        "The SRT link's round trip needs a longer latency than was agreed: it is connected again with more.",
+        "Nothing; or set latency= in the URL to three round trips, or raise latency_max of adapter.srt.",
+        "SRT 链路的往返时间大于已协商的时延所能容忍的范围，正以更大时延重新连接。",
+        "无需处理；也可在 URL 中把 latency= 设为往返时间的三倍，或调大 adapter.srt 的 latency_max。",
+    ),
 )
