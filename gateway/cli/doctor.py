@@ -56,6 +56,7 @@ def examine(config_file: Path | None, state_dir: Path | None) -> list[Finding]:
     """Everything, in the order a technician reads it."""
     from gateway.api import machine
     from gateway.config.load import load_config
+    from gateway.core import convert_check
     from gateway.registry import Installed
 
     adapters = Installed()
@@ -75,6 +76,7 @@ def examine(config_file: Path | None, state_dir: Path | None) -> list[Finding]:
         found.append(Finding("daemon", Grade.OFF, t("not running", "未运行")))
     found.append(_api_port(config.api.listen, config.api.port))
     found.extend(asyncio.run(_urls(config)))
+    found.append(convert_check.check(config.convert))
     for section in config.adapters.values():
         found.extend(_ask_adapter(adapters, section.name, section.type, section.values))
     return found

@@ -1,4 +1,4 @@
-"""`python -m gateway.convert pictures CONTROL IN OUT RECIPE` and `python -m gateway.convert stills CONTROL`: started by
+"""`python -m gateway.convert pictures CONTROL IN OUT ORDER`, `… stills CONTROL ORDER`, `… probe -1 ORDER`: started by
 the daemon, which hands over connected sockets by their numbers."""
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ def main(arguments: list[str]) -> int:
     import av
 
     av.logging.set_level(None)
+    if what == "probe":
+        from gateway.convert.probe import probe
+
+        return probe(bool(given.get("hardware")))
     from gateway.convert.worker import Control, Worker
 
     port = Control(socket.socket(fileno=int(control)))

@@ -68,7 +68,7 @@ class ConvertProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,
             )
         finally:
@@ -182,7 +182,7 @@ def _done(waiting: asyncio.Future[None]) -> None:
         waiting.set_result(None)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The daemon's, with the place that this very package was loaded from first."""
     home = str(Path(gateway.__file__).parents[1])
     found = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

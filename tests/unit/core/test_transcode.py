@@ -258,3 +258,28 @@ async def test_switched_off_it_says_so(tmp_path: Path) -> None:
         with pytest.raises(Unsupported) as refused:
             await (await house.view(other)).suited(BROWSER)
         assert refused.value.code == "convert-unavailable" and house.pids == []
+
+
+async def test_conversions_that_come_and_go_leave_nothing(house: House) -> None:
+    ball = house.ball("ball-1")
+    await house.view(ball)  # the source itself stays
+
+    def standing() -> tuple[int, int]:
+        """Open descriptors; subscriptions."""
+        return sum(1 for _ in Path("/proc/self/fd").iterdir()), int(house.engine.engine_stats()["subscriptions"])
+
+    def workers() -> list[str]:
+        pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        return [pid for pid in pids if b"gateway.convert" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    async def once() -> None:
+        async with house.core.streams.view(ball.id, VIEWER, "whep") as view:
+            await view.suited(LOW)
+        await house.until("it ended", lambda: house.pids == [] and not house.renditions(ball) and not workers())
+
+    await once()  # whatever is opened once for all
+    before = standing()
+    for _ in range(6):
+        await once()
+    await house.until("all is as before", lambda: standing() <= before)
+    assert house.core.transcoder.deaths == 0
