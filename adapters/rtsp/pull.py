@@ -127,18 +127,30 @@ class Pull:
         """`contract.source.SourceOpener`. Raises how it ended."""
         publication.say("opening")
         ways = ways_of(self._url)
+        if wants_talk(self._url):
+            await self._ask_for_ears(publication)
         try:
             async with connected(self._config, self._context, self._url) as (link, client):
                 await client.options(self._uri)
                 description = await self._describe(client)
-                if wants_talk(self._url) and await self._has_ears(client, description):
-                    self._hears(publication, self._url)
                 leg = await self._set_up(publication, link, client, description, ways)
                 publication.say("waiting-media")
                 await self._keep(client, description, leg)
         except Moved as moved:
             # Through the core: where it leads is checked anew.
             await self._context.sources.open(self._elsewhere(moved.location), publication)
+
+    async def _ask_for_ears(self, publication: Publication) -> None:
+        """On a connection of its own: servers describe one thing to one connection, and a back channel that was
+        described and is not used stops some."""
+        try:
+            async with connected(self._config, self._context, self._url) as (_, client):
+                description = await ask_back_channel(client, self._uri)
+        except (GatewayError, Moved) as exc:
+            log.debug("%s: back channel: %s", self._url, exc)
+            return
+        if description is not None and description.talk is not None:
+            self._hears(publication, self._url)
 
     def _elsewhere(self, location: str) -> SourceUrl:
         to = self._context.sources.parse(location)
@@ -161,13 +173,6 @@ class Pull:
         if description.passed_over:
             log.info("%s: not taken: %s", self._url, ", ".join(description.passed_over))
         return description
-
-    async def _has_ears(self, client: Client, description: Description) -> bool:
-        """Whether the camera has a back channel, which it shows only to who asks for it."""
-        if description.talk is not None:
-            return True
-        with_talk = await ask_back_channel(client, self._uri)
-        return with_talk is not None and with_talk.talk is not None
 
     async def _set_up(
         self, publication: Publication, link: Link, client: Client, description: Description, ways: Sequence[str]

@@ -65,7 +65,7 @@ class Camera:
     secrets: list[str] = field(default_factory=list)
     """Authorization headers."""
     heard: list[bytes] = field(default_factory=list)
-    """Frames that came on the back channel (4)."""
+    """Packets that came on a back channel."""
     open: int = 0
     ever: int = 0
 
@@ -91,6 +91,7 @@ class _Talk:
         self.nonce = secrets.token_hex(8)
         self.udp: tuple[str, int] | None = None
         self.sender: asyncio.Task[None] | None = None
+        self.ears = False
 
     async def run(self) -> None:
         try:
@@ -99,7 +100,7 @@ class _Talk:
                 if first == b"$":
                     channel, size = struct.unpack("!BH", await self.reader.readexactly(3))
                     data = await self.reader.readexactly(size)
-                    if channel == 4:
+                    if self.ears and channel == 0:
                         self.camera.heard.append(data)
                     continue
                 head = (first + await self.reader.readuntil(b"\r\n\r\n")).decode()
@@ -131,12 +132,14 @@ class _Talk:
                     lines.append(("Content-Base", habits.base.format(uri=uri)))
                 self.say(200, headers, *lines, body=self.sdp(uri, "require" in headers))
             case "SETUP":
+                self.ears = uri.endswith("trackID=5") and "require" in headers
                 self.set_up(headers)
             case "PLAY" if habits.no_range and "range" in headers:
                 self.say(457, headers)
             case "PLAY":
                 self.say(200, headers, ("Session", f"1234{habits.timeout}"))
-                self.sender = self.sender or asyncio.create_task(self.send())
+                if not self.ears:
+                    self.sender = self.sender or asyncio.create_task(self.send())
             case "GET_PARAMETER" if "GET_PARAMETER" not in habits.public:
                 self.say(501, headers)
             case _:
@@ -182,11 +185,18 @@ class _Talk:
 
     async def send(self) -> None:
         """Pictures at 25 a second, a key frame each second."""
-        seq, sock = 65_500, None
-        if self.udp is not None:
-            sock, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-                asyncio.DatagramProtocol, remote_addr=self.udp
-            )
+        if self.udp is None:
+            return await self.pictures(None)
+        sock, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            asyncio.DatagramProtocol, remote_addr=self.udp
+        )
+        try:
+            await self.pictures(sock)
+        finally:
+            sock.close()
+
+    async def pictures(self, sock: asyncio.DatagramTransport | None) -> None:
+        seq = 65_500
         count = 0
         while self.habits.silent_after < 0 or count < self.habits.silent_after:
             key = count % 25 == 0

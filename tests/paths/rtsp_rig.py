@@ -102,7 +102,7 @@ async def a_rig(
         devices=core.devices,
         messages=nothing,
         http=nothing,
-        talk=nothing,
+        talk=core.talk,
         calls=nothing,
         sources=core.sources,
         reach=core.reach,
