@@ -75,7 +75,7 @@ class Pull:
         if wanted and wanted not in FORMATS:
             raise RemoteProtocolError(f"#format= is one of {', '.join(FORMATS)}", code="bad-url")
         renew = url.options.get("renew", "")
-        client = self._client()
+        client = self._client(url)
         try:
             if not renew:
                 await self._play(client, address_of(url, scheme), url, publication, wanted)
@@ -152,8 +152,10 @@ class Pull:
             leg.close()
         raise LinkDown("the source ended", code=code or "source-ended")
 
-    def _client(self) -> Client:
-        return Client(self._context, verify=self._config.verify)
+    def _client(self, url: SourceUrl) -> Client:
+        """`#verify=0`: any certificate, of this source."""
+        given = url.options.get("verify", "1") not in ("0", "no", "false")
+        return Client(self._context, verify=self._config.verify and given)
 
     def _hook_client(self, hook: Renew) -> Client:
         return Client(self._context)

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import h11
 
+from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.base.url import SourceUrl, parse_url
 from gateway.contract.adapter import Context
@@ -206,8 +207,11 @@ class Client:
         connection = reused or await self._connect(address)
         try:
             return connection, await self._exchange(connection, address, method, headers, body)
-        except (OSError, h11.RemoteProtocolError, LinkDown):
+        except (OSError, h11.RemoteProtocolError, LinkDown) as exc:
+            fault = self._tls_fault(connection)
             connection.close()
+            if fault:
+                raise LinkDown(f"TLS to {address}: {fault}", code="tls-failed") from exc
             if reused is None or method != "GET":
                 raise
         except BaseException:
@@ -250,10 +254,17 @@ class Client:
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         sock = await self._context.reach.connect(host, port, timeout_s=CONNECT_S, trusted=address.trusted)
         if parts.scheme == "https":
-            plain = self._context.media.engine.tls_client(sock.detach(), host, self._ca, verify=self._verify)
+            try:
+                plain = self._context.media.engine.tls_client(sock.detach(), host, self._ca, verify=self._verify)
+            except codecs.MediaError as exc:
+                raise LinkDown(f"TLS to {address}: {exc}", code="tls-failed") from exc
             sock = socket.socket(fileno=plain)
             sock.setblocking(False)
         return _Connection(sock, (parts.scheme, host, port))
+
+    def _tls_fault(self, connection: _Connection) -> str:
+        """Why TLS failed on it, in words; "" where it did not."""
+        return self._context.media.engine.tls_fault(connection.sock.fileno()) if connection.where[0] == "https" else ""
 
     def _take(self, address: Address) -> _Connection | None:
         parts = urlsplit(address.url)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.peers.browser import launch, require
-from tests.peers.hls_rules import Rules
+from tests.peers.hls_rules import Playlist, Rules
 from tests.peers.stage import Stage, ports
 
 pytestmark = pytest.mark.peer
@@ -114,6 +114,33 @@ async def test_it_keeps_the_rules(tmp_path: Path) -> None:
         assert (await client.get(forged)).json()["code"] == "ticket-unknown"
         # Nobody asks any more: the source is let go.
         await stage.until("nobody watches", lambda: stage.client.get("/api/v1/viewings") == [], 60)
+
+
+async def test_over_an_outage(tmp_path: Path) -> None:
+    """The ball is killed and comes again: the playlist stands still, goes on, and never broke a rule."""
+    async with a_link(tmp_path) as (stage, url, client):
+        media = urljoin(url, (await client.get(url)).text.strip().splitlines()[-1])
+        rules = Rules(media)
+        before = rules.check((await client.get(media)).text)
+        await stage.kill("ball")
+
+        async def grown(since: tuple[int, int]) -> Playlist:
+            now = rules.check((await client.get(media)).text)
+            while now.next_part <= since:
+                at, part = now.next_part
+                answer = await client.get(media, params={"_HLS_msn": at, "_HLS_part": part})
+                now = rules.check(answer.text)
+            return now
+
+        # Asked for what does not come: the answer waits, then tells what stands.
+        number, _ = before.next_part
+        await client.get(media, params={"_HLS_msn": number + 2})
+        stood = rules.check((await client.get(media)).text)
+        await stage.ball()
+        after = await asyncio.wait_for(grown(stood.next_part), 90)
+        await asyncio.wait_for(grown((after.next_part[0] + 1, 0)), 60)
+        text = (await client.get(media)).text
+        assert "#EXT-X-DISCONTINUITY" in text
 
 
 PAGE = """<!doctype html><video id=v muted autoplay playsinline></video><script src=/hls.js></script><script>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
@@ -216,3 +217,62 @@ async def test_http_flv(tmp_path: Path) -> None:
             with suppress(ProcessLookupError):  # it ends with its one reader
                 encoder.kill()
             await encoder.wait()
+
+
+@asynccontextmanager
+async def an_encoder(folder: Path, format_: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """FFmpeg, its container on its standard output."""
+    folder.mkdir()
+    encoder = await asyncio.create_subprocess_exec(
+        *SOURCE, "-f", format_, "-", cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield encoder
+    finally:
+        with suppress(ProcessLookupError):
+            encoder.kill()
+        await encoder.communicate()  # what it wrote is read, or its end is never seen
+
+
+@pytest.mark.parametrize("way", ["http", "https", "chunked"])
+async def test_an_answer_without_end(tmp_path: Path, way: str) -> None:
+    """FLV as clouds send it: neither length nor chunks, so that the media plane reads the connection itself, also under
+    TLS; and in chunks."""
+    async with an_encoder(tmp_path / "cloud", "flv") as encoder:
+        assert encoder.stdout is not None
+        given = encoder.stdout
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            kind = b"Transfer-Encoding: chunked\r\n" if way == "chunked" else b""
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\n" + kind + b"\r\n")
+            with suppress(ConnectionError):
+                while data := await given.read(4096):
+                    writer.write(b"%x\r\n%b\r\n" % (len(data), data) if way == "chunked" else data)
+                    await writer.drain()
+
+        context = None
+        if way == "https":
+            command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=cloud"]
+            command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+            await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        url = f"http{'s' if context else ''}://127.0.0.1:{port}/live?token=x#verify=0"  # told by its Content-Type
+        async with server, a_kit(tmp_path / "kit", url) as stage:
+            await plays(stage)
+
+
+async def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=cloud"]
+    command += ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/live.m3u8"
+    async with server, a_kit(tmp_path / "kit", url) as stage:
+        told = lambda: cloud_stream(stage)["code"] == "tls-failed"  # noqa: E731
+        await stage.until("the reason", told, 60)
