@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 
 
 def settle(memory_bytes: int) -> None:
-    """Lowest in rank, bounded, gone with the daemon, and the first that a short memory takes."""
+    """Bounded, gone with the daemon, and the first that a short memory takes."""
     parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -25,8 +25,6 @@ def settle(memory_bytes: int) -> None:
     if os.getppid() != parent:
         sys.exit(0)  # it died before we asked to be told
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon ends us in its own order
-    with suppress(OSError):
-        os.nice(10)
     for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, memory_bytes)):
         with suppress(ValueError, OSError):
             resource.setrlimit(limit, (most, most))

@@ -6,6 +6,7 @@ Control in: `{"do": "still", "id", "height", "quality", "newest"}` with the fram
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -21,7 +22,7 @@ from av.video.frame import VideoFrame
 from gateway.convert.encoders import MAX_PIXELS, threads
 from gateway.convert.pictures import DECODERS, fitting
 from gateway.convert.records import BadRecord, Reader, Track, Unit
-from gateway.convert.worker import RECORD_BYTES, Control
+from gateway.convert.worker import RANK, RECORD_BYTES, Control
 
 WAIT_S = 3.0
 """The key frame is there already, but for pictures that are not cached."""
@@ -31,6 +32,8 @@ QUIET_S = 0.06
 def serve(control: Control) -> int:
     """Until the control socket is closed."""
     control.port.setblocking(True)
+    with contextlib.suppress(OSError):
+        os.nice(RANK)
     control.tell("ready")
     while True:
         data, descriptors, _, _ = socket.recv_fds(control.port, RECORD_BYTES, 4)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import select
 import socket
@@ -29,6 +30,8 @@ QUIET_S = 0.03
 """Input that pauses this long has given all that was cached."""
 RECORD_BYTES = 64 << 10
 WRITE_S = 5.0
+RANK = 10
+"""nice(2)"""
 
 
 def _resident_kb() -> int:
@@ -98,6 +101,7 @@ class Worker:
         self._bad_records = 0
         self._idle_at = time.monotonic()
         self._beaten = (0.0, 0, 0.0)
+        self._begins = True
 
     def run(self) -> None:
         poll = select.poll()
@@ -146,6 +150,11 @@ class Worker:
             self._track(item)
         elif isinstance(item, Unit):
             self._unit(item, now)
+        if self._begins and self._writer.units:
+            # The first picture is waited for; from then on everything else on this machine comes before us.
+            self._begins = False
+            with contextlib.suppress(OSError):
+                os.nice(RANK)
         return True
 
     def _track(self, track: Track) -> None:
