@@ -112,3 +112,14 @@ fn claims_that_do_not_fit_are_refused_or_told() {
     assert_eq!(problems(&all)[0].0, "mp4-broken-fragment");
     assert!(!units(&all, Kind::Video).is_empty(), "the next fragment is read");
 }
+
+#[test]
+fn a_few_bytes_do_not_become_many_samples() {
+    let parts = boxes(&vector("fmp4_h264_b_aac.mp4"));
+    let boxed = |kind: &[u8; 4], body: &[u8]| [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat();
+    let tfhd = boxed(b"tfhd", &[0, 2, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 0]);
+    let trun = boxed(b"trun", &[0, 0, 0, 0, 0, 0, 0x7f, 0xff]);
+    let moof = boxed(b"moof", &boxed(b"traf", &[tfhd, trun].concat()));
+    let all = read(&[&parts[0].1[..], &parts[1].1, &moof, &boxed(b"mdat", &[1, 2, 3])].concat(), 1000);
+    assert_eq!(problems(&all)[0].1, "too many samples without a word of their own");
+}

@@ -15,6 +15,8 @@ const MAX_TRACKS: usize = 8;
 const MAX_CHILDREN: usize = 512;
 /// Samples of one fragment, all tracks together.
 const MAX_SAMPLES: usize = 32_768;
+/// Samples that a few bytes may claim, all of one size and duration.
+const MAX_UNIFORM: usize = 2048;
 
 /// The beginning of a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,6 +292,9 @@ impl Moof {
             r.skip(if flags & 4 != 0 { 4 } else { 0 })?;
             if self.samples.len().saturating_add(count) > MAX_SAMPLES {
                 return Err(ParseError::new("too many samples in a fragment", 0));
+            }
+            if flags & 0xf00 == 0 && (count > MAX_UNIFORM || (size == 0 && count > 1)) {
+                return Err(ParseError::new("too many samples without a word of their own", 0));
             }
             for _ in 0..count {
                 let duration = if flags & 0x100 != 0 { r.u32()? } else { duration };

@@ -141,7 +141,10 @@ impl Fmp4Reader {
                 at.and_then(|at| at.checked_add(sample.size).map(|end| at..end)).filter(|r| r.end <= data.len());
             match range {
                 Some(range) => self.sample(&init, sample, data.slice(range), now, out),
-                None => self.broken(ParseError::new("a sample lies outside its fragment", 0), now, out),
+                None => {
+                    self.broken(ParseError::new("a sample lies outside its fragment", 0), now, out);
+                    break;
+                }
             }
         }
         self.init = Some(init);

@@ -131,8 +131,9 @@ impl ChunkReader {
         };
         let form = first >> 6;
         let size = [11, 7, 3, 0][usize::from(form)];
-        let Some(fields) = b.get(basic..basic + size) else { return Ok(None) };
-        let fields = <[u8; 11]>::try_from([fields, &[0; 11][size..]].concat()).unwrap_or_default();
+        let Some(found) = b.get(basic..basic + size) else { return Ok(None) };
+        let mut fields = [0; 11];
+        fields[..size].copy_from_slice(found);
         let index = match self.lanes.iter().position(|l| l.id == id) {
             Some(index) => index,
             None if form == 3 || form == 2 => return Err(ParseError::new("chunk stream begins without a header", 0)),
