@@ -27,3 +27,25 @@ async def test_ffmpeg_publishes_and_ffmpeg_plays(tmp_path: Path, path: str) -> N
         assert found.get(1, 0) >= 80, said
         await publisher.stop()
         await rig.until(lambda: rig.status("drone-1/main").code == "publisher-gone")
+
+
+@pytest.mark.parametrize(("codec", "found"), [("pcm_alaw", "pcma"), ("pcm_mulaw", "pcmu")])
+async def test_g711_comes_in_and_a_player_hears_it(tmp_path: Path, codec: str, found: str) -> None:
+    async with a_rig(tmp_path) as rig:
+        more = ["-c:a", codec, "-ar", "8000", "-ac", "1"]
+        publisher = await Program.start(*sender(rig.url(f"live/drone-1?key={KEY}"), *more, b_frames=2))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        await rig.until(lambda: {t.codec.value for t in rig.status("drone-1/main").tracks} == {"h264", found})
+        said = await (await Program.start(*reader(rig.url("live/drone-1?user=wall&pass=look-at-it")))).said()
+        assert frames(said).get(0, 0) >= 40, said
+        assert frames(said).get(1, 0) >= 20, said
+        await publisher.stop()
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "pcm_s16le"])
+async def test_sound_that_is_not_taken_leaves_the_picture(tmp_path: Path, codec: str) -> None:
+    async with a_rig(tmp_path) as rig:
+        publisher = await Program.start(*sender(rig.url(f"live/drone-1?key={KEY}"), "-c:a", codec, "-ar", "44100"))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        assert [t.codec.value for t in rig.status("drone-1/main").tracks] == ["h264"]
+        await publisher.stop()
