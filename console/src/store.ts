@@ -137,7 +137,7 @@ export class Store {
         // Who calls whom is personal: a viewer is not told.
         this.mayMove() ? this.api.get<CallStatus[]>("/api/v1/calls", background).catch(none) : Promise.resolve([]),
         this.technician() ? this.api.get<PendingDevice[]>("/api/v1/devices/pending", background) : Promise.resolve([]),
-        this.api.get<Report[]>(`/api/v1/reports?limit=${KEPT_REPORTS}`, background).catch(none),
+        this.api.get<Report[]>(`/api/v1/reports?positions=false&limit=${KEPT_REPORTS}`, background).catch(none),
       ]);
       this.gateway = directory.gateway;
       replace(this.devices, directory.devices, (device) => device.id);
@@ -240,6 +240,7 @@ export class Store {
       }
       case "report": {
         const report = event.data as Report;
+        if (report.kind === "position") break; // those are on the list of positions
         const others = this.reports.filter((one) => one.id !== report.id);
         this.reports = (event.gone ? others : [report, ...others].sort((a, b) => b.received_at - a.received_at)).slice(0, KEPT_REPORTS);
         this.changed("reports");

@@ -39,6 +39,10 @@ log = logging.getLogger(__name__)
 PILE = 200
 """Unfinished reports of one phone."""
 FUTURE_S = 60.0
+SHARE = 4
+"""One phone takes at most this part of the quota: it must not shut the others out."""
+FORGET_S = 7 * 86400.0
+"""An unfinished report is forgotten after this long; its phone, which still has it, announces it anew."""
 _ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -118,10 +122,16 @@ class Informants:
     # — people —
 
     async def recent(
-        self, who: Principal, *, device: str = "", before: float | None = None, limit: int = 200
+        self,
+        who: Principal,
+        *,
+        device: str = "",
+        before: float | None = None,
+        limit: int = 200,
+        positions: bool = True,
     ) -> Sequence[Report]:
         require_role(who, Role.VIEWER, "read reports")
-        return await self._repo.recent(scope=who.scope, device=device, before=before, limit=limit)
+        return await self._repo.recent(scope=who.scope, device=device, before=before, limit=limit, positions=positions)
 
     async def file(self, who: Principal, id_: str) -> tuple[Report, Path]:
         """Of a whole report. Raises NotFound. Looking at it is audited."""
@@ -153,7 +163,7 @@ class Informants:
     async def prune(self, now: float) -> None:
         """Reports older than they are to be kept go with their files."""
         self.invitations.prune(now)
-        for id_ in await self._repo.older(now - self._config().keep):
+        for id_ in await self._repo.older(now - self._config().keep, now - FORGET_S):
             await self._drop(id_)
 
     # — within —
@@ -165,9 +175,11 @@ class Informants:
         async with self._admitting:  # two at once must not both take the last room
             if await self._repo.unfinished(phone.device) >= PILE:
                 raise Busy(f"{PILE} reports of {phone.device} are unfinished", code="report-pile")
-            held = await self._repo.held_bytes()
-            if held + draft.size > config.quota:
+            held, own = await self._repo.held_bytes(phone.device)
+            if draft.size and held + draft.size > config.quota:
                 raise Busy(f"reports take {held} of {config.quota} bytes", code="reports-full")
+            if draft.size and own + draft.size > config.quota // SHARE:
+                raise Busy(f"reports of {phone.device} take {own} of its {config.quota // SHARE}", code="reports-full")
             await asyncio.to_thread(self._files.room, draft.size)
             now = self._clock.wall()
             report = Report(

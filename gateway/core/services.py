@@ -256,9 +256,15 @@ class InformantsFace(Protocol):
     @property
     def invitations(self) -> InvitationsFace: ...
     async def recent(
-        self, who: Principal, *, device: str = "", before: float | None = None, limit: int = 200
+        self,
+        who: Principal,
+        *,
+        device: str = "",
+        before: float | None = None,
+        limit: int = 200,
+        positions: bool = True,
     ) -> Sequence[Report]:
-        """Newest first."""
+        """Newest first; `positions` False: those that are a position and no more are left out."""
 
     async def file(self, who: Principal, id_: str) -> tuple[Report, Path]:
         """Of a whole report; looking at it is audited. Raises NotFound."""

@@ -136,9 +136,15 @@ class InformantRepo:
         await self._db.write(lambda conn: conn.execute("DELETE FROM report WHERE id = ?", (id_,)), durable=True)
 
     async def recent(
-        self, *, scope: str = "", device: str = "", before: float | None = None, limit: int = 200
+        self,
+        *,
+        scope: str = "",
+        device: str = "",
+        before: float | None = None,
+        limit: int = 200,
+        positions: bool = True,
     ) -> Sequence[Report]:
-        """Newest first; `scope` as in Principal, `before` of `received_at`."""
+        """Newest first; `scope` as in Principal, `before` of `received_at`, `positions` False: those alone left out."""
         where, values = ["1"], list[object]()
         for text in (scope, device):
             if text:
@@ -147,6 +153,8 @@ class InformantRepo:
         if before is not None:
             where.append("received_at < ?")
             values.append(before)
+        if not positions:
+            where.append("kind <> 'position'")
         sql = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY received_at DESC, id DESC LIMIT ?"
         return await self._db.read(lambda conn: [_report(row) for row in conn.execute(sql, [*values, limit])])
 
@@ -154,14 +162,18 @@ class InformantRepo:
         sql = "SELECT count(*) FROM report WHERE device = ? AND complete_at IS NULL"
         return int(await self._db.read(lambda conn: conn.execute(sql, (device,)).fetchone()[0]))
 
-    async def held_bytes(self) -> int:
-        """What the files of all reports take, also of those still on the way."""
-        sql = "SELECT coalesce(sum(size), 0) FROM report"
-        return int(await self._db.read(lambda conn: conn.execute(sql).fetchone()[0]))
+    async def held_bytes(self, device: str) -> tuple[int, int]:
+        """What the files of all reports take, also of those still on the way; and what of it this device's do."""
+        sql = "SELECT coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE device = ?), 0) FROM report"
+        held, own = await self._db.read(lambda conn: conn.execute(sql, (device,)).fetchone())
+        return int(held), int(own)
 
-    async def older(self, before: float) -> Sequence[str]:
-        sql = "SELECT id FROM report WHERE received_at < ? ORDER BY received_at LIMIT 1000"
-        return await self._db.read(lambda conn: [str(row[0]) for row in conn.execute(sql, (before,))])
+    async def older(self, before: float, unfinished_before: float) -> Sequence[str]:
+        sql = (
+            "SELECT id FROM report WHERE received_at < ? OR (complete_at IS NULL AND received_at < ?)"
+            " ORDER BY received_at LIMIT 1000"
+        )
+        return await self._db.read(lambda conn: [str(row[0]) for row in conn.execute(sql, (before, unfinished_before))])
 
 
 def _like(scope: str) -> str:

@@ -68,9 +68,11 @@ async def reports(
     device: str = "",
     before: float | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    positions: bool = True,
 ) -> list[Report]:
-    """`before` (unix seconds of `received_at`) pages backwards."""
-    return list(await services.informants.recent(who, device=device, before=before, limit=limit))
+    """`before` (unix seconds of `received_at`) pages backwards. A live picture brings a position twice a minute:
+    `positions=false` leaves those out."""
+    return list(await services.informants.recent(who, device=device, before=before, limit=limit, positions=positions))
 
 
 @router.get("/reports/{report}/file", response_class=FileResponse)

@@ -214,12 +214,18 @@ async def test_a_report_is_its_own_phones(house: House) -> None:
 def test_the_quota(tmp_path: Path) -> None:
     @by_hand
     async def runs() -> None:
-        config = replace(Config(), reports=Reports(quota=80_000, largest=60_000))
+        config = replace(Config(), reports=Reports(quota=130_000, largest=60_000))
         async with a_house(tmp_path, config) as house:
             informants, who = house.core.informants, await a_phone(house)
-            await informants.begin(who, draft())
+            small = os.urandom(30_000)
+            await informants.begin(who, draft(small))
+            with pytest.raises(Busy) as full:  # its own share is a quarter
+                await informants.begin(who, draft(small))
+            assert full.value.code == "reports-full"
+            for number in range(3):
+                await informants.begin(await a_phone(house, f"{number}" * 22), draft(small))
             with pytest.raises(Busy) as full:
-                await informants.begin(who, draft())
+                await informants.begin(await a_phone(house, "x" * 22), draft(small))
             assert full.value.code == "reports-full"
             with pytest.raises(GatewayError) as large:
                 await informants.begin(who, draft(size=60_001))
@@ -298,5 +304,23 @@ async def test_seen_and_deleted(house: House) -> None:
     assert await informants.recent(VIEWER) == [] and not (house.state_dir / "reports" / f"{one.id}.bin").exists()
     # Old ones go by themselves.
     await informants.begin(who, draft(b"", ReportKind.TEXT, text="hello"))
+    assert await informants.recent(VIEWER, positions=False) != []
     await informants.prune(house.clock.wall() + house.config.reports.keep + 1)
     assert await informants.recent(VIEWER) == []
+
+
+@housed
+async def test_what_was_never_finished_is_forgotten(house: House) -> None:
+    """And begins anew when its phone comes back after all."""
+    informants, who = house.core.informants, await a_phone(house)
+    one = draft()
+    await informants.begin(who, one)
+    await informants.append(who, one.id, 0, PHOTO[:10_000])
+    await informants.prune(house.clock.wall() + 8 * 86400)
+    assert await informants.recent(VIEWER) == []
+    who = await a_phone(house)
+    assert (await informants.begin(who, one)).received == 0
+    assert (await informants.append(who, one.id, 0, PHOTO)).complete
+    there = draft(b"", ReportKind.POSITION, where=Where(1.0, 2.0, None, house.clock.wall()))
+    await informants.begin(who, there)
+    assert [one.kind for one in await informants.recent(VIEWER, positions=False)] == [ReportKind.PHOTO]
