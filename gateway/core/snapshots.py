@@ -125,6 +125,8 @@ class Snapshots:
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         self.made += 1
+        if (hold := self._holds.get((who.name, stream))) is not None:
+            hold.until = self._clock.monotonic() + HOLD_S
         return made
 
     # — the stream —

@@ -21,7 +21,7 @@ from tests.unit.core.test_transcode import House, a_house
 
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    monkeypatch.setattr(snapshots, "HOLD_S", 1.0)
+    monkeypatch.setattr(snapshots, "HOLD_S", 3.0)
     monkeypatch.setattr(snapshots, "IDLE_S", 1.0)
     async for made in a_house(tmp_path, snapshot_every="300ms"):
         yield made
