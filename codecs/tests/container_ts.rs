@@ -165,6 +165,10 @@ fn never_a_damaged_unit() {
             }
             let twice = read(&[head, packet, packet, tail].concat());
             assert!(bytes_of(&twice.video) == video && bytes_of(&twice.audio) == audio, "{name} {at}: doubled");
+            assert!(
+                twice.problems.is_empty() && twice.video.iter().chain(&twice.audio).all(|u| !u.after_loss),
+                "{name} {at}"
+            );
         }
     }
 }
@@ -282,4 +286,34 @@ fn nothing_in_it_says_so() {
     assert_eq!(read(&null.repeat(20_000)).codes(), [] as [&str; 0]);
     let stray = [&[0x47, 0x01, 0x00, 0x10][..], &[0xff; 184]].concat();
     assert_eq!(read(&stray.repeat(20_000)).codes(), ["ts-no-program"]);
+}
+
+/// FFmpeg does not tell how long a picture is; after a second of stuffing in the right places nobody waits for the next.
+#[test]
+fn a_picture_whose_end_is_plain_does_not_wait_for_the_next() {
+    let data = [vector("ts_h264_aac.ts"), shifted(&vector("ts_h264_aac.ts"), 108_000)].concat();
+    let mut counters = std::collections::HashMap::new();
+    let mut data = data;
+    for p in data.chunks_mut(PACKET_BYTES).filter(|p| p[3] & 0x10 != 0) {
+        let counter = counters.entry((p[1] & 0x1f, p[2])).or_insert(15u8);
+        *counter = (*counter + 1) & 15;
+        p[3] = p[3] & 0xf0 | *counter;
+    }
+    let begins = |p: &[u8]| p[1] & 0x5f == 0x41 && p[2] == 0;
+    let (mut reader, mut got) = (TsReader::new(0), Got::default());
+    let (mut begun, mut early) = (0, 0);
+    for p in data.chunks(PACKET_BYTES) {
+        begun += usize::from(begins(p));
+        let mut found = Vec::new();
+        reader.push(p, START, &mut found).unwrap();
+        got.add(found);
+        // As many as have begun: the newest did not wait.
+        early += usize::from(got.video.len() == begun && begun > 1 && begins(p) == false);
+    }
+    assert_eq!((begun, got.problems.len()), (60, 0), "{:?}", got.problems);
+    assert!(early > 0 && got.video.len() >= 59, "{early} {}", got.video.len());
+    // A sender that then stuffs in the middle loses that picture's followers up to the next key frame, and is waited for.
+    let all = read(&data);
+    let want = bytes_of(&all.video);
+    assert!(bytes_of(&got.video) == want[..got.video.len()]);
 }

@@ -168,7 +168,8 @@ impl Demux {
                 self.problem("ts-scrambled", format!("PID {pid} is scrambled"));
                 return;
             }
-            return stream.packet(payload, start, p[3] & 15, &mut self.shared);
+            let stuffed = control == 3 && (p[4] == 0 || p[5] == 0);
+            return stream.packet(payload, start, stuffed, p[3] & 15, &mut self.shared);
         }
         let bad = self.programs.bad_sections;
         if self.programs.packet(pid, payload, start, &mut self.changes) {

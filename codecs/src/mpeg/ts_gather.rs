@@ -18,6 +18,8 @@ const AUDIO_ID: u8 = 0xc0;
 const MAX_SMALL_BYTES: usize = 128 * 1024;
 /// So many PES packets in a row shorter than they say, with no packet missing: their lengths lie.
 const SHORT_ONES: u8 = 3;
+/// So many frames in a row whose end was where stuffing said it: from then on it is believed at once.
+const PROOFS: u8 = 25;
 const SECOND: i64 = 90_000;
 
 #[derive(Debug)]
@@ -25,17 +27,43 @@ pub(super) struct Elementary {
     pub pid: u16,
     pub role: Role,
     continuity: Option<u8>,
+    /// To know it again.
+    last_packet: (usize, [u8; 16]),
     data: BytesMut,
     /// Of the PES packet being gathered, once its header is complete.
     header: Option<PesHeader>,
     begun: bool,
     damaged: bool,
     short: u8,
+    end_sign: EndSign,
     /// A frame of sound that goes on in the next PES packet.
     carry: BytesMut,
     cells: klv::Cells,
     last_time: Option<u64>,
     epoch: u32,
+}
+
+/// Whether stuffing in a packet can be believed to end a frame whose length is not told: muxers fill the last packet and
+/// no other. It saves the wait for the next frame. Found wrong once it is believed no more.
+#[derive(Debug, Clone, Copy, Default)]
+struct EndSign {
+    proofs: u8,
+    seen: bool,
+    wrong: bool,
+}
+
+impl EndSign {
+    fn believed(self) -> bool {
+        self.proofs >= PROOFS && !self.wrong
+    }
+
+    /// A packet comes behind the sign, nothing between them missing.
+    fn judge(&mut self, start: bool) {
+        if std::mem::take(&mut self.seen) {
+            self.proofs = if start { self.proofs.saturating_add(1) } else { 0 };
+            self.wrong |= !start;
+        }
+    }
 }
 
 /// What all streams of the programme share.
@@ -56,11 +84,13 @@ impl Elementary {
             pid,
             role,
             continuity: None,
+            last_packet: (0, [0; 16]),
             data: BytesMut::new(),
             header: None,
             begun: false,
             damaged: false,
             short: 0,
+            end_sign: EndSign::default(),
             carry: BytesMut::new(),
             cells: klv::Cells::default(),
             last_time: None,
@@ -76,6 +106,7 @@ impl Elementary {
     /// Packets are missing, nobody knows of which stream.
     pub fn lost(&mut self) {
         self.damaged |= self.begun;
+        self.end_sign.seen = false;
         self.continuity = None;
         self.carry.clear();
     }
@@ -85,15 +116,23 @@ impl Elementary {
         self.continuity = None;
     }
 
-    pub fn packet(&mut self, payload: &[u8], start: bool, continuity: u8, shared: &mut Shared) {
+    /// `stuffed`: its adaptation field holds nothing else.
+    pub fn packet(&mut self, payload: &[u8], start: bool, stuffed: bool, continuity: u8, shared: &mut Shared) {
         if let Some(last) = self.continuity.replace(continuity) {
-            if last == continuity && self.begun && self.data.ends_with(payload) {
+            if last == continuity && self.last_packet == sample(payload) {
                 return; // §2.4.3.3: a packet may be sent twice
             }
             if continuity != (last + 1) & 15 {
                 shared.missing += u64::from(continuity.wrapping_sub(last + 1) & 15);
+                self.end_sign.seen = false;
                 self.gap(shared);
             }
+        }
+        self.last_packet = sample(payload);
+        let believed = self.end_sign.believed();
+        self.end_sign.judge(start);
+        if believed && self.end_sign.wrong {
+            self.tell_loss(shared); // what was given out had not ended
         }
         if start {
             self.end(shared);
@@ -123,6 +162,11 @@ impl Elementary {
         let whole = self.header.and_then(|h| h.body_bytes.map(|body| h.header_bytes + body));
         if whole.is_some_and(|n| self.data.len() >= n) {
             self.end(shared);
+        } else if stuffed && self.waits() && matches!(self.role, Role::Video(_)) {
+            self.end_sign.seen = true;
+            if self.end_sign.believed() {
+                self.end(shared);
+            }
         }
     }
 
@@ -286,11 +330,19 @@ impl Shared {
     }
 }
 
+/// Length and last bytes of a payload.
+fn sample(payload: &[u8]) -> (usize, [u8; 16]) {
+    let mut tail = [0; 16];
+    let n = payload.len().min(16);
+    tail[..n].copy_from_slice(&payload[payload.len() - n..]);
+    (payload.len(), tail)
+}
+
 fn audio(stream_type: u8, data: Bytes) -> EsChunk {
     EsChunk { stream_id: AUDIO_ID, stream_type, pts: None, dts: None, data, damaged: false }
 }
 
-/// Opus in TS (ETSI TS 103 491-like registration "Opus"): before each packet a control header with its size.
+/// Opus in TS, as its authors drafted and FFmpeg and GStreamer write it: before each packet a control header with its size.
 fn opus_packets(data: &Bytes) -> Vec<Bytes> {
     let (mut out, mut at) = (Vec::new(), 0);
     while let Some(&[first, flags]) = data.get(at..at + 2) {
