@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.auth import Authenticator, client_address
+from gateway.api.auth import LOCAL_SCOPE_KEY, Authenticator, client_address
 from gateway.api.body import read_body
 from gateway.api.problems import respond, respond_error
 from gateway.base.errors import GatewayError
@@ -47,6 +47,8 @@ class Mounts:
     def __init__(self, cors_origins: Sequence[str] = ()) -> None:
         self._routes: list[Mounted] = []
         self._origins = frozenset(cors_origins)
+        self.own_url = ""
+        """Where others find us: what links are made of for whoever asks over the local socket."""
 
     def allow_origins(self, origins: Sequence[str]) -> None:
         """The other sites whose pages may use these routes (api.cors_origins)."""
@@ -110,7 +112,7 @@ class Mounts:
                     headers={name.lower(): value for name, value in request.headers.items()},
                     body=await read_body(request, route.max_body),
                     who=who,
-                    base_url=f"{request.url.scheme}://{request.url.netloc}",
+                    base_url=self._base(request),
                     query=dict(request.query_params),
                 )
             )
@@ -120,6 +122,11 @@ class Mounts:
             log.exception("%s %s failed", request.method, route.path)
             return respond("internal", status=500)
         return Response(made.body, made.status, headers=dict(made.headers), media_type=made.content_type)
+
+    def _base(self, request: Request) -> str:
+        if self.own_url and request.scope.get(LOCAL_SCOPE_KEY):
+            return self.own_url
+        return f"{request.url.scheme}://{request.url.netloc}"
 
     @staticmethod
     def _who(request: Request, route: Mounted, auth: Authenticator) -> Principal:

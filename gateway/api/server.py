@@ -100,6 +100,7 @@ class ApiServer:
                     group.create_task(self._follow_addresses(), name="api-certificate")
                 for server in servers:
                     await server.listening.wait()
+                self._mounts.own_url = self.url
                 log.info("console and API at %s", self.url)
                 ready()
         finally:

@@ -95,3 +95,26 @@ def watch(
                 live.update(_rows(client.get("/api/v1/streams", q=text)), refresh=True)
         except KeyboardInterrupt:
             return
+
+
+@app.command(
+    help=t(
+        "An HLS link of a stream for players that know no sign-in; it ends by itself.",
+        "生成码流的 HLS 链接，供无法登录的播放器使用；到期自动失效。",
+    )
+)
+def link(
+    stream: str,
+    qr: Annotated[bool, typer.Option("--qr", help=t("Print a QR code as well.", "同时打印二维码。"))] = False,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    made = Client(state_dir).post(f"/hls/{ref(stream)}/link")
+    if as_json:
+        show_json(made)
+        return
+    typer.echo(made["url"])
+    if qr:
+        import segno
+
+        segno.make(made["url"]).terminal(compact=True)

@@ -40,6 +40,9 @@ async def a_link(
             async with httpx.AsyncClient(base_url=base, verify=trust, timeout=60) as client:
                 assert (await client.get(f"/hls/{stream}/index.m3u8")).status_code == 401
                 made = (await client.post(f"/hls/{stream}/link", headers=headers)).json()
+                # On the kit itself, with an address that others reach.
+                local = await asyncio.to_thread(stage.client.post, f"/hls/{stream}/link")
+                assert str(free.api) in local["url"] and "fieldgate" not in local["url"]
                 yield stage, made["url"], client
         finally:
             await stage.stop()
