@@ -361,6 +361,10 @@ class Camera:
         source = self._context.sources.parse(url)
         # Somebody admitted it by its address: a private network is where it belongs.
         source = replace(source, user=self.setting.user, password=self.setting.password, trusted=True)
+        profile = self.profiles.get(token)
+        if profile is not None and profile.talk_back:
+            # Its loudspeaker comes with its picture (ONVIF Streaming §5.3: the back channel).
+            source = replace(source, options={**source.options, "talk": "1"})
         await self._context.sources.open(source, publication)
 
     async def stream_url(self, token: str) -> str:

@@ -99,8 +99,8 @@ async def test_streams_on_the_wire_are_told_by_their_content() -> None:
         wanted = {
             f"{to}:5004": ("RTP", ("h264",), ""),
             f"{to}:5006": ("RTP", ("h265",), ""),
-            "239.78.1.1:5010": ("MPEG-TS", ("h264", "aac"), "udp://239.78.1.1:5010"),
-            "239.78.1.2:5012": ("MPEG-TS in RTP", ("h264",), "rtp://239.78.1.2:5012"),
+            "239.78.1.1:5010": ("MPEG-TS", ("h264", "aac"), f"udp://239.78.1.1:5010#iface={place.cable}"),
+            "239.78.1.2:5012": ("MPEG-TS in RTP", ("h264",), f"rtp://239.78.1.2:5012#iface={place.cable}"),
             f"{to}:5014": ("RTP", ("pcma",), ""),
         }
         finds = Finds()

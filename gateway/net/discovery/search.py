@@ -344,8 +344,13 @@ def stream_url(seen: Seen) -> str:
     scheme = {"ts": "udp", "rtp-ts": "rtp"}.get(seen.kind, "")
     if not scheme:
         return ""
-    source = f"#source={seen.source}" if _is_ssm(seen.destination) else ""
-    return f"{scheme}://{_place(seen.destination, seen.destination_port)}{source}"
+    # On the network where it was seen: a kit has several, and the kernel would join on one.
+    options = [f"iface={seen.interface}"] if seen.interface else []
+    if _is_ssm(seen.destination):
+        options.append(f"source={seen.source}")
+    return f"{scheme}://{_place(seen.destination, seen.destination_port)}" + (
+        f"#{'&'.join(options)}" if options else ""
+    )
 
 
 def _is_ssm(address: str) -> bool:

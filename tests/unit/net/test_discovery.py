@@ -191,12 +191,12 @@ def test_frames_of_ethernet() -> None:
 @pytest.mark.parametrize(
     ("kind", "destination", "url"),
     [
-        ("ts", "239.1.1.1", "udp://239.1.1.1:5000"),
-        ("rtp-ts", "239.1.1.1", "rtp://239.1.1.1:5000"),
-        ("ts", "232.1.1.1", "udp://232.1.1.1:5000#source=192.0.2.1"),
+        ("ts", "239.1.1.1", "udp://239.1.1.1:5000#iface=eth0"),
+        ("rtp-ts", "239.1.1.1", "rtp://239.1.1.1:5000#iface=eth0"),
+        ("ts", "232.1.1.1", "udp://232.1.1.1:5000#iface=eth0&source=192.0.2.1"),
         ("rtp", "239.1.1.1", ""),
         ("ts", "192.0.2.2", ""),
-        ("ts", "ff3e::1", "udp://[ff3e::1]:5000#source=192.0.2.1"),
+        ("ts", "ff3e::1", "udp://[ff3e::1]:5000#iface=eth0&source=192.0.2.1"),
     ],
 )
 def test_what_of_the_wire_can_be_taken_in(kind: str, destination: str, url: str) -> None:

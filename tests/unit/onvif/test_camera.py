@@ -67,7 +67,8 @@ async def test_profile_t_tells_h265_and_talk_back(tmp_path: Path) -> None:
         assert attached.described["version"] == "profile T"
         assert attached.reports["B"].capabilities.talk_back
         opening = asyncio.create_task(context.streams.offers["kit1/gate/ch1"].open(_Publication()))  # type: ignore
-        assert (await asyncio.wait_for(context.sources.opened.get(), 10)).path.startswith("/main?profile=B")
+        url = await asyncio.wait_for(context.sources.opened.get(), 10)
+        assert url.path.startswith("/main?profile=B") and url.options == {"talk": "1"}
         opening.cancel()
 
 
