@@ -198,7 +198,9 @@ def _watcher(state_dir: Path | None, asked: Ranges, only: bool) -> Callable[[], 
     ranges = list(asked) if only else [*asked, _media(pid, state_dir), SIP]
 
     def now() -> Ranges:
-        return ranges_of(fixed | ports_of(pid) if pid else fixed, ranges)
+        """Those that closed meanwhile stay: what is gone comes back there."""
+        fixed.update(ports_of(pid) if pid else ())
+        return ranges_of(fixed, ranges)
 
     return now
 
@@ -223,7 +225,7 @@ def _named(client: Client) -> set[int]:
                 parts = urlsplit(channel["url"])
                 found.add(parts.port or PORTS.get(parts.scheme, 0))
         for device in client.get("/api/v1/devices", scheme="onvif"):
-            found |= {int(device["external_id"].rpartition(":")[2] or 80), 554}
+            found |= {int(device["external_id"].rpartition(":")[2] or 80), 554, 8554}
     except (GatewayError, KeyError, ValueError, TypeError):
         pass  # no daemon, or one that does not say: what it has open is seen anyway
     return found

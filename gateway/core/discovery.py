@@ -43,6 +43,7 @@ class Discovery:
         self._reach = reach
         self._clock = clock
         self._finds = Finds()
+        self._before = Finds()  # of the search before: somebody may be about to take one in
         self._search: Search | None = None
         self._task: asyncio.Task[None] | None = None
         self._status = SearchStatus()
@@ -90,7 +91,7 @@ class Discovery:
             raise GatewayError(f"interface: there is no {interface!r}", code="bad-request")
         if self._task is not None and not self._task.done():
             raise Busy("a search is under way already", code="discovery-running")
-        self._finds = Finds()
+        self._before, self._finds = self._finds, Finds()
         self._search = Search(self._finds, self._clock.wall, self._connect)
         now = self._clock.wall()
         self._status = SearchStatus(True, now, now + seconds, command.actor.name, ways)
@@ -106,7 +107,7 @@ class Discovery:
     async def _adopt(self, command: Command) -> Done:
         args = command.args
         key = text(args, "key", most=64)
-        find = self._finds.get(key)
+        find = self._finds.get(key) or self._before.get(key)
         if find is None:
             raise NotFound(f"nothing with the key {key[:64]!r} was found; search again")
         name = text(args, "name", most=100) or find.name

@@ -265,11 +265,30 @@ def test_ring_of_real_traffic(tmp_path: Path) -> None:
         assert tshark(path, "-T", "fields", "-e", "frame.number")
 
 
+ACCEPTS = """
+import socket, sys
+made = socket.create_server(("127.0.0.1", 0))
+print(made.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
 def test_the_ports_of_a_process(tmp_path: Path) -> None:
-    with socket.socket() as listening, socket.socket(type=socket.SOCK_DGRAM) as udp:
+    with (
+        socket.socket() as listening,
+        socket.socket(type=socket.SOCK_DGRAM) as udp,
+        subprocess.Popen(
+            [sys.executable, "-c", ACCEPTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as far,
+    ):
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         udp.bind(("127.0.0.1", 0))
+        assert far.stdout is not None
+        port = int(far.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port)):
+            assert port in ports_of(os.getpid()), "the far end of a connection that we made"
+        far.communicate()
         assert {listening.getsockname()[1], udp.getsockname()[1]} <= ports_of(os.getpid())
     at = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as unix:

@@ -30,6 +30,7 @@ _START = re.compile(
     rb"(?P<p2>SIP/2\.0|RTSP/[12]\.0) (?P<status>\d{3}) ?(?P<reason>[^\r\n]{0,80}))\r?\n"
 )
 _AGAIN = re.compile(rb"\n(?=(?:[A-Z_]{3,20} \S{1,512} (?:SIP|RTSP)/|(?:SIP|RTSP)/[12]\.0 \d{3}))|\$[\x00-\x0f]")
+_MIDST = re.compile(rb"\$[\x00-\x0f][\x00-\x0f][\x00-\xff][\x80\x90\xa0\xb0]")
 _LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*(\d{1,7})", re.I | re.M)
 _HEADER = re.compile(rb"^(?P<name>[A-Za-z-]{1,32})[ \t]*:[ \t]*(?P<value>[^\r\n]{0,512})\r?$", re.M)
 _RTPMAP = re.compile(rb"a=rtpmap:(\d{1,3}) ([A-Za-z0-9.-]{1,24})/(\d{3,6})")
@@ -339,7 +340,12 @@ class _Order:
         """In the midst of something: go on at the next that looks like a beginning. False: more must come first."""
         data = self.buffer
         if not self.read:
-            if len(data) > 2000:
+            # The capture began in the midst of the connection: an interleaved packet tells that it is RTSP.
+            if (found := _MIDST.search(data)) is not None:
+                self._cut(found.start())
+                self.read += 1
+                return True
+            if len(data) > 8000:
                 self.dead = True  # no protocol that we read
                 data.clear()
             return False

@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
+_LISTEN = "0A"  # net/tcp_states.h
 _TABLES = ("tcp", "tcp6", "udp", "udp6")
 
 
@@ -25,7 +26,8 @@ def peer_of(unix_socket: Path) -> int:
 
 
 def ports_of(pid: int, proc: Path = Path("/proc")) -> set[int]:
-    """Local ports of its TCP and UDP sockets; empty when it is gone or not ours to look at."""
+    """Local ports of its TCP and UDP sockets, and the far ones of connections that it made: its next connection there
+    is seen from its first word. Empty when it is gone or not ours to look at."""
     inodes: set[str] = set()
     try:
         entries = list((proc / str(pid) / "fd").iterdir())
@@ -39,6 +41,8 @@ def ports_of(pid: int, proc: Path = Path("/proc")) -> set[int]:
         if found:
             inodes.add(found.group(1))
     ports: set[int] = set()
+    listening: set[int] = set()
+    made: list[tuple[int, int]] = []
     for table in _TABLES:
         try:
             rows = (proc / str(pid) / "net" / table).read_text().splitlines()[1:]
@@ -47,5 +51,10 @@ def ports_of(pid: int, proc: Path = Path("/proc")) -> set[int]:
         for row in rows:
             fields = row.split()
             if len(fields) > 9 and fields[9] in inodes:
-                ports.add(int(fields[1].rpartition(":")[2], 16))
-    return ports - {0}
+                here, there = (int(place.rpartition(":")[2], 16) for place in fields[1:3])
+                ports.add(here)
+                if fields[3] == _LISTEN:
+                    listening.add(here)
+                elif table.startswith("tcp"):
+                    made.append((here, there))
+    return (ports | {there for here, there in made if here not in listening}) - {0}

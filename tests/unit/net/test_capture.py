@@ -329,6 +329,15 @@ def test_rtsp_over_tcp_in_pieces_out_of_order(size: int) -> None:
     assert (stream.packets, stream.lost, stream.codec) == (40, 0, "H264")
 
 
+def test_rtsp_that_was_under_way_already() -> None:
+    data = rtsp_talk()[1][200:]
+    report = analyse(
+        [at(n, frame(data[n * 500 : n * 500 + 500], 6, (554, 4000), n * 500)) for n in range(len(data) // 500)]
+    )
+    (stream,) = report.rtp()
+    assert stream.packets > 30 and stream.lost == 0
+
+
 def test_nonsense_is_bounded() -> None:
     rng = random.Random(7)
     made = Analyser()
