@@ -79,6 +79,20 @@ def show(stream: str, state_dir: StateDir = None, as_json: AsJson = False) -> No
     to.print(f"  {t('media', '媒体')}: {escape(describe_tracks(one['tracks'])) or '–'}")
     for key, value in one["figures"].items():
         to.print(f"  {key}: {'–' if value is None else round(value, 3)}")
+    for made in one["renditions"]:
+        to.print("  " + escape(describe_rendition(made)))
+
+
+def describe_rendition(made: dict[str, Any]) -> str:
+    """ "converted: h265 1280x720 → h264 1280x720, sound as it is (running, libx264, 0.3 cores, 2 viewers): …"."""
+    parts = [made["video"], f"{t('sound', '音频')} {made['audio']}" if made["audio"] == "as it is" else made["audio"]]
+    words = ", ".join(part for part in parts if part) or made["name"]
+    about = [made["state"], made["encoder"]]
+    if made["cores"] is not None:
+        about.append(f"{made['cores']:.2f} {t('cores', '核')}")
+    about.append(f"{made['viewers']} {t('viewers', '观看')}")
+    why = " ".join(cause_and_cure(code)[0] for code in ([made["code"]] if made["code"] else made["why"]))
+    return f"{t('converted', '转码')}: {words} ({', '.join(filter(None, about))}): {why}"
 
 
 @app.command(help=t("A table that renews itself every second; Ctrl-C ends it.", "每秒刷新的实时表；Ctrl-C 结束。"))
