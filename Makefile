@@ -74,7 +74,7 @@ demo-check: build peers ## the demo without a person: headless Chromium plays, m
 
 # ── test ─────────────────────────────────────────────────────────────────────
 .PHONY: test
-test: build peers lint types test-rust test-console test-python ## set everything up and pass all tests (what CI runs)
+test: build peers lint types test-rust test-console test-python test-interop ## set everything up and pass all tests (what CI runs)
 	$(say) 'all tests passed'
 
 .PHONY: lint
@@ -105,6 +105,11 @@ test-console: $(STAMPS)/node
 test-python: $(STAMPS)/codecs $(STAMPS)/console
 	$(say) 'tests: the gateway (pytest; peers we did not write included)'
 	@$(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-interop
+test-interop: $(STAMPS)/codecs $(STAMPS)/console
+	$(say) 'tests: a sample of the interop matrix (each way in, each pair of codecs, five outputs)'
+	@$(PY) -m tests.interop.matrix --sample
 
 .PHONY: fuzz
 fuzz: setup ## fuzz every parser, SECONDS_EACH=300 seconds each; the corpora are kept

@@ -21,7 +21,7 @@ _VIDEO = {
 _AUDIO = {
     "aac": "-c:a aac -ar 48000 -ac 1 -b:a 64k",
     "pcma": "-c:a pcm_alaw -ar 8000 -ac 1",
-    "opus": "-c:a libopus -ar 48000 -ac 1 -b:a 48k",
+    "opus": "-c:a libopus -ar 48000 -ac 2 -b:a 64k",  # FFmpeg's own WHIP takes stereo only
 }
 
 

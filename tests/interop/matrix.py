@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from tests.bench.common import finish, say
 from tests.interop.fixtures import TONE_HZ, fixture
 from tests.interop.gates import Kit, kit
 from tests.interop.rule import OUTPUTS, Ingest, ingests, sample
-from tests.interop.senders import commands
+from tests.interop.senders import PASSWORD, commands
 from tests.interop.table import Row, write
 from tests.interop.watchers import Cell, Screen, read_url, watch_by_program
 from tests.peers.browser import PageError, launch
@@ -48,7 +49,12 @@ async def brought(one: Ingest, stage: Kit) -> AsyncIterator[None]:
             for command in commands(one, stage.gates):
                 running.append(
                     await asyncio.create_subprocess_exec(
-                        *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                        *command,
+                        stdin=asyncio.subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                        env={**os.environ, "WHIP_TOKEN": PASSWORD},
                     )
                 )
                 await asyncio.sleep(0.3)  # a server listens, a relay is bound
@@ -64,8 +70,8 @@ async def brought(one: Ingest, stage: Kit) -> AsyncIterator[None]:
 async def watched(one: Ingest, stage: Kit, screen: Screen) -> dict[str, Cell]:
     """All outputs at once."""
     hz, sound = hz_of(one), one.audio != "none"
-    token = stage.token()
     slug = stage.name(one)
+    hls = await asyncio.to_thread(stage.hls, slug)
 
     async def whep() -> Cell:
         try:
@@ -75,7 +81,7 @@ async def watched(one: Ingest, stage: Kit, screen: Screen) -> dict[str, Cell]:
 
     jobs = {
         output: asyncio.create_task(
-            whep() if output == "whep" else watch_by_program(read_url(output, slug, stage.gates, token), hz, sound)
+            whep() if output == "whep" else watch_by_program(read_url(output, slug, stage.gates, hls), hz, sound)
         )
         for output in OUTPUTS
     }

@@ -57,7 +57,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("srt-live-transmit", SRT, "h264+aac h265+opus h264b+none"),
     ("our ball", GB28181, "h264+none h264+pcma h265+none h265+pcma h264b+none h264b+pcma"),
     ("chromium", WHIP, "h264+none h264+opus"),
-    ("onvif simulator", ONVIF, "h264+aac h265+pcma"),
+    ("ipycam", ONVIF, "h264+none"),
 )
 
 

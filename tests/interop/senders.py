@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.interop.fixtures import fixture
 from tests.interop.rule import (
     ERTMP,
-    ONVIF,
     RTMP,
     RTSP_PULL_TCP,
     RTSP_PULL_UDP,
@@ -34,9 +34,10 @@ class Gates:
     rtsp: int
     rtmp: int
     srt: int
-    ts: int
+    ts: Mapping[str, int]  # by slug: a port each, as a source may hold its own a while longer
     pulled: int
     relay: int
+    onvif: int  # and the next for its RTSP
 
 
 def push_url(one: Ingest, gates: Gates) -> str:
@@ -50,9 +51,9 @@ def push_url(one: Ingest, gates: Gates) -> str:
             words = f"#!::r={one.slug},m=publish,u={USER},s={PASSWORD}"
             return f"srt://127.0.0.1:{gates.srt}?streamid={words.replace('#', '%23')}&latency=120000"
         case "ts-udp":
-            return f"udp://127.0.0.1:{gates.ts}?pkt_size=1316"
+            return f"udp://127.0.0.1:{gates.ts[one.slug]}?pkt_size=1316"
         case "ts-multicast":
-            return f"udp://{GROUP}:{gates.ts}?pkt_size=1316&localaddr=127.0.0.1&ttl=0"
+            return f"udp://{GROUP}:{gates.ts[one.slug]}?pkt_size=1316&localaddr=127.0.0.1&ttl=0"
         case "whip":
             return f"{gates.http}/whip/{one.slug}"
     raise ValueError(f"{one.way} is not pushed")
@@ -66,9 +67,9 @@ def source_url(one: Ingest, gates: Gates) -> str:
         case "rtsp-pull-udp":
             return f"rtsp://127.0.0.1:{gates.pulled}/{one.slug}#transport=udp"
         case "ts-udp":
-            return f"udp://127.0.0.1:{gates.ts}"
+            return f"udp://127.0.0.1:{gates.ts[one.slug]}"
         case "ts-multicast":
-            return f"udp://@{GROUP}:{gates.ts}?iface=lo"
+            return f"udp://@{GROUP}:{gates.ts[one.slug]}?iface=lo"
     return ""
 
 
@@ -130,7 +131,7 @@ def _gst_push(one: Ingest, gates: Gates) -> list[str]:
             streamid = words.partition("&")[0].replace("%23", "#")
             sink = f'mpegtsmux name=m alignment=7 ! srtsink uri={where} streamid="{streamid}" latency=120'
         case "ts-udp":
-            sink = f"mpegtsmux name=m alignment=7 ! udpsink host=127.0.0.1 port={gates.ts}"
+            sink = f"mpegtsmux name=m alignment=7 ! udpsink host=127.0.0.1 port={gates.ts[one.slug]}"
         case "rtsp-tcp":
             sink = f"rtspclientsink name=m location={url} protocols=tcp"
         case _:
@@ -151,4 +152,4 @@ def _gst_pay(one: Ingest) -> list[str]:
     return [f"( filesrc location={_file(one)} ! matroskademux name=d {video} {sound} )"]
 
 
-__all__ = ["ONVIF", "PASSWORD", "READER", "READER_PASSWORD", "USER", "Gates", "commands", "push_url", "source_url"]
+__all__ = ["PASSWORD", "READER", "READER_PASSWORD", "USER", "Gates", "commands", "push_url", "source_url"]

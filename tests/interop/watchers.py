@@ -51,7 +51,7 @@ class Cell:
     backwards: int = 0
 
 
-def read_url(output: str, slug: str, gates: Gates, token: str) -> str:
+def read_url(output: str, slug: str, gates: Gates, hls: str) -> str:
     who = f"{READER}:{READER_PASSWORD}"
     match output:
         case "rtsp":
@@ -62,7 +62,7 @@ def read_url(output: str, slug: str, gates: Gates, token: str) -> str:
             words = f"%23!::r={slug},m=request,u={READER},s={READER_PASSWORD}"
             return f"srt://127.0.0.1:{gates.srt}?streamid={words}&latency=120000"
         case "hls":
-            return f"{gates.http}/hls/{slug}/index.m3u8?token={token}"
+            return hls
     raise ValueError(output)
 
 

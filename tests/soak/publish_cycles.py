@@ -88,8 +88,9 @@ async def run(protocols: list[str], count: int, folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"cycles": count}
     with ports() as free:
         gates = Gates(
-            http=f"https://127.0.0.1:{free.api}", rtsp=free.rtsp, rtmp=free.rtmp, srt=free.srt, ts=free.ts,
+            http=f"https://127.0.0.1:{free.api}", rtsp=free.rtsp, rtmp=free.rtmp, srt=free.srt, ts={},
             pulled=free.other, relay=free.radio,
+            onvif=free.usrp,
         )  # fmt: skip
         stage = Stage(folder, free, more=_config())
         try:
