@@ -1,6 +1,5 @@
 //! MJPEG as cameras send it over HTTP, and JPEG over RTP both ways.
 
-#[allow(dead_code)]
 mod container_support;
 
 use bytes::Bytes;

@@ -248,7 +248,7 @@ impl Elementary {
             return;
         };
         let step = pts33_delta(last, time);
-        let jumped = step < -SECOND || step > 10 * SECOND || (shared.pcr_jumped && step > SECOND);
+        let jumped = !(-SECOND..=10 * SECOND).contains(&step) || (shared.pcr_jumped && step > SECOND);
         if !jumped {
             return;
         }

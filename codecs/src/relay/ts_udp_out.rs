@@ -223,7 +223,7 @@ fn shift_pcr(packet: &mut [u8], us: u64) {
     }
     let field = u64::from_be_bytes([0, 0, packet[6], packet[7], packet[8], packet[9], packet[10], packet[11]]);
     let pcr = (field >> 15) * 300 + (field & 0x1ff) + us * 27;
-    let (base, extension) = (pcr / 300 & 0x1_ffff_ffff, pcr % 300);
+    let (base, extension) = ((pcr / 300) & 0x1_ffff_ffff, pcr % 300);
     packet[6..12].copy_from_slice(&(base << 15 | 0x7e00 | extension).to_be_bytes()[2..]);
 }
 

@@ -49,7 +49,7 @@ enum Format {
     H264(h264::Depacketizer),
     H265(h265::Depacketizer),
     Aac(aac::Depacketizer),
-    Jpeg(jpeg::Depacketizer),
+    Jpeg(Box<jpeg::Depacketizer>),
     Plain(Codec),
 }
 
@@ -331,7 +331,7 @@ impl Source {
             Payload::Pcmu => Format::Plain(Codec::Pcmu),
             Payload::Opus => Format::Plain(Codec::Opus),
             Payload::G722 => Format::Plain(Codec::G722),
-            Payload::Mjpeg => Format::Jpeg(jpeg::Depacketizer::new()),
+            Payload::Mjpeg => Format::Jpeg(Box::new(jpeg::Depacketizer::new())),
             Payload::Private | Payload::Unknown => Format::Unknown,
         };
         match found {
