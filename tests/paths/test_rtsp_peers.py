@@ -50,7 +50,7 @@ async def gst_server(launch: str) -> AsyncIterator[int]:
         await program.stop()
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("transport", ["tcp", "udp", "http"])
 async def test_gstreamers_server_is_pulled(tmp_path: Path, transport: str) -> None:
     async with gst_server(f"{PICTURE} {SOUND}") as port:
         source = {"cam": {"url": f"rtsp://127.0.0.1:{port}/cam#transport={transport}"}}
@@ -61,6 +61,17 @@ async def test_gstreamers_server_is_pulled(tmp_path: Path, transport: str) -> No
                 said = await (await Program.start(*reader(rig.url("cam", "w:look-at-it")))).said()
                 found = frames(said)
                 assert found.get(0, 0) >= 40 and found.get(1, 0) >= 60, said
+
+
+async def test_motion_jpeg_is_taken_and_read_as_h264(tmp_path: Path) -> None:
+    async with a_rig(tmp_path) as rig:
+        line = sender(rig.url("drone-1", DRONE), "-huffman", "0", audio="", video="mjpeg")
+        publisher = await Program.start(*line)
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        assert [t.codec.value for t in rig.status("drone-1/main").tracks] == ["mjpeg"]
+        said = await (await Program.start(*reader(rig.url("drone-1", WALL)))).said()
+        assert frames(said).get(0, 0) >= 30, said
+        await publisher.stop()
 
 
 @pytest.mark.parametrize("protocols", ["tcp", "udp"])

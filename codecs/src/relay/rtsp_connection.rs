@@ -16,7 +16,7 @@ pub const READ_BYTES: usize = 256 * 1024;
 /// Messages and reports that wait behind what the socket did not take.
 const MAX_PENDING_BYTES: usize = 256 * 1024;
 /// Packets of one call: two parts each.
-const MAX_PACKETS: usize = 32;
+pub const MAX_PACKETS: usize = 32;
 /// What the kernel holds for a reader: about two seconds of a usual stream, so that a slow one is not served old.
 const SEND_BUFFER: i32 = 512 << 10;
 const RECEIVE_BUFFER: i32 = 2 << 20;

@@ -10,6 +10,7 @@ use super::order::Subscribe;
 use super::pacing::{Pacer, MAX_RUN};
 use super::path::{Outbox, Path};
 use super::queue::Events;
+use super::rtsp_connection::MAX_PACKETS;
 use super::sub_voice::pump_voice;
 use super::sys::Outcome;
 use super::voice_open::format_of;
@@ -317,6 +318,8 @@ impl Subscriber {
 
     fn pump_video(&mut self, outlet: &mut Outlet, track: &Track, path: &Path, ground: &mut Ground<'_>) -> Micros {
         let mut abs_send_time = None;
+        // A connection takes longer runs than one UDP_SEGMENT call.
+        let most = if path.tells_of_room() { MAX_PACKETS } else { MAX_RUN };
         loop {
             if outlet.next_frame(track).is_none() {
                 return Micros(u64::MAX);
@@ -328,7 +331,7 @@ impl Subscriber {
             let mut moving = path.moving.get();
             moving.abs_send_time = *abs_send_time.get_or_insert_with(|| ground.outbox.abs_send_time(ground.now.0));
             let buffer = &mut ground.outbox.buffer;
-            let Some(run) = outlet.fill(track, buffer, path.sealer.as_ref(), &mut moving, MAX_RUN) else {
+            let Some(run) = outlet.fill(track, buffer, path.sealer.as_ref(), &mut moving, most) else {
                 return Micros(u64::MAX);
             };
             if ground.outbox.send_run(path, &run) == Outcome::Full {
