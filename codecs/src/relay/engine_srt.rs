@@ -8,7 +8,6 @@ use super::engine::{Done, Engine};
 use super::event::WireId;
 use super::queue::lock;
 use super::srt_hub::SrtHub;
-use super::wire_srt::SrtLine;
 use super::OrderError;
 use crate::srt::library::{is_passphrase, library, Options};
 use crate::srt::selector::MAX_STREAM_ID;
@@ -71,7 +70,7 @@ impl Engine {
         if options.stream_id.len() > MAX_STREAM_ID {
             return Err(OrderError::new("an SRT stream id has at most 512 bytes"));
         }
-        let line = SrtLine::connecting(self.srt()?, to, from, options)?;
+        let line = self.srt()?.connect(to, from, options)?;
         self.open_wire(Box::new(line))
     }
 

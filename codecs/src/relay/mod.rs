@@ -45,6 +45,7 @@ mod rtsp_out;
 pub mod session;
 mod socks;
 mod srt_hub;
+mod srt_link;
 mod stats;
 pub mod stun;
 mod sub_reports;

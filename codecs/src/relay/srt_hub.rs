@@ -1,5 +1,5 @@
-//! The thread that waits for SRT: what is ready it tells the worker that has the connection, a few times in a
-//! hundredth of a second rather than for each packet. Listeners live here.
+//! The SRT thread: it alone calls libsrt for connections, every few milliseconds rather than for each packet, and tells
+//! the workers what there is. Listeners live here.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,8 +9,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::event::*;
+use super::line::Over;
 use super::order::Command;
 use super::queue::{lock, Commands, Events};
+use super::srt_link::{Link, Peer, Phase};
+use super::sys;
 use super::wire_srt::SrtLine;
 use super::wires::LineCommand;
 use super::OrderError;
@@ -19,7 +22,8 @@ use crate::srt::selector;
 
 /// Between two looks at what is ready: packets of that time are read together.
 const REST: Duration = Duration::from_millis(8);
-const WAIT_MS: i64 = 100;
+/// Between two looks at listeners alone.
+const WATCH: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_millis(500);
 /// Handles of wires that come in; below it the engine's own numbers.
 const INCOMING: u64 = 1 << 54;
@@ -72,7 +76,7 @@ fn knock(tag: u64, calling: &Calling, from: Option<SocketAddr>, stream_id: &str)
     }
     let mut list = lock(&door.calling);
     if list.len() < MAX_CALLING {
-        let (socket, since, stream_id) = (calling.id(), super::sys::monotonic_us(), stream_id.to_owned());
+        let (socket, since, stream_id) = (calling.id(), sys::monotonic_us(), stream_id.to_owned());
         list.push(Caller { socket, since, from, stream_id });
     }
     true
@@ -103,16 +107,11 @@ impl Drop for Listener {
     }
 }
 
-#[derive(Clone)]
-enum Route {
-    Line { handle: u64, signalled: Arc<AtomicBool> },
-    Listener(Arc<Listener>),
-}
-
 pub struct SrtHub {
-    pub(super) poll: Poll,
-    routes: Mutex<HashMap<i32, Route>>,
-    closing: Mutex<Vec<Socket>>,
+    poll: Poll,
+    listeners: Mutex<Vec<Arc<Listener>>>,
+    /// Connections that the thread has not seen yet.
+    newcomers: Mutex<Vec<Peer>>,
     changed: Condvar,
     running: AtomicBool,
     next: AtomicU64,
@@ -127,8 +126,8 @@ impl SrtHub {
         let poll = Poll::new().ok_or(OrderError::new("no libsrt on this system"))?;
         let hub = Arc::new(Self {
             poll,
-            routes: Mutex::default(),
-            closing: Mutex::default(),
+            listeners: Mutex::default(),
+            newcomers: Mutex::default(),
             changed: Condvar::new(),
             running: AtomicBool::new(true),
             next: AtomicU64::new(0),
@@ -150,27 +149,21 @@ impl SrtHub {
         if let Some(thread) = lock(&self.thread).take() {
             let _ = thread.join();
         }
-        lock(&self.routes).clear();
-        lock(&self.closing).clear();
+        lock(&self.listeners).clear();
+        lock(&self.newcomers).clear();
     }
 
-    // ── what workers ask for ──
-
-    /// Readiness of the socket goes to who has that handle.
-    pub(super) fn route(&self, socket: i32, handle: u64, signalled: &Arc<AtomicBool>) {
-        let route = Route::Line { handle, signalled: signalled.clone() };
-        lock(&self.routes).insert(socket, route);
+    /// A connection of ours begins. Its line is to be held by a worker.
+    pub fn connect(&self, to: SocketAddr, from: Option<SocketAddr>, options: &Options) -> Result<SrtLine, OrderError> {
+        let socket = Socket::connect(to, from, options);
+        let socket = socket.map_err(|why| OrderError::new(format!("connecting by SRT to {to}: {why}")))?;
+        let link = Arc::new(Link::default());
+        // libsrt knows no peer of a caller.
+        link.set_address(Some(to));
+        let phase = Phase::Connecting { rendezvous: options.rendezvous };
+        lock(&self.newcomers).push(Peer::new(socket, phase, link.clone()));
         self.changed.notify_all();
-    }
-
-    /// Closing joins threads of libsrt: not for a media thread to wait for.
-    pub(super) fn close(&self, socket: Socket) {
-        self.poll.remove(socket.id());
-        lock(&self.routes).remove(&socket.id());
-        if self.running.load(Ordering::Acquire) {
-            lock(&self.closing).push(socket);
-            self.changed.notify_all();
-        }
+        Ok(SrtLine::new(link))
     }
 
     // ── listeners ──
@@ -195,19 +188,14 @@ impl SrtHub {
         let port = socket.local().map_or(at.port(), |a| a.port());
         let id = socket.id();
         let listener = Arc::new(Listener { wire, tag, socket, door, told: AtomicU64::new(0) });
-        lock(&self.routes).insert(id, Route::Listener(listener));
         self.poll.add(id, IN | ERR);
+        lock(&self.listeners).push(listener);
         self.changed.notify_all();
         Ok(port)
     }
 
     fn listener(&self, wire: WireId) -> Option<Arc<Listener>> {
-        let routes = lock(&self.routes);
-        let found = routes.values().find_map(|r| match r {
-            Route::Listener(l) if l.wire == wire => Some(l),
-            _ => None,
-        });
-        found.cloned()
+        lock(&self.listeners).iter().find(|l| l.wire == wire).cloned()
     }
 
     pub fn passphrases(&self, wire: WireId, list: Vec<(String, String)>) {
@@ -226,7 +214,7 @@ impl SrtHub {
     pub fn close_listener(&self, wire: WireId) -> bool {
         let Some(listener) = self.listener(wire) else { return false };
         self.poll.remove(listener.socket.id());
-        lock(&self.routes).remove(&listener.socket.id());
+        lock(&self.listeners).retain(|l| l.wire != wire);
         true
     }
 
@@ -234,40 +222,45 @@ impl SrtHub {
 
     fn run(self: Arc<Self>) {
         let mut room = vec![Ready::default(); 1024];
+        let mut peers: HashMap<i32, Peer> = HashMap::new();
+        let mut scratch = Vec::new();
         while self.running.load(Ordering::Acquire) {
-            drop(std::mem::take(&mut *lock(&self.closing)));
+            let listeners = lock(&self.listeners).clone();
             {
-                let routes = lock(&self.routes);
-                if routes.is_empty() {
+                let newcomers = lock(&self.newcomers);
+                if newcomers.is_empty() && peers.is_empty() {
+                    let nap = if listeners.is_empty() { IDLE } else { WATCH };
                     // Also the way to notice a stop that came just before.
-                    drop(self.changed.wait_timeout(routes, IDLE));
-                    continue;
+                    drop(self.changed.wait_timeout(newcomers, nap));
                 }
             }
-            for ready in self.poll.wait(&mut room, WAIT_MS) {
-                self.signal(ready);
+            peers.extend(std::mem::take(&mut *lock(&self.newcomers)).into_iter().map(|p| (p.id(), p)));
+            let now_us = sys::monotonic_us();
+            let mut results: HashMap<i32, Result<(), Over>> = HashMap::new();
+            for ready in self.poll.wait(&mut room, 0) {
+                if let Some(peer) = peers.get_mut(&ready.socket) {
+                    results.insert(ready.socket, peer.ready(now_us, &mut scratch));
+                } else if let Some(listener) = listeners.iter().find(|l| l.socket.id() == ready.socket) {
+                    while let Some(socket) = listener.socket.accept() {
+                        lock(&listener.door.calling).retain(|c| c.socket != socket.id());
+                        let peer = self.arrived(listener, socket);
+                        peers.insert(peer.id(), peer);
+                    }
+                }
             }
-            self.look_at_doors();
-            std::thread::sleep(REST);
-        }
-    }
-
-    fn signal(self: &Arc<Self>, ready: &Ready) {
-        let route = lock(&self.routes).get(&ready.socket).cloned();
-        match route {
-            Some(Route::Line { handle, signalled }) => {
-                if !signalled.swap(true, Ordering::AcqRel) {
+            peers.retain(|id, peer| {
+                if peer.link.closed.load(Ordering::Acquire) {
+                    peer.leave(&self.poll);
+                    return false;
+                }
+                if let Some(handle) = peer.turn(&self.poll, now_us, results.remove(id).unwrap_or(Ok(())), &mut scratch)
+                {
                     self.tell(handle, LineCommand::Ready(handle));
                 }
-            }
-            Some(Route::Listener(listener)) => {
-                while let Some(socket) = listener.socket.accept() {
-                    lock(&listener.door.calling).retain(|c| c.socket != socket.id());
-                    self.arrived(&listener, socket);
-                }
-            }
-            // Closed meanwhile.
-            None => self.poll.remove(ready.socket),
+                true
+            });
+            self.look_at_doors(&listeners);
+            std::thread::sleep(REST);
         }
     }
 
@@ -277,20 +270,19 @@ impl SrtHub {
         }
     }
 
-    fn arrived(self: &Arc<Self>, listener: &Listener, socket: Socket) {
+    fn arrived(&self, listener: &Listener, socket: Socket) -> Peer {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let id = (INCOMING | n) << 8 | n % self.media.max(1) as u64;
-        let line = Box::new(SrtLine::incoming(self.clone(), socket, listener.wire));
+        let link = Arc::new(Link::default());
+        link.set_address(socket.peer());
+        let line = Box::new(SrtLine::new(link.clone()));
         self.tell(id, LineCommand::OpenWire { id, line });
+        Peer::new(socket, Phase::Incoming(listener.wire), link)
     }
 
     /// Who knocked and is gone without having come in had the wrong passphrase; told at most once a second.
-    fn look_at_doors(&self) {
-        let listeners: Vec<_> = {
-            let routes = lock(&self.routes);
-            routes.values().filter_map(|r| if let Route::Listener(l) = r { Some(l.clone()) } else { None }).collect()
-        };
-        let now = super::sys::monotonic_us();
+    fn look_at_doors(&self, listeners: &[Arc<Listener>]) {
+        let now = sys::monotonic_us();
         let gone = |c: &Caller| library().is_none_or(|l| l.state(c.socket) == State::Gone);
         for listener in listeners {
             let mut failed = Vec::new();
