@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from adapters.onvif.alarms import Ear
-from adapters.onvif.config import OnvifConfig, address_text
+from adapters.onvif.config import OnvifConfig
 from adapters.onvif.control import Control
 from adapters.onvif.line import CLOCK_MATTERS_S, Line
 from adapters.onvif.memory import MAX_KEPT_PROFILES, Memory, dumps, loads
@@ -342,7 +342,14 @@ class Camera:
                 name = f"{title} {names[token]}" if len(keys) > 1 else title
                 labels = {"source": "onvif", "profile": token}
                 self._context.streams.offer(
-                    Offer(stream, self.admitted.id, name, partial(self._open, token), labels=labels)
+                    Offer(
+                        stream,
+                        self.admitted.id,
+                        name,
+                        partial(self._open, token),
+                        labels=labels,
+                        still=partial(self.still, token),
+                    )
                 )
         for token, stream in self._offered.items():
             if token not in offered:
@@ -374,12 +381,10 @@ class Camera:
         answer = await self.line.ask(self._space, media.get_stream_uri(self._space, token))
         return media.at_host(media.read_uri(answer), self.line.host, self.setting.rtsp_port)
 
-    async def snapshot_url(self, token: str) -> str:
-        """HTTP URL of a still picture of a profile."""
+    async def still(self, token: str) -> bytes:
+        """A JPEG of a profile, made by the camera (contract.media.Offer.still). Raises GatewayError."""
         answer = await self.line.ask(self._space, media.get_snapshot_uri(self._space, token))
-        place = self.line.place(media.read_uri(answer))
-        scheme = "https" if place.tls else "http"
-        return f"{scheme}://{address_text(self.line.host, place.port)}{place.path}"
+        return await self.line.fetch(self.line.place(media.read_uri(answer)))
 
     async def key_frame(self, token: str) -> None:
         await self.line.ask(self._space, media.sync_point(self._space, token))

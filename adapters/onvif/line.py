@@ -26,6 +26,7 @@ from gateway.wire.xml import XmlNode
 Signing = Literal["token", "digest"]
 CLOCK_MATTERS_S = 2.0
 """A clock that is wrong by less is taken as right: it tells whole seconds only."""
+MAX_STILL = 8 * 1024 * 1024
 _NAME = re.compile(r"<([A-Za-z]+)")
 
 
@@ -159,6 +160,13 @@ class Line:
             self.signing = other
             return self._judge(*again, name)
         return self._judge(told, raw, status, name)
+
+    async def fetch(self, place: Place) -> bytes:
+        """A file of the camera's own web server, with its password by digest. Raises LinkDown, PeerError."""
+        answer = await self._web.send(WebUrl(self.host, place.port, place.path, place.tls), max_body=MAX_STILL)
+        if answer.status != 200:
+            raise PeerError(f"{self}: its picture: HTTP {answer.status}", status=answer.status, code="onvif-fault")
+        return answer.body
 
     async def _look_at_clock(self) -> None:
         try:

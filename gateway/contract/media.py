@@ -126,6 +126,7 @@ class Offer:
     alias: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     near: int | None = None  # a media-plane session on whose thread the stream shall live
+    still: Callable[[], Awaitable[bytes]] | None = None  # a JPEG of now, made by the device: no stream is opened for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import socket
 from collections import OrderedDict
@@ -18,7 +19,7 @@ from typing import Any
 
 from gateway import codecs
 from gateway.base.clock import Clock
-from gateway.base.errors import Busy, LinkDown, NotFound
+from gateway.base.errors import Busy, LinkDown, NotFound, PeerError, ProtocolError
 from gateway.config.root import Convert
 from gateway.contract.media import Viewing
 from gateway.core.convert_process import ConvertProcess
@@ -30,6 +31,10 @@ from gateway.model.ids import StreamId
 from gateway.model.media import Snapshot, StreamState, TrackKind
 from gateway.model.principal import Principal
 
+log = logging.getLogger(__name__)
+
+STILL_S = 4.0
+"""Wait for a picture that a device makes itself; then one is made of its stream."""
 PATIENCE_S = 10.0
 """For a stream to be opened and its first key frame to come."""
 WORK_S = 5.0
@@ -105,6 +110,8 @@ class Snapshots:
 
     async def _make(self, key: Key, who: Principal) -> Snapshot:
         stream, height, quality = key
+        if not height and (still := await self._still(stream, who)) is not None:
+            return self._keep(key, still)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 viewing = await self._viewing(stream, who)
@@ -120,13 +127,28 @@ class Snapshots:
         jpeg = await asyncio.to_thread(_read, answer["descriptor"], int(answer["bytes"]))
         age_s = key_age_s + self._clock.monotonic() - began if not newest else await self._frame_age(viewing.handle)
         made = Snapshot(jpeg, int(answer["width"]), int(answer["height"]), self._clock.wall(), max(0.0, age_s))
+        self._keep(key, made)
+        if (hold := self._holds.get((who.name, stream))) is not None:
+            hold.until = self._clock.monotonic() + HOLD_S
+        return made
+
+    async def _still(self, stream: StreamId, who: Principal) -> Snapshot | None:
+        """The device's own; None where it has none, or it does not come."""
+        try:
+            async with asyncio.timeout(STILL_S):
+                jpeg = await self._streams.still(stream, who)
+        except (LinkDown, PeerError, ProtocolError, TimeoutError) as exc:
+            log.info("%s: no picture of its own: %s", stream, exc)
+            return None
+        size = jpeg_size(jpeg) if jpeg is not None else None
+        return Snapshot(jpeg, *size, self._clock.wall(), 0.0) if jpeg is not None and size is not None else None
+
+    def _keep(self, key: Key, made: Snapshot) -> Snapshot:
         self._kept[key] = made
         self._kept.move_to_end(key)
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         self.made += 1
-        if (hold := self._holds.get((who.name, stream))) is not None:
-            hold.until = self._clock.monotonic() + HOLD_S
         return made
 
     # — the stream —
@@ -276,3 +298,16 @@ def _read(descriptor: int, size: int) -> bytes:
     with os.fdopen(descriptor, "rb") as memory:
         memory.seek(0)
         return memory.read(size)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height by its frame header (ITU-T T.81 §B.2.2). None: it is no JPEG."""
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        kind, size = data[at + 1], data[at + 2] << 8 | data[at + 3]
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            return data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6]
+        at += 2 + size
+    return None

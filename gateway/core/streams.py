@@ -231,6 +231,17 @@ class Streams:
 
     # — watching —
 
+    async def still(self, stream: StreamId, who: Principal) -> bytes | None:
+        """A picture that the device makes itself, without opening its stream; None where it has none or the stream is
+        live anyway. A look at it is a look: it stands in the record."""
+        found = self._known(stream)
+        if found.offer.still is None or found.status.state is StreamState.LIVE:
+            return None
+        require(who, Action.STREAM_OPEN, stream)
+        jpeg = await found.offer.still()
+        self._audit.note(who, "view.start", stream, detail="still")
+        return jpeg
+
     @asynccontextmanager
     async def view(self, stream: StreamId, who: Principal, kind: str) -> AsyncIterator[Viewing]:
         found = self._known(stream)

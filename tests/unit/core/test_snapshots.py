@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -97,3 +98,35 @@ async def test_what_can_not_be_had_is_said(house: House, monkeypatch: pytest.Mon
     for nobody in (AUDITOR, Principal("far", Role.VIEWER, "s-far", scope="kit1/other")):
         with pytest.raises(Denied):
             await take(ball.id, nobody)
+
+
+async def test_a_picture_that_the_device_makes_itself(house: House) -> None:
+    """It opens no stream, is shared and recorded; where it does not come, one is made of the stream."""
+    ball, core = house.ball("ball-1"), house.core
+    live = core.streams.found(ball.id)
+    assert live is not None
+    answers: list[bytes | Exception] = [
+        bytes.fromhex("ffd8ffc0000b080168028001011100ffd9"),
+        LinkDown("gone"),
+        b"no picture at all",
+    ]
+    asked = []
+
+    async def still() -> bytes:
+        asked.append(1)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    core.streams.offer(replace(live.offer, still=still))
+    first = await core.snapshots.take(ball.id, VIEWER)
+    assert (first.width, first.height) == (640, 360) and core.streams.status(ball.id).state is StreamState.IDLE
+    rows = [row for row in await core.audit.read(AUDITOR) if row.act == "view.start"]
+    assert [row.detail for row in rows] == ["still"]
+    with pytest.raises(Denied):
+        await core.snapshots.take(ball.id, Principal("x", Role.VIEWER, "s", scope="kit1/other"))
+    for expected in (2, 3):
+        await asyncio.sleep(0.35)
+        made = await core.snapshots.take(ball.id, VIEWER)
+        assert size(made.jpeg) == (640, 360) and len(asked) >= 2, expected

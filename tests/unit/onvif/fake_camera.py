@@ -30,6 +30,10 @@ _NS = (
 )
 
 
+STILL = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080168028001011100ffd9")
+"""The head of a JPEG of 640 by 360."""
+
+
 @dataclass
 class Quirks:
     clock_off_s: float = 0.0  # its clock is wrong; tokens of another time are refused
@@ -117,6 +121,9 @@ class FakeCamera:
                 k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head.split("\r\n")[1:] if line)
             }
             body = await reader.readexactly(int(fields.get("content-length", 0)))
+            if head.startswith("GET /snap.jpg"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(STILL) + STILL)
+                return
             status, text, more = await self._answer(path, fields, body)
             data = text if isinstance(text, bytes) else text.encode()
             lines = [

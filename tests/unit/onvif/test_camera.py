@@ -10,6 +10,7 @@ import pytest
 
 from gateway.base.errors import GatewayError, Unsupported
 from gateway.contract.device import GoesToPlaces
+from gateway.core.snapshots import jpeg_size
 from gateway.model.device import DeviceState
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 from tests.unit.gb28181.fakes import FakeAttached
@@ -200,6 +201,15 @@ async def test_streams_have_names_before_the_camera_answers(tmp_path: Path) -> N
     async with adapter(tmp_path) as context:
         context.devices.admit(address, "gate", camera.password, remembered=kept)
         await context.streams.offered("kit1/gate/ch2")
+
+
+@pytest.mark.parametrize("xaddr", ["right", "nat", "relative"])
+async def test_a_picture_of_the_cameras_own(tmp_path: Path, xaddr: str) -> None:
+    async with FakeCamera(Quirks(xaddr=xaddr)) as camera, adapter(tmp_path, **config(camera)) as context:
+        await there(context)
+        still = context.streams.offers["kit1/gate/ch1"].still  # type: ignore[index]
+        assert still is not None
+        assert jpeg_size(await still()) == (640, 360)
 
 
 # — PTZ —
