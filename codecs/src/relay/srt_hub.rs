@@ -31,6 +31,10 @@ const INCOMING: u64 = 1 << 54;
 const MAX_CALLING: usize = 1024;
 const PATIENCE_US: u64 = 2_000_000;
 const TELL_US: u64 = 1_000_000;
+/// libsrt's buffers of a connection are some hundred kilobytes in many pieces, which the allocator keeps: once so many
+/// have left, and none did for a while, it is asked to give them back.
+const TIDY_AFTER: u32 = 32;
+const TIDY_US: u64 = 5_000_000;
 /// SRT_REJX_UNAUTHORIZED.
 const UNAUTHORIZED: i32 = 1401;
 
@@ -224,6 +228,7 @@ impl SrtHub {
         let mut room = vec![Ready::default(); 1024];
         let mut peers: HashMap<i32, Peer> = HashMap::new();
         let mut scratch = Vec::new();
+        let (mut left, mut left_us) = (0, 0);
         while self.running.load(Ordering::Acquire) {
             let listeners = lock(&self.listeners).clone();
             {
@@ -251,6 +256,7 @@ impl SrtHub {
             peers.retain(|id, peer| {
                 if peer.link.closed.load(Ordering::Acquire) {
                     peer.leave(&self.poll);
+                    (left, left_us) = (left + 1, now_us);
                     return false;
                 }
                 if let Some(handle) = peer.turn(&self.poll, now_us, results.remove(id).unwrap_or(Ok(())), &mut scratch)
@@ -260,6 +266,10 @@ impl SrtHub {
                 true
             });
             self.look_at_doors(&listeners);
+            if left >= TIDY_AFTER && now_us.saturating_sub(left_us) >= TIDY_US {
+                left = 0;
+                sys::give_memory_back();
+            }
             std::thread::sleep(REST);
         }
     }

@@ -44,6 +44,15 @@ pub fn check_stream(fd: &OwnedFd) -> Result<(), OrderError> {
     check_socket(fd, libc::SOCK_STREAM).map(drop)
 }
 
+/// Have the allocator give back what nobody uses. Takes some milliseconds: not for a media thread.
+pub fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The other end of a pipe that we only write is gone.
 pub fn is_broken(fd: RawFd) -> bool {
     let mut look = libc::pollfd { fd, events: 0, revents: 0 };
