@@ -45,7 +45,9 @@ class Intake:
         self._who = who
         description = read_description(request.body, request.uri, sends=True)
         self._info = PushInfo(protocol, address, software, description.title)
-        self._tracks = description.tracks
+        # What is not taken is set up too, and thrown away: most senders know all or nothing.
+        self._tracks = (*description.tracks, *description.left_out)
+        self._missing = description.missing
         self._ways: dict[int, Transport] = {}
         self._pairs: dict[int, tuple[socket.socket, socket.socket]] = {}
         self.work: asyncio.Task[None] | None = None
@@ -82,7 +84,7 @@ class Intake:
 
     async def record(self, link: Link, accepted: bytes) -> None:
         """`accepted` is said once the stream is ours. Raises what `PushPoints.publish` refuses with."""
-        if not self._ways or self.work is not None:
+        if not any(self._tracks[at].payloads for at in self._ways) or self.work is not None:
             raise RemoteProtocolError("RECORD without SETUP", code="rtsp-order")
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -106,12 +108,15 @@ class Intake:
                 tracks = [
                     codecs.RtspIn(maps(self._tracks[at]), rtp_fd=rtp.detach(), rtcp_fd=rtcp.detach())
                     for at, (rtp, rtcp) in sorted(self._pairs.items())
+                    if self._tracks[at].payloads
                 ]
                 leg = publication.leg(engine.open_rtsp_in(publication.handle, tracks, stall_ms=stall_ms))
                 await link.send(accepted)
             else:
                 tracks = [
-                    codecs.RtspIn(maps(self._tracks[at]), channel=way.channel) for at, way in sorted(self._ways.items())
+                    codecs.RtspIn(maps(self._tracks[at]), channel=way.channel)
+                    for at, way in sorted(self._ways.items())
+                    if self._tracks[at].payloads
                 ]
                 # The answer first: what follows on the connection is the media plane's.
                 await link.send(accepted)
@@ -124,6 +129,8 @@ class Intake:
                 )
         except codecs.MediaError as exc:
             raise LinkDown(str(exc), code="source-ended") from exc
+        if self._missing:
+            publication.remark("track-left-out", self._missing)
         started.set_result(None)
         code = await leg.ended()
         raise LinkDown("the sender has ended", code=code or "source-ended")

@@ -132,7 +132,7 @@ class Pull:
         try:
             async with connected(self._config, self._context, self._url) as (link, client):
                 await client.options(self._uri)
-                description = await self._describe(client)
+                description = await self._describe(publication, client)
                 leg = await self._set_up(publication, link, client, description, ways)
                 publication.say("waiting-media")
                 await self._keep(client, description, leg)
@@ -165,13 +165,15 @@ class Pull:
             password=to.password or (self._url.password if same else ""),
         )
 
-    async def _describe(self, client: Client) -> Description:
+    async def _describe(self, publication: Publication, client: Client) -> Description:
         response = await client.ask("DESCRIBE", self._uri, [("Accept", "application/sdp")])
         description = read_description(response.body, base_of(response, self._uri))
         if not description.tracks:
             raise RemoteProtocolError(f"{self._url} describes neither picture nor sound", code="rtsp-sdp")
         if description.passed_over:
             log.info("%s: not taken: %s", self._url, ", ".join(description.passed_over))
+        if description.missing:
+            publication.remark("track-left-out", description.missing)
         return description
 
     async def _set_up(

@@ -92,6 +92,11 @@ impl<'a> BitReader<'a> {
         Self { escaped: true, ..Self::new(data) }
     }
 
+    /// Bits read so far, emulation prevention counted.
+    pub fn position(&self) -> usize {
+        self.at * 8 + usize::from(self.bit)
+    }
+
     pub fn bit(&mut self) -> Result<bool, ParseError> {
         if self.escaped && self.bit == 0 && self.zeros >= 2 && self.data.get(self.at) == Some(&3) {
             self.at += 1;

@@ -155,6 +155,9 @@ fn write_seeds() {
     let adts = vector("aac_16k_mono.aac");
     seed("aac", "adts", &packed([&adts[..400]]));
     seed("aac", "hbr", &packed([&[0, 32, 0, 0x18, 0, 0x10, 1, 2, 3, 4, 5][..], &[0, 16, 0, 0x40, 1, 2][..]]));
+    let latm = [0x20, 0x00, 0x12, 0x08, 0x1f, 0xe0, 0x02, 0x08, 0x10];
+    seed("latm_rtp", "in-band", &[vec![2], packed([&[&[1][..], &latm].concat()[..], &[1, 0x81, 0x04, 0x08]])].concat());
+    seed("latm_rtp", "by-sdp", &[vec![1], packed([&[1, 2, 7, 8][..], &[0, 3, 7], &[1, 8, 9]])].concat());
     seed("aac", "config", &[0x14, 0x08]);
     seed("probe", "ps", &[&[96], &vector("ps_h264.ps")[..80]].concat());
     seed("probe", "ts", &[&[96], &ts[..376]].concat());

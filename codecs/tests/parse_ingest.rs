@@ -477,7 +477,7 @@ fn real_program_streams() {
 fn parameter_sets_from_the_sdp() {
     // "Z0IAH9oCgPf0" and "aMw=" are h264_sps(66, 31, 640, 480) and h264_pps()
     let fmtp = "packetization-mode=1; sprop-parameter-sets=Z0IAH9oCgPf0,aMw=".to_owned();
-    let map = PayloadMap { pt: 96, codec: Codec::H264, clock_hz: 90_000, fmtp };
+    let map = PayloadMap { pt: 96, codec: Codec::H264, clock_hz: 90_000, latm: false, fmtp };
     let mut leg = Leg::new(IngestConfig { payloads: vec![map], ..IngestConfig::default() });
     let mut sender = Sender::new(7);
     for i in 0..5u32 {

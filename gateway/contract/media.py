@@ -78,6 +78,9 @@ class Publication(Protocol):
     def say(self, code: str, detail: str = "") -> None:
         """What it waits for now (`opening`, `waiting-media`, …): shown to viewers as it is."""
 
+    def remark(self, code: str, detail: str = "") -> None:
+        """A thing to be told of this attempt while it is live (`track-left-out`)."""
+
     def rtp(
         self,
         udp: socket.socket | None,

@@ -70,6 +70,7 @@ class OnDemand:
         self._idle_at: float | None = None
         self._retry_at: float | None = None
         self._give_up_at: float | None = None
+        self._lasting = ("", "")
         self._orders = Orders()
 
     # — what is asked —
@@ -152,11 +153,17 @@ class OnDemand:
         if self.state in (StreamState.OPENING, StreamState.STALLED):
             self._give_up_at = None
             self._live_at = now
-            self._become(StreamState.LIVE, "", "")
+            self._become(StreamState.LIVE, *self._lasting)
 
     def remark(self, code: str, detail: str) -> None:
         """A problem worth telling while the stream goes on (`audio-only`, `framing-lost`)."""
         if self.state in (StreamState.OPENING, StreamState.LIVE):
+            self._become(self.state, code, detail)
+
+    def lasting(self, code: str, detail: str) -> None:
+        """Told as long as this attempt is live."""
+        self._lasting = code, detail
+        if self.state is StreamState.LIVE:
             self._become(self.state, code, detail)
 
     def stalled(self, now: float) -> None:
@@ -265,6 +272,7 @@ class OnDemand:
     def _begin(self, now: float) -> None:
         self._running = True
         self._live_at = None
+        self._lasting = ("", "")
         self._give_up_at = now + self.patience.open_s
         self._orders.run = True
         self._become(StreamState.OPENING, "opening", "")

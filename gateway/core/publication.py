@@ -32,6 +32,7 @@ class Attempt:
         patience_s: float,
         said: Callable[[str, str], None],
         told: Callable[[codecs.LegEvent], None],
+        remarked: Callable[[str, str], None] = lambda _code, _detail: None,
     ) -> None:
         self._plane = plane
         self._stream = stream
@@ -39,6 +40,7 @@ class Attempt:
         self._stall_ms = round(stall_s * 1000)
         self._patience_s = patience_s
         self._said = said
+        self._remarked = remarked
         self._told = told
         self._legs: list[Leg] = []
         self._on_data: Callable[[codecs.DataEvent], None] | None = None
@@ -72,6 +74,10 @@ class Attempt:
     def say(self, code: str, detail: str = "") -> None:
         if not self._closed:
             self._said(code, detail)
+
+    def remark(self, code: str, detail: str = "") -> None:
+        if not self._closed:
+            self._remarked(code, detail)
 
     def rtp(
         self,

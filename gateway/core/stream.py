@@ -318,6 +318,7 @@ class LiveStream:
             stall_s=self._setting.stall_s,
             patience_s=self._setting.patience.patience_s,
             said=self._said,
+            remarked=self._remarked,
             told=self._leg_told,
         )
         self._attempt = attempt
@@ -365,6 +366,10 @@ class LiveStream:
 
     def _said(self, code: str, detail: str) -> None:
         self._rules.said(code, detail, self._loop.time())
+        self._carry_out()
+
+    def _remarked(self, code: str, detail: str) -> None:
+        self._rules.lasting(code, detail)
         self._carry_out()
 
     def _leg_told(self, event: codecs.LegEvent) -> None:

@@ -74,6 +74,42 @@ async def test_motion_jpeg_is_taken_and_read_as_h264(tmp_path: Path) -> None:
         await publisher.stop()
 
 
+async def test_latm_is_pulled(tmp_path: Path) -> None:
+    sound = SOUND.replace("rtpmp4gpay", "rtpmp4apay")
+    async with gst_server(f"{PICTURE} {sound}") as port:
+        source = {"cam": {"url": f"rtsp://127.0.0.1:{port}/cam"}}
+        program = {"w": {"password": "look-at-it", "read": ["cam"]}}
+        async with (
+            a_rig(tmp_path, source=source, program=program) as rig,
+            rig.core.streams.view(StreamId("fieldgate/cam/main"), TECHNICIAN, "test"),
+        ):
+            await rig.until(lambda: {t.codec.value for t in rig.status("cam/main").tracks} == {"h264", "aac"})
+            said = await (await Program.start(*reader(rig.url("cam", "w:look-at-it")))).said()
+            found = frames(said)
+            assert found.get(0, 0) >= 40 and found.get(1, 0) >= 60, said
+
+
+@pytest.mark.parametrize("protocols", ["tcp", "udp"])
+async def test_gstreamers_sink_announces_latm(tmp_path: Path, protocols: str) -> None:
+    need("gst-launch-1.0")
+    async with a_rig(tmp_path) as rig:
+        line = (
+            f"gst-launch-1.0 -q rtspclientsink name=s location={rig.url('drone-1')} protocols={protocols} "
+            f"user-id=drone-1 user-pw={KEY} "
+            "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=25/1 ! "
+            "x264enc tune=zerolatency key-int-max=25 speed-preset=ultrafast ! s. "
+            "audiotestsrc is-live=true ! audioconvert ! avenc_aac ! aacparse ! s."
+        )
+        publisher = await Program.start(*line.split())
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        await rig.until(lambda: {t.codec.value for t in rig.status("drone-1/main").tracks} == {"h264", "aac"})
+        assert rig.status("drone-1/main").code == ""
+        said = await (await Program.start(*reader(rig.url("drone-1", WALL)))).said()
+        found = frames(said)
+        assert found.get(0, 0) >= 40 and found.get(1, 0) >= 60, said
+        await publisher.stop()
+
+
 @pytest.mark.parametrize("protocols", ["tcp", "udp"])
 async def test_gstreamers_sink_publishes_and_its_source_reads(tmp_path: Path, protocols: str) -> None:
     need("gst-launch-1.0")

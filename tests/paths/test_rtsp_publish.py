@@ -9,6 +9,31 @@ import pytest
 from tests.paths.rtsp_rig import DRONE, WALL, Program, a_rig, frames, reader, sender
 
 
+async def test_ffmpegs_latm(tmp_path: Path) -> None:
+    async with a_rig(tmp_path) as rig:
+        publisher = await Program.start(*sender(rig.url("drone-1", DRONE), "-rtpflags", "latm"))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        await rig.until(lambda: {t.codec.value for t in rig.status("drone-1/main").tracks} == {"h264", "aac"})
+        found = frames(said := await (await Program.start(*reader(rig.url("drone-1", WALL)))).said())
+        assert found.get(0, 0) >= 40 and found.get(1, 0) >= 80, said
+        await publisher.stop()
+
+
+@pytest.mark.parametrize("udp", [False, True])
+async def test_a_track_that_is_not_taken_is_left_out_by_name(tmp_path: Path, udp: bool) -> None:
+    async with a_rig(tmp_path) as rig:
+        publisher = await Program.start(*sender(rig.url("drone-1", DRONE), audio="libmp3lame", udp=udp))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        status = rig.status("drone-1/main")
+        assert (status.code, status.detail) == ("track-left-out", "audio MPA")
+        assert [t.codec.value for t in status.tracks] == ["h264"]
+        found = frames(said := await (await Program.start(*reader(rig.url("drone-1", WALL)))).said())
+        assert found.get(0, 0) >= 40 and set(found) == {0}, said
+        assert rig.status("drone-1/main").code == "track-left-out"
+        await publisher.stop()
+        await rig.until(lambda: rig.status("drone-1/main").code == "publisher-gone")
+
+
 @pytest.mark.parametrize(("in_udp", "out_udp"), [(False, False), (True, True), (False, True), (True, False)])
 async def test_ffmpeg_publishes_and_ffmpeg_reads(tmp_path: Path, in_udp: bool, out_udp: bool) -> None:
     async with a_rig(tmp_path) as rig:

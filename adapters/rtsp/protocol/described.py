@@ -13,12 +13,15 @@ from gateway.wire.sdp.text import Media, RtpMap, Sdp
 _VIDEO = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "mjpeg", "MP2T": "ts", "MP2P": "ps", "PS": "ps"}
 _AUDIO = {
     "MPEG4-GENERIC": "mpeg4-generic",
+    "MP4A-LATM": "mp4a-latm",
     "PCMA": "pcma",
     "PCMU": "pcmu",
     "OPUS": "opus",
     "G722": "g722",
 }
 _TALK = {"PCMU": "pcmu", "PCMA": "pcma", "G722": "g722", "OPUS": "opus", "L16": "l16"}
+# Of RFC 3551 tables 4 and 5 those that are met and not taken, by name.
+_STATIC = {"3": "GSM", "4": "G723", "14": "MPA", "18": "G729", "32": "MPV", "34": "H263"}
 _JPEG = RtpMap(26, "JPEG", 90_000)
 _NAMES = re.compile(r"[^A-Za-z0-9.\-]")
 MAX_TRACKS = 16
@@ -37,7 +40,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """One m= line that can be taken. `control` is its whole URI."""
+    """One m= line. `control` is its whole URI. Without `payloads` none of its codecs can be taken."""
 
     kind: str  # "video" or "audio"
     control: str
@@ -54,6 +57,10 @@ class Description:
     talk: Offered | None = None
     passed_over: tuple[str, ...] = ()
     title: str = ""
+    left_out: tuple[Offered, ...] = ()
+    """The m= lines behind `passed_over`."""
+    missing: str = ""
+    """The picture or sound that was not taken, where nothing else of its kind was."""
 
 
 def read_description(body: bytes, base: str, *, sends: bool = False) -> Description:
@@ -69,13 +76,17 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
     found: dict[str, Offered] = {}
     talk: Offered | None = None
     passed: list[str] = []
+    left: list[Offered] = []
     for media in sdp.media[:MAX_TRACKS]:
-        names = ", ".join(m.encoding for m in _maps(media)) or "/".join(media.formats[:4])
-        if media.kind not in ("video", "audio") or not media.proto.upper().startswith(("RTP/", "TCP/RTP")):
-            passed.append(_printable(f"{media.kind} {names}"))
-            continue
+        names = ", ".join(m.encoding for m in _maps(media)) or "/".join(
+            _STATIC.get(one, one) for one in media.formats[:4]
+        )
         # A relative control counts from the base, also where the whole has a control of its own.
         control = join_control(base, media.attribute("control") or whole)
+        if media.kind not in ("video", "audio") or not media.proto.upper().startswith(("RTP/", "TCP/RTP")):
+            passed.append(_printable(f"{media.kind} {names}"))
+            left.append(Offered(media.kind, control, ()))
+            continue
         if media.direction == "sendonly" and media.kind == "audio" and not sends:
             # ONVIF Streaming Specification §5.3: what the camera receives.
             payloads = _payloads(media, _TALK)
@@ -84,6 +95,7 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
         payloads = _payloads(media, _VIDEO if media.kind == "video" else _AUDIO)
         if not payloads or media.kind in found:
             passed.append(_printable(f"{media.kind} {names}"))
+            left.append(Offered(media.kind, control, ()))
             continue
         found[media.kind] = Offered(media.kind, control, payloads)
     if not found and talk is None:
@@ -92,7 +104,18 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
             code="codec-unsupported",
         )
     tracks = tuple(found[kind] for kind in ("video", "audio") if kind in found)
-    return Description(whole, tracks, talk, tuple(passed), _printable(sdp.name if sdp.name != "-" else ""))
+    lacking = [
+        words for words in passed if (kind := words.partition(" ")[0]) in ("video", "audio") and kind not in found
+    ]
+    return Description(
+        whole,
+        tracks,
+        talk,
+        tuple(passed),
+        _printable(sdp.name if sdp.name != "-" else ""),
+        tuple(left),
+        ", ".join(lacking)[:200],
+    )
 
 
 def _maps(media: Media) -> tuple[RtpMap, ...]:

@@ -24,6 +24,7 @@ pub const ALL: &[(&str, Case)] = &[
     ("h265_depacketize", h265_depacketize),
     ("sps", sps),
     ("aac", aac),
+    ("latm_rtp", latm_rtp),
     ("ps_demux", ps_demux),
     ("ts_demux", ts_demux),
     ("probe", probe),
@@ -195,6 +196,26 @@ pub fn aac(data: &[u8]) {
     let _ = (codecs::packet::aac::split_adts(data), codecs::packet::opus::duration_48k(data));
 }
 
+/// Byte 0: how the configuration comes. Each piece: a packet, its first byte the marker.
+pub fn latm_rtp(data: &[u8]) {
+    use codecs::packet::{aac, latm, latm_rtp};
+    let Some((&mode, rest)) = data.split_first() else { return };
+    let mux = latm::Mux::parse(rest).ok().or(latm::Mux::parse(&[0x40, 0x00, 0x24, 0x10, 0x3f, 0xc0]).ok());
+    let in_band = [None, Some(false), Some(true)][usize::from(mode) % 3];
+    let mut depacketizer = latm_rtp::Depacketizer::new(mux.filter(|_| mode & 4 == 0), in_band);
+    for piece in pieces(rest) {
+        let Some((&control, payload)) = piece.split_first() else { continue };
+        if control & 2 == 2 {
+            depacketizer.lost();
+        }
+        if let Ok(Some((config, frames))) = depacketizer.push(payload, control & 1 == 1) {
+            assert!(config.sample_rate_hz > 0 && control & 1 == 1);
+            assert!(frames.iter().all(|f| !f.is_empty() && f.len() <= aac::MAX_FRAME_BYTES));
+        }
+        assert!(depacketizer.held_bytes() <= latm_rtp::MAX_ELEMENT_BYTES);
+    }
+}
+
 pub fn ps_demux(data: &[u8]) {
     let mut demux = PsDemux::new();
     let mut total = 0;
@@ -307,11 +328,15 @@ pub fn rtsp_deframer(data: &[u8]) {
 /// Byte 0 chooses the configuration. Each piece: one control byte (time, kind), then a packet.
 pub fn ingest(data: &[u8]) {
     let Some((&mode, rest)) = data.split_first() else { return };
-    let map = |pt, codec, clock_hz, fmtp: &str| PayloadMap { pt, codec, clock_hz, fmtp: fmtp.into() };
+    let map = |pt, codec, clock_hz, fmtp: &str| {
+        let latm = pt == 100;
+        PayloadMap { pt, codec, clock_hz, latm, fmtp: fmtp.into() }
+    };
     let payloads = vec![
         map(98, Codec::H264, 90_000, "sprop-parameter-sets=Z0IAH9oCgPf0,aMw="),
         map(99, Codec::H265, 90_000, ""),
         map(97, Codec::Aac, 16_000, "config=1408"),
+        map(100, Codec::Aac, 90_000, "config=400024103fc0"),
         map(111, Codec::Opus, 48_000, ""),
     ];
     let mut ingest = Ingest::new(IngestConfig {

@@ -17,10 +17,19 @@ pub fn frame_bytes(data: &[u8]) -> Option<usize> {
     (second & 0xe0 == 0xe0 && len > 0).then_some(HEADER_BYTES + len)
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Mux {
-    config: aac::Config,
+/// StreamMuxConfig as far as it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mux {
+    pub config: aac::Config,
     subframes: u32,
+}
+
+impl Mux {
+    /// StreamMuxConfig out of band, as in SDP's `config=` (RFC 6416 §7.3). What stands behind the AudioSpecificConfig
+    /// is not looked at: GStreamer ends there, or writes SBR's sync extension, which has no place in version 0.
+    pub fn parse(config: &[u8]) -> Result<Self, ParseError> {
+        mux_head(&mut BitReader::new(config)).map(|(mux, _)| mux)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,35 +39,58 @@ pub struct Depacketizer {
 
 impl Depacketizer {
     /// One AudioSyncStream frame with its header: raw AAC frames. `Ok(None)`: no configuration came yet.
-    pub fn push(&mut self, frame: &[u8]) -> Result<Option<(aac::Config, Vec<Bytes>)>, ParseError> {
+    pub fn push(&mut self, frame: &[u8]) -> Result<Option<Element>, ParseError> {
         let body = frame.get(HEADER_BYTES..).ok_or(ParseError::new("LOAS frame truncated", 0))?;
         let mut r = BitReader::new(body);
         if !r.bit()? {
             self.mux = Some(mux_config(&mut r)?);
         }
         let Some(mux) = self.mux else { return Ok(None) };
-        let mut frames = Vec::new();
-        for _ in 0..mux.subframes {
-            // PayloadLengthInfo with frameLengthType 0
-            let mut len = 0usize;
-            loop {
-                let part = r.bits(8)?;
-                len += part as usize;
-                if part != 255 {
-                    break;
-                }
-            }
-            if len == 0 || len > aac::MAX_FRAME_BYTES {
-                return Err(ParseError::new("AAC frame length", 0));
-            }
-            let mut data = Vec::with_capacity(len);
-            for _ in 0..len {
-                data.push(r.bits(8)? as u8);
-            }
-            frames.push(data.into());
-        }
-        Ok(Some((mux.config, frames)))
+        Ok(Some((mux.config, subframes(&mut r, mux)?)))
     }
+
+    /// One AudioMuxElement that stands alone: `in_band` with its StreamMuxConfig or the bit that says "as before"
+    /// (muxConfigPresent), else of what `preset` told. Also how many bytes of it were read.
+    pub fn element(&mut self, data: &[u8], in_band: bool) -> Result<Option<(Element, usize)>, ParseError> {
+        let mut r = BitReader::new(data);
+        if in_band && !r.bit()? {
+            self.mux = Some(mux_config(&mut r)?);
+        }
+        let Some(mux) = self.mux else { return Ok(None) };
+        let frames = subframes(&mut r, mux)?;
+        Ok(Some(((mux.config, frames), r.position().div_ceil(8))))
+    }
+
+    pub fn preset(&mut self, mux: Mux) {
+        self.mux = Some(mux);
+    }
+}
+
+/// The raw AAC frames of one AudioMuxElement.
+pub type Element = (aac::Config, Vec<Bytes>);
+
+/// PayloadLengthInfo with frameLengthType 0, and PayloadMux, of each subframe (tables 1.44, 1.45).
+fn subframes(r: &mut BitReader, mux: Mux) -> Result<Vec<Bytes>, ParseError> {
+    let mut frames = Vec::new();
+    for _ in 0..mux.subframes {
+        let mut len = 0usize;
+        loop {
+            let part = r.bits(8)?;
+            len += part as usize;
+            if part != 255 {
+                break;
+            }
+        }
+        if len == 0 || len > aac::MAX_FRAME_BYTES {
+            return Err(ParseError::new("AAC frame length", 0));
+        }
+        let mut data = Vec::with_capacity(len);
+        for _ in 0..len {
+            data.push(r.bits(8)? as u8);
+        }
+        frames.push(data.into());
+    }
+    Ok(frames)
 }
 
 fn value(r: &mut BitReader) -> Result<u32, ParseError> {
@@ -66,12 +98,13 @@ fn value(r: &mut BitReader) -> Result<u32, ParseError> {
     r.bits(8 * bytes)
 }
 
-/// StreamMuxConfig (table 1.42).
-fn mux_config(r: &mut BitReader) -> Result<Mux, ParseError> {
-    let unsupported = ParseError::new("LATM of a form that nobody sends", 0);
+const UNSUPPORTED: ParseError = ParseError::new("LATM of a form that nobody sends", 0);
+
+/// StreamMuxConfig (table 1.42) up to the end of its AudioSpecificConfig, and whether it is of version 1.
+fn mux_head(r: &mut BitReader) -> Result<(Mux, bool), ParseError> {
     let version1 = r.bit()?;
     if version1 && r.bit()? {
-        return Err(unsupported); // audioMuxVersionA
+        return Err(UNSUPPORTED); // audioMuxVersionA
     }
     if version1 {
         value(r)?; // taraBufferFullness
@@ -80,18 +113,23 @@ fn mux_config(r: &mut BitReader) -> Result<Mux, ParseError> {
     let subframes = r.bits(6)? + 1;
     let (programs, layers) = (r.bits(4)?, r.bits(3)?);
     if !same_framing || programs > 0 || layers > 0 || subframes > MAX_SUBFRAMES {
-        return Err(unsupported);
+        return Err(UNSUPPORTED);
     }
     let config = if version1 {
         let len = value(r)?;
         let (config, used) = specific_config(r)?;
-        r.skip(len.checked_sub(used).filter(|n| *n <= 4096).ok_or(unsupported)?)?;
+        r.skip(len.checked_sub(used).filter(|n| *n <= 4096).ok_or(UNSUPPORTED)?)?;
         config
     } else {
         specific_config(r)?.0
     };
+    Ok((Mux { config, subframes }, version1))
+}
+
+fn mux_config(r: &mut BitReader) -> Result<Mux, ParseError> {
+    let (mux, version1) = mux_head(r)?;
     if r.bits(3)? != 0 {
-        return Err(unsupported); // frameLengthType: only variable
+        return Err(UNSUPPORTED); // frameLengthType: only variable
     }
     r.skip(8)?; // latmBufferFullness
                 // otherDataPresent: the length of what stands behind the frames, which nobody needs
@@ -108,7 +146,7 @@ fn mux_config(r: &mut BitReader) -> Result<Mux, ParseError> {
     if r.bit()? {
         r.skip(8)?; // crcCheckSum
     }
-    Ok(Mux { config, subframes })
+    Ok(mux)
 }
 
 /// AudioSpecificConfig as far as GASpecificConfig without extensions, and the bits it took. HE-AAC that says so is given

@@ -11,6 +11,7 @@ pub mod jpeg;
 pub mod jpeg_file;
 pub mod l16;
 pub mod latm;
+pub mod latm_rtp;
 pub mod nalus;
 pub mod opus;
 mod payloads;

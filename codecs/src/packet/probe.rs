@@ -9,6 +9,8 @@ pub enum Payload {
     H264,
     H265,
     Aac,
+    /// AAC as MP4A-LATM (RFC 6416); only when it is named.
+    Latm,
     Pcma,
     Pcmu,
     Opus,
@@ -28,6 +30,7 @@ impl Payload {
             Payload::H264 => "h264",
             Payload::H265 => "h265",
             Payload::Aac => "aac",
+            Payload::Latm => "latm",
             Payload::Pcma => "pcma",
             Payload::Pcmu => "pcmu",
             Payload::Opus => "opus",
@@ -39,7 +42,7 @@ impl Payload {
     }
 
     pub fn from_hint(hint: &str) -> Payload {
-        const ALL: [(&str, Payload); 14] = [
+        const ALL: [(&str, Payload); 15] = [
             ("ps", Payload::Ps),
             ("ts", Payload::Ts),
             ("mp2t", Payload::Ts),
@@ -48,6 +51,7 @@ impl Payload {
             ("hevc", Payload::H265),
             ("aac", Payload::Aac),
             ("mpeg4-generic", Payload::Aac),
+            ("mp4a-latm", Payload::Latm),
             ("pcma", Payload::Pcma),
             ("pcmu", Payload::Pcmu),
             ("opus", Payload::Opus),
@@ -59,7 +63,7 @@ impl Payload {
     }
 
     pub fn is_audio(self) -> bool {
-        matches!(self, Payload::Aac | Payload::Pcma | Payload::Pcmu | Payload::Opus | Payload::G722)
+        matches!(self, Payload::Aac | Payload::Latm | Payload::Pcma | Payload::Pcmu | Payload::Opus | Payload::G722)
     }
 }
 

@@ -38,6 +38,8 @@ pub struct PayloadMap {
     pub pt: u8,
     pub codec: Codec,
     pub clock_hz: u32,
+    /// Of AAC: as MP4A-LATM (RFC 6416), not as mpeg4-generic.
+    pub latm: bool,
     /// As the SDP said it ("config=1588", "sprop-parameter-sets=…"); may be empty.
     pub fmtp: String,
 }

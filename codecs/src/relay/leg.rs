@@ -75,7 +75,15 @@ pub struct Leg {
 
 pub(super) fn payload_maps(maps: &[RtpMap]) -> Vec<PayloadMap> {
     let known = maps.iter().filter_map(|m| Some((m, m.known_codec()?)));
-    known.map(|(m, codec)| PayloadMap { pt: m.pt, codec, clock_hz: m.clock_hz, fmtp: m.fmtp.clone() }).collect()
+    known
+        .map(|(m, codec)| PayloadMap {
+            pt: m.pt,
+            codec,
+            clock_hz: m.clock_hz,
+            latm: m.codec == "mp4a-latm",
+            fmtp: m.fmtp.clone(),
+        })
+        .collect()
 }
 
 impl Leg {

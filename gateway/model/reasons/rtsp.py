@@ -110,4 +110,11 @@ ROWS: tuple[Row, ...] = (
         "服务器在该端口不支持 RTSP over HTTP。",
         "请从 URL 去掉 `#transport=http`，或填写摄像机的 HTTP 端口。",
     ),
+    (
+        "track-left-out",
+        "The source has a picture or a sound in a codec that is not taken here; the rest of it goes on.",
+        "Set the source to H.264 or H.265 and to AAC, G.711 or Opus.",
+        "信号源中有一路画面或声音的编码不被支持，其余部分照常。",
+        "请将信号源设为 H.264 或 H.265，音频设为 AAC、G.711 或 Opus。",
+    ),
 )

@@ -253,6 +253,9 @@ class FakePublication:
     def session(self, session: int, **_: Any) -> FakeLeg:
         raise NotImplementedError
 
+    def remark(self, code: str, detail: str = "") -> None:
+        raise NotImplementedError
+
     def on_key_frame_wanted(self, ask: Callable[[], Awaitable[None]]) -> None:
         self.ask = ask
         self.live.set()

@@ -329,5 +329,8 @@ class _Publication:
     def say(self, code: str, detail: str = "") -> None:
         pass
 
+    def remark(self, code: str, detail: str = "") -> None:
+        pass
+
     def on_key_frame_wanted(self, ask: Any) -> None:
         pass

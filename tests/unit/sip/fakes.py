@@ -237,6 +237,9 @@ class FakePublication:
         self.said.append(code)
         self.opened.set()
 
+    def remark(self, code: str, detail: str = "") -> None:
+        pass
+
     def on_key_frame_wanted(self, ask: Any) -> None:
         self.ask = ask
 

@@ -6,7 +6,7 @@ use super::tracks::Tracks;
 use super::PayloadMap;
 use crate::base64;
 use crate::hub::unit::Codec;
-use crate::packet::aac;
+use crate::packet::{aac, latm, latm_rtp};
 
 /// Longer values are not parameter sets.
 const MAX_VALUE: usize = 4096;
@@ -19,11 +19,17 @@ pub fn preset(map: &PayloadMap, tracks: &mut Tracks, aac: &mut Option<aac::Confi
     match map.codec {
         Codec::H264 => tracks.video.preset(Codec::H264, sets(&["sprop-parameter-sets"]).into_iter()),
         Codec::H265 => tracks.video.preset(Codec::H265, sets(&["sprop-vps", "sprop-sps", "sprop-pps"]).into_iter()),
-        Codec::Aac => {
+        Codec::Aac if !map.latm => {
             *aac = value(&map.fmtp, "config").and_then(hex).and_then(|asc| aac::Config::parse(&asc).ok()).or(*aac)
         }
         _ => {}
     }
+}
+
+/// What MP4A-LATM's fmtp tells: the configuration, and whether one comes in band as well (RFC 6416 §7.3).
+pub fn latm(map: &PayloadMap) -> latm_rtp::Depacketizer {
+    let config = value(&map.fmtp, "config").and_then(hex).and_then(|data| latm::Mux::parse(&data).ok());
+    latm_rtp::Depacketizer::new(config, value(&map.fmtp, "cpresent").map(|v| v != "0"))
 }
 
 fn value<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {

@@ -11,7 +11,7 @@ use crate::mpeg::ts_demux::{TsDemux, TsOutput};
 use crate::mpeg::Trust;
 use crate::packet::nalus::NaluSink;
 use crate::packet::probe::{probe, Payload};
-use crate::packet::{aac, g711, h264, h265, jpeg, opus};
+use crate::packet::{aac, g711, h264, h265, jpeg, latm_rtp, opus};
 use crate::time::Micros;
 
 /// A frame whose end was only hinted at is given out when nothing followed for so long.
@@ -49,6 +49,7 @@ enum Format {
     H264(h264::Depacketizer),
     H265(h265::Depacketizer),
     Aac(aac::Depacketizer),
+    Latm(latm_rtp::Depacketizer),
     Jpeg(Box<jpeg::Depacketizer>),
     Plain(Codec),
 }
@@ -129,6 +130,10 @@ impl Source {
                 d.lost();
                 tracks.audio.loss();
             }
+            Format::Latm(d) => {
+                d.lost();
+                tracks.audio.loss();
+            }
             Format::Jpeg(d) => {
                 d.lost();
                 tracks.jpeg.loss();
@@ -167,6 +172,7 @@ impl Source {
             Format::H264(d) => *d = h264::Depacketizer::new(),
             Format::H265(d) => *d = h265::Depacketizer::new(),
             Format::Aac(d) => d.lost(),
+            Format::Latm(d) => d.lost(),
             Format::Jpeg(d) => d.lost(),
             _ => {}
         }
@@ -218,6 +224,17 @@ impl Source {
                 });
                 tracks.audio.push_aac(config, frames.into_iter(), p.origin(p.ts), p.capture_unix_us, p.now, out);
             }
+            Format::Latm(d) => match d.push(p.payload, p.marker) {
+                Ok(None) => {}
+                Ok(Some((config, frames))) => {
+                    tracks.audio.push_aac(config, frames.into_iter(), p.origin(p.ts), p.capture_unix_us, p.now, out);
+                }
+                Err(error) => {
+                    out.invalid += 1;
+                    tracks.audio.loss();
+                    out.problem("audio-unsupported", format!("audio is LATM: {}", error.what), p.now);
+                }
+            },
             Format::Jpeg(d) => match d.push(p.payload, p.marker) {
                 Ok(None) => {}
                 Ok(Some(file)) => tracks.jpeg.push(&file, p.origin(p.ts), p.capture_unix_us, p.now, out),
@@ -291,7 +308,7 @@ impl Source {
             return;
         }
         let mapped = config.payloads.iter().find(|m| m.pt == p.pt);
-        let hint = mapped.map_or(config.hint.as_str(), |m| m.codec.name());
+        let hint = mapped.map_or(config.hint.as_str(), |m| if m.latm { "mp4a-latm" } else { m.codec.name() });
         match probe(p.payload, p.pt, hint) {
             Payload::Unknown => {
                 self.unknown += 1;
@@ -309,6 +326,9 @@ impl Source {
                 self.become_format(found, tracks, out);
                 if let Some(map) = mapped {
                     super::sdp::preset(map, tracks, &mut self.aac);
+                    if let Format::Latm(d) = &mut self.format {
+                        *d = super::sdp::latm(map);
+                    }
                 }
             }
         }
@@ -327,6 +347,7 @@ impl Source {
             Payload::H264 => Format::H264(h264::Depacketizer::new()),
             Payload::H265 => Format::H265(h265::Depacketizer::new()),
             Payload::Aac => Format::Aac(aac::Depacketizer::new()),
+            Payload::Latm => Format::Latm(latm_rtp::Depacketizer::default()),
             Payload::Pcma => Format::Plain(Codec::Pcma),
             Payload::Pcmu => Format::Plain(Codec::Pcmu),
             Payload::Opus => Format::Plain(Codec::Opus),
