@@ -139,6 +139,18 @@ async def test_what_can_not_be_is_refused_and_nothing_breaks(tmp_path: Path) -> 
         await rig.until(lambda: rig.adapter.figures()["connections"] == 0)
 
 
+async def test_a_track_that_is_not_taken_is_set_up_and_left(tmp_path: Path) -> None:
+    async with a_rig(tmp_path) as rig:
+        url = rig.url("drone-1")
+        more = b"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 G726-32/8000\r\na=control:streamid=1\r\n"
+        async with hand(rig, DRONE) as one:
+            assert (await one.ask("ANNOUNCE", url, body=SDP + more)).ok
+            for at in (1, 0):
+                tcp = ("Transport", f"RTP/AVP/TCP;unicast;interleaved={2 * at}-{2 * at + 1};mode=record")
+                assert (await one.ask("SETUP", f"{url}/streamid={at}", tcp)).ok
+            assert (await one.ask("RECORD", url)).ok
+
+
 async def test_two_senders_of_one_name(tmp_path: Path) -> None:
     async with a_rig(tmp_path) as rig:
         first = await Program.start(*sender(rig.url("drone-1", DRONE)))
