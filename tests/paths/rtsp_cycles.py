@@ -66,6 +66,12 @@ async def cycles(rig: Rig, count: int) -> tuple[dict[str, float], dict[str, floa
     return before, standing(rig)
 
 
+def left(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """What there is more of. A task or a file that is just being closed is none."""
+    at_rest = ("legs", "subscriptions", "streams")
+    return {name: after[name] - n for name, n in before.items() if after[name] > n + (0 if name in at_rest else 2)}
+
+
 async def calm(rig: Rig) -> None:
     await rig.until(lambda: rig.adapter.figures()["connections"] == 0, "all connections are over")
     await rig.until(lambda: rig.status("drone-1/main").code == "publisher-gone")
