@@ -458,10 +458,11 @@ class Engine:
         passphrases: list[tuple[str, str]] | None = None,
         backlog: int = 16,
     ) -> tuple[Wire, int]:
-        """A listener; returns it with its port. `passphrases`: (selector, passphrase): a whole stream id as the peer sends
-        it, else `u=user` or `r=name` of a stream id in the standard syntax (`r=` also of `publish:name`), else "" for all
-        others; an empty passphrase asks for none; a peer without the right one is refused by SRT itself and told as `closed` of the listener's with
-        `srt-refused`, at most once a second. Replace them by `srt_passphrases`. Raises MediaError (no libsrt, port)."""
+        """A listener; returns it with its port. `passphrases`: (selector, passphrase): a whole stream id as the peer
+        sends it, else `u=user` or `r=name` of a stream id in the standard syntax (`r=` also of `publish:name`), else ""
+        for all others; an empty passphrase asks for none; a peer without the right one is refused by SRT itself and
+        told as `closed` of the listener's with `srt-refused`, at most once a second. Replace them by `srt_passphrases`.
+        Raises MediaError (no libsrt, port)."""
 
     def srt_passphrases(self, listener: Wire, passphrases: list[tuple[str, str]]) -> None: ...
     def srt_latencies(self, listener: Wire, latencies: list[tuple[str, int]]) -> None:
