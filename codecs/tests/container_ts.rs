@@ -308,7 +308,7 @@ fn a_picture_whose_end_is_plain_does_not_wait_for_the_next() {
         reader.push(p, START, &mut found).unwrap();
         got.add(found);
         // As many as have begun: the newest did not wait.
-        early += usize::from(got.video.len() == begun && begun > 1 && begins(p) == false);
+        early += usize::from(got.video.len() == begun && begun > 1 && !begins(p));
     }
     assert_eq!((begun, got.problems.len()), (60, 0), "{:?}", got.problems);
     assert!(early > 0 && got.video.len() >= 59, "{early} {}", got.video.len());

@@ -282,7 +282,7 @@ impl SrtHub {
 
     fn arrived(&self, listener: &Listener, socket: Socket) -> Peer {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = (INCOMING | n) << 8 | n % self.media.max(1) as u64;
+        let id = ((INCOMING | n) << 8) | (n % self.media.max(1) as u64);
         let link = Arc::new(Link::default());
         link.set_address(socket.peer());
         let line = Box::new(SrtLine::new(link.clone()));
