@@ -13,6 +13,7 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 from adapters.hls.config import HlsConfig
 from adapters.hls.records import Kind, Record, Records
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 START_S = 20.0
 """Longest that a first request waits for media."""
+SOUND_S = 1.0
+"""How long the sound may come after the picture: many players never take up a sound that a playlist began without."""
 READ_BYTES = 256 * 1024
 
 
@@ -121,6 +124,7 @@ class Output:
 
     async def _feed(self, viewing: Viewing) -> None:
         """Subscriptions one after the other: to the stream itself, to a rendition, to another one."""
+        await sound_too(viewing)
         while True:
             suited = await viewing.suited(self._needs)
             self._refused = ""
@@ -185,6 +189,18 @@ class Output:
             self._look.set()
         elif event.state == "congested":
             log.warning("HLS of %s: the daemon does not keep up, pictures are left out", self.stream)
+
+
+async def sound_too(viewing: Viewing) -> None:
+    """Wait for a first track and then, for `SOUND_S` at most, for one of the other kind."""
+    loop = asyncio.get_running_loop()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None) as limit:
+            async for status in viewing.changes():
+                if len(status.tracks) > 1 or status.state is StreamState.REMOVED:
+                    return
+                if status.tracks and limit.when() is None:
+                    limit.reschedule(loop.time() + SOUND_S)
 
 
 def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
