@@ -129,6 +129,9 @@ bench-voice: build bench-peers ## CPU per voice leg beside pjsua2 and rtpengine,
 bench-ingest: build bench-peers peers ## CPU per Mb/s of RTSP and SRT passed through, beside FFmpeg and GStreamer
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.ingest $(BENCH_ARGS)
+.PHONY: bench-outage
+bench-outage: build peers ## a publisher dies and comes back: first pictures, resuming, changes (BENCH_ARGS="--outages 1,10")
+	@$(PY) -m tests.bench.outage $(BENCH_ARGS)
 .PHONY: interop-media
 interop-media: build peers ## every program, way in, codec and output that make sense; writes docs/interop.md (under an hour)
 	@$(PY) -m tests.interop.matrix --write docs/interop.md $(INTEROP_ARGS)
