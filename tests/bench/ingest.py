@@ -187,6 +187,17 @@ def _flows(ends: Ends, sources: int) -> None:
     say(f"not everything flows after {SETTLE_S:g} s; measured all the same")
 
 
+def idle(seconds: float) -> float:
+    """Milliseconds of processor time a second that the daemon takes with listeners open and nothing to do."""
+    with Daemon(extra=config("rtsp", free_port(), 1, pushed=False)) as daemon:
+        time.sleep(6)
+        before, began = thread_cpu_ns(daemon.pid), time.monotonic()
+        time.sleep(seconds)
+        spent = (thread_cpu_ns(daemon.pid) - before) / 1e6 / (time.monotonic() - began)
+    say(f"idle: {spent:.2f} ms of a core a second")
+    return round(spent, 2)
+
+
 def memory(sources: int) -> dict[str, float]:
     """KiB a source: known and idle, and live (pulled and sent on)."""
     ends = Ends("rtsp")
@@ -204,14 +215,15 @@ def memory(sources: int) -> dict[str, float]:
     return {name: round((sizes[name] - sizes["none"]) / sources, 1) for name in ("idle", "live")}
 
 
-def ratio(points: list[Point], protocol: str, other: str) -> dict[int, float]:
-    """By number of sources: the median over the rounds of ours over theirs."""
+def ratio(points: list[Point], protocol: str, other: str, resting: float = 0.0) -> dict[int, float]:
+    """By number of sources: the median over the rounds of ours over theirs. `resting`: milliseconds a second that are
+    the daemon's own whatever passes through it, taken off ours."""
     found: dict[int, float] = {}
     for count in sorted({p.sources for p in points if p.protocol == protocol}):
 
         def of(system: str, count: int = count) -> list[float]:
             return [
-                p.cpu_ms_per_mb
+                p.cpu_ms_per_mb - (resting / p.delivered_mbps if system == "fieldgate" else 0.0)
                 for p in points
                 if (p.protocol, p.system, p.sources) == (protocol, system, count)
                 and p.delivered_mbps > 0.9 * MBPS * count
@@ -243,6 +255,7 @@ def main() -> None:
     kb = memory(most) if "rtsp" in plan.protocols else {"idle": None, "live": None}
     rtsp = {other: ratio(points, "rtsp", other) for other in ("ffmpeg", "gstreamer")}
     srt = {other: ratio(points, "srt", other) for other in ("ffmpeg", "gstreamer")}
+    resting = idle(plan.seconds)
     finish(
         {
             # The worst of the numbers of sources that both carried.
@@ -253,6 +266,9 @@ def main() -> None:
             "srt_ratio_to_ffmpeg": max(srt["ffmpeg"].values(), default=None),
             "srt_ratio_to_gstreamer": max(srt["gstreamer"].values(), default=None),
             "ratios_by_sources": {"rtsp": rtsp, "srt": srt},
+            "idle_ms_per_s": resting,
+            "rtsp_ratio_to_ffmpeg_without_idle": ratio(points, "rtsp", "ffmpeg", resting),
+            "srt_ratio_to_ffmpeg_without_idle": ratio(points, "srt", "ffmpeg", resting),
             "points": [asdict(point) for point in points],
             "machine": machine(),
         }
