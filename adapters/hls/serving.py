@@ -67,13 +67,16 @@ class Serving:
 
     async def file(self, request: HttpRequest) -> HttpResponse:
         ticket = self._tickets.read(request.path["ticket"], time.time())
+        who = Principal(ticket.who, Role.VIEWER, "hls", scope=ticket.stream, address=request.who.address)
+        # A ticket outlives its maker's rights; a program that has lost its own has lost its links as well.
+        self._context.push_points.reading(ticket.stream, who)
         name = request.path["file"]
         if name == "index.m3u8":
-            output = self._opened(ticket, request)
+            output = self._outputs.open(StreamId(ticket.stream), who)
             await output.started()
             return _text(multivariant(output.window, width=output.width, height=output.height))
         if name == "media.m3u8":
-            return await self._media(self._opened(ticket, request), request)
+            return await self._media(self._outputs.open(StreamId(ticket.stream), who), request)
         return await self._bytes(ticket, name)
 
     # — within —
@@ -83,10 +86,6 @@ class Serving:
 
     def _ticket(self, who: Principal, stream: StreamId) -> str:
         return self._tickets.make(who.name, stream, time.time() + self._config.link_life)
-
-    def _opened(self, ticket: Ticket, request: HttpRequest) -> Output:
-        who = Principal(ticket.who, Role.VIEWER, "hls", scope=ticket.stream, address=request.who.address)
-        return self._outputs.open(StreamId(ticket.stream), who)
 
     async def _media(self, output: Output, request: HttpRequest) -> HttpResponse:
         await output.started()

@@ -17,7 +17,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from adapters.jt808.config import Jt808Config
-from adapters.jt808.door import MediaDoor, listening
+from adapters.jt808.door import ACCEPT_AGAIN_S, MediaDoor, listening
 from adapters.jt808.line import Line
 from adapters.jt808.protocol import location, messages
 from adapters.jt808.protocol.frame import Message
@@ -86,7 +86,12 @@ class Jt808:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, remote = await loop.sock_accept(listener)
+            try:
+                connection, remote = await loop.sock_accept(listener)
+            except OSError as exc:
+                log.warning("JT/T 808: a connection could not be taken: %s", exc)
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
             connection.setblocking(False)
             _keep_alive(connection)
             line = Line(connection, f"{remote[0]}:{remote[1]}", self._config.idle)

@@ -17,6 +17,8 @@ from gateway.config.units import HostPort
 log = logging.getLogger(__name__)
 
 HEAD_WAIT_S = 10.0
+ACCEPT_AGAIN_S = 0.2
+"""After an accept that failed: out of descriptors, for the most part."""
 MAX_CALLERS = 128
 Brought = tuple[socket.socket, bytes]
 
@@ -63,7 +65,12 @@ class MediaDoor:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                connection, address = await loop.sock_accept(self._listener)
+                try:
+                    connection, address = await loop.sock_accept(self._listener)
+                except OSError as exc:
+                    log.warning("JT/T 1078: a connection could not be taken: %s", exc)
+                    await asyncio.sleep(ACCEPT_AGAIN_S)
+                    continue
                 try:
                     self._callers.start(self._read(connection, address[0]), f"caller {address[0]}")
                 except Busy:

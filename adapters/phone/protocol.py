@@ -107,7 +107,8 @@ def _where(told: Any, skew: float) -> Where | None:
     if not isinstance(told, dict):
         raise _wrong("where: an object")
     accuracy = told.get("accuracy_m")
-    known = isinstance(accuracy, int | float) and not isinstance(accuracy, bool) and math.isfinite(accuracy)
+    # Compared, not asked whether it is finite: an integer of four hundred digits fits no float.
+    known = isinstance(accuracy, int | float) and not isinstance(accuracy, bool) and abs(accuracy) < math.inf
     return Where(
         longitude=_number(told, "longitude", -180.0, 180.0),
         latitude=_number(told, "latitude", -90.0, 90.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -125,16 +125,19 @@ class Pull:
             return
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with ours:
-            async with asyncio.TaskGroup() as tasks:
-                first = await anext(answer.body, b"")
-                found = format_ or PROBE.get(codecs.probe_bytes(first), "")
-                if not found:
-                    theirs.close()
-                    raise Unsupported(f"{answer.address} is no picture that is known", code="pull-unknown")
-                leg = tasks.create_task(self._leg(publication, theirs, found, first))
-                await _pump(answer, ours)
-                await leg
+        with ours, theirs:
+            first = await anext(answer.body, b"")
+            found = format_ or PROBE.get(codecs.probe_bytes(first), "")
+            if not found:
+                raise Unsupported(f"{answer.address} is no picture that is known", code="pull-unknown")
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    leg = tasks.create_task(self._leg(publication, theirs, found, first))
+                    await _pump(answer, ours)
+                    await leg
+            except ExceptionGroup as group:
+                # The reason itself, the media plane's first: a group would read as a mistake of ours.
+                raise min(_each(group), key=lambda one: not isinstance(one, GatewayError)) from None
 
     async def _leg(self, publication: Publication, sock: socket.socket, format_: str, initial: bytes) -> None:
         """Until it ends; always raises LinkDown."""
@@ -167,6 +170,14 @@ class Pull:
             text = "certificates of HTTPS sources are not checked"
             return [Finding("pull.verify", Grade.WARN, text, "verify = true", "pull-unverified")]
         return [Finding("pull", Grade.OK, "HLS and HTTP-FLV can be pulled")]
+
+
+def _each(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for one in group.exceptions:
+        if isinstance(one, ExceptionGroup):
+            yield from _each(one)
+        else:
+            yield one
 
 
 async def _pump(answer: Answer, to: socket.socket) -> None:

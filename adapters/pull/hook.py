@@ -107,7 +107,7 @@ def _unix(told: Any) -> float:
     """Seconds or milliseconds since 1970, as number or text; 0 for anything else."""
     try:
         value = float(told)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
     if not 1e9 < value < 1e14:
         return 0.0

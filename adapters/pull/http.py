@@ -11,7 +11,7 @@ import base64
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
 import h11
@@ -50,7 +50,13 @@ class Address:
             raise RemoteProtocolError("a URI of the far side is none", code="bad-url") from None
         if parse_url(made.partition("#")[0]).scheme not in PORTS:
             raise RemoteProtocolError("the far side names something that is not HTTP", code="bad-url")
-        return Address(made.partition("#")[0], self.trusted and same, self.secret if same else None)
+        to = Address(made.partition("#")[0], self.trusted and same)
+        return replace(to, secret=self.secret) if self.may_tell(to) else to
+
+    def may_tell(self, to: Address) -> bool:
+        """Whether what is secret here may be told there: to the same host, and never in clear after TLS."""
+        mine, its = urlsplit(self.url), urlsplit(to.url)
+        return mine.hostname == its.hostname and (its.scheme == "https" or mine.scheme == "http")
 
     def __str__(self) -> str:
         return str(parse_url(self.url))
@@ -186,9 +192,15 @@ class Client:
                 connection = None
                 if not to:
                     raise RemoteProtocolError(f"{address} redirects to nowhere", code="bad-url")
-                address = address.join(to)
+                led = address.join(to)
                 if answer.status == 303:
                     method, body = "GET", b""
+                if not address.may_tell(led):
+                    # A hook's headers and body hold its key.
+                    if body:
+                        raise RemoteProtocolError(f"{address} redirects what is asked to another host", code="bad-url")
+                    headers = {name: value for name, value in (headers or {}).items() if name.lower() == "range"}
+                address = led
             raise RemoteProtocolError(f"{address} redirects more than {redirects} times", code="bad-url")
         except h11.RemoteProtocolError as exc:
             raise RemoteProtocolError(f"{address} answers with no HTTP: {exc}", code="http-broken") from exc

@@ -80,8 +80,13 @@ class Guest:
     def _check_silence(self) -> None:
         """A reader over UDP that is silent on its connection for too long is gone (RFC 2326 §12.37). A sender's media
         tells of itself."""
+        silent_s = time.monotonic() - self._heard
+        parts = [part for part in (self._intake, self._outlet) if part is not None and part.work is not None]
+        if not parts and silent_s > self._config.session_timeout + self._config.patience:
+            # Neither sends nor reads: strangers must not hold the places of others.
+            raise LinkDown("it asked for nothing more in time", code="rtsp-silent")
         udp = self._outlet is not None and self._outlet.udp
-        if udp and time.monotonic() - self._heard > 2 * self._config.session_timeout:
+        if udp and silent_s > 2 * self._config.session_timeout:
             raise LinkDown("no keep-alive within the session's time", code="rtsp-session")
 
     async def _requests(self, link: Link) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import secrets
 import socket
@@ -314,7 +315,8 @@ def maps(offered: Offered) -> list[codecs.RtpMap]:
 
 
 def join_pair(answer: Transport) -> tuple[socket.socket, socket.socket]:
-    """Sockets in the group that the server names. Raises RemoteProtocolError (`rtsp-broken`)."""
+    """Sockets in the group that the server names. Raises RemoteProtocolError (`rtsp-broken`), LinkDown
+    (`no-interface`, `port-in-use`)."""
     ports = answer.port if answer.port[0] else answer.client_port
     try:
         group = socket.inet_aton(answer.destination)
@@ -322,11 +324,19 @@ def join_pair(answer: Transport) -> tuple[socket.socket, socket.socket]:
         raise RemoteProtocolError("multicast without a group", code="rtsp-broken") from exc
     if not 224 <= group[0] <= 239 or not ports[0]:
         raise RemoteProtocolError("multicast without a group", code="rtsp-broken")
-    pair = []
-    for port in ports:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((answer.destination, port))
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + bytes(4))
-        pair.append(sock)
+    # Written anew: `inet_aton` takes what `bind` would ask a name server for.
+    host = socket.inet_ntoa(group)
+    pair: list[socket.socket] = []
+    try:
+        for port in ports:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            pair.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, port))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + bytes(4))
+    except OSError as exc:
+        for sock in pair:
+            sock.close()
+        code = "port-in-use" if exc.errno == errno.EADDRINUSE else "no-interface"
+        raise LinkDown(f"the group {host}:{ports[0]} can not be joined: {exc.strerror}", code=code) from exc
     return pair[0], pair[1]

@@ -1,7 +1,8 @@
 """Around every request: security headers, a bound on bodies, and a request log that holds no secret.
 
 Plain ASGI, so that WebSockets and adapters' routes pass through the same door. Query strings are not logged: an id is
-in the path, and whatever somebody puts behind `?` may be a code.
+in the path, and whatever somebody puts behind `?` may be a code. Of routes that are open because the path itself has a
+secret in it (tickets), the pattern is logged.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Guard:
                 level,
                 "%s %s → %d for %s in %.0f ms",
                 scope["method"],
-                scope["path"][:200],
+                scope.get("fieldgate.path", scope["path"])[:200],
                 status,
                 scope.get("fieldgate.who", "-"),
                 (monotonic() - started) * 1000,

@@ -131,6 +131,7 @@ class Mounts:
     @staticmethod
     def _who(request: Request, route: Mounted, auth: Authenticator) -> Principal:
         if route.role is None:
+            request.scope["fieldgate.path"] = route.path  # for the request log: the path may hold a ticket
             return Principal(NOBODY, Role.INFORMANT, "", scope="-", address=client_address(request))
         informants = Role.INFORMANT in (route.role, *route.also)
         who = auth.principal(request, informants=informants, programs=route.programs)

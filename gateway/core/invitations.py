@@ -161,6 +161,7 @@ class Invitations:
         if not self._stands(live.info):
             raise Denied(f"the invitation {live.info.id} has ended", code="invitation-ended")
         key = _digest(parts[2])
+        said = _words(name, 64, "name")  # before a place is taken: one that is refused takes none
         now = self._clock.wall()
         row = self._phones.get(key)
         slug = row.slug if row is not None else f"phone-{secrets.token_hex(4)}"
@@ -168,7 +169,7 @@ class Invitations:
             if len(live.phones) >= live.info.most_phones:
                 raise Denied(f"{len(live.phones)} phones use it already", code="invitation-used-up")
             live.phones.add(slug)  # at once: two phones must not take the last place together
-        told = _words(name, 64, "name") or (row.name if row is not None else "")
+        told = said or (row.name if row is not None else "")
         fresh = PhoneRow(slug, key, told, live.info.id, row.joined_at if row else now, now)
         if row is None or (row.name, row.invitation) != (fresh.name, fresh.invitation):
             try:

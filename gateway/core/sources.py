@@ -12,8 +12,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.base.errors import ConfigError, Unsupported
-from gateway.base.url import SourceUrl, parse_url
+from gateway.base.errors import ConfigError, Denied, Unsupported
+from gateway.base.url import WITHOUT_HOST, SourceUrl, parse_url
 from gateway.contract.media import Offer, Open, Publication
 from gateway.contract.source import PushOpener, SourceOpener
 from gateway.core.devices import Devices
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 SCHEME = "url"
 DEEPEST = 4
 """URLs that lead to another URL: a source that leads to itself ends."""
+
+OWN_PLACES = WITHOUT_HOST | {"udp", "rtp", "srt"}
+"""Schemes that open devices, ports and groups of this machine: a redirect of somebody else's leads to none of them."""
 
 _depth: contextvars.ContextVar[int] = contextvars.ContextVar("source_depth", default=0)
 
@@ -84,6 +87,8 @@ class Sources:
         depth = _depth.get()
         if depth >= DEEPEST:
             raise Unsupported(f"{to} is one redirect too many", code="bad-url")
+        if depth and not to.trusted and to.scheme in OWN_PLACES:
+            raise Denied(f"another server leads to {to.scheme}: of this machine", code="url-refused")
         opener = self._schemes.opener(to.scheme)
         token = _depth.set(depth + 1)
         try:

@@ -154,7 +154,7 @@ async def _talk(
     head = [("Host", url.authority), ("User-Agent", "Fieldgate"), ("Connection", "close"), *headers]
     if body or method in ("POST", "PUT"):
         head.append(("Content-Length", str(len(body))))
-    sent = wire.send(h11.Request(method=method, target=url.path, headers=head)) or b""
+    sent = wire.send(h11.Request(method=method, target=_ascii(url.path), headers=head)) or b""
     if body:
         sent += wire.send(h11.Data(data=body)) or b""
     sent += wire.send(h11.EndOfMessage()) or b""
@@ -178,6 +178,12 @@ async def _talk(
             return WebAnswer(status, tuple(fields), b"".join(pieces))
         elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
             raise RemoteProtocolError(f"{url.authority} closed without an answer", code="not-http")
+
+
+def _ascii(path: str) -> bytes:
+    """As browsers do: what is no printable ASCII goes as percent-encoded UTF-8."""
+    data = path.encode("utf-8", "replace")
+    return b"".join(bytes([b]) if 0x20 < b < 0x7F else b"%%%02X" % b for b in data)
 
 
 class WebClient:

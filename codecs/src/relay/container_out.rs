@@ -124,6 +124,10 @@ impl LineOut {
         if self.codecs[k].replace(params.codec).is_some_and(|before| before != params.codec) {
             self.last[k] = None;
         }
+        if self.queue_bytes == 0 {
+            // No unit waits that was made with the ones before: only the newest is of use to whoever takes nothing.
+            self.queue.retain(|item| !matches!(item, Item::Track(before) if at(before.codec.kind()) == k));
+        }
         self.queue.push_back(Item::Track(params.clone()));
     }
 
@@ -324,5 +328,43 @@ impl Worker {
         } else if brought.more {
             self.work_again(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::container::ts_write::TsWriter;
+    use crate::relay::bytes_in::StreamLine;
+
+    /// A source whose encoder says something else with every picture, and a reader that takes nothing.
+    #[test]
+    fn what_is_said_of_tracks_does_not_pile_up() {
+        let (ours, _theirs) = UnixStream::pair().expect("a pair");
+        let held = Held::new(Box::new(StreamLine::writing(OwnedFd::from(ours))), None);
+        let mut out = LineOut::new(1, 1, held, Box::<TsWriter>::default());
+        let events = Events::new(16).expect("events");
+        let mut params = TrackParams {
+            codec: Codec::H264,
+            clock_hz: 90_000,
+            generation: 0,
+            width: 0,
+            height: 0,
+            profile: String::new(),
+            profile_level_id: 0,
+            b_frames: false,
+            channels: 0,
+            sample_rate_hz: 0,
+            parameter_sets: Vec::new(),
+        };
+        for generation in 0..1000 {
+            params.generation = generation;
+            out.track(&params, &events);
+        }
+        assert_eq!(out.queue.len(), 1);
+        assert!(matches!(&out.queue[0], Item::Track(kept) if kept.generation == 999));
     }
 }

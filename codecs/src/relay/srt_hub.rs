@@ -89,7 +89,7 @@ fn knock(tag: u64, calling: &Calling, from: Option<SocketAddr>, stream_id: &str)
 impl Door {
     fn refuse(&self, from: Option<SocketAddr>, stream_id: &str, why: &str) {
         let who = from.map(|a| a.to_string()).unwrap_or_default();
-        let shown: String = stream_id.chars().filter(|c| !c.is_control()).take(128).collect();
+        let shown: String = selector::shown(stream_id).chars().filter(|c| !c.is_control()).take(128).collect();
         let mut refused = lock(&self.refused);
         *refused = (refused.0 + 1, format!("{who} {shown:?}: {why}"));
     }

@@ -20,6 +20,15 @@ pub fn resource(stream_id: &str) -> Option<&str> {
     }
 }
 
+/// What of a stream id may be told to people and logs: the stream that it names, never what it has as password.
+pub fn shown(stream_id: &str) -> &str {
+    if stream_id.starts_with('%') {
+        // Escaped as a whole, as FFmpeg before 7 sends it: nothing tells its fields apart here.
+        return "";
+    }
+    resource(stream_id).unwrap_or_default()
+}
+
 /// Selectors, the closest first: the stream id as it came, its user (`u=name`), its resource (`r=name`), "" for all.
 /// `None`: nobody is let in with it. An empty list asks for no passphrase.
 pub fn passphrase<'a>(list: &'a [(String, String)], stream_id: &str) -> Option<&'a str> {
@@ -38,6 +47,20 @@ pub fn passphrase<'a>(list: &'a [(String, String)], stream_id: &str) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (id, wanted) in [
+            ("#!::r=ball-1,m=publish,u=drone,s=hunter22", "ball-1"),
+            ("#!::s=hunter22", ""),
+            ("publish:ball-1:drone:hunter22", "ball-1"),
+            ("ball-1", "ball-1"),
+            ("%23!::r=ball-1,s=hunter22", ""),
+            ("%23%21%3A%3As%3Dhunter22", ""),
+        ] {
+            assert_eq!(shown(id), wanted, "{id}");
+        }
+    }
 
     #[test]
     fn the_closest_selector_counts() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import httpx
@@ -109,6 +110,18 @@ async def test_a_length_that_lies_is_not_trusted(
     answer = await client.post(f"/whep/{STREAM}", content=pieces(), headers=bearer(Role.VIEWER))
     assert answer.status_code == 413
     assert seen == []
+
+
+async def test_the_log_holds_no_ticket(
+    client: httpx.AsyncClient, mounts: Mounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def take(_request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200)
+
+    mounts.route("GET", "/media/{ticket}/{file}", take, role=None)
+    caplog.set_level(logging.DEBUG, "gateway.api")
+    assert (await client.get("/media/s3cret.ticket/seg-1.m4s")).status_code == 200
+    assert "GET /media/{ticket}/{file} → 200" in caplog.text and "s3cret" not in caplog.text
 
 
 async def test_other_methods_and_gone_routes(client: httpx.AsyncClient, bearer: Any, mounts: Mounts) -> None:

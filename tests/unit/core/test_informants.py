@@ -63,13 +63,19 @@ async def test_a_phone_joins_by_its_link_and_is_a_device(house: House) -> None:
     assert may_publish(who, f"{phone.device}/ch1") and not may_publish(who, "kit1/ball-1/ch1")
     device = house.core.directory.device(SYSTEM, phone.device)
     assert device.state is DeviceState.ONLINE and [c.key for c in device.channels] == ["ch1"]
+    # A name that can not be taken takes no place.
+    _, other = await invited(house, phones=1)
+    with pytest.raises(GatewayError) as wrong:
+        await informants.join(f"{other}.{'y' * 22}", "Wang\nLi", "10.0.0.9")
+    assert wrong.value.code == "bad-request"
+    assert (await informants.join(f"{other}.{'y' * 22}", "Wang", "10.0.0.9")).name == "Wang"
     # The same phone again, at any time; another one finds the place taken.
     assert (await informants.join(f"{secret}.{KEY}", "Old Wang", "10.0.0.9")).device == phone.device
     with pytest.raises(Denied) as refused:
         await informants.join(f"{secret}.{'x' * 22}", "", "10.0.0.10")
     assert refused.value.code == "invitation-used-up"
-    (shown,) = informants.invitations.invitations(OPERATOR)
-    assert (shown.id, shown.phones) == (made.id, 1)
+    (shown,) = [one for one in informants.invitations.invitations(OPERATOR) if one.id == made.id]
+    assert shown.phones == 1
     await advance(120)
     assert house.core.directory.device(SYSTEM, phone.device).code == "phone-away"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.base.errors import LinkDown, RemoteProtocolError, Unsupported
+from gateway.base.errors import Denied, LinkDown, RemoteProtocolError, Unsupported
 from gateway.base.url import SourceUrl
 from gateway.config.sources import Source
 from gateway.contract.media import Publication
@@ -220,3 +220,29 @@ async def test_24_dead_sources_for_an_hour_cost_next_to_nothing(house: House) ->
 def _objects() -> int:
     gc.collect()
     return len(gc.get_objects())
+
+
+@housed
+async def test_a_redirect_leads_to_no_port_and_no_device_of_this_machine(house: House) -> None:
+    opened, refused = Opener(), list[str]()
+    for name, to in (
+        ("a", "udp://:5000"),
+        ("b", "srt://:9000?mode=listener"),
+        ("c", "rtp://239.1.1.1:5004"),
+        ("d", "v4l2:/dev/video0"),
+    ):
+
+        async def redirects(_url: SourceUrl, publication: Publication, to: str = to) -> None:
+            try:
+                await house.core.sources.open(to, publication)
+            except Denied as exc:
+                refused.append(exc.code)
+                raise
+
+        house.core.sources.scheme("rtsp", redirects)
+        house.core.sources.scheme(to.partition(":")[0], opened.open)
+        sources(house, {name: source()})
+        async with house.core.streams.view(StreamId(f"kit1/{name}/main"), VIEWER, "whep"):
+            await settle()
+        assert refused == ["url-refused"] and not opened.urls, to
+        refused.clear()

@@ -45,6 +45,12 @@ def test_a_phone_whose_clock_is_wrong() -> None:
     assert draft.taken_at == NOW - 60
 
 
+def test_a_number_that_fits_no_float() -> None:
+    where = {"longitude": 1, "latitude": 1, "taken_at": NOW, "accuracy_m": 10**400}
+    with pytest.raises(RemoteProtocolError):
+        read(PHOTO | {"where": where})
+
+
 def test_words_and_positions() -> None:
     words = read({"kind": "text", "taken_at": NOW, "sent_at": NOW, "text": "堤坝\x00漏水\n\u202e!"})
     assert words.text == "堤坝漏水\n!" and words.size == 0
