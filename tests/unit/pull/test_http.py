@@ -32,17 +32,23 @@ CONTEXT: Any = SimpleNamespace(reach=Reach(), media=SimpleNamespace(engine=None)
 @asynccontextmanager
 async def a_server(answer: Callable[[bytes], bytes]) -> AsyncIterator[tuple[int, list[bytes]]]:
     heads: list[bytes] = []
+    serving: list[asyncio.Task[None] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
         head = await reader.readuntil(b"\r\n\r\n")
         heads.append(head)
         writer.write(answer(head))
         await writer.drain()
+        await reader.read()  # the other side ends it
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1], heads
+        async with asyncio.timeout(10):
+            await asyncio.gather(*filter(None, serving))
 
 
 def hooks(port: int, **more: Any) -> Hooks:
