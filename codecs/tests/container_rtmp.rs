@@ -154,3 +154,19 @@ fn absurd_claims_are_refused_in_words() {
     };
     assert_eq!(error.what, "too much in unfinished messages");
 }
+
+#[test]
+fn a_stranger_keeps_little_here() {
+    // The largest chunks there are, then a picture of 3 MiB, of which nothing has come yet.
+    let sized = [2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff];
+    let picture = [6, 0, 0, 0, 0x30, 0, 0, 9, 1, 0, 0, 0];
+    let mut reader = ChunkReader::new(1000);
+    reader.at_most(2 << 20);
+    reader.push(&sized, &mut Vec::new()).expect("a chunk size");
+    let refused = reader.push(&picture, &mut Vec::new());
+    assert_eq!(refused.map_err(|e| e.what), Err("a message larger than is taken yet"));
+    // Who sends is known: then it may come.
+    let mut reader = ChunkReader::new(1000);
+    reader.push(&sized, &mut Vec::new()).expect("a chunk size");
+    reader.push(&picture, &mut Vec::new()).expect("a picture begins");
+}

@@ -30,6 +30,9 @@ const MAX_KEPT: usize = 8;
 /// picture) beyond it is left out.
 const COMMANDS_PER_SECOND: u32 = 200;
 const DATA_PER_SECOND: u32 = 20;
+/// Of one message before it is known who sends: a key frame that is sent too early still fits.
+const MAX_STRANGERS_BYTES: usize = 2 << 20;
+const MAX_MESSAGE_BYTES: usize = 0xff_ffff;
 /// What may wait to be sent of messages that nobody reads.
 const MAX_WAITING_BYTES: usize = 2 << 20;
 /// Chunk streams of our sound and picture.
@@ -78,10 +81,12 @@ pub struct RtmpLine {
 impl RtmpLine {
     /// A connection behind its handshake. `initial`: what was read of it already.
     pub fn new(fd: OwnedFd, initial: Vec<u8>, ack_window: u32) -> Self {
+        let mut reader = ChunkReader::new(ack_window);
+        reader.at_most(MAX_STRANGERS_BYTES);
         Self {
             fd,
             initial,
-            reader: ChunkReader::new(ack_window),
+            reader,
             writer: ChunkWriter::new(),
             out: OutBuffer::default(),
             mode: Mode::Unbound,
@@ -229,6 +234,7 @@ impl Line for RtmpLine {
 
     fn bind_in(&mut self, _program: u16) -> Result<(), OrderError> {
         self.mode = Mode::In;
+        self.reader.at_most(MAX_MESSAGE_BYTES);
         Ok(())
     }
 

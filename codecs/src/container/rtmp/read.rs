@@ -57,6 +57,8 @@ pub struct ChunkReader {
     own_window: u32,
     window: u32,
     window_asked: Option<u32>,
+    /// Of one message, and of what is unfinished beside it.
+    most: usize,
     /// Messages that were given up in the middle.
     pub broken: u64,
 }
@@ -75,8 +77,14 @@ impl ChunkReader {
             own_window: window,
             window,
             window_asked: None,
+            most: EXTENDED as usize,
             broken: 0,
         }
+    }
+
+    /// No message is to be larger from now on: what a stranger may have kept here is little.
+    pub fn at_most(&mut self, bytes: usize) {
+        self.most = bytes;
     }
 
     /// The sequence number of an acknowledgement that is due (§5.4.3).
@@ -103,6 +111,9 @@ impl ChunkReader {
         self.received = self.received.wrapping_add(bytes.len() as u32);
         self.buffer.extend_from_slice(bytes);
         while let Some(head) = self.head()? {
+            if head.length > self.most {
+                return Err(ParseError::new("a message larger than is taken yet", 0));
+            }
             let lane = &self.lanes[head.lane];
             let goes_on = lane.unfinished && head.form == 3;
             let at = if goes_on { lane.data.len() } else { 0 };
@@ -201,7 +212,7 @@ impl ChunkReader {
 
     fn append(&mut self, index: usize, part: usize, out: &mut Vec<Message>) -> Result<(), ParseError> {
         let others: usize = self.lanes.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, l)| l.data.len()).sum();
-        if others > MAX_UNFINISHED_BYTES {
+        if others > MAX_UNFINISHED_BYTES.min(self.most) {
             return Err(ParseError::new("too much in unfinished messages", 0));
         }
         let bytes = self.buffer.split_to(part);
