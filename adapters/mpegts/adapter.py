@@ -116,7 +116,7 @@ class MpegTs:
 
         self._sending += 1
         try:
-            code = await Outflow(media, viewing, lambda: viewing.suited(NEEDS)).run(begin)
+            code = await Outflow(media, viewing, url.scheme, lambda: viewing.suited(NEEDS)).run(begin)
             raise LinkDown(f"{url} has ended", code=code)
         finally:
             self._sending -= 1

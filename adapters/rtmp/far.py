@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from adapters.rtmp.config import RtmpConfig
-from adapters.rtmp.link import Link, prepare, shake_as_client
+from adapters.rtmp.link import Link, shake_as_client
 from adapters.rtmp.outflow import Outflow, metadata
 from adapters.rtmp.protocol.client import ClientSession, Event, Over, Ready, Refused, Running
 from gateway import codecs
@@ -19,6 +19,7 @@ from gateway.base.url import SourceUrl
 from gateway.contract.adapter import Context
 from gateway.contract.media import IngestLeg, Needs, Publication, Suited, Viewing
 from gateway.model.media import Codec
+from gateway.net.tcp import cipher, prepare
 
 PORTS = {"rtmp": 1935, "rtmps": 443}
 
@@ -165,7 +166,7 @@ class Far:
         try:
             prepare(sock)
             if url.scheme == "rtmps":
-                sock = self._plain(sock)
+                sock = cipher(self._context.media.engine, url, sock)
             async with asyncio.timeout(self._config.patience):
                 try:
                     rest = await shake_as_client(sock)
@@ -182,17 +183,6 @@ class Far:
             sock.close()
             if link is not None:
                 link.close()
-
-    def _plain(self, sock: socket.socket) -> socket.socket:
-        """`#verify=0`: any certificate, for a server in the kit's own network."""
-        verify = self._url.options.get("verify", "1") not in ("0", "no", "false")
-        try:
-            fd = self._context.media.engine.tls_client(sock.detach(), self._url.host, verify=verify)
-        except codecs.MediaError as exc:
-            raise LinkDown(f"TLS to {self._url}: {exc}", code="tls-failed") from exc
-        plain = socket.socket(fileno=fd)
-        plain.setblocking(False)
-        return plain
 
     def _fault(self, sock: socket.socket, exc: LinkDown) -> LinkDown:
         """What TLS says of it, where that is why the plain end was closed."""

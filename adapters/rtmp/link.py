@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from adapters.rtmp.protocol.handshake import ClientHandshake, ServerHandshake
 from adapters.rtmp.protocol.messages import Outgoing
@@ -16,7 +16,6 @@ from gateway.contract.media import IngestLeg, Media, Publication
 MAX_WAITING = 256
 """Messages that nobody has looked at yet; further ones are left out."""
 _RECEIVE = 4096
-_TCP_USER_TIMEOUT_MS = 20_000
 
 
 async def shake_as_server(sock: socket.socket) -> bytes:
@@ -53,17 +52,6 @@ def _told() -> Iterator[None]:
         yield
     except OSError as exc:
         raise LinkDown(f"the connection broke: {exc.strerror or exc}", code="link-down") from exc
-
-
-def prepare(sock: socket.socket) -> None:
-    """A peer that vanished is noticed: by bytes unanswered for 20 s, or by probes after half a minute of silence."""
-    with suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
 
 
 class Link:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from contextlib import aclosing
 
 from adapters.rtmp.link import Link
 from adapters.rtmp.protocol.amf import Value
 from gateway import codecs
-from gateway.base.errors import GatewayError, NotFound
 from gateway.contract.media import Media, Needs, Suited, Viewing
-from gateway.model.media import Codec, StreamState, Track, TrackKind
-
-log = logging.getLogger(__name__)
+from gateway.model.media import Codec, Track, TrackKind
+from gateway.net.suiting import Suiting
 
 UNKNOWN_S = 7.0
 """A wire that nobody binds is closed after ten seconds: until then the source's tracks should be known, else the
@@ -73,81 +69,36 @@ class Outflow:
         self._queue_bytes = queue_bytes
         self._told = told
         self._sent: tuple[Track, ...] = ()
-        self._again = asyncio.Event()
-        self._handle = 0
-        self._tracks: tuple[tuple[str, int], ...] = ()
 
     async def run(self, message_stream: int, accepted: Callable[[Suited | None], None]) -> None:
         """Until cancelled or the stream is no more. `accepted` is called before the first media goes; with None while
         the source's tracks are not known. Raises what `Viewing.suited` raises at first."""
-        first = asyncio.create_task(self._viewing.suited(self._wanted))
+        first = asyncio.create_task(self._suits())
         try:
             done, _ = await asyncio.wait({first}, timeout=UNKNOWN_S)
             suited = first.result() if done else None
             accepted(suited)
             self._sent = suited.tracks if suited is not None else ()
-            self._handle = suited.handle if suited is not None else self._viewing.handle
+            handle = suited.handle if suited is not None else self._viewing.handle
             subscription = self._link.bind_out(
-                self._handle,
+                handle,
                 message_stream=message_stream,
                 enhanced=is_enhanced(self._wanted),
                 queue_bytes=self._queue_bytes,
             )
-            self._media.on_subscription(subscription, self._heard)
             try:
-                if suited is None:
-                    self._move(subscription, await first)
-                await self._keep(subscription)
+                kept = Suiting(self._media, self._viewing, "RTMP", self._suits)
+                await kept.keep(subscription, handle, first=None if done else first, told=self._fits)
             finally:
-                self._media.forget_subscription(subscription)
                 self._media.engine.unsubscribe(subscription)
         finally:
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)
 
-    async def _keep(self, subscription: int) -> None:
-        """Other tracks of the source, or a refusal of the media plane: ask again what suits."""
-        follow = asyncio.create_task(self._follow())
-        try:
-            while True:
-                asked = asyncio.create_task(self._again.wait())
-                try:
-                    done, _ = await asyncio.wait({asked, follow}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    asked.cancel()
-                if follow in done:
-                    follow.result()
-                    raise NotFound(f"{self._viewing.stream} is no more")
-                self._again.clear()
-                try:
-                    self._move(subscription, await self._viewing.suited(self._wanted))
-                except GatewayError as exc:
-                    # It stays where it is; the stream's next change asks again.
-                    log.warning("%s over RTMP: %s", self._viewing.stream, exc)
-        finally:
-            follow.cancel()
-            await asyncio.gather(follow, return_exceptions=True)
+    async def _suits(self) -> Suited:
+        return await self._viewing.suited(self._wanted)
 
-    async def _follow(self) -> None:
-        async with aclosing(self._viewing.changes()) as changes:  # type: ignore[type-var]
-            async for status in changes:
-                if status.state is StreamState.REMOVED:
-                    return
-                tracks = tuple((track.codec.value, track.generation) for track in status.tracks)
-                if tracks and tracks != self._tracks:
-                    self._tracks = tracks
-                    self._again.set()
-
-    def _move(self, subscription: int, suited: Suited) -> None:
-        if suited.handle != self._handle:
-            self._handle = suited.handle
-            self._media.engine.move_subscription(subscription, suited.handle)
+    def _fits(self, suited: Suited) -> None:
         if suited.tracks != self._sent:
             self._sent = suited.tracks
             self._told(suited)
-
-    def _heard(self, event: codecs.SubscriptionEvent) -> None:
-        if event.state == "refused" and event.code != "link-down":
-            self._again.set()
-        elif event.state in ("congested", "recovered"):
-            log.info("%s over RTMP: %s", self._viewing.stream, event.state)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import replace
 
 from adapters.rtsp.protocol.describing import Described
-from gateway import codecs
-from gateway.base.errors import GatewayError, NotFound, RemoteProtocolError
-from gateway.contract.media import Media, Needs, Viewing
-from gateway.model.media import Codec, StreamState, TrackKind
-
-log = logging.getLogger(__name__)
+from gateway.base.errors import RemoteProtocolError
+from gateway.contract.media import Media, Needs, Suited, Viewing
+from gateway.model.media import Codec, TrackKind
+from gateway.net.suiting import Suiting
 
 READERS = Needs(
     video=(Codec.H264, Codec.H265),
@@ -69,60 +64,9 @@ def narrowed(needs: Needs, chosen: Sequence[Described]) -> Needs:
     return replace(needs, video=video, audio=audio)
 
 
-class Flow:
-    """Keeps one subscription on a stream that suits its reader."""
-
-    def __init__(self, media: Media, viewing: Viewing, needs: Needs, handle: int, protocol: str) -> None:
-        self._media = media
-        self._viewing = viewing
-        self._needs = needs
-        self._handle = handle
-        self._protocol = protocol
-        self._again = asyncio.Event()
-        self._tracks: tuple[tuple[str, int], ...] = ()
-
-    async def keep(self, subscription: int) -> None:
-        """Until cancelled. Raises NotFound when the stream is no more."""
-        self._media.on_subscription(subscription, self._heard)
-        follow = asyncio.create_task(self._follow())
-        try:
-            while True:
-                asked = asyncio.create_task(self._again.wait())
-                try:
-                    done, _ = await asyncio.wait({asked, follow}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    asked.cancel()
-                if follow in done:
-                    follow.result()
-                    raise NotFound(f"{self._viewing.stream} is no more")
-                self._again.clear()
-                try:
-                    suited = await self._viewing.suited(self._needs)
-                except GatewayError as exc:
-                    # It stays where it is; the stream's next change asks again.
-                    log.warning("%s over %s: %s (%s)", self._viewing.stream, self._protocol, exc, exc.code)
-                    continue
-                if suited.handle != self._handle:
-                    log.info("%s over %s: %s", self._viewing.stream, self._protocol, suited.converted or "as it is")
-                    self._handle = suited.handle
-                    self._media.engine.move_subscription(subscription, suited.handle)
-        finally:
-            self._media.forget_subscription(subscription)
-            follow.cancel()
-            await asyncio.gather(follow, return_exceptions=True)
-
-    async def _follow(self) -> None:
-        async with aclosing(self._viewing.changes()) as changes:  # type: ignore[type-var]
-            async for status in changes:
-                if status.state is StreamState.REMOVED:
-                    return
-                tracks = tuple((track.codec.value, track.generation) for track in status.tracks)
-                if tracks and tracks != self._tracks:
-                    self._tracks = tracks
-                    self._again.set()
-
-    def _heard(self, event: codecs.SubscriptionEvent) -> None:
-        if event.state == "refused" and event.code != "link-down":
-            self._again.set()
-        elif event.state in ("congested", "recovered"):
-            log.info("%s over %s: %s", self._viewing.stream, self._protocol, event.state)
+async def keep_suited(
+    media: Media, viewing: Viewing, needs: Needs, suited: Suited, protocol: str, subscription: int
+) -> None:
+    """The subscription, that is on `suited`, stays on what suits. Until cancelled; raises NotFound when the stream is
+    no more."""
+    await Suiting(media, viewing, protocol, lambda: viewing.suited(needs)).keep(subscription, suited.handle)

@@ -39,13 +39,14 @@ class Over(Exception):
 
 
 class Guest:
-    def __init__(self, config: RtspConfig, context: Context, guard: Guard, address: str, *, tls: bool) -> None:
+    def __init__(self, config: RtspConfig, context: Context, guard: Guard, address: str, protocol: str) -> None:
+        """`protocol`: "rtsp" or "rtsps"."""
         self._config = config
         self._context = context
         self._guard = guard
         self._address = address
-        self._tls = tls
-        self._protocol = "rtsps" if tls else "rtsp"
+        self._protocol = protocol
+        self._tls = protocol == "rtsps"
         self._who: Principal | None = None
         self._wrong = 0
         self._intake: Intake | None = None
@@ -74,6 +75,8 @@ class Guest:
             ends = [await part.close() for part in (self._intake, self._outlet) if part is not None]
             link.close()
         for result in [*ends, *found]:
+            if isinstance(result, TimeoutError):
+                raise RemoteProtocolError("it asked for nothing in time", code="rtsp-silent") from None
             if isinstance(result, Exception) and not isinstance(result, Over):
                 raise result
 

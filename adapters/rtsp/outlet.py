@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 
 from adapters.rtsp.config import RtspConfig
-from adapters.rtsp.flow import READERS, Flow, narrowed, wished
+from adapters.rtsp.flow import READERS, keep_suited, narrowed, wished
 from adapters.rtsp.link import Link
 from adapters.rtsp.protocol.describing import Described, described, write_description
 from adapters.rtsp.sockets import media_pair, open_way
@@ -119,10 +119,10 @@ class Outlet:
                 raise RemoteProtocolError("PLAY without SETUP", code="rtsp-order")
             self._subscription = self._subscribe(link, self._suited.handle)
             chosen = [self._tracks[at] for at in sorted(self._ways)]
-            flow = Flow(
-                self._context.media, self._viewing, narrowed(self._needs, chosen), self._suited.handle, self._protocol
+            needs, media = narrowed(self._needs, chosen), self._context.media
+            self.work = asyncio.create_task(
+                keep_suited(media, self._viewing, needs, self._suited, self._protocol, self._subscription)
             )
-            self.work = asyncio.create_task(flow.keep(self._subscription))
         await link.send(response(self._info(uri)))
         engine.hold_rtsp(self._subscription, False)
 

@@ -15,13 +15,14 @@ from adapters.rtsp.client import Client, Moved
 from adapters.rtsp.config import RtspConfig
 from adapters.rtsp.link import Link
 from adapters.rtsp.protocol.described import Description, Offered, read_description
-from adapters.rtsp.sockets import media_pair, open_way, plain_end, prepare
+from adapters.rtsp.sockets import media_pair, open_way
 from adapters.rtsp.tunnel import TunnelLink, tunnel_heads
 from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.base.url import SourceUrl
 from gateway.contract.adapter import Context
 from gateway.contract.media import IngestLeg, Publication
+from gateway.net.tcp import cipher, prepare
 from gateway.wire.rtsp import Credentials, RtspResponse, Transport, parse_transports
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ async def connected(config: RtspConfig, context: Context, url: SourceUrl) -> Asy
     async def dial() -> socket.socket:
         sock = await context.reach.connect(url.host, port, timeout_s=patience / 2, trusted=url.trusted)
         prepare(sock)
-        return cipher(context, url, sock) if url.scheme == "rtsps" else sock
+        return cipher(media.engine, url, sock) if url.scheme == "rtsps" else sock
 
     with ExitStack() as stack:
         sock = stack.enter_context(await dial())
@@ -96,15 +97,6 @@ async def connected(config: RtspConfig, context: Context, url: SourceUrl) -> Asy
             link = Link(media, sock, tls=url.scheme == "rtsps")
         stack.callback(link.close)
         yield link, Client(link, Credentials(url.user, url.password), str(url), patience)
-
-
-def cipher(context: Context, url: SourceUrl, sock: socket.socket) -> socket.socket:
-    """The plain end. `#verify=0`: any certificate, for a device in the kit's own network."""
-    verify = url.options.get("verify", "1") not in ("0", "no", "false")
-    try:
-        return plain_end(context.media.engine.tls_client(sock.detach(), url.host, verify=verify))
-    except codecs.MediaError as exc:
-        raise LinkDown(f"TLS to {url}: {exc}", code="tls-failed") from exc
 
 
 class Pull:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
+from typing import Any
 
 from adapters.rtsp.client import Client, Moved
 from adapters.rtsp.config import RtspConfig
-from adapters.rtsp.flow import READERS, Flow, narrowed, wished
+from adapters.rtsp.flow import READERS, keep_suited, narrowed, wished
 from adapters.rtsp.link import Link
 from adapters.rtsp.outlet import rtp_map
 from adapters.rtsp.protocol.describing import Described, described, write_description
@@ -50,10 +52,9 @@ class Push:
                     )
                 )
                 try:
-                    flow = Flow(
-                        self._context.media, viewing, narrowed(self._needs, tracks), suited.handle, self._url.scheme
-                    )
-                    await self._keep(link, client, flow, subscription)
+                    needs, media = narrowed(self._needs, tracks), self._context.media
+                    flow = keep_suited(media, viewing, needs, suited, self._url.scheme, subscription)
+                    await self._keep(link, client, flow)
                 finally:
                     self._context.media.engine.unsubscribe(subscription)
         except Moved as moved:
@@ -69,11 +70,11 @@ class Push:
         given = found[0].channel if found and found[0].channel >= 0 else channel
         return codecs.RtspOut(rtp_map(one), secrets.randbits(32), channel=given - given % 2)
 
-    async def _keep(self, link: Link, client: Client, flow: Flow, subscription: int) -> None:
+    async def _keep(self, link: Link, client: Client, flow: Coroutine[Any, Any, None]) -> None:
         tasks = (
             asyncio.create_task(client.listen()),
             asyncio.create_task(client.keep_alive(self._uri)),
-            asyncio.create_task(flow.keep(subscription)),
+            asyncio.create_task(flow),
         )
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

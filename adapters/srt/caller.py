@@ -74,5 +74,6 @@ class Caller:
         stream = self._context.push_points.reading(request.name, who)
         async with self._context.streams.view(stream, who, "srt") as viewing:
             self.begun = True
-            code = await Outflow(self._context.media, viewing, lambda: viewing.suited(NEEDS)).run(self.wire.bind_out)
+            outflow = Outflow(self._context.media, viewing, "SRT", lambda: viewing.suited(NEEDS))
+            code = await outflow.run(self.wire.bind_out)
             log.info("SRT reader %s of %s left: %s", self.address, stream, code)

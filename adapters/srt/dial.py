@@ -38,7 +38,8 @@ class Dialer:
             raise ended(code, str(url))
 
     async def push(self, url: SourceUrl, viewing: Viewing) -> None:
-        media, out = self._context.media, Outflow(self._context.media, viewing, lambda: viewing.suited(NEEDS))
+        media = self._context.media
+        out = Outflow(media, viewing, "SRT", lambda: viewing.suited(NEEDS))
         async with self._wire(url) as (wire, host):
             bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 

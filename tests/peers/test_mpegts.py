@@ -10,8 +10,8 @@ import pytest
 
 from gateway.wire.klv import write_klv
 from tests.peers.programs import need
+from tests.peers.senders import PATIENCE_S, a_stage, live, looked_at, running, stream
 from tests.peers.stage import Ports, Stage, ports
-from tests.peers.test_srt import PATIENCE_S, live, looked_at, running, stream
 
 pytestmark = pytest.mark.peer
 
@@ -44,13 +44,8 @@ url = "rtp://{OUT}:{free.pbx}?bitrate=4000000"
 
 @pytest.fixture
 async def stage(free: Ports, tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(tmp_path, free, more=config(free))
-    await made.daemon()
-    try:
-        await made.until("ready", made.ready)
+    async with a_stage(tmp_path, free, config(free)) as made:
         yield made
-    finally:
-        await made.stop()
 
 
 PICTURE = "-c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +12,12 @@ from typing import Any
 import pytest
 
 from tests.peers.programs import need
+from tests.peers.senders import PATIENCE_S, a_stage, live, looked_at, running, stream
 from tests.peers.stage import Ports, Stage, ports
 
 pytestmark = pytest.mark.peer
 
 SECRET, PHRASE = "sender-secret-1", "correct horse battery"
-PATIENCE_S = 40.0
 
 
 @pytest.fixture
@@ -53,23 +51,8 @@ url = "srt://127.0.0.1:{free.pbx}?streamid=out"
 
 @pytest.fixture
 async def stage(free: Ports, tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(tmp_path, free, more=config(free))
-    await made.daemon()
-    try:
-        await made.until("ready", made.ready)
+    async with a_stage(tmp_path, free, config(free)) as made:
         yield made
-    finally:
-        await made.stop()
-
-
-@contextmanager
-def running(*line: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def ffmpeg(url: str, *, size: str = "640x360") -> Any:
@@ -82,28 +65,6 @@ def ffmpeg(url: str, *, size: str = "640x360") -> Any:
 
 def publish_url(free: Ports, name: str, more: str = "") -> str:
     return f"srt://127.0.0.1:{free.srt}?streamid=%23!::r={name},m=publish,u=sender,s={SECRET}{more}"
-
-
-def stream(stage: Stage, name: str) -> dict[str, Any]:
-    return next((one for one in stage.client.get("/api/v1/streams") if one["id"].endswith(f"/{name}")), {})
-
-
-async def live(stage: Stage, name: str, *codecs: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        one = stream(stage, name)
-        found = {track["codec"] for track in one.get("tracks", ())}
-        return one if one.get("state") == "live" and found == set(codecs) else None
-
-    return dict(await stage.until(f"{name} live", look, PATIENCE_S))
-
-
-async def looked_at(url: str) -> tuple[set[str], int]:
-    """Codecs, and packets of two seconds, by FFmpeg."""
-    words = "ffprobe -v error -of json -show_entries packet=stream_index:stream=codec_name -read_intervals %+2"
-    process = await asyncio.create_subprocess_exec(*words.split(), url, stdout=subprocess.PIPE)
-    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-    found = json.loads(out)
-    return {one["codec_name"] for one in found.get("streams", ())}, len(found.get("packets", ()))
 
 
 async def test_published_read_and_pushed_on(stage: Stage, free: Ports) -> None:

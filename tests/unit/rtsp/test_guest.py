@@ -28,7 +28,7 @@ async def test_who_says_one_thing_and_then_nothing_does_not_stay(monkeypatch: py
     theirs.setblocking(False)
     loop = asyncio.get_running_loop()
     served = asyncio.create_task(
-        Guest(config, context, Guard("x", ["MD5"]), "10.0.0.9", tls=False).serve(ours)  # type: ignore[arg-type]
+        Guest(config, context, Guard("x", ["MD5"]), "10.0.0.9", "rtsp").serve(ours)  # type: ignore[arg-type]
     )
     with theirs:
         await loop.sock_sendall(theirs, b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
