@@ -149,7 +149,12 @@ async def kit(tmp_path: Path, *faults: str) -> AsyncIterator[Kit]:
         None,
         core.talk,
         core.calls,
-        ready.set,  # type: ignore[arg-type]
+        core.sources,
+        core.reach,
+        core.programs,
+        core.push_points,
+        core.informants,
+        ready.set,
     )
     settings = Gb28181Config(listen=HostPort("127.0.0.1", free_port()), invite_timeout=1.0)
     running = [asyncio.create_task(Gb28181Access(settings, context).run())]
