@@ -129,12 +129,13 @@ class Camera:
                 try:
                     await self._live()
                     wait = self._config.retry_first
-                except GatewayError as exc:
+                except Exception as exc:
                     if self._was_there:
                         wait = self._config.retry_first
-                    self._lost(exc)
+                    failed = self._failed(exc)
+                    self._lost(failed)
                     seek(self)
-                    pause = max(wait, self._config.retry_password) if exc.code in PASSWORD_CODES else wait
+                    pause = max(wait, self._config.retry_password) if failed.code in PASSWORD_CODES else wait
                     wait = min(wait * 2, self._config.retry_most)
                     self._wake.clear()
                     with suppress(TimeoutError):
@@ -145,6 +146,13 @@ class Camera:
             for stream in self._offered.values():
                 self._context.streams.withdraw(stream)
             self.attached.detach()
+
+    def _failed(self, exc: Exception) -> GatewayError:
+        """A mistake of ours over something a camera says costs one attempt, and never the camera."""
+        if isinstance(exc, GatewayError):
+            return exc
+        log.error("%s: a mistake of ours", self, exc_info=exc)
+        return GatewayError(f"{type(exc).__name__}: {exc}", code="internal")
 
     def _lost(self, exc: GatewayError) -> None:
         self._was_there = False

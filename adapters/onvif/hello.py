@@ -2,7 +2,9 @@
 
 A Hello of a known camera wakes it at once, also at a new address (DHCP). One of an unknown camera knocks: a technician
 sees it as pending and admits it, or does not. Hellos are unsigned: nothing is sent to whoever said one but a question
-of the clock; a password goes out as a digest, after the serial number has been compared (`camera._is_it`).
+of the clock. A known camera that is gone is followed to where its endpoint is announced from. There its serial number
+is asked for, signed, before it can be compared (`camera._is_it`): whoever pretends to be it learns no password, but a
+digest of it to try guesses on.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from adapters.srt.protocol import Mode
 from gateway import codecs
 from gateway.base.errors import Busy, ConfigError, GatewayError
 from gateway.base.tasks import Nest
+from gateway.base.throttle import Throttle
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
 
@@ -41,6 +42,7 @@ class Srt:
         self._nest = Nest("SRT callers", config.max_callers)
         self._callers: dict[int, Caller] = {}
         self._refused: Counter[str] = Counter()
+        self._say = Throttle(log)
         self._listener = 0
         self.port = 0
 
@@ -116,7 +118,8 @@ class Srt:
 
     def _refuse(self, address: str, exc: GatewayError) -> None:
         self._refused[exc.code] += 1
-        log.warning("SRT caller %s refused: %s (%s)", address, exc, exc.code)
+        host = address.rpartition(":")[0]
+        self._say(f"{host} {exc.code}", f"SRT caller {address} refused: {exc} ({exc.code})")
 
     def figures(self) -> Mapping[str, float]:
         modes = Counter(caller.mode for caller in self._callers.values())

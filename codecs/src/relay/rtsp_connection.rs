@@ -21,6 +21,27 @@ pub const MAX_PACKETS: usize = 32;
 const SEND_BUFFER: i32 = 512 << 10;
 const RECEIVE_BUFFER: i32 = 2 << 20;
 
+/// More messages within a second are an attack: each of them is an event, of which there is room for so many.
+const TEXTS_PER_SECOND: u32 = 200;
+
+/// Messages of the second that began at `since`.
+#[derive(Default)]
+struct Texts {
+    since: u64,
+    count: u32,
+}
+
+impl Texts {
+    fn too_many(&mut self) -> bool {
+        let now = sys::monotonic_us();
+        if now.saturating_sub(self.since) >= 1_000_000 {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count += 1;
+        self.count > TEXTS_PER_SECOND
+    }
+}
+
 /// What a read brought.
 pub enum Came<'a> {
     Frame(u8, &'a [u8]),
@@ -34,6 +55,7 @@ pub struct Connection {
     fd: Arc<OwnedFd>,
     pub peer: Option<SocketAddr>,
     deframer: RtspDeframer,
+    texts: Texts,
     /// The beginning of a frame or message whose end has not come yet.
     rest: Vec<u8>,
     pending: Vec<u8>,
@@ -49,7 +71,8 @@ impl Connection {
         sys::send_at_once(&fd);
         let peer = SockAddr::peer_of(&fd);
         let deframer = RtspDeframer::new(channels);
-        Self { fd: Arc::new(fd), peer, deframer, rest: initial, pending: Vec::new(), left: 0, broken: false }
+        let (texts, pending) = (Texts::default(), Vec::new());
+        Self { fd: Arc::new(fd), peer, deframer, texts, rest: initial, pending, left: 0, broken: false }
     }
 
     pub fn raw_fd(&self) -> RawFd {
@@ -67,7 +90,7 @@ impl Connection {
     /// What was read before the connection came here. Call once, before `read`.
     pub fn take_initial(&mut self, each: &mut dyn FnMut(Came<'_>)) -> Option<Ended> {
         let held = std::mem::take(&mut self.rest);
-        let used = cut(&mut self.deframer, &held, each);
+        let used = cut(&mut self.deframer, &mut self.texts, &held, each);
         match used {
             Some(used) => {
                 self.rest.extend_from_slice(&held[used..]);
@@ -99,8 +122,9 @@ impl Connection {
             };
             total += n as u64;
             let data = &scratch[..held + n];
-            let Some(used) = cut(&mut self.deframer, data, each) else {
-                return (total, Some(("protocol", "bytes that are no RTSP, or a message over 64 KiB")), false);
+            let Some(used) = cut(&mut self.deframer, &mut self.texts, data, each) else {
+                let why = "bytes that are no RTSP, a message over 64 KiB, or over 200 messages within a second";
+                return (total, Some(("protocol", why)), false);
             };
             self.rest.clear();
             self.rest.extend_from_slice(&data[used..]);
@@ -202,13 +226,14 @@ impl Connection {
 }
 
 /// Hand the whole pieces in `data` on; how many bytes they were. `None`: no sense in it.
-fn cut(deframer: &mut RtspDeframer, data: &[u8], each: &mut dyn FnMut(Came<'_>)) -> Option<usize> {
+fn cut(deframer: &mut RtspDeframer, texts: &mut Texts, data: &[u8], each: &mut dyn FnMut(Came<'_>)) -> Option<usize> {
     let mut at = 0;
     loop {
         let left = &data[at..];
         at += match deframer.next(left) {
             Piece::More => return Some(at),
             Piece::Hopeless => return None,
+            Piece::Text { .. } if texts.too_many() => return None,
             Piece::Junk(bytes) => bytes,
             Piece::Frame { channel, end } => {
                 each(Came::Frame(channel, &left[PREFIX..end]));
@@ -224,3 +249,27 @@ fn cut(deframer: &mut RtspDeframer, data: &[u8], each: &mut dyn FnMut(Came<'_>))
 
 /// For `Connection::read`: a read behind the longest unfinished piece.
 pub const SCRATCH_BYTES: usize = READ_BYTES + MAX_TEXT_BYTES + PREFIX + 16;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_flood_of_messages_ends_the_connection() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("non-blocking");
+        let mut connection = Connection::new(OwnedFd::from(ours), vec![0], Vec::new());
+        let mut scratch = vec![0; SCRATCH_BYTES];
+        let mut told = 0;
+        theirs.write_all(&b"OPTIONS * RTSP/1.0\r\n\r\n".repeat(50)).expect("room");
+        let (_, ended, _) = connection.read(&mut scratch, true, &mut |_| told += 1);
+        assert_eq!((told, ended), (50, None));
+        theirs.write_all(&b"OPTIONS * RTSP/1.0\r\n\r\n".repeat(500)).expect("room");
+        let (_, ended, _) = connection.read(&mut scratch, true, &mut |_| told += 1);
+        assert!(told <= 250, "{told} were told");
+        assert_eq!(ended.map(|(code, _)| code), Some("protocol"));
+    }
+}

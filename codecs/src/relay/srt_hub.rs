@@ -24,6 +24,8 @@ use crate::srt::selector;
 const REST: Duration = Duration::from_millis(8);
 /// Between two looks at listeners alone.
 const WATCH: Duration = Duration::from_millis(50);
+/// Between two turns while all that there is are connections that did not come about yet.
+const CALLING: Duration = Duration::from_millis(30);
 const IDLE: Duration = Duration::from_millis(500);
 /// Handles of wires that come in; below it the engine's own numbers.
 const INCOMING: u64 = 1 << 54;
@@ -270,7 +272,8 @@ impl SrtHub {
                 left = 0;
                 sys::give_memory_back();
             }
-            std::thread::sleep(REST);
+            let calling = !peers.is_empty() && peers.values().all(Peer::is_calling);
+            std::thread::sleep(if calling { CALLING } else { REST });
         }
     }
 

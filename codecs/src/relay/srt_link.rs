@@ -275,6 +275,11 @@ impl Peer {
         ];
     }
 
+    /// It did not come about yet: no media can be late.
+    pub fn is_calling(&self) -> bool {
+        matches!(self.phase, Phase::Connecting { .. })
+    }
+
     /// Every turn of the thread. The handle to tell, when there is something for the worker.
     pub fn turn(&mut self, poll: &Poll, now_us: u64, result: Result<(), Over>, scratch: &mut Vec<u8>) -> Option<u64> {
         // What was over before it was watched is never signalled: a connection to be is looked at each time, others now

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from adapters.onvif.camera import Camera
 from gateway.base.errors import GatewayError, Unsupported
 from gateway.contract.device import GoesToPlaces
 from gateway.core.snapshots import jpeg_size
@@ -170,6 +171,23 @@ async def test_gone_and_back(tmp_path: Path) -> None:
         assert "kit1/gate/ch1" in context.streams.offers, "viewers wait; the stream is not taken away"
         await camera.come_back()
         await attached.until(lambda a: a.states[-1] == (DeviceState.ONLINE, ""), 20)
+
+
+async def test_a_mistake_of_ours_over_what_it_says_costs_one_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe, mistakes = Camera._describe, [ValueError("what nobody thought of")]
+
+    async def mistaken(self: Camera) -> None:
+        if mistakes:
+            raise mistakes.pop()
+        await describe(self)
+
+    monkeypatch.setattr(Camera, "_describe", mistaken)
+    async with FakeCamera() as camera, adapter(tmp_path, **config(camera)) as context:
+        attached = await there(context)
+        assert (DeviceState.OFFLINE, "internal") in attached.states and not mistakes
+        assert attached.states[-1] == (DeviceState.ONLINE, "")
 
 
 async def test_another_camera_at_its_address_gets_no_orders(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from adapters.srt.adapter import Srt
 from adapters.srt.config import SrtConfig
 from adapters.srt.link import HOSTS, Latencies
 from gateway import codecs
-from gateway.base.errors import ConfigError
+from gateway.base.errors import ConfigError, Denied
 from gateway.model.doctor import Grade
 
 
@@ -55,3 +55,13 @@ def test_links_are_remembered_within_a_bound() -> None:
     for n in range(HOSTS):
         latencies.learnt(f"host-{n}", 1.0)
     assert len(latencies.all()) == HOSTS and latencies.of("10.0.0.1") == 120
+
+
+def test_who_is_refused_again_and_again_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    adapter = Srt(SrtConfig(), SimpleNamespace())  # type: ignore[arg-type]
+    for port in range(500):
+        adapter._refuse(f"10.0.0.9:{40000 + port}", Denied("name or password is wrong", code="program-password"))
+    adapter._refuse("10.0.0.8:40000", Denied("name or password is wrong", code="program-password"))
+    assert adapter.figures()["srt_refused_total"] == 501
+    lines = [record.message for record in caplog.records]
+    assert len(lines) < 10 and "10.0.0.8:40000" in lines[-1] and "program-password" in lines[0]
