@@ -56,7 +56,4 @@ async def test_viewers_stay_over_outages_and_changes(scene: Scene) -> None:
         assert (shown["backs"], shown["connections"]) == (0, 1), shown
     for viewer in viewers:
         assert viewer.end == "" and viewer.process.returncode is None, viewer.output
-        # FFmpeg counts RTSP's sound by its reports, and these step once, by 0.2 to 0.4 s, as the reader's picture
-        # begins to be converted: known, and in docs/performance.md.
-        backs = [one for one in viewer.backs if viewer.output != "rtsp" or one["back"] == 0]
-        assert backs == [], (viewer.output, backs[:5])
+        assert viewer.backs == [], (viewer.output, viewer.backs[:5])

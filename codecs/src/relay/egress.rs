@@ -1,10 +1,9 @@
 //! One track on its way to one subscriber: its own SSRC, payload type, sequence and timestamps, written over the shared
 //! payloads into the worker's send buffer and sealed there. Pure: the caller sends and hands time in.
 
-use super::order::Extensions;
 use super::retransmit::{Budget, CatchUp, Segments, Sent};
-pub use super::template::Moving;
 use super::template::Template;
+pub use super::template::{Moving, OutletConfig, Start};
 use crate::hub::timeline::{to_ticks, to_us};
 use crate::hub::track::{Frame, Track, MAX_PAYLOAD_BYTES};
 use crate::hub::unit::Kind;
@@ -59,6 +58,8 @@ pub struct Outlet {
     ts_offset: u32,
     /// Added to the stream's time, in microseconds: it has come from another stream.
     shift_us: i64,
+    /// Added to what is sent but not in reports, which would take the peer's clock back: it comes late after a move.
+    late_us: i64,
     /// Largest time sent, in microseconds with the shift.
     sent_us: i64,
     /// Nothing up to this time is sent again in other words.
@@ -76,23 +77,6 @@ pub struct Outlet {
     pub frames_dropped: u64,
     pub retransmits: u64,
     pub nacks: u64,
-}
-
-/// Random starts, handed in so that this file needs no source of chance.
-#[derive(Debug, Clone, Copy)]
-pub struct Start {
-    pub seq: u16,
-    pub ts: u32,
-    pub rtx_seq: u16,
-}
-
-pub struct OutletConfig<'a> {
-    pub kind: Kind,
-    pub ssrc: u32,
-    pub pt: u8,
-    pub rtx: Option<(u32, u8)>,
-    pub extensions: &'a Extensions,
-    pub start: Start,
 }
 
 impl Outlet {
@@ -117,6 +101,7 @@ impl Outlet {
             next_index: u64::from(config.start.seq & 0x7fff),
             ts_offset: config.start.ts,
             shift_us: 0,
+            late_us: 0,
             sent_us: i64::MIN,
             floor_us: i64::MIN,
             cursor: None,
@@ -167,17 +152,28 @@ impl Outlet {
     pub fn moved(&mut self, us: i64) {
         self.retarget();
         self.floor_us = self.sent_us;
-        self.shift(us);
+        self.shift_us = self.shift_us.saturating_add(us);
     }
 
-    pub fn shift(&mut self, us: i64) {
-        self.shift_us = self.shift_us.saturating_add(us);
+    /// What is sent from now on is `us` later than its stream says.
+    pub fn put_off(&mut self, us: i64) {
+        self.late_us = self.late_us.saturating_add(us);
+    }
+
+    /// A frame's time as it is sent, in microseconds.
+    fn time_us(&self, track: &Track, frame: &Frame) -> i64 {
+        to_us(frame.ts, track.params.clock_hz).saturating_add(self.shift_us).saturating_add(self.late_us)
     }
 
     /// How far `frame` lies at or before what was sent of another stream, in microseconds; `None`: after it.
     pub fn before_floor(&self, track: &Track, frame: &Frame) -> Option<i64> {
-        let us = to_us(frame.ts, track.params.clock_hz).saturating_add(self.shift_us);
+        let us = self.time_us(track, frame);
         (us <= self.floor_us).then(|| self.floor_us.saturating_sub(us))
+    }
+
+    /// Something was sent since it came from another stream, or it never did.
+    pub fn has_gone_on(&self) -> bool {
+        self.floor_us == i64::MIN || self.sent_us > self.floor_us
     }
 
     pub fn is_waiting(&self) -> bool {
@@ -266,13 +262,17 @@ impl Outlet {
         self.frames = mark.frames;
     }
 
+    fn offset(&self, clock_hz: u32) -> i64 {
+        to_ticks(self.shift_us.saturating_add(self.late_us), clock_hz)
+    }
+
     fn rtp_ts(&self, frame: &Frame, clock_hz: u32, catch_up: Option<CatchUp>, part: usize) -> u32 {
-        let ts = catch_up.map_or(frame.ts, |c| c.ts(frame.id, frame.ts)) + to_ticks(self.shift_us, clock_hz);
+        let ts = catch_up.map_or(frame.ts, |c| c.ts(frame.id, frame.ts)) + self.offset(clock_hz);
         let within = frame.payloads.parts.get(part).map_or(0, |p| p.ts_offset);
         self.ts_offset.wrapping_add(ts as u32).wrapping_add(within)
     }
 
-    /// The RTP timestamp of stream time `ticks`, for sender reports.
+    /// The RTP timestamp of stream time `ticks`, for sender reports: one line over every move.
     pub fn report_ts(&self, ticks: i64, clock_hz: u32) -> u32 {
         self.ts_offset.wrapping_add((ticks + to_ticks(self.shift_us, clock_hz)) as u32)
     }
@@ -281,7 +281,7 @@ impl Outlet {
     pub fn next_numbers(&self, track: &Track, ticks: i64) -> (u16, u32) {
         let ts = match (self.cursor, self.next_frame(track)) {
             (Some(cursor), Some(frame)) => self.rtp_ts(frame, track.params.clock_hz, self.catch_up, cursor.part),
-            _ => self.report_ts(ticks, track.params.clock_hz),
+            _ => self.ts_offset.wrapping_add((ticks + self.offset(track.params.clock_hz)) as u32),
         };
         (self.next_index as u16, ts)
     }
@@ -332,8 +332,7 @@ impl Outlet {
         }
         if part == frame.payloads.parts.len() {
             run.ended = Some(frame.key);
-            let us = to_us(frame.ts, track.params.clock_hz).saturating_add(self.shift_us);
-            self.sent_us = self.sent_us.max(us);
+            self.sent_us = self.sent_us.max(self.time_us(track, frame));
             self.frames += 1;
             self.cursor = Some(Cursor { frame: cursor.frame + 1, part: 0 });
         } else {

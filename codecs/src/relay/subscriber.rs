@@ -311,8 +311,8 @@ impl Subscriber {
         if frame.arrival <= self.moved {
             return true;
         }
-        outlet.shift(us + 1_000);
-        self.outlets[1].iter_mut().for_each(|audio| audio.shift(us + 1_000));
+        outlet.put_off(us + 1_000);
+        self.outlets[1].iter_mut().for_each(|audio| audio.put_off(us + 1_000));
         false
     }
 

@@ -1,4 +1,25 @@
-//! The RTP header of one source with its extension block (RFC 8285), made once and completed for each packet.
+//! The RTP header of one source with its extension block (RFC 8285), made once and completed for each packet,
+//! and what an outlet is made of.
+
+use super::order::Extensions;
+use crate::hub::unit::Kind;
+
+/// Random starts, handed in so that this file needs no source of chance.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    pub seq: u16,
+    pub ts: u32,
+    pub rtx_seq: u16,
+}
+
+pub struct OutletConfig<'a> {
+    pub kind: Kind,
+    pub ssrc: u32,
+    pub pt: u8,
+    pub rtx: Option<(u32, u8)>,
+    pub extensions: &'a Extensions,
+    pub start: Start,
+}
 
 /// RTP header with its extension block, ready but for sequence, timestamp, marker and the moving extensions.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 
@@ -9,8 +10,8 @@ import pytest
 
 from gateway import codecs
 
-from .rig import PPS, SPS, Nalus, Packet, Peer, Rig, running
-from .test_ingest import HEAD, track_record, unit_records
+from .rig import PPS, SPS, Nalus, Packet, Peer, Rig, parts, running
+from .test_ingest import HEAD, NONE, track_record, unit_records
 
 CACHED = 16
 
@@ -122,6 +123,102 @@ def test_a_viewer_is_moved_and_its_numbers_and_time_go_on(rig: Rig) -> None:
         assert line.until(camera.sent[-1]) == camera.sent[before + 1 :]
         camera.picture()
         assert line.until(camera.sent[-1]) == camera.sent[-1:]
+
+
+def sound_track() -> bytes:
+    body = struct.pack("!IIIIIBB", 8000, 0, 0, 8000, 0, 1, 0) + b"\x00\x00"
+    return HEAD.pack(0xF6, 1, 0, 3, 4 | 8, 1, 0, 0, NONE, len(body), 0) + body
+
+
+def sound(pts: int, mark: int) -> bytes:
+    body = struct.pack("!I", 160) + bytes([mark]) * 160
+    return HEAD.pack(0xF6, 1, 1, 3, 1 | 4 | 8, 1, pts, pts, NONE, len(body), 0) + body
+
+
+class Worker:
+    """A stream of picture and sound, each written by the test; both count from one clock."""
+
+    def __init__(self, rig: Rig, stream: int) -> None:
+        self.socket, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        rig.engine.open_frames_in(stream, ours.detach())
+        self.socket.send(track_record())
+        self.socket.send(sound_track())
+
+    def picture(self, ms: int, mark: int) -> None:
+        for record in unit_records([SPS, PPS, b"\x65\x88" + bytes([mark]) * 50], ms * 90, key=True):
+            self.socket.send(record)
+
+    def sound(self, ms: int, mark: int) -> None:
+        self.socket.send(sound(ms * 8, mark))
+
+
+def test_a_rendition_whose_sound_is_late_takes_up_where_the_source_ended(rig: Rig) -> None:
+    ball = rig.engine.open_stream("ball")
+    peer = Peer(rig)
+    sub = peer.watch(ball)
+    source = Worker(rig, ball)
+    made = rig.engine.open_stream("ball h264", beside=ball)
+    heard: list[Packet] = []
+
+    def hear(mark: int) -> None:
+        while not heard or heard[-1].payload[0] != mark:
+            heard.extend(p for p in peer.receive(1) if p.ssrc == 3000)
+
+    with source.socket:
+        source.picture(0, 1)
+        for n in range(10):
+            source.sound(60_000 + 20 * n, n)
+        hear(9)
+        worker = Worker(rig, made)
+        with worker.socket:
+            # The tracks are known, and nothing is in them yet: what comes first has been heard already.
+            rig.wait(codecs.TrackEvent, lambda e: e.stream == made and e.codec == "pcma")
+            rig.engine.move_subscription(sub, made)
+            rig.settle()
+            worker.picture(0, 2)
+            for n in range(5):
+                worker.sound(20 * n, 100 + n)
+            for n in range(10, 20):
+                worker.sound(60_000 + 20 * n, n)
+            hear(19)
+    assert [p.payload[0] for p in heard][-11:] == list(range(9, 20))
+    assert all((b.ts - a.ts) & 0xFFFF_FFFF < 1 << 31 for a, b in itertools.pairwise(heard)), "time went back"
+    assert all((b.seq - a.seq) & 0xFFFF == 1 for a, b in itertools.pairwise(heard))
+
+
+def test_reports_keep_their_line_over_a_move_to_a_late_picture(rig: Rig) -> None:
+    ball = rig.engine.open_stream("ball")
+    peer = Peer(rig)
+    sub = peer.watch(ball)
+    source = Worker(rig, ball)
+    made = rig.engine.open_stream("ball h264", beside=ball)
+
+    def line(ssrc: int) -> float:
+        """RTP seconds less NTP seconds, by the next report of that source."""
+        while True:
+            report = parts(peer.report())[200]
+            said, high, low, ts = struct.unpack_from("!IIII", report, 4)
+            if said == ssrc:
+                hz = 90_000 if ssrc == 1000 else 8000
+                return (ts / hz - high - low / (1 << 32)) % ((1 << 32) / hz)
+
+    with source.socket:
+        # Its time runs three seconds ahead of the machine's.
+        for n in range(4):
+            source.picture(1000 * n, n + 1)
+            source.sound(1000 * n, n + 1)
+        before = {ssrc: line(ssrc) for ssrc in (1000, 3000)}
+        worker = Worker(rig, made)
+        with worker.socket:
+            rig.engine.move_subscription(sub, made)
+            rig.settle()
+            worker.picture(0, 9)
+            worker.sound(0, 9)
+            while peer.receive(1)[0].ssrc != 1000:
+                pass
+            peer.reports.clear()
+            for ssrc in (1000, 3000):
+                assert line(ssrc) == pytest.approx(before[ssrc], abs=0.005)
 
 
 def test_a_picture_refused_for_a_while_uses_no_number_twice(rig: Rig) -> None:
