@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from adapters.onvif.alarms import Ear
-from adapters.onvif.config import OnvifConfig
+from adapters.onvif.config import OnvifConfig, address_text
 from adapters.onvif.control import Control
 from adapters.onvif.line import CLOCK_MATTERS_S, Line
 from adapters.onvif.memory import MAX_KEPT_PROFILES, Memory, dumps, loads
@@ -26,7 +26,7 @@ from adapters.onvif.protocol import device, media
 from adapters.onvif.protocol.device import CameraClock, Information
 from adapters.onvif.protocol.media import Profile
 from adapters.onvif.protocol.soap import DEVICE, EVENTS, MEDIA, MEDIA2, PTZ, SoapFault
-from adapters.onvif.settings import Setting
+from adapters.onvif.settings import Setting, is_near
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError, LinkDown, NotFound, RemoteProtocolError
 from gateway.contract.adapter import Context
@@ -64,6 +64,9 @@ class Camera:
         self._ear = Ear(self, context.messages, self._clock)
         self.attached = context.devices.attach(admitted.id, self.control)
         self._was_there = False
+        self._waits = False
+        self._elsewhere = ""
+        """Where an announcement that is not followed says that it is."""
 
     def __str__(self) -> str:
         return str(self.admitted.id)
@@ -101,10 +104,25 @@ class Camera:
             self.attached.remember(dumps(changed))
 
     def announced(self, host: str, port: int, path: str) -> None:
-        """It said Hello, or answered a search: it is (again) there, perhaps elsewhere."""
+        """Somebody says that it is (again) there, perhaps elsewhere. Nothing proves it, so it is followed as far as
+        `follow` allows; beyond, the address is told to people."""
         if not self._was_there and (host, port) != (self.line.host, self.line.port):
+            if not self._follows(host):
+                first, self._elsewhere = not self._elsewhere, address_text(host, port)
+                if self._waits and first:
+                    self._tell_elsewhere()
+                return
             self.line = self._line(host, port, path)
         self._wake.set()
+
+    def _follows(self, host: str) -> bool:
+        known = (self.setting.host, self.memory.host or self.setting.host)
+        if host in known or self._config.follow == "anywhere":
+            return True
+        return self._config.follow == "subnet" and any(is_near(host, one) for one in known)
+
+    def _tell_elsewhere(self) -> None:
+        self.attached.state(DeviceState.OFFLINE, "onvif-moved", self._elsewhere, address=str(self.line))
 
     def is_me(self, endpoint: str, host: str, port: int) -> bool:
         """Whether an announcement speaks of this camera: by its endpoint, else by the address we know."""
@@ -134,6 +152,7 @@ class Camera:
                         wait = self._config.retry_first
                     failed = self._failed(exc)
                     self._lost(failed)
+                    self._waits = True
                     seek(self)
                     pause = max(wait, self._config.retry_password) if failed.code in PASSWORD_CODES else wait
                     wait = min(wait * 2, self._config.retry_most)
@@ -141,6 +160,7 @@ class Camera:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(pause):
                             await self._wake.wait()
+                    self._waits = False
         finally:
             self._was_there = False
             for stream in self._offered.values():
@@ -157,6 +177,9 @@ class Camera:
     def _lost(self, exc: GatewayError) -> None:
         self._was_there = False
         log.info("%s is not there: %s", self, exc)
+        if self._elsewhere and exc.code == "onvif-unreachable":
+            self._tell_elsewhere()
+            return
         self.attached.state(DeviceState.OFFLINE, exc.code, str(exc)[:200], address=str(self.line))
 
     async def _live(self) -> None:
@@ -166,7 +189,7 @@ class Camera:
         clock = await self._greet()
         await self._describe()
         await self._keep_time(clock)
-        self._was_there = True
+        self._was_there, self._elsewhere = True, ""
         self._stand()
         log.info("%s is there at %s", self, self.line)
         try:

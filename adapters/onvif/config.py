@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -80,6 +80,11 @@ class OnvifConfig(BaseModel):
     events: bool = Field(True, description="take the cameras' events as alarms")
     profiles: int = Field(32, ge=1, le=128, description="most profiles of one camera that become channels")
     listen_hello: bool = Field(True, description="hear cameras that announce themselves (WS-Discovery, UDP 3702)")
+    follow: Literal["subnet", "anywhere", "never"] = Field(
+        "subnet",
+        description="where a camera that announces itself at another address is followed: announcements are unsigned, "
+        "and whoever is followed gets a sign-in by digest; `subnet`: the same /24 (IPv4) or /64 (IPv6)",
+    )
     max_devices: int = Field(256, ge=1, le=4096, description="cameras attached at once; further ones are left out")
     devices: dict[str, CameraConfig] = Field({}, description="cameras by name, as [adapter.onvif.devices.gate]")
 

@@ -1,10 +1,8 @@
 """Cameras that announce themselves, and the search for one that is gone: WS-Discovery of this adapter.
 
 A Hello of a known camera wakes it at once, also at a new address (DHCP). One of an unknown camera knocks: a technician
-sees it as pending and admits it, or does not. Hellos are unsigned: nothing is sent to whoever said one but a question
-of the clock. A known camera that is gone is followed to where its endpoint is announced from. There its serial number
-is asked for, signed, before it can be compared (`camera._is_it`): whoever pretends to be it learns no password, but a
-digest of it to try guesses on.
+sees it as pending and admits it, or does not. Hellos are unsigned, and whoever is followed is signed in to (a password
+goes out as a digest): one at another address is followed within the camera's subnet only (`camera.announced`).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from adapters.onvif.config import CameraConfig, OnvifConfig, read_address
 from gateway.base.errors import ConfigError
@@ -53,3 +54,14 @@ def of_admission(admitted: Admitted, config: OnvifConfig) -> Setting:
         events=config.events,
         set_clock=config.set_clock,
     )
+
+
+def is_near(host: str, known: str) -> bool:
+    """Whether two addresses are of one subnet: /24 of IPv4, /64 of IPv6. A name is near itself only."""
+    if host == known:
+        return True
+    try:
+        here, there = (ip_address(text.partition("%")[0]) for text in (host, known))
+    except ValueError:
+        return False
+    return here in ip_network(f"{there}/{24 if there.version == 4 else 64}", strict=False)

@@ -76,6 +76,14 @@ ROWS: tuple[Row, ...] = (
         "若已更换摄像头，请撤销后重新准入；否则请更正地址。",
     ),
     (
+        "onvif-moved",
+        "The camera does not answer at its address, and announces itself at another one, which is not followed.",
+        "If the address in the detail is the camera's, admit it there or correct `address`; `follow` says how far "
+        "announcements, which anybody can send, are believed.",
+        "摄像头在已知地址无应答，并在另一地址自报；网关未跟随该地址。",
+        "若详情中的地址确属该摄像头，请按新地址重新准入或更正 `address`；自报可被伪造，跟随范围由 `follow` 决定。",
+    ),
+    (
         "http-no-answer",
         "The device took the connection and did not answer in time.",
         "It may be starting or overloaded; the gateway tries again by itself.",

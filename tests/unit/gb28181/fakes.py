@@ -26,6 +26,7 @@ class FakeAttached:
         self._id = device
         self.handler = handler
         self.states: list[tuple[DeviceState, str]] = []
+        self.detail = ""
         self.described: dict[str, str] = {}
         self.keys: dict[str, str] = {}
         self.reports: dict[str, ChannelReport] = {}
@@ -45,6 +46,7 @@ class FakeAttached:
 
     def state(self, state: DeviceState, code: str = "", detail: str = "", *, address: str = "") -> None:
         self.states.append((state, code))
+        self.detail = detail
         self._tell()
 
     def describe(self, **said: str) -> None:

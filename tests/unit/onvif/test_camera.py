@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from adapters.onvif.camera import Camera
+from adapters.onvif.config import OnvifConfig
+from adapters.onvif.settings import Setting, is_near
 from gateway.base.errors import GatewayError, Unsupported
 from gateway.contract.device import GoesToPlaces
 from gateway.core.snapshots import jpeg_size
@@ -16,7 +18,7 @@ from gateway.model.device import DeviceState
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 from tests.unit.gb28181.fakes import FakeAttached
 from tests.unit.onvif.fake_camera import FakeCamera, Quirks
-from tests.unit.onvif.rig import Context, adapter, camera_of
+from tests.unit.onvif.rig import QUICK, Context, adapter, camera_of
 
 RIGHT = PtzMove(pan=0.5)
 STOP = PtzMove()
@@ -198,6 +200,44 @@ async def test_another_camera_at_its_address_gets_no_orders(tmp_path: Path) -> N
         camera.serial = "SN-2"
         await camera.come_back()
         await attached.until(lambda a: a.states[-1] == (DeviceState.OFFLINE, "onvif-other-camera"), 20)
+
+
+@pytest.mark.parametrize(
+    ("follow", "near", "far"), [("subnet", True, False), ("anywhere", True, True), ("never", False, False)]
+)
+async def test_an_announcement_leads_no_farther_than_it_may(tmp_path: Path, follow: str, near: bool, far: bool) -> None:
+    """Anybody can say Hello in the camera's name: who is followed gets a sign-in."""
+    for host, followed in (("127.0.0.9", near), ("127.0.1.1", far)):
+        context = Context(tmp_path)
+        admitted = context.devices.declare("onvif", "127.0.0.1:9", "gate", "gate")
+        settings = OnvifConfig(**{**QUICK, "follow": follow})  # type: ignore[arg-type]
+        camera = Camera(admitted, Setting("127.0.0.1", 9, "admin", "secret"), settings, context)  # type: ignore[arg-type]
+        running = asyncio.create_task(camera.run(lambda _: None))
+        try:
+            attached = await camera_of(context)
+            await attached.until(lambda a: bool(a.states) and a.states[-1][1] == "onvif-unreachable")
+            camera.announced(host, 8080, "/onvif/device_service")
+            if followed:
+                async with asyncio.timeout(10):
+                    while (host, 8080) not in context.reach.asked:  # noqa: ASYNC110
+                        await asyncio.sleep(0)
+            else:
+                asked = len(context.reach.asked)
+                await attached.until(lambda a: a.states[-1][1] == "onvif-moved")
+                async with asyncio.timeout(10):
+                    while len(context.reach.asked) < asked + 2:  # noqa: ASYNC110
+                        await asyncio.sleep(0)
+                assert {there for there, _ in context.reach.asked} == {"127.0.0.1"}
+                assert attached.states[-1] == (DeviceState.OFFLINE, "onvif-moved") and attached.detail == f"{host}:8080"
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def test_what_is_near() -> None:
+    assert is_near("192.168.1.77", "192.168.1.64") and is_near("fd00::1:2", "fd00::9") and is_near("cam", "cam")
+    assert not is_near("192.168.2.64", "192.168.1.64") and not is_near("fd00:0:0:1::9", "fd00::9")
+    assert not is_near("203.0.113.9", "cam") and not is_near("fd00::9", "192.168.1.64")
 
 
 async def test_admitted_camera_and_one_forgotten(tmp_path: Path) -> None:
