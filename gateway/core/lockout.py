@@ -42,10 +42,12 @@ class Lockout:
         keys = ((name, address), (name, "*"))
         return max(0.0, *(self._counts[key].until - now for key in keys if key in self._counts), 0.0)
 
-    def failed(self, name: str, address: str) -> None:
+    def failed(self, name: str, address: str, *, everybody: bool = True) -> None:
+        """`everybody` False: `name` is no one's own, so nobody but the address is ever locked."""
         config = self._config()
         self._count((name, address), config.lock_after, config.lock_for)
-        self._count((name, "*"), config.lock_after * EVERYBODY, config.lock_for)
+        if everybody:
+            self._count((name, "*"), config.lock_after * EVERYBODY, config.lock_for)
 
     def passed(self, name: str, address: str) -> None:
         self._counts.pop((name, address), None)

@@ -81,15 +81,17 @@ class Programs:
         return self._passed(user, address)
 
     def by_key(self, key: str, address: str) -> Principal:
-        self._free(KEY, address)
+        """Wrong keys name nobody, so they count for the place they come from alone: who guesses locks nobody else."""
+        place = _place(address)
+        self._free(KEY, place)
         found = ""
         for name in self._config():
             # All of them, so that the time taken tells nothing.
             if _same(self.secret(name), key):
                 found = name
         if not found:
-            raise self._wrong(KEY, address, "program-password")
-        self._lockout.passed(KEY, address)
+            raise self._wrong(KEY, address, "program-password", place=place)
+        self._lockout.passed(KEY, place)
         return self._passed(found, address)
 
     def known(self, user: str, address: str) -> Principal:
@@ -189,9 +191,10 @@ class Programs:
         if (left := self._lockout.left(user, address)) > 0:
             raise Busy(f"{user[:64]!r} from {address} is locked for {left:.0f} s", code="locked")
 
-    def _wrong(self, user: str, address: str, code: str) -> Denied:
-        """Counted and recorded; the words are the same for all, so that names can not be found out."""
-        self._lockout.failed(user, address)
+    def _wrong(self, user: str, address: str, code: str, place: str = "") -> Denied:
+        """Counted and recorded; the words are the same for all, so that names can not be found out. `place`: it counts
+        for that alone."""
+        self._lockout.failed(user, place or address, everybody=not place)
         who = Principal(user[:64], Role.VIEWER, "program", address=address)
         self._audit.note(who, "program.sign-in", outcome="refused", code=code)
         return Denied("name or password is wrong", code=code)
@@ -206,6 +209,16 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
     """`name` is device/channel without the gateway's part; a pattern without a slash means the device's all."""
     device, _, _ = name.partition("/")
     return any(fnmatchcase(name if "/" in pattern else device, pattern) for pattern in patterns)
+
+
+def _place(address: str) -> str:
+    """What one guesser has: an IPv4 address, or a /64 of IPv6."""
+    try:
+        where = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address or "unknown"
+    where = getattr(where, "ipv4_mapped", None) or where
+    return str(where) if where.version == 4 else str(ip_network(f"{where}/64", strict=False))
 
 
 def _same(secret: str | None, given: str) -> bool:

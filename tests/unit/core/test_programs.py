@@ -110,6 +110,25 @@ async def test_keys_alone(house: House) -> None:
 
 
 @housed
+async def test_guessed_keys_lock_the_place_they_come_from_alone(house: House) -> None:
+    ours = programs(house, truck=Program.model_validate({"password": GIVEN}))
+    for number in range(40):
+        for _ in range(house.config.accounts.lock_after):
+            with pytest.raises(Denied):
+                ours.by_key("guess", f"198.51.100.{number}")
+    assert ours.by_key(GIVEN, HERE).name == "program:truck", "many guessers lock nobody else"
+    with pytest.raises(Busy):
+        ours.by_key(GIVEN, "::ffff:198.51.100.7")
+    for number in range(house.config.accounts.lock_after):
+        with pytest.raises(Denied):
+            ours.by_key("guess", f"2001:db8:0:1::{number:x}")
+    with pytest.raises(Busy) as locked:
+        ours.by_key(GIVEN, "2001:db8:0:1:aaaa::1")
+    assert locked.value.code == "locked"
+    assert ours.by_key(GIVEN, "2001:db8:0:2::1").address == "2001:db8:0:2::1"
+
+
+@housed
 async def test_networks_without_password_the_narrowest_counts(house: House) -> None:
     ours = programs(
         house,
