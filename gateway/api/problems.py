@@ -66,6 +66,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "disk-full": 507,
     "reports-full": 507,
     "report-pile": 429,
+    "report-rate": 429,
     "report-taken": 409,
     "phones-off": 422,
     "invitation-unknown": 401,

@@ -31,7 +31,7 @@ class Informants(Protocol):
         """Announce a report. Again with the same id: how far it is. One without a file is complete at once.
 
         Durable when it returns. Raises Denied (`report-taken`: the id is another phone's), Busy (`reports-full`,
-        `report-pile`), GatewayError `too-large`, `disk-full`.
+        `report-pile`, `report-rate`), GatewayError `too-large`, `disk-full`.
         """
 
     async def progress(self, who: Principal, report: str) -> Progress:

@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 PILE = 200
 """Unfinished reports of one phone."""
+HOURLY = 600
+"""Reports of one phone in an hour: of those with a file, and of those without; neither takes the other's room."""
+HOUR_S = 3600.0
 FUTURE_S = 60.0
 SHARE = 4
 """One phone takes at most this part of the quota: it must not shut the others out."""
@@ -180,8 +183,10 @@ class Informants:
                 raise Busy(f"reports take {held} of {config.quota} bytes", code="reports-full")
             if draft.size and own + draft.size > config.quota // SHARE:
                 raise Busy(f"reports of {phone.device} take {own} of its {config.quota // SHARE}", code="reports-full")
-            await asyncio.to_thread(self._files.room, draft.size)
             now = self._clock.wall()
+            if await self._repo.received(phone.device, now - HOUR_S, now, files=draft.size > 0) >= HOURLY:
+                raise Busy(f"{phone.device} made {HOURLY} reports within an hour", code="report-rate")
+            await asyncio.to_thread(self._files.room, draft.size)
             report = Report(
                 id=draft.id,
                 device=phone.device,

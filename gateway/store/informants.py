@@ -162,6 +162,12 @@ class InformantRepo:
         sql = "SELECT count(*) FROM report WHERE device = ? AND complete_at IS NULL"
         return int(await self._db.read(lambda conn: conn.execute(sql, (device,)).fetchone()[0]))
 
+    async def received(self, device: str, after: float, until: float, *, files: bool) -> int:
+        """How many of a device came in a time: those with a file, or those without."""
+        sql = "SELECT count(*) FROM report WHERE received_at > ? AND received_at <= ? AND device = ? AND (size > 0) = ?"
+        values = (after, until, device, files)
+        return int(await self._db.read(lambda conn: conn.execute(sql, values).fetchone()[0]))
+
     async def held_bytes(self, device: str) -> tuple[int, int]:
         """What the files of all reports take, also of those still on the way; and what of it this device's do."""
         sql = "SELECT coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE device = ?), 0) FROM report"

@@ -68,4 +68,11 @@ ROWS: tuple[Row, ...] = (
         "该手机未完成的上报过多。",
         "请在有信号时保持页面打开，直至发送完成。",
     ),
+    (
+        "report-rate",
+        "This phone has made as many reports as are taken within an hour (600).",
+        "It keeps the others and sends them later by itself; end its invitation if nobody can have made so many.",
+        "该手机一小时内的上报已达上限（600 条）。",
+        "手机会保留其余内容并稍后自动发送；若不可能有人上报这么多，请终止其邀请。",
+    ),
 )

@@ -16,6 +16,7 @@ from gateway.config.root import Config, Reports
 from gateway.contract.media import Publication
 from gateway.contract.source import PushInfo
 from gateway.core import report_files
+from gateway.core.informants import HOURLY
 from gateway.core.rights import may_publish
 from gateway.core.services import BusEvent
 from gateway.core.ulid import ulid
@@ -240,6 +241,22 @@ def test_the_quota(tmp_path: Path) -> None:
             assert (await informants.begin(who, draft(b"", ReportKind.TEXT, text="dam breaks"))).complete
 
     runs()
+
+
+@housed
+async def test_an_hour_takes_so_many_reports_of_a_phone(house: House) -> None:
+    informants, who = house.core.informants, await a_phone(house)
+    words = [draft(b"", ReportKind.TEXT, id=ulid(1_790_000_000), text="dam breaks") for _ in range(HOURLY + 1)]
+    for one in words[:-1]:
+        assert (await informants.begin(who, one)).complete
+    with pytest.raises(Busy) as many:
+        await informants.begin(who, words[-1])
+    assert many.value.code == "report-rate"
+    assert (await informants.begin(who, words[0])).complete, "one that is known is asked for as often as one likes"
+    assert not (await informants.begin(who, draft())).complete, "photos have a room of their own"
+    assert (await informants.begin(await a_phone(house, "x" * 22), draft(b"", ReportKind.TEXT, text="help"))).complete
+    await advance(3601)
+    assert (await informants.begin(who, words[-1])).complete
 
 
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
