@@ -26,15 +26,17 @@ DRONE, WALL, WALL_PASSWORD = "drone-1:k3y-of-the-drone", "wall", "look-at-it-1"
 STREAM = "drone-1/main"
 OUTPUTS = ("rtsp", "rtmp", "srt")
 
-# Each picture that is shown: when, its time in the media, its size. `backs`: how often that time went back.
+# Each picture that is shown: when, its RTP time, its size. `backs`: how often that time went back.
 WATCH = """
 (() => {
   const shown = window.__shown = {count: 0, at: 0, wide: 0, backs: 0, connections: 0};
-  let last = -1, source = null, video = null;
+  let last = null, source = null, video = null;
   const next = (now, data) => {
-    if (video.srcObject !== source) { source = video.srcObject; shown.connections += 1; last = -1; }
-    if (data.mediaTime < last) shown.backs += 1;
-    last = data.mediaTime;
+    if (video.srcObject !== source) { source = video.srcObject; shown.connections += 1; last = null; }
+    // RTP's own time, which wraps at 32 bits: mediaTime is what the browser makes of it and of its play-out delay.
+    const told = Number.isInteger(data.rtpTimestamp);
+    if (!told || (last !== null && ((data.rtpTimestamp - last) | 0) < 0)) shown.backs += 1;
+    last = data.rtpTimestamp;
     shown.count += 1; shown.at = Date.now(); shown.wide = data.width; (shown.log ??= []).push([Date.now(), data.width]);
     video.requestVideoFrameCallback(next);
   };
