@@ -21,6 +21,11 @@ class Jt808Config(BaseModel):
     )
     idle: Duration = Field(180.0, ge=20, le=3600, description="a terminal that says nothing for so long is offline")
     answer: Duration = Field(8.0, ge=1, le=60, description="wait for a terminal's answer to an order")
+    media_from_anywhere: bool = Field(
+        False,
+        description="take a terminal's pictures from another address than its signalling's: only where a NAT gives its "
+        "connections several, for then whoever knows its number can bring pictures in its name",
+    )
     dial_in: Duration = Field(15.0, ge=2, le=120, description="wait for a terminal to bring its picture")
     channels: int = Field(1, ge=1, le=64, description="cameras of a terminal that does not tell how many it has")
     max_terminals: int = Field(512, ge=1, le=20_000, description="connections at a time")

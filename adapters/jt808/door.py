@@ -7,6 +7,8 @@ import asyncio
 import logging
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
 
 from adapters.jt808.protocol.media import MAX_SEARCH, read_caller
 from gateway.base.errors import Busy, ConfigError
@@ -21,6 +23,18 @@ ACCEPT_AGAIN_S = 0.2
 """After an accept that failed: out of descriptors, for the most part."""
 MAX_CALLERS = 128
 Brought = tuple[socket.socket, bytes]
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """Somebody who waits for a channel's connection."""
+
+    brought: asyncio.Future[Brought]
+    """The connection and what was read of it."""
+    host: str
+    """Where it must come from; empty: from anywhere."""
+    stranger: str = ""
+    """Who else brought one, if anybody did."""
 
 
 def listening(where: HostPort, key: str) -> socket.socket:
@@ -44,21 +58,22 @@ class MediaDoor:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self._callers = Nest("JT/T 1078 callers", MAX_CALLERS)
-        self._waiting: dict[tuple[str, int], asyncio.Future[Brought]] = {}
+        self._waiting: dict[tuple[str, int], Waiting] = {}
         self._said = Throttle(log, interval_s=10.0)
 
     @property
     def port(self) -> int:
         return int(self._listener.getsockname()[1])
 
-    def wait(self, phone: str, channel: int) -> asyncio.Future[Brought]:
-        """The connection and what was read of it. A second wait for the same channel replaces the first (cancelled)."""
+    def wait(self, phone: str, channel: int, host: str = "") -> Waiting:
+        """A terminal's number is no secret: its connection is taken from `host` alone, where one is said. A second wait
+        for the same channel replaces the first (cancelled)."""
         before = self._waiting.pop((phone, channel), None)
         if before is not None:
-            before.cancel()
-        made: asyncio.Future[Brought] = asyncio.get_running_loop().create_future()
+            before.brought.cancel()
+        made = Waiting(asyncio.get_running_loop().create_future(), _plain(host))
         self._waiting[phone, channel] = made
-        made.add_done_callback(lambda done: self._forget(phone, channel, made))
+        made.brought.add_done_callback(lambda done: self._forget(phone, channel, made))
         return made
 
     async def run(self) -> None:
@@ -79,7 +94,7 @@ class MediaDoor:
             await self._callers.close()
             self._listener.close()
 
-    def _forget(self, phone: str, channel: int, made: asyncio.Future[Brought]) -> None:
+    def _forget(self, phone: str, channel: int, made: Waiting) -> None:
         if self._waiting.get((phone, channel)) is made:
             del self._waiting[phone, channel]
 
@@ -98,13 +113,28 @@ class MediaDoor:
                         head += data
                     for phone, channel in caller.phones:
                         waiting = self._waiting.get((phone, channel))
-                        if waiting is not None and not waiting.done():
-                            waiting.set_result((connection, head))
-                            handed = True
+                        if waiting is None or waiting.brought.done():
+                            continue
+                        if waiting.host and waiting.host != _plain(host):
+                            waiting.stranger = host
+                            text = f"{host} brings a picture of {phone}, which is at {waiting.host}"
+                            self._said("strange picture", text)
                             return
+                        waiting.brought.set_result((connection, head))
+                        handed = True
+                        return
                     self._said(
                         "unasked picture", f"{host} brings a picture of {caller.phones[0]} that nobody asked for"
                     )
         finally:
             if not handed:
                 connection.close()
+
+
+def _plain(host: str) -> str:
+    """The two ports may listen for different families: an IPv4 address is one, however it came."""
+    try:
+        where = ip_address(host)
+    except ValueError:
+        return host
+    return str(getattr(where, "ipv4_mapped", None) or where)

@@ -37,6 +37,8 @@ class Line:
         self._bad = 0
         self.address = address
         self.local_host: str = connection.getsockname()[0]
+        self.host = address.rpartition(":")[0]
+        """Where it is, without the port."""
         self.phone = ""
         self.version = 0
 

@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 
 from adapters.jt808.config import Jt808Config
-from adapters.jt808.door import Brought, MediaDoor
+from adapters.jt808.door import MediaDoor
 from adapters.jt808.line import Line
 from adapters.jt808.protocol import messages
 from adapters.jt808.protocol.messages import Live, Order
@@ -27,19 +27,25 @@ FIRST_MEDIA_S = 10.0
 async def dialled_in(
     line: Line, door: MediaDoor, config: Jt808Config, number: int, what: Live
 ) -> tuple[socket.socket, bytes]:
-    """Have the terminal connect for a channel. Raises what the order raises, and LinkDown (`jt1078-no-connection`)."""
-    waiting: asyncio.Future[Brought] = door.wait(line.phone, number)
+    """Have the terminal connect for a channel. Raises what the order raises, and LinkDown (`jt1078-no-connection`,
+    `jt1078-other-address`)."""
+    waiting = door.wait(line.phone, number, "" if config.media_from_anywhere else line.host)
     try:
         host = config.media_host or line.local_host
         await line.order(Order.LIVE, messages.live(host, door.port, number, what), config.answer)
         async with asyncio.timeout(config.dial_in):
-            return await waiting
+            return await waiting.brought
     except TimeoutError:
+        if waiting.stranger:
+            raise LinkDown(
+                f"{line.phone} is at {line.host}, and its picture came from {waiting.stranger}",
+                code="jt1078-other-address",
+            ) from None
         raise LinkDown(
             f"{line.phone} agreed, and did not connect to {host}:{door.port}", code="jt1078-no-connection"
         ) from None
     finally:
-        waiting.cancel()
+        waiting.brought.cancel()
 
 
 class LivePicture:

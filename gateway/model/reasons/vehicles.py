@@ -34,4 +34,12 @@ ROWS: tuple[Row, ...] = (
         "车载终端已应答，但未连接上传画面。",
         "请确认终端网络能访问网关的 JT/T 1078 端口；必要时在 media_host 填写其可达地址。",
     ),
+    (
+        "jt1078-other-address",
+        "The picture came from another address than the vehicle terminal's signalling, and was not taken.",
+        "Where the carrier's NAT gives its connections several addresses, set media_from_anywhere = true; else somebody "
+        "brings pictures in its name: keep the port within the carrier's private network.",
+        "上传画面的地址与车载终端的信令地址不同，已拒绝。",
+        "若运营商 NAT 为其连接分配多个地址，请设置 media_from_anywhere = true；否则可能有人冒充该终端，请将端口限制在专网内。",
+    ),
 )

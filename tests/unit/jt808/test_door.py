@@ -1,15 +1,23 @@
-"""The media port goes on when a connection could not be taken."""
+"""The media port: it goes on when a connection could not be taken, and takes a terminal's from where that is."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
 from adapters.jt808 import door
+from adapters.jt808.config import Jt808Config
 from adapters.jt808.door import MediaDoor, listening
+from adapters.jt808.line import Line
+from adapters.jt808.live import dialled_in
+from adapters.jt808.protocol.messages import Live
+from gateway.base.errors import LinkDown
 from gateway.config.units import HostPort
 
 
@@ -37,3 +45,76 @@ async def test_out_of_descriptors_for_a_while(monkeypatch: pytest.MonkeyPatch) -
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+PHONE = "13912345678"
+HEAD = b"\x30\x31\x63\x64\x81\x62\x00\x01" + bytes.fromhex("013912345678") + b"\x01" + bytes(60)
+
+
+class Terminal:
+    """Its signalling line at 127.0.0.1; its picture comes from wherever it is said to."""
+
+    phone, host, local_host = PHONE, "127.0.0.1", "127.0.0.1"
+
+    def __init__(self, door: MediaDoor, *brings: str, welcome: bool) -> None:
+        """`welcome`: it is not waited for that others' connections are closed."""
+        self.welcome = welcome
+        self._door = door
+        self._brings = brings
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def order(self, order: int, body: bytes, wait_s: float) -> None:
+        for host in self._brings:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._door.port, local_addr=(host, 0))
+            self._writers.append(writer)
+            writer.write(HEAD)
+            if host != self.host and not self.welcome:
+                with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                    await asyncio.wait_for(reader.readexactly(1), 10)
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+@asynccontextmanager
+async def a_door() -> AsyncIterator[MediaDoor]:
+    media = MediaDoor(listening(HostPort("127.0.0.1", 0), "media"))
+    running = asyncio.create_task(media.run())
+    try:
+        yield media
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def brought(media: MediaDoor, *hosts: str, anywhere: bool = False) -> str:
+    """Whence the picture came that was taken."""
+    terminal = Terminal(media, *hosts, welcome=anywhere)
+    try:
+        config = Jt808Config(dial_in=2.0, media_from_anywhere=anywhere)
+        connection, head = await dialled_in(cast(Line, terminal), media, config, 1, Live.BOTH)
+        with connection:
+            assert head == HEAD
+            return str(connection.getpeername()[0])
+    finally:
+        terminal.close()
+
+
+async def test_a_picture_comes_from_where_the_terminal_is() -> None:
+    async with a_door() as media:
+        assert await brought(media, "127.0.0.2", "127.0.0.1") == "127.0.0.1", "a stranger who is first is not taken"
+        with pytest.raises(LinkDown) as told:
+            await brought(media, "127.0.0.2")
+        assert await brought(media, "127.0.0.2", anywhere=True) == "127.0.0.2"
+        assert told.value.code == "jt1078-other-address" and "127.0.0.2" in str(told.value)
+
+
+async def test_an_address_of_ipv4_is_one_however_it_came() -> None:
+    async with a_door() as media:
+        waiting = media.wait(PHONE, 1, "::ffff:127.0.0.1")
+        _, writer = await asyncio.open_connection("127.0.0.1", media.port)
+        writer.write(HEAD)
+        connection, _ = await asyncio.wait_for(waiting.brought, 10)
+        connection.close()
+        writer.close()
