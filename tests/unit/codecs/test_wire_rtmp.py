@@ -176,7 +176,8 @@ def test_a_reader_that_stands_still_goes_on_at_the_next_key_frame(rig: Rig, flv:
     [
         (b"\x02" + bytes((0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0)) + bytes(4), "chunk size out of range"),
         (b"\x02" + bytes((0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0)) + b"\xff\xff\xff\xff", "chunk size out of range"),
-        (b"\x03" + bytes((0, 0, 0, 0xFF, 0xFF, 0xFF, 20, 0, 0, 0, 0)) + bytes(128), "command message over 64 KiB"),
+        (b"\x03" + bytes((0, 0, 0, 2, 0, 0, 20, 0, 0, 0, 0)) + bytes(128), "command message over 64 KiB"),
+        (b"\x03" + bytes((0, 0, 0, 0xFF, 0xFF, 0xFF, 9, 0, 0, 0, 0)), "a message larger than is taken yet"),
         (b"\xc5", "chunk stream begins without a header"),
     ],
 )

@@ -8,6 +8,8 @@ import pytest
 from adapters.gb28181.protocol.alarms import KINDS, LIVE_OFFERED, alarm_of, live_offered, wants_reset
 from adapters.gb28181.protocol.clock import beijing_to_unix
 from adapters.gb28181.protocol.manscdp import AlarmNotice, Head, VideoUpload
+from adapters.jt808.protocol.location import KINDS as VEHICLES
+from adapters.onvif.protocol.events import KINDS as CAMERAS
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
 
@@ -78,7 +80,8 @@ def test_every_kind_has_words_in_the_console() -> None:
     source = (Path(__file__).parents[3] / "console/src/i18n.ts").read_text(encoding="utf-8")
     found = re.findall(r'^  "kind\.([a-z-]+)": \{ en: "([^"]+)", zh: "([^"]+)" \},$', source, re.M)
     words = {kind: (en, zh) for kind, en, zh in found}
-    assert words.keys() == KINDS | {"emergency-call"}  # that one is the talk groups'
+    others = {"emergency-call"}  # that one is the talk groups'
+    assert words.keys() == KINDS | VEHICLES | CAMERAS | others
     assert all(en.isascii() and not zh.isascii() for en, zh in words.values())
 
 
