@@ -67,9 +67,6 @@ class Ports:
             f"[api]\nport = {self.api}\n[media]\nrtp_ports = '{self.rtp[0]}-{self.rtp[1]}'\n"
             f"[adapter.gb28181]\nlisten = '0.0.0.0:{self.sip}'\n[adapter.webrtc]\nport = {self.webrtc}\n"
         )
-        if "sip" in ADAPTERS:
-            listen = [f"{kind}:0.0.0.0:{self.phones}" for kind in ("udp", "tcp")] + [f"tls:0.0.0.0:{self.phones_tls}"]
-            text += f"[adapter.sip]\nlisten = {listen}\n"
         for name, port, tls in (
             ("rtsp", self.rtsp, self.rtsps),
             ("rtmp", self.rtmp, self.rtmps),
@@ -80,6 +77,9 @@ class Ports:
                 text += f"[adapter.{name}]\nlisten = '0.0.0.0:{port}'\n"
                 text += f"listen_tls = '0.0.0.0:{tls}'\n" if tls else ""
                 text += f"media = '0.0.0.0:{self.jt1078}'\n" if name == "jt808" else ""
+        if "sip" in ADAPTERS:  # the last, so that a test may add keys of its own to it
+            listen = [f"{kind}:0.0.0.0:{self.phones}" for kind in ("udp", "tcp")] + [f"tls:0.0.0.0:{self.phones_tls}"]
+            text += f"[adapter.sip]\nlisten = {listen}\n"
         return text
 
 
