@@ -190,6 +190,7 @@ while time.time() < until:
     for message in messages:
         for group, port in (("239.255.255.250", 3702), ("239.255.255.250", 1900), ("224.0.0.251", 5353)):
             made.sendto(message, (group, port))
+    time.sleep(0.01)  # so that the flood does not fill every queue on the way on a busy machine
 """
 
 
