@@ -109,7 +109,7 @@ test-python: $(STAMPS)/codecs $(STAMPS)/console
 .PHONY: test-interop
 test-interop: $(STAMPS)/codecs $(STAMPS)/console
 	$(say) 'tests: a sample of the interop matrix (each way in, each pair of codecs, five outputs)'
-	@$(PY) -m tests.interop.matrix --sample
+	@$(PY) -m tests.interop.matrix --sample --again
 
 .PHONY: fuzz
 fuzz: setup ## fuzz every parser, SECONDS_EACH=300 seconds each; the corpora are kept

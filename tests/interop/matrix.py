@@ -100,7 +100,15 @@ def judged(one: Ingest, row: Row) -> list[str]:
     return wrong
 
 
-async def run(chosen: list[Ingest], folder: Path) -> tuple[dict[Ingest, Row], list[str]]:
+async def tried(one: Ingest, stage: Kit, screen: Screen) -> Row:
+    try:
+        async with brought(one, stage):
+            return await watched(one, stage, screen)
+    except (Failed, PageError) as error:
+        return {output: Cell(False, f"never came: {str(error)[:300]}") for output in OUTPUTS}
+
+
+async def run(chosen: list[Ingest], folder: Path, *, again: bool) -> tuple[dict[Ingest, Row], list[str]]:
     results: dict[Ingest, Row] = {}
     wrong: list[str] = []
     async with kit(folder, chosen) as stage, launch(*stage.flags) as browser:
@@ -109,11 +117,10 @@ async def run(chosen: list[Ingest], folder: Path) -> tuple[dict[Ingest, Row], li
         stage.browser = screen
         for number, one in enumerate(chosen, 1):
             began = time.monotonic()
-            try:
-                async with brought(one, stage):
-                    row = await watched(one, stage, screen)
-            except (Failed, PageError) as error:
-                row = {output: Cell(False, f"never came: {str(error)[:300]}") for output in OUTPUTS}
+            row = await tried(one, stage, screen)
+            if judged(one, row) and again:
+                say(f"         {one}: a second time, after {'; '.join(judged(one, row))[:400]}")
+                row = await tried(one, stage, screen)
             results[one] = row
             new = judged(one, row)
             wrong += new
@@ -127,6 +134,7 @@ async def run(chosen: list[Ingest], folder: Path) -> tuple[dict[Ingest, Row], li
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--sample", action="store_true", help="the fewest in which every way and pair of codecs stands")
+    asked.add_argument("--again", action="store_true", help="what fails is tried once more, and it is said")
     asked.add_argument("--only", nargs="*", default=[], help="ingests whose name has one of these words")
     asked.add_argument("--write", type=Path, help="where the table goes")
     asked.add_argument("--keep", type=Path, help="folder for logs that is kept")
@@ -139,7 +147,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fg-interop-") as made:
         folder = given.keep or Path(made)
         folder.mkdir(exist_ok=True)
-        results, wrong = asyncio.run(run(chosen, folder))
+        results, wrong = asyncio.run(run(chosen, folder, again=given.again))
     cells = [cell for row in results.values() for cell in row.values()]
     played = sum(cell.played for cell in cells)
     counted = {
