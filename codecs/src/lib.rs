@@ -3,6 +3,7 @@
 
 pub mod audio;
 pub mod base64;
+pub mod bundle;
 pub mod bytes;
 pub mod container;
 pub mod error;
