@@ -286,6 +286,8 @@ class Daemon:
                 programs=self.core.programs,
                 push_points=self.core.push_points,
                 informants=self.core.informants,
+                fleet=self.core.fleet,
+                home=self.core.home,
                 on_ready=ready,
                 tls=lambda: kit_tls(self.config),
             )

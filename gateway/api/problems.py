@@ -75,6 +75,10 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "ticket-unknown": 403,
     "ticket-ended": 403,
     "hls-gone": 404,
+    "thumbnail-none": 404,
+    "kit-offline": 503,
+    "kit-unreachable": 503,
+    "kit-revoked": 403,
     "invite-timeout": 504,
 }
 STATUS_BY_CLASS: tuple[tuple[type[GatewayError], int], ...] = (

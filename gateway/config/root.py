@@ -19,7 +19,10 @@ class Gateway(Section):
     id: str = Field("kit1", description="this gateway's part of every id, as in kit1/ball-1/ch1; lower case")
     name: str = Field("", description="shown to people; empty: the id")
     role: Literal["edge", "center"] = Field(
-        "edge", description="a label that the API shows: edge, a kit on site, or center; it changes nothing yet"
+        "edge", description="edge: a kit on site, which may call centers; center: kits that it admitted call it"
+    )
+    adcode: str = Field(
+        "", pattern="^([0-9]{6}|[0-9]{9}|[0-9]{12})?$", description="division where it belongs (GB/T 2260), six digits"
     )
     state_dir: Path = Field(Path("/var/lib/fieldgate"), description="where the gateway keeps what it learns")
 

@@ -10,6 +10,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from gateway.contract.device import Devices
+from gateway.contract.fleet import Fleet
+from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
 from gateway.contract.media import Media, Streams
@@ -63,6 +65,10 @@ class Context(Protocol):
     def programs(self) -> Programs: ...
     @property
     def push_points(self) -> PushPoints: ...
+    @property
+    def fleet(self) -> Fleet: ...
+    @property
+    def home(self) -> Home: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
 

@@ -34,6 +34,14 @@ class Alarms:
         self._publish(kept.alarm)
         return kept.alarm
 
+    async def take(self, alarm: Alarm) -> Alarm:
+        """One that another gateway has stored: kept under its own id, once, however often and by whichever way it
+        comes. What changed of it (repeats, cleared, acknowledged) is taken over. Durable when it returns."""
+        kept = await self._repo.take(replace(alarm, description=alarm.description[:_TEXT]))
+        if kept.new:
+            self._publish(kept.alarm)
+        return kept.alarm
+
     async def acknowledge(self, who: Principal, id_: str) -> Alarm:
         require(who, Action.ALARM_ACKNOWLEDGE)
         found = await self._repo.get(id_)

@@ -9,6 +9,8 @@ from pathlib import Path
 from gateway.config.root import Config
 from gateway.contract.adapter import KitTls
 from gateway.contract.device import Devices
+from gateway.contract.fleet import Fleet
+from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
 from gateway.contract.media import Media, Streams
@@ -34,6 +36,8 @@ class AdapterContext:
     programs: Programs
     push_points: PushPoints
     informants: Informants
+    fleet: Fleet
+    home: Home
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
 

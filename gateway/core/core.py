@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from gateway import __version__
 from gateway.base.clock import Clock
 from gateway.base.metrics import Metrics
 from gateway.config.root import Config
@@ -22,12 +23,16 @@ from gateway.core.devices import Devices
 from gateway.core.directory import Directory
 from gateway.core.discovery import Discovery
 from gateway.core.figures import Figures
+from gateway.core.fleet import Fleet
 from gateway.core.holds import Holds
+from gateway.core.home import Home
 from gateway.core.informants import Informants
 from gateway.core.invitations import Invitations
+from gateway.core.link_trails import LinkTrails
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.on_demand import Patience
+from gateway.core.pairings import Pairings
 from gateway.core.phones import Phones
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
@@ -59,6 +64,7 @@ from gateway.core.transcode import Transcoder
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
+from gateway.model.kit import Kit
 from gateway.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -191,6 +197,23 @@ class Core:
             self.discovery,
         )
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
+        self.pairings = Pairings(store.pairings, state_dir, clock)
+        self.link_trails = LinkTrails(store.link_trails, clock)
+        self.boot = store.counters.next("boot")
+        self.fleet = Fleet(
+            gateway, self.pairings, self.link_trails, self.reports, self.bus, clock, lambda: _own(config(), self.boot)
+        )
+        self.home = Home(
+            gateway,
+            self.boot,
+            lambda: _about(config()),
+            self.directory,
+            self.talk,
+            self.positions,
+            self.snapshots,
+            self.commands,
+            self.bus,
+        )
         self.figures = Figures(plane, self.streams.live, self.bus)
         self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive, "media": plane.alive})
         self.recheck = Recheck(
@@ -217,6 +240,7 @@ class Core:
             ("transcoder", self.transcoder.run()),
             ("recheck", self.recheck.run()),
             ("phones", self.phones.run()),
+            ("link trails", self.link_trails.run()),
             ("housekeeping", self._housekeeping()),
         ):
             self.spawn(name, work)
@@ -320,6 +344,7 @@ class Core:
             daemon=daemon,
             now=self._clock.wall,
             by_key=self.programs.by_key,
+            fleet=self.fleet,
         )
 
     async def _housekeeping(self) -> None:
@@ -331,6 +356,7 @@ class Core:
             self.store.alarms.prune(now - kept.alarms_keep)
             self.store.spurts.prune(now - kept.spurts_keep)
             self.store.results.prune(now - KEEP_RESULTS_S)
+            self.link_trails.prune()
             try:
                 await self.informants.prune(now)
                 await self.store.backup()
@@ -342,6 +368,22 @@ class Core:
 def _told(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (exc := task.exception()) is not None:
         log.error("%s ended by a mistake of ours", task.get_name(), exc_info=exc)
+
+
+def _about(config: Config) -> dict[str, str]:
+    """What this gateway says of itself to others."""
+    gateway = config.gateway
+    return {
+        "name": gateway.name or gateway.id,
+        "role": gateway.role,
+        "version": __version__,
+        "adcode": gateway.adcode,
+    }
+
+
+def _own(config: Config, boot: int) -> Kit:
+    about = _about(config)
+    return Kit(config.gateway.id, name=about["name"], boot=boot, version=about["version"], adcode=about["adcode"])
 
 
 def _setting(config: Config) -> Setting:

@@ -16,5 +16,9 @@ class Reports:
     async def alarm(self, alarm: Alarm) -> None:
         await self._alarms.report(alarm)
 
+    async def far_alarm(self, alarm: Alarm) -> None:
+        """An alarm of a kit, with the id that it has there."""
+        await self._alarms.take(alarm)
+
     def position(self, position: Position) -> None:
         self._positions.report(position)

@@ -21,6 +21,7 @@ from gateway.model.discovery import Find, SearchStatus
 from gateway.model.doctor import Finding
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report
+from gateway.model.kit import Kit, KitLinks, LinkTrail, Thumbnail
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class BusEvent:
     """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter, talk,
-    call, floor, endpoint, push, report.
+    call, floor, endpoint, push, report, kit, links.
 
     `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
     everybody. `gone` says that the thing named by `subject` is no more. `within`: the id that decides about scopes
@@ -333,6 +334,22 @@ class TalkFace(Protocol):
         """Standing ones, then the last that ended (operator and up)."""
 
 
+class FleetFace(Protocol):
+    def kits(self, who: Principal) -> Sequence[Kit]:
+        """At a center its kits; at a kit itself, with its centers."""
+
+    def kit(self, who: Principal, gateway: str) -> Kit:
+        """Raises NotFound, Denied."""
+
+    async def link_trails(
+        self, who: Principal, gateway: str, hours: float, points: int
+    ) -> tuple[KitLinks, Sequence[LinkTrail]]:
+        """How its links are and were, at most `points` entries each."""
+
+    def picture(self, who: Principal, gateway: str) -> Thumbnail:
+        """What a center really receives. Raises NotFound (`thumbnail-none`), Denied."""
+
+
 class RightsFace(Protocol):
     def allowed(self, who: Principal, action: Action, target: str = "") -> bool: ...
 
@@ -377,6 +394,7 @@ class Services:
     rights: RightsFace
     metrics: MetricsFace
     daemon: DaemonFace
+    fleet: FleetFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
     by_key: Callable[[str, str], Principal] | None = None  # a program by its key, from an address

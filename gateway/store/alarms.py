@@ -33,7 +33,7 @@ _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM alarm"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of an alarm: its row as it stands now, and whether it is a new one."""
+    """What became of an alarm: its row as it stands now, and whether it is a new one (of `take`: or a changed one)."""
 
     alarm: Alarm
     new: bool
@@ -71,6 +71,37 @@ class AlarmRepo:
                     (uplink, json.dumps(values, ensure_ascii=False), alarm.received_at),
                 )
             return Kept(alarm, new=True)
+
+        return await self._db.write(job, durable=True)
+
+    async def take(self, alarm: Alarm) -> Kept:
+        """Store an alarm of another gateway under the id that it has there; again: what changed is taken over.
+
+        An acknowledgement made here stays. Durable when it returns.
+        """
+
+        def job(conn: sqlite3.Connection) -> Kept:
+            found = conn.execute(f"{_SELECT} WHERE id = ?", (alarm.id,)).fetchone()
+            values = asdict(alarm) | {"severity": alarm.severity.value, "cleared": int(alarm.cleared)}
+            if found is None:
+                columns = [*_COLUMNS, "last_at"]
+                conn.execute(
+                    f"INSERT INTO alarm ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",
+                    values | {"last_at": alarm.received_at},
+                )
+                return Kept(alarm, new=True)
+            before = _alarm(found)
+            if before.device != alarm.device:
+                return Kept(before, new=False)
+            conn.execute(
+                "UPDATE alarm SET repeats = max(repeats, :repeats), cleared = max(cleared, :cleared),"
+                " last_at = max(last_at, :received_at),"
+                " acknowledged_by = CASE WHEN acknowledged_at IS NULL THEN :acknowledged_by ELSE acknowledged_by END,"
+                " acknowledged_at = coalesce(acknowledged_at, :acknowledged_at) WHERE id = :id",
+                values,
+            )
+            after = _alarm(conn.execute(f"{_SELECT} WHERE id = ?", (alarm.id,)).fetchone())
+            return Kept(after, new=after != before)
 
         return await self._db.write(job, durable=True)
 

@@ -10,8 +10,10 @@ from gateway.store.audit import AuditRepo
 from gateway.store.database import Database
 from gateway.store.devices import DeviceRepo
 from gateway.store.informants import InformantRepo
+from gateway.store.kits import CounterRepo, KitRepo, LinkTrailRepo
 from gateway.store.opening import backup
 from gateway.store.orders import OutboxRepo, PresetRepo, ResultRepo
+from gateway.store.pairings import PairingRepo
 from gateway.store.people import PeopleRepo
 from gateway.store.positions import PositionRepo
 from gateway.store.sources import SourceRepo
@@ -37,6 +39,10 @@ class Store:
         self.sources = SourceRepo(self.db)
         self.spurts = SpurtRepo(self.db)
         self.outbox = OutboxRepo(self.db)
+        self.pairings = PairingRepo(self.db)
+        self.kits = KitRepo(self.db)
+        self.link_trails = LinkTrailRepo(self.db)
+        self.counters = CounterRepo(self.db)
 
     async def alive(self) -> bool:
         """The writer's thread answers. A full disk is no death: it answers that as well."""

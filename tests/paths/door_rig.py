@@ -110,6 +110,8 @@ async def rig_of(
         programs=core.programs,
         push_points=core.push_points,
         informants=nothing,
+        fleet=nothing,
+        home=nothing,
         tls=lambda: tls,
     )
     listen = {"listen": "127.0.0.1:0"} | ({"listen_tls": "127.0.0.1:0"} if tls else {})

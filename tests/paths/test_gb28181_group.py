@@ -154,6 +154,8 @@ async def kit(tmp_path: Path, *faults: str) -> AsyncIterator[Kit]:
         core.programs,
         core.push_points,
         core.informants,
+        core.fleet,
+        core.home,
         ready.set,
     )
     settings = Gb28181Config(listen=HostPort("127.0.0.1", free_port()), invite_timeout=1.0)

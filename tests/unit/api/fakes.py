@@ -30,6 +30,7 @@ from gateway.model.discovery import Find, FindKind, FindWay, SearchStatus
 from gateway.model.doctor import Finding, Grade
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report, ReportKind
+from gateway.model.kit import Kit, KitLinks, KitState, LinkState, LinkTrail, LinkUse, Thumbnail
 from gateway.model.media import Codec, Snapshot, StreamState, StreamStatus, Track, TrackKind
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
@@ -353,6 +354,31 @@ class FakeSnapshots:
         return Snapshot(b"\xff\xd8jpeg", 640, 360, NOW - 2.0, 0.5)
 
 
+class FakeFleet:
+    def __init__(self) -> None:
+        self.lte = LinkState("lte-1", "lte", "wwan0", LinkUse.IN, rtt_ms=35.0, usable_bps=4e6)
+        self.ball = Kit("kit7", "County 7", KitState.ONLINE, since=NOW, boot=3, ways=("uplink",), links=(self.lte,))
+        self.asked: list[tuple[str, float, int]] = []
+
+    def kits(self, who: Principal) -> Sequence[Kit]:
+        return [self.ball]
+
+    def kit(self, who: Principal, gateway: str) -> Kit:
+        if gateway != "kit7":
+            raise NotFound(f"no kit {gateway}")
+        return self.ball
+
+    async def link_trails(
+        self, who: Principal, gateway: str, hours: float, points: int
+    ) -> tuple[KitLinks, Sequence[LinkTrail]]:
+        self.asked.append((gateway, hours, points))
+        trail = LinkTrail("lte-1", 10.0, (NOW,), (True,), (35.0,), (0.01,), (4e6,), (1e5,), (2e6,))
+        return KitLinks(self.kit(who, gateway).gateway, NOW, (self.lte,)), [trail]
+
+    def picture(self, who: Principal, gateway: str) -> Thumbnail:
+        return Thumbnail("kit7/ball-1/ch1", b"\xff\xd8small", NOW - 4.0, 0.5)
+
+
 class FakeDaemon:
     def __init__(self) -> None:
         self.ok = True
@@ -397,5 +423,6 @@ def fake_services() -> Services:
         "rights": SimpleNamespace(allowed=lambda *_: True),
         "metrics": SimpleNamespace(render=lambda: b"gateway_streams 1\n"),
         "daemon": FakeDaemon(),
+        "fleet": FakeFleet(),
     }
     return Services(gateway="kit1", version="0.1.0", config=Config, now=lambda: NOW, **parts)

@@ -1,0 +1,63 @@
+"""Kits of a center; at a kit itself, with its centers. And how the links between them are and were."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from gateway.api.auth import AppServices, Viewer
+from gateway.model.kit import Kit, LinkState, LinkTrail
+
+JPEG = "image/jpeg"
+
+router = APIRouter(prefix="/api/v1/kits", tags=["kits"])
+
+
+class Links(BaseModel):
+    """`links`: as they are now; `trails`: as they were, oldest first, in columns of the same length."""
+
+    gateway: str
+    at: float
+    links: list[LinkState]
+    trails: list[LinkTrail]
+
+
+@router.get("")
+async def kits(who: Viewer, services: AppServices) -> list[Kit]:
+    """At a center: those that are paired, here or not. At a kit: itself, once it is paired, with its centers."""
+    return list(services.fleet.kits(who))
+
+
+@router.get("/{kit}")
+async def kit(who: Viewer, kit: str, services: AppServices) -> Kit:
+    return services.fleet.kit(who, kit)
+
+
+@router.get("/{kit}/links")
+async def links(
+    who: Viewer,
+    kit: str,
+    services: AppServices,
+    hours: Annotated[float, Query(ge=0, le=24)] = 24.0,
+    points: Annotated[int, Query(ge=1, le=8640)] = 1440,
+) -> Links:
+    """A sample every ten seconds over the last day, thinned to at most `points`: means, but the worst loss. At a kit
+    `kit` may be a center's id: the links to that one."""
+    now, trails = await services.fleet.link_trails(who, kit, hours, points)
+    return Links(gateway=now.gateway, at=now.at, links=list(now.links), trails=list(trails))
+
+
+@router.get("/{kit}/thumbnail.jpg", response_class=Response, responses={200: {"content": {JPEG: {}}}})
+async def thumbnail(who: Viewer, kit: str, services: AppServices) -> Response:
+    """What the center really receives of a kit, small. `Fieldgate-Picture-Age` says how many seconds old it is."""
+    picture = services.fleet.picture(who, kit)
+    age_s = picture.age_s + max(0.0, services.now() - picture.made_at)
+    headers = {
+        "Age": str(int(age_s)),
+        "Fieldgate-Picture-Age": f"{age_s:.2f}",
+        "Fieldgate-Picture-Stream": picture.stream,
+        "Cache-Control": "private, no-store",
+    }
+    return Response(picture.jpeg, media_type=JPEG, headers=headers)

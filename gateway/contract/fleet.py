@@ -1,0 +1,141 @@
+"""Kits at a center, centers at a kit: what the adapters that join them (uplink, mqtt) tell the core.
+
+At a center a way to a kit comes up (`Fleet.kit_up`), tells what the kit has by the `KitHold` it got, and goes
+(`KitHold.down`). A kit may be here by several ways at once; orders go by the first that can. At a kit the adapter tells
+how each center stands (`Fleet.center`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from gateway.contract.home import ApiAnswer, ApiRequest, VoiceEnd
+from gateway.contract.media import Publication
+from gateway.model.alarm import Alarm
+from gateway.model.command import Command, CommandResult
+from gateway.model.device import Device
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.kit import CenterState, LinkState, Thumbnail
+from gateway.model.media import StreamStatus
+from gateway.model.pairing import PairedCenter, PairedKit
+from gateway.model.position import Position
+from gateway.model.principal import Principal
+from gateway.model.ptz import PtzHolder
+from gateway.model.voice import GroupId, GroupStatus
+
+
+@dataclass(frozen=True, slots=True)
+class KitAbout:
+    """What a kit says of itself as it comes. `clock_off_s`: its clock minus ours."""
+
+    name: str = ""
+    boot: int = 0
+    version: str = ""
+    adcode: str = ""
+    address: str = ""
+    clock_off_s: float | None = None
+
+
+class KitWay(Protocol):
+    """One way to a kit, made by the adapter that has it."""
+
+    @property
+    def name(self) -> str:
+        """ "uplink" or "mqtt"."""
+
+    async def command(self, command: Command, left_s: float) -> CommandResult:
+        """Have the kit carry out an order. Its deadline is of our clock and the kit's may be wrong by a year: what
+        counts there is that `left_s` seconds are left. Raises LinkDown, PeerError."""
+
+
+@runtime_checkable
+class KitBundle(Protocol):
+    """A KitWay that carries pictures and more: the link bundle."""
+
+    async def open(self, stream: StreamId, publication: Publication) -> None:
+        """As `contract.media.Open`: the picture of a stream of the kit, until it ends. One copy for all who watch."""
+
+    async def still(self, stream: StreamId) -> bytes:
+        """A JPEG of now, made at the kit. Raises LinkDown, PeerError."""
+
+    async def api(self, request: ApiRequest, who: Principal) -> ApiAnswer:
+        """A request to the kit's own API in the name of `who`. Raises LinkDown."""
+
+
+class KitHold(Protocol):
+    """A way's hold on one kit while it is up; does nothing after `down`. Ids that are not the kit's own raise
+    RemoteProtocolError (`kit-foreign-id`)."""
+
+    def about(self, about: KitAbout) -> None: ...
+    def seen(self) -> None:
+        """A sign of life."""
+
+    def devices(self, devices: Sequence[Device]) -> None:
+        """All that there are; others go."""
+
+    def device(self, device: Device) -> None: ...
+    def device_gone(self, device: DeviceId) -> None: ...
+    def streams(self, streams: Sequence[StreamStatus]) -> None:
+        """All that there are, as they stand at the kit; others go."""
+
+    def stream(self, status: StreamStatus) -> None:
+        """REMOVED: it goes."""
+
+    def groups(self, groups: Sequence[GroupStatus]) -> None: ...
+    def group(self, status: GroupStatus) -> None: ...
+    def group_gone(self, group: GroupId) -> None: ...
+    def voices(self, voices: Sequence[VoiceEnd]) -> None:
+        """All that can be talked to there."""
+
+    def holder(self, stream: str, holder: PtzHolder | None) -> None: ...
+    def links(self, links: Sequence[LinkState]) -> None: ...
+    def gave_up(self, stream: StreamId, code: str) -> None:
+        """The kit sends less of a stream than it has; "" ends it."""
+
+    def reachable(self, yes: bool, code: str = "") -> None:
+        """Whether anything passes at this moment: a session outlives its links."""
+
+    async def alarm(self, alarm: Alarm) -> None:
+        """Durable when it returns, kept once whichever ways it comes (`Alarm.id`). Raises GatewayError `disk-full`."""
+
+    def position(self, position: Position) -> None: ...
+    def down(self, code: str, detail: str = "") -> None:
+        """This way is gone: `kit-offline`, `kit-revoked`, … Safe to call twice."""
+
+
+class Pairings(Protocol):
+    """Who is paired with us. Kept in SQLite; read from memory."""
+
+    def private_key(self) -> bytes:
+        """Our own, X25519, 32 bytes (`state_dir/bundle.key`, made when first asked for)."""
+
+    def kits(self) -> Sequence[PairedKit]:
+        """At a center: those admitted, revoked ones too."""
+
+    def centers(self) -> Sequence[PairedCenter]: ...
+    def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
+        """`called()` after every change, until the returned function is called."""
+
+
+class Fleet(Protocol):
+    @property
+    def pairings(self) -> Pairings: ...
+
+    def kit_up(self, gateway: str, about: KitAbout, way: KitWay) -> KitHold:
+        """A kit is here by this way; the same way again replaces the one before.
+
+        Raises Denied: `kit-unknown` (nobody admitted it), `kit-revoked`, `kit-stale` (its boot counter is lower than
+        one that is here: a copy of its state, or a message of the past).
+        """
+
+    def center(self, state: CenterState) -> None:
+        """At a kit: how a center stands."""
+
+    def center_gone(self, gateway: str) -> None: ...
+    def thumbnail(self, gateway: str, picture: Thumbnail) -> None:
+        """What a center really receives of a kit; told at both ends."""
+
+    def may(self, center: PairedCenter, name: str, role: str, session: str, address: str = "") -> Principal:
+        """At a kit: whom somebody of a center is here: `name@center`, with no more than the center's own rights."""

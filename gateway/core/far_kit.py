@@ -1,0 +1,104 @@
+"""One kit as its center knows it: the ways it is here by, what it told, how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from gateway.contract.fleet import KitAbout, KitWay
+from gateway.contract.home import VoiceEnd
+from gateway.model.device import Device, DeviceState
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.kit import GaveUp, Kit, KitState, LinkState, LinkUse, Thumbnail
+from gateway.model.media import StreamStatus
+from gateway.model.ptz import PtzHolder
+from gateway.model.voice import GroupId, GroupStatus
+
+WAYS = ("uplink", "mqtt")
+"""In the order in which orders go."""
+
+
+@dataclass(eq=False, slots=True)
+class Way:
+    """One way while it is up. `reachable`: something passes at this moment."""
+
+    way: KitWay
+    about: KitAbout
+    reachable: bool = True
+    code: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class FarKit:
+    """In memory; `core.fleet` keeps and tells."""
+
+    gateway: str
+    about: KitAbout = field(default_factory=KitAbout)
+    ways: dict[str, Way] = field(default_factory=dict)
+    state: KitState = KitState.OFFLINE
+    code: str = "kit-offline"
+    detail: str = ""
+    since: float = 0.0
+    last_seen: float | None = None
+    devices: dict[DeviceId, Device] = field(default_factory=dict)
+    streams: dict[StreamId, StreamStatus] = field(default_factory=dict)
+    groups: dict[GroupId, GroupStatus] = field(default_factory=dict)
+    voices: dict[str, VoiceEnd] = field(default_factory=dict)
+    holders: dict[str, PtzHolder] = field(default_factory=dict)
+    links: tuple[LinkState, ...] = ()
+    gave_up: dict[StreamId, GaveUp] = field(default_factory=dict)
+    thumbnail: Thumbnail | None = None
+
+    @property
+    def here(self) -> bool:
+        return any(way.reachable for way in self.ways.values())
+
+    def way(self) -> KitWay | None:
+        """The best one that something passes by."""
+        return next((self.ways[name].way for name in WAYS if name in self.ways and self.ways[name].reachable), None)
+
+    def judged(self) -> tuple[KitState, str]:
+        """State and reason as they follow from its ways and links."""
+        if not self.here:
+            codes = [way.code for way in self.ways.values() if way.code]
+            return KitState.OFFLINE, next(iter(codes), self.code or "kit-offline")
+        if self.gave_up:
+            return KitState.DEGRADED, next(iter(self.gave_up.values())).code
+        if any(link.state is LinkUse.OUT for link in self.links):
+            return KitState.DEGRADED, "kit-link-out"
+        return KitState.ONLINE, ""
+
+    def shown(self) -> Kit:
+        online = sum(device.state in (DeviceState.ONLINE, DeviceState.DEGRADED) for device in self.devices.values())
+        about = self.about
+        return Kit(
+            gateway=self.gateway,
+            name=about.name or self.gateway,
+            state=self.state,
+            code=self.code,
+            detail=self.detail,
+            since=self.since,
+            last_seen=self.last_seen,
+            boot=about.boot,
+            version=about.version,
+            adcode=about.adcode,
+            address=about.address,
+            ways=tuple(name for name in WAYS if name in self.ways),
+            links=self.links,
+            gave_up=tuple(self.gave_up.values()),
+            devices=len(self.devices),
+            devices_online=online if self.here else 0,
+            clock_off_s=about.clock_off_s,
+            thumbnail_at=self.thumbnail.made_at if self.thumbnail is not None else None,
+            thumbnail_of=self.thumbnail.stream if self.thumbnail is not None else "",
+        )
+
+    def take_about(self, about: KitAbout) -> None:
+        """What is empty in `about` stays as it was known."""
+        before = self.about
+        self.about = replace(
+            about,
+            name=about.name[:100] or before.name,
+            version=about.version[:60] or before.version,
+            adcode=about.adcode[:12] or before.adcode,
+            address=about.address[:100] or before.address,
+        )

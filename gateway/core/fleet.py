@@ -1,0 +1,252 @@
+"""Kits at a center, centers at a kit. Fulfils `contract.fleet.Fleet`, and is what the API shows of both.
+
+A kit that is paired is shown whether it is here or not. What it told is believed as far as it speaks of itself: ids
+that are not its own are refused. Changes of one turn of the loop are told as one event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from gateway.base.clock import Clock
+from gateway.base.errors import Denied, NotFound
+from gateway.contract.fleet import KitAbout, KitWay
+from gateway.core.far_kit import FarKit, Way
+from gateway.core.fleet_hold import FleetHold
+from gateway.core.link_trails import LinkTrails
+from gateway.core.messages import Bus
+from gateway.core.pairings import Pairings
+from gateway.core.reports import Reports
+from gateway.core.rights import at_least, in_scope
+from gateway.model.kit import CenterState, Kit, KitLinks, KitState, LinkState, LinkTrail, Thumbnail
+from gateway.model.pairing import PairedCenter
+from gateway.model.principal import Principal, Role
+
+log = logging.getLogger(__name__)
+
+THUMBNAIL_BYTES = 128 * 1024
+
+
+class Fleet:
+    """On the event loop only. `own`: how this gateway itself is shown at a kit, without its centers."""
+
+    def __init__(
+        self,
+        gateway: str,
+        pairings: Pairings,
+        trails: LinkTrails,
+        reports: Reports,
+        bus: Bus,
+        clock: Clock,
+        own: Callable[[], Kit],
+    ) -> None:
+        self.gateway = gateway
+        self.pairings = pairings
+        self.trails = trails
+        self.reports = reports
+        self._bus = bus
+        self.clock = clock
+        self._own = own
+        self._kits: dict[str, FarKit] = {}
+        self._centers: dict[str, CenterState] = {}
+        self._thumbnails: dict[str, Thumbnail] = {}
+        self._changed: set[str] = set()
+        pairings.on_change(self._pairings_changed)
+        self._pairings_changed()
+
+    # — what adapters tell —
+
+    def kit_up(self, gateway: str, about: KitAbout, way: KitWay) -> FleetHold:
+        paired = self.pairings.kit(gateway)
+        if paired is None:
+            raise Denied(f"{gateway[:80]} was not admitted here", code="kit-unknown")
+        if paired.revoked_at is not None:
+            raise Denied(f"{gateway} was revoked: {paired.detail}", code="kit-revoked")
+        kit = self._kits[gateway]
+        newest = max((known.about.boot for known in kit.ways.values() if known.way is not way), default=0)
+        if about.boot and about.boot < newest:
+            raise Denied(f"{gateway} comes with start {about.boot}, {newest} is here already", code="kit-stale")
+        kit.ways[way.name] = standing = Way(way, about)
+        kit.take_about(about)
+        kit.last_seen = self.clock.wall()
+        self.judge(kit)
+        return FleetHold(self, kit, standing)
+
+    def center(self, state: CenterState) -> None:
+        before = self._centers.get(state.gateway)
+        picture = self._thumbnails.get(state.gateway)
+        state = replace(state, thumbnail_at=picture.made_at if picture is not None else None)
+        self._centers[state.gateway] = state
+        if state.links:
+            self.links_told(state.gateway, state.links)
+        if before is None or replace(before, links=(), last_seen=None) != replace(state, links=(), last_seen=None):
+            self.told(self.gateway)
+
+    def center_gone(self, gateway: str) -> None:
+        self._thumbnails.pop(gateway, None)
+        if self._centers.pop(gateway, None) is not None:
+            self.told(self.gateway)
+
+    def thumbnail(self, gateway: str, picture: Thumbnail) -> None:
+        """One that is too large is none."""
+        if len(picture.jpeg) > THUMBNAIL_BYTES:
+            return
+        if (kit := self._kits.get(gateway)) is not None:
+            kit.thumbnail = picture
+            self.told(gateway)
+        elif (center := self._centers.get(gateway)) is not None:
+            self._thumbnails[gateway] = picture
+            self.center(center)
+
+    def may(self, center: PairedCenter, name: str, role: str, session: str, address: str = "") -> Principal:
+        try:
+            wished = Role(role)
+        except ValueError:
+            wished = Role.VIEWER
+        # Auditor and informant stand beside the ladder: nobody of a center is one here.
+        ladder = wished if at_least(wished, Role.VIEWER) else Role.VIEWER
+        least = ladder if at_least(center.role, ladder) else center.role
+        return Principal(
+            f"{name[:64]}@{center.gateway}", least, f"{session[:64]}@{center.gateway}", center.scope, address
+        )
+
+    # — what the core asks —
+
+    def known(self, gateway: str) -> FarKit | None:
+        return self._kits.get(gateway)
+
+    def kits_known(self) -> Sequence[FarKit]:
+        return list(self._kits.values())
+
+    # — what people see —
+
+    def kits(self, who: Principal) -> Sequence[Kit]:
+        """At a center its kits; at a kit itself, with its centers."""
+        return [kit for kit in self._all() if _sees(who, kit.gateway)]
+
+    def kit(self, who: Principal, gateway: str) -> Kit:
+        for kit in self._all():
+            if kit.gateway == gateway:
+                if not _sees(who, gateway):
+                    raise Denied(f"{gateway} lies outside of what {who.name} may see")
+                return kit
+        raise NotFound(f"there is no kit {gateway[:80]!r}")
+
+    async def link_trails(
+        self, who: Principal, gateway: str, hours: float, points: int
+    ) -> tuple[KitLinks, Sequence[LinkTrail]]:
+        """How the links of a kit are and were; at a kit those to the center named, or to the first one."""
+        if gateway in self._centers or gateway == self.gateway:
+            if not _sees(who, self.gateway):
+                raise Denied(f"{self.gateway} lies outside of what {who.name} may see")
+            gateway = gateway if gateway in self._centers else next(iter(self._centers), gateway)
+            links = self._centers[gateway].links if gateway in self._centers else ()
+        else:
+            links = self.kit(who, gateway).links
+        now = KitLinks(gateway, self.clock.wall(), links)
+        return now, await self.trails.trails(gateway, hours, points)
+
+    def picture(self, who: Principal, gateway: str) -> Thumbnail:
+        """At a center: of a kit; at a kit: what a center receives. Raises NotFound while there is none."""
+        found: Thumbnail | None
+        if gateway in self._centers:
+            if not _sees(who, self.gateway):
+                raise Denied(f"{self.gateway} lies outside of what {who.name} may see")
+            found = self._thumbnails.get(gateway)
+        else:
+            self.kit(who, gateway)
+            kit = self._kits.get(gateway)
+            found = kit.thumbnail if kit is not None else next(iter(self._thumbnails.values()), None)
+        if found is None or not in_scope(who, found.stream):
+            raise NotFound(f"there is no picture of {gateway[:80]!r} yet", code="thumbnail-none")
+        return found
+
+    # — what holds ask —
+
+    def judge(self, kit: FarKit, code: str = "", detail: str = "") -> None:
+        """Its ways or links changed: how does it stand now? `code`: why the last way went."""
+        if not kit.here and code:
+            kit.code, kit.detail = code, detail
+        state, code = kit.judged()
+        if state is not KitState.OFFLINE:
+            kit.detail = ""
+        if state is not kit.state:
+            if KitState.OFFLINE in (state, kit.state):
+                log.info("kit %s is %s%s", kit.gateway, state, f": {code} {kit.detail}".rstrip() if code else "")
+            kit.state, kit.since = state, self.clock.wall()
+        kit.code = code
+        self.told(kit.gateway)
+
+    def links_told(self, gateway: str, links: Sequence[LinkState]) -> None:
+        self.trails.note(gateway, links)
+        self._bus.publish(
+            "links",
+            gateway,
+            KitLinks(gateway, self.clock.wall(), tuple(links)),
+            within=self.gateway if gateway in self._centers else gateway,
+            transient=True,
+        )
+
+    def told(self, gateway: str) -> None:
+        """It changed: everybody hears of it once in this turn of the loop."""
+        if not self._changed:
+            asyncio.get_running_loop().call_soon(self._publish)
+        self._changed.add(gateway)
+
+    # — within —
+
+    def _all(self) -> list[Kit]:
+        kits = [kit.shown() for kit in self._kits.values()]
+        if self._centers:
+            kits.insert(0, self._self())
+        return kits
+
+    def _self(self) -> Kit:
+        """This kit: it is online where a center holds it."""
+        centers = tuple(self._centers.values())
+        here = [center for center in centers if center.state is not KitState.OFFLINE]
+        best = here[0] if here else centers[0]
+        return replace(
+            self._own(),
+            state=best.state,
+            code=best.code,
+            detail=best.detail,
+            since=best.since,
+            last_seen=best.last_seen,
+            links=best.links,
+            centers=centers,
+            ways=("uplink",) if here else (),
+        )
+
+    def _publish(self) -> None:
+        changed, self._changed = self._changed, set()
+        for gateway in changed:
+            if (kit := self._kits.get(gateway)) is not None:
+                self._bus.publish("kit", gateway, kit.shown())
+            elif gateway == self.gateway and self._centers:
+                self._bus.publish("kit", gateway, self._self())
+
+    def _pairings_changed(self) -> None:
+        rows = {row.gateway: row for row in self.pairings.kits()}
+        for gateway, row in rows.items():
+            kit = self._kits.get(gateway)
+            if kit is None:
+                kit = self._kits[gateway] = FarKit(gateway, since=self.clock.wall())
+            if row.name:
+                kit.about = replace(kit.about, name=row.name)
+            if row.revoked_at is not None:
+                kit.code, kit.detail = "kit-revoked", row.detail
+            elif kit.code == "kit-revoked":
+                kit.code, kit.detail = "kit-offline", ""
+            self.told(gateway)
+        for gateway in [known for known in self._kits if known not in rows]:
+            gone = self._kits.pop(gateway)
+            self._bus.publish("kit", gateway, gone.shown(), gone=True)
+
+
+def _sees(who: Principal, gateway: str) -> bool:
+    """Whoever may see something of it sees the kit."""
+    return in_scope(who, gateway) or who.scope.startswith(f"{gateway}/")

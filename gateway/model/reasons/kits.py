@@ -1,0 +1,71 @@
+"""Reasons of: kits and centers, and the links between them."""
+
+from __future__ import annotations
+
+from gateway.model.reasons.row import Row
+
+ROWS: tuple[Row, ...] = (
+    (
+        "kit-offline",
+        "The kit is not here: no link of it reaches this center.",
+        "Look at the kit's own console, or call somebody on site: power, SIM cards, antennas. It comes back by itself.",
+        "该终端站不在线：没有任何链路到达本中心。",
+        "请查看终端站自己的控制台或联系现场人员：电源、SIM 卡、天线；链路恢复后会自动重新上线。",
+    ),
+    (
+        "kit-unreachable",
+        "Nothing passes between the kit and this center at the moment; the session is kept.",
+        "Wait: pictures go on by themselves with the first link that is back. The kit's links show which are out.",
+        "终端站与本中心之间暂时完全不通，会话仍保留。",
+        "请稍候：任一链路恢复后画面自动继续；可在终端站链路页查看哪些链路中断。",
+    ),
+    (
+        "kit-link-out",
+        "One of the kit's links carries nothing; the others do.",
+        "Look at the link's reason on the kit's page; it is taken in again after ten good seconds.",
+        "该终端站有一条链路不可用，其余链路正常。",
+        "请在终端站页面查看该链路的原因；恢复良好 10 秒后会自动重新启用。",
+    ),
+    (
+        "kit-unknown",
+        "This kit was not admitted here.",
+        "Run `fieldgate pair` on the kit and admit its code at the center.",
+        "该终端站未在本中心准入。",
+        "请在终端站运行 `fieldgate pair`，并在中心准入其配对码。",
+    ),
+    (
+        "kit-revoked",
+        "The center took this kit's admission back.",
+        "If that was a mistake, admit the kit again at the center; a stolen kit stays out.",
+        "中心已撤销该终端站的准入。",
+        "若为误操作，请在中心重新准入；被盗的终端站应保持撤销。",
+    ),
+    (
+        "kit-stale",
+        "Somebody comes as this kit with a start of the past: a copy of its disk, or an old message.",
+        "Let only one machine run with this kit's state folder. A restored backup is admitted again at the center.",
+        "有设备以该终端站的过期启动序号接入：可能是其磁盘的副本或旧消息。",
+        "请确保仅有一台机器使用该终端站的状态目录；若从备份恢复，请在中心重新准入。",
+    ),
+    (
+        "kit-foreign-id",
+        "A kit spoke of something that is not its own; it was not believed.",
+        "Check that the kit's gateway.id is the one it was paired with, and that its software is ours.",
+        "终端站上报了不属于自己的编号，已被拒绝。",
+        "请检查该终端站的 gateway.id 是否与配对时一致，以及其软件是否为本产品。",
+    ),
+    (
+        "kit-too-many",
+        "A kit tells of more devices, streams or groups than a center takes of one.",
+        "Divide them among several kits.",
+        "终端站上报的设备、流或群组数量超过中心对单站的上限。",
+        "请将其分配到多个终端站。",
+    ),
+    (
+        "thumbnail-none",
+        "The center has received no picture of this kit yet.",
+        "Open one of its pictures at the center; then it is shown here with its age.",
+        "中心尚未收到该终端站的任何画面。",
+        "请在中心打开其任一画面，之后此处会显示缩略图及其时效。",
+    ),
+)
