@@ -1,0 +1,65 @@
+"""Dataclasses of the model as maps of plain values, and back: what gateways tell each other, by whatever way.
+
+What comes from outside is bounded before it is looked at: depth, number and length of texts. Fields that this build
+does not know are left out; one that is missing or of the wrong kind is RemoteProtocolError (`record-damaged`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.base.errors import RemoteProtocolError
+
+T = TypeVar("T")
+
+MOST_TEXT = 4096
+MOST_ENTRIES = 50_000
+MOST_DEPTH = 8
+
+
+def plain(value: Any) -> Any:
+    """Maps, lists, texts, numbers: what msgpack and JSON have. Bytes become base64 text."""
+    return _adapter(type(value)).dump_python(value, mode="json")
+
+
+def record(kind: type[T], value: Any) -> T:
+    """The dataclass `kind` of a map as `plain` made it. Raises RemoteProtocolError (`record-damaged`)."""
+    bounded(value)
+    try:
+        made: T = _adapter(kind).validate_python(value)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:80]
+        raise RemoteProtocolError(f"no {kind.__name__}: {where}: {first['msg'][:120]}", code="record-damaged") from None
+    return made
+
+
+def bounded(value: Any) -> None:
+    """Raises RemoteProtocolError (`record-damaged`) for what is too deep, too long or too many."""
+    left = [MOST_ENTRIES]
+    _walk(value, MOST_DEPTH, left)
+
+
+def _walk(value: Any, depth: int, left: list[int]) -> None:
+    left[0] -= 1
+    if left[0] < 0:
+        raise RemoteProtocolError(f"more than {MOST_ENTRIES} values in one record", code="record-damaged")
+    if isinstance(value, str | bytes):
+        if len(value) > MOST_TEXT:
+            raise RemoteProtocolError(f"a text of {len(value)} in a record", code="record-damaged")
+    elif isinstance(value, dict | list | tuple):
+        if depth == 0:
+            raise RemoteProtocolError("a record that is too deep", code="record-damaged")
+        for inner in value.items() if isinstance(value, dict) else value:
+            if isinstance(value, dict):
+                _walk(inner[0], depth, left)
+                inner = inner[1]
+            _walk(inner, depth - 1, left)
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)
