@@ -62,6 +62,13 @@ ROWS: tuple[Row, ...] = (
         "请将其分配到多个终端站。",
     ),
     (
+        "record-damaged",
+        "What a kit or center told could not be understood.",
+        "Run the same release on both; if it goes on, send a capture (`fieldgate capture`) to the maintainers.",
+        "无法识别终端站或中心上报的内容。",
+        "请在两端使用相同版本；若仍出现，请将抓包（`fieldgate capture`）发送给维护者。",
+    ),
+    (
         "thumbnail-none",
         "The center has received no picture of this kit yet.",
         "Open one of its pictures at the center; then it is shown here with its age.",
