@@ -17,6 +17,8 @@ Subscription: TypeAlias = int
 Voice: TypeAlias = int
 Room: TypeAlias = int
 Wire: TypeAlias = int
+Bundle: TypeAlias = int
+Door: TypeAlias = int
 
 CodecName: TypeAlias = Literal["h264", "h265", "mjpeg", "aac", "pcma", "pcmu", "opus", "g722", "l16"]
 SrtpProfile: TypeAlias = Literal[
@@ -248,6 +250,62 @@ class DataEvent:
     data: bytes
     def __new__(cls, *, stream: Stream, leg: Leg, kind: Literal["klv", "programs"], data: bytes) -> Self: ...
 
+@final
+class BundleEvent:
+    """A link bundle between a kit and a center. `bundle` is the bundle, 0 where there is none yet; `door` the door that
+    it came in by, 0 for one that was dialled. `kind`:
+
+    `up`            the handshake is done: `key` is the peer's public key, `name` its gateway id ("" where the peer is a
+                    center), `number` its boot counter. At a center this is the first word of a new `bundle`. Nothing
+                    of an earlier session is left: flows and streams are opened anew after each `up`
+    `down`          the session is over, `code` is why (`link-down`, `revoked`, `peer-closed`, `peer-restarted`,
+                    `replaced`, …). Every flow and stream of it is closed (no events of their own). One that was
+                    dialled goes on dialling and tells `up` again; one of a door is gone
+    `refused`       a handshake was refused, `code` is why (`unknown-key`, `duplicate-gateway`, `revoked`,
+                    `suite-unknown`, …). At a kit `bundle` goes on trying; at a center `door` says whom it refused:
+                    `key`, `name` and `host` as they were claimed, `number` how many since the last such event
+                    (at most one a second)
+    `path`          the path `name` (`number` its id) carries from now on (`code` ""), or does not, and why. `host` and
+                    `host_port` are the peer's address on it
+    `rate`          `usable_bps` of all paths together, `wanted_bps` what the flows and streams would send; at most
+                    every 500 ms, when it changed by a tenth or units are given up
+    `flow`          the peer opened the flow `number`; `name` is "class mode playout_ms". Take it with `bundle_flow`:
+                    until then at most 4 MiB of it wait
+    `flow-closed`   the peer closed the flow `number`; or, `code` `link-down`, the other end of its socket is gone
+    `stream`        the peer opened the stream `number` for the purpose `name`. Take it with `bundle_stream`: until then
+                    at most its window waits
+    `stream-closed` the stream `number` is over: `code` "" when both sides had finished, else why
+    """
+
+    bundle: Bundle
+    door: Door
+    kind: Literal["up", "down", "refused", "path", "rate", "flow", "flow-closed", "stream", "stream-closed"]
+    code: str
+    detail: str
+    name: str
+    key: bytes
+    number: int
+    usable_bps: int
+    wanted_bps: int
+    host: str
+    host_port: int
+    def __new__(
+        cls,
+        *,
+        bundle: Bundle,
+        door: Door = 0,
+        kind: Literal["up", "down", "refused", "path", "rate", "flow", "flow-closed", "stream", "stream-closed"],
+        code: str = "",
+        detail: str = "",
+        name: str = "",
+        key: bytes | None = None,
+        number: int = 0,
+        usable_bps: int = 0,
+        wanted_bps: int = 0,
+        host: str = "",
+        host_port: int = 0,
+    ) -> Self: ...
+
 Event: TypeAlias = (
     TrackEvent
     | LegEvent
@@ -260,6 +318,7 @@ Event: TypeAlias = (
     | VoiceEvent
     | WireEvent
     | DataEvent
+    | BundleEvent
 )
 
 # ── what is handed in ────────────────────────────────────────────────────────────────────────────────────────────
@@ -518,6 +577,103 @@ class Engine:
 
     def tls_fault(self, fd: int) -> str:
         """Why the TLS behind a plain end failed, in words; "" while it has not. Kept for the last 64 that failed."""
+
+    # link bundles between a kit and its centers: one session over many paths. The thread starts with the first of them
+
+    def bundle_dial(self, *, private: bytes, peer: bytes, gateway: str, boot: int, suite: int = 1) -> Bundle:
+        """A kit's bundle to one center. It goes on for ever, over outages and restarts of the center, until
+        `bundle_close`; give it paths by `bundle_path`. `private` is our key and `peer` the center's public one (32
+        bytes each), `gateway` our id (1 to 64 bytes of UTF-8), `boot` a counter that grows with each start of the
+        kit, `suite` the cipher suite (1: Noise_IK_25519_AESGCM_SHA256 with AES-256-GCM). Raises MediaError on a key
+        of another length or an unknown suite."""
+
+    def bundle_listen(self, fd: int, *, private: bytes) -> Door:
+        """A center's door on a bound UDP socket. Nobody is let in before `bundle_admit` names them. Bundles that come
+        in are told as `up`."""
+
+    def bundle_admit(self, door: Door, peers: list[tuple[bytes, str]]) -> None:
+        """The whole list of who may come in: (public key, gateway id). A session whose key is no longer in it is ended
+        at once (`revoked`); one key per gateway id and one id per key, else MediaError."""
+
+    def bundle_accept_tcp(self, door: Door, fd: int, *, initial: bytes | None = None) -> None:
+        """A kit came in by TCP where UDP is blocked: a connected stream socket with the plain bytes (TLS already off),
+        each datagram behind its length in two bytes (RFC 4571). `initial`: what was read of it already. It is closed
+        when no valid handshake came in 10 s."""
+
+    def bundle_path(
+        self,
+        bundle: Bundle,
+        fd: int,
+        host: str,
+        port: int,
+        *,
+        path: int,
+        name: str,
+        kind: Literal["udp", "stream"],
+        cost: int = 0,
+        mtu: int = 1350,
+        initial: bytes | None = None,
+    ) -> None:
+        """A way to the center. `udp`: a UDP socket bound to its device already, and the center's address. `stream`: a
+        connected stream socket with the plain bytes as in `bundle_accept_tcp`; `host` and `port` are for show. `path`
+        is 0 to 15, one that is in use is replaced by the new socket (another network, another address) and measured
+        anew; `name` is what events and figures call it (1 to 32 bytes); `cost` 0 to 255, the dearer is used when the
+        cheaper do not do; `mtu` is the largest UDP payload (576 to 1500), probing may lower it. A stream that ends is
+        told as `path` with a code: give it a new one."""
+
+    def bundle_drop_path(self, bundle: Bundle, path: int) -> None:
+        """Its socket is closed. The session stays, also without any path, for 60 s."""
+
+    def bundle_flow(
+        self,
+        bundle: Bundle,
+        flow: int,
+        fd: int,
+        *,
+        carries: Literal["frames", "datagrams"],
+        way: Literal["out", "in"],
+        klass: Literal["control", "voice", "stream", "still", "video", "bulk"] = "video",
+        mode: Literal["best", "duplicate", "spread"] = "best",
+        playout_ms: int = 0,
+    ) -> None:
+        """Units over the bundle. `out`: a new flow under a number of ours (0 to 65535), told to the peer with `klass`,
+        `mode` and `playout_ms` (0 to 10 000; 0: in order of arrival, as soon as whole). `in`: take one that the event
+        `flow` told; the last three are the sender's then. Numbers of the two ways are apart.
+
+        `frames`: `fd` is an end of an AF_UNIX SOCK_SEQPACKET pair (docs/frame-port.md), the other end goes to
+        `open_frames_out` (way `out`) or `open_frames_in` (`in`): one unit is one picture or frame of sound, a key
+        picture carries its track's parameters with it. What the receiver lost, or the sender gave up for want of rate,
+        asks the source for a key frame by itself (`KeyFrameWanted` of the stream that feeds it, cause `loss`).
+        `datagrams`: an end of an AF_UNIX SOCK_DGRAM or SOCK_SEQPACKET pair or a connected UDP socket: one datagram is
+        one unit (at most 65 000 bytes).
+
+        Full, out: what the class allows is given up first, whole units; the reader of a frame port is never held up.
+        Full, in: whoever reads too slowly loses whole units up to the next key frame. The other end closed: the flow is
+        closed too, and `flow-closed` told."""
+
+    def bundle_want_key(self, bundle: Bundle, flow: int) -> None:
+        """Ask the peer's source for a key frame of the flow `flow` that comes in (a new viewer, a decoder that lost
+        its way): `KeyFrameWanted` of the stream there, cause `join`."""
+
+    def bundle_close_flow(self, bundle: Bundle, flow: int, *, way: Literal["out", "in"] = "out") -> None: ...
+    def bundle_stream(self, bundle: Bundle, fd: int, *, purpose: str = "", stream: int = 0) -> int:
+        """Bytes, reliable and in order. `fd`: an end of an AF_UNIX SOCK_STREAM pair, or any stream socket. `stream` 0:
+        a new one, `purpose` (1 to 64 bytes) is told to the peer; else takes the one that the event `stream` told.
+        Returns its number; waits for the thread, at most 200 ms. End of input either way is passed on as such, a reset
+        closes the socket. Slow readers hold up the writer (window of a stream: 1 MiB). Raises MediaError when the
+        bundle is not up, or has 256 streams open."""
+
+    def bundle_stats(self, handle: Bundle | Door) -> dict[str, int | float | str]:
+        """Waits for the thread, at most 200 ms. Of a bundle: `state` (`connecting`, `up`, `closed`), `peer` (gateway
+        id or ""), `usable_bps`, `wanted_bps`, `units_given_up`; of each path under `path.<name>.`: `state` (`in`,
+        `out`, `unproved`), `code`, `host`, `rtt_ms`, `loss` (0 to 1), `usable_bps`, `rate_bps`, `bytes_out`,
+        `bytes_in`, `packets_out`, `packets_in`, `cost`, `mtu`; of each flow that goes out under `out.<flow>.`: `class`,
+        `mode`, `units`, `bytes`, `units_given_up`, `parity_bytes`; of each that comes in under `in.<flow>.`: `class`,
+        `units`, `units_late`, `units_lost`, `pieces_recovered`, `duplicates`, `bytes`, `dropped` (whoever reads was too
+        slow). Of a door: `sessions`, `refused`, `stray`. Raises MediaError when it is gone."""
+
+    def bundle_close(self, handle: Bundle | Door) -> None:
+        """The peer is told. A door: with all that came in by it."""
 
     # WebRTC: one UDP port for all
 
@@ -850,3 +1006,7 @@ def probe_bytes(data: bytes) -> str:
 
 def crypto_backend() -> str:
     """The SRTP library and the CPU features it uses, e.g. "aws-lc AES-NI VAES"."""
+
+def bundle_keys(private: bytes | None = None) -> tuple[bytes, bytes]:
+    """A key pair of X25519, (private, public), 32 bytes each: a new one, or that of `private`. Raises MediaError on
+    another length."""

@@ -46,6 +46,17 @@ class Media(Protocol):
 
     def forget_wire(self, wire: int) -> None: ...
 
+    def on_bundle(self, bundle: int, handler: Callable[[codecs.BundleEvent], None]) -> None:
+        """Events of a link bundle, one's own (`bundle_dial`, which say nothing before the caller gives way to the loop)
+        or one that came in by a door."""
+
+    def forget_bundle(self, bundle: int) -> None: ...
+
+    def on_door(self, door: int, handler: Callable[[codecs.BundleEvent], None]) -> None:
+        """Refusals at a door, and events of those of its bundles that nobody has taken with `on_bundle`: `up` first."""
+
+    def forget_door(self, door: int) -> None: ...
+
 
 class IngestLeg(Protocol):
     """A way in for one source's packets, owned by a Publication and closed with it."""

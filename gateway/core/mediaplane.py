@@ -52,6 +52,8 @@ class MediaPlane:
         self._sessions: dict[int, Callable[[codecs.Datagram | codecs.SessionEvent], None]] = {}
         self._subscriptions: dict[int, Callable[[codecs.SubscriptionEvent], None]] = {}
         self._voices: dict[int, Callable[[codecs.VoiceEvent], None]] = {}
+        self._bundles: dict[int, Callable[[codecs.BundleEvent], None]] = {}
+        self._doors: dict[int, Callable[[codecs.BundleEvent], None]] = {}
         self._wires = Wires(_failed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.on_lost: Callable[[int], None] = lambda _count: None
@@ -118,6 +120,18 @@ class MediaPlane:
 
     def forget_wire(self, wire: int) -> None:
         self._wires.forget(wire)
+
+    def on_bundle(self, bundle: int, handler: Callable[[codecs.BundleEvent], None]) -> None:
+        self._bundles[bundle] = handler
+
+    def forget_bundle(self, bundle: int) -> None:
+        self._bundles.pop(bundle, None)
+
+    def on_door(self, door: int, handler: Callable[[codecs.BundleEvent], None]) -> None:
+        self._doors[door] = handler
+
+    def forget_door(self, door: int) -> None:
+        self._doors.pop(door, None)
 
     @property
     def voices(self) -> Sequence[int]:
@@ -200,6 +214,12 @@ class MediaPlane:
                     _give(self._voices, event.voice, event)
                 case codecs.WireEvent():
                     self._wires.give(event)
+                case codecs.BundleEvent():
+                    # A bundle that came in by a door is its owner's until somebody takes it.
+                    if event.bundle in self._bundles:
+                        _give(self._bundles, event.bundle, event)
+                    else:
+                        _give(self._doors, event.door, event)
                 case _ if isinstance(event, _DATA_EVENT):
                     _give(self._streams, event.stream, event)
         except Exception:

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::hub::unit::Kind;
-use crate::relay::event::{Event, WireTold};
+use crate::relay::event::{BundleTold, Event, WireTold};
 
 /// A frozen class whose fields are read-only attributes, with a keyword constructor.
 macro_rules! event_class {
@@ -174,6 +174,78 @@ impl DataEvent {
     }
 }
 
+/// What happened to a link bundle.
+#[pyclass(frozen, get_all, module = "gateway.codecs")]
+pub struct BundleEvent {
+    bundle: u64,
+    door: u64,
+    kind: String,
+    code: String,
+    detail: String,
+    name: String,
+    key: Py<PyBytes>,
+    number: u64,
+    usable_bps: u64,
+    wanted_bps: u64,
+    host: String,
+    host_port: u16,
+}
+
+#[pymethods]
+impl BundleEvent {
+    #[new]
+    #[pyo3(signature = (*, bundle, door = 0, kind, code = "", detail = "",
+        name = "", key = None, number = 0, usable_bps = 0, wanted_bps = 0, host = "",
+        host_port = 0))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        bundle: u64,
+        door: u64,
+        kind: String,
+        code: &str,
+        detail: &str,
+        name: &str,
+        key: Option<Py<PyBytes>>,
+        number: u64,
+        usable_bps: u64,
+        wanted_bps: u64,
+        host: &str,
+        host_port: u16,
+    ) -> Self {
+        let key = key.unwrap_or_else(|| PyBytes::new(py, b"").unbind());
+        let [code, detail, name, host] = [code, detail, name, host].map(str::to_owned);
+        Self { bundle, door, kind, code, detail, name, key, number, usable_bps, wanted_bps, host, host_port }
+    }
+
+    /// Without the key, which says no more than the name.
+    fn __repr__(&self) -> String {
+        format!(
+            "BundleEvent(bundle={}, door={}, kind={:?}, code={:?}, detail={:?}, name={:?}, number={}, host={:?})",
+            self.bundle, self.door, self.kind, self.code, self.detail, self.name, self.number, self.host
+        )
+    }
+}
+
+impl BundleEvent {
+    fn told(py: Python<'_>, told: BundleTold) -> Self {
+        Self {
+            bundle: told.bundle,
+            door: told.door,
+            kind: told.kind.name().to_owned(),
+            code: told.code.to_owned(),
+            detail: told.detail,
+            name: told.name,
+            key: PyBytes::new(py, &told.key).unbind(),
+            number: told.number,
+            usable_bps: told.usable_bps,
+            wanted_bps: told.wanted_bps,
+            host: told.address.map(|a| a.ip().to_string()).unwrap_or_default(),
+            host_port: told.address.map_or(0, |a| a.port()),
+        }
+    }
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<TrackEvent>()?;
     m.add_class::<LegEvent>()?;
@@ -186,6 +258,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<VoiceEvent>()?;
     m.add_class::<WireEvent>()?;
     m.add_class::<DataEvent>()?;
+    m.add_class::<BundleEvent>()?;
     Ok(())
 }
 
@@ -201,7 +274,8 @@ pub fn union(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         .bitor(py.get_type::<EventsLost>())?
         .bitor(py.get_type::<VoiceEvent>())?
         .bitor(py.get_type::<WireEvent>())?
-        .bitor(py.get_type::<DataEvent>())
+        .bitor(py.get_type::<DataEvent>())?
+        .bitor(py.get_type::<BundleEvent>())
 }
 
 /// One event as its Python object.
@@ -281,6 +355,7 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             let (kind, data) = (kind.name().to_owned(), PyBytes::new(py, &data).unbind());
             Py::new(py, DataEvent { stream, leg, kind, data })?.into_any()
         }
+        Event::Bundle(told) => Py::new(py, BundleEvent::told(py, told))?.into_any(),
         Event::Wire(told) => Py::new(py, WireEvent::told(py, told))?.into_any(),
         Event::EventsLost { count } => Py::new(py, EventsLost { count })?.into_any(),
     })

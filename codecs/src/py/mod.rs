@@ -1,6 +1,7 @@
 //! The Python face, and the only place that names pyo3. Its reference is gateway/codecs.pyi, held to this by stubtest.
 
 mod engine;
+mod engine_bundle;
 mod engine_bytes;
 mod engine_rtmp;
 mod engine_rtsp;
@@ -54,13 +55,14 @@ fn codecs(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(probe, m)?)?;
     m.add_function(wrap_pyfunction!(probe_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(crypto_backend, m)?)?;
+    m.add_function(wrap_pyfunction!(engine_bundle::bundle_keys, m)?)?;
     Ok(())
 }
 
 /// The type aliases of the stub, so that annotations with them hold at run time too.
 fn aliases(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
-    for name in ["Stream", "Leg", "Port", "Session", "Subscription", "Voice", "Room", "Wire"] {
+    for name in ["Stream", "Leg", "Port", "Session", "Subscription", "Voice", "Room", "Wire", "Bundle", "Door"] {
         m.add(name, py.get_type::<pyo3::types::PyInt>())?;
     }
     m.add("CodecName", one_of(py, &["h264", "h265", "mjpeg", "aac", "pcma", "pcmu", "opus", "g722", "l16"])?)?;

@@ -13,6 +13,8 @@ pub type SubId = u64;
 pub type VoiceId = u64;
 pub type RoomId = u64;
 pub type WireId = u64;
+pub type BundleId = u64;
+pub type DoorId = u64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LegState {
@@ -188,8 +190,72 @@ impl DataKind {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BundleKind {
+    Up,
+    Down,
+    Refused,
+    Path,
+    Rate,
+    Flow,
+    FlowClosed,
+    Stream,
+    StreamClosed,
+}
+
+impl BundleKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            BundleKind::Up => "up",
+            BundleKind::Down => "down",
+            BundleKind::Refused => "refused",
+            BundleKind::Path => "path",
+            BundleKind::Rate => "rate",
+            BundleKind::Flow => "flow",
+            BundleKind::FlowClosed => "flow-closed",
+            BundleKind::Stream => "stream",
+            BundleKind::StreamClosed => "stream-closed",
+        }
+    }
+}
+
+/// What happened to a link bundle; which field says what of which kind stands in gateway/codecs.pyi.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BundleTold {
+    pub bundle: BundleId,
+    pub door: DoorId,
+    pub kind: BundleKind,
+    pub code: &'static str,
+    pub detail: String,
+    pub name: String,
+    pub key: Vec<u8>,
+    pub number: u64,
+    pub usable_bps: u64,
+    pub wanted_bps: u64,
+    pub address: Option<SocketAddr>,
+}
+
+impl BundleTold {
+    pub fn new(bundle: BundleId, door: DoorId, kind: BundleKind) -> Self {
+        Self {
+            bundle,
+            door,
+            kind,
+            code: "",
+            detail: String::new(),
+            name: String::new(),
+            key: Vec::new(),
+            number: 0,
+            usable_bps: 0,
+            wanted_bps: 0,
+            address: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    Bundle(BundleTold),
     Data {
         stream: StreamId,
         leg: LegId,

@@ -57,6 +57,34 @@ async def test_events_reach_their_owner_and_a_bad_owner_harms_nobody() -> None:
     assert engine.closed
 
 
+async def test_a_bundle_is_its_doors_until_somebody_takes_it() -> None:
+    media, engine = plane()
+    at_door: asyncio.Queue[codecs.BundleEvent] = asyncio.Queue()
+    own: asyncio.Queue[codecs.BundleEvent] = asyncio.Queue()
+
+    def came(event: codecs.BundleEvent) -> None:
+        at_door.put_nowait(event)
+        if event.kind == "up":
+            media.on_bundle(event.bundle, own.put_nowait)
+
+    media.start()
+    media.on_door(5, came)
+    engine.tell(codecs.BundleEvent(bundle=0, door=5, kind="refused", code="unknown-key"))
+    engine.tell(codecs.BundleEvent(bundle=9, door=5, kind="up", name="kit", key=b"k" * 32, number=3))
+    engine.tell(codecs.BundleEvent(bundle=9, door=5, kind="flow", number=1))
+    event = await asyncio.wait_for(own.get(), 5)
+    assert (event.kind, event.number) == ("flow", 1)
+    assert [at_door.get_nowait().kind for _ in range(2)] == ["refused", "up"] and at_door.empty()
+    media.forget_bundle(9)
+    media.forget_door(5)
+    engine.tell(codecs.BundleEvent(bundle=9, door=5, kind="down", code="revoked"))
+    lost: asyncio.Queue[int] = asyncio.Queue()
+    media.on_lost = lost.put_nowait
+    engine.tell(codecs.EventsLost(count=1))
+    assert await asyncio.wait_for(lost.get(), 5) == 1 and own.empty() and at_door.empty()
+    media.stop()
+
+
 def test_pairs_rotate_and_run_out() -> None:
     port = free_even_port()
     media, _ = plane(port, port + 3)
