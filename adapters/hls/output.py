@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from adapters.hls.config import HlsConfig
 from adapters.hls.records import Kind, Record, Records
-from adapters.hls.window import Window
+from adapters.hls.window import Window, first_of
 from gateway import codecs
 from gateway.base.errors import Busy, GatewayError, LinkDown, Unsupported
 from gateway.contract.adapter import Context
@@ -41,7 +41,7 @@ class Output:
     def __init__(self, stream: StreamId, who: Principal, config: HlsConfig, context: Context) -> None:
         self.stream = stream
         self.who = who
-        self.window = Window(segments=config.window, most_bytes=config.most_bytes)
+        self.window = Window(segments=config.window, most_bytes=config.most_bytes, first=first_of(time.time()))
         self.width = self.height = 0  # of the source
         self.error: GatewayError | None = None
         self.state = ""
@@ -75,7 +75,7 @@ class Output:
 
         Raises LinkDown with the stream's own reason when nothing comes.
         """
-        if not await self.until(lambda: self.window.has(0, None), START_S):
+        if not await self.until(lambda: self.window.has(self.window.first, None), START_S):
             raise LinkDown(f"{self.stream} has no picture yet", code=self.state or "no-media")
 
     async def run(self) -> None:

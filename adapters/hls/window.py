@@ -1,7 +1,8 @@
 """What a player may ask for now: the newest segments and their parts, in memory, bounded. Sans-IO.
 
-Segments are numbered from the beginning (media sequence numbers). A segment is whole parts; it is complete when the
-media plane has ended it. What is older than the window, or more than its bytes, is let go from the oldest on.
+Segments are numbered from `first` on (media sequence numbers), init segments too. A segment is whole parts; it is
+complete when the media plane has ended it. What is older than the window, or more than its bytes, is let go from the
+oldest on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,18 @@ from adapters.hls.records import Kind, Record
 from gateway.base.errors import GatewayError
 
 HZ = 90_000
+_EPOCH = 1_735_689_600  # 2025-01-01: numbers stay within the 31 bits of older players until 2059
+_A_SECOND = 2  # numbers; no segment is configured shorter than half a second
+
+
+def first_of(now: float) -> int:
+    """Where a window that is opened at `now` (unix seconds) begins to number: behind all that an earlier one told.
+
+    A player that comes back, and what its caches hold, never meets a number for the second time with other media
+    (RFC 8216 §6.2.2). Never 0: hls.js 1.7 takes the segment of that number for none, and loads its parts again and
+    again as long as they are listed.
+    """
+    return max(1, int((now - _EPOCH) * _A_SECOND))
 
 
 @dataclass(slots=True)
@@ -44,8 +57,9 @@ class Segment:
 
 
 class Window:
-    def __init__(self, *, segments: int, most_bytes: int) -> None:
+    def __init__(self, *, segments: int, most_bytes: int, first: int = 0) -> None:
         """`segments`: complete ones that are kept."""
+        self._first = first
         self._most = segments
         self._most_bytes = most_bytes
         self.segments: deque[Segment] = deque()
@@ -54,8 +68,8 @@ class Window:
         self.longest_part_s = 0.0
         self.longest_segment_s = 0.0
         self.peak_bps = 0.0
-        self._init = -1
-        self._next = 0
+        self._init = first - 1
+        self._next = first
         self._break = False
         self._clock: tuple[int, float] | None = None  # a begin and the wall clock's time of it
 
@@ -74,7 +88,7 @@ class Window:
             case Kind.INIT:
                 if record.data != self.init:
                     self._end()
-                    self._break = self._break or self._init >= 0
+                    self._break = self._break or self._init >= self._first
                     self._init += 1
                     self.inits[self._init] = record.data
             case Kind.PART:
@@ -83,11 +97,11 @@ class Window:
                 self._end()
             case Kind.DISCONTINUITY:
                 self._end()
-                self._break = self._next > 0
+                self._break = self._next > self._first
                 self._clock = None
 
     def _part(self, record: Record, now: float) -> None:
-        if self._init < 0:
+        if self._init < self._first:
             return
         current = self._open()
         if current is None:
@@ -134,7 +148,7 @@ class Window:
 
     @property
     def first(self) -> int:
-        return self.segments[0].number if self.segments else 0
+        return self.segments[0].number if self.segments else self._next
 
     @property
     def next_part(self) -> tuple[int, int]:

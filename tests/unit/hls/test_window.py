@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapters.hls.playlist import codecs_of, media, multivariant
 from adapters.hls.records import MOST, Kind, Record, Records
 from adapters.hls.tickets import Tickets
-from adapters.hls.window import HZ, Window
+from adapters.hls.window import HZ, Window, first_of
 from gateway.base.errors import Denied, GatewayError, RemoteProtocolError
 from tests.peers.hls_rules import Rules
 
@@ -117,6 +117,26 @@ def test_after_an_outage() -> None:
     window.take(BREAK, NOW)
     window.take(part(500.0, key=True), NOW + 100.2)
     assert window.segments[-1].discontinuity and window.segments[-1].wall == pytest.approx(NOW + 100)
+
+
+def test_numbers_go_on_where_an_earlier_window_was() -> None:
+    """Opened again a moment later: no number stands for other media than before, and none is 0."""
+    earlier = Window(segments=8, most_bytes=20_000, first=first_of(NOW))
+    assert not earlier.has(earlier.first, None), "a player waits for the first one"
+    earlier.take(INIT, NOW)
+    for number in range(4):  # the shortest segments that may be configured
+        earlier.take(part(number * 0.5, 0.5, key=True), NOW)
+        earlier.take(END, NOW)
+    assert earlier.first == first_of(NOW) and "#EXT-X-DISCONTINUITY" not in text(earlier)
+    later = Window(segments=8, most_bytes=20_000, first=first_of(NOW + 2))
+    later.take(BREAK, NOW + 2)  # nothing was told yet that it could break with
+    later.take(INIT, NOW + 2)
+    later.take(part(0.0, key=True), NOW + 2)
+    assert later.first >= earlier.next_part[0] and not set(later.inits) & set(earlier.inits)
+    assert "#EXT-X-DISCONTINUITY" not in text(later) and later.part(later.first, 0)
+    assert not later.has(later.first + 1, None) and later.has(earlier.first, None)
+    assert first_of(0.0) == 1, "a clock that was never set"
+    assert first_of(2_700_000_000.0) < 2**31
 
 
 def test_memory_is_bounded() -> None:
