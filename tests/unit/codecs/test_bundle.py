@@ -9,8 +9,8 @@ import pytest
 
 from gateway import codecs
 
-ALICE = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a")
-ALICE_PUBLIC = bytes.fromhex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
+BOB = bytes.fromhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
+BOB_PUBLIC = bytes.fromhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def engine() -> Iterator[codecs.Engine]:
 
 def test_keys() -> None:
     """RFC 7748 §6.1; a new pair otherwise."""
-    assert codecs.bundle_keys(ALICE) == (ALICE, ALICE_PUBLIC)
+    assert codecs.bundle_keys(BOB) == (BOB, BOB_PUBLIC)
     first, second = codecs.bundle_keys(), codecs.bundle_keys()
     assert first != second and codecs.bundle_keys(first[0]) == first
     with pytest.raises(codecs.MediaError, match="32 bytes"):
@@ -31,7 +31,7 @@ def test_keys() -> None:
 
 def test_what_can_not_be_carried_out_says_why(engine: codecs.Engine) -> None:
     def dial(**wrong: object) -> None:
-        right = {"private": ALICE, "peer": ALICE_PUBLIC, "gateway": "kit", "boot": 1}
+        right = {"private": BOB, "peer": BOB_PUBLIC, "gateway": "kit", "boot": 1}
         engine.bundle_dial(**(right | wrong))  # type: ignore[arg-type]
 
     with pytest.raises(codecs.MediaError, match="suite 9"):
@@ -41,7 +41,7 @@ def test_what_can_not_be_carried_out_says_why(engine: codecs.Engine) -> None:
     with pytest.raises(codecs.MediaError, match="gateway id"):
         dial(gateway="")
     with socket.socket() as tcp, pytest.raises(codecs.MediaError, match="another type"):
-        engine.bundle_listen(tcp.detach(), private=ALICE)
+        engine.bundle_listen(tcp.detach(), private=BOB)
     with pytest.raises(codecs.MediaError, match="not open"):
         engine.bundle_stream(7, 9999, purpose="rpc")
     with pytest.raises(codecs.MediaError, match="no such"):
