@@ -1,0 +1,1 @@
+"""Emulated bad links between network namespaces; see README.md."""
