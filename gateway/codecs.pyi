@@ -7,6 +7,7 @@ a handle that is gone is ignored. File descriptors handed in belong to the plane
 `socket.detach()`); it closes them, also when the call raises.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal, Self, TypeAlias, final
 
 Stream: TypeAlias = int
@@ -344,9 +345,14 @@ class RtspIn:
         channel: int = -1,
         rtp_fd: int | None = None,
         rtcp_fd: int | None = None,
+        hosts: Sequence[str] = (),
+        ports: tuple[int, int] = (0, 0),
         ssrc: int | None = None,
     ) -> RtspIn:
-        """TCP: `channel` of its RTP, RTCP is `channel` + 1. UDP: its two sockets. `ssrc` from Transport, a hint."""
+        """TCP: `channel` of its RTP, RTCP is `channel` + 1. UDP: its two sockets, and whom datagrams are taken from:
+        IP addresses (none: from anybody, the first is latched) and the two `server_port`s (0: any). Until the source
+        is heard, what comes from elsewhere is told once as LegEvent `problem` `media-elsewhere`. `ssrc` from
+        Transport, a hint."""
 
 @final
 class RtspOut:

@@ -105,8 +105,10 @@ class Intake:
         engine, stall_ms = self._context.media.engine, publication.stall_ms
         try:
             if self._pairs:
+                # Its host only: what sends from behind a translation of addresses names ports that are not seen here.
+                hosts = [self._info.address]
                 tracks = [
-                    codecs.RtspIn(maps(self._tracks[at]), rtp_fd=rtp.detach(), rtcp_fd=rtcp.detach())
+                    codecs.RtspIn(maps(self._tracks[at]), rtp_fd=rtp.detach(), rtcp_fd=rtcp.detach(), hosts=hosts)
                     for at, (rtp, rtcp) in sorted(self._pairs.items())
                     if self._tracks[at].payloads
                 ]

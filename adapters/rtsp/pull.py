@@ -15,6 +15,7 @@ from adapters.rtsp.client import Client, Moved
 from adapters.rtsp.config import RtspConfig
 from adapters.rtsp.link import Link
 from adapters.rtsp.protocol.described import Description, Offered, read_description
+from adapters.rtsp.protocol.origin import origin_of
 from adapters.rtsp.sockets import media_pair, open_way
 from adapters.rtsp.tunnel import TunnelLink, tunnel_heads
 from gateway import codecs
@@ -240,10 +241,11 @@ class Pull:
                 if answer.server_port[0] and not multicast:
                     open_way(rtp, host, answer.server_port[0])
                     open_way(rtcp, host, answer.server_port[1])
-            tracks = [
-                codecs.RtspIn(maps(offered), rtp_fd=rtp.detach(), rtcp_fd=rtcp.detach(), ssrc=answer.ssrc)
-                for offered, (rtp, rtcp), answer in zip(description.tracks, pairs, answers, strict=True)
-            ]
+            tracks: list[codecs.RtspIn] = []
+            for offered, (rtp, rtcp), answer in zip(description.tracks, pairs, answers, strict=True):
+                hosts, ports = origin_of(self._url, host, answer)
+                fds = {"rtp_fd": rtp.detach(), "rtcp_fd": rtcp.detach()}
+                tracks.append(codecs.RtspIn(maps(offered), **fds, hosts=hosts, ports=ports, ssrc=answer.ssrc))
             handle = self._context.media.engine.open_rtsp_in(publication.handle, tracks, stall_ms=publication.stall_ms)
         leg = publication.leg(handle)
         try:

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import secrets
+import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,6 +52,8 @@ class Habits:
     one_channel: bool = False
     """RTCP comes on the channel of RTP."""
     back_channel: bool = False
+    wrong_port: bool = False
+    """Its datagrams come from another port than it says."""
     chatty: bool = False
     """Asks us things between the pictures."""
 
@@ -68,6 +71,8 @@ class Camera:
     """Packets that came on a back channel."""
     open: int = 0
     ever: int = 0
+    udp_to: tuple[str, int] | None = None
+    """Where a client wants its datagrams, once it has asked for them."""
 
     @property
     def url(self) -> str:
@@ -89,7 +94,7 @@ class _Talk:
     def __init__(self, camera: Camera, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.camera, self.habits, self.reader, self.writer = camera, camera.habits, reader, writer
         self.nonce = secrets.token_hex(8)
-        self.udp: tuple[str, int] | None = None
+        self.udp: socket.socket | None = None
         self.sender: asyncio.Task[None] | None = None
         self.ears = False
 
@@ -116,6 +121,8 @@ class _Talk:
         finally:
             if self.sender is not None:
                 self.sender.cancel()
+            if self.udp is not None:
+                self.udp.close()
 
     async def answer(self, method: str, uri: str, headers: dict[str, str]) -> None:
         habits = self.habits
@@ -166,36 +173,31 @@ class _Talk:
         return out.encode()
 
     def set_up(self, headers: dict[str, str]) -> None:
+        habits = self.habits
         asked = headers.get("transport", "")
         way = "tcp" if "TCP" in asked else "udp"
-        if way in self.habits.refuses:
+        if way in habits.refuses:
             return self.say(461, headers)
         if way == "udp":
             port = int(asked.partition("client_port=")[2].split("-")[0])
-            self.udp = (self.writer.get_extra_info("peername")[0], port)
-            full = f"RTP/AVP;unicast;client_port={port}-{port + 1};server_port=40000-40001;ssrc=0000004D"
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            self.udp.bind(("127.0.0.1", 0))
+            self.camera.udp_to = self.writer.get_extra_info("peername")[0], port
+            self.udp.connect(self.camera.udp_to)
+            own = self.udp.getsockname()[1] ^ (2 if habits.wrong_port else 0)
+            full = f"RTP/AVP;unicast;client_port={port}-{port + 1};server_port={own}-{own ^ 1};ssrc=0000004D"
         else:
             full = asked + ";ssrc=0000004D"
-        lines = [("Session", f"1234{self.habits.timeout}")]
-        if self.habits.transport == "full":
+        lines = [("Session", f"1234{habits.timeout}")]
+        if habits.transport == "full":
             lines.append(("Transport", full))
-        elif self.habits.transport == "short":
+        elif habits.transport == "short":
             lines.append(("Transport", "RTP/AVP/TCP;unicast" if way == "tcp" else "RTP/AVP;unicast"))
         self.say(200, headers, *lines)
 
     async def send(self) -> None:
         """Pictures at 25 a second, a key frame each second."""
-        if self.udp is None:
-            return await self.pictures(None)
-        sock, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            asyncio.DatagramProtocol, remote_addr=self.udp
-        )
-        try:
-            await self.pictures(sock)
-        finally:
-            sock.close()
-
-    async def pictures(self, sock: asyncio.DatagramTransport | None) -> None:
+        sock = self.udp
         seq = 65_500
         count = 0
         while self.habits.silent_after < 0 or count < self.habits.silent_after:
@@ -206,7 +208,8 @@ class _Talk:
                 packet = struct.pack("!BBHII", 0x80, 96 | marker, seq & 0xFFFF, count * 3600, 77) + nalu
                 seq += 1
                 if sock is not None:
-                    sock.sendto(packet)
+                    with contextlib.suppress(ConnectionError, BlockingIOError):
+                        sock.send(packet)
                 else:
                     self.writer.write(struct.pack("!cBH", b"$", 0, len(packet)) + packet)
             if count % 25 == 0 and sock is None:

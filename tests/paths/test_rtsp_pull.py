@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from gateway.core.streams import Viewing
 from gateway.model.ids import StreamId
-from tests.fakes.rtsp_camera import Camera, a_camera
+from tests.fakes.rtsp_camera import SPS, Camera, a_camera
 from tests.paths.rtsp_rig import TECHNICIAN, Rig, a_rig
 
 CAM = StreamId("fieldgate/cam/main")
@@ -77,6 +79,28 @@ async def test_the_transport_that_was_asked_for(tmp_path: Path, transport: str) 
         await live(rig)
         stats = [rig.engine.leg_stats(leg) for leg in range(1 << 8, 1 << 12, 1 << 8) if _is_leg(rig, leg)]
         assert [s["transport"] for s in stats] == [transport]
+
+
+async def test_over_udp_only_the_camera_is_heard(tmp_path: Path) -> None:
+    async with a_camera(silent_after=0) as camera, watched(tmp_path, f"{camera.url}#transport=udp") as (rig, _):
+        await rig.until(lambda: "PLAY" in camera.asked and camera.udp_to is not None)
+        to = camera.udp_to
+        assert to is not None
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.3", 0))
+            stranger.sendto(struct.pack("!BBHII", 0x80, 96 | 0x80, 1, 0, 77) + SPS, to)
+            assert "127.0.0.3" in await reason(rig, "media-elsewhere")
+
+
+async def test_a_camera_whose_datagrams_come_from_another_port_than_it_says(tmp_path: Path) -> None:
+    async with a_camera(wrong_port=True) as camera:
+        url = f"{camera.url}#transport=udp"
+        async with watched(tmp_path, url) as (rig, _):
+            assert "127.0.0.1" in await reason(rig, "media-elsewhere")
+        async with watched(tmp_path / "b", f"{url}&from=host") as (rig, _):
+            await live(rig)
+        async with watched(tmp_path / "c", f"{url}&from=me") as (rig, _):
+            await reason(rig, "bad-url")
 
 
 def _is_leg(rig: Rig, leg: int) -> bool:

@@ -10,8 +10,11 @@ use super::rtp_map::RtpMap;
 use super::{refused, MediaError};
 use crate::hub::unit::Kind;
 use crate::relay::rtsp_framing::MAX_TEXT_BYTES;
+use crate::relay::rtsp_origin::Origin;
 use crate::relay::{order, OrderError};
 
+/// Whom a track may come from: the server, and what its `source=` says.
+const MAX_HOSTS: usize = 4;
 /// Tracks of one leg: a picture, its sound, and what a device adds.
 const MAX_TRACKS: usize = 4;
 
@@ -30,26 +33,43 @@ pub struct RtspIn {
     channel: i32,
     rtp_fd: Option<i32>,
     rtcp_fd: Option<i32>,
+    origin: Origin,
     ssrc: Option<u32>,
+}
+
+fn origin(hosts: &[String], ports: (u16, u16)) -> Result<Origin, OrderError> {
+    if hosts.len() > MAX_HOSTS {
+        return Err(OrderError::new("a track comes from at most four addresses"));
+    }
+    // Port 9 is a place holder here: only the address is read.
+    let hosts =
+        hosts.iter().map(|host| Ok(address(host, 9)?.ip().to_canonical())).collect::<Result<_, OrderError>>()?;
+    let ports = [ports.0, ports.1].into_iter().filter(|port| *port != 0).collect();
+    Ok(Origin { hosts, ports })
 }
 
 #[pymethods]
 impl RtspIn {
     #[new]
-    #[pyo3(signature = (payloads, *, channel = -1, rtp_fd = None, rtcp_fd = None, ssrc = None),
-        text_signature = "(payloads, *, channel=-1, rtp_fd=None, rtcp_fd=None, ssrc=None)")]
+    #[pyo3(signature = (payloads, *, channel = -1, rtp_fd = None, rtcp_fd = None, hosts = vec![], ports = (0, 0),
+        ssrc = None),
+        text_signature = "(payloads, *, channel=-1, rtp_fd=None, rtcp_fd=None, hosts=(), ports=(0, 0), ssrc=None)")]
+    #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn new(
         payloads: Vec<RtpMap>,
         channel: i32,
         rtp_fd: Option<i32>,
         rtcp_fd: Option<i32>,
+        hosts: Vec<String>,
+        ports: (u16, u16),
         ssrc: Option<u32>,
     ) -> PyResult<Self> {
         self::channel(channel).map_err(refused)?;
         if (channel < 0) == rtp_fd.is_none() {
             return Err(MediaError::new_err("a track comes on a channel or to a socket"));
         }
-        Ok(Self { payloads, channel, rtp_fd, rtcp_fd, ssrc })
+        let origin = origin(&hosts, ports).map_err(refused)?;
+        Ok(Self { payloads, channel, rtp_fd, rtcp_fd, origin, ssrc })
     }
 }
 
@@ -61,6 +81,7 @@ impl RtspIn {
             channel: channel(self.channel)?,
             rtp: rtp.transpose()?,
             rtcp: rtcp.transpose()?,
+            origin: self.origin,
             ssrc: self.ssrc,
         })
     }

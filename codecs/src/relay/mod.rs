@@ -43,6 +43,7 @@ pub mod rtp_session;
 pub mod rtsp_connection;
 pub mod rtsp_framing;
 mod rtsp_in;
+pub mod rtsp_origin;
 mod rtsp_out;
 pub mod session;
 mod socks;

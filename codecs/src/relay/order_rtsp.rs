@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::event::StreamId;
 use super::order::{RtpMap, Subscribe};
+use super::rtsp_origin::Origin;
 use crate::hub::unit::Kind;
 
 /// One m= line that a source sends over RTSP.
@@ -15,6 +16,8 @@ pub struct RtspIn {
     pub channel: Option<u8>,
     pub rtp: Option<OwnedFd>,
     pub rtcp: Option<OwnedFd>,
+    /// Whom its datagrams are taken from.
+    pub origin: Origin,
     pub ssrc: Option<u32>,
 }
 

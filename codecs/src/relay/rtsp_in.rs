@@ -5,9 +5,10 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::event::*;
 use super::ingest::{Ingest, IngestConfig};
-use super::leg::{payload_maps, Leg, Source, Watched, LATCH_US};
+use super::leg::{payload_maps, Leg, Source, Watched};
 use super::order::{OpenRtsp, RtspIn};
 use super::rtsp_connection::{Came, Connection, Ended, SCRATCH_BYTES};
+use super::rtsp_origin::Sender;
 use super::sys::{self, Outcome, SockAddr};
 use super::worker::{Sock, Worker};
 use crate::rtp::header::is_rtcp;
@@ -22,9 +23,7 @@ pub struct RtspTrack {
     rtp: Option<Watched>,
     rtcp: Option<Watched>,
     v6: bool,
-    /// Who sends RTP, and when it was last heard.
-    from: Option<SocketAddr>,
-    heard: Micros,
+    sender: Sender,
     reports_to: Option<SocketAddr>,
 }
 
@@ -54,18 +53,6 @@ impl RtspSource {
     }
 }
 
-impl RtspTrack {
-    /// As any leg: the first address is latched, another one is heard only when that has fallen silent.
-    fn takes_from(&mut self, from: SocketAddr, now: Micros) -> bool {
-        if self.from.is_some_and(|f| f != from) && now.since(self.heard) < LATCH_US {
-            return false;
-        }
-        self.from = Some(from);
-        self.heard = now;
-        true
-    }
-}
-
 impl Worker {
     pub fn open_rtsp_in(&mut self, id: LegId, order: OpenRtsp) {
         if !self.streams.contains_key(&order.stream) {
@@ -75,7 +62,7 @@ impl Worker {
         let mut pipelines = Vec::with_capacity(order.tracks.len());
         let (mut tracks, mut channels) = (Vec::with_capacity(order.tracks.len()), Vec::new());
         for (k, track) in order.tracks.into_iter().enumerate() {
-            let RtspIn { payloads, channel, rtp, rtcp, ssrc } = track;
+            let RtspIn { payloads, channel, rtp, rtcp, origin, ssrc } = track;
             pipelines.push(Ingest::new(IngestConfig {
                 ssrc,
                 program: 0,
@@ -97,7 +84,8 @@ impl Worker {
             };
             let (rtp, rtcp) = (watch(rtp, 0, 4 << 20), watch(rtcp, 1, 64 << 10));
             channels.extend(channel);
-            tracks.push(RtspTrack { channel, rtp, rtcp, v6, from: None, heard: self.now, reports_to });
+            let sender = Sender::new(origin, self.now);
+            tracks.push(RtspTrack { channel, rtp, rtcp, v6, sender, reports_to });
         }
         let others = pipelines.split_off(1);
         let Some(first) = pipelines.pop() else { return };
@@ -207,7 +195,8 @@ impl Worker {
         let (k, rtcp_socket) = (usize::from(which / 2), which % 2 == 1);
         let now = self.now;
         let (mut packets, mut bytes) = (0, 0);
-        let mut address = leg.address;
+        let (mut address, mut elsewhere) = (leg.address, None);
+        let mut heard = false;
         if let Leg { source: Source::Rtsp(rtsp), ingest, .. } = &mut leg {
             let RtspSource { tracks, others, .. } = &mut **rtsp;
             let Some(track) = tracks.get_mut(k) else { return };
@@ -218,20 +207,27 @@ impl Worker {
             batch.receive(fd, |got| {
                 packets += 1;
                 bytes += got.data.len() as u64;
-                if rtcp_socket || is_rtcp(got.data) {
-                    // Of another host nothing is believed once the source is known.
-                    if track.from.is_none_or(|f| f.ip() == got.from.ip()) {
-                        track.reports_to = Some(got.from);
-                        ingest.push_rtcp(got.data, now);
-                    }
-                } else if track.takes_from(got.from, now) {
+                let report = rtcp_socket || is_rtcp(got.data);
+                if report && track.sender.takes_rtcp(got.from) {
+                    track.reports_to = Some(got.from);
+                    ingest.push_rtcp(got.data, now);
+                    heard = true;
+                } else if !report && track.sender.takes_rtp(got.from, now) {
                     address = Some(got.from);
                     ingest.push_rtp(got.data, now);
+                    heard = true;
+                } else if elsewhere.is_none() {
+                    elsewhere = track.sender.stranger(got.from);
                 }
             });
         }
         leg.address = address;
-        leg.last_packet = now;
+        if heard {
+            leg.last_packet = now;
+        }
+        if let Some(words) = elsewhere {
+            self.events.push(leg.event(LegState::Problem, "media-elsewhere", words));
+        }
         self.packets_in += packets;
         self.bytes_in += bytes;
         self.leg_outputs(leg);

@@ -6,6 +6,15 @@ from gateway.model.reasons.row import Row
 
 ROWS: tuple[Row, ...] = (
     (
+        "media-elsewhere",
+        "Packets arrive from another address or port than the RTSP server named; they are not taken.",
+        "If the detail shows the camera itself (it stands behind NAT), add `#from=host` to the URL; `#from=any` takes "
+        "them from anybody; `#transport=tcp` avoids the question.",
+        "收到的数据包来自 RTSP 服务器声明之外的地址或端口，未予采用。",
+        "若详情中正是该摄像机（位于 NAT 之后），请在 URL 后加 `#from=host`；`#from=any` 接受任意来源；"
+        "也可改用 `#transport=tcp`。",
+    ),
+    (
         "rtsp-broken",
         "The RTSP connection carried what can not be RTSP (a message over 64 KiB, bytes that make no sense).",
         "Check that the other side speaks RTSP on this port; RTSPS and HTTP have ports of their own.",
