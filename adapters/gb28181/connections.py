@@ -10,7 +10,6 @@ While packets flow no other connection is handed over, whoever it comes from: wh
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import math
 import socket
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway import codecs
+from gateway.base.place import plain
 from gateway.contract.media import IngestLeg
 
 log = logging.getLogger(__name__)
@@ -41,16 +41,6 @@ ENOUGH = 64
 
 _READ = 4096
 _RTP_HEAD = 12
-
-
-def plain(host: str) -> str:
-    """One spelling for an address: IPv4 within IPv6 is IPv4, zones and brackets go."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return host
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
 
 
 def first_ssrc(data: bytes) -> int | None:

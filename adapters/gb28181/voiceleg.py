@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.gb28181.connections import plain
 from gateway import codecs
+from gateway.base.place import plain
 from gateway.contract.media import Media
 from gateway.contract.voice import VoiceLine
 

@@ -12,6 +12,7 @@ import hmac
 import logging
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from pydantic import BaseModel
@@ -96,10 +97,13 @@ class Jt808:
             _keep_alive(connection)
             line = Line(connection, f"{remote[0]}:{remote[1]}", self._config.idle)
             try:
-                self._lines.start(self._serve(line), f"terminal {line.address}")
+                task = self._lines.start(self._serve(line), f"terminal {line.address}")
             except Busy:
                 log.warning("%s is refused: %d terminals are connected", line.address, self._config.max_terminals)
                 line.free()
+                continue
+            # Also when it never began.
+            task.add_done_callback(partial(_free, line))
 
     # — one connection —
 
@@ -240,6 +244,10 @@ def auth_code(admitted: Admitted) -> str:
     """The code by which a terminal shows that it registered here: made of its password, so that nothing is kept."""
     made = hmac.new(admitted.password.encode(), f"jt808:{admitted.external_id}".encode(), hashlib.sha256)
     return made.hexdigest()[:16]
+
+
+def _free(line: Line, _: asyncio.Task[None]) -> None:
+    line.free()
 
 
 def _keep_alive(connection: socket.socket) -> None:

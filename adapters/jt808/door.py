@@ -8,10 +8,11 @@ import logging
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import partial
 
 from adapters.jt808.protocol.media import MAX_SEARCH, read_caller
 from gateway.base.errors import Busy, ConfigError
+from gateway.base.place import plain
 from gateway.base.tasks import Nest
 from gateway.base.throttle import Throttle
 from gateway.config.units import HostPort
@@ -59,6 +60,7 @@ class MediaDoor:
         self._listener = listener
         self._callers = Nest("JT/T 1078 callers", MAX_CALLERS)
         self._waiting: dict[tuple[str, int], Waiting] = {}
+        self._handed: set[socket.socket] = set()
         self._said = Throttle(log, interval_s=10.0)
 
     @property
@@ -71,7 +73,7 @@ class MediaDoor:
         before = self._waiting.pop((phone, channel), None)
         if before is not None:
             before.brought.cancel()
-        made = Waiting(asyncio.get_running_loop().create_future(), _plain(host))
+        made = Waiting(asyncio.get_running_loop().create_future(), plain(host))
         self._waiting[phone, channel] = made
         made.brought.add_done_callback(lambda done: self._forget(phone, channel, made))
         return made
@@ -86,55 +88,51 @@ class MediaDoor:
                     log.warning("JT/T 1078: a connection could not be taken: %s", exc)
                     await asyncio.sleep(ACCEPT_AGAIN_S)
                     continue
-                try:
-                    self._callers.start(self._read(connection, address[0]), f"caller {address[0]}")
-                except Busy:
-                    connection.close()
+                self._take(connection, str(address[0]))
         finally:
             await self._callers.close()
             self._listener.close()
+
+    def _take(self, connection: socket.socket, host: str) -> None:
+        try:
+            task = self._callers.start(self._read(connection, host), f"caller {host}")
+        except Busy:
+            connection.close()
+        else:
+            # Also when it never began.
+            task.add_done_callback(partial(self._done, connection))
 
     def _forget(self, phone: str, channel: int, made: Waiting) -> None:
         if self._waiting.get((phone, channel)) is made:
             del self._waiting[phone, channel]
 
+    def _done(self, connection: socket.socket, _: asyncio.Task[None]) -> None:
+        if connection in self._handed:
+            self._handed.discard(connection)
+        else:
+            connection.close()
+
     async def _read(self, connection: socket.socket, host: str) -> None:
-        handed = False
-        try:
-            connection.setblocking(False)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-            head = b""
-            with suppress(TimeoutError, OSError, ValueError):
-                async with asyncio.timeout(HEAD_WAIT_S):
-                    while (caller := read_caller(head)) is None:
-                        data = await asyncio.get_running_loop().sock_recv(connection, MAX_SEARCH)
-                        if not data:
-                            return
-                        head += data
-                    for phone, channel in caller.phones:
-                        waiting = self._waiting.get((phone, channel))
-                        if waiting is None or waiting.brought.done():
-                            continue
-                        if waiting.host and waiting.host != _plain(host):
-                            waiting.stranger = host
-                            text = f"{host} brings a picture of {phone}, which is at {waiting.host}"
-                            self._said("strange picture", text)
-                            return
-                        waiting.brought.set_result((connection, head))
-                        handed = True
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        head = b""
+        with suppress(TimeoutError, OSError, ValueError):
+            async with asyncio.timeout(HEAD_WAIT_S):
+                while (caller := read_caller(head)) is None:
+                    data = await asyncio.get_running_loop().sock_recv(connection, MAX_SEARCH)
+                    if not data:
                         return
-                    self._said(
-                        "unasked picture", f"{host} brings a picture of {caller.phones[0]} that nobody asked for"
-                    )
-        finally:
-            if not handed:
-                connection.close()
-
-
-def _plain(host: str) -> str:
-    """The two ports may listen for different families: an IPv4 address is one, however it came."""
-    try:
-        where = ip_address(host)
-    except ValueError:
-        return host
-    return str(getattr(where, "ipv4_mapped", None) or where)
+                    head += data
+                for phone, channel in caller.phones:
+                    waiting = self._waiting.get((phone, channel))
+                    if waiting is None or waiting.brought.done():
+                        continue
+                    if waiting.host and waiting.host != plain(host):
+                        waiting.stranger = host
+                        text = f"{host} brings a picture of {phone}, which is at {waiting.host}"
+                        self._said("strange picture", text)
+                        return
+                    waiting.brought.set_result((connection, head))
+                    self._handed.add(connection)
+                    return
+                self._said("unasked picture", f"{host} brings a picture of {caller.phones[0]} that nobody asked for")

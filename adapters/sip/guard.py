@@ -9,7 +9,6 @@ Bounded: the source that has been quiet longest gives way, one without a ban fir
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from adapters.sip.config import GuardConfig
+from gateway.base.place import place_of
 from gateway.base.throttle import Throttle
 from gateway.wire.sip import Address, Hop, SipRequest, Transport, printable
 
@@ -126,11 +126,11 @@ class Guard:
 
     def pardon(self, host: str) -> bool:
         """A technician lifts a ban; False when there is none to lift."""
-        return self._sources.pop(key_of(host), None) is not None
+        return self._sources.pop(place_of(host), None) is not None
 
     def lets_in(self, host: str, now: float) -> bool:
         """Asked before anything of a packet is read, and for each new connection. Costs one look into a table."""
-        source = self._sources.get(key_of(host))
+        source = self._sources.get(place_of(host))
         if source is None or source.banned_until <= now:
             return True
         self.dropped += 1
@@ -144,11 +144,11 @@ class Guard:
             if hop.transport == "udp":
                 # One datagram proves no address: a forged one shall not ban the phone that lives there.
                 agent = agent_of(request)
-                self._say(f"scanner {key_of(host)}", f"SIP from {host}: {Offence.SCANNER.code} {agent}, dropped")
+                self._say(f"scanner {place_of(host)}", f"SIP from {host}: {Offence.SCANNER.code} {agent}, dropped")
             else:
                 self.offence(host, Offence.SCANNER, now, agent_of(request))
             return False
-        source = self._sources.get(key_of(host))
+        source = self._sources.get(place_of(host))
         if source is None or self._lives(source, hop):
             return True
         if source.flows and self._count(source, now) >= self._config.ban_after:
@@ -181,14 +181,14 @@ class Guard:
         source = self._source(host, now)
         count = self._count(source, now) + what.weight
         source.offences, source.since = count, source.since or now
-        self._say(f"{what.code} {key_of(host)}", f"SIP from {host}: {what.code} {detail} ({count:g})")
+        self._say(f"{what.code} {place_of(host)}", f"SIP from {host}: {what.code} {detail} ({count:g})")
         if (
             count >= self._config.ban_after
             and source.banned_until <= now
             and not source.flows
             and not self._exempt(host)
         ):
-            self._ban(key_of(host), source, what, now)
+            self._ban(place_of(host), source, what, now)
         return min(self._config.slow_most, SLOW_FIRST_S * 2.0 ** min(count - 1.0, 16.0)) if count >= 1 else 0.0
 
     def proven(self, hop: Hop, now: float) -> None:
@@ -199,13 +199,13 @@ class Guard:
 
     def gone(self, hop: Hop) -> None:
         """The flow is over, or its registration ran out."""
-        source = self._sources.get(key_of(hop.remote[0]))
+        source = self._sources.get(place_of(hop.remote[0]))
         if source is not None:
             source.flows.discard((hop.transport, hop.remote))
 
     def clear(self, host: str) -> None:
         """A right password: what was guessed wrong before by the same person is forgiven, by half."""
-        source = self._sources.get(key_of(host))
+        source = self._sources.get(place_of(host))
         if source is not None:
             source.offences /= 2.0
 
@@ -228,7 +228,7 @@ class Guard:
         self._on_ban(Ban(key, what.code, seconds, source.banned_until, source.bans))
 
     def _source(self, host: str, now: float) -> _Source:
-        key = key_of(host)
+        key = place_of(host)
         source = self._sources.get(key)
         if source is None:
             if len(self._sources) >= self._config.max_sources:
@@ -246,19 +246,6 @@ class Guard:
                 del self._sources[key]
                 return
         self._sources.popitem(last=False)
-
-
-def key_of(host: str) -> str:
-    """The source an address belongs to: itself, or its /64 (one IPv6 host has as many addresses as it likes)."""
-    if ":" not in host:
-        return host
-    try:
-        address = ipaddress.IPv6Address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
 
 
 def agent_of(request: SipRequest) -> str:

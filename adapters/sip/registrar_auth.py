@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from adapters.sip.guard import Guard, Offence
 from adapters.sip.users import ALGORITHMS, Users
 from gateway.base.errors import RemoteProtocolError
+from gateway.base.place import address_of
 from gateway.wire.digest import Authorization, DigestServer, Verdict
 from gateway.wire.sip import Hop, SipRequest, printable
 
@@ -54,13 +55,8 @@ class Door:
         self._networks = tuple(ipaddress.ip_network(one) for one in networks)
 
     def of_our_network(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address.version == one.version and address in one for one in self._networks)
+        address = address_of(host)
+        return address is not None and any(address.version == one.version and address in one for one in self._networks)
 
     def judge(self, request: SipRequest, hop: Hop, now: float) -> Proof | Refused:
         """Never raises for what a phone sends."""

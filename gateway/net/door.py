@@ -14,6 +14,7 @@ from typing import Protocol
 
 from gateway import codecs
 from gateway.base.errors import Busy, ConfigError, GatewayError, LinkDown
+from gateway.base.place import place_of, plain
 from gateway.base.tasks import Nest
 from gateway.base.throttle import Throttle
 from gateway.config.units import HostPort
@@ -88,7 +89,7 @@ class Door:
         self._guest = guest
         self._nest = Nest(f"{scheme} connections", limits.connections)
         self._guests: set[Guest] = set()
-        self._by_address: Counter[str] = Counter()
+        self._by_place: Counter[str] = Counter()
         self._say = Throttle(log)
         self._lately: OrderedDict[str, tuple[float, GatewayError]] = OrderedDict()
         self.refused = 0
@@ -160,42 +161,49 @@ class Door:
             self._take(sock, str(address[0]), scheme, tls=tls)
 
     def _take(self, sock: socket.socket, address: str, scheme: str, *, tls: bool) -> None:
-        address = address.removeprefix("::ffff:").partition("%")[0]
-        if (has := self._by_address[address]) >= self._limits.connections_per_address:
+        address = plain(address)
+        place = place_of(address)
+        if (has := self._by_place[place]) >= self._limits.connections_per_address:
             sock.close()
             self.refused += 1
-            self._say(address, f"{self._name}: {address} has {has} connections, no more are taken")
+            self._say(place, f"{self._name}: {place} has {has} connections, no more are taken")
             return
+        guest = self._guest(address, scheme)
         try:
-            self._nest.start(self._serve(sock, address, scheme, tls=tls), f"{self._scheme} {address}")
+            task = self._nest.start(self._serve(guest, sock, address, tls=tls), f"{self._scheme} {address}")
         except Busy as exc:
             sock.close()
             self.refused += 1
             self._say("full", f"{self._name}: {exc}")
-
-    async def _serve(self, sock: socket.socket, address: str, scheme: str, *, tls: bool) -> None:
-        guest = self._guest(address, scheme)
+            return
+        # Here and not by its task: many may come before the first of theirs runs, and some never do.
         self._guests.add(guest)
-        self._by_address[address] += 1
-        plain = -1
+        self._by_place[place] += 1
+        task.add_done_callback(lambda _: self._gone(guest, sock, place))
+
+    def _gone(self, guest: Guest, sock: socket.socket, place: str) -> None:
+        sock.close()
+        self._guests.discard(guest)
+        self._by_place[place] -= 1
+        if not self._by_place[place]:
+            del self._by_place[place]
+
+    async def _serve(self, guest: Guest, sock: socket.socket, address: str, *, tls: bool) -> None:
+        ciphered = -1
         try:
             prepare(sock)
             if tls:
                 sock = self._plain(sock)
-                plain = sock.fileno()
+                ciphered = sock.fileno()
             await guest.serve(sock)
         except LinkDown as exc:
-            fault = self._house.media.engine.tls_fault(plain) if tls else ""
+            fault = self._house.media.engine.tls_fault(ciphered) if tls else ""
             log.info("%s from %s ended: %s", self._name, address, f"TLS: {fault}" if fault else exc)
         except GatewayError as exc:
             self._remember(address, exc)
             self._say(f"{address} {exc.code}", f"{self._name} from {address} ended: {exc} ({exc.code})")
         finally:
             sock.close()
-            self._guests.discard(guest)
-            self._by_address[address] -= 1
-            if not self._by_address[address]:
-                del self._by_address[address]
 
     def _plain(self, sock: socket.socket) -> socket.socket:
         """The plain side of a TLS connection with the kit's certificate."""

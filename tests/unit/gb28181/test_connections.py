@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from adapters.gb28181 import connections
-from adapters.gb28181.connections import MAX_WAITING, MediaDoor, first_ssrc, plain
+from adapters.gb28181.connections import MAX_WAITING, MediaDoor, first_ssrc
 from tests.unit.gb28181.fakes import FakeLeg
 from tests.unit.gb28181.scripted import HOST, RTP
 
@@ -99,10 +99,6 @@ async def opened(monkeypatch: pytest.MonkeyPatch, *, wait_s: float = 0.05) -> As
 )
 def test_what_a_connection_begins_with(data: bytes, ssrc: int | None) -> None:
     assert first_ssrc(data) == ssrc
-
-
-def test_one_spelling_for_an_address() -> None:
-    assert plain("::ffff:10.0.0.1") == "10.0.0.1" and plain("[FE80::1%eth0]") == "fe80::1" and plain("x") == "x"
 
 
 async def test_the_device_is_taken_with_its_first_bytes_and_nobody_before(monkeypatch: pytest.MonkeyPatch) -> None:

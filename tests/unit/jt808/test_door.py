@@ -47,6 +47,16 @@ async def test_out_of_descriptors_for_a_while(monkeypatch: pytest.MonkeyPatch) -
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_one_that_came_as_the_door_was_shut_is_closed() -> None:
+    media = MediaDoor(listening(HostPort("127.0.0.1", 0), "media"))
+    ours, theirs = socket.socketpair()
+    with theirs, media._listener:
+        media._take(ours, "127.0.0.1")
+        await media._callers.close()
+        await asyncio.sleep(0)
+        assert ours.fileno() < 0
+
+
 PHONE = "13912345678"
 HEAD = b"\x30\x31\x63\x64\x81\x62\x00\x01" + bytes.fromhex("013912345678") + b"\x01" + bytes(60)
 

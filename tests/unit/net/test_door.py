@@ -127,6 +127,34 @@ async def test_limits_by_address_and_in_all() -> None:
     assert door.ports == {} and door.count() == 0
 
 
+async def test_many_at_once_are_counted_before_any_of_them_is_served() -> None:
+    """As an accept loop does that finds several waiting: none of their tasks has run when the next comes."""
+    async with a_door(Limits(connections=50)) as door:
+        pairs = [socket.socketpair() for _ in range(8)]
+        try:
+            for at, (ours, _) in enumerate(pairs):
+                ours.setblocking(False)
+                door._take(ours, f"2001:db8:0:1::{at:x}", "xyz", tls=False)
+            assert (door.count(), door.refused) == (3, 5), "one host of IPv6 has its /64"
+            assert [ours.fileno() >= 0 for ours, _ in pairs] == [True] * 3 + [False] * 5
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
+        await until(door, connections=0)
+        assert not door._by_place
+
+
+async def test_one_that_came_as_the_door_was_shut_leaves_nothing() -> None:
+    async with a_door(Limits()) as door:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            door._take(ours, "127.0.0.1", "xyz", tls=False)
+            await door._nest.close()
+            await until(door, connections=0)
+            assert ours.fileno() < 0 and not door._by_place
+
+
 async def test_the_latest_refusal_of_each_is_remembered() -> None:
     async with a_door(Limits()) as door:
         street = Street(door)
