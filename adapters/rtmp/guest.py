@@ -129,11 +129,16 @@ class Guest:
             return await programs.check(wanted.user, wanted.password or wanted.key, self._address), wanted.path
         if wanted.key or wanted.password:
             return programs.by_key(wanted.key or wanted.password, self._address), wanted.path
-        if (who := programs.anonymous(self._address)) is not None:
-            return who, wanted.path
         # rtmp://gateway/drone-1/KEY, or the key alone for the program's own name.
         head, key = wanted.without_last
-        who = programs.by_key(key, self._address)
+        anonymous = programs.anonymous(self._address)
+        if anonymous is None:
+            who = programs.by_key(key, self._address)
+        elif (holder := programs.by_tail(key, self._address)) is None:
+            return anonymous, wanted.path
+        else:
+            # Taken for a name it would be published for all to see.
+            who = holder
         return who, head or who.name.removeprefix(_PREFIX)
 
     # — publishing —

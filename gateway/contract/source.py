@@ -72,6 +72,10 @@ class Programs(Protocol):
     def by_key(self, key: str, address: str) -> Principal:
         """A program by its stream key alone (RTMP senders that know no user name). Raises as `check`."""
 
+    def by_tail(self, tail: str, address: str) -> Principal | None:
+        """The program whose stream key `tail` is: the last part of a name, from where no key is needed. None: it is
+        a name. Raises Busy (`locked`) after very many of one address."""
+
     def known(self, user: str, address: str) -> Principal:
         """A program that has shown itself by digest; as `check`."""
 

@@ -7,17 +7,20 @@ of names; a principal `program:<name>` stands for it, and nothing but those patt
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound
+from gateway.base.place import address_of, place_of
 from gateway.core.audit import Audit
-from gateway.core.lockout import Lockout
+from gateway.core.lockout import EVERYBODY, Lockout
 from gateway.core.secrets import Secrets
 from gateway.model.principal import Principal, Role
 from gateway.model.source import ProgramInfo
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIX = "program:"
-KEY = "stream key"
+KEY, TAIL = "stream key", "stream key in a name"
 """Whose wrong ones are counted where no name came with them."""
+SHORTEST_KEY = 8
+"""As the configuration has it; what is shorter is no key."""
+MAX_TAILS = 4096
 MAX_SECRET = 256
 
 Authenticate = Callable[[str, str, str], Awaitable[Principal]]
@@ -55,6 +61,7 @@ class Programs:
         self._lockout = Lockout(clock, accounts)
         self._made: dict[str, str] = {}
         self._seen: dict[str, tuple[float, str]] = {}
+        self._tails: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self.config_changed()
 
     # — what adapters ask —
@@ -80,19 +87,40 @@ class Programs:
             raise self._wrong(user, address, "program-password")
         return self._passed(user, address)
 
-    def by_key(self, key: str, address: str) -> Principal:
-        """Wrong keys name nobody, so they count for the place they come from alone: who guesses locks nobody else."""
-        place = _place(address)
-        self._free(KEY, place)
+    def _holder(self, key: str) -> str:
+        """Whose key it is. All are compared, so that the time taken tells nothing."""
         found = ""
         for name in self._config():
-            # All of them, so that the time taken tells nothing.
             if _same(self.secret(name), key):
                 found = name
+        return found
+
+    def by_key(self, key: str, address: str) -> Principal:
+        """Wrong keys name nobody, so they count for the place they come from alone: who guesses locks nobody else."""
+        self._free(KEY, address)
+        found = self._holder(key)
         if not found:
-            raise self._wrong(KEY, address, "program-password", place=place)
-        self._lockout.passed(KEY, place)
+            raise self._wrong(KEY, address, "program-password", everybody=False)
+        self._lockout.passed(KEY, address)
         return self._passed(found, address)
+
+    def by_tail(self, tail: str, address: str) -> Principal | None:
+        """Who needs no password may still write a key where a name's last part stands. Names are no guesses: each
+        counts once, and a place is locked only after many."""
+        if len(tail) < SHORTEST_KEY:
+            return None
+        self._free(TAIL, address)
+        if found := self._holder(tail):
+            return self._passed(found, address)
+        mark = place_of(address), hashlib.blake2b(tail.encode("utf-8", "replace"), digest_size=16).digest()
+        if mark not in self._tails:
+            if len(self._tails) >= MAX_TAILS:
+                self._tails.popitem(last=False)
+            self._tails[mark] = None
+            self._lockout.failed(TAIL, address, everybody=False, times=EVERYBODY)
+        else:
+            self._tails.move_to_end(mark)
+        return None
 
     def known(self, user: str, address: str) -> Principal:
         self._free(user, address)
@@ -105,11 +133,9 @@ class Programs:
 
     def anonymous(self, address: str) -> Principal | None:
         """The narrowest network counts."""
-        try:
-            where = ip_address(address.partition("%")[0])
-        except ValueError:
+        where = address_of(address)
+        if where is None:
             return None
-        where = getattr(where, "ipv4_mapped", None) or where
         best, width = "", -1
         for name, program in self._config().items():
             for text in program.without_password_from if program.enabled else ():
@@ -191,10 +217,9 @@ class Programs:
         if (left := self._lockout.left(user, address)) > 0:
             raise Busy(f"{user[:64]!r} from {address} is locked for {left:.0f} s", code="locked")
 
-    def _wrong(self, user: str, address: str, code: str, place: str = "") -> Denied:
-        """Counted and recorded; the words are the same for all, so that names can not be found out. `place`: it counts
-        for that alone."""
-        self._lockout.failed(user, place or address, everybody=not place)
+    def _wrong(self, user: str, address: str, code: str, *, everybody: bool = True) -> Denied:
+        """Counted and recorded; the words are the same for all, so that names can not be found out."""
+        self._lockout.failed(user, address, everybody=everybody)
         who = Principal(user[:64], Role.VIEWER, "program", address=address)
         self._audit.note(who, "program.sign-in", outcome="refused", code=code)
         return Denied("name or password is wrong", code=code)
@@ -209,16 +234,6 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
     """`name` is device/channel without the gateway's part; a pattern without a slash means the device's all."""
     device, _, _ = name.partition("/")
     return any(fnmatchcase(name if "/" in pattern else device, pattern) for pattern in patterns)
-
-
-def _place(address: str) -> str:
-    """What one guesser has: an IPv4 address, or a /64 of IPv6."""
-    try:
-        where = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address or "unknown"
-    where = getattr(where, "ipv4_mapped", None) or where
-    return str(where) if where.version == 4 else str(ip_network(f"{where}/64", strict=False))
 
 
 def _same(secret: str | None, given: str) -> bool:

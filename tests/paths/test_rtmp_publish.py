@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths.rtmp_rig import KEY, Program, a_rig, frames, reader, sender
+from tests.paths.rtmp_rig import CONFIG, KEY, Program, a_rig, frames, reader, sender
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,17 @@ async def test_ffmpeg_publishes_and_ffmpeg_plays(tmp_path: Path, path: str) -> N
         assert found.get(1, 0) >= 80, said
         await publisher.stop()
         await rig.until(lambda: rig.status("drone-1/main").code == "publisher-gone")
+
+
+async def test_a_key_in_the_path_is_no_name_where_no_key_is_needed(tmp_path: Path) -> None:
+    site = {"site": {"publish": ["*"], "without_password_from": ["127.0.0.0/8"]}}
+    async with a_rig(tmp_path, program=CONFIG["program"] | site) as rig:
+        first = await Program.start(*sender(rig.url(f"drone-1/{KEY}"), audio=False))
+        second = await Program.start(*sender(rig.url("live/cam-7/thermal-camera"), audio=False))
+        await rig.until(lambda: rig.state("drone-1/main") == "live" and rig.state("cam-7/thermal-camera") == "live")
+        assert not any(KEY in status.id for status in rig.core.streams.all()), "a key is shown to all as a name"
+        await first.stop()
+        await second.stop()
 
 
 @pytest.mark.parametrize(("codec", "found"), [("pcm_alaw", "pcma"), ("pcm_mulaw", "pcmu")])

@@ -159,3 +159,19 @@ async def test_people_by_their_own_password(house: House) -> None:
     with pytest.raises(Denied) as wrong:
         await ours.check("admin", "wrong", HERE)
     assert wrong.value.code == "program-unknown"
+
+
+@housed
+async def test_a_key_where_a_name_stands_is_known_and_names_are_no_guesses(house: House) -> None:
+    ours = programs(house, truck=Program.model_validate({"password": GIVEN}), site=Program(publish=["*"]))
+    holder = ours.by_tail(GIVEN, HERE)
+    assert holder is not None and holder.name == "program:truck"
+    for _ in range(200):
+        assert ours.by_tail("thermal-camera", HERE) is None and ours.by_tail("ch1", HERE) is None
+    for number in range(house.config.accounts.lock_after * 10 - 1):
+        assert ours.by_tail(f"a-guess-{number}", HERE) is None
+    with pytest.raises(Busy) as locked:
+        ours.by_tail(GIVEN, HERE)
+    assert locked.value.code == "locked"
+    assert ours.by_tail("ch1", HERE) is None and ours.by_tail(GIVEN, THERE) is not None
+    assert ours.by_key(GIVEN, HERE).name == "program:truck", "who shows a key as one is not locked for it"
