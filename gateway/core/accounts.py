@@ -155,13 +155,13 @@ class Accounts:
     async def _checked(self, name: str, password: str, address: str, act: str) -> Account:
         who = Principal(name[:64], Role.VIEWER, "sign-in", address=address)
         if (left := self._lockout.left(name, address)) > 0:
-            self._audit.note(who, act, outcome="refused", code="locked-out")
+            self._audit.refused(who, act, code="locked-out")
             raise Denied(f"signing in as {name[:64]!r} is locked for {left:.0f} s", code="locked-out")
         account, hash_ = self._accounts.get(name, (None, _NOBODY))
         fits = len(password) <= MAX_PASSWORD and await self._check(_matches, hash_, password)
         if account is None or not fits or account.disabled:
             self._lockout.failed(name, address)
-            self._audit.note(who, act, outcome="refused", code="bad-credentials")
+            self._audit.refused(who, act, code="bad-credentials")
             raise Denied("name or password is wrong", code="bad-credentials")
         self._lockout.passed(name, address)
         return account

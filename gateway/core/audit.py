@@ -2,19 +2,22 @@
 
 `record` waits until the row is durable, `note` does not: moving a camera must not wait for a disk. While the disk is
 full rows are held in memory (at most `HELD`) and written when there is room again; beyond that the oldest give way,
-and a row says how many are missing.
+and a row says how many are missing. Refusals, which strangers cause, are `refused`: many become one row with a count.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError
+from gateway.core.refusals import Refusals
 from gateway.core.rights import require
 from gateway.model.command import Action
 from gateway.model.principal import SYSTEM, Principal
@@ -44,6 +47,7 @@ class Audit:
         self._clock = clock
         self._held: deque[_Held] = deque()
         self._wake = asyncio.Event()
+        self._refusals = Refusals()
         self.lost = 0
         self._untold = 0
         self._in_flight = 0  # rows at the front that are just being written
@@ -59,6 +63,12 @@ class Audit:
         detail: str = "",
     ) -> None:
         self._put(self._act(who, act, target, outcome, code, detail), None)
+
+    def refused(self, who: Principal, act: str, target: str = "", *, code: str, detail: str = "") -> None:
+        """`note`, unless it happens over and over: then it is counted, and the count is noted."""
+        if self._refusals.tells(who, act, target, code, self._clock.monotonic()):
+            self.note(who, act, target, outcome="refused", code=code, detail=detail)
+        self._wake.set()
 
     async def noted(
         self,
@@ -118,7 +128,8 @@ class Audit:
         """Write what is held, in order, until cancelled; then once more."""
         try:
             while True:
-                await self._wake.wait()
+                await self._wait()
+                self._tell_counted(self._clock.monotonic())
                 if await self._flush_whole():
                     self._wake.clear()
                     if self._held:
@@ -126,8 +137,20 @@ class Audit:
                 else:
                     await asyncio.sleep(RETRY_S)
         finally:
+            self._tell_counted(math.inf)
             await self._flush_whole()
             self._fail_waiting(GatewayError("the gateway stops", code="store-busy"))
+
+    async def _wait(self) -> None:
+        """Until something is held, or a count of refusals is to be told."""
+        at = self._refusals.next_timer()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if at is None else max(0.0, at - self._clock.monotonic())):
+                await self._wake.wait()
+
+    def _tell_counted(self, now: float) -> None:
+        for row in self._refusals.due(now):
+            self.note(row.who, row.act, row.target, outcome="refused", code=row.code, detail=row.detail)
 
     async def _flush_whole(self) -> bool:
         """A flush that cancellation waits for: the store goes on with a batch it has, and a batch that was cut off here

@@ -221,7 +221,7 @@ class Programs:
         """Counted and recorded; the words are the same for all, so that names can not be found out."""
         self._lockout.failed(user, address, everybody=everybody)
         who = Principal(user[:64], Role.VIEWER, "program", address=address)
-        self._audit.note(who, "program.sign-in", outcome="refused", code=code)
+        self._audit.refused(who, "program.sign-in", code=code)
         return Denied("name or password is wrong", code=code)
 
     def _passed(self, name: str, address: str) -> Principal:

@@ -370,7 +370,7 @@ class PushPoints:
             shown.told(status)
 
     def _refused(self, stream: StreamId, who: Principal, info: PushInfo, exc: GatewayError) -> None:
-        self._audit.note(who, "publish.start", stream, outcome="refused", code=exc.code, detail=_words(info))
+        self._audit.refused(who, "publish.start", stream, code=exc.code, detail=_words(info))
 
 
 def _title(info: PushInfo) -> str:

@@ -246,7 +246,7 @@ class Streams:
     async def view(self, stream: StreamId, who: Principal, kind: str) -> AsyncIterator[Viewing]:
         found = self._known(stream)
         if not allowed(who, Action.STREAM_OPEN, stream):
-            self._audit.note(who, "view.start", stream, outcome="refused", code="denied", detail=kind)
+            self._audit.refused(who, "view.start", stream, code="denied", detail=kind)
             require(who, Action.STREAM_OPEN, stream)
         if self._sessions.count >= self._max_viewings():
             raise Busy(f"{self._sessions.count} viewings are open", code="too-many-viewers")
@@ -274,7 +274,7 @@ class Streams:
     async def publish(self, offer: Offer, who: Principal) -> None:
         """Offer a stream for as long as its one attempt runs. Raises Busy if somebody publishes it already."""
         if not may_publish(who, offer.id):
-            self._audit.note(who, "publish.start", offer.id, outcome="refused", code="denied", detail="talk")
+            self._audit.refused(who, "publish.start", offer.id, code="denied", detail="talk")
             raise Denied(f"{who.name} ({who.role}) may not publish {offer.id}")
         found = self._streams.get(offer.id)
         if found is not None and found.state is not StreamState.REMOVED:

@@ -227,7 +227,7 @@ class Talk:
         return wish.may_talk and talks, wish.may_listen
 
     def _denied(self, who: Principal, group: GroupId) -> Denied:
-        self._audit.note(who, "talk.join", group, outcome="refused", code="talk-denied")
+        self._audit.refused(who, "talk.join", group, code="talk-denied")
         return Denied(f"{who.name} ({who.role}) may not join {group}", code="talk-denied")
 
     @asynccontextmanager
