@@ -8,22 +8,24 @@ how each center stands (`Fleet.center`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from gateway.contract.home import ApiAnswer, ApiRequest, VoiceEnd
 from gateway.contract.media import Publication
+from gateway.contract.voice import SeatWish
 from gateway.model.alarm import Alarm
 from gateway.model.command import Command, CommandResult
 from gateway.model.device import Device
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import CenterState, LinkState, Thumbnail
-from gateway.model.media import StreamStatus
+from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.pairing import PairedCenter, PairedKit
 from gateway.model.position import Position
 from gateway.model.principal import Principal
 from gateway.model.ptz import PtzHolder
-from gateway.model.voice import GroupId, GroupStatus
+from gateway.model.voice import FloorWord, GroupId, GroupStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,50 @@ class KitBundle(Protocol):
     async def open(self, stream: StreamId, publication: Publication) -> None:
         """As `contract.media.Open`: the picture of a stream of the kit, until it ends. One copy for all who watch."""
 
-    async def still(self, stream: StreamId) -> bytes:
+    async def snapshot(self, stream: StreamId, *, height: int = 0, quality: int = 75) -> Snapshot:
         """A JPEG of now, made at the kit. Raises LinkDown, PeerError."""
 
     async def api(self, request: ApiRequest, who: Principal) -> ApiAnswer:
         """A request to the kit's own API in the name of `who`. Raises LinkDown."""
+
+    def talk(self, target: str, wish: SeatWish) -> AbstractAsyncContextManager[FarLine]:
+        """Sit in a talk group of the kit, or in a conversation with a channel of it, while the context lasts.
+
+        Raises what the kit answers: NotFound, Denied, Busy; LinkDown.
+        """
+
+
+class FarLine(Protocol):
+    """A seat of ours in a talk group of a kit, or in a conversation there. Its callbacks are set at once."""
+
+    @property
+    def voice(self) -> int:
+        """The media plane's voice that carries it: what is said there is heard of it, what it hears is heard there."""
+
+    @property
+    def member(self) -> str:
+        """The seat's id at the kit: what orders about it name."""
+
+    @property
+    def full(self) -> bool:
+        """Full duplex: there is no floor to ask for."""
+
+    def send(self, on: bool) -> None:
+        """Whether what it hears goes out: nothing does while somebody else has the floor."""
+
+    async def press(self, *, emergency: bool = False) -> None:
+        """Ask the kit for the floor, as `Seat.press`; its word comes by `on_word`. Raises LinkDown, PeerError."""
+
+    async def release(self) -> None: ...
+
+    def on_word(self, called: Callable[[FloorWord], None]) -> None:
+        """What the kit's floor says to this seat."""
+
+    def on_hears(self, called: Callable[[bool], None]) -> None:
+        """Somebody is heard there from now on, or nobody is."""
+
+    async def ended(self) -> tuple[str, str]:
+        """When the kit, or the link, ended it: (code, detail)."""
 
 
 class KitHold(Protocol):

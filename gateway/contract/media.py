@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gateway import codecs
 from gateway.model.ids import DeviceId, StreamId
-from gateway.model.media import Codec, StreamStatus, Track
+from gateway.model.media import Codec, Snapshot, StreamStatus, Track
 from gateway.model.principal import Principal
 
 
@@ -141,6 +141,8 @@ class Offer:
     labels: dict[str, str] = field(default_factory=dict)
     near: int | None = None  # a media-plane session on whose thread the stream shall live
     still: Callable[[], Awaitable[bytes]] | None = None  # a JPEG of now, made by the device: no stream is opened for it
+    snapshot: Callable[[int, int], Awaitable[Snapshot]] | None = None
+    """The same made where the stream comes from (a kit), in the height (0: as it is) and quality that are asked for."""
 
 
 @dataclass(frozen=True, slots=True)

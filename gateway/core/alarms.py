@@ -26,6 +26,7 @@ class Alarms:
         self._bus = bus
         self._clock = clock
         self._uplinks = uplinks
+        self.on_acknowledged: Callable[[Alarm], None] = lambda _alarm: None
 
     async def report(self, alarm: Alarm) -> Alarm:
         """Durable when it returns. Raises GatewayError `disk-full` when it can not be kept."""
@@ -40,6 +41,9 @@ class Alarms:
         kept = await self._repo.take(replace(alarm, description=alarm.description[:_TEXT]))
         if kept.new:
             self._publish(kept.alarm)
+        if kept.alarm.acknowledged_at is not None and alarm.acknowledged_at is None:
+            # Acknowledged here while its kit did not hear.
+            self.on_acknowledged(kept.alarm)
         return kept.alarm
 
     async def acknowledge(self, who: Principal, id_: str) -> Alarm:
@@ -51,6 +55,7 @@ class Alarms:
         if alarm is None:
             raise NotFound(f"alarm {id_} is gone")
         self._publish(alarm)
+        self.on_acknowledged(alarm)
         return alarm
 
     async def recent(

@@ -19,6 +19,7 @@ from gateway.base.url import shown_url
 from gateway.core.act_args import Done
 from gateway.core.acts import Acts
 from gateway.core.audit import Audit
+from gateway.core.far_orders import FarOrders
 from gateway.core.messages import Bus
 from gateway.core.rights import require
 from gateway.model.command import Action, ArgValue, Command, CommandResult, Outcome
@@ -58,6 +59,8 @@ class Commands:
         self._bus = bus
         self._clock = clock
         self._seen: OrderedDict[str, _Once] = OrderedDict()
+        self.far: FarOrders | None = None
+        """Who hands on what belongs to a kit; None: there are none."""
 
     async def execute(self, command: Command) -> CommandResult:
         """Never raises GatewayError: the result says refused (not begun) or failed, with code and detail."""
@@ -140,6 +143,8 @@ class Commands:
                 # The role here; the scope in the act, which completes a target given by a short form.
                 require(command.actor, command.action)
             async with asyncio.timeout(left):
+                if self.far is not None and (home := self.far.home_of(command)) is not None:
+                    return await self.far.carry_out(*home, command, left)
                 done = await self._acts[command.action](command)
         except (Denied, Busy, NotFound, Unsupported) as exc:
             return CommandResult(command.id, Outcome.REFUSED, exc.code, str(exc)), True

@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from gateway import __version__
 from gateway.base.clock import Clock
 from gateway.base.metrics import Metrics
 from gateway.config.root import Config
@@ -23,7 +22,7 @@ from gateway.core.devices import Devices
 from gateway.core.directory import Directory
 from gateway.core.discovery import Discovery
 from gateway.core.figures import Figures
-from gateway.core.fleet import Fleet
+from gateway.core.fleet_made import about, make_fleet
 from gateway.core.holds import Holds
 from gateway.core.home import Home
 from gateway.core.informants import Informants
@@ -64,7 +63,6 @@ from gateway.core.transcode import Transcoder
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
-from gateway.model.kit import Kit
 from gateway.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -87,7 +85,7 @@ class Core:
     ) -> None:
         gateway = config().gateway.id
         self._config = config
-        self._clock = clock
+        self.clock = clock
         self.store = store
         self.plane = plane
         self.bus = Bus()
@@ -181,7 +179,6 @@ class Core:
         self.talk.on_emergency = self._emergency
         self.talk.members.on_change = self._endpoint_changed
         self.devices.on_reachable(self.talk.endpoint_online)
-        self.streams.on_offered = self._stream_offered
         acts = Acts(
             self.streams,
             self.holds,
@@ -200,13 +197,12 @@ class Core:
         self.pairings = Pairings(store.pairings, state_dir, clock)
         self.link_trails = LinkTrails(store.link_trails, clock)
         self.boot = store.counters.next("boot")
-        self.fleet = Fleet(
-            gateway, self.pairings, self.link_trails, self.reports, self.bus, clock, lambda: _own(config(), self.boot)
-        )
+        self.fleet = make_fleet(self, config)
+        self.streams.on_offered = self._stream_offered
         self.home = Home(
             gateway,
             self.boot,
-            lambda: _about(config()),
+            lambda: about(config()),
             self.directory,
             self.talk,
             self.positions,
@@ -255,6 +251,9 @@ class Core:
         self.pushes.config_changed()
 
     def _stream_offered(self, device: DeviceId) -> None:
+        if device.partition("/")[0] in self.fleet.gateways:
+            self.talk.members.reconcile_soon()
+            return
         self.devices.stream_offered(device)
         self.talk.members.stream_offered()
 
@@ -268,7 +267,7 @@ class Core:
 
     def _emergency(self, group: Group, who: str) -> None:
         """An emergency call is an alarm as any other: kept, shown, sent on, acknowledged."""
-        now = self._clock.wall()
+        now = self.clock.wall()
         home, _, slug = group.id.rpartition("/")
         alarm = Alarm(
             device=DeviceId(home),
@@ -305,6 +304,7 @@ class Core:
         await self.snapshots.close()
         await self.pushes.close()
         self.push_points.close()
+        self.fleet.close()
         await self.streams.close()
         await self.transcoder.close()
 
@@ -338,11 +338,11 @@ class Core:
             sources=self.source_view,
             discovery=self.discovery,
             sessions=self.sessions,
-            talk=TalkView(self.talk, self.calls, self.store.spurts, self.plane),
+            talk=TalkView(self.talk, self.calls, self.store.spurts, self.plane, self.talk.far),
             rights=Rights(),
             metrics=metrics,
             daemon=daemon,
-            now=self._clock.wall,
+            now=self.clock.wall,
             by_key=self.programs.by_key,
             fleet=self.fleet,
         )
@@ -351,7 +351,7 @@ class Core:
         """Old rows go, a whole copy of the database is kept: an hour at a time."""
         await asyncio.sleep(FIRST_HOUSEKEEPING_S)
         while True:
-            now, kept = self._clock.wall(), self._config().store
+            now, kept = self.clock.wall(), self._config().store
             self.store.positions.prune(now - kept.trail_keep)
             self.store.alarms.prune(now - kept.alarms_keep)
             self.store.spurts.prune(now - kept.spurts_keep)
@@ -368,22 +368,6 @@ class Core:
 def _told(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (exc := task.exception()) is not None:
         log.error("%s ended by a mistake of ours", task.get_name(), exc_info=exc)
-
-
-def _about(config: Config) -> dict[str, str]:
-    """What this gateway says of itself to others."""
-    gateway = config.gateway
-    return {
-        "name": gateway.name or gateway.id,
-        "role": gateway.role,
-        "version": __version__,
-        "adcode": gateway.adcode,
-    }
-
-
-def _own(config: Config, boot: int) -> Kit:
-    about = _about(config)
-    return Kit(config.gateway.id, name=about["name"], boot=boot, version=about["version"], adcode=about["adcode"])
 
 
 def _setting(config: Config) -> Setting:

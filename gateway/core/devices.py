@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,6 +60,8 @@ class Devices:
         self._followers: list[Callable[[DeviceId, bool, str], None]] = []
         self._offered: Callable[[StreamId], bool] = lambda _stream: False
         self._changed: set[DeviceId] = set()
+        self.kits: Container[str] = ()
+        """Ids of the kits that this center holds; their devices are not among these."""
         for row in repo.load():
             self._add(Known(row, clock, "restarted"))
         for pending in repo.pending():
@@ -225,7 +227,7 @@ class Devices:
 
     def ref(self, text: str) -> ChannelRef:
         """An id taken apart and completed. Raises NotFound."""
-        ref = parse_ref(text, home=self._gateway)
+        ref = parse_ref(text, home=self._gateway, kits=self.kits)
         if ref.device_id not in self._known:
             # `a/b` may have been meant as device and channel of a gateway that is called like a device; it is not.
             raise NotFound(f"there is no device {ref.device_id}")

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
+from typing import Protocol
 
 from gateway.base.errors import Denied, NotFound
 from gateway.core.devices import Devices
 from gateway.core.rights import in_scope, require_role
 from gateway.core.streams import Streams
 from gateway.model.device import Device, DeviceState, PendingDevice
-from gateway.model.ids import parse_ref
+from gateway.model.ids import DeviceId, parse_ref
 from gateway.model.media import StreamStatus
 from gateway.model.principal import Principal, Role
+
+
+class FarDevices(Protocol):
+    def devices(self) -> Iterable[Device]: ...
+    def device(self, device: DeviceId) -> Device | None: ...
+
+
+class NoFarDevices:
+    def devices(self) -> Iterable[Device]:
+        return ()
+
+    def device(self, device: DeviceId) -> Device | None:
+        return None
 
 
 class Directory:
@@ -20,13 +35,16 @@ class Directory:
         self._gateway = gateway
         self._devices = devices
         self._streams = streams
+        self.kits: Container[str] = ()
+        self.far: FarDevices = NoFarDevices()
+        """Devices of the kits that this center holds."""
 
     def devices(
         self, who: Principal, text: str = "", *, state: DeviceState | None = None, scheme: str = ""
     ) -> Sequence[Device]:
         found = []
-        for known in self._devices.all():
-            device = self._devices.shown(known)
+        own = (self._devices.shown(known) for known in self._devices.all())
+        for device in chain(own, self.far.devices()):
             if (state is None or device.state is state) and (not scheme or device.scheme == scheme):
                 shown = _in_scope(who, device)
                 if shown is not None and (not text or _holds(shown, text.casefold())):
@@ -34,14 +52,16 @@ class Directory:
         return found
 
     def device(self, who: Principal, ref: str) -> Device:
-        wanted = parse_ref(ref, home=self._gateway).device_id
-        for known in self._devices.all():
-            if wanted == known.id or ref == known.row.alias:
-                shown = _in_scope(who, self._devices.shown(known))
-                if shown is None:
-                    raise Denied(f"{wanted} lies outside of what {who.name} may see")
-                return shown
-        raise NotFound(f"there is no device {ref[:120]!r}")
+        wanted = parse_ref(ref, home=self._gateway, kits=self.kits).device_id
+        found = self.far.device(wanted)
+        if found is None:
+            own = (k for k in self._devices.all() if wanted == k.id or ref == k.row.alias)
+            found = next((self._devices.shown(known) for known in own), None)
+        if found is None:
+            raise NotFound(f"there is no device {ref[:120]!r}")
+        if (shown := _in_scope(who, found)) is None:
+            raise Denied(f"{wanted} lies outside of what {who.name} may see")
+        return shown
 
     def pending(self, who: Principal) -> Sequence[PendingDevice]:
         require_role(who, Role.TECHNICIAN, "see who knocked")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from gateway.contract.fleet import KitAbout, KitWay
+from gateway.contract.fleet import KitAbout, KitBundle, KitWay
 from gateway.contract.home import VoiceEnd
 from gateway.model.device import Device, DeviceState
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import GaveUp, Kit, KitState, LinkState, LinkUse, Thumbnail
 from gateway.model.media import StreamStatus
 from gateway.model.ptz import PtzHolder
-from gateway.model.voice import GroupId, GroupStatus
+from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus, MemberState
 
 WAYS = ("uplink", "mqtt")
 """In the order in which orders go."""
@@ -55,6 +55,35 @@ class FarKit:
     def way(self) -> KitWay | None:
         """The best one that something passes by."""
         return next((self.ways[name].way for name in WAYS if name in self.ways and self.ways[name].reachable), None)
+
+    def bundle(self) -> KitBundle | None:
+        """The way that carries pictures, while something passes by it."""
+        found = self.ways.get("uplink")
+        return found.way if found is not None and found.reachable and isinstance(found.way, KitBundle) else None
+
+    def device(self, device: Device) -> Device:
+        """As the center's directory shows it: nothing of a kit that is away is there."""
+        if self.here:
+            return device
+        channels = tuple(replace(channel, online=False) for channel in device.channels)
+        return replace(
+            device,
+            state=DeviceState.OFFLINE,
+            code="kit-offline",
+            detail=self.code if self.code != "kit-offline" else "",
+            since=self.since,
+            channels=channels,
+        )
+
+    def group(self, status: GroupStatus) -> GroupStatus:
+        """While the kit is away nobody here knows who speaks there."""
+        if self.here:
+            return status
+        floor = Floor(FloorState.OPEN if status.mode is GroupMode.FULL else FloorState.IDLE)
+        members = tuple(
+            replace(member, state=MemberState.OFFLINE, code="kit-offline", talking=False) for member in status.members
+        )
+        return replace(status, floor=floor, members=members)
 
     def judged(self) -> tuple[KitState, str]:
         """State and reason as they follow from its ways and links."""

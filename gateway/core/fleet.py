@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gateway.base.clock import Clock
@@ -16,14 +16,18 @@ from gateway.base.errors import Denied, NotFound
 from gateway.contract.fleet import KitAbout, KitWay
 from gateway.core.far_kit import FarKit, Way
 from gateway.core.fleet_hold import FleetHold
+from gateway.core.fleet_items import Items
 from gateway.core.link_trails import LinkTrails
 from gateway.core.messages import Bus
 from gateway.core.pairings import Pairings
 from gateway.core.reports import Reports
 from gateway.core.rights import at_least, in_scope
+from gateway.model.device import Device
+from gateway.model.ids import DeviceId
 from gateway.model.kit import CenterState, Kit, KitLinks, KitState, LinkState, LinkTrail, Thumbnail
 from gateway.model.pairing import PairedCenter
 from gateway.model.principal import Principal, Role
+from gateway.model.voice import GroupId, GroupStatus
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class Fleet:
         bus: Bus,
         clock: Clock,
         own: Callable[[], Kit],
+        items: Items,
     ) -> None:
         self.gateway = gateway
         self.pairings = pairings
@@ -50,12 +55,16 @@ class Fleet:
         self._bus = bus
         self.clock = clock
         self._own = own
+        self.items = items
         self._kits: dict[str, FarKit] = {}
+        self.gateways = self._kits.keys()
+        """Ids of all kits that are paired with us, always as of now."""
         self._centers: dict[str, CenterState] = {}
         self._thumbnails: dict[str, Thumbnail] = {}
         self._changed: set[str] = set()
         pairings.on_change(self._pairings_changed)
         self._pairings_changed()
+        items.load(self._kits.get)
 
     # — what adapters tell —
 
@@ -118,8 +127,35 @@ class Fleet:
     def known(self, gateway: str) -> FarKit | None:
         return self._kits.get(gateway)
 
-    def kits_known(self) -> Sequence[FarKit]:
+    def all(self) -> Sequence[FarKit]:
         return list(self._kits.values())
+
+    def devices(self) -> Iterator[Device]:
+        """Of all kits, as our directory shows them."""
+        for kit in self._kits.values():
+            for device in kit.devices.values():
+                yield kit.device(device)
+
+    def device(self, device: DeviceId) -> Device | None:
+        kit = self._kits.get(device.partition("/")[0])
+        found = kit.devices.get(device) if kit is not None else None
+        return kit.device(found) if kit is not None and found is not None else None
+
+    def groups(self) -> Iterator[GroupStatus]:
+        for kit in self._kits.values():
+            for group in kit.groups.values():
+                yield kit.group(group)
+
+    def group(self, group: str) -> GroupStatus | None:
+        """By its full id, or by a number that one kit alone has."""
+        kit = self._kits.get(group.partition("/")[0])
+        if kit is not None and (found := kit.groups.get(GroupId(group))) is not None:
+            return kit.group(found)
+        numbered = [status for status in self.groups() if status.number and status.number == group]
+        return numbered[0] if len(numbered) == 1 else None
+
+    def close(self) -> None:
+        self.items.close(self._kits.values())
 
     # — what people see —
 
@@ -168,6 +204,7 @@ class Fleet:
 
     def judge(self, kit: FarKit, code: str = "", detail: str = "") -> None:
         """Its ways or links changed: how does it stand now? `code`: why the last way went."""
+        before = (kit.state is not KitState.OFFLINE, kit.code if kit.state is KitState.OFFLINE else "")
         if not kit.here and code:
             kit.code, kit.detail = code, detail
         state, code = kit.judged()
@@ -178,6 +215,8 @@ class Fleet:
                 log.info("kit %s is %s%s", kit.gateway, state, f": {code} {kit.detail}".rstrip() if code else "")
             kit.state, kit.since = state, self.clock.wall()
         kit.code = code
+        if before != (kit.here, "" if kit.here else kit.code):
+            self.items.reached(kit)
         self.told(kit.gateway)
 
     def links_told(self, gateway: str, links: Sequence[LinkState]) -> None:
@@ -238,12 +277,15 @@ class Fleet:
             if row.name:
                 kit.about = replace(kit.about, name=row.name)
             if row.revoked_at is not None:
-                kit.code, kit.detail = "kit-revoked", row.detail
+                kit.ways.clear()
+                self.judge(kit, "kit-revoked", row.detail)
             elif kit.code == "kit-revoked":
                 kit.code, kit.detail = "kit-offline", ""
             self.told(gateway)
         for gateway in [known for known in self._kits if known not in rows]:
             gone = self._kits.pop(gateway)
+            gone.ways.clear()
+            self.items.forget(gone)
             self._bus.publish("kit", gateway, gone.shown(), gone=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.base.errors import RemoteProtocolError
@@ -14,7 +15,7 @@ from gateway.model.alarm import Alarm
 from gateway.model.device import Device
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import GaveUp, LinkState
-from gateway.model.media import StreamState, StreamStatus
+from gateway.model.media import StreamStatus
 from gateway.model.position import Position
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import GroupId, GroupStatus
@@ -26,6 +27,8 @@ MOST_DEVICES = 10_000
 MOST_STREAMS = 40_000
 MOST_GROUPS = 1_000
 """Of one kit. More are refused in words: a kit that has lost its mind must not take its center along."""
+MOST_CHANNELS = 4_096
+_TEXT = 200
 
 
 class FleetHold:
@@ -33,6 +36,7 @@ class FleetHold:
         self._fleet = fleet
         self._kit = kit
         self._standing = standing
+        self._items = fleet.items
 
     @property
     def _mine(self) -> bool:
@@ -54,7 +58,7 @@ class FleetHold:
         if self._mine:
             self._own(device.id for device in devices)
             self._bound(len(devices), MOST_DEVICES, "devices")
-            self._kit.devices = {device.id: device for device in devices}
+            self._items.devices(self._kit, [_short(device) for device in devices])
             self._fleet.told(self._kit.gateway)
 
     def device(self, device: Device) -> None:
@@ -62,61 +66,55 @@ class FleetHold:
             self._own((device.id,))
             if device.id not in self._kit.devices:
                 self._bound(len(self._kit.devices) + 1, MOST_DEVICES, "devices")
-            self._kit.devices[device.id] = device
+            self._items.device(self._kit, _short(device))
             self._fleet.told(self._kit.gateway)
 
     def device_gone(self, device: DeviceId) -> None:
-        if self._mine and self._kit.devices.pop(device, None) is not None:
+        if self._mine:
+            self._items.device_gone(self._kit, device)
             self._fleet.told(self._kit.gateway)
 
     def streams(self, streams: Sequence[StreamStatus]) -> None:
         if self._mine:
-            self._own(status.id for status in streams)
+            self._own(id_ for status in streams for id_ in (status.id, status.device))
             self._bound(len(streams), MOST_STREAMS, "streams")
-            self._kit.streams = {s.id: s for s in streams if s.state is not StreamState.REMOVED}
+            self._items.streams(self._kit, streams)
 
     def stream(self, status: StreamStatus) -> None:
-        if not self._mine:
-            return
-        self._own((status.id,))
-        if status.state is StreamState.REMOVED:
-            self._kit.streams.pop(status.id, None)
-            return
-        if status.id not in self._kit.streams:
-            self._bound(len(self._kit.streams) + 1, MOST_STREAMS, "streams")
-        self._kit.streams[status.id] = status
+        if self._mine:
+            self._own((status.id, status.device))
+            if status.id not in self._kit.streams:
+                self._bound(len(self._kit.streams) + 1, MOST_STREAMS, "streams")
+            self._items.stream(self._kit, status)
 
     def groups(self, groups: Sequence[GroupStatus]) -> None:
         if self._mine:
             self._own(status.id for status in groups)
             self._bound(len(groups), MOST_GROUPS, "groups")
-            self._kit.groups = {status.id: status for status in groups}
+            self._items.groups(self._kit, groups)
 
     def group(self, status: GroupStatus) -> None:
         if self._mine:
             self._own((status.id,))
             if status.id not in self._kit.groups:
                 self._bound(len(self._kit.groups) + 1, MOST_GROUPS, "groups")
-            self._kit.groups[status.id] = status
+            self._items.group(self._kit, status)
 
     def group_gone(self, group: GroupId) -> None:
         if self._mine:
-            self._kit.groups.pop(group, None)
+            self._items.group_gone(self._kit, group)
 
     def voices(self, voices: Sequence[VoiceEnd]) -> None:
         if self._mine:
-            self._own(voice.id for voice in voices)
+            self._own(id_ for voice in voices for id_ in (voice.id, voice.device))
             self._bound(len(voices), MOST_STREAMS, "voices")
-            self._kit.voices = {voice.id: voice for voice in voices}
+            self._items.voices(self._kit, voices)
 
     def holder(self, stream: str, holder: PtzHolder | None) -> None:
-        if not self._mine:
-            return
-        self._own((stream,))
-        if holder is None:
-            self._kit.holders.pop(stream, None)
-        elif len(self._kit.holders) < MOST_STREAMS or stream in self._kit.holders:
-            self._kit.holders[stream] = holder
+        if self._mine:
+            self._own((stream,))
+            if holder is None or len(self._kit.holders) < MOST_STREAMS or stream in self._kit.holders:
+                self._items.holder(self._kit, stream, holder)
 
     # — how it is joined —
 
@@ -180,3 +178,18 @@ class FleetHold:
             raise RemoteProtocolError(
                 f"{self._kit.gateway} tells {count} {what}, more than {most}", code="kit-too-many"
             )
+
+
+def _short(device: Device) -> Device:
+    """Texts as long as a device of our own could have."""
+    return replace(
+        device,
+        name=device.name[:_TEXT],
+        detail=device.detail[:_TEXT],
+        address=device.address[:_TEXT],
+        manufacturer=device.manufacturer[:_TEXT],
+        model=device.model[:_TEXT],
+        firmware=device.firmware[:_TEXT],
+        alias="",  # two kits may have the same; at the center it would be nobody's
+        channels=device.channels[:MOST_CHANNELS],
+    )

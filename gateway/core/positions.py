@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ class Positions:
         self._latest = {(p.device, p.channel): p for p in repo.latest()}
         self._trailed: dict[tuple[str, str], tuple[float, Position]] = {}
         self._published: dict[tuple[str, str], float] = {}
+        self.kits: Container[str] = ()
 
     def report(self, position: Position) -> None:
         """Impossible ones are dropped; older ones than the latest go into the trail only."""
@@ -78,7 +79,7 @@ class Positions:
     async def trail(
         self, who: Principal, device: str, *, channel: str = "", since: float = 0.0, limit: int = 1000
     ) -> Sequence[Position]:
-        ref = parse_ref(device, home=self._gateway)
+        ref = parse_ref(device, home=self._gateway, kits=self.kits)
         channel = channel or ref.channel
         self._audit.note(who, "position.trail", str(ref))
         found = await self._repo.trail(ref.device_id, channel=channel, since=since, limit=min(max(limit, 1), 10_000))

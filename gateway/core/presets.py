@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gateway.base.errors import GatewayError
 from gateway.core.devices import Devices
+from gateway.core.far_ptz import FarPtz
 from gateway.core.ptz import Ptz
 from gateway.core.rights import require
 from gateway.model.command import Action
@@ -22,8 +23,12 @@ class Presets:
         self._devices = devices
         self._ptz = ptz
         self._repo = repo
+        self.far: FarPtz | None = None
+        """Who asks kits about their cameras."""
 
     def holder(self, stream: str) -> PtzHolder | None:
+        if self.far is not None and (kit := self.far.kit_of(stream)) is not None:
+            return kit.holders.get(stream)
         return self._ptz.holder(stream)
 
     async def carry_out(self, ref: ChannelRef, op: PresetOp, number: int, name: str) -> None:
@@ -36,6 +41,9 @@ class Presets:
 
     async def presets(self, who: Principal, stream: str) -> Sequence[Preset]:
         """The device's list with our names; ours alone when the device can not tell or is not there."""
+        if self.far is not None and (kit := self.far.kit_of(stream)) is not None:
+            require(who, Action.STREAM_OPEN, stream)
+            return await self.far.presets(kit, who, stream)
         ref = self._devices.ref(stream)
         require(who, Action.STREAM_OPEN, str(ref))
         row = self._devices.channel(ref)

@@ -110,6 +110,8 @@ class Snapshots:
 
     async def _make(self, key: Key, who: Principal) -> Snapshot:
         stream, height, quality = key
+        if (far := await self._streams.snapshot(stream, who, height, quality)) is not None:
+            return self._keep(key, far)
         if not height and (still := await self._still(stream, who)) is not None:
             return self._keep(key, still)
         try:

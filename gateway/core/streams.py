@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from gateway.core.suit import Wanted, misfit, wanted
 from gateway.core.transcode import Transcoder, known
 from gateway.model.command import Action
 from gateway.model.ids import DeviceId, StreamId, parse_ref
-from gateway.model.media import StreamState, StreamStatus, Track
+from gateway.model.media import Snapshot, StreamState, StreamStatus, Track
 from gateway.model.principal import Principal
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,9 @@ class Streams:
         self._viewings: dict[Viewing, Principal] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._by_device: dict[DeviceId, set[StreamId]] = {}
+        self.kits: Container[str] = ()
+        """Ids of the kits that this center holds."""
         self.on_offered: Callable[[DeviceId], None] = lambda _device: None
         """Called when a device has a stream more."""
         self.followers: list[Callable[[StreamStatus], None]] = []
@@ -144,6 +147,9 @@ class Streams:
         if offer.alias:
             self._aliases[offer.alias] = offer.id
         if found is not None:
+            if found.offer.device != offer.device:
+                self._unlist(found)
+                self._by_device.setdefault(offer.device, set()).add(offer.id)
             found.replace(offer)
             return
         stream = LiveStream(
@@ -155,6 +161,7 @@ class Streams:
             changed=self._changed,
         )
         self._streams[offer.id] = stream
+        self._by_device.setdefault(offer.device, set()).add(offer.id)
         stream.on_closed = lambda handle: self._transcoder.source_closed(offer.id, handle)
         stream.start()
         self._changed(stream.status)
@@ -164,6 +171,7 @@ class Streams:
         found = self._streams.pop(stream, None)
         if found is None:
             return
+        self._unlist(found)
         self._aliases = {alias: id_ for alias, id_ in self._aliases.items() if id_ != stream}
         task = asyncio.create_task(found.remove(), name=f"withdraw {stream}")
         self._leaving.add(task)
@@ -203,7 +211,7 @@ class Streams:
             return StreamId(text)
         if (named := self._aliases.get(text)) is not None:
             return named
-        ref = parse_ref(text, home=self._gateway)
+        ref = parse_ref(text, home=self._gateway, kits=self.kits)
         if ref.channel and ref.stream_id in self._streams:
             return ref.stream_id
         if not ref.channel and (first := min((s.id for s in self._of(ref.device_id)), key=_natural, default=None)):
@@ -241,6 +249,16 @@ class Streams:
         jpeg = await found.offer.still()
         self._audit.note(who, "view.start", stream, detail="still")
         return jpeg
+
+    async def snapshot(self, stream: StreamId, who: Principal, height: int, quality: int) -> Snapshot | None:
+        """One made where the stream comes from, without opening it here; None where that is not so, or it is live."""
+        found = self._known(stream)
+        if found.offer.snapshot is None or found.status.state is StreamState.LIVE:
+            return None
+        require(who, Action.STREAM_OPEN, stream)
+        made = await found.offer.snapshot(height, quality)
+        self._audit.note(who, "view.start", stream, detail="still")
+        return made
 
     @asynccontextmanager
     async def view(self, stream: StreamId, who: Principal, kind: str) -> AsyncIterator[Viewing]:
@@ -328,7 +346,13 @@ class Streams:
         return found
 
     def _of(self, device: DeviceId) -> Iterator[LiveStream]:
-        return iter([stream for stream in self._streams.values() if stream.offer.device == device])
+        return iter([self._streams[id_] for id_ in sorted(self._by_device.get(device, ()))])
+
+    def _unlist(self, stream: LiveStream) -> None:
+        ids = self._by_device.get(stream.offer.device, set())
+        ids.discard(stream.id)
+        if not ids:
+            self._by_device.pop(stream.offer.device, None)
 
     def _changed(self, status: StreamStatus) -> None:
         self._bus.publish("stream", status.id, status, gone=status.state is StreamState.REMOVED)

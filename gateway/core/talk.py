@@ -23,6 +23,7 @@ from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.rights import allowed
 from gateway.core.streams import Streams
+from gateway.core.talk_far import FarTalk
 from gateway.core.talk_group import Group, Spec
 from gateway.core.talk_members import Members
 from gateway.core.talk_party import ROOMS_EACH, Party, Place
@@ -66,6 +67,8 @@ class Talk:
         self._conversations = 0
         self._closing = False
         self.members = Members(gateway, plane, streams, calls, self.groups, config)
+        self.far: FarTalk | None = None
+        """Groups and voices of the kits that this center holds."""
         self.settings_changed()
 
     # — what can be talked to —
@@ -90,6 +93,8 @@ class Talk:
         for guess in (f"{self.gateway}/{TALK}/{text}", f"{self.gateway}/{text}"):
             if guess in self._groups:
                 return GroupId(guess)
+        if self.far is not None and (far := self.far.group(text)) is not None:
+            return far.id
         raise NotFound(f"there is no talk group {text[:120]!r}")
 
     def group(self, group: str) -> Group:
@@ -103,6 +108,8 @@ class Talk:
         return list(self._groups.values())
 
     def status(self, group: GroupId) -> GroupStatus:
+        if self.far is not None and (far := self.far.group(group)) is not None:
+            return far
         return self.group(group).status
 
     def changes(self, group: GroupId) -> AsyncIterator[GroupStatus]:
@@ -112,6 +119,10 @@ class Talk:
 
     @asynccontextmanager
     async def seat(self, group: GroupId, wish: SeatWish) -> AsyncIterator[Party]:
+        if self.far is not None and (far := self.far.group(group)) is not None:
+            async with self.far.seat(far, wish) as seated:
+                yield seated
+            return
         found = self.group(group)
         talks, listens = self._rights(found.id, found.spec, wish)
         async with self._seated(found, wish, talks=talks, listens=listens) as party:
@@ -261,6 +272,9 @@ class Talk:
     def _channel(self, target: str) -> tuple[str, str, str]:
         """What of a channel there is: its stream's id, its endpoint's id ("" for none), and a title."""
         endpoint = self.members.find(target)
+        if endpoint is not None and self.far is not None and self.far.is_far(endpoint.id):
+            # Its microphone comes by the same line: no picture is opened for its sound.
+            return "", endpoint.id, endpoint.offer.title
         try:
             stream = self._streams.resolve(target)
         except NotFound:

@@ -51,11 +51,13 @@ class Members:
         self._dialled: dict[tuple[GroupId, str], Dialled] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._conversing: dict[GroupId, tuple[str, str]] = {}  # conversation → its channel's stream and endpoint
+        self._reconciling: asyncio.Handle | None = None
         self.on_change: Callable[[Endpoint], None] = lambda _endpoint: None
 
     # — what adapters offer —
 
-    def offer(self, offer: VoiceOffer) -> None:
+    def offer(self, offer: VoiceOffer, *, soon: bool = False) -> None:
+        """`soon`: one of many: who sits where is looked at once for all of them."""
         found = self._endpoints.get(offer.id)
         if found is not None:
             found.replace(offer)
@@ -70,7 +72,10 @@ class Members:
             )
             self._endpoints[offer.id] = endpoint
             endpoint.start()
-        self.reconcile()
+        if soon:
+            self.reconcile_soon()
+        else:
+            self.reconcile()
 
     def withdraw(self, voice: str) -> None:
         if (endpoint := self._endpoints.pop(voice, None)) is None:
@@ -131,6 +136,15 @@ class Members:
         for group in self._groups():
             self._seat(group)
 
+    def reconcile_soon(self) -> None:
+        """Once for all that comes in this turn of the loop."""
+        if self._reconciling is None:
+            self._reconciling = asyncio.get_running_loop().call_soon(self._reconcile)
+
+    def _reconcile(self) -> None:
+        self._reconciling = None
+        self.reconcile()
+
     def used(self, group: Group) -> None:
         """After each turn of a group: whether its endpoints are worth being open."""
         for place in list(group.places.values()):
@@ -163,6 +177,8 @@ class Members:
                 self._leave(microphone.remove(), f"microphone {stream}")
 
     async def close(self) -> None:
+        if self._reconciling is not None:
+            self._reconciling.cancel()
         for voice in list(self._endpoints):
             self.withdraw(voice)
         self.sweep()

@@ -8,6 +8,7 @@ channel (`external_id`), never the key.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import NewType
 
@@ -53,17 +54,18 @@ class ChannelRef:
         return self.stream_id if self.channel else self.device_id
 
 
-def parse_ref(text: str, *, home: str) -> ChannelRef:
-    """Take `gateway/device/channel`, `gateway/device`, `device/channel` or `device` apart; `home` is our own gateway.
+def parse_ref(text: str, *, home: str, kits: Container[str] = ()) -> ChannelRef:
+    """Take `gateway/device/channel`, `gateway/device`, `device/channel` or `device` apart; `home` is our own gateway,
+    `kits` are those that it holds as a center.
 
-    Two parts are read as `device/channel` unless the first one is `home`. Raises NotFound on anything else.
+    Two parts are read as `device/channel` unless the first one is a gateway. Raises NotFound on anything else.
     """
     parts = text.strip("/").split("/")
     if not all(is_slug(part) for part in parts) or not 1 <= len(parts) <= 3:
         raise NotFound(f"{text[:120]!r} is not an id of the form gateway/device/channel")
     if len(parts) == 3:
         return ChannelRef(parts[0], parts[1], parts[2])
-    if len(parts) == 2 and parts[0] != home:
+    if len(parts) == 2 and parts[0] != home and parts[0] not in kits:
         return ChannelRef(home, parts[0], parts[1])
     if len(parts) == 2:
         return ChannelRef(parts[0], parts[1])

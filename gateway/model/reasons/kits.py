@@ -20,6 +20,13 @@ ROWS: tuple[Row, ...] = (
         "请稍候：任一链路恢复后画面自动继续；可在终端站链路页查看哪些链路中断。",
     ),
     (
+        "kit-no-bundle",
+        "The kit is here by messages alone (MQTT): pictures and voices come by the link bundle, which is down.",
+        "Pair the kit with this center (`fieldgate pair`) and open UDP 8444 or the console's port towards the center.",
+        "该终端站仅通过消息（MQTT）在线：画面和语音需经链路捆绑传输，而捆绑链路未建立。",
+        "请将终端站与本中心配对（`fieldgate pair`），并放行到中心的 UDP 8444 或控制台端口。",
+    ),
+    (
         "kit-link-out",
         "One of the kit's links carries nothing; the others do.",
         "Look at the link's reason on the kit's page; it is taken in again after ten good seconds.",
@@ -67,6 +74,20 @@ ROWS: tuple[Row, ...] = (
         "Run the same release on both; if it goes on, send a capture (`fieldgate capture`) to the maintainers.",
         "无法识别终端站或中心上报的内容。",
         "请在两端使用相同版本；若仍出现，请将抓包（`fieldgate capture`）发送给维护者。",
+    ),
+    (
+        "rpc-damaged",
+        "A kit and its center did not understand each other; they begin their conversation anew.",
+        "Run the same release on both; if it goes on, send a capture (`fieldgate capture`) to the maintainers.",
+        "终端站与中心之间的消息无法识别，正在重新建立会话。",
+        "请在两端使用相同版本；若仍出现，请将抓包（`fieldgate capture`）发送给维护者。",
+    ),
+    (
+        "rpc-full",
+        "More waits for the far side than is kept: the link is too thin, or the far side does not take anything.",
+        "Look at the links of the kit; what was refused may be asked again.",
+        "等待发往对端的消息已达上限：链路太窄或对端没有接收。",
+        "请查看终端站的链路；被拒绝的请求可稍后重试。",
     ),
     (
         "thumbnail-none",

@@ -1,0 +1,50 @@
+"""The fleet, and what of the core has to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway import __version__
+from gateway.config.root import Config
+from gateway.core.far_orders import FarOrders
+from gateway.core.far_ptz import FarPtz
+from gateway.core.fleet import Fleet
+from gateway.core.fleet_items import Items
+from gateway.core.talk_far import FarTalk
+from gateway.model.kit import Kit
+
+if TYPE_CHECKING:
+    from gateway.core.core import Core
+
+
+def make_fleet(core: Core, config: Callable[[], Config]) -> Fleet:
+    """After all the rest of the core: its parts learn whose ids are kits', and who hands on what is theirs."""
+
+    def own() -> Kit:
+        told = about(config())
+        return Kit(
+            config().gateway.id, name=told["name"], boot=core.boot, version=told["version"], adcode=told["adcode"]
+        )
+
+    items = Items(core.streams, core.bus, core.store.kits)
+    fleet = Fleet(config().gateway.id, core.pairings, core.link_trails, core.reports, core.bus, core.clock, own, items)
+    for part in (core.streams, core.devices, core.positions, core.directory):
+        part.kits = fleet.gateways
+    core.directory.far = fleet
+    core.presets.far = FarPtz(fleet)
+    core.commands.far = FarOrders(fleet, core.clock, core.talk.resolve, core.spawn)
+    core.alarms.on_acknowledged = core.commands.far.acknowledged
+    core.talk.far = FarTalk(fleet, core.talk.members, core.plane, core.bus, core.audit, core.clock, core.spawn)
+    return fleet
+
+
+def about(config: Config) -> dict[str, str]:
+    """What this gateway says of itself to others."""
+    gateway = config.gateway
+    return {
+        "name": gateway.name or gateway.id,
+        "role": gateway.role,
+        "version": __version__,
+        "adcode": gateway.adcode,
+    }
