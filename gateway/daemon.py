@@ -288,6 +288,8 @@ class Daemon:
                 informants=self.core.informants,
                 fleet=self.core.fleet,
                 home=self.core.home,
+                outbox=self.core.outbox,
+                inbox=self.core.inbox,
                 on_ready=ready,
                 tls=lambda: kit_tls(self.config),
             )

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from gateway.config.forward import Forward
 from gateway.config.section import Section
 from gateway.config.sources import Program, Push, Security, Source
 from gateway.config.talk import Talk
@@ -156,6 +157,7 @@ class Config:
     program: dict[str, Program] = field(default_factory=dict)
     push: dict[str, Push] = field(default_factory=dict)
     reports: Reports = field(default_factory=Reports)
+    forward: Forward = field(default_factory=Forward)
     adapters: dict[str, AdapterSection] = field(default_factory=dict)
 
 
@@ -173,6 +175,7 @@ SECTIONS: dict[str, type[Section]] = {
     "log": Log,
     "store": Store,
     "reports": Reports,
+    "forward": Forward,
 }
 
 

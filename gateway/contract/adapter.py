@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from gateway.contract.device import Devices
 from gateway.contract.fleet import Fleet
+from gateway.contract.forward import Inbox, Outbox
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
@@ -69,6 +70,10 @@ class Context(Protocol):
     def fleet(self) -> Fleet: ...
     @property
     def home(self) -> Home: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def inbox(self) -> Inbox: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
 

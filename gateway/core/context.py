@@ -10,6 +10,7 @@ from gateway.config.root import Config
 from gateway.contract.adapter import KitTls
 from gateway.contract.device import Devices
 from gateway.contract.fleet import Fleet
+from gateway.contract.forward import Inbox, Outbox
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
@@ -38,6 +39,8 @@ class AdapterContext:
     informants: Informants
     fleet: Fleet
     home: Home
+    outbox: Outbox
+    inbox: Inbox
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
 

@@ -23,6 +23,8 @@ from gateway.core.directory import Directory
 from gateway.core.discovery import Discovery
 from gateway.core.figures import Figures
 from gateway.core.fleet_made import about, make_fleet
+from gateway.core.forward_made import make_inbox, make_outbox
+from gateway.core.forward_view import ForwardView, sent_on
 from gateway.core.holds import Holds
 from gateway.core.home import Home
 from gateway.core.informants import Informants
@@ -63,6 +65,7 @@ from gateway.core.transcode import Transcoder
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
+from gateway.model.informant import Report
 from gateway.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -111,8 +114,13 @@ class Core:
         self.directory = Directory(gateway, self.devices, self.streams)
         self.ptz = Ptz(self.devices, self.bus, clock, lambda: config().ptz)
         self.presets = Presets(self.devices, self.ptz, store.presets)
-        self.alarms = Alarms(store.alarms, self.bus, clock)
-        self.positions = Positions(gateway, store.positions, self.bus, self.audit, clock, lambda: config().store)
+        self.boot = store.counters.next("boot")
+        self.outbox = make_outbox(self, config, state_dir)
+        self.alarms = Alarms(gateway, store.alarms, self.bus, clock, self.outbox)
+        self.positions = Positions(
+            gateway, store.positions, self.bus, self.audit, clock, lambda: config().store, self.outbox
+        )
+        self.inbox = make_inbox(self, config, state_dir)
         self.reports = Reports(self.alarms, self.positions)
         self.accounts = Accounts(
             store.people, self.audit, secrets, clock, lambda: config().accounts, lambda: config().api
@@ -147,6 +155,7 @@ class Core:
             lambda: config().reports,
         )
         self.accounts.guests.append(self.informants.invitations.verify)
+        self.informants.on_whole = self._report_whole
         self.source_book = SourceBook(
             gateway, store.sources, self.sources, self.devices, clock, lambda: config().source
         )
@@ -196,7 +205,6 @@ class Core:
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.pairings = Pairings(store.pairings, state_dir, clock)
         self.link_trails = LinkTrails(store.link_trails, clock)
-        self.boot = store.counters.next("boot")
         self.fleet = make_fleet(self, config)
         self.streams.on_offered = self._stream_offered
         self.home = Home(
@@ -237,6 +245,7 @@ class Core:
             ("recheck", self.recheck.run()),
             ("phones", self.phones.run()),
             ("link trails", self.link_trails.run()),
+            ("outbox", self.outbox.run()),
             ("housekeeping", self._housekeeping()),
         ):
             self.spawn(name, work)
@@ -260,6 +269,11 @@ class Core:
     def _end_picture(self, device: DeviceId) -> None:
         """A phone's invitation was revoked while it sent its picture."""
         self.push_points.forget(device)
+
+    def _report_whole(self, report: Report, path: Path) -> None:
+        """A phone's file is here whole: the centers get it too. Keeping it waits for the disk; the phone does not."""
+        if self._config().forward.reports and self.outbox.wanted:
+            self.spawn("report sent on", sent_on(self.outbox, report, path))
 
     def _endpoint_changed(self, endpoint: Endpoint) -> None:
         gone = self.talk.members.find(endpoint.id) is not endpoint
@@ -345,6 +359,7 @@ class Core:
             now=self.clock.wall,
             by_key=self.programs.by_key,
             fleet=self.fleet,
+            forward=ForwardView(self.outbox, self.inbox, self.audit),
         )
 
     async def _housekeeping(self) -> None:
@@ -359,6 +374,7 @@ class Core:
             self.link_trails.prune()
             try:
                 await self.informants.prune(now)
+                await self.inbox.prune(now)
                 await self.store.backup()
             except Exception as exc:
                 log.warning("old reports were not removed, or the database not copied: %s", exc)

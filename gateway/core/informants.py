@@ -74,6 +74,8 @@ class Informants:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: defaultdict[str, int] = defaultdict(int)
         self._admitting = asyncio.Lock()
+        self.on_whole: Callable[[Report, Path], None] = lambda _report, _path: None
+        """A report's file is here whole."""
         invitations.on_phone = phones.here
         invitations.on_revoked = phones.away
 
@@ -220,6 +222,7 @@ class Informants:
         await self._repo.complete(report.id, now)
         whole = replace(report, complete_at=now)
         self._bus.publish("report", report.device, whole)
+        self.on_whole(whole, self._files.path(report.id))
         return Progress(report.size, complete=True)
 
     async def _own(self, who: Principal, id_: str) -> Report:

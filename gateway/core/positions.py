@@ -1,4 +1,4 @@
-"""Positions: the latest of each device in memory, a thinned trail on the disk, each with its datum."""
+"""Positions: the latest of each device in memory, a thinned trail on the disk and for the centers; with their datum."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.base.clock import Clock
 from gateway.core.audit import Audit
 from gateway.core.messages import Bus
+from gateway.core.outbox import Outbox
 from gateway.core.rights import in_scope
 from gateway.model.ids import parse_ref
 from gateway.model.position import Datum, Position
@@ -35,8 +36,10 @@ class Positions:
         audit: Audit,
         clock: Clock,
         config: Callable[[], StoreConfig],
+        outbox: Outbox,
     ) -> None:
         self._gateway = gateway
+        self._outbox = outbox
         self._repo = repo
         self._bus = bus
         self._audit = audit
@@ -55,8 +58,7 @@ class Positions:
         if position.longitude == position.latitude == 0.0:
             return
         key, now = (position.device, position.channel), self._clock.monotonic()
-        latest = self._latest.get(key)
-        newest = latest is None or position.taken_at >= latest.taken_at
+        newest = self.newest(position)
         before = self._trailed.get(key)
         trail = (
             before is None
@@ -66,12 +68,24 @@ class Positions:
         if trail:
             self._trailed[key] = (now, position)
         if newest:
-            self._latest[key] = position
-            if now - self._published.get(key, -PUBLISH_EVERY_S) >= PUBLISH_EVERY_S:
-                self._published[key] = now
-                self._bus.publish("position", _subject(position), position)
+            self.heard(position)
         if trail:
-            self._repo.put(position, latest=newest)
+            self._keep(position, newest)
+
+    def newest(self, position: Position) -> bool:
+        """Whether it is not older than the one we know."""
+        latest = self._latest.get((position.device, position.channel))
+        return latest is None or position.taken_at >= latest.taken_at
+
+    def heard(self, position: Position) -> None:
+        """Known and shown, if it is the newest; kept by whoever calls."""
+        if not self.newest(position):
+            return
+        key, now = (position.device, position.channel), self._clock.monotonic()
+        self._latest[key] = position
+        if now - self._published.get(key, -PUBLISH_EVERY_S) >= PUBLISH_EVERY_S:
+            self._published[key] = now
+            self._bus.publish("position", _subject(position), position)
 
     def latest(self, who: Principal) -> Sequence[Position]:
         return [p for p in self._latest.values() if in_scope(who, _subject(p))]
@@ -89,6 +103,16 @@ class Positions:
         for key in [key for key in self._latest if key[0] == device]:
             for kept in (self._latest, self._trailed, self._published):
                 kept.pop(key, None)
+
+    def _keep(self, position: Position, newest: bool) -> None:
+        """In the trail, and for the centers in the same transaction; not waited for."""
+        event = self._outbox.position(position)
+        if event is None:
+            self._repo.put(position, latest=newest)
+            return
+        posting = self._outbox.posting()
+        self._repo.put(position, latest=newest, forward=lambda conn: posting(conn, event))
+        self._outbox.posted(posting, soon=True)
 
 
 def _subject(position: Position) -> str:

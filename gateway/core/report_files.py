@@ -1,4 +1,5 @@
-"""Files of reports on the disk: they grow by chunks, each synced before it is acknowledged; whole ones get their name.
+"""Files of reports, and of kits at a center, on the disk: they grow by chunks, each synced before it is acknowledged;
+whole ones get their name.
 
 `<id>.part` while it arrives, `<id>.bin` when it is whole and its SHA-256 is what was announced. Its length on the disk
 is what counts after a crash: more than was acknowledged does no harm, for the hash decides. Blocking; call in a
@@ -20,8 +21,10 @@ _PIECE = 1 << 20
 
 
 class ReportFiles:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, damaged: str = "report-damaged") -> None:
+        """`damaged`: the reason code of one that is not what was announced."""
         self._folder = folder
+        self._damaged = damaged
 
     def path(self, id_: str) -> Path:
         """Where the whole file is."""
@@ -61,7 +64,7 @@ class ReportFiles:
             raise _named(exc, self._part(id_)) from exc
 
     def finish(self, id_: str, size: int, sha256: str) -> None:
-        """Give the whole file its name. Raises RemoteProtocolError (`report-damaged`), and the file is gone."""
+        """Give the whole file its name. Raises RemoteProtocolError (`damaged`), and the file is gone."""
         part = self._part(id_)
         if self.path(id_).exists():
             return
@@ -73,8 +76,8 @@ class ReportFiles:
                     length += len(piece)
             if length != size or digest.hexdigest() != sha256:
                 part.unlink()
-                text = f"{length} bytes of report {id_} are not the {size} that were announced"
-                raise RemoteProtocolError(text, code="report-damaged")
+                text = f"the {length} bytes of {id_} are not the {size} that were announced"
+                raise RemoteProtocolError(text, code=self._damaged)
             with part.open("rb") as file:
                 os.fsync(file.fileno())  # also what an append that failed may have left unsynced
             part.rename(self.path(id_))

@@ -19,6 +19,7 @@ from gateway.model.command import Action, Command, CommandResult
 from gateway.model.device import Device, DeviceState, PendingDevice
 from gateway.model.discovery import Find, SearchStatus
 from gateway.model.doctor import Finding
+from gateway.model.forward import KeptEvent, KeptFile, Uplink, WaitingFile
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report
 from gateway.model.kit import Kit, KitLinks, LinkTrail, Thumbnail
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class BusEvent:
     """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter, talk,
-    call, floor, endpoint, push, report, kit, links.
+    call, floor, endpoint, push, report, kit, links, outbox.
 
     `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
     everybody. `gone` says that the thing named by `subject` is no more. `within`: the id that decides about scopes
@@ -350,6 +351,30 @@ class FleetFace(Protocol):
         """What a center really receives. Raises NotFound (`thumbnail-none`), Denied."""
 
 
+class ForwardFace(Protocol):
+    """Store and forward: at a kit what waits for its centers, at a center what kits sent."""
+
+    def uplinks(self, who: Principal) -> Sequence[Uplink]: ...
+    async def waiting_files(self, who: Principal) -> Sequence[WaitingFile]:
+        """Operators and up."""
+
+    async def leave(self, who: Principal, name: str) -> None:
+        """Nothing is kept for that far side any more, and what waits is dropped (administrator). Raises NotFound."""
+
+    async def events(
+        self, who: Principal, *, gateway: str = "", after: int = 0, before: float | None = None, limit: int = 200
+    ) -> Sequence[KeptEvent]:
+        """Of kits, newest first."""
+
+    async def files(
+        self, who: Principal, *, gateway: str = "", before: float | None = None, limit: int = 200
+    ) -> Sequence[KeptFile]:
+        """Of kits, newest first."""
+
+    async def file(self, who: Principal, gateway: str, id_: str) -> tuple[KeptFile, Path]:
+        """Of a whole one; looking at it is audited. Raises NotFound."""
+
+
 class RightsFace(Protocol):
     def allowed(self, who: Principal, action: Action, target: str = "") -> bool: ...
 
@@ -395,6 +420,7 @@ class Services:
     metrics: MetricsFace
     daemon: DaemonFace
     fleet: FleetFace
+    forward: ForwardFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
     by_key: Callable[[str, str], Principal] | None = None  # a program by its key, from an address

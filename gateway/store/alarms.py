@@ -1,11 +1,10 @@
-"""Alarms: one row for each, repeats counted in it, with one outbox row an uplink in the same transaction."""
+"""Alarms: one row for each, repeats counted in it. What is sent on of it is put in the same transaction."""
 
 # ruff: noqa: S608 - the only text put into statements is this file's own lists of columns
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from gateway.model.alarm import Alarm, AlarmSeverity
@@ -31,6 +30,10 @@ _COLUMNS = [
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM alarm"
 
 
+Forward = Callable[[sqlite3.Connection, Alarm, bool], None]
+"""Puts what is sent on of an alarm, within its transaction; True: it is a new one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What became of an alarm: its row as it stands now, and whether it is a new one (of `take`: or a changed one)."""
@@ -43,10 +46,10 @@ class AlarmRepo:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def keep(self, alarm: Alarm, *, within_s: float, uplinks: Sequence[str] = ()) -> Kept:
+    async def keep(self, alarm: Alarm, *, within_s: float, forward: Forward = lambda _conn, _alarm, _new: None) -> Kept:
         """Store `alarm`, or count it in the one of the same key that was last reported within `within_s`.
 
-        Durable when it returns.
+        `forward` is called in the transaction for a new one, and for one that is cleared now. Durable when it returns.
         """
 
         def job(conn: sqlite3.Connection) -> Kept:
@@ -57,19 +60,17 @@ class AlarmRepo:
                     "UPDATE alarm SET repeats = repeats + 1, last_at = max(last_at, ?), cleared = ? WHERE id = ?",
                     (alarm.received_at, int(alarm.cleared), before.id),
                 )
-                row = conn.execute(f"{_SELECT} WHERE id = ?", (before.id,)).fetchone()
-                return Kept(_alarm(row), new=False)
+                now = _alarm(conn.execute(f"{_SELECT} WHERE id = ?", (before.id,)).fetchone())
+                if now.cleared:
+                    forward(conn, now, False)
+                return Kept(now, new=False)
             values = asdict(alarm) | {"severity": alarm.severity.value, "cleared": int(alarm.cleared)}
             columns = [*_COLUMNS, "last_at"]
             conn.execute(
                 f"INSERT INTO alarm ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",
                 values | {"last_at": alarm.received_at},
             )
-            for uplink in uplinks:
-                conn.execute(
-                    "INSERT INTO outbox (uplink, topic, body, created_at) VALUES (?, 'alarm', ?, ?)",
-                    (uplink, json.dumps(values, ensure_ascii=False), alarm.received_at),
-                )
+            forward(conn, alarm, True)
             return Kept(alarm, new=True)
 
         return await self._db.write(job, durable=True)
@@ -80,40 +81,19 @@ class AlarmRepo:
         An acknowledgement made here stays. Durable when it returns.
         """
 
-        def job(conn: sqlite3.Connection) -> Kept:
-            found = conn.execute(f"{_SELECT} WHERE id = ?", (alarm.id,)).fetchone()
-            values = asdict(alarm) | {"severity": alarm.severity.value, "cleared": int(alarm.cleared)}
-            if found is None:
-                columns = [*_COLUMNS, "last_at"]
-                conn.execute(
-                    f"INSERT INTO alarm ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",
-                    values | {"last_at": alarm.received_at},
-                )
-                return Kept(alarm, new=True)
-            before = _alarm(found)
-            if before.device != alarm.device:
-                return Kept(before, new=False)
-            conn.execute(
-                "UPDATE alarm SET repeats = max(repeats, :repeats), cleared = max(cleared, :cleared),"
-                " last_at = max(last_at, :received_at),"
-                " acknowledged_by = CASE WHEN acknowledged_at IS NULL THEN :acknowledged_by ELSE acknowledged_by END,"
-                " acknowledged_at = coalesce(acknowledged_at, :acknowledged_at) WHERE id = :id",
-                values,
-            )
-            after = _alarm(conn.execute(f"{_SELECT} WHERE id = ?", (alarm.id,)).fetchone())
-            return Kept(after, new=after != before)
+        return await self._db.write(lambda conn: take_alarm(conn, alarm), durable=True)
 
-        return await self._db.write(job, durable=True)
-
-    async def acknowledge(self, id_: str, by: str, at: float) -> Alarm | None:
-        """The alarm as it is now; None if there is none of that id."""
+    async def acknowledge(
+        self, id_: str, by: str, at: float, forward: Forward = lambda _conn, _alarm, _new: None
+    ) -> Alarm | None:
+        """The alarm as it is now; None if there is none of that id. `forward` as in `keep`."""
 
         def job(conn: sqlite3.Connection) -> Alarm | None:
-            conn.execute(
-                "UPDATE alarm SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ? AND acknowledged_at IS NULL",
-                (by, at, id_),
-            )
+            sql = "UPDATE alarm SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ? AND acknowledged_at IS NULL"
+            changed = conn.execute(sql, (by, at, id_)).rowcount
             row = conn.execute(f"{_SELECT} WHERE id = ?", (id_,)).fetchone()
+            if row and changed:
+                forward(conn, _alarm(row), False)
             return _alarm(row) if row else None
 
         return await self._db.write(job, durable=True)
@@ -161,6 +141,31 @@ class AlarmRepo:
                 "DELETE FROM alarm WHERE acknowledged_at IS NOT NULL AND received_at < ?", (before,)
             )
         )
+
+
+def take_alarm(conn: sqlite3.Connection, alarm: Alarm) -> Kept:
+    """As `AlarmRepo.take`, within a transaction."""
+    found = conn.execute(f"{_SELECT} WHERE id = ?", (alarm.id,)).fetchone()
+    values = asdict(alarm) | {"severity": alarm.severity.value, "cleared": int(alarm.cleared)}
+    if found is None:
+        columns = [*_COLUMNS, "last_at"]
+        conn.execute(
+            f"INSERT INTO alarm ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",
+            values | {"last_at": alarm.received_at},
+        )
+        return Kept(alarm, new=True)
+    before = _alarm(found)
+    if before.device != alarm.device:
+        return Kept(before, new=False)
+    conn.execute(
+        "UPDATE alarm SET repeats = max(repeats, :repeats), cleared = max(cleared, :cleared),"
+        " last_at = max(last_at, :received_at),"
+        " acknowledged_by = CASE WHEN acknowledged_at IS NULL THEN :acknowledged_by ELSE acknowledged_by END,"
+        " acknowledged_at = coalesce(acknowledged_at, :acknowledged_at) WHERE id = :id",
+        values,
+    )
+    after = _alarm(conn.execute(f"{_SELECT} WHERE id = ?", (alarm.id,)).fetchone())
+    return Kept(after, new=after != before)
 
 
 def _like(scope: str) -> str:

@@ -1,11 +1,10 @@
-"""Results of commands, kept so that the same order twice is carried out once; presets' names; the outbox."""
+"""Results of commands, kept so that the same order twice is carried out once; presets' names."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway.model.command import CommandResult, Outcome
 from gateway.model.ptz import Preset
@@ -65,33 +64,3 @@ class PresetRepo:
     async def all(self, device: str, channel: str) -> Sequence[Preset]:
         sql = "SELECT number, name FROM preset WHERE device = ? AND channel = ? ORDER BY number"
         return await self._db.read(lambda conn: [Preset(*row) for row in conn.execute(sql, (device, channel))])
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    number: int
-    uplink: str
-    topic: str
-    body: str
-    created_at: float
-
-
-class OutboxRepo:
-    """Rows are put by whoever stores what they speak of, in the same transaction; an uplink takes and acknowledges."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    async def waiting(self, uplink: str, *, after: int = 0, limit: int = 100) -> Sequence[OutboxRow]:
-        sql = (
-            "SELECT number, uplink, topic, body, created_at FROM outbox WHERE uplink = ? AND number > ?"
-            " ORDER BY number LIMIT ?"
-        )
-        return await self._db.read(lambda conn: [OutboxRow(*row) for row in conn.execute(sql, (uplink, after, limit))])
-
-    async def acknowledge(self, uplink: str, up_to: int) -> None:
-        """The far side has them: they go."""
-        await self._db.write(
-            lambda conn: conn.execute("DELETE FROM outbox WHERE uplink = ? AND number <= ?", (uplink, up_to)),
-            durable=True,
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from gateway.model.ids import DeviceId
@@ -23,19 +23,18 @@ class PositionRepo:
             lambda conn: [_read(body) for (body,) in conn.execute("SELECT body FROM position_latest")]
         )
 
-    def put(self, position: Position, *, latest: bool = True) -> None:
-        """Into the trail; and as the latest, unless an older one came late."""
-        body = json.dumps(asdict(position))
+    def put(
+        self,
+        position: Position,
+        *,
+        latest: bool = True,
+        forward: Callable[[sqlite3.Connection], None] = lambda _conn: None,
+    ) -> None:
+        """Into the trail; and as the latest, unless an older one came late. `forward` is called in the transaction."""
 
         def job(conn: sqlite3.Connection) -> None:
-            where = (position.device, position.channel)
-            if latest:
-                sql = "INSERT OR REPLACE INTO position_latest (device, channel, body) VALUES (?, ?, ?)"
-                conn.execute(sql, (*where, body))
-            conn.execute(
-                "INSERT INTO position_trail (device, channel, taken_at, body) VALUES (?, ?, ?, ?)",
-                (*where, position.taken_at, body),
-            )
+            put_position(conn, position, latest=latest)
+            forward(conn)
 
         self._db.write_soon(job)
 
@@ -56,6 +55,21 @@ class PositionRepo:
 
     def prune(self, before: float) -> None:
         self._db.write_soon(lambda conn: conn.execute("DELETE FROM position_trail WHERE taken_at < ?", (before,)))
+
+
+def put_position(conn: sqlite3.Connection, position: Position, *, latest: bool) -> None:
+    """As `PositionRepo.put`, within a transaction."""
+    body = json.dumps(asdict(position))
+    where = (position.device, position.channel)
+    if latest:
+        sql = "INSERT OR REPLACE INTO position_latest (device, channel, body) VALUES (?, ?, ?)"
+        conn.execute(sql, (*where, body))
+    # A kit's may come by two ways.
+    conn.execute(
+        "INSERT INTO position_trail (device, channel, taken_at, body) SELECT ?, ?, ?, ? WHERE NOT EXISTS"
+        " (SELECT 1 FROM position_trail WHERE device = ? AND taken_at = ? AND channel = ?)",
+        (*where, position.taken_at, body, position.device, position.taken_at, position.channel),
+    )
 
 
 def _read(body: str) -> Position:

@@ -9,10 +9,12 @@ from gateway.store.alarms import AlarmRepo
 from gateway.store.audit import AuditRepo
 from gateway.store.database import Database
 from gateway.store.devices import DeviceRepo
+from gateway.store.inbox import InboxRepo
 from gateway.store.informants import InformantRepo
 from gateway.store.kits import CounterRepo, KitRepo, LinkTrailRepo
 from gateway.store.opening import backup
-from gateway.store.orders import OutboxRepo, PresetRepo, ResultRepo
+from gateway.store.orders import PresetRepo, ResultRepo
+from gateway.store.outbox import OutboxRepo
 from gateway.store.pairings import PairingRepo
 from gateway.store.people import PeopleRepo
 from gateway.store.positions import PositionRepo
@@ -39,6 +41,7 @@ class Store:
         self.sources = SourceRepo(self.db)
         self.spurts = SpurtRepo(self.db)
         self.outbox = OutboxRepo(self.db)
+        self.inbox = InboxRepo(self.db)
         self.pairings = PairingRepo(self.db)
         self.kits = KitRepo(self.db)
         self.link_trails = LinkTrailRepo(self.db)

@@ -112,6 +112,8 @@ async def rig_of(
         informants=nothing,
         fleet=nothing,
         home=nothing,
+        outbox=nothing,
+        inbox=nothing,
         tls=lambda: tls,
     )
     listen = {"listen": "127.0.0.1:0"} | ({"listen_tls": "127.0.0.1:0"} if tls else {})

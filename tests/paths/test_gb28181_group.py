@@ -156,6 +156,8 @@ async def kit(tmp_path: Path, *faults: str) -> AsyncIterator[Kit]:
         core.informants,
         core.fleet,
         core.home,
+        core.outbox,
+        core.inbox,
         ready.set,
     )
     settings = Gb28181Config(listen=HostPort("127.0.0.1", free_port()), invite_timeout=1.0)

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gateway.base.errors import Denied, GatewayError, NotFound
+from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config
 from gateway.core.services import (
     AdapterStatus,
@@ -28,6 +29,17 @@ from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.device import Channel, Device, DeviceState, PendingDevice
 from gateway.model.discovery import Find, FindKind, FindWay, SearchStatus
 from gateway.model.doctor import Finding, Grade
+from gateway.model.forward import (
+    Dating,
+    Event,
+    EventKind,
+    ForwardFile,
+    KeptEvent,
+    KeptFile,
+    Rank,
+    Uplink,
+    WaitingFile,
+)
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report, ReportKind
 from gateway.model.kit import Kit, KitLinks, KitState, LinkState, LinkTrail, LinkUse, Thumbnail
@@ -396,6 +408,36 @@ class FakeDaemon:
         return ["log.level: info → debug"]
 
 
+class FakeForward:
+    def __init__(self) -> None:
+        self.left: list[str] = []
+        moment = Moment("b00t", 12.5, NOW - 60, TimeQuality.NTP)
+        body = '{"device": "kit7/ball-1"}'
+        event = Event("01J", EventKind.ALARM, Rank.FIRST, "critical", body, moment, 3)
+        self.event = KeptEvent("kit7", event, NOW - 60, Dating.TOLD, NOW, 1)
+        file = ForwardFile("01F", "photo.jpg", "image/jpeg", 3, "0" * 64)
+        self.file_ = KeptFile("kit7", file, 3, NOW, NOW)
+        self.path = Path(__file__)
+
+    def uplinks(self, who: Principal) -> Sequence[Uplink]:
+        return [Uplink("mqtt/center1", "mqtt", NOW, rows=2, waiting={"alarm": 2})]
+
+    async def waiting_files(self, who: Principal) -> Sequence[WaitingFile]:
+        return [WaitingFile(self.file_.file, "mqtt/center1", 1)]
+
+    async def leave(self, who: Principal, name: str) -> None:
+        self.left.append(name)
+
+    async def events(self, who: Principal, **_: Any) -> Sequence[KeptEvent]:
+        return [self.event]
+
+    async def files(self, who: Principal, **_: Any) -> Sequence[KeptFile]:
+        return [self.file_]
+
+    async def file(self, who: Principal, gateway: str, id_: str) -> tuple[KeptFile, Path]:
+        return self.file_, self.path
+
+
 async def _presets(who: Principal, stream: str) -> Sequence[Preset]:
     return [Preset(1, "Gate")]
 
@@ -424,5 +466,6 @@ def fake_services() -> Services:
         "metrics": SimpleNamespace(render=lambda: b"gateway_streams 1\n"),
         "daemon": FakeDaemon(),
         "fleet": FakeFleet(),
+        "forward": FakeForward(),
     }
     return Services(gateway="kit1", version="0.1.0", config=Config, now=lambda: NOW, **parts)

@@ -220,14 +220,3 @@ def test_files_are_private_and_a_folder_that_will_not_do_is_named(tmp_path: Path
     with pytest.raises(ConfigError) as wrong:
         Store(tmp_path / "file" / "state", KEY)
     assert wrong.value.key == "gateway.state_dir"
-
-
-async def test_an_alarm_and_its_outbox_rows_are_one(tmp_path: Path) -> None:
-    store = Store(tmp_path, KEY)
-    await store.alarms.keep(alarm("a"), within_s=60, uplinks=["center", "mqtt"])
-    await store.alarms.keep(alarm("a"), within_s=60, uplinks=["center", "mqtt"])
-    (row,) = await store.outbox.waiting("center")
-    assert row.topic == "alarm" and '"id": "a"' in row.body
-    await store.outbox.acknowledge("center", row.number)
-    assert await store.outbox.waiting("center") == [] and len(await store.outbox.waiting("mqtt")) == 1
-    store.close()

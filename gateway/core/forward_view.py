@@ -1,0 +1,74 @@
+"""Store and forward as people see it. Fulfils `core.services.ForwardFace`."""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.base.errors import GatewayError, NotFound
+from gateway.core.audit import Audit
+from gateway.core.inbox import Inbox
+from gateway.core.outbox import Outbox
+from gateway.core.rights import require_role
+from gateway.model.forward import ForwardFile, KeptEvent, KeptFile, Uplink, WaitingFile
+from gateway.model.informant import Report
+from gateway.model.principal import Principal, Role
+
+log = logging.getLogger(__name__)
+
+
+class ForwardView:
+    def __init__(self, outbox: Outbox, inbox: Inbox, audit: Audit) -> None:
+        self._outbox = outbox
+        self._inbox = inbox
+        self._audit = audit
+
+    def uplinks(self, who: Principal) -> Sequence[Uplink]:
+        require_role(who, Role.VIEWER, "see what waits")
+        return self._outbox.standing()
+
+    async def waiting_files(self, who: Principal) -> Sequence[WaitingFile]:
+        require_role(who, Role.OPERATOR, "see the files that wait")
+        return await self._outbox.waiting_files()
+
+    async def leave(self, who: Principal, name: str) -> None:
+        require_role(who, Role.ADMINISTRATOR, "drop what waits")
+        if name not in {uplink.name for uplink in self._outbox.standing()}:
+            raise NotFound(f"nothing is sent to {name[:80]!r}")
+        await self._audit.record(who, "outbox.leave", detail=name)
+        await self._outbox.leave(name)
+
+    async def events(
+        self, who: Principal, *, gateway: str = "", after: int = 0, before: float | None = None, limit: int = 200
+    ) -> Sequence[KeptEvent]:
+        return await self._inbox.recent(who, gateway=gateway, after=after, before=before, limit=limit)
+
+    async def files(
+        self, who: Principal, *, gateway: str = "", before: float | None = None, limit: int = 200
+    ) -> Sequence[KeptFile]:
+        return await self._inbox.files(who, gateway=gateway, before=before, limit=limit)
+
+    async def file(self, who: Principal, gateway: str, id_: str) -> tuple[KeptFile, Path]:
+        found, path = await self._inbox.file(who, gateway, id_)
+        self._audit.note(who, "kit-file.read", found.file.device or gateway, detail=f"{found.file.name} {id_}")
+        return found, path
+
+
+async def sent_on(outbox: Outbox, report: Report, path: Path) -> None:
+    """The file of a phone's report, for the centers. That there is no room is said, and the report stays here."""
+    end = mimetypes.guess_extension(report.media_type) or ""
+    file = ForwardFile(
+        id=report.id,
+        name=f"{report.kind}-{report.id}{end}",
+        media_type=report.media_type,
+        size=report.size,
+        sha256=report.sha256,
+        device=report.device,
+        at=report.received_at,
+    )
+    try:
+        await outbox.add_file(str(path), file, keep=True)
+    except GatewayError as exc:
+        log.warning("the file of report %s is not sent on: %s (%s)", report.id, exc, exc.code)

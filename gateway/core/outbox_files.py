@@ -1,0 +1,146 @@
+"""Files that wait on the disk until the centers have them: one copy each, however many it goes to.
+
+`<id>` is the whole file, synced with its folder before a row names it; a file without a row is from a crash in
+between, and is swept away at start. No room: lower ranks give way, the oldest first; else the new one is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.base.errors import Busy, GatewayError, NotFound
+from gateway.model.forward import ForwardFile
+from gateway.store.outbox import OutboxRepo
+
+if TYPE_CHECKING:
+    from gateway.config.forward import Forward
+
+log = logging.getLogger(__name__)
+
+RESERVE_BYTES = 64 * 1024 * 1024
+"""Free space that waiting files leave to the rest of the gateway."""
+_PIECE = 1 << 20
+_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+class OutboxFiles:
+    def __init__(
+        self, folder: Path, repo: OutboxRepo, config: Callable[[], Forward], dropped: Callable[[str, int], None]
+    ) -> None:
+        self._folder = folder
+        self._repo = repo
+        self._config = config
+        self._dropped = dropped
+        self._adding = asyncio.Lock()
+
+    async def add(self, path: Path, file: ForwardFile, uplinks: Sequence[str], *, keep: bool = False) -> ForwardFile:
+        """Move `path` in for `uplinks` (copied where it lies on another disk); with `keep` it stays where it is too."""
+        async with self._adding:  # two at once must not both take the last room
+            size = await asyncio.to_thread(_size, path)
+            await self._room(size, file)
+            size, digest = await asyncio.to_thread(self._move, path, file.id, keep)
+            kept = replace(file, size=size, sha256=digest)
+            await self._repo.put_file(uplinks, kept)
+        if not uplinks:
+            await self.let_go(file.id)
+        return kept
+
+    async def read(self, id_: str, offset: int, length: int) -> bytes:
+        return await asyncio.to_thread(self._read, id_, offset, length)
+
+    async def let_go(self, id_: str) -> None:
+        await asyncio.to_thread(self._path(id_).unlink, True)
+
+    async def sweep(self) -> None:
+        """At start: files that nobody waits for."""
+        known = {waiting.file.id for waiting in await self._repo.files(limit=1_000_000)}
+
+        def job() -> None:
+            for path in self._folder.glob("*"):
+                if path.name not in known:
+                    path.unlink(missing_ok=True)
+
+        await asyncio.to_thread(job)
+
+    async def _room(self, size: int, file: ForwardFile) -> None:
+        config = self._config()
+        if size > config.largest_file:
+            raise GatewayError(f"a file that is sent on has at most {config.largest_file} bytes", code="too-large")
+        if size > config.file_quota:
+            raise Busy(f"waiting files take at most {config.file_quota} bytes", code="outbox-full")
+        while await self._repo.file_bytes() + size > config.file_quota:
+            lesser = [one.file for one in await self._repo.files(limit=1_000_000) if one.file.rank > file.rank]
+            if not lesser:
+                raise Busy(f"waiting files take {config.file_quota} bytes already", code="outbox-full")
+            worst = max(one.rank for one in lesser)
+            oldest = min((one for one in lesser if one.rank == worst), key=lambda one: one.id)
+            for uplink in await self._repo.drop_file(oldest.id):
+                self._dropped(uplink, 1)
+            await self.let_go(oldest.id)
+
+    # — in threads —
+
+    def _path(self, id_: str) -> Path:
+        if not _ID.fullmatch(id_):
+            raise NotFound(f"there is no file {id_[:40]!r}")
+        return self._folder / id_
+
+    def _move(self, path: Path, id_: str, keep: bool) -> tuple[int, str]:
+        target = self._path(id_)
+        fresh = target.with_suffix(".new")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh.unlink(missing_ok=True)
+            try:
+                fresh.hardlink_to(path)
+            except OSError as exc:
+                if exc.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP):
+                    raise
+                if shutil.disk_usage(self._folder).free < path.stat().st_size + RESERVE_BYTES:
+                    raise GatewayError(f"{self._folder} has no room for {path.name}", code="disk-full") from exc
+                shutil.copyfile(path, fresh)
+            if not keep:
+                path.unlink()
+                fresh.chmod(0o600)
+            digest, size = hashlib.sha256(), 0
+            with fresh.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    digest.update(piece)
+                    size += len(piece)
+                os.fsync(file.fileno())
+            fresh.rename(target)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as exc:
+            full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise GatewayError(f"keeping {path}: {exc.strerror}", code="disk-full" if full else "store-fault") from exc
+        return size, digest.hexdigest()
+
+    def _read(self, id_: str, offset: int, length: int) -> bytes:
+        try:
+            with self._path(id_).open("rb") as file:
+                return os.pread(file.fileno(), length, offset)
+        except FileNotFoundError:
+            raise NotFound(f"file {id_} is no longer on the disk") from None
+        except OSError as exc:
+            raise GatewayError(f"reading file {id_}: {exc.strerror}", code="store-fault") from exc
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as exc:
+        raise NotFound(f"{path}: {exc.strerror}") from exc
