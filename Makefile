@@ -132,6 +132,10 @@ bench-ingest: build bench-peers peers ## CPU per Mb/s of RTSP and SRT passed thr
 .PHONY: bench-outage
 bench-outage: build peers ## a publisher dies and comes back: first pictures, resuming, changes (BENCH_ARGS="--outages 1,10")
 	@$(PY) -m tests.bench.outage $(BENCH_ARGS)
+.PHONY: bench-uplink
+bench-uplink: build bench-peers peers ## a picture and a call over bad links, beside SRT, RTP and MPTCP (root; BENCH_ARGS="--seconds 30 --seeds 1")
+	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
+	@$(PY) -m tests.bench.uplink $(BENCH_ARGS)
 .PHONY: interop-media
 interop-media: build peers ## every program, way in, codec and output that make sense; writes docs/interop.md (under an hour)
 	@$(PY) -m tests.interop.matrix --write docs/interop.md $(INTEROP_ARGS)
