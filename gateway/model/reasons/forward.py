@@ -6,6 +6,13 @@ from gateway.model.reasons.row import Row
 
 ROWS: tuple[Row, ...] = (
     (
+        "certificate-damaged",
+        "A certificate or a request for one can not be used.",
+        "Let the kit make its request anew and pair again; check that both files were copied whole.",
+        "证书或证书请求无法使用。",
+        "请让网关重新生成证书请求并再次配对；检查文件是否复制完整。",
+    ),
+    (
         "outbox-full",
         "More waits for a center than there is room for: the least important, oldest first, was given up.",
         "Bring the link to the center back, or raise rows or size of [forward]; a center that is no more: take it out "
