@@ -434,7 +434,7 @@ class Engine:
         `initial` is what Python already read. Loss of framing is reported and searched past.
         """
 
-    def open_frames_in(self, stream: Stream, fd: int) -> Leg:
+    def open_frames_in(self, stream: Stream, fd: int, *, stall_ms: int = 3000) -> Leg:
         """A frame port: a connected AF_UNIX SOCK_SEQPACKET socket on which a worker writes access units.
 
         The record format stands in codecs/src/relay/frame_port.rs and docs/frame-port.md.

@@ -140,9 +140,9 @@ class FakeEngine(FakeVoices):
         os.close(fd)
         self._note("attach_tcp", leg=leg, framing=framing, initial=initial)
 
-    def open_frames_in(self, stream: int, fd: int) -> int:
+    def open_frames_in(self, stream: int, fd: int, *, stall_ms: int = 3000) -> int:
         os.close(fd)
-        return self._leg("open_frames_in", stream, {})
+        return self._leg("open_frames_in", stream, {"stall_ms": stall_ms})
 
     def open_session_in(self, stream: int, session: int, **given: Any) -> int:
         return self._leg("open_session_in", stream, {"session": session, **given})

@@ -24,7 +24,7 @@ impl Worker {
             Command::CloseStream(id) => self.drop_stream(id),
             Command::OpenRtp { id, order } => self.open_rtp(id, order),
             Command::AttachTcp { leg, fd, initial } => self.attach_tcp(leg, fd, &initial),
-            Command::OpenFramesIn { id, stream, fd } => self.open_frames_in(id, stream, fd),
+            Command::OpenFramesIn { id, stream, fd, stall_ms } => self.open_frames_in(id, stream, fd, stall_ms),
             Command::OpenSessionIn { id, stream, session, video, audio } => {
                 self.open_session_in(id, stream, session, &video, &audio);
             }

@@ -226,10 +226,10 @@ impl Engine {
         Ok(())
     }
 
-    pub fn open_frames_in(&self, stream: StreamId, fd: OwnedFd) -> Done<LegId> {
+    pub fn open_frames_in(&self, stream: StreamId, fd: OwnedFd, stall_ms: u64) -> Done<LegId> {
         sys::check_socket(&fd, libc::SOCK_SEQPACKET)?;
         let id = self.id_beside(stream)?;
-        self.post(id, Command::OpenFramesIn { id, stream, fd });
+        self.post(id, Command::OpenFramesIn { id, stream, fd, stall_ms });
         Ok(id)
     }
 

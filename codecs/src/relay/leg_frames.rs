@@ -10,13 +10,13 @@ use super::sys;
 use super::worker::{Sock, Worker};
 
 impl Worker {
-    pub fn open_frames_in(&mut self, id: LegId, stream: StreamId, fd: OwnedFd) {
+    pub fn open_frames_in(&mut self, id: LegId, stream: StreamId, fd: OwnedFd, stall_ms: u64) {
         if !self.streams.contains_key(&stream) {
             return;
         }
         let token = self.watch(fd.as_raw_fd(), sys::READ, Sock::LegFrames(id));
         let source = Source::Frames { socket: Watched { fd, token }, reader: FrameReader::default() };
-        self.add_leg(Leg::new(id, stream, Ingest::new(IngestConfig::default()), source, 3_000_000, self.now));
+        self.add_leg(Leg::new(id, stream, Ingest::new(IngestConfig::default()), source, stall_ms * 1000, self.now));
     }
 
     /// Units that a worker process wrote.

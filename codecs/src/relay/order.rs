@@ -123,6 +123,7 @@ pub enum Command {
         id: LegId,
         stream: StreamId,
         fd: OwnedFd,
+        stall_ms: u64,
     },
     OpenSessionIn {
         id: LegId,
