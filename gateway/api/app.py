@@ -20,12 +20,13 @@ from gateway.api.routes import ALL
 from gateway.core.services import Services
 
 STATIC = Path(__file__).with_name("static")
-OPEN_PATHS: Sequence[str] = ("/healthz", "/api/v1/auth/login", "/api/v1/auth/code")
+OPEN_PATHS: Sequence[str] = ("/healthz", "/api/v1/auth/login", "/api/v1/auth/code", "/api/v1/pairing/answers/{answer}")
 
 DESCRIPTION = """\
 Everything that a person or program may ask of a Fieldgate gateway. Every answer needs a bearer token or the console's
-session, but `/healthz` and the two sign-in calls. Errors are RFC 9457 problem details with a stable `code`, and
-`cause` and `cure` in Chinese and English. Live events: WebSocket `/api/v1/events?cursor=N`.
+session, but `/healthz`, the two sign-in calls and a kit's question for the answer to its pairing code. Errors are RFC
+9457 problem details with a stable `code`, and `cause` and `cure` in Chinese and English. Live events: WebSocket
+`/api/v1/events?cursor=N`.
 """
 
 

@@ -79,6 +79,12 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "kit-offline": 503,
     "kit-unreachable": 503,
     "kit-revoked": 403,
+    "pair-code": 400,
+    "pair-ended": 404,
+    "pair-foreign": 403,
+    "pair-no-center": 422,
+    "pair-waiting": 404,
+    "duplicate-gateway": 409,
     "invite-timeout": 504,
 }
 STATUS_BY_CLASS: tuple[tuple[type[GatewayError], int], ...] = (

@@ -35,6 +35,8 @@ COMMANDS: dict[str, str] = {
     "accounts": "gateway.cli.accounts",
     "token": "gateway.cli.token",
     "invite": "gateway.cli.invite",
+    "pair": "gateway.cli.pair",
+    "kits": "gateway.cli.kits",
     "config": "gateway.cli.config",
     "sim": "gateway.cli.sim",
 }

@@ -156,6 +156,9 @@ class Pairings(Protocol):
         """At a center: those admitted, revoked ones too."""
 
     def centers(self) -> Sequence[PairedCenter]: ...
+    def reachable_at(self, udp_port: int) -> None:
+        """At a center: where bundles are taken; kits that are admitted from now on are told so."""
+
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
         """`called()` after every change, until the returned function is called."""
 

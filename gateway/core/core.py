@@ -22,7 +22,7 @@ from gateway.core.devices import Devices
 from gateway.core.directory import Directory
 from gateway.core.discovery import Discovery
 from gateway.core.figures import Figures
-from gateway.core.fleet_made import about, make_fleet
+from gateway.core.fleet_made import about, make_fleet, make_pairing
 from gateway.core.forward_made import make_inbox, make_outbox
 from gateway.core.forward_view import ForwardView, sent_on
 from gateway.core.holds import Holds
@@ -206,6 +206,7 @@ class Core:
         self.pairings = Pairings(store.pairings, state_dir, clock)
         self.link_trails = LinkTrails(store.link_trails, clock)
         self.fleet = make_fleet(self, config)
+        self.pairing = make_pairing(self, config)
         self.streams.on_offered = self._stream_offered
         self.home = Home(
             gateway,
@@ -360,6 +361,7 @@ class Core:
             by_key=self.programs.by_key,
             fleet=self.fleet,
             forward=ForwardView(self.outbox, self.inbox, self.audit),
+            pairing=self.pairing,
         )
 
     async def _housekeeping(self) -> None:

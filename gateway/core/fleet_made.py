@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway import __version__
 from gateway.config.root import Config
+from gateway.core.addresses import own_addresses
+from gateway.core.context import kit_tls
 from gateway.core.far_orders import FarOrders
 from gateway.core.far_ptz import FarPtz
 from gateway.core.fleet import Fleet
 from gateway.core.fleet_items import Items
+from gateway.core.pairing import Pairing, Self
 from gateway.core.talk_far import FarTalk
 from gateway.model.kit import Kit
 
 if TYPE_CHECKING:
     from gateway.core.core import Core
+
+_PEM_END = "-----END CERTIFICATE-----\n"
 
 
 def make_fleet(core: Core, config: Callable[[], Config]) -> Fleet:
@@ -37,6 +45,27 @@ def make_fleet(core: Core, config: Callable[[], Config]) -> Fleet:
     core.alarms.on_acknowledged = core.commands.far.acknowledged
     core.talk.far = FarTalk(fleet, core.talk.members, core.plane, core.bus, core.audit, core.clock, core.spawn)
     return fleet
+
+
+def make_pairing(core: Core, config: Callable[[], Config]) -> Pairing:
+    def own() -> Self:
+        gateway, api = config().gateway, config().api
+        tls = kit_tls(config())
+        # A certificate of our own making is told by its fingerprint; any other is proved as browsers do it.
+        shown = "" if tls is None or tls.ca is None else fingerprint(tls.certificate)
+        hosts = (*api.hostnames, *own_addresses())
+        return Self(gateway.id, gateway.name or gateway.id, gateway.role == "center", hosts, api.port, shown)
+
+    return Pairing(core.pairings, core.audit, core.clock, own, core.spawn)
+
+
+def fingerprint(certificate: Path) -> str:
+    """SHA-256 of a PEM file's first certificate, hex. The API says when it can not be read."""
+    try:
+        found = ssl.PEM_cert_to_DER_cert(certificate.read_text(encoding="ascii").partition("-----END")[0] + _PEM_END)
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(found).hexdigest()
 
 
 def about(config: Config) -> dict[str, str]:

@@ -22,6 +22,8 @@ from gateway.store.pairings import PairingRepo
 log = logging.getLogger(__name__)
 
 KEY_FILE = "bundle.key"
+UDP_PORT = 8444
+"""Where a center takes bundles unless its adapter says otherwise."""
 
 
 class Pairings:
@@ -35,6 +37,7 @@ class Pairings:
         self._kits = {row.gateway: row for row in repo.kits()}
         self._centers = {row.gateway: row for row in repo.centers()}
         self._listeners: list[Callable[[], None]] = []
+        self.udp_port = UDP_PORT
 
     # — what adapters ask —
 
@@ -57,6 +60,9 @@ class Pairings:
 
     def paired_center(self, gateway: str) -> PairedCenter | None:
         return self._centers.get(gateway)
+
+    def reachable_at(self, udp_port: int) -> None:
+        self.udp_port = udp_port
 
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
         self._listeners.append(called)

@@ -24,6 +24,7 @@ from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report
 from gateway.model.kit import Kit, KitLinks, LinkTrail, Thumbnail
 from gateway.model.media import Snapshot, StreamStatus
+from gateway.model.pairing import PairedCenter, PairedKit, PairingOffer
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset, PtzHolder
@@ -375,6 +376,30 @@ class ForwardFace(Protocol):
         """Of a whole one; looking at it is audited. Raises NotFound."""
 
 
+class PairingFace(Protocol):
+    async def offer(
+        self, who: Principal, *, role: Role = Role.OPERATOR, scope: str = "", center: str = ""
+    ) -> tuple[PairingOffer, str]:
+        """A code of this gateway for a center. Raises Denied, Busy."""
+
+    def offered(self, who: Principal, id_: str) -> PairingOffer: ...
+    async def accept(self, who: Principal, text: str) -> PairedCenter:
+        """Raises RemoteProtocolError (`pair-code`), Denied (`pair-foreign`)."""
+
+    async def admit(
+        self, who: Principal, text: str, *, name: str = "", hosts: Sequence[str] = ()
+    ) -> tuple[PairedKit, str]:
+        """Raises RemoteProtocolError (`pair-code`), Unsupported (`pair-no-center`)."""
+
+    def answer(self, id_: str) -> str:
+        """Raises NotFound (`pair-waiting`)."""
+
+    async def revoke_kit(self, who: Principal, gateway: str, detail: str = "") -> PairedKit: ...
+    async def forget_kit(self, who: Principal, gateway: str) -> None: ...
+    def centers(self, who: Principal) -> Sequence[PairedCenter]: ...
+    async def forget_center(self, who: Principal, gateway: str) -> None: ...
+
+
 class RightsFace(Protocol):
     def allowed(self, who: Principal, action: Action, target: str = "") -> bool: ...
 
@@ -421,6 +446,7 @@ class Services:
     daemon: DaemonFace
     fleet: FleetFace
     forward: ForwardFace
+    pairing: PairingFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
     by_key: Callable[[str, str], Principal] | None = None  # a program by its key, from an address

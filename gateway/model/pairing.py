@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.model.principal import Role
 
@@ -45,3 +46,27 @@ class PairedCenter:
     admitted_by: str = ""
     revoked_at: float | None = None
     detail: str = ""
+
+
+class OfferState(StrEnum):
+    WAITING = "waiting"
+    PAIRED = "paired"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class PairingOffer:
+    """At a kit: a code that was made for a center. `role` and `scope` are what the center may do here; `asked` is where
+    its answer is fetched, "" when it is typed in; `code` says what keeps it from coming."""
+
+    id: str
+    role: Role
+    scope: str
+    made_at: float  # unix seconds
+    expires_at: float
+    made_by: str
+    asked: str = ""
+    state: OfferState = OfferState.WAITING
+    code: str = ""
+    detail: str = ""
+    center: str = ""  # its gateway id, once paired

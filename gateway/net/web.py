@@ -99,12 +99,15 @@ async def request(
     timeout_s: float = 5.0,
     max_body: int = MAX_BODY,
     tls: ssl.SSLContext | None = None,
+    on_certificate: Callable[[bytes], None] | None = None,
 ) -> WebAnswer:
-    """One request and its whole answer. Raises LinkDown (`connect-…`, `http-no-answer`), RemoteProtocolError, and what
-    `connect` raises."""
+    """One request and its whole answer. `on_certificate` gets the one that the server showed, DER.
+
+    Raises LinkDown (`connect-…`, `http-no-answer`), RemoteProtocolError, and what `connect` raises.
+    """
     try:
         async with asyncio.timeout(timeout_s):
-            return await _request(connect, url, method, body, headers, max_body, tls)
+            return await _request(connect, url, method, body, headers, max_body, tls, on_certificate)
     except TimeoutError as exc:
         text = f"{url.authority} did not answer {method} within {timeout_s:g} s"
         raise LinkDown(text, code="http-no-answer") from exc
@@ -122,6 +125,7 @@ async def _request(
     headers: Sequence[tuple[str, str]],
     max_body: int,
     tls: ssl.SSLContext | None,
+    on_certificate: Callable[[bytes], None] | None,
 ) -> WebAnswer:
     connected = await connect(url.host, url.port)
     secure = (tls or unverified()) if url.tls else None
@@ -131,6 +135,8 @@ async def _request(
     except BaseException:
         connected.close()
         raise
+    if on_certificate is not None and (proved := writer.get_extra_info("ssl_object")) is not None:
+        on_certificate(proved.getpeercert(binary_form=True) or b"")
     try:
         return await _talk(reader, writer, url, method, body, headers, max_body)
     except (h11.RemoteProtocolError, h11.LocalProtocolError) as exc:

@@ -44,6 +44,7 @@ from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report, ReportKind
 from gateway.model.kit import Kit, KitLinks, KitState, LinkState, LinkTrail, LinkUse, Thumbnail
 from gateway.model.media import Codec, Snapshot, StreamState, StreamStatus, Track, TrackKind
+from gateway.model.pairing import OfferState, PairedCenter, PairedKit, PairingOffer
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset
@@ -391,6 +392,39 @@ class FakeFleet:
         return Thumbnail("kit7/ball-1/ch1", b"\xff\xd8small", NOW - 4.0, 0.5)
 
 
+PAIRED_KIT = PairedKit("kit7", b"k" * 32, "County 7", admitted_at=NOW, admitted_by="ada")
+PAIRED_CENTER = PairedCenter("county", b"c" * 32, "County", ("203.0.113.5",), admitted_at=NOW)
+OFFER = PairingOffer("ab12", Role.OPERATOR, "", NOW, NOW + 900, "tina")
+
+
+class FakePairing:
+    async def offer(self, who: Principal, **_: Any) -> tuple[PairingOffer, str]:
+        return OFFER, "fgp1:code"
+
+    def offered(self, who: Principal, id_: str) -> PairingOffer:
+        return replace(OFFER, state=OfferState.PAIRED, center="county")
+
+    async def accept(self, who: Principal, text: str) -> PairedCenter:
+        return PAIRED_CENTER
+
+    async def admit(self, who: Principal, text: str, **_: Any) -> tuple[PairedKit, str]:
+        return PAIRED_KIT, "fga1:answer"
+
+    def answer(self, id_: str) -> str:
+        if id_ != "known":
+            raise NotFound("nobody has admitted it", code="pair-waiting")
+        return "fga1:answer"
+
+    async def revoke_kit(self, who: Principal, gateway: str, detail: str = "") -> PairedKit:
+        return replace(PAIRED_KIT, revoked_at=NOW, detail=detail)
+
+    async def forget_kit(self, who: Principal, gateway: str) -> None: ...
+    def centers(self, who: Principal) -> Sequence[PairedCenter]:
+        return [PAIRED_CENTER]
+
+    async def forget_center(self, who: Principal, gateway: str) -> None: ...
+
+
 class FakeDaemon:
     def __init__(self) -> None:
         self.ok = True
@@ -467,5 +501,6 @@ def fake_services() -> Services:
         "daemon": FakeDaemon(),
         "fleet": FakeFleet(),
         "forward": FakeForward(),
+        "pairing": FakePairing(),
     }
     return Services(gateway="kit1", version="0.1.0", config=Config, now=lambda: NOW, **parts)
