@@ -7,11 +7,13 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import ClassVar
 
 from pydantic import BaseModel
 
 from adapters.srt.caller import Caller
+from adapters.srt.calls import listening
 from adapters.srt.config import SrtConfig
 from adapters.srt.dial import Dialer
 from adapters.srt.link import Latencies
@@ -49,39 +51,36 @@ class Srt:
     async def run(self) -> None:
         """Serve until cancelled. Raises ConfigError: `srt-missing`, `port-in-use`."""
         media, sources = self._context.media, self._context.sources
-        listener = self._listener = await asyncio.to_thread(self._listen)
-        dialer = Dialer(self._context, self._latencies, self._config.patience)
-        undo = [sources.scheme("srt", dialer.source), sources.push_scheme("srt", dialer.push)]
-        media.on_wire(listener, self._heard)
-        try:
+        async with AsyncExitStack() as stack:
+            self._listener, self.port = await self._listen(stack)
+            stack.push_async_callback(self._nest.close)
+            dialer = Dialer(self._context, self._latencies, self._config.patience)
+            stack.callback(sources.scheme("srt", dialer.source))
+            stack.callback(sources.push_scheme("srt", dialer.push))
+            media.on_wire(self._listener, self._heard)
             log.info("SRT listens on %s", self._config.listen)
             self._context.ready()
             await asyncio.get_running_loop().create_future()
-        finally:
-            for one in undo:
-                one()
-            media.forget_wire(listener)
-            media.engine.close_wire(listener)
-            await self._nest.close()
 
-    def _listen(self) -> int:
-        config, engine = self._config, self._context.media.engine
-        if not engine.srt_version():
+    async def _listen(self, stack: AsyncExitStack) -> tuple[int, int]:
+        config, media = self._config, self._context.media
+        if not await asyncio.to_thread(media.engine.srt_version):
             raise ConfigError("adapter.srt", NO_LIBRARY, code="srt-missing")
         phrases = [(f"u={name}", secret.get_secret_value()) for name, secret in config.passphrases.items()]
         # Others: by the one for all, which is none where it is empty.
         phrases.append(("", config.passphrase.get_secret_value()))
+        door = listening(
+            media,
+            config.listen.host,
+            config.listen.port,
+            latency_ms=self._latencies.least_ms,
+            passphrases=phrases,
+            backlog=min(config.max_callers, 64),
+        )
         try:
-            listener, self.port = engine.srt_listen(
-                config.listen.host,
-                config.listen.port,
-                latency_ms=self._latencies.least_ms,
-                passphrases=phrases,
-                backlog=min(config.max_callers, 64),
-            )
+            return await stack.enter_async_context(door)
         except codecs.MediaError as exc:
             raise ConfigError("adapter.srt.listen", str(exc), code="port-in-use") from exc
-        return listener
 
     def _heard(self, event: codecs.WireEvent) -> None:
         if event.state == "incoming":

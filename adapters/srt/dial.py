@@ -6,10 +6,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from adapters.srt.caller import NEEDS
+from adapters.srt.calls import connected, listening
 from adapters.srt.feed import ended, feed, watched
 from adapters.srt.link import Latencies, Wire
 from adapters.srt.protocol import Dial, Way, parse_query
@@ -77,7 +78,7 @@ class Dialer:
         """The first of the host's addresses that answers."""
         failure: GatewayError = LinkDown(f"{url.host} has no address", code="dns-failed")
         for _, host in await self._context.reach.addresses(url.host, url.port, trusted=url.trusted):
-            wire = self._connect(host, url.port, dial)
+            wire = await self._connect(host, url.port, dial)
             try:
                 await wire.connected()
             except LinkDown as exc:
@@ -90,10 +91,11 @@ class Dialer:
                 return wire, host
         raise failure
 
-    def _connect(self, host: str, port: int, dial: Dial) -> Wire:
+    async def _connect(self, host: str, port: int, dial: Dial) -> Wire:
         media = self._context.media
         try:
-            handle = media.engine.srt_connect(
+            handle = await connected(
+                media,
                 host,
                 port,
                 stream_id=dial.stream_id,
@@ -112,12 +114,20 @@ class Dialer:
         """A port of its own, for encoders that send no stream id: the first who comes, one at a time."""
         media, host = self._context.media, await _own(url.host)
         phrases = [("", dial.passphrase)] if dial.passphrase else None
-        try:
-            listener, _ = media.engine.srt_listen(
-                host, url.port, latency_ms=dial.latency_ms or self._latencies.least_ms, passphrases=phrases, backlog=1
-            )
-        except codecs.MediaError as exc:
-            raise LinkDown(f"{url}: {exc}", code="port-in-use") from exc
+        latency_ms = dial.latency_ms or self._latencies.least_ms
+        door = listening(media, host, url.port, latency_ms=latency_ms, passphrases=phrases, backlog=1)
+        async with AsyncExitStack() as stack:
+            try:
+                listener, _ = await stack.enter_async_context(door)
+            except codecs.MediaError as exc:
+                raise LinkDown(f"{url}: {exc}", code="port-in-use") from exc
+            event = await self._first(url, listener)
+            with Wire(media, event.wire) as wire:
+                yield wire, event.address.rpartition(":")[0].strip("[]")
+
+    async def _first(self, url: SourceUrl, listener: int) -> codecs.WireEvent:
+        """Of those who come; the others are sent away as long as the listener stands."""
+        media = self._context.media
         came: asyncio.Future[codecs.WireEvent] = asyncio.get_running_loop().create_future()
 
         def heard(event: codecs.WireEvent) -> None:
@@ -130,13 +140,7 @@ class Dialer:
                 log.warning("SRT at %s: %s", url, event.detail)
 
         media.on_wire(listener, heard)
-        try:
-            event = await came
-            with Wire(media, event.wire) as wire:
-                yield wire, event.address.rpartition(":")[0].strip("[]")
-        finally:
-            media.forget_wire(listener)
-            media.engine.close_wire(listener)
+        return await came
 
 
 def _may_renew(url: SourceUrl) -> bool:

@@ -68,15 +68,14 @@ fn door(tag: u64) -> Option<Arc<Door>> {
 /// Called by libsrt for each handshake, more than once for the same.
 fn knock(tag: u64, calling: &Calling, from: Option<SocketAddr>, stream_id: &str) -> bool {
     let Some(door) = door(tag) else { return false };
-    let phrases = lock(&door.passphrases);
-    let phrase = selector::passphrase(&phrases, stream_id);
-    let let_in = phrase.is_some_and(|p| p.is_empty() || calling.passphrase(p));
+    // Copied: who sets other passphrases must not wait for libsrt.
+    let phrase = selector::passphrase(&lock(&door.passphrases), stream_id).map(str::to_owned);
+    let let_in = phrase.is_some_and(|p| p.is_empty() || calling.passphrase(&p));
     if !let_in {
         calling.refuse(UNAUTHORIZED);
         door.refuse(from, stream_id, "no passphrase is set for it");
         return false;
     }
-    drop(phrases);
     if let Some(ms) = from.and_then(|a| lock(&door.latencies).get(&a.ip()).copied()) {
         calling.latency(ms);
     }
@@ -100,9 +99,17 @@ impl Door {
 pub struct Listener {
     wire: WireId,
     tag: u64,
-    socket: Socket,
+    id: i32,
+    /// None once it is closed: the SRT thread may look at it a moment longer.
+    socket: Mutex<Option<Socket>>,
     door: Arc<Door>,
     told: AtomicU64,
+}
+
+impl Listener {
+    fn accept(&self) -> Option<Socket> {
+        lock(&self.socket).as_ref().and_then(Socket::accept)
+    }
 }
 
 impl Drop for Listener {
@@ -193,7 +200,8 @@ impl SrtHub {
         })?;
         let port = socket.local().map_or(at.port(), |a| a.port());
         let id = socket.id();
-        let listener = Arc::new(Listener { wire, tag, socket, door, told: AtomicU64::new(0) });
+        let socket = Mutex::new(Some(socket));
+        let listener = Arc::new(Listener { wire, tag, id, socket, door, told: AtomicU64::new(0) });
         self.poll.add(id, IN | ERR);
         lock(&self.listeners).push(listener);
         self.changed.notify_all();
@@ -219,8 +227,11 @@ impl SrtHub {
     /// True when it was a listener of ours.
     pub fn close_listener(&self, wire: WireId) -> bool {
         let Some(listener) = self.listener(wire) else { return false };
-        self.poll.remove(listener.socket.id());
+        self.poll.remove(listener.id);
         lock(&self.listeners).retain(|l| l.wire != wire);
+        // Here, so that its port is free when this returns; and under no lock that others wait for.
+        let socket = lock(&listener.socket).take();
+        drop(socket);
         true
     }
 
@@ -247,8 +258,8 @@ impl SrtHub {
             for ready in self.poll.wait(&mut room, 0) {
                 if let Some(peer) = peers.get_mut(&ready.socket) {
                     results.insert(ready.socket, peer.ready(now_us, &mut scratch));
-                } else if let Some(listener) = listeners.iter().find(|l| l.socket.id() == ready.socket) {
-                    while let Some(socket) = listener.socket.accept() {
+                } else if let Some(listener) = listeners.iter().find(|l| l.id == ready.socket) {
+                    while let Some(socket) = listener.accept() {
                         lock(&listener.door.calling).retain(|c| c.socket != socket.id());
                         let peer = self.arrived(listener, socket);
                         peers.insert(peer.id(), peer);
