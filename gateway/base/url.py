@@ -21,6 +21,13 @@ LISTENING = frozenset({"srt", "udp", "rtp", "rtmp"})
 """Schemes that may wait for whoever comes: `udp://:5000`."""
 KEY_IN_PATH = frozenset({"rtmp", "rtmps"})
 
+SECRET_NAMES = (
+    "access_?token|token|auth_?key|stream_?key|key|tx_?secret|secret|password|passwd|passphrase|pass|pwd|psw|signature"
+    "|sign"
+)
+"""Of values that nobody may read, as a regular expression."""
+# Recorders of many brands (XiongMai): /user=admin_password=SECRET_channel=1_stream=0.sdp; values may be in `%` too.
+_IN_PATH = re.compile(rf"((?:{SECRET_NAMES})(?:=|%3D))(?:(?!_[A-Za-z]{{1,32}}(?:=|%3D)|%26|%2F)[^/&;,])+", re.I)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 _ADDRESS6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,15})?")
@@ -41,10 +48,10 @@ class SourceUrl:
     trusted: bool = False  # a technician wrote it: hand it on to `Reach`, which then allows private networks
 
     def __str__(self) -> str:
+        path = _IN_PATH.sub(r"\1…", self.path.partition("?")[0])
         if not self.host and self.scheme in WITHOUT_HOST:
-            return f"{self.scheme}:{self.path.partition('?')[0]}"
+            return f"{self.scheme}:{path}"
         where = f"[{self.host}]" if ":" in self.host else self.host
-        path = self.path.partition("?")[0]
         if self.scheme in KEY_IN_PATH and path.count("/") > 1:
             # rtmp://host/app/key: the key is all the password there is.
             path = f"/{path.split('/')[1]}/…"

@@ -2,10 +2,10 @@
 
 - HTTP, RTSP, SIP: `Authorization`, `Proxy-Authorization`, `Cookie`; of Digest the response alone (realm and nonce help
   to see what is wrong), of anything else all after the scheme.
-- URLs: the password before `@`; query values called token, key, secret, password, sign and the like.
+- URLs: the password before `@`; values called token, key, secret, password, sign and the like, in query and path.
 - SDP: keys of `a=crypto`, `a=ice-pwd`. SOAP: the text of `Password` and `Nonce`.
-- RTMP: the stream key of publish, play and their like (AMF 0). SRT: `s=` of a stream id, and what stands in the places
-  of user and password in `publish:name:user:password`.
+- RTMP: the stream key of publish, play and their like (`masking_rtmp`). SRT: `s=` of a stream id, and what stands in
+  the places of user and password in `publish:name:user:password`.
 
 A secret cut by the end of a TCP segment is followed into the next one.
 """
@@ -14,6 +14,10 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from typing import NamedTuple
+
+from gateway.base.url import SECRET_NAMES
+from gateway.wire.masking_rtmp import rest_spans, rtmp_spans
 
 MAX_FLOWS = 4096
 TAIL = 512
@@ -32,18 +36,12 @@ _PATTERNS = tuple(
         (b"://", rb"://[^/\s:@\"<>]{0,128}:(?P<s>[^/\s@\"<>]{1,256})@"),
         (
             b"=",
-            rb"[?&](?:access_?token|token|key|stream_?key|secret|tx_?secret|auth_?key|password|passwd|pass|pwd|sign"
-            rb"|signature)=(?P<s>[^&\s\"'<>#]{1,512})",
+            rb"[?&/;_](?:" + SECRET_NAMES.encode() + rb")=(?P<s>(?:(?!_[a-z]{1,32}=)[^&\s\"'<>#;]){1,2048})",
         ),
         (b"inline:", rb"\binline:(?P<s>[A-Za-z0-9+/=]{16,256})"),
         (b"ice-pwd", rb"\ba=ice-pwd:(?P<s>[^\r\n]{4,256})"),
         (b"password", rb"<(?:[\w.-]{1,40}:)?Password\b[^>]{0,400}>(?P<s>[^<]{1,512})<"),
         (b"nonce", rb"<(?:[\w.-]{1,40}:)?Nonce\b[^>]{0,400}>(?P<s>[^<]{1,512})<"),
-        (
-            b"\x05\x02",
-            rb"\x02\x00[\x04-\x0f](?:publish|play|play2|releaseStream|FCPublish|FCUnpublish|FCSubscribe"
-            rb"|getStreamLength)\x00.{8}\x05\x02[\x00-\x01].(?P<s>[\x20-\x7e]{1,511})",
-        ),
     )
 )
 # The same, where a segment ends before what tells that it was one.
@@ -54,13 +52,20 @@ _CUT = tuple(
         rb"<(?:[\w.-]{1,40}:)?(?:Password|Nonce)\b[^>]{0,400}>(?P<s>[^<]{1,512})\Z",
     )
 )
-# A value whose end has not come yet: it goes on in the next segment, to the end of its line.
-_OPEN = re.compile(rb"\b(?:(?:proxy-)?authorization|(?:set-)?cookie)[ \t]*:[^\r\n]*\Z|\binline:[A-Za-z0-9+/=]*\Z", re.I)
+# A value whose end has not come yet: it goes on in the next segment, to one of these bytes.
+_OPEN = tuple(
+    (re.compile(p, re.I), ends)
+    for p, ends in (
+        (rb"\b(?:(?:proxy-)?authorization|(?:set-)?cookie)[ \t]*:(?P<s>[^\r\n]*)\Z", b"\r\n"),
+        (rb"\binline:(?P<s>[A-Za-z0-9+/=]*)\Z", b"\r\n"),
+        (rb"[?&/;_](?:" + SECRET_NAMES.encode() + rb")=(?P<s>[^&\s\"'<>#;]*)\Z", b"\r\n &;#\"'<>"),
+    )
+)
 _SID = re.compile(rb"(?:^|,)(?:s|p|pass|password|token|key)=(?P<s>[^,]*)", re.I)
 
 
 def spans(data: bytes) -> list[tuple[int, int]]:
-    """Where secrets stand."""
+    """Where secrets stand; those of RTMP apart."""
     low = data.lower()
     return [m.span("s") for anchor, pattern in _PATTERNS if anchor in low for m in pattern.finditer(data)]
 
@@ -69,7 +74,7 @@ def masked(data: bytes) -> bytes:
     """One datagram, or a whole message."""
     if len(data) >= 12 and data[0] >> 6 == 2 and data[:4] != b"\x80\0\0\0":
         return data  # RTP, RTCP: most of what passes
-    found = spans(data)
+    found = spans(data) + rtmp_spans(data, spans)[0]
     if (swapped := _srt_stream_id(data)) is not None:
         return swapped
     return _starred(data, found, 0) if found else data
@@ -84,31 +89,45 @@ def _starred(data: bytes, found: list[tuple[int, int]], offset: int) -> bytes:
     return bytes(out)
 
 
+class _Flow(NamedTuple):
+    tail: bytes = b""
+    inside: int = 0
+    """Bytes at most of a value whose end has not come."""
+    ends: bytes = b""
+    left: int = 0
+    """Bytes of a stream key that are yet to come."""
+
+
 class StreamMask:
     """The same for TCP: one memory a direction of a connection; the oldest is forgotten."""
 
     def __init__(self) -> None:
-        self._flows: OrderedDict[object, tuple[bytes, int]] = OrderedDict()
+        self._flows: OrderedDict[object, _Flow] = OrderedDict()
 
     def masked(self, flow: object, payload: bytes) -> bytes:
-        tail, inside = self._flows.pop(flow, (b"", 0))
+        tail, inside, ends, left = self._flows.pop(flow, _Flow())
         out = payload
+        if left:
+            rest, left = rest_spans(payload, left)
+            out = _starred(out, rest, 0)
         if inside:
-            end = next((at for at, byte in enumerate(payload) if byte in b"\r\n"), len(payload))
-            out = b"*" * end + payload[end:]
+            end = next((at for at, byte in enumerate(payload) if byte in ends), len(payload))
+            out = b"*" * end + out[end:]
             inside = inside - end if end == len(payload) and inside > end else 0
         seen = tail + payload
-        found = spans(seen)
+        found, more = rtmp_spans(seen, spans)
+        left = max(left, more)
+        found += spans(seen)
         if b":" in seen:
             found += [match.span("s") for pattern in _CUT for match in pattern.finditer(seen)]
         if found:
             out = _starred(out, found, len(tail))
-        if not inside and (cut := _OPEN.search(seen)) is not None:
-            inside = LONGEST
-            # The name alone is no secret; what has come of its value is.
-            colon = seen.find(b":", cut.start())
-            out = _starred(out, [(colon + 1, len(seen))], len(tail))
-        self._flows[flow] = (seen[-TAIL:], inside)
+        for pattern, stops in () if inside else _OPEN:
+            if (cut := pattern.search(seen)) is not None:
+                inside, ends = LONGEST, stops
+                # The name alone is no secret; what has come of its value is.
+                out = _starred(out, [cut.span("s")], len(tail))
+        self._flows[flow] = _Flow(seen[-TAIL:], inside, ends, left)
         while len(self._flows) > MAX_FLOWS:
             self._flows.popitem(last=False)
         return out
