@@ -285,6 +285,7 @@ class Daemon:
                 reach=self.core.reach,
                 programs=self.core.programs,
                 push_points=self.core.push_points,
+                grants=self.core.grants,
                 informants=self.core.informants,
                 fleet=self.core.fleet,
                 home=self.core.home,

@@ -21,7 +21,7 @@ from gateway.base.errors import NotFound, RemoteProtocolError
 from gateway.contract.adapter import Context
 from gateway.contract.http import HttpRequest, HttpResponse
 from gateway.model.ids import StreamId
-from gateway.model.principal import Principal, Role
+from gateway.model.principal import Principal
 
 M3U8 = "application/vnd.apple.mpegurl"
 MP4 = "video/mp4"
@@ -67,8 +67,8 @@ class Serving:
 
     async def file(self, request: HttpRequest) -> HttpResponse:
         ticket = self._tickets.read(request.path["ticket"], time.time())
-        who = Principal(ticket.who, Role.VIEWER, "hls", scope=ticket.stream, address=request.who.address)
-        # A ticket outlives its maker's rights; a program that has lost its own has lost its links as well.
+        # A ticket outlives its maker's rights: who has lost them has lost their links as well.
+        who = self._context.grants.granted(ticket.grant, ticket.stream, request.who.address)
         self._context.push_points.reading(ticket.stream, who)
         name = request.path["file"]
         if name == "index.m3u8":
@@ -85,7 +85,7 @@ class Serving:
         return self._context.push_points.reading(request.path["stream"], request.who)
 
     def _ticket(self, who: Principal, stream: StreamId) -> str:
-        return self._tickets.make(who.name, stream, time.time() + self._config.link_life)
+        return self._tickets.make(self._context.grants.grant(who), stream, time.time() + self._config.link_life)
 
     async def _media(self, output: Output, request: HttpRequest) -> HttpResponse:
         await output.started()

@@ -1,6 +1,6 @@
 """Tickets: what a player that knows no header carries in the URL. Signed, for one stream, until a time. Sans-IO.
 
-`<expires, hex>.<who, base64url>.<stream, base64url>.<HMAC-SHA256 of these, 128 bits>`. Nothing is kept of them; the
+`<expires, hex>.<grant, base64url>.<stream, base64url>.<HMAC-SHA256 of these, 128 bits>`. Nothing is kept of them; the
 key is a file of the adapter's own, so that they outlive a restart, and all end when it is removed.
 """
 
@@ -19,7 +19,8 @@ LONGEST = 1024
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    who: str
+    grant: str
+    """Of `contract.grants`: whose rights it has."""
     stream: str
     expires_at: float
 
@@ -28,8 +29,8 @@ class Tickets:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def make(self, who: str, stream: str, expires_at: float) -> str:
-        body = f"{int(expires_at):x}.{_b64(who.encode())}.{_b64(stream.encode())}"
+    def make(self, grant: str, stream: str, expires_at: float) -> str:
+        body = f"{int(expires_at):x}.{_b64(grant.encode())}.{_b64(stream.encode())}"
         return f"{body}.{self._seal(body)}"
 
     def read(self, text: str, now: float) -> Ticket:
@@ -38,8 +39,8 @@ class Tickets:
         if not hmac.compare_digest(seal.encode("utf-8", "replace"), self._seal(body).encode()):
             raise Denied("this link was not made here", code="ticket-unknown")
         try:
-            expires, who, stream = body.split(".")
-            found = Ticket(_unb64(who).decode(), _unb64(stream).decode(), float(int(expires, 16)))
+            expires, grant, stream = body.split(".")
+            found = Ticket(_unb64(grant).decode(), _unb64(stream).decode(), float(int(expires, 16)))
         except (ValueError, binascii.Error) as exc:  # sealed by us: only a key of another version gives this
             raise Denied("this link was not made here", code="ticket-unknown") from exc
         if found.expires_at <= now:

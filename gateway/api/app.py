@@ -85,6 +85,6 @@ def create_app(
     static: Path = STATIC,
 ) -> ASGIApp:
     """The whole application. `secure` is False only where TLS is switched off in the configuration."""
-    authenticator = Authenticator(services.accounts, secure=secure, by_key=services.by_key)
+    authenticator = Authenticator(services.accounts, secure=secure, by_bearer=services.by_bearer)
     api = create_api(services, authenticator=authenticator, state_dir=state_dir, ca_file=ca_file, static=static)
     return Guard(Door(api, mounts or Mounts(), authenticator), hsts=secure and ca_file is None)

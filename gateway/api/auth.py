@@ -45,9 +45,8 @@ class Authenticator:
 
     accounts: AccountsFace
     secure: bool = True
-    by_key: Callable[[str, str], Principal] | None = None
-    """A program by its key and the asker's address. Keys that look like a token of ours are not tried: an old session
-    is no wrong guess."""
+    by_bearer: Callable[[str, str], Principal | None] | None = None
+    """A program by its key and the asker's address. None: it was no guess but a token of ours that has ended."""
 
     @property
     def cookie(self) -> str:
@@ -80,8 +79,8 @@ class Authenticator:
         if touch is None:
             touch = BACKGROUND_HEADER not in connection.headers and connection.scope["type"] != "websocket"
         who = self.accounts.verify(token, client_address(connection), touch=touch)
-        if who is None and programs and self.by_key is not None and not by_cookie and not token.startswith("fg"):
-            who = self.by_key(token, client_address(connection))
+        if who is None and programs and self.by_bearer is not None and not by_cookie:
+            who = self.by_bearer(token, client_address(connection))
         if who is None:
             raise Denied("the token is unknown, ended or revoked", code="unauthenticated")
         if who.role is Role.INFORMANT and not informants:

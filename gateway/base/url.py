@@ -21,10 +21,8 @@ LISTENING = frozenset({"srt", "udp", "rtp", "rtmp"})
 """Schemes that may wait for whoever comes: `udp://:5000`."""
 KEY_IN_PATH = frozenset({"rtmp", "rtmps"})
 
-SECRET_NAMES = (
-    "access_?token|token|auth_?key|stream_?key|key|tx_?secret|secret|password|passwd|passphrase|pass|pwd|psw|signature"
-    "|sign"
-)
+_WORDS = ("token", "key", "secret", "password", "passwd", "passphrase", "pass", "pwd", "psw", "signature", "sign")
+SECRET_NAMES = f"(?:access_?|auth_?|stream_?|tx_?)?(?:{'|'.join(_WORDS)})"
 """Of values that nobody may read, as a regular expression."""
 # Recorders of many brands (XiongMai): /user=admin_password=SECRET_channel=1_stream=0.sdp; values may be in `%` too.
 _IN_PATH = re.compile(rf"((?:{SECRET_NAMES})(?:=|%3D))(?:(?!_[A-Za-z]{{1,32}}(?:=|%3D)|%26|%2F)[^/&;,])+", re.I)

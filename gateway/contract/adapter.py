@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from gateway.contract.device import Devices
 from gateway.contract.fleet import Fleet
 from gateway.contract.forward import Inbox, Outbox
+from gateway.contract.grants import Grants
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
@@ -66,6 +67,8 @@ class Context(Protocol):
     def programs(self) -> Programs: ...
     @property
     def push_points(self) -> PushPoints: ...
+    @property
+    def grants(self) -> Grants: ...
     @property
     def fleet(self) -> Fleet: ...
     @property

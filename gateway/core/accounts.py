@@ -1,13 +1,11 @@
 """Named accounts, bearer tokens and one-time codes.
 
-Passwords are kept as argon2id; checking one takes some 50 ms and 64 MB, so it runs in a thread, two at a time, and
-more than `QUEUE` waiting are refused. Tokens are 256 random bits of which only the SHA-256 is kept; they are looked
-up in memory. Wrong passwords lock the name for the address they came from, and after many more for everybody.
+Tokens are 256 random bits of which only the SHA-256 is kept; they are looked up in memory. Wrong passwords lock the
+name for the place they came from, and after many more for everybody (`lockout`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import re
@@ -15,12 +13,13 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gateway.base.clock import Clock
-from gateway.base.errors import Busy, Denied, GatewayError, NotFound
+from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.core.audit import Audit
 from gateway.core.lockout import Lockout
+from gateway.core.passwords import LONGEST, NOBODY, Passwords
 from gateway.core.rights import at_least, require, require_role
 from gateway.core.secrets import Secrets, readable
 from gateway.core.services import Issued
@@ -30,25 +29,17 @@ from gateway.store.people import PeopleRepo
 from gateway.store.rows import Account, TokenInfo
 
 if TYPE_CHECKING:
-    from argon2 import PasswordHasher
-
     from gateway.config.root import Accounts as AccountsConfig
     from gateway.config.root import Api as ApiConfig
 
 log = logging.getLogger(__name__)
 
-CHECKERS = 2
-QUEUE = 16
 MAX_CODES = 64
-MAX_PASSWORD = 256
 LOCAL = "unix"
 """The address of whoever came by the socket in the state directory, which only its owner can open."""
 TOKEN_PREFIX = "fg_"  # noqa: S105 - a mark that lets scanners find leaked tokens
-# The hash of a random word that nobody knows: checking an unknown name takes as long as a known one.
-_NOBODY = "$argon2id$v=19$m=65536,t=3,p=1$M1Q3QMAHGgQwEyh3lKQIUQ$iBUtNksUo7r2MsZT4gkkH+OMb3KY7xk2rlWBfIPsQ5U"
+TOKEN = re.compile(r"fg_[A-Za-z0-9_-]{43}")
 _NAME = re.compile(r"[\w.@-]{1,64}")
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -70,25 +61,6 @@ class _Code:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
-
-
-def _hasher() -> PasswordHasher:
-    from argon2 import PasswordHasher
-
-    return PasswordHasher(time_cost=3, memory_cost=65536, parallelism=1)
-
-
-def _hash(password: str) -> str:
-    return _hasher().hash(password)
-
-
-def _matches(hash_: str, password: str) -> bool:
-    from argon2.exceptions import InvalidHashError, VerificationError
-
-    try:
-        return _hasher().verify(hash_, password)
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 class Accounts:
@@ -117,8 +89,7 @@ class Accounts:
         self.guests: list[Callable[[str, str], Principal | None]] = []
         """Who else may be known by a bearer: asked with it and the address when it is none of ours."""
         self._lockout = Lockout(clock, config)
-        self._checkers = asyncio.Semaphore(CHECKERS)
-        self._checking = 0
+        self._passwords = Passwords()
 
     # — first start —
 
@@ -128,7 +99,7 @@ class Accounts:
         for name, role in first:
             if any(account.role is role for account, _ in self._accounts.values()):
                 continue
-            hash_ = await self._check(_hash, self._kept.first_password(name).reveal())
+            hash_ = await self._passwords.hashed(self._kept.first_password(name).reveal())
             now = self._clock.wall()
             await self._keep(Account(name, role, created_at=now, changed_at=now), hash_)
             log.info("account %s made; its first password stands in the state directory, file %s-password", name, name)
@@ -157,8 +128,8 @@ class Accounts:
         if (left := self._lockout.left(name, address)) > 0:
             self._audit.refused(who, act, code="locked-out")
             raise Denied(f"signing in as {name[:64]!r} is locked for {left:.0f} s", code="locked-out")
-        account, hash_ = self._accounts.get(name, (None, _NOBODY))
-        fits = len(password) <= MAX_PASSWORD and await self._check(_matches, hash_, password)
+        account, hash_ = self._accounts.get(name, (None, NOBODY))
+        fits = await self._passwords.fits(hash_, password)
         if account is None or not fits or account.disabled:
             self._lockout.failed(name, address)
             self._audit.refused(who, act, code="bad-credentials")
@@ -220,6 +191,16 @@ class Accounts:
     def tokens(self, who: Principal) -> Sequence[TokenInfo]:
         require_role(who, Role.ADMINISTRATOR, "list tokens")
         return [token.info for token in self._tokens.values()]
+
+    # — whose links are still good —
+
+    def account_in_force(self, name: str) -> Account | None:
+        account, _ = self._accounts.get(name, (None, ""))
+        return account if account is not None and not account.disabled else None
+
+    def token_in_force(self, id_: str) -> TokenInfo | None:
+        now = self._clock.monotonic()
+        return next((t.info for t in self._tokens.values() if t.info.id == id_ and t.ends_at > now), None)
 
     # — one-time codes —
 
@@ -337,9 +318,9 @@ class Accounts:
 
     async def _hashed(self, password: str) -> str:
         least = self._config().min_password
-        if not least <= len(password) <= MAX_PASSWORD:
-            raise GatewayError(f"a password has {least} to {MAX_PASSWORD} characters", code="bad-request")
-        return await self._check(_hash, password)
+        if not least <= len(password) <= LONGEST:
+            raise GatewayError(f"a password has {least} to {LONGEST} characters", code="bad-request")
+        return await self._passwords.hashed(password)
 
     async def _keep(self, account: Account, hash_: str) -> None:
         await self._repo.put_account(account, hash_)
@@ -361,17 +342,6 @@ class Accounts:
         began = self._clock.monotonic()
         self._tokens[_digest(token)] = _Token(info, _digest(token), began, began + ttl_s)
         return Issued(token, info)
-
-    async def _check(self, work: Callable[..., T], *args: str) -> T:
-        """Run hashing in a thread. Raises Busy when too many wait."""
-        if self._checking >= QUEUE:
-            raise Busy("too many passwords are being checked", code="busy")
-        self._checking += 1
-        try:
-            async with self._checkers:
-                return await asyncio.to_thread(work, *args)
-        finally:
-            self._checking -= 1
 
 
 def _may_make(who: Principal, role: Role) -> None:

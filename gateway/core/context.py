@@ -11,6 +11,7 @@ from gateway.contract.adapter import KitTls
 from gateway.contract.device import Devices
 from gateway.contract.fleet import Fleet
 from gateway.contract.forward import Inbox, Outbox
+from gateway.contract.grants import Grants
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
@@ -36,6 +37,7 @@ class AdapterContext:
     reach: Reach
     programs: Programs
     push_points: PushPoints
+    grants: Grants
     informants: Informants
     fleet: Fleet
     home: Home

@@ -17,7 +17,7 @@ from gateway.core.acts import Acts
 from gateway.core.alarms import Alarms
 from gateway.core.audit import Audit
 from gateway.core.calls import Calls
-from gateway.core.commands import KEEP_RESULTS_S, Commands
+from gateway.core.commands import Commands
 from gateway.core.devices import Devices
 from gateway.core.directory import Directory
 from gateway.core.discovery import Discovery
@@ -25,8 +25,10 @@ from gateway.core.figures import Figures
 from gateway.core.fleet_made import about, make_fleet, make_pairing
 from gateway.core.forward_made import make_inbox, make_outbox
 from gateway.core.forward_view import ForwardView, sent_on
+from gateway.core.grants import Grants
 from gateway.core.holds import Holds
 from gateway.core.home import Home
+from gateway.core.housekeeping import keep_house
 from gateway.core.informants import Informants
 from gateway.core.invitations import Invitations
 from gateway.core.link_trails import LinkTrails
@@ -69,9 +71,6 @@ from gateway.model.informant import Report
 from gateway.store.store import Store
 
 log = logging.getLogger(__name__)
-
-HOUSEKEEPING_S = 3600.0
-FIRST_HOUSEKEEPING_S = 60.0
 
 
 class Core:
@@ -129,6 +128,7 @@ class Core:
         self.programs = Programs(
             lambda: config().program, secrets, self.audit, clock, lambda: config().accounts, self.accounts.authenticate
         )
+        self.grants = Grants(self.accounts.account_in_force, self.accounts.token_in_force)
         self.push_points = PushPoints(
             gateway, self.streams, self.devices, self.programs, self.audit, clock, lambda: config().security
         )
@@ -247,7 +247,7 @@ class Core:
             ("phones", self.phones.run()),
             ("link trails", self.link_trails.run()),
             ("outbox", self.outbox.run()),
-            ("housekeeping", self._housekeeping()),
+            ("housekeeping", keep_house(self, self._config)),
         ):
             self.spawn(name, work)
         self.sources_changed()
@@ -358,29 +358,11 @@ class Core:
             metrics=metrics,
             daemon=daemon,
             now=self.clock.wall,
-            by_key=self.programs.by_key,
+            by_bearer=self.programs.by_bearer,
             fleet=self.fleet,
             forward=ForwardView(self.outbox, self.inbox, self.audit),
             pairing=self.pairing,
         )
-
-    async def _housekeeping(self) -> None:
-        """Old rows go, a whole copy of the database is kept: an hour at a time."""
-        await asyncio.sleep(FIRST_HOUSEKEEPING_S)
-        while True:
-            now, kept = self.clock.wall(), self._config().store
-            self.store.positions.prune(now - kept.trail_keep)
-            self.store.alarms.prune(now - kept.alarms_keep)
-            self.store.spurts.prune(now - kept.spurts_keep)
-            self.store.results.prune(now - KEEP_RESULTS_S)
-            self.link_trails.prune()
-            try:
-                await self.informants.prune(now)
-                await self.inbox.prune(now)
-                await self.store.backup()
-            except Exception as exc:
-                log.warning("old reports were not removed, or the database not copied: %s", exc)
-            await asyncio.sleep(HOUSEKEEPING_S)
 
 
 def _told(task: asyncio.Task[None]) -> None:

@@ -40,7 +40,7 @@ SEEN_EVERY_S = 60.0
 KEEP_S = 30 * 86400.0
 """Ended ones are still listed this long."""
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 signs that nobody takes for one another
-_BEARER = re.compile(r"fgi_([a-z2-9]{26})\.([A-Za-z0-9_-]{16,64})")
+BEARER = re.compile(r"fgi_([a-z2-9]{26})\.([A-Za-z0-9_-]{16,64})")
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ class Invitations:
 
     def verify(self, bearer: str, address: str = "") -> Principal | None:
         """Whom a phone's bearer speaks for; None when the invitation has ended or the phone has not joined."""
-        parts = _BEARER.fullmatch(bearer)
+        parts = BEARER.fullmatch(bearer)
         if parts is None:
             return None
         live, row = self._live.get(_digest(parts[1])), self._phones.get(_digest(parts[2]))
@@ -153,7 +153,7 @@ class Invitations:
         """See contract.informant."""
         if self._lockout.left("invitation", address) > 0:
             raise Denied("too many wrong invitations from this address", code="locked-out")
-        parts = _BEARER.fullmatch(bearer)
+        parts = BEARER.fullmatch(bearer)
         live = self._live.get(_digest(parts[1])) if parts is not None else None
         if parts is None or live is None:
             self._lockout.failed("invitation", address)

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound
 from gateway.base.place import address_of, place_of
+from gateway.core.accounts import TOKEN
 from gateway.core.audit import Audit
+from gateway.core.invitations import BEARER
 from gateway.core.lockout import EVERYBODY, Lockout
 from gateway.core.secrets import Secrets
 from gateway.model.principal import Principal, Role
@@ -103,6 +105,12 @@ class Programs:
             raise self._wrong(KEY, address, "program-password", everybody=False)
         self._lockout.passed(KEY, address)
         return self._passed(found, address)
+
+    def by_bearer(self, key: str, address: str) -> Principal | None:
+        """As `by_key`, but what looks like a token of ours that has ended, and is nobody's key, is no guess: None."""
+        if (TOKEN.fullmatch(key) or BEARER.fullmatch(key)) and not self._holder(key):
+            return None
+        return self.by_key(key, address)
 
     def by_tail(self, tail: str, address: str) -> Principal | None:
         """Who needs no password may still write a key where a name's last part stands. Names are no guesses: each

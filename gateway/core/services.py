@@ -449,4 +449,4 @@ class Services:
     pairing: PairingFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
-    by_key: Callable[[str, str], Principal] | None = None  # a program by its key, from an address
+    by_bearer: Callable[[str, str], Principal | None] | None = None  # a program by its key, from an address

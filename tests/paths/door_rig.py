@@ -109,6 +109,7 @@ async def rig_of(
         reach=core.reach,
         programs=core.programs,
         push_points=core.push_points,
+        grants=core.grants,
         informants=nothing,
         fleet=nothing,
         home=nothing,

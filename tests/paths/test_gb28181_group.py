@@ -153,6 +153,7 @@ async def kit(tmp_path: Path, *faults: str) -> AsyncIterator[Kit]:
         core.reach,
         core.programs,
         core.push_points,
+        core.grants,
         core.informants,
         core.fleet,
         core.home,

@@ -13,6 +13,13 @@ ROWS: tuple[Row, ...] = (
         "请将摄像机关键帧间隔设为 1 至 4 秒。",
     ),
     (
+        "link-revoked",
+        "Whoever made this link has lost the account, the token or the rights that it rested on.",
+        "Ask for a new link from somebody who may watch this picture.",
+        "该链接的创建者已失去其账号、令牌或相应权限。",
+        "请向有权观看该画面的人员索取新链接。",
+    ),
+    (
         "hls-gone",
         "This piece of the picture is not kept any more, or not there yet.",
         "Let the player go on at the live edge; it asked too late or too early.",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 
 from gateway.api.app import OPEN_PATHS
+from gateway.api.auth import Authenticator
 from gateway.api.routes import ALL
-from gateway.model.principal import Role
+from gateway.base.errors import Denied
+from gateway.model.principal import Principal, Role
 from tests.unit.api.fakes import STREAM
 
 V, P, T, A, U = Role.VIEWER, Role.OPERATOR, Role.TECHNICIAN, Role.ADMINISTRATOR, Role.AUDITOR
@@ -163,3 +167,31 @@ async def test_what_is_open(client: httpx.AsyncClient) -> None:
         "/openapi.json",
     ):
         assert (await client.get(path)).status_code == 404, path
+
+
+def test_a_programs_key_is_tried_as_bearer_whatever_it_begins_with() -> None:
+    tried: list[str] = []
+
+    def by_bearer(key: str, address: str) -> Principal | None:
+        tried.append(key)
+        return Principal("program:truck", Role.VIEWER, "x", address=address) if key == "fg-key-of-its-own" else None
+
+    accounts: Any = SimpleNamespace(verify=lambda *_args, **_more: None)
+    ours = Authenticator(accounts, by_bearer=by_bearer)
+
+    def asks(**headers: str) -> Request:
+        lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+        scope = {"type": "http", "method": "POST", "path": "/whip/x", "headers": lines, "client": ("192.0.2.7", 1)}
+        return Request(scope)
+
+    key = asks(authorization="Bearer fg-key-of-its-own")
+    assert ours.principal(key, programs=True).name == "program:truck"
+    for refused, programs in (
+        (key, False),
+        (asks(authorization="Bearer fg_ended"), True),
+        (asks(cookie="__Host-fieldgate=x"), True),
+    ):
+        with pytest.raises(Denied) as no:
+            ours.principal(refused, programs=programs)
+        assert no.value.code == "unauthenticated"
+    assert tried == ["fg-key-of-its-own", "fg_ended"]

@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 
 from gateway.base.errors import Denied, GatewayError, NotFound
-from gateway.core.accounts import LOCAL, QUEUE
+from gateway.core.accounts import LOCAL
+from gateway.core.passwords import QUEUE
 from gateway.model.principal import Principal, Role
 from tests.fakes.loop import HandLoop, advance, by_hand
 from tests.unit.core.house import ADMIN, AUDITOR, VIEWER, House, a_house, housed

@@ -162,6 +162,29 @@ async def test_people_by_their_own_password(house: House) -> None:
 
 
 @housed
+async def test_keys_as_bearers_and_tokens_that_have_ended(house: House) -> None:
+    shaped = "fg_" + "a" * 43
+    ours = programs(
+        house,
+        **{
+            name: Program.model_validate({"password": password})
+            for name, password in (("truck", "fg-key-of-its-own"), ("bus", shaped))
+        },
+    )
+    for key, name in (("fg-key-of-its-own", "truck"), (shaped, "bus")):
+        who = ours.by_bearer(key, HERE)
+        assert who is not None and who.name == f"program:{name}"
+    phone = f"fgi_{'a' * 26}.{'b' * 22}"
+    for _ in range(50):
+        assert ours.by_bearer("fg_" + "b" * 43, HERE) is None and ours.by_bearer(phone, HERE) is None
+    for _ in range(house.config.accounts.lock_after):
+        with pytest.raises(Denied):
+            ours.by_bearer("fg_a-guess", HERE)
+    with pytest.raises(Busy):
+        ours.by_bearer(shaped, HERE)
+
+
+@housed
 async def test_a_key_where_a_name_stands_is_known_and_names_are_no_guesses(house: House) -> None:
     ours = programs(house, truck=Program.model_validate({"password": GIVEN}), site=Program(publish=["*"]))
     holder = ours.by_tail(GIVEN, HERE)
