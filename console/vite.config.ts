@@ -12,6 +12,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 1200, // the map, loaded when it is first looked at
     modulePreload: { polyfill: false },
     rollupOptions: { input: [resolve(import.meta.dirname, "index.html"), resolve(import.meta.dirname, "play.html")] },
   },

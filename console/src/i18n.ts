@@ -1,6 +1,7 @@
 // Chinese and English; the browser's choice unless the person made one.
 
 import { DISCOVER_TEXT } from "./text_discover";
+import { KITS_TEXT } from "./text_kits";
 import { SOURCES_TEXT } from "./text_sources";
 import { TALK_TEXT } from "./text_talk";
 import type { Lang, Words } from "./types";
@@ -9,6 +10,7 @@ const TEXT = {
   ...TALK_TEXT,
   ...SOURCES_TEXT,
   ...DISCOVER_TEXT,
+  ...KITS_TEXT,
   console: { en: "Console", zh: "控制台" },
   signIn: { en: "Sign in", zh: "登录" },
   signOut: { en: "Sign out", zh: "退出" },

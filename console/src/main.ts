@@ -6,6 +6,8 @@ import { CallsPanel, RingBar } from "./callspanel";
 import { TalkDock } from "./dock";
 import { fill, h, type Icon, icon, setText } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
+import { KitsPanel } from "./kitspanel";
+import { MapPanel } from "./mappanel";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
 import { PtzPad } from "./ptz";
 import { ReportsPanel } from "./reportspanel";
@@ -28,9 +30,11 @@ const TABS: [Key, Icon][] = [
   ["talk", "mic"],
   ["calls", "phone"],
   ["alarms", "alarm"],
+  ["kits", "satellite"],
+  ["map", "pin"],
   ["sources", "in"],
   ["reports", "camera"],
-  ["positions", "pin"],
+  ["positions", "list"],
   ["notices", "note"],
 ];
 
@@ -61,6 +65,8 @@ class Console {
   private readonly alarms = new AlarmsPanel(this.store);
   private readonly reports = new ReportsPanel(this.store);
   private readonly sources = new SourcesPanel(this.store, this.reasons, (stream) => this.toggle(stream));
+  private readonly kits = new KitsPanel(this.store, this.reasons);
+  private readonly map = new MapPanel(this.store, (stream) => this.toggle(stream));
   private readonly positions = new PositionsPanel(this.store);
   private readonly notices = new NoticesPanel(this.store, this.reasons);
   private readonly talk = new TalkPanel(this.voice, this.reasons);
@@ -75,6 +81,8 @@ class Console {
     calls: this.calls,
     alarms: this.alarms,
     reports: this.reports,
+    kits: this.kits,
+    map: this.map,
     sources: this.sources,
     positions: this.positions,
     notices: this.notices,
@@ -84,7 +92,7 @@ class Console {
     this.store.on("link", () => this.showLink());
     this.voice.on(() => this.tree.render());
     this.store.on("directory", () => this.prune());
-    for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports"] as const) this.store.on(topic, () => this.showTabs());
+    for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports", "kits"] as const) this.store.on(topic, () => this.showTabs());
   }
 
   start(): void {
@@ -93,6 +101,7 @@ class Console {
     this.talk.start();
     this.calls.start();
     this.sources.start();
+    this.kits.start();
     void this.reasons.read().then(() => this.renderPanels());
     for (const stream of kept()) this.open(stream);
     this.timer = setInterval(() => this.renderTimes(), 15000); // ages grow without events
@@ -105,6 +114,8 @@ class Console {
     this.talk.stop();
     this.calls.stop();
     this.sources.stop();
+    this.kits.stop();
+    this.map.stop();
     this.store.stop();
     this.pad.stop();
     for (const tile of this.tiles.values()) tile.stop();
@@ -163,6 +174,7 @@ class Console {
     const counts: Partial<Record<Key, number>> = {
       alarms: this.alarms.open(),
       reports: this.reports.fresh(),
+      kits: this.kits.troubled(),
       notices: this.store.notices.filter((notice) => !notice.cleared).length,
       calls: this.calls.ringing().length,
       talk: [...this.store.groups.values()].filter((group) => group.emergency || group.floor.emergency).length,

@@ -13,6 +13,8 @@ import type {
   FloorWord,
   GatewayEvent,
   GroupStatus,
+  Kit,
+  KitLinks,
   Notice,
   PendingDevice,
   Position,
@@ -23,7 +25,7 @@ import type {
   StreamStatus,
 } from "./types";
 
-export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes";
+export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes" | "kits";
 
 const KEPT_ALARMS = 300;
 const KEPT_REPORTS = 200;
@@ -33,6 +35,8 @@ const ENDPOINTS_SETTLE_MS = 1500;
 
 export class Store {
   gateway = "";
+  /** "edge" or "center". */
+  role = "edge";
   linked = false;
   readonly devices = new Map<string, Device>();
   readonly streams = new Map<string, StreamStatus>();
@@ -42,6 +46,7 @@ export class Store {
   readonly calls = new Map<string, CallStatus>();
   readonly endpoints = new Map<string, Endpoint>();
   readonly pushes = new Map<string, Push>();
+  readonly kits = new Map<string, Kit>();
   /** What the floor says to a member of ours; set by whoever holds the key. */
   onFloor: (word: FloorWord) => void = () => undefined;
   onLevels: (group: string, levels: Record<string, number>) => void = () => undefined;
@@ -151,6 +156,7 @@ export class Store {
       for (const topic of ["directory", "alarms", "positions", "pending", "talk", "calls", "reports"] as const) this.changed(topic);
       void this.readEndpoints();
       void this.readPushes();
+      void this.readKits();
     } catch {
       // the link says so in the header; the event socket asks again when it is back
       setTimeout(() => void this.refresh(), 3000);
@@ -172,6 +178,29 @@ export class Store {
     } catch {
       // it is asked for again with the next device that comes or goes
     }
+  }
+
+  /** Kits, or centers; events keep them true. */
+  async readKits(): Promise<void> {
+    try {
+      const background = { background: true };
+      const [system, kits] = await Promise.all([this.api.get<{ role: string }>("/api/v1/system", background), this.api.get<Kit[]>("/api/v1/kits", background)]);
+      this.role = system.role;
+      replace(this.kits, kits, (kit) => kit.gateway);
+      this.changed("kits");
+    } catch {
+      // asked for again with the next reading of all lists
+    }
+  }
+
+  /** Fresh figures of links: of a kit, or of one of this kit's centers. */
+  private links(told: KitLinks): void {
+    const kit = this.kits.get(told.gateway);
+    const center = [...this.kits.values()].flatMap((one) => one.centers).find((one) => one.gateway === told.gateway);
+    if (kit && kit.centers.length === 0) kit.links = told.links;
+    else if (center) center.links = told.links;
+    else return;
+    this.changed("kits");
   }
 
   /** Outputs; events keep them true. */
@@ -214,6 +243,13 @@ export class Store {
       case "push":
         put(this.pushes, event.subject, event.data as Push, event.gone);
         this.changed("pushes");
+        break;
+      case "kit":
+        put(this.kits, event.subject, event.data as Kit, event.gone);
+        this.changed("kits");
+        break;
+      case "links":
+        this.links(event.data as KitLinks);
         break;
       case "ptz":
         put(this.holders, event.subject, event.data as PtzHolder, event.gone || event.data === null);

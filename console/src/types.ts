@@ -194,6 +194,85 @@ export interface Position {
   accuracy_m: number | null;
   speed_kmh: number | null;
 }
+export interface Link {
+  name: string;
+  bearer: string;
+  interface: string;
+  state: "in" | "out" | "trying" | "off";
+  code: string;
+  rtt_ms: number | null;
+  loss: number | null;
+  usable_bps: number | null;
+  bytes_in: number;
+  bytes_out: number;
+  cost: number;
+}
+export interface Center {
+  gateway: string;
+  name: string;
+  state: "online" | "degraded" | "offline";
+  code: string;
+  detail: string;
+  since: number;
+  last_seen: number | null;
+  address: string;
+  role: string;
+  scope: string;
+  links: Link[];
+  thumbnail_at: number | null;
+}
+/** At a center: a kit. At a kit: itself, with its centers. */
+export interface Kit {
+  gateway: string;
+  name: string;
+  state: "online" | "degraded" | "offline";
+  code: string;
+  detail: string;
+  since: number;
+  last_seen: number | null;
+  version: string;
+  ways: string[];
+  links: Link[];
+  centers: Center[];
+  gave_up: { stream: string; code: string; since: number }[];
+  devices: number;
+  devices_online: number;
+  clock_off_s: number | null;
+  thumbnail_at: number | null;
+  thumbnail_of: string;
+}
+/** The links of a kit (at a kit: to a center) as they are now. */
+export interface KitLinks {
+  gateway: string;
+  at: number;
+  links: Link[];
+}
+/** How a link was: columns of the same length. */
+export interface Trail {
+  name: string;
+  every_s: number;
+  at: number[];
+  used: boolean[];
+  rtt_ms: (number | null)[];
+  loss: (number | null)[];
+  usable_bps: (number | null)[];
+  in_bps: number[];
+  out_bps: number[];
+}
+/** A pairing code that stands. */
+export interface Offer {
+  id: string;
+  state: "waiting" | "paired" | "ended";
+  code: string;
+  asked: string;
+  center: string;
+}
+/** The base map: whether there is one, and the datum that it is drawn in. */
+export interface MapInfo {
+  tiles: boolean;
+  datum: "wgs84" | "gcj02";
+  attribution: string;
+}
 export interface PtzHolder {
   name: string;
   session: string;

@@ -79,6 +79,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "kit-offline": 503,
     "kit-unreachable": 503,
     "kit-revoked": 403,
+    "map-none": 404,
     "pair-code": 400,
     "pair-ended": 404,
     "pair-foreign": 403,

@@ -122,6 +122,21 @@ class Store(Section):
     spurts_keep: Duration = Field(90 * 86400.0, ge=3600, description="who spoke when is kept this long")
 
 
+class Map(Section):
+    file: Path | None = Field(
+        None, description="the console's base map: a PMTiles file, pictures or vectors; none: bare ground"
+    )
+    datum: Literal["wgs84", "gcj02"] = Field("wgs84", description="what the base map is drawn in; ours is WGS-84")
+    attribution: str = Field("", max_length=200, description="whose map it is, shown in its corner")
+
+    @field_validator("file")
+    @classmethod
+    def _kind(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix != ".pmtiles":
+            raise ValueError("name a file that ends in .pmtiles")
+        return value
+
+
 class Reports(Section):
     quota: ByteSize = Field(4_000_000_000, description="most that files of reports from phones take together")
     largest: ByteSize = Field(64_000_000, description="most that one of them has")
@@ -157,6 +172,7 @@ class Config:
     program: dict[str, Program] = field(default_factory=dict)
     push: dict[str, Push] = field(default_factory=dict)
     reports: Reports = field(default_factory=Reports)
+    map: Map = field(default_factory=Map)
     forward: Forward = field(default_factory=Forward)
     adapters: dict[str, AdapterSection] = field(default_factory=dict)
 
@@ -175,6 +191,7 @@ SECTIONS: dict[str, type[Section]] = {
     "log": Log,
     "store": Store,
     "reports": Reports,
+    "map": Map,
     "forward": Forward,
 }
 

@@ -75,4 +75,11 @@ ROWS: tuple[Row, ...] = (
         "指令超过时限，未执行。",
         "请重新下达；检查链路时延与时钟。",
     ),
+    (
+        "map-none",
+        "There is no base map on this machine.",
+        'Put a PMTiles file here and name it: [map] file = "/var/lib/fieldgate/map.pmtiles".',
+        "本机没有底图。",
+        '请放置 PMTiles 文件并在配置中指定：[map] file = "/var/lib/fieldgate/map.pmtiles"。',
+    ),
 )

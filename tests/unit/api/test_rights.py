@@ -66,6 +66,8 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/kit-events", None, LADDER),
     ("GET", "/api/v1/kit-files", None, LADDER),
     ("GET", "/api/v1/kit-files/kit7/01F/file", None, LADDER),
+    ("GET", "/api/v1/map", None, LADDER),
+    ("GET", "/api/v1/map/tiles.pmtiles", None, ()),  # judged in test_basemap
     ("POST", "/api/v1/kits/kit7/revoke", {"reason": "stolen"}, (A,)),
     ("DELETE", "/api/v1/kits/kit7", None, (A,)),
     ("POST", "/api/v1/pairing/offers", {}, (T, A)),

@@ -1,0 +1,189 @@
+// Kits of a center, each with its links and why something is missing; at a kit the same of its centers. And pairing.
+
+import { fill, h, setText } from "./dom";
+import { language, say, span, t } from "./i18n";
+import { centerFacts, inOrder, kitFacts, kitState, kitTone, linkWords } from "./kitwords";
+import { linkPlots } from "./linkplot";
+import { AdmitForm, OfferForm } from "./pairform";
+import type { Reasons } from "./panels";
+import type { Store } from "./store";
+import type { Center, Kit, Link, Trail } from "./types";
+
+const PICTURE_EVERY_MS = 5000;
+const PLOT_EVERY_MS = 30000;
+const ago = (at: number): string => t("ago", span(Date.now() / 1000 - at));
+
+export class KitsPanel {
+  private readonly list = h("ul", {});
+  private readonly message = h("p", { class: "message", role: "status" });
+  private readonly admit: AdmitForm;
+  private readonly offer: OfferForm;
+  readonly element: HTMLElement;
+  private readonly plots = new Map<string, Trail[] | null>();
+  private timers: ReturnType<typeof setInterval>[] = [];
+  private drawn = "";
+
+  constructor(
+    private readonly store: Store,
+    private readonly reasons: Reasons,
+  ) {
+    this.admit = new AdmitForm(store, () => void this.store.readKits());
+    this.offer = new OfferForm(store, reasons, () => void this.store.readKits());
+    this.element = h("section", { class: "kits" }, this.message, this.list, this.admit.element, this.offer.element);
+    store.on("kits", () => this.seen() && this.render());
+  }
+
+  start(): void {
+    this.timers = [
+      setInterval(() => this.seen() && this.pictures(), PICTURE_EVERY_MS),
+      setInterval(() => this.seen() && void this.readPlots(), PLOT_EVERY_MS),
+    ];
+  }
+
+  stop(): void {
+    for (const timer of this.timers) clearInterval(timer);
+    this.offer.stop();
+  }
+
+  /** Kits or centers that something is wrong with. */
+  troubled(): number {
+    return [...this.store.kits.values()].filter((kit) => kit.state !== "online").length;
+  }
+
+  private seen(): boolean {
+    return this.element.isConnected && !document.hidden;
+  }
+
+  render(): void {
+    this.admit.render(this.store.role === "center");
+    this.offer.render(this.store.role !== "center");
+    const kits = inOrder(this.store.kits.values());
+    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, [...this.plots]]);
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    fill(this.list, ...(kits.length === 0 ? [h("li", { class: "empty" }, t("noKits"))] : kits.map((kit) => this.card(kit))));
+    this.pictures();
+  }
+
+  private card(kit: Kit): HTMLElement {
+    const own = kit.centers.length > 0;
+    const why = kit.code ? `${this.reasons.cause(kit.code)} ${this.reasons.cure(kit.code)}`.trim() : "";
+    return h(
+      "li",
+      { "data-tone": kitTone(kit.state), "data-kit": kit.gateway },
+      h("span", { class: "dot" }),
+      h(
+        "div",
+        { class: "text" },
+        h("strong", {}, kit.name || kit.gateway, " ", h("span", { class: "state" }, `${own ? `${t("kitThis")}, ` : ""}${kitState(kit.state)}${kit.state === "offline" && kit.last_seen ? `, ${ago(kit.last_seen)}` : ""}`)),
+        h("span", { class: "quiet" }, kitFacts(kit).join(" · ")),
+        why && h("span", { class: "warn" }, why),
+        kit.detail && h("span", { class: "quiet detail" }, kit.detail),
+        ...kit.gave_up.map((one) => h("span", { class: "warn" }, `${t("kitGaveUp", this.store.streams.get(one.stream)?.title || one.stream)} ${this.reasons.cause(one.code)}`)),
+        ...(own ? kit.centers.map((center) => this.center(center)) : this.links(kit.gateway, kit.links)),
+        kit.thumbnail_at !== null && this.thumbnail(kit.gateway, kit.thumbnail_at),
+      ),
+      !own && h("span", { class: "acts" }, this.plotButton(kit.gateway), this.store.api.who?.role === "administrator" && h("button", { type: "button", onclick: () => void this.revoke(kit) }, t("pairRevoke"))),
+      !own && this.plot(kit.gateway),
+    );
+  }
+
+  private center(center: Center): HTMLElement {
+    const why = center.code ? `${this.reasons.cause(center.code)} ${this.reasons.cure(center.code)}`.trim() : "";
+    return h(
+      "div",
+      { class: "center", "data-tone": kitTone(center.state) },
+      h("strong", {}, `${t("kitCenter")} ${center.name || center.gateway} `, h("span", { class: "state" }, kitState(center.state))),
+      h("span", { class: "quiet" }, centerFacts(center).join(" · ")),
+      why && h("span", { class: "warn" }, why),
+      center.detail && h("span", { class: "quiet detail" }, center.detail),
+      ...this.links(center.gateway, center.links),
+      center.thumbnail_at !== null && this.thumbnail(center.gateway, center.thumbnail_at),
+      h("span", { class: "acts" }, this.plotButton(center.gateway), this.store.technician() && h("button", { type: "button", onclick: () => void this.part(center) }, t("pairPart"))),
+      this.plot(center.gateway),
+    );
+  }
+
+  private links(gateway: string, links: Link[]): HTMLElement[] {
+    return links.map((link) => {
+      const said = linkWords(link);
+      const why = said.code ? this.reasons.cause(said.code) : "";
+      const bar = h("meter", { class: "bar", min: "0", max: "1", value: said.fill.toFixed(2), "aria-label": said.name });
+      return h(
+        "span",
+        { class: "link-row", "data-tone": said.tone, "data-link": `${gateway}/${link.name}`, title: why },
+        h("span", { class: "dot" }),
+        h("span", { class: "name" }, said.name),
+        bar,
+        h("span", { class: "number" }, said.figures || `${said.state}${why ? `: ${why}` : ""}`),
+      );
+    });
+  }
+
+  private thumbnail(gateway: string, at: number): HTMLElement {
+    return h("figure", { class: "thumbnail", "data-thumbnail": gateway, "data-at": at }, h("img", { alt: "" }), h("figcaption", { class: "quiet" }));
+  }
+
+  /** Pictures with their age: the age is the server's, so that a kit's wrong clock does no harm. */
+  private pictures(): void {
+    for (const place of this.list.querySelectorAll<HTMLElement>("[data-thumbnail]")) void this.picture(place);
+  }
+
+  private async picture(place: HTMLElement): Promise<void> {
+    const gateway = place.dataset["thumbnail"] ?? "";
+    try {
+      const answer = await this.store.api.send("GET", `/api/v1/kits/${encodeURIComponent(gateway)}/thumbnail.jpg`, { background: true });
+      const [image, caption] = [place.querySelector("img"), place.querySelector("figcaption")];
+      const url = URL.createObjectURL(await answer.blob());
+      if (!image || !caption) return;
+      image.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+      image.src = url;
+      setText(caption, t("kitSent", span(Number(answer.headers.get("Fieldgate-Picture-Age") ?? "0"))));
+    } catch {
+      return; // the next one
+    }
+  }
+
+  private plotButton(gateway: string): HTMLElement {
+    const act = (): void => {
+      if (this.plots.delete(gateway)) this.render();
+      else {
+        this.plots.set(gateway, null);
+        void this.readPlots();
+      }
+    };
+    return h("button", { type: "button", "aria-expanded": String(this.plots.has(gateway)), onclick: act }, t(this.plots.has(gateway) ? "linkHide" : "linkDay"));
+  }
+
+  private plot(gateway: string): HTMLElement | false {
+    const trails = this.plots.get(gateway);
+    return trails ? linkPlots(trails, Date.now() / 1000) : false;
+  }
+
+  private async readPlots(): Promise<void> {
+    await Promise.all(
+      [...this.plots.keys()].map(async (gateway) => {
+        try {
+          const told = await this.store.api.get<{ trails: Trail[] }>(`/api/v1/kits/${encodeURIComponent(gateway)}/links?hours=24&points=480`, { background: true });
+          if (this.plots.has(gateway)) this.plots.set(gateway, told.trails);
+        } catch {
+          return; // what was drawn stays
+        }
+      }),
+    );
+    this.render();
+  }
+
+  private async revoke(kit: Kit): Promise<void> {
+    if (!confirm(t("pairRevokeSure", kit.name || kit.gateway))) return;
+    const problem = await this.store.attempt(this.store.api.post(`/api/v1/kits/${encodeURIComponent(kit.gateway)}/revoke`, {}));
+    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+  }
+
+  private async part(center: Center): Promise<void> {
+    if (!confirm(t("pairPartSure", center.name || center.gateway))) return;
+    const problem = await this.store.attempt(this.store.api.send("DELETE", `/api/v1/pairing/centers/${encodeURIComponent(center.gateway)}`));
+    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+    await this.store.readKits();
+  }
+}

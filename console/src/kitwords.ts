@@ -1,0 +1,78 @@
+// What is said of a kit, a center and their links. Pure: data in, words and widths out.
+
+import { span, t, word } from "./i18n";
+import type { Center, Kit, Link } from "./types";
+import type { Tone } from "./words";
+
+/** A bar is full at this rate: what a picture in full quality and a call need. */
+const FULL_BPS = 8e6;
+
+export interface LinkWords {
+  name: string;
+  tone: Tone;
+  state: string;
+  figures: string;
+  code: string;
+  /** How much of the bar is filled, 0 to 1: the logarithm of the usable rate. */
+  fill: number;
+}
+
+export function kitTone(state: Kit["state"]): Tone {
+  return state === "online" ? "live" : state === "degraded" ? "wait" : "bad";
+}
+
+export function kitState(state: Kit["state"]): string {
+  return t(state === "online" ? "kitOnline" : state === "degraded" ? "kitDegraded" : "kitOffline");
+}
+
+export function rateText(bps: number): string {
+  if (bps >= 1e6) return `${(bps / 1e6).toFixed(1)} Mb/s`;
+  return `${Math.round(bps / 1e3)} kb/s`;
+}
+
+export function linkWords(link: Link): LinkWords {
+  const bearer = `bearer.${link.bearer}`;
+  const kind = link.bearer ? word(bearer) : "";
+  const figures = [
+    link.usable_bps !== null ? rateText(link.usable_bps) : "",
+    link.rtt_ms !== null ? `${Math.round(link.rtt_ms)} ms` : "",
+    link.loss !== null && link.loss > 0 ? `${t("linkLoss")} ${(link.loss * 100).toFixed(link.loss < 0.1 ? 1 : 0)} %` : "",
+  ];
+  return {
+    name: [link.name, kind && kind !== bearer ? kind : link.bearer, link.interface].filter((part, at, all) => part && all.indexOf(part) === at).join(" · "),
+    tone: link.state === "in" ? "live" : link.state === "out" ? "bad" : "idle",
+    state: t(link.state === "in" ? "linkIn" : link.state === "out" ? "linkOut" : link.state === "off" ? "linkOff" : "linkTrying"),
+    figures: link.state === "in" ? figures.filter(Boolean).join(" · ") : "",
+    code: link.state === "in" ? "" : link.code,
+    fill: link.state === "in" ? barFill(link.usable_bps) : 0,
+  };
+}
+
+/** 32 kb/s is a sliver, 8 Mb/s is full; what is not known yet is half. */
+export function barFill(bps: number | null): number {
+  if (bps === null) return 0.5;
+  const [least, most] = [Math.log(16e3), Math.log(FULL_BPS)];
+  return Math.min(1, Math.max(0.04, (Math.log(Math.max(bps, 1)) - least) / (most - least)));
+}
+
+/** Quiet facts of a kit, in the order they are read. */
+export function kitFacts(kit: Kit): string[] {
+  const facts = [kit.gateway];
+  if (kit.devices) facts.push(t("kitDevices", kit.devices_online, kit.devices));
+  if (kit.ways.length) facts.push(t("kitWays", kit.ways.join(" + ")));
+  if (kit.clock_off_s !== null && Math.abs(kit.clock_off_s) > 2) facts.push(t("kitClock", span(Math.abs(kit.clock_off_s))));
+  if (kit.version) facts.push(kit.version);
+  return facts;
+}
+
+export function centerFacts(center: Center): string[] {
+  return [center.gateway, center.address, t("kitMay", word(center.role)), center.scope ? t("kitSees", center.scope) : ""].filter(Boolean);
+}
+
+/** Kits in trouble first, then by name; the kit itself before all. */
+export function inOrder(kits: Iterable<Kit>): Kit[] {
+  const rank = { offline: 0, degraded: 1, online: 2 };
+  return [...kits].sort(
+    (a, b) => Number(b.centers.length > 0) - Number(a.centers.length > 0) || rank[a.state] - rank[b.state] || (a.name || a.gateway).localeCompare(b.name || b.gateway),
+  );
+}

@@ -1,0 +1,91 @@
+// How the links of a kit were: one small drawing each of usable rate, round trip and loss, a day wide.
+
+import { h, setText } from "./dom";
+import { type Key, t } from "./i18n";
+import { rateText } from "./kitwords";
+import type { Trail } from "./types";
+
+const SVG = "http://www.w3.org/2000/svg";
+const [WIDTH, HEIGHT] = [480, 56];
+const DAY_S = 86400;
+/** Nothing measured for so many steps is a gap in the line. */
+const GAP_STEPS = 3;
+
+interface Row {
+  label: Key;
+  values(trail: Trail): (number | null)[];
+  text(value: number): string;
+}
+
+const ROWS: Row[] = [
+  { label: "linkRate", values: (trail) => trail.usable_bps, text: rateText },
+  { label: "linkRtt", values: (trail) => trail.rtt_ms, text: (ms) => `${Math.round(ms)} ms` },
+  { label: "linkLoss", values: (trail) => trail.loss, text: (loss) => `${(loss * 100).toFixed(1)} %` },
+];
+
+/** Points of one line, broken where nothing was measured; and the highest value, which the drawing's top stands for. */
+export function lines(at: number[], values: (number | null)[], everyS: number, now: number): { paths: string[]; most: number } {
+  const most = values.reduce<number>((sum, value) => Math.max(sum, value ?? 0), 0);
+  const paths: string[] = [];
+  let path = "";
+  let last = -Infinity;
+  values.forEach((value, place) => {
+    const when = at[place];
+    if (value === null || when === undefined || when < now - DAY_S) return;
+    const x = ((when - (now - DAY_S)) / DAY_S) * WIDTH;
+    const y = HEIGHT - 2 - (most > 0 ? value / most : 0) * (HEIGHT - 6);
+    const broken = when - last > GAP_STEPS * everyS;
+    if (broken && path) {
+      paths.push(path);
+      path = "";
+    }
+    path += `${path ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    last = when;
+  });
+  if (path) paths.push(path);
+  return { paths, most };
+}
+
+export function linkPlots(trails: Trail[], now: number): HTMLElement {
+  const measured = trails.filter((trail) => trail.at.length > 0);
+  if (measured.length === 0) return h("p", { class: "empty" }, t("linkNothing"));
+  return h("div", { class: "plots" }, ...measured.map((trail) => h("div", { class: "plot" }, h("strong", {}, trail.name), ...ROWS.map((row) => drawing(row, trail, now)))));
+}
+
+function drawing(row: Row, trail: Trail, now: number): HTMLElement {
+  const values = row.values(trail);
+  const { paths, most } = lines(trail.at, values, trail.every_s, now);
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  const latest = [...values].reverse().find((value) => value !== null) ?? null;
+  const label = `${t(row.label)}: ${latest === null ? "–" : row.text(latest)} (max ${row.text(most)})`;
+  svg.setAttribute("aria-label", `${trail.name}, ${label}`);
+  for (let hour = 6; hour < 24; hour += 6) svg.append(path("grid", `M${(hour / 24) * WIDTH} 0V${HEIGHT}`));
+  for (const gap of gaps(trail, now)) svg.append(path("gap", gap));
+  for (const line of paths) svg.append(path("line", line));
+  const caption = h("span", { class: "quiet" });
+  setText(caption, label);
+  return h("figure", {}, caption, svg as unknown as HTMLElement);
+}
+
+/** Where the link carried nothing. */
+function gaps(trail: Trail, now: number): string[] {
+  const found: string[] = [];
+  trail.used.forEach((used, place) => {
+    const when = trail.at[place];
+    if (used || when === undefined || when < now - DAY_S) return;
+    const x = ((when - (now - DAY_S)) / DAY_S) * WIDTH;
+    const wide = Math.max(1, (trail.every_s / DAY_S) * WIDTH);
+    found.push(`M${x.toFixed(1)} 0h${wide.toFixed(1)}V${HEIGHT}h-${wide.toFixed(1)}z`);
+  });
+  return found;
+}
+
+function path(kind: string, d: string): SVGElement {
+  const made = document.createElementNS(SVG, "path");
+  made.setAttribute("class", kind);
+  made.setAttribute("d", d);
+  return made;
+}

@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ApiError } from "../src/api";
+import { setLanguage } from "../src/i18n";
+import { KitsPanel } from "../src/kitspanel";
+import { barFill, inOrder, kitFacts, linkWords } from "../src/kitwords";
+import { lines, linkPlots } from "../src/linkplot";
+import { Reasons } from "../src/panels";
+import { Store } from "../src/store";
+import type { Center, Kit, Link, Trail } from "../src/types";
+import { fakeApi, install, json, problem } from "./fakes";
+
+const link = (change: Partial<Link> = {}): Link => ({ name: "lte-1", bearer: "lte", interface: "wwan0", state: "in", code: "", rtt_ms: 41.6, loss: 0.024, usable_bps: 3.94e6, bytes_in: 0, bytes_out: 0, cost: 0, ...change });
+const center = (change: Partial<Center> = {}): Center => ({ gateway: "county", name: "County", state: "online", code: "", detail: "", since: 0, last_seen: 1, address: "203.0.113.5", role: "operator", scope: "", links: [link()], thumbnail_at: null, ...change });
+const kit = (gateway: string, change: Partial<Kit> = {}): Kit => ({ gateway, name: gateway, state: "online", code: "", detail: "", since: 0, last_seen: 1, version: "0.1.0", ways: ["uplink"], links: [link()], centers: [], gave_up: [], devices: 3, devices_online: 2, clock_off_s: null, thumbnail_at: null, thumbnail_of: "", ...change });
+const trail = (change: Partial<Trail> = {}): Trail => ({ name: "lte-1", every_s: 10, at: [], used: [], rtt_ms: [], loss: [], usable_bps: [], in_bps: [], out_bps: [], ...change });
+
+beforeEach(() => setLanguage("en"));
+
+describe("a link in words", () => {
+  test("carries with rate, round trip and loss", () => {
+    expect(linkWords(link())).toMatchObject({ name: "lte-1 · 4G · wwan0", tone: "live", state: "carries", figures: "3.9 Mb/s · 42 ms · loss 2.4 %", code: "" });
+    expect(linkWords(link({ loss: 0, usable_bps: 64000, rtt_ms: null })).figures).toBe("64 kb/s");
+  });
+  test("is out with its reason and an empty bar", () => {
+    expect(linkWords(link({ state: "out", code: "path-silent" }))).toMatchObject({ tone: "bad", figures: "", code: "path-silent", fill: 0 });
+    expect(linkWords(link({ state: "off", name: "sat", bearer: "satellite", interface: "" }))).toMatchObject({ tone: "idle", name: "sat · satellite", state: "no interface" });
+  });
+  test("fills its bar by the logarithm of the rate", () => {
+    expect(barFill(null)).toBe(0.5);
+    expect(barFill(8e6)).toBe(1);
+    expect(barFill(0)).toBeGreaterThan(0);
+    expect(barFill(64e3)).toBeLessThan(barFill(1e6));
+  });
+});
+
+test("kits in trouble stand first, the kit itself before all", () => {
+  const kits = [kit("b"), kit("a", { state: "degraded" }), kit("z", { state: "offline" }), kit("own", { centers: [center()] })];
+  expect(inOrder(kits).map((one) => one.gateway)).toEqual(["own", "z", "a", "b"]);
+  expect(kitFacts(kit("a", { clock_off_s: -31e6 }))).toContain("its clock is 359 d off");
+});
+
+describe("a day of a link", () => {
+  const now = 1_800_000_000;
+  test("is broken where nothing was measured, and ends a day ago", () => {
+    const at = [now - 90000, now - 100, now - 90, now - 80, now - 20, now - 10];
+    const { paths, most } = lines(at, [9, 1, 2, null, 4, 2], 10, now);
+    expect(most).toBe(9);
+    expect(paths.length).toBe(2);
+    expect(paths[0]?.match(/[ML]/g)?.length).toBe(2);
+  });
+  test("shows where it carried nothing", () => {
+    const shown = linkPlots([trail({ at: [now - 20, now - 10], used: [true, false], usable_bps: [1e6, null], rtt_ms: [40, null], loss: [0, null] })], now);
+    expect(shown.querySelectorAll("figure").length).toBe(3);
+    expect(shown.querySelectorAll("path.gap").length).toBe(3);
+    expect(shown.textContent).toContain("usable rate: 1.0 Mb/s");
+    expect(linkPlots([trail()], now).textContent).toBe("Nothing has been measured yet.");
+  });
+});
+
+describe("the panel", () => {
+  let asked: { method: string; path: string; body: unknown }[];
+  let answers: Record<string, () => Response | ApiError>;
+  let store: Store;
+  let panel: KitsPanel;
+  const settle = () => vi.advanceTimersByTimeAsync(0);
+  const button = (text: string) => [...panel.element.querySelectorAll("button")].find((one) => one.textContent === text);
+  const text = () => panel.element.textContent ?? "";
+
+  async function begin(role: string): Promise<void> {
+    answers["GET /api/v1/system"] = () => json({ role });
+    await store.readKits();
+    panel.start();
+    panel.render();
+    await settle();
+  }
+
+  beforeEach(async () => {
+    vi.useFakeTimers();
+    install();
+    asked = [];
+    answers = {
+      "GET /api/v1/kits": () => json([kit("kit7", { state: "degraded", code: "kit-link-out", gave_up: [{ stream: "kit7/ball-1/ch1", code: "gave-up-rate", since: 1 }] })]),
+      "GET /api/v1/reasons": () => json({ "kit-link-out": { cause: { en: "A link is out.", zh: "" }, cure: { en: "Look at it.", zh: "" } }, "gave-up-rate": { cause: { en: "Too thin.", zh: "" }, cure: { en: "", zh: "" } } }),
+    };
+    const { api } = fakeApi((method, path, options) => {
+      asked.push({ method, path, body: options?.body });
+      return answers[`${method} ${path}`]?.() ?? json([]);
+    });
+    api.post = async (path: string, body: unknown) => (await api.send("POST", path, { body })).json();
+    api.who = { name: "wang", role: "administrator", scope: "", csrf: "" };
+    store = new Store(api, () => undefined);
+    const reasons = new Reasons(store);
+    await reasons.read();
+    panel = new KitsPanel(store, reasons);
+    document.body.replaceChildren(panel.element);
+  });
+  afterEach(() => {
+    panel.stop();
+    vi.unstubAllGlobals();
+  });
+
+  test("says of each kit how it stands and what was given up, and follows the events", async () => {
+    await begin("center");
+    expect(text()).toContain("A link is out. Look at it.");
+    expect(text()).toContain("sent with less: kit7/ball-1/ch1 Too thin.");
+    expect(panel.troubled()).toBe(1);
+    store.take({ cursor: 1, type: "kit", subject: "kit7", data: kit("kit7") });
+    await settle();
+    expect(text()).not.toContain("A link is out.");
+    expect(panel.troubled()).toBe(0);
+    store.take({ cursor: 2, type: "links", subject: "kit7", data: { gateway: "kit7", at: 2, links: [link({ state: "out", code: "kit-link-out" })] } });
+    await settle();
+    expect(panel.element.querySelector('[data-link="kit7/lte-1"]')?.textContent).toContain("A link is out.");
+    store.take({ cursor: 3, type: "kit", subject: "kit7", data: kit("kit7"), gone: true });
+    await settle();
+    expect(text()).toContain("No kit and no center");
+  });
+
+  test("a center admits a kit by its code and shows the answer", async () => {
+    await begin("center");
+    const code = panel.element.querySelector("textarea");
+    if (!code) throw new Error("no field for the code");
+    code.value = " fgp1:abcdefgh ";
+    answers["POST /api/v1/pairing/admit"] = () => problem(400, "pair-code");
+    button("Admit")?.closest("form")?.dispatchEvent(new Event("submit"));
+    await settle();
+    expect(text()).toContain("pair-code cause");
+    answers["POST /api/v1/pairing/admit"] = () => json({ kit: { gateway: "kit8" }, answer: "fga1:answer", qr: "<svg></svg>" });
+    button("Admit")?.closest("form")?.dispatchEvent(new Event("submit"));
+    await settle();
+    expect(asked.find((one) => one.path.endsWith("/admit"))?.body).toEqual({ code: "fgp1:abcdefgh", name: "" });
+    expect(text()).toContain("fga1:answer");
+    expect(code.value).toBe("");
+  });
+
+  test("a kit shows its centers, a code for a new one, and when it is taken", async () => {
+    answers["GET /api/v1/kits"] = () => json([kit("kit1", { centers: [center()] })]);
+    await begin("edge");
+    expect(text()).toContain("center County");
+    expect(text()).toContain("may act here as operator");
+    store.take({ cursor: 1, type: "links", subject: "county", data: { gateway: "county", at: 2, links: [link({ name: "sat" })] } });
+    await settle();
+    expect(panel.element.querySelector('[data-link="county/sat"]')).not.toBeNull();
+    answers["POST /api/v1/pairing/offers"] = () => json({ offer: { id: "ab", asked: "c:8443" }, code: "fgp1:code", qr: "<svg></svg>" });
+    answers["GET /api/v1/pairing/offers/ab"] = () => json({ id: "ab", state: "waiting", code: "kit-link-out", center: "" });
+    button("Show a code")?.closest("form")?.dispatchEvent(new Event("submit"));
+    await settle();
+    expect(text()).toContain("fgp1:code");
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(text()).toContain("A link is out.");
+    answers["GET /api/v1/pairing/offers/ab"] = () => json({ id: "ab", state: "paired", code: "", center: "county" });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(text()).toContain("Paired with county.");
+  });
+
+  test("the plots of a day are asked for when they are wanted", async () => {
+    await begin("center");
+    answers["GET /api/v1/kits/kit7/links?hours=24&points=480"] = () => json({ trails: [trail({ at: [Date.now() / 1000], used: [true], usable_bps: [1e6], rtt_ms: [40], loss: [0] })] });
+    button("Links over 24 hours")?.click();
+    await settle();
+    expect(panel.element.querySelectorAll("svg").length).toBe(3);
+    button("Hide")?.click();
+    await settle();
+    expect(panel.element.querySelectorAll("svg").length).toBe(0);
+  });
+});
