@@ -6,6 +6,7 @@ import itertools
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -166,7 +167,7 @@ def test_blocked_udp_lets_tcp_through(world: World) -> None:
         with taken:
             wire.sendall(b"through the NAT")
             assert taken.recv(100) == b"through the NAT"
-            assert peer[0] == "203.0.113.1"
+            assert peer[0] == "203.0.113.17"
     assert link.figures()["udp_refused"] == 3
 
 
@@ -178,7 +179,7 @@ def test_a_rebinding_is_seen_as_another_address(world: World) -> None:
             pair.send(1)
             seen.append(pair.center.recvfrom(2048)[1])
             link.rebind()
-        assert seen[0][0] == "203.0.113.1" and seen[1][0] == "203.0.113.2"
+        assert seen[0][0] == "203.0.113.17" and seen[1][0] == "203.0.113.18"
         pair.center.sendto(b"to the old one", seen[0])
         pair.send(1)
         pair.center.sendto(b"to the new one", pair.center.recvfrom(2048)[1])
@@ -206,6 +207,23 @@ def test_each_kit_has_links_of_its_own() -> None:
             with kit, center:
                 kit.sendto(b"x", center.getsockname())
                 assert center.recv(10) == b"x"
+
+
+def test_the_center_may_be_here() -> None:
+    """As in the demo, where a person's browser has to reach it."""
+    skip_unless_able()
+    with World("countyA", "countyB", here=True) as world:
+        for name in ("countyA", "countyB"):
+            link = world.link("lteA", kit=world.nodes[name])
+            assert link.outer_name in Path("/proc/net/dev").read_text()
+            kit = udp(world.nodes[name], device="lteA")
+            center = udp(world.center, address=world.center_address)
+            with kit, center:
+                kit.sendto(b"x", center.getsockname())
+                _, source = center.recvfrom(10)
+                center.sendto(b"y", source)
+                assert kit.recv(10) == b"y"
+    assert link.outer_name not in Path("/proc/net/dev").read_text()
 
 
 def test_a_wrong_word_is_refused(world: World) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -83,9 +84,13 @@ class World:
     default route over each, the first link first. With NAT (the default) the center sees a public address instead.
     """
 
-    def __init__(self, *kits: str) -> None:
+    def __init__(self, *kits: str, here: bool = False) -> None:
+        """`here`: the center stands in this process's own namespace, so that a person's browser reaches it; its
+        address and those of the kits' NAT are a part of 198.18.0.0/15 (RFC 2544) that nothing here uses yet."""
         able()
         self._kits = kits or ("kit",)
+        self._here = here
+        self.center_address, self._public = CENTER_ADDRESS, "203.0.113"
         self._stack = ExitStack()
         self.nodes: dict[str, Node] = {}
         self._links = 0
@@ -93,9 +98,15 @@ class World:
     def __enter__(self) -> World:
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fg-emu-")))
-            for name in ("center", *self._kits):
+            for name in self._kits:
                 self.nodes[name] = stack.enter_context(_held(name))
-            self.center.run("ip", "address", "add", f"{CENTER_ADDRESS}/32", "dev", "lo")
+            if self._here:
+                self.nodes["center"] = Node("center", f"/proc/{os.getpid()}/ns/net")
+                self._public = _free_block(self.center)
+                self.center_address = f"{self._public}.1"
+            else:
+                self.nodes["center"] = stack.enter_context(_held("center"))
+                self.center.run("ip", "address", "add", f"{CENTER_ADDRESS}/32", "dev", "lo")
             self._stack = stack.pop_all()
         return self
 
@@ -127,8 +138,11 @@ class World:
         """A link of that name from a kit to the center. `more`: as for Link.set."""
         kit = kit or self.kit
         index, self._links = self._links, self._links + 1
-        assert index < 15, "public addresses are given out in sixteens"
+        assert index < 14, "public addresses are given out in sixteens"
         outer_name = name if len(self._kits) == 1 else f"{kit.name}-{name}"
+        if self._here:
+            # The process's number makes it one of a kind among worlds here; it goes with the link's process.
+            outer_name = f"fg{os.getpid()}-{index}"
         made = Link(
             name,
             kit.namespace,
@@ -141,15 +155,27 @@ class World:
         self._stack.callback(made.close)
         kit.links[name] = made
         kit.addresses[name] = f"10.7.{index}.2"
-        public = f"203.0.113.{16 * index}"
+        first = 16 * (index + 1)
         kit.run("ip", "address", "add", f"10.7.{index}.2/24", "dev", name)
         kit.run("ip", "route", "add", "default", "dev", name, "metric", str(100 + index))
-        behind = f"{public}/28" if nat else f"10.7.{index}.0/24"
-        self.center.run("ip", "route", "add", behind, "dev", outer_name, "src", CENTER_ADDRESS)
+        if self._here:
+            self.center.run("ip", "address", "add", f"{self.center_address}/32", "dev", outer_name)
+        behind = f"{self._public}.{first}/28" if nat else f"10.7.{index}.0/24"
+        self.center.run("ip", "route", "add", behind, "dev", outer_name, "src", self.center_address)
         if nat:
-            more = {"nat": [f"203.0.113.{16 * index + number}" for number in (1, 2, 3)]} | more
+            more = {"nat": [f"{self._public}.{first + number}" for number in (1, 2, 3)]} | more
         made.set(up=up, down=down, **more)
         return made
+
+
+def _free_block(node: Node) -> str:
+    taken = node.run("ip", "route", "show", "table", "all")
+    start = random.randrange(512)
+    for number in range(512):
+        high, low = divmod((start + number) % 512, 256)
+        if f"198.{18 + high}.{low}." not in taken:
+            return f"198.{18 + high}.{low}"
+    raise Unable("all of 198.18.0.0/15 is in use here")
 
 
 @contextmanager
