@@ -68,6 +68,10 @@ example-config: $(STAMPS)/codecs ## write config/fieldgate.example.toml anew fro
 demo: build ## set everything up, start gateway and one simulated control ball, print the link to open
 	@.venv/bin/fieldgate demo $(DEMO_ARGS)
 
+.PHONY: demo-center
+demo-center: build ## a center, two counties' kits behind bad links, and a page where a click cuts a link (root)
+	@$(PY) -m tests.emu.demo $(DEMO_ARGS)
+
 .PHONY: demo-check
 demo-check: build peers ## the demo without a person: headless Chromium plays, moves, loses and regains the ball
 	@$(PY) -m tests.peers.demo_check

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ class Shape:
     duplicate: float | None = None
     late: float | None = None
     late_ms: float | None = None
+
+    def with_rate(self, rate_bps: float) -> Shape:
+        return replace(self, rate_bps=rate_bps)
 
     def order(self) -> dict[str, float | bool]:
         given = ((field.name, getattr(self, field.name)) for field in fields(self))

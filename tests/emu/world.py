@@ -10,7 +10,7 @@ import random
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -196,7 +196,8 @@ def _held(name: str) -> Iterator[Node]:
             process.wait()
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream:
-                    stream.close()
+                    with suppress(BrokenPipeError):
+                        stream.close()
         holder.communicate()
 
 

@@ -19,7 +19,7 @@ from tests.bench.common import thread_cpu_ns
 from tests.bench.uplink.way import udp
 from tests.bench.uplink.way_bundle import GATEWAY, keys
 
-H264 = codecs.RtpMap(96, "h264", 90_000)
+H264 = codecs.RtpMap(96, "h264", 90_000, fmtp="packetization-mode=1;profile-level-id=42e01f")
 
 
 def srtp_key(stream: int) -> tuple[bytes, bytes]:
