@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::choice::Side;
 use super::event::*;
 use super::frame_out::FrameSubscriber;
+use super::frame_port::{read_wish, HEADER_BYTES};
 use super::order::{Command, Subscribe};
 use super::path::Path;
 use super::queue::Events;
@@ -16,6 +17,9 @@ use super::worker::{Sock, Worker};
 use crate::hub::unit::Kind;
 use crate::rtp::header::is_rtcp;
 use crate::rtp::srtp::{Sealer, SrtpKey};
+
+/// Records of one reader that are read at once.
+const MAX_WISHES: usize = 64;
 
 impl Worker {
     pub fn obey(&mut self, command: Command) {
@@ -142,14 +146,29 @@ impl Worker {
         let Some(stream) = self.subs.get(&id).copied() else { return };
         let Some(live) = self.streams.get_mut(&stream) else { return };
         let Some(s) = live.frame_subscribers.iter_mut().find(|s| s.id == id) else { return };
-        s.flush();
-        let mut nothing = [0u8; 16];
-        if matches!(sys::read(s.fd(), &mut nothing), Ok(0)) {
-            s.closed = true;
+        let mut wished = s.flush().then_some(Cause::Join);
+        let mut record = [0u8; HEADER_BYTES];
+        // By the edge: to the end of what is there. What a flood leaves is read with what comes next.
+        for _ in 0..MAX_WISHES {
+            match sys::read(s.fd(), &mut record) {
+                Ok(n) if n > 0 => {
+                    let found = read_wish(&record[..n]);
+                    wished = found.map(|lost| if lost { Cause::Loss } else { Cause::Join }).or(wished);
+                }
+                Ok(_) => {
+                    s.closed = true;
+                    break;
+                }
+                Err(_) => break,
+            }
         }
         if s.closed {
             tell_closed(&self.events, id, stream);
             self.unsubscribe(id);
+        } else if let Some(cause) = wished {
+            let Some(mut live) = self.take(stream) else { return };
+            self.wish(&mut live, cause);
+            self.put(live);
         }
     }
 }

@@ -1,17 +1,12 @@
 //! A worker process that reads a stream's units over a frame port (its format: `frame_port`).
 
-use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-
-use bytes::Bytes;
 
 use super::event::SubId;
 use super::frame_port::*;
-use super::sys::{self, Outcome};
+use super::frame_queue::{FrameQueue, MAX_QUEUE_BYTES};
+use super::sys::Outcome;
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
-
-/// What may wait for a slow worker.
-const MAX_QUEUE_BYTES: usize = 8 << 20;
 
 /// A worker that reads a stream's units. Its queue is bounded: full, it is emptied and goes on at the next key frame.
 pub struct FrameSubscriber {
@@ -19,8 +14,7 @@ pub struct FrameSubscriber {
     socket: OwnedFd,
     key_frames_only: bool,
     codecs: [Option<(Codec, u16)>; 2],
-    queue: VecDeque<([u8; HEADER_BYTES], Bytes)>,
-    queue_bytes: usize,
+    queue: FrameQueue,
     waits: bool,
     asked: bool,
     pub closed: bool,
@@ -36,8 +30,7 @@ impl FrameSubscriber {
             socket,
             key_frames_only,
             codecs: [None, None],
-            queue: VecDeque::new(),
-            queue_bytes: 0,
+            queue: FrameQueue::default(),
             waits: true,
             asked: false,
             closed: false,
@@ -52,30 +45,13 @@ impl FrameSubscriber {
     }
 
     pub fn queue_bytes(&self) -> usize {
-        self.queue_bytes
-    }
-
-    fn enqueue(&mut self, mut header: Header, data: &Bytes) {
-        header.total = data.len() as u32;
-        let mut at = 0;
-        loop {
-            let end = (at + FRAGMENT_BYTES).min(data.len());
-            header.offset = at as u32;
-            let edge = if at == 0 { FIRST } else { 0 } | if end == data.len() { LAST } else { 0 };
-            let part = Header { flags: header.flags | edge, ..header };
-            self.queue_bytes += HEADER_BYTES + end - at;
-            self.queue.push_back((part.to_bytes(), data.slice(at..end)));
-            at = end;
-            if at == data.len() {
-                return;
-            }
-        }
+        self.queue.bytes()
     }
 
     pub fn track(&mut self, p: &TrackParams) {
         self.codecs[usize::from(p.codec.kind() == Kind::Audio)] = Some((p.codec, p.generation as u16));
         let header = Header {
-            kind: 0,
+            kind: TRACK,
             codec: p.codec,
             flags: 0,
             generation: p.generation as u16,
@@ -85,7 +61,7 @@ impl FrameSubscriber {
             total: 0,
             offset: 0,
         };
-        self.enqueue(header, &write_track(p));
+        self.queue.push(header, &write_track(p));
     }
 
     /// What the stream has cached, before anything new: a decoder begins with it and is soon at the present picture.
@@ -105,7 +81,7 @@ impl FrameSubscriber {
         if self.key_frames_only && !(video && unit.key) {
             return;
         }
-        if self.queue_bytes + unit.len() > MAX_QUEUE_BYTES {
+        if self.queue.bytes() + unit.len() > MAX_QUEUE_BYTES {
             self.drop_queue();
         }
         if video && self.waits && !unit.key {
@@ -118,7 +94,7 @@ impl FrameSubscriber {
         self.frames += 1;
         let flags = flags | if unit.key { KEY } else { 0 } | if unit.after_loss { AFTER_LOSS } else { 0 };
         let header = Header {
-            kind: 1,
+            kind: UNIT,
             codec,
             flags,
             generation,
@@ -128,45 +104,20 @@ impl FrameSubscriber {
             total: 0,
             offset: 0,
         };
-        self.enqueue(header, &write_unit(unit));
+        self.queue.push(header, &write_unit(unit));
     }
 
-    /// Units whose first fragment has not left go, tracks stay; a unit half sent is finished.
     fn drop_queue(&mut self) {
-        let mut half = self.queue.front().is_some_and(|(h, _)| h[5] as u16 & FIRST == 0);
-        let mut dropped = 0;
-        self.queue.retain(|(h, _)| {
-            let keep = half || h[2] == 0;
-            if half && h[5] as u16 & LAST != 0 {
-                half = false;
-            }
-            dropped += u64::from(!keep && h[5] as u16 & FIRST != 0);
-            keep
-        });
-        self.queue_bytes = self.queue.iter().map(|(_, b)| HEADER_BYTES + b.len()).sum();
-        self.frames_dropped += dropped;
+        self.frames_dropped += self.queue.drop_units();
         self.waits = true;
         self.asked = false;
     }
 
     /// Write what the socket takes. True when a key frame should be asked for.
     pub fn flush(&mut self) -> bool {
-        while let Some((header, data)) = self.queue.front() {
-            match sys::write_record(self.socket.as_raw_fd(), header, data) {
-                Outcome::Sent => {
-                    let len = HEADER_BYTES + data.len();
-                    self.bytes += len as u64;
-                    self.queue_bytes -= len;
-                    self.queue.pop_front();
-                }
-                Outcome::Full => break,
-                Outcome::Failed => {
-                    self.closed = true;
-                    self.queue.clear();
-                    self.queue_bytes = 0;
-                    return false;
-                }
-            }
+        if self.queue.flush(self.socket.as_raw_fd(), &mut self.bytes) == Outcome::Failed {
+            self.closed = true;
+            return false;
         }
         self.waits && !std::mem::replace(&mut self.asked, true)
     }

@@ -2,7 +2,7 @@
 //! fragment. The format stands in docs/frame-port.md and is the same both ways; all numbers are big-endian.
 //!
 //! ```text
-//!  0 u8  0xF6            1 u8 version 1      2 u8 kind: 0 track, 1 unit   3 u8 codec
+//!  0 u8  0xF6            1 u8 version 1      2 u8 kind: 0 track, 1 unit, 2 wish   3 u8 codec
 //!  4 u16 flags: 1 key, 2 after loss, 4 first fragment, 8 last fragment, 16 cached   6 u16 generation
 //!  8 i64 pts            16 i64 dts          24 i64 capture, Unix µs, or i64::MIN
 //! 32 u32 bytes of the whole   36 u32 offset of this fragment   40 data
@@ -24,6 +24,12 @@ pub const FRAGMENT_BYTES: usize = 60_000;
 /// A whole unit, fragments joined.
 pub const MAX_UNIT_BYTES: usize = 8 << 20;
 const MAX_NALUS: usize = 1024;
+
+pub(super) const TRACK: u8 = 0;
+pub(super) const UNIT: u8 = 1;
+/// Written back by who reads: a key frame is wanted (`AFTER_LOSS`: because something was lost). Written by who writes: it
+/// can ask for key frames, and wants to be told.
+pub(super) const WISH: u8 = 2;
 
 pub(super) const KEY: u16 = 1;
 pub(super) const AFTER_LOSS: u16 = 2;
@@ -71,7 +77,7 @@ impl Header {
         out
     }
 
-    fn parse(b: &[u8]) -> Result<Self, ParseError> {
+    pub(super) fn parse(b: &[u8]) -> Result<Self, ParseError> {
         let h: &[u8; HEADER_BYTES] = b.first_chunk().ok_or(ParseError::new("frame record truncated", b.len()))?;
         if h[0] != 0xf6 || h[1] != 1 {
             return Err(ParseError::new("not a frame record of version 1", 0));
@@ -198,12 +204,40 @@ pub struct FrameReader {
     total: usize,
     problem: Option<&'static str>,
     record: Vec<u8>,
+    /// Who writes can ask its source for key frames.
+    wants_wishes: bool,
+}
+
+/// A record that says that a key frame is wanted.
+pub(super) fn wish(after_loss: bool) -> [u8; HEADER_BYTES] {
+    let flags = FIRST | LAST | if after_loss { AFTER_LOSS } else { 0 };
+    Header {
+        kind: WISH,
+        codec: Codec::H264,
+        flags,
+        generation: 0,
+        pts: 0,
+        dts: 0,
+        capture: i64::MIN,
+        total: 0,
+        offset: 0,
+    }
+    .to_bytes()
+}
+
+/// Whether a record that a reader wrote back is a wish, and whether because of a loss.
+pub(super) fn read_wish(record: &[u8]) -> Option<bool> {
+    Header::parse(record).ok().filter(|h| h.kind == WISH).map(|h| h.flags & AFTER_LOSS != 0)
 }
 
 impl FrameReader {
     /// One record. `Ok(None)`: more fragments are to come.
     pub fn push(&mut self, record: &[u8], now: Micros) -> Result<Option<IngestOutput>, ParseError> {
         let header = Header::parse(record)?;
+        if header.kind == WISH {
+            self.wants_wishes = true;
+            return Ok(None);
+        }
         let data = &record[HEADER_BYTES..];
         let total = header.total as usize;
         if header.flags & FIRST != 0 {
@@ -225,8 +259,8 @@ impl FrameReader {
         }
         let data = self.whole.split().freeze();
         match header.kind {
-            0 => read_track(&header, &data).map(|p| Some(IngestOutput::Track(p))),
-            1 => read_unit(&header, &data, now).map(|u| Some(IngestOutput::Unit(u))),
+            TRACK => read_track(&header, &data).map(|p| Some(IngestOutput::Track(p))),
+            UNIT => read_unit(&header, &data, now).map(|u| Some(IngestOutput::Unit(u))),
             _ => Err(ParseError::new("frame record of unknown kind", 2)),
         }
     }
@@ -254,6 +288,10 @@ impl FrameReader {
         }
         self.record = record;
         open
+    }
+
+    pub fn wants_wishes(&self) -> bool {
+        self.wants_wishes
     }
 
     pub fn take_problem(&mut self) -> Option<&'static str> {

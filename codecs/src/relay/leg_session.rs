@@ -1,9 +1,13 @@
 //! Media that a WebRTC session sends in (WHIP): decrypted packets to the leg's two pipelines, lost ones put back from RTX.
 
+use std::os::fd::AsRawFd;
+
 use super::event::*;
+use super::frame_port;
 use super::ingest::{Ingest, IngestConfig};
 use super::leg::{payload_maps, Leg, Source};
 use super::order::RtpMap;
+use super::sys;
 use super::worker::Worker;
 
 impl Worker {
@@ -53,6 +57,13 @@ impl Worker {
 
     /// A key frame is wanted: a WebRTC source is asked by PLI.
     pub fn leg_wants_key(&mut self, id: LegId) {
+        if let Some(Leg { source: Source::Frames { socket, reader }, .. }) = self.legs.get(&id) {
+            if reader.wants_wishes() {
+                // Full: the writer has not read the last one yet.
+                sys::write_record(socket.fd.as_raw_fd(), &frame_port::wish(false), &[]);
+            }
+            return;
+        }
         let Some(Leg { source: Source::Session { session, .. }, ingest, .. }) = self.legs.get(&id) else { return };
         let ssrc = ingest.stats().ssrc;
         if ssrc != 0 {

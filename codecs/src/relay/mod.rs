@@ -20,6 +20,7 @@ mod fanout;
 pub mod feedback;
 pub mod frame_out;
 pub mod frame_port;
+mod frame_queue;
 pub mod framing;
 pub mod ingest;
 pub mod latch;

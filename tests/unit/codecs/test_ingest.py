@@ -116,6 +116,33 @@ def unit_records(nalus: list[bytes], pts: int, *, key: bool) -> list[bytes]:
     return out
 
 
+def wish_record(flags: int = 0) -> bytes:
+    return HEAD.pack(0xF6, 1, 2, 0, 4 | 8 | flags, 0, 0, 0, NONE, 0, 0)
+
+
+def test_a_wish_for_a_key_frame_goes_against_the_stream(rig: Rig) -> None:
+    stream, other = rig.engine.open_stream("ball"), rig.engine.open_stream("taken over")
+    reader, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    worker, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    worker.settimeout(5)
+    with worker, reader:
+        rig.engine.open_frames_out(stream, theirs.detach())
+        assert rig.wait(codecs.KeyFrameWanted, lambda e: e.stream == stream).cause == "join"
+        reader.send(b"not a record")
+        reader.send(wish_record(2))
+        # What was asked for a moment ago is asked again when that has passed.
+        assert rig.wait(codecs.KeyFrameWanted, lambda e: e.stream == stream).cause == "loss"
+        rig.engine.open_frames_in(other, ours.detach())
+        worker.send(track_record())
+        rig.plain(other)
+        rig.wait(codecs.KeyFrameWanted, lambda e: e.stream == other)
+        worker.send(wish_record())
+        rig.settle()
+        rig.plain(other)
+        # Only now: a worker that did not say that it can ask is not written to.
+        assert worker.recv(100) == wish_record()
+
+
 def test_frame_port_in_and_out(rig: Rig) -> None:
     stream = rig.engine.open_stream("converted")
     worker, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
