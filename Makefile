@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 export CARGO_TERM_COLOR ?= never
+# The tests start some hundred Pythons: none compiles the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+# Most tests wait for others most of their time: twice as many workers as cores. With arguments of one's own: one process.
+PYTEST_ARGS ?= -n $(shell echo $$((2 * $$(nproc)))) --dist loadgroup
 
 STAMPS := .make
 RUST_SOURCES := $(shell find codecs/src -name '*.rs' 2>/dev/null) codecs/Cargo.toml codecs/Cargo.lock

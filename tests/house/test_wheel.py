@@ -29,6 +29,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BUILD_S, ANSWER_S = 540, 30
 
+pytestmark = pytest.mark.xdist_group("wheel")  # built once, by one worker
+
 
 def sources() -> Iterator[Path]:
     yield from (ROOT / "pyproject.toml", ROOT / "codecs/Cargo.toml", ROOT / "codecs/Cargo.lock")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -49,6 +50,7 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
 ]
 _STEP_S = 0.05
+_OUTER = Path("/sys/class/net/fgouter")
 
 
 def executable() -> str | None:
@@ -217,26 +219,44 @@ class Browser:
 
 @contextmanager
 def outer_interface() -> Iterator[None]:
-    """Some interface besides loopback that is up and has an address: WebRTC in Chromium wants one."""
+    """Some interface besides loopback that is up and has an address: WebRTC in Chromium wants one.
+
+    A pair is made where there is none: one for all processes that want it at the same time, gone with the last.
+    """
     listed = json.loads(subprocess.run(["ip", "-j", "addr"], capture_output=True, check=True, text=True).stdout)
     for link in listed:
+        if link["ifname"].startswith("fg"):  # another test's, which may take it away
+            continue
         up = "LOOPBACK" not in link["flags"] and "UP" in link["flags"] and link["operstate"] in ("UP", "UNKNOWN")
         if up and any(one["family"] == "inet" for one in link["addr_info"]):
             yield
             return
-    name = f"fgw{os.getpid() % 100000}"
-    steps = [
-        ["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p"],
-        ["ip", "addr", "add", "198.18.77.1/30", "dev", name],
-        ["ip", "link", "set", name, "up"],
-        ["ip", "link", "set", f"{name}p", "up"],
-    ]
-    try:
-        for step in steps:
-            subprocess.run(step, check=True, capture_output=True)
-        yield
-    finally:
-        subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)
+    lock = (Path(tempfile.gettempdir()) / "fieldgate-outer-interface").open("a")
+    with lock:
+        while True:
+            with contextlib.suppress(BlockingIOError):  # others have it already
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not _OUTER.exists():
+                    _make_outer()
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if _OUTER.exists():  # not just taken away by the last of the others
+                break
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BlockingIOError):  # others have it still
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                subprocess.run(["ip", "link", "del", _OUTER.name], check=False, capture_output=True)
+
+
+def _make_outer() -> None:
+    for step in (
+        ["link", "add", _OUTER.name, "type", "veth", "peer", "name", f"{_OUTER.name}p"],
+        ["addr", "add", "198.18.77.1/30", "dev", _OUTER.name],
+        ["link", "set", _OUTER.name, "up"],
+        ["link", "set", f"{_OUTER.name}p", "up"],
+    ):
+        subprocess.run(["ip", *step], check=True, capture_output=True)
 
 
 async def _port_of(home: Path, process: asyncio.subprocess.Process, timeout_s: float = 30) -> int:

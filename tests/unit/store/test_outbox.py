@@ -136,6 +136,7 @@ async def test_a_far_side_that_leaves_takes_along_what_waited(tmp_path: Path) ->
     file = ForwardFile("01F", "x", "image/jpeg", 10, "0" * 64)
     await store.outbox.put_file(["a", "b"], file)
     store.outbox.file_progress("a", "01F", 4)
+    await store.alive()  # it is not waited for by itself; the writer takes one after the other
     assert [(one.uplink, one.sent) for one in await store.outbox.files()] == [("a", 4), ("b", 0)]
     assert await store.outbox.file_bytes() == 10
     assert await store.outbox.leave("a") == ["01F"]
