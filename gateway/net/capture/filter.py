@@ -9,6 +9,7 @@ import ctypes
 import socket
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 SO_ATTACH_FILTER = 26
 SO_ATTACH_BPF_MOST = 4096
@@ -28,10 +29,11 @@ def ranges_of(ports: Iterable[int], more: Ranges = ()) -> Ranges:
             merged[-1][1] = max(merged[-1][1], last)
         else:
             merged.append([first, last])
-    while len(merged) > MAX_RANGES:
-        at = min(range(len(merged) - 1), key=lambda n: merged[n + 1][0] - merged[n][1])
-        merged[at][1] = merged.pop(at + 1)[1]
-    return [(first, last) for first, last in merged]
+    # A range begins after each gap that stays.
+    by_gap = sorted(range(1, len(merged)), key=lambda n: merged[n][0] - merged[n - 1][1])
+    begins = sorted(by_gap[max(0, len(by_gap) - MAX_RANGES + 1) :])
+    bounds = pairwise([0, *begins, len(merged)]) if merged else ()
+    return [(merged[begin][0], merged[end - 1][1]) for begin, end in bounds]
 
 
 def program(ranges: Ranges, *, ethernet: bool = True, snap: int = 65535) -> bytes:
