@@ -14,5 +14,6 @@ ADAPTERS: dict[str, str] = {
     "rtsp": "adapters.rtsp:Rtsp",
     "sip": "adapters.sip:SipGateway",
     "srt": "adapters.srt:Srt",
+    "uplink": "adapters.uplink:Uplink",
     "webrtc": "adapters.webrtc:WebRtc",
 }

@@ -263,6 +263,7 @@ class Daemon:
             self.config.api,
             state_dir=self.config.gateway.state_dir,
             addresses=own_addresses,
+            answering=lambda answering: setattr(self.core.home, "answering", answering),
         )
         return lambda: server.run(ready)
 

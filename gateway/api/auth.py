@@ -23,6 +23,7 @@ from gateway.model.principal import Principal, Role
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_SCOPE_KEY = "fieldgate.local"  # set by the server of the unix socket; a client can not set scope keys
+INNER_SCOPE_KEY = "fieldgate.inner"  # the principal of a request that came from within (api.inner)
 BACKGROUND_HEADER = "x-fieldgate-background"  # the console's own polling does not count as somebody being there
 
 LOCAL = Principal("local", Role.ADMINISTRATOR, "local", address="unix")
@@ -75,6 +76,9 @@ class Authenticator:
         """
         if connection.scope.get(LOCAL_SCOPE_KEY):
             return LOCAL
+        inner = connection.scope.get(INNER_SCOPE_KEY)
+        if isinstance(inner, Principal):
+            return inner
         token, by_cookie = self.token(connection)
         if touch is None:
             touch = BACKGROUND_HEADER not in connection.headers and connection.scope["type"] != "websocket"

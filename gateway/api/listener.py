@@ -13,8 +13,11 @@ import socket
 import ssl
 from collections.abc import Generator
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.api.upgrades import Upgrades
 
 HEADER_PATIENCE_S = 15.0
 """From the first byte of a connection or request to the end of its head; then the connection is closed."""
@@ -24,6 +27,8 @@ class Patient(H11Protocol):
     """HTTP/1.1 that waits for a request's head only so long: idle connections must not use the limit up."""
 
     _patience: asyncio.TimerHandle | None = None
+    upgrades: Upgrades | None = None
+    """Connections that become something else than HTTP; None: none do."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,6 +44,28 @@ class Patient(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._calm()
         super().connection_lost(exc)
+
+    def _should_upgrade(self) -> bool:
+        return self._own_upgrade() or super()._should_upgrade()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        if not self._own_upgrade() or self.upgrades is None:
+            super().handle_websocket_upgrade(event)
+            return
+        self._calm()
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        rest = bytes(self.conn.trailing_data[0])
+        self.upgrades.take(self.scope["path"], self.transport, rest, self.client[0] if self.client else "")
+
+    def _own_upgrade(self) -> bool:
+        upgrade = self._get_upgrade()
+        return (
+            self.upgrades is not None
+            and upgrade is not None
+            and self.scope["method"] == "GET"
+            and self.upgrades.wanted(self.scope["path"], upgrade.decode("latin-1"))
+        )
 
     def _watch(self) -> None:
         if self._patience is None:
@@ -60,11 +87,18 @@ class Patient(H11Protocol):
 class Listener(uvicorn.Server):
     """One listening socket. `listening` is set once connections are taken."""
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        context: ssl.SSLContext | None,
+        upgrades: Upgrades | None = None,
+    ) -> None:
         super().__init__(config)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # its comings and goings are ours to tell
         self._listener = listener
         self._context = context
+        self._upgrades = upgrades
         self.listening = asyncio.Event()
 
     @contextlib.contextmanager
@@ -76,7 +110,9 @@ class Listener(uvicorn.Server):
         config = self.config
 
         def protocol() -> asyncio.Protocol:
-            return Patient(config=config, server_state=self.server_state, app_state={})
+            made = Patient(config=config, server_state=self.server_state, app_state={})
+            made.upgrades = self._upgrades
+            return made
 
         if self._listener.family == socket.AF_UNIX:
             server = await loop.create_unix_server(protocol, sock=self._listener, backlog=64)

@@ -19,8 +19,9 @@ from starlette.types import Receive, Scope, Send
 from gateway.api.auth import LOCAL_SCOPE_KEY, Authenticator, client_address
 from gateway.api.body import read_body
 from gateway.api.problems import respond, respond_error
+from gateway.api.upgrades import Upgrades
 from gateway.base.errors import GatewayError
-from gateway.contract.http import NOBODY, HttpHandler, HttpRequest
+from gateway.contract.http import NOBODY, HttpHandler, HttpRequest, UpgradeHandler
 from gateway.model.principal import Principal, Role
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Mounts:
     def __init__(self, cors_origins: Sequence[str] = ()) -> None:
         self._routes: list[Mounted] = []
         self._origins = frozenset(cors_origins)
+        self.upgrades = Upgrades()
         self.own_url = ""
         """Where others find us: what links are made of for whoever asks over the local socket."""
 
@@ -74,6 +76,9 @@ class Mounts:
                 self._routes.remove(mounted)
 
         return unmount
+
+    def upgrade(self, path: str, protocol: str, handler: UpgradeHandler) -> Callable[[], None]:
+        return self.upgrades.add(path, protocol, handler)
 
     def find(self, path: str) -> list[Mounted]:
         """Every method's route of `path`; the newest mount of a method comes first."""

@@ -23,9 +23,11 @@ from gateway.api import tls
 from gateway.api.app import create_app
 from gateway.api.auth import LOCAL_SCOPE_KEY
 from gateway.api.guard import API_BODY_BYTES
+from gateway.api.inner import Inner
 from gateway.api.listener import Listener
 from gateway.api.mounts import Mounts
 from gateway.base.errors import ConfigError
+from gateway.core.home import Answering
 from gateway.core.services import Services
 
 if TYPE_CHECKING:
@@ -50,12 +52,15 @@ class ApiServer:
         *,
         state_dir: Path,
         addresses: Callable[[], Sequence[str]],
+        answering: Callable[[Answering], None] = lambda _answering: None,
     ) -> None:
+        """`answering` is given who answers requests that come from within."""
         self._services = services
         self._mounts = mounts
         self._config = config
         self._state_dir = state_dir
         self._addresses = addresses
+        self._answering = answering
         self._port = config.port
         self._names: frozenset[str] = frozenset()
         self._context: ssl.SSLContext | None = None
@@ -91,7 +96,12 @@ class ApiServer:
         except BaseException:
             public.close()
             raise
-        servers = (Listener(_config(app), public, self._context), Listener(_config(_Local(app)), local, None))
+        upgrades = self._mounts.upgrades
+        servers = (
+            Listener(_config(app), public, self._context, upgrades),
+            Listener(_config(_Local(app)), local, None),
+        )
+        self._answering(Inner(app))
         try:
             async with asyncio.TaskGroup() as group:
                 for server in servers:
@@ -104,6 +114,7 @@ class ApiServer:
                 log.info("console and API at %s", self.url)
                 ready()
         finally:
+            upgrades.close()
             with suppress(OSError):
                 (self._state_dir / "api.sock").unlink()
 

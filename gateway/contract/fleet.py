@@ -138,6 +138,9 @@ class KitHold(Protocol):
     def reachable(self, yes: bool, code: str = "") -> None:
         """Whether anything passes at this moment: a session outlives its links."""
 
+    def thumbnail(self, stream: StreamId, picture: Snapshot) -> None:
+        """What is really received of the kit."""
+
     async def alarm(self, alarm: Alarm) -> None:
         """Durable when it returns, kept once whichever ways it comes (`Alarm.id`). Raises GatewayError `disk-full`."""
 
@@ -181,5 +184,8 @@ class Fleet(Protocol):
     def thumbnail(self, gateway: str, picture: Thumbnail) -> None:
         """What a center really receives of a kit; told at both ends."""
 
-    def may(self, center: PairedCenter, name: str, role: str, session: str, address: str = "") -> Principal:
-        """At a kit: whom somebody of a center is here: `name@center`, with no more than the center's own rights."""
+    def may(
+        self, center: PairedCenter, name: str, role: str, session: str, address: str = "", scope: str = ""
+    ) -> Principal:
+        """At a kit: whom somebody of a center is here: `name@center`, with no more than the center's own rights, and
+        within both scopes."""

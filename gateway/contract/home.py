@@ -70,6 +70,9 @@ class Home(Protocol):
     def about(self) -> Mapping[str, str]:
         """`name`, `role`, `version`, `adcode`."""
 
+    def now(self) -> float:
+        """Unix seconds of our clock."""
+
     def devices(self, who: Principal) -> Sequence[Device]: ...
     def streams(self, who: Principal) -> Sequence[StreamStatus]: ...
     def groups(self, who: Principal) -> Sequence[GroupStatus]: ...
@@ -84,6 +87,10 @@ class Home(Protocol):
 
     async def snapshot(self, stream: StreamId, who: Principal, *, height: int = 0, quality: int = 75) -> Snapshot:
         """Raises Denied, Busy, LinkDown, NotFound."""
+
+    async def glance(self, stream: StreamId, *, height: int = 0, quality: int = 75) -> Snapshot | None:
+        """What is seen of a stream that is live anyway, without holding it open; None: it is not, or there is no
+        picture yet. Raises Busy, LinkDown."""
 
     async def api(self, request: ApiRequest, who: Principal) -> ApiAnswer:
         """As if `who` had asked over HTTPS, within its rights. Raises nothing: errors are answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -37,7 +38,15 @@ class HttpResponse:
 HttpHandler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
+UpgradeHandler = Callable[[socket.socket, bytes, str], None]
+"""(plain end of the connection, what came behind the request already, the asker's address); it owns the socket."""
+
+
 class Http(Protocol):
+    def upgrade(self, path: str, protocol: str, handler: UpgradeHandler) -> Callable[[], None]:
+        """A GET of `path` with `Upgrade: protocol` is answered 101, and the connection is the handler's from then on,
+        until the returned function is called. Open to everybody: who it is the other protocol has to find out."""
+
     def route(
         self,
         method: str,

@@ -216,6 +216,9 @@ class Streams(Protocol):
 
     def status(self, stream: StreamId) -> StreamStatus: ...
 
+    def of_gateway(self, gateway: str) -> Sequence[StreamStatus]:
+        """How the streams of a kit stand here."""
+
     def view(self, stream: StreamId, who: Principal, kind: str) -> AbstractAsyncContextManager[Viewing]:
         """Hold a stream open while the context lasts. Rights are checked and the act audited here.
 

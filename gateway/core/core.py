@@ -218,6 +218,7 @@ class Core:
             self.snapshots,
             self.commands,
             self.bus,
+            clock.wall,
         )
         self.figures = Figures(plane, self.streams.live, self.bus)
         self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive, "media": plane.alive})

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gateway.base.clock import Clock
-from gateway.base.errors import Denied, NotFound
+from gateway.base.errors import Denied, LinkDown, NotFound
 from gateway.contract.fleet import KitAbout, KitWay
+from gateway.contract.home import ApiAnswer, ApiRequest
+from gateway.core.audit import Audit
 from gateway.core.far_kit import FarKit, Way
 from gateway.core.fleet_hold import FleetHold
 from gateway.core.fleet_items import Items
@@ -21,7 +23,7 @@ from gateway.core.link_trails import LinkTrails
 from gateway.core.messages import Bus
 from gateway.core.pairings import Pairings
 from gateway.core.reports import Reports
-from gateway.core.rights import at_least, in_scope
+from gateway.core.rights import at_least, in_scope, require_role
 from gateway.model.device import Device
 from gateway.model.ids import DeviceId
 from gateway.model.kit import CenterState, Kit, KitLinks, KitState, LinkState, LinkTrail, Thumbnail
@@ -47,6 +49,7 @@ class Fleet:
         clock: Clock,
         own: Callable[[], Kit],
         items: Items,
+        audit: Audit,
     ) -> None:
         self.gateway = gateway
         self.pairings = pairings
@@ -56,6 +59,7 @@ class Fleet:
         self.clock = clock
         self._own = own
         self.items = items
+        self._audit = audit
         self._kits: dict[str, FarKit] = {}
         self.gateways = self._kits.keys()
         """Ids of all kits that are paired with us, always as of now."""
@@ -110,7 +114,9 @@ class Fleet:
             self._thumbnails[gateway] = picture
             self.center(center)
 
-    def may(self, center: PairedCenter, name: str, role: str, session: str, address: str = "") -> Principal:
+    def may(
+        self, center: PairedCenter, name: str, role: str, session: str, address: str = "", scope: str = ""
+    ) -> Principal:
         try:
             wished = Role(role)
         except ValueError:
@@ -118,8 +124,9 @@ class Fleet:
         # Auditor and informant stand beside the ladder: nobody of a center is one here.
         ladder = wished if at_least(wished, Role.VIEWER) else Role.VIEWER
         least = ladder if at_least(center.role, ladder) else center.role
+        home = center.gateway
         return Principal(
-            f"{name[:64]}@{center.gateway}", least, f"{session[:64]}@{center.gateway}", center.scope, address
+            f"{name[:64]}@{home}", least, f"{session[:64]}@{home}", _both(center.scope, scope), address[:64]
         )
 
     # — what the core asks —
@@ -184,6 +191,29 @@ class Fleet:
             links = self.kit(who, gateway).links
         now = KitLinks(gateway, self.clock.wall(), links)
         return now, await self.trails.trails(gateway, hours, points)
+
+    async def ask(self, who: Principal, gateway: str, request: ApiRequest) -> ApiAnswer:
+        """A request to a kit's own API in the name of `who`; what changes something stands in the record."""
+        self.kit(who, gateway)
+        kit = self._kits.get(gateway)
+        if kit is None:
+            raise NotFound(f"{gateway[:80]!r} is no kit of this center")
+        reads = request.method in ("GET", "HEAD")
+        if not reads:
+            require_role(who, Role.OPERATOR, "change something at a kit")
+        bundle = kit.bundle()
+        if bundle is None:
+            code = "kit-no-bundle" if kit.here else kit.code or "kit-offline"
+            raise LinkDown(f"no bundle of {gateway} is here", code=code)
+        outcome = "failed"
+        try:
+            answer = await bundle.api(request, who)
+            outcome = "done" if answer.status < 400 else "refused"
+            return answer
+        finally:
+            if not reads:
+                detail = f"{request.method} {request.path}"
+                self._audit.note(who, "kit.api", gateway, outcome=outcome, detail=detail)
 
     def picture(self, who: Principal, gateway: str) -> Thumbnail:
         """At a center: of a kit; at a kit: what a center receives. Raises NotFound while there is none."""
@@ -292,3 +322,13 @@ class Fleet:
 def _sees(who: Principal, gateway: str) -> bool:
     """Whoever may see something of it sees the kit."""
     return in_scope(who, gateway) or who.scope.startswith(f"{gateway}/")
+
+
+def _both(one: str, other: str) -> str:
+    """The scope that lies in both."""
+    one, other = one.strip("/"), other.strip("/")
+    if not one or f"{other}/".startswith(f"{one}/"):
+        return other or one
+    if not other or f"{one}/".startswith(f"{other}/"):
+        return one
+    return "-"  # nothing is called so

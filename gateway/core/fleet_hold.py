@@ -14,8 +14,8 @@ from gateway.core.link_trails import EACH
 from gateway.model.alarm import Alarm
 from gateway.model.device import Device
 from gateway.model.ids import DeviceId, StreamId
-from gateway.model.kit import GaveUp, LinkState
-from gateway.model.media import StreamStatus
+from gateway.model.kit import GaveUp, LinkState, Thumbnail
+from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.position import Position
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import GroupId, GroupStatus
@@ -144,6 +144,12 @@ class FleetHold:
             if yes:
                 self.seen()
             self._fleet.judge(self._kit, code)
+
+    def thumbnail(self, stream: StreamId, picture: Snapshot) -> None:
+        if self._mine:
+            self._own((stream,))
+            made = Thumbnail(stream, picture.jpeg, picture.made_at, picture.age_s)
+            self._fleet.thumbnail(self._kit.gateway, made)
 
     # — what happens there —
 

@@ -36,7 +36,9 @@ def make_fleet(core: Core, config: Callable[[], Config]) -> Fleet:
         )
 
     items = Items(core.streams, core.bus, core.store.kits)
-    fleet = Fleet(config().gateway.id, core.pairings, core.link_trails, core.reports, core.bus, core.clock, own, items)
+    fleet = Fleet(
+        config().gateway.id, core.pairings, core.link_trails, core.reports, core.bus, core.clock, own, items, core.audit
+    )
     for part in (core.streams, core.devices, core.positions, core.directory):
         part.kits = fleet.gateways
     core.directory.far = fleet

@@ -43,6 +43,7 @@ class Home:
         snapshots: Snapshots,
         commands: Commands,
         bus: Bus,
+        now: Callable[[], float],
     ) -> None:
         self._own = f"{gateway}/"
         self._boot = boot
@@ -53,6 +54,7 @@ class Home:
         self._snapshots = snapshots
         self._commands = commands
         self._bus = bus
+        self.now = now
         self.answering: Answering = _no_api
         """Who answers requests to the API: the daemon sets it when the API is there."""
 
@@ -105,6 +107,9 @@ class Home:
 
     async def snapshot(self, stream: StreamId, who: Principal, *, height: int = 0, quality: int = 75) -> Snapshot:
         return await self._snapshots.take(stream, who, height=height, quality=quality)
+
+    async def glance(self, stream: StreamId, *, height: int = 0, quality: int = 75) -> Snapshot | None:
+        return await self._snapshots.glance(stream, height=height, quality=quality)
 
     async def api(self, request: ApiRequest, who: Principal) -> ApiAnswer:
         return await self.answering(request, who)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.contract.media import Streams
 from gateway.model.alarm import Alarm
 from gateway.model.command import Action, Command, CommandResult
@@ -347,6 +348,9 @@ class FleetFace(Protocol):
         self, who: Principal, gateway: str, hours: float, points: int
     ) -> tuple[KitLinks, Sequence[LinkTrail]]:
         """How its links are and were, at most `points` entries each."""
+
+    async def ask(self, who: Principal, gateway: str, request: ApiRequest) -> ApiAnswer:
+        """A request to a kit's own API. Raises NotFound, Denied, LinkDown."""
 
     def picture(self, who: Principal, gateway: str) -> Thumbnail:
         """What a center really receives. Raises NotFound (`thumbnail-none`), Denied."""

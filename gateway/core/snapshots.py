@@ -98,6 +98,20 @@ class Snapshots:
                 return kept
             raise
 
+    async def glance(self, stream: StreamId, *, height: int = 0, quality: int = 75) -> Snapshot | None:
+        """What is seen of a stream that is live anyway: nothing is opened or held for it. None: there is no picture."""
+        found = self._streams.found(stream)
+        if found is None or found.open_handle is None or found.state is not StreamState.LIVE:
+            return None
+        handle = found.open_handle
+        key_age_ms = await self._figure(handle, "key_age_ms")
+        if key_age_ms < 0:
+            return None
+        answer = await self._order(handle, height, quality, newest=key_age_ms / 1000 > OLD_S)
+        jpeg = await asyncio.to_thread(_read, answer["descriptor"], int(answer["bytes"]))
+        age_s = await self._frame_age(handle) if key_age_ms / 1000 > OLD_S else key_age_ms / 1000
+        return Snapshot(jpeg, int(answer["width"]), int(answer["height"]), self._clock.wall(), max(0.0, age_s))
+
     async def _shared(self, key: Key, who: Principal) -> Snapshot:
         """Several who ask for the same at once get the same."""
         task = self._making.get(key)

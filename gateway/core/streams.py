@@ -221,6 +221,10 @@ class Streams:
     def status(self, stream: StreamId) -> StreamStatus:
         return self._known(stream).status
 
+    def of_gateway(self, gateway: str) -> Sequence[StreamStatus]:
+        home = f"{gateway}/"
+        return [one.status for one in self.live() if one.id.startswith(home)]
+
     def has(self, stream: StreamId) -> bool:
         return stream in self._streams
 

@@ -33,6 +33,7 @@ from gateway.model.reasons import (
     streams,
     talk,
     transport,
+    uplink,
     vehicles,
     viewers,
 )
@@ -63,6 +64,7 @@ _FIELDS = (
     vehicles,
     transport,
     viewers,
+    uplink,
 )
 
 

@@ -25,9 +25,9 @@ def plain(value: Any) -> Any:
     return _adapter(kind).dump_python(value, mode="json")
 
 
-def record(kind: type[T], value: Any) -> T:
+def record(kind: type[T], value: Any, *, most_text: int = MOST_TEXT) -> T:
     """The dataclass `kind` of a map as `plain` made it. Raises RemoteProtocolError (`record-damaged`)."""
-    bounded(value)
+    bounded(value, most_text)
     try:
         made: T = _adapter(kind).validate_python(value)
     except ValidationError as exc:
@@ -37,27 +37,26 @@ def record(kind: type[T], value: Any) -> T:
     return made
 
 
-def bounded(value: Any) -> None:
+def bounded(value: Any, most_text: int = MOST_TEXT) -> None:
     """Raises RemoteProtocolError (`record-damaged`) for what is too deep, too long or too many."""
-    left = [MOST_ENTRIES]
-    _walk(value, MOST_DEPTH, left)
+    _walk(value, MOST_DEPTH, [MOST_ENTRIES], most_text)
 
 
-def _walk(value: Any, depth: int, left: list[int]) -> None:
+def _walk(value: Any, depth: int, left: list[int], most_text: int) -> None:
     left[0] -= 1
     if left[0] < 0:
         raise RemoteProtocolError(f"more than {MOST_ENTRIES} values in one record", code="record-damaged")
     if isinstance(value, str | bytes):
-        if len(value) > MOST_TEXT:
+        if len(value) > most_text:
             raise RemoteProtocolError(f"a text of {len(value)} in a record", code="record-damaged")
     elif isinstance(value, dict | list | tuple):
         if depth == 0:
             raise RemoteProtocolError("a record that is too deep", code="record-damaged")
         for inner in value.items() if isinstance(value, dict) else value:
             if isinstance(value, dict):
-                _walk(inner[0], depth, left)
+                _walk(inner[0], depth, left, most_text)
                 inner = inner[1]
-            _walk(inner, depth - 1, left)
+            _walk(inner, depth - 1, left, most_text)
 
 
 def _adapter(kind: type[T]) -> TypeAdapter[T]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import codecs
+from tests.fakes.bundle import FakeBundles
 from tests.fakes.voice import FakeVoices
 
 
@@ -22,11 +23,12 @@ class FakeStream:
     subscriptions: list[int] = field(default_factory=list)
 
 
-class FakeEngine(FakeVoices):
+class FakeEngine(FakeVoices, FakeBundles):
     """Hand it to whoever takes a `codecs.Engine` (`cast`)."""
 
     def __init__(self, *, threads: int = 1, event_capacity: int = 16384) -> None:
-        super().__init__()
+        FakeVoices.__init__(self)
+        FakeBundles.__init__(self)
         self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.orders: list[tuple[str, dict[str, Any]]] = []
         self.streams: dict[int, FakeStream] = {}

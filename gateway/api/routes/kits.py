@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from gateway.api.auth import AppServices, Viewer
+from gateway.contract.home import ApiRequest
 from gateway.model.kit import Kit, LinkState, LinkTrail
 
 JPEG = "image/jpeg"
@@ -47,6 +48,28 @@ async def links(
     `kit` may be a center's id: the links to that one."""
     now, trails = await services.fleet.link_trails(who, kit, hours, points)
     return Links(gateway=now.gateway, at=now.at, links=list(now.links), trails=list(trails))
+
+
+_PROXY = "/{kit}/api/{path:path}"
+
+
+@router.get(_PROXY, operation_id="kit_api_get", response_class=Response)
+@router.post(_PROXY, operation_id="kit_api_post", response_class=Response)
+@router.put(_PROXY, operation_id="kit_api_put", response_class=Response)
+@router.patch(_PROXY, operation_id="kit_api_patch", response_class=Response)
+@router.delete(_PROXY, operation_id="kit_api_delete", response_class=Response)
+async def proxy(who: Viewer, kit: str, path: str, request: Request, services: AppServices) -> Response:
+    """The kit's own API, asked in the name of whoever asks here, by the rights that this center has there. Not for
+    signing in, accounts, tokens and the record. Changes need an operator, and stand in both records."""
+    asked = ApiRequest(
+        request.method,
+        f"/api/{path}",
+        request.url.query,
+        dict(request.headers),
+        await request.body(),
+    )
+    answer = await services.fleet.ask(who, kit, asked)
+    return Response(answer.body, answer.status, headers=dict(answer.headers))
 
 
 @router.get("/{kit}/thumbnail.jpg", response_class=Response, responses={200: {"content": {JPEG: {}}}})

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config
+from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.core.services import (
     AdapterStatus,
     BusEvent,
@@ -372,6 +373,7 @@ class FakeFleet:
         self.lte = LinkState("lte-1", "lte", "wwan0", LinkUse.IN, rtt_ms=35.0, usable_bps=4e6)
         self.ball = Kit("kit7", "County 7", KitState.ONLINE, since=NOW, boot=3, ways=("uplink",), links=(self.lte,))
         self.asked: list[tuple[str, float, int]] = []
+        self.proxied: list[tuple[str, ApiRequest]] = []
 
     def kits(self, who: Principal) -> Sequence[Kit]:
         return [self.ball]
@@ -387,6 +389,11 @@ class FakeFleet:
         self.asked.append((gateway, hours, points))
         trail = LinkTrail("lte-1", 10.0, (NOW,), (True,), (35.0,), (0.01,), (4e6,), (1e5,), (2e6,))
         return KitLinks(self.kit(who, gateway).gateway, NOW, (self.lte,)), [trail]
+
+    async def ask(self, who: Principal, gateway: str, request: ApiRequest) -> ApiAnswer:
+        self.kit(who, gateway)
+        self.proxied.append((who.name, request))
+        return ApiAnswer(201, {"content-type": "application/json", "etag": "x"}, b"[7]")
 
     def picture(self, who: Principal, gateway: str) -> Thumbnail:
         return Thumbnail("kit7/ball-1/ch1", b"\xff\xd8small", NOW - 4.0, 0.5)

@@ -28,3 +28,13 @@ async def test_the_thumbnail_says_its_age(client: httpx.AsyncClient, bearer: Any
     answer = await client.get("/api/v1/kits/kit7/thumbnail.jpg", headers=bearer(Role.VIEWER))
     assert answer.headers["content-type"] == "image/jpeg" and answer.headers["fieldgate-picture-age"] == "4.50"
     assert answer.headers["fieldgate-picture-stream"] == "kit7/ball-1/ch1"
+
+
+async def test_the_kits_own_api(client: httpx.AsyncClient, bearer: Any, services: Services) -> None:
+    headers = bearer(Role.OPERATOR)
+    answer = await client.patch("/api/v1/kits/kit7/api/v1/devices/ball-1?x=1", json={"name": "Gate"}, headers=headers)
+    assert (answer.status_code, answer.json(), answer.headers["etag"]) == (201, [7], "x")
+    ((_, request),) = services.fleet.proxied  # type: ignore[attr-defined]
+    assert (request.method, request.path, request.query) == ("PATCH", "/api/v1/devices/ball-1", "x=1")
+    assert request.body == b'{"name":"Gate"}' and request.headers["content-type"] == "application/json"
+    assert (await client.get("/api/v1/kits/kit9/api/v1/devices", headers=headers)).status_code == 404

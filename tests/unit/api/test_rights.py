@@ -60,6 +60,11 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/kits/kit7", None, LADDER),
     ("GET", "/api/v1/kits/kit7/links", None, LADDER),
     ("GET", "/api/v1/kits/kit7/thumbnail.jpg", None, LADDER),
+    ("GET", "/api/v1/kits/kit7/api/v1/devices", None, LADDER),
+    ("POST", "/api/v1/kits/kit7/api/v1/devices", {}, LADDER),  # who may change what core.fleet and the kit decide
+    ("PUT", "/api/v1/kits/kit7/api/v1/devices", {}, LADDER),
+    ("PATCH", "/api/v1/kits/kit7/api/v1/devices/x", {}, LADDER),
+    ("DELETE", "/api/v1/kits/kit7/api/v1/devices/x", None, LADDER),
     ("GET", "/api/v1/outbox", None, LADDER),
     ("GET", "/api/v1/outbox/files", None, (P, T, A)),
     ("DELETE", "/api/v1/outbox/mqtt/center1", None, (A,)),

@@ -230,6 +230,15 @@ async def test_somebody_of_a_center_has_no_more_than_the_center(house: House) ->
         "s1@county",
     )
     assert fleet.may(center, "li", "viewer", "s2").role is Role.VIEWER
+    for scope, both in (
+        ("", "kit1/ball-1"),
+        ("kit1", "kit1/ball-1"),
+        ("kit1/ball-1/ch1", "kit1/ball-1/ch1"),
+        ("kit1/ball-10", "-"),
+        ("kit2", "-"),
+    ):
+        assert fleet.may(center, "li", "viewer", "s2", scope=scope).scope == both
+    assert fleet.may(replace(center, scope=""), "li", "viewer", "s2", scope="kit1").scope == "kit1"
     assert fleet.may(center, "zhao", "auditor", "s3").role is Role.VIEWER
     assert fleet.may(center, "zhao", "nonsense", "s3").role is Role.VIEWER
 

@@ -1,0 +1,150 @@
+"""A center: its door for kits, and what it does with each that has come in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from adapters.uplink.bundle import Bundle
+from adapters.uplink.config import UplinkConfig
+from adapters.uplink.fallback import PATH, UPGRADE
+from adapters.uplink.kit_here import KitHere
+from gateway import codecs
+from gateway.base.errors import Busy, ConfigError
+from gateway.base.tasks import Nest
+from gateway.base.throttle import Throttle
+from gateway.contract.adapter import Context
+
+log = logging.getLogger(__name__)
+
+BUFFER = 8 << 20
+_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
+
+
+class Center:
+    """`run` until cancelled. Raises ConfigError (`port-in-use`)."""
+
+    def __init__(self, context: Context, config: UplinkConfig) -> None:
+        self._context = context
+        self._config = config
+        self._nest = Nest("kits", config.max_kits)
+        self._kits: dict[int, KitHere] = {}
+        self._refused: Counter[str] = Counter()
+        self._say = Throttle(log)
+        self._door = 0
+        self.port = 0
+
+    async def run(self, ready: asyncio.Event) -> None:
+        context = self._context
+        media, pairings = context.media, context.fleet.pairings
+        sock = _bind(self._config)
+        self.port = sock.getsockname()[1]
+        try:
+            self._door = media.engine.bundle_listen(sock.detach(), private=pairings.private_key())
+        except codecs.MediaError as exc:
+            raise ConfigError("adapter.uplink.listen_udp", str(exc)) from exc
+        media.on_door(self._door, self._event)
+        undo = [pairings.on_change(self._admit), context.http.upgrade(PATH, UPGRADE, self._by_tcp)]
+        self._admit()
+        log.info("kits may come to UDP port %d, or by TCP to the API's port", self.port)
+        ready.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for one in undo:
+                one()
+            await self._nest.close()
+            media.forget_door(self._door)
+            media.engine.bundle_close(self._door)
+
+    @property
+    def kits(self) -> Sequence[KitHere]:
+        return list(self._kits.values())
+
+    @property
+    def refused(self) -> int:
+        return self._refused.total()
+
+    def _admit(self) -> None:
+        """Whoever is not in the list any more is put out at once."""
+        peers: dict[bytes, str] = {}
+        for row in self._context.fleet.pairings.kits():
+            if row.revoked_at is None:
+                for key in (row.key, row.next_key):
+                    if key:
+                        peers[key] = row.gateway
+        try:
+            self._context.media.engine.bundle_admit(self._door, list(peers.items()))
+        except codecs.MediaError as exc:
+            log.error("the list of admitted kits is not taken over: %s", exc)
+
+    def _by_tcp(self, sock: socket.socket, initial: bytes, address: str) -> None:
+        """A kit came through the API's port. Who it is its handshake says."""
+        try:
+            self._context.media.engine.bundle_accept_tcp(self._door, sock.detach(), initial=initial)
+        except codecs.MediaError as exc:
+            log.info("a kit by TCP from %s is not taken: %s", address, exc)
+
+    def _event(self, event: codecs.BundleEvent) -> None:
+        if event.kind == "refused":
+            self._refused[event.code] += max(event.number, 1)
+            who = event.name[:64] or "somebody"
+            self._say(f"{event.host} {event.code}", f"{who} from {event.host} is refused: {event.code}")
+        elif event.kind == "up":
+            self._up(event)
+
+    def _up(self, event: codecs.BundleEvent) -> None:
+        media, handle = self._context.media, event.bundle
+        bundle = Bundle(media, handle, event.name)
+        here = KitHere(self._context, bundle, event, self._config)
+
+        def heard(told: codecs.BundleEvent) -> None:
+            bundle.event(told)
+
+        media.on_bundle(handle, heard)
+        try:
+            self._nest.start(self._serve(here, handle), f"kit {event.name}")
+        except Busy as exc:
+            media.forget_bundle(handle)
+            media.engine.bundle_close(handle)
+            self._say("full", f"kit {event.name} is not taken: {exc}")
+
+    async def _serve(self, here: KitHere, handle: int) -> None:
+        self._kits[handle] = here
+        media = self._context.media
+        try:
+            await here.run()
+        finally:
+            del self._kits[handle]
+            media.forget_bundle(handle)
+            media.engine.bundle_close(handle)
+
+    def figures(self) -> Mapping[str, float]:
+        return {
+            "uplink_kits": float(len(self._kits)),
+            "uplink_refused_total": float(self.refused),
+            "uplink_pictures": float(sum(kit.pictures for kit in self._kits.values())),
+        }
+
+
+def _bind(config: UplinkConfig) -> socket.socket:
+    host, port = config.listen_udp
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if family == socket.AF_INET6 and host == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        for option, forced in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
+            except OSError:
+                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        sock.bind((host, port))
+    except OSError as exc:
+        sock.close()
+        text = f"UDP {config.listen_udp} can not be bound: {exc.strerror}"
+        raise ConfigError("adapter.uplink.listen_udp", text, code="port-in-use") from exc
+    return sock

@@ -1,0 +1,106 @@
+"""Figures of a bundle as its ends use them: of each path for people, and of all for the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.model.kit import LinkState, LinkUse
+
+Stats = Mapping[str, int | float | str]
+_USES = {"in": LinkUse.IN, "out": LinkUse.OUT, "unproved": LinkUse.TRYING}
+
+
+@dataclass(frozen=True, slots=True)
+class PathFigures:
+    use: LinkUse
+    code: str = ""
+    host: str = ""
+    rtt_ms: float | None = None
+    loss: float | None = None
+    usable_bps: float | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    def state(self, name: str, bearer: str = "", interface: str = "", cost: int = 0) -> LinkState:
+        return LinkState(
+            name,
+            bearer,
+            interface,
+            self.use,
+            self.code,
+            self.rtt_ms,
+            self.loss,
+            self.usable_bps,
+            self.bytes_in,
+            self.bytes_out,
+            cost,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`usable_bps`: what passes all together; `beside_bps`: what goes out that is no picture; `pressed`: more is wanted
+    than passes, or units were given up since the look before."""
+
+    usable_bps: float = 0.0
+    beside_bps: float = 0.0
+    pressed: bool = False
+    links: Mapping[str, PathFigures] = field(default_factory=dict)
+
+
+class LinkFigures:
+    """Of one bundle; made anew when its counters may have begun anew is not needed: what grew less than before counts
+    from nothing."""
+
+    def __init__(self) -> None:
+        self._given_up = 0.0
+        self._beside = 0.0
+
+    def look(self, stats: Stats, seconds: float) -> Look:
+        paths: dict[str, dict[str, int | float | str]] = {}
+        flows: dict[str, dict[str, int | float | str]] = {}
+        for key, value in stats.items():
+            kind, _, rest = key.partition(".")
+            # A path's name may hold dots: the figure is what stands last.
+            name, _, figure = rest.rpartition(".")
+            if kind == "path" and name:
+                paths.setdefault(name, {})[figure] = value
+            elif kind == "out" and name:
+                flows.setdefault(name, {})[figure] = value
+        beside = sum(_number(flow, "bytes") for flow in flows.values() if flow.get("class") not in ("video", "still"))
+        given_up = _number(stats, "units_given_up")
+        usable, wanted = _number(stats, "usable_bps"), _number(stats, "wanted_bps")
+        look = Look(
+            usable_bps=usable,
+            beside_bps=max(0.0, beside - self._beside) * 8 / max(seconds, 0.1),
+            pressed=given_up > self._given_up or wanted > usable > 0,
+            links={name: _path(path) for name, path in paths.items()},
+        )
+        self._given_up, self._beside = given_up, beside
+        return look
+
+
+def _path(path: Stats) -> PathFigures:
+    use = _USES.get(str(path.get("state", "")), LinkUse.TRYING)
+    return PathFigures(
+        use,
+        str(path.get("code", ""))[:64],
+        str(path.get("host", ""))[:64],
+        _known(path, "rtt_ms"),
+        _known(path, "loss"),
+        _known(path, "usable_bps"),
+        int(_number(path, "bytes_in")),
+        int(_number(path, "bytes_out")),
+    )
+
+
+def _number(stats: Stats, name: str) -> float:
+    value = stats.get(name, 0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _known(stats: Stats, name: str) -> float | None:
+    """Negative: not measured yet."""
+    value = stats.get(name)
+    return float(value) if isinstance(value, int | float) and value >= 0 else None

@@ -1,0 +1,215 @@
+"""A kit at one of its centers: the bundle that is dialled for ever, its paths, and a session for each time it is up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from adapters.uplink.bundle import Bundle
+from adapters.uplink.config import UplinkConfig
+from adapters.uplink.figures import LinkFigures, Look
+from adapters.uplink.kit_session import KitSession
+from adapters.uplink.paths import TCP, Paths
+from gateway import codecs
+from gateway.base.errors import GatewayError
+from gateway.contract.adapter import Context
+from gateway.model.kit import CenterState, KitState, LinkState, LinkUse
+from gateway.model.pairing import PairedCenter
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+AGAIN_S = 1.0
+"""Before a session is begun anew on a bundle that is still up."""
+
+
+class CenterCall:
+    """`run` until cancelled. One for each center that is paired."""
+
+    def __init__(self, context: Context, center: PairedCenter, config: UplinkConfig) -> None:
+        self._context = context
+        self._center = center
+        self._config = config
+        self._bundle: Bundle | None = None
+        self._session: asyncio.Task[None] | None = None
+        self._kit: KitSession | None = None
+        self._state = KitState.OFFLINE
+        self._code, self._detail = "center-silent", ""
+        self._since = 0.0
+        self._seen: float | None = None
+        self._links: tuple[LinkState, ...] = ()
+        self._address = ""
+
+    async def run(self) -> None:
+        context, center = self._context, self._center
+        media = context.media
+        handle = media.engine.bundle_dial(
+            private=context.fleet.pairings.private_key(),
+            peer=center.key,
+            gateway=context.gateway,
+            boot=context.home.boot,
+        )
+        media.on_bundle(handle, self._event)
+        self._handle = handle
+        self._paths = Paths(media, handle, center, self._config)
+        self._paths.on_change = self._tell
+        tasks = [
+            asyncio.create_task(self._paths.run(), name=f"links to {center.gateway}"),
+            asyncio.create_task(self._look(), name=f"figures of {center.gateway}"),
+        ]
+        self._become(KitState.OFFLINE, "center-silent")
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._end_session("stopping")
+            media.forget_bundle(handle)
+            media.engine.bundle_close(handle)
+            context.fleet.center_gone(center.gateway)
+
+    # — what the bundle tells —
+
+    def _event(self, event: codecs.BundleEvent) -> None:
+        if event.kind == "up":
+            self._up()
+            return
+        if event.kind == "refused":
+            self._become(KitState.OFFLINE, event.code, event.detail)
+            return
+        if event.kind == "path":
+            self._paths.told(event.name, not event.code)
+            if not event.code:
+                self._address = event.host
+        if self._bundle is not None:
+            self._bundle.event(event)
+        if event.kind == "down":
+            self._bundle = None
+            self._become(KitState.OFFLINE, event.code or "center-silent", event.detail)
+
+    def _up(self) -> None:
+        before = self._bundle
+        if before is not None:
+            before.end("replaced")
+        self._bundle = bundle = Bundle(self._context.media, self._handle, self._center.gateway)
+        if before is not None:
+            bundle.paths = before.paths
+        bundle.on_rate = self._rate
+        earlier, self._session = self._session, None
+        self._session = asyncio.create_task(self._serve(bundle, earlier), name=f"session with {self._center.gateway}")
+
+    async def _serve(self, bundle: Bundle, earlier: asyncio.Task[None] | None) -> None:
+        """Sessions on one bundle, one after another, until it is over."""
+        if earlier is not None:
+            earlier.cancel()
+            await asyncio.gather(earlier, return_exceptions=True)
+        while not bundle.over.done():
+            session = self._kit = KitSession(self._context, bundle, self._center, self._config)
+            try:
+                await session.run(self._met)
+            except GatewayError as exc:
+                if not bundle.over.done():
+                    log.info("the session with %s ended: %s (%s)", self._center.gateway, exc, exc.code)
+                    self._become(KitState.OFFLINE, exc.code, str(exc))
+            finally:
+                self._kit = None
+            await asyncio.sleep(AGAIN_S)
+
+    def _met(self, answer: Mapping[str, Any]) -> None:
+        """The center has let us in."""
+        self._become(KitState.ONLINE, "")
+
+    async def _end_session(self, code: str) -> None:
+        if self._bundle is not None:
+            self._bundle.end(code)
+        if self._session is not None:
+            self._session.cancel()
+            await asyncio.gather(self._session, return_exceptions=True)
+
+    # — how it stands —
+
+    def _rate(self) -> None:
+        if self._kit is not None and self._bundle is not None and self._bundle.usable_bps is not None:
+            pressed = self._bundle.wanted_bps > self._bundle.usable_bps
+            self._kit.giving.look(float(self._bundle.usable_bps), pressed)
+
+    async def _look(self) -> None:
+        """Once a second: figures of the links, for people, the trail and the ladder."""
+        figures = LinkFigures()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                stats = await asyncio.to_thread(self._context.media.engine.bundle_stats, self._handle)
+            except codecs.MediaError as exc:
+                log.debug("the bundle to %s has no figures: %s", self._center.gateway, exc)
+                continue
+            look = figures.look(stats, LOOK_S)
+            self._links = self._with_wishes(look)
+            if any(link.state is LinkUse.IN for link in self._links):
+                self._seen = self._context.home.now()
+            if self._kit is not None:
+                await self._kit.looked(look, self._links)
+            self._tell()
+
+    def _with_wishes(self, look: Look) -> tuple[LinkState, ...]:
+        """Figures by path, with what the link is; links without a path stand there with why."""
+        links: list[LinkState] = []
+        for wish in self._paths.wished:
+            for name in (wish.name, wish.name + TCP):
+                if (found := look.links.get(name)) is not None:
+                    bearer = "tcp" if name.endswith(TCP) else wish.bearer
+                    links.append(found.state(name, bearer, wish.interface, wish.cost))
+            if wish.name not in look.links:
+                code = "link-off" if wish.off else self._paths.problem(wish.name) or "center-unresolved"
+                state = LinkUse.OFF if wish.off else LinkUse.TRYING
+                links.append(LinkState(wish.name, wish.bearer, wish.interface, state, code, cost=wish.cost))
+        return tuple(links)
+
+    def _become(self, state: KitState, code: str, detail: str = "") -> None:
+        if state is not self._state or not self._since:
+            self._since = self._context.home.now()
+        if (state, code) != (self._state, self._code):
+            words = f"{code} {detail}".strip()
+            log.info("center %s is %s%s", self._center.gateway, state, f": {words}" if words else "")
+        self._state, self._code, self._detail = state, code, detail[:200]
+        self._tell()
+
+    def _tell(self) -> None:
+        center, state, code = self._center, self._state, self._code
+        if state is KitState.ONLINE and self._links and not any(link.state is LinkUse.IN for link in self._links):
+            state, code = KitState.OFFLINE, "kit-unreachable"
+        elif state is KitState.ONLINE and any(link.state in (LinkUse.OUT, LinkUse.OFF) for link in self._links):
+            state, code = KitState.DEGRADED, "kit-link-out"
+        with suppress(RuntimeError):  # the loop is closing
+            self._context.fleet.center(
+                CenterState(
+                    center.gateway,
+                    center.name or center.gateway,
+                    state,
+                    code,
+                    self._detail,
+                    self._since,
+                    self._seen,
+                    self._address,
+                    center.role,
+                    center.scope,
+                    self._links,
+                )
+            )
+
+    @property
+    def code(self) -> str:
+        """Why the center is not here; "" when it is."""
+        return self._code
+
+    @property
+    def links(self) -> Sequence[LinkState]:
+        return self._links
+
+    @property
+    def pictures(self) -> int:
+        return self._kit.giving.count if self._kit is not None else 0

@@ -1,0 +1,102 @@
+"""What is said between a kit and a center, by name; and lists that are larger than a message, in parts.
+
+On the stream `rpc` (both may ask, answers are awaited):
+    hello     kit → center  {version, gateway, name, boot, software, adcode, now} → {gateway, name, version, now}
+    open      → kit         {stream, given}; then notices `flow`, `at`, at last `over`
+    close     → kit         {given}
+    snapshot  → kit         {stream, height, quality, as} → {jpeg, width, height, age_s}
+    command   → kit         {command, left_s} → CommandResult
+    talk      → kit         {seat, target, wish, as, flow} → {member, full, flow}; then `word`, `hears`, `risen`
+    rise      → kit         {seat}
+  (`given` and `seat` are the center's own numbers), and the kit's notices
+    flow      {given, flow, step, stall_ms}   the picture comes by this flow from its next key picture on
+    at        {given, code, detail}           what the source waits for
+    over      {given, code, detail}
+    word      {seat, word}   hears {seat, on}   risen {seat, code, detail}
+    links     {links}        gave-up {stream, code}
+On the stream `tell`, where a long list holds up nobody:
+    list      kit → center  {kind, items, first, last}    all there is of a kind, in parts
+    item      {kind, value}   gone {kind, id}   position {…}   ptz {stream, holder}
+    events    {batch} → {kept, refused}   file-begin {file} → {received}   file-append {file, offset, data} → {received}
+    thumbnail center → kit  {stream, jpeg, age_s}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgpack
+
+from gateway.base.errors import RemoteProtocolError
+from gateway.wire.records import plain, record
+
+T = TypeVar("T")
+
+PART_BYTES = 128 * 1024
+MOST_ITEMS = 50_000
+
+
+def parts(kind: str, values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    """The arguments of the notices `list` that tell all of `values`; at least one, also for none."""
+    items: list[Any] = []
+    size, first = 0, True
+    for value in values:
+        made = plain(value)
+        length = len(msgpack.packb(made))
+        if items and size + length > PART_BYTES:
+            yield {"kind": kind, "items": items, "first": first, "last": False}
+            items, size, first = [], 0, False
+        items.append(made)
+        size += length
+    yield {"kind": kind, "items": items, "first": first, "last": True}
+
+
+class Lists:
+    """Puts lists together again. `take` gives the whole one with its last part."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[Any]] = {}
+
+    def take(self, args: Mapping[str, Any]) -> tuple[str, list[Any]] | None:
+        """Raises RemoteProtocolError (`record-damaged`)."""
+        match args:
+            case {"kind": str(kind), "items": list(items), "first": bool(first), "last": bool(last)} if kind in KINDS:
+                found = [] if first else self._parts.get(kind)
+                if found is None or len(found) + len(items) > MOST_ITEMS:
+                    raise RemoteProtocolError(f"a list of {kind} without its beginning, or end", code="record-damaged")
+                found += items
+                if not last:
+                    self._parts[kind] = found
+                    return None
+                self._parts.pop(kind, None)
+                return kind, found
+        raise RemoteProtocolError("a list that is none", code="record-damaged")
+
+
+KINDS = ("device", "stream", "group", "voice")
+
+
+def text(args: Mapping[str, Any], name: str, most: int = 200) -> str:
+    """A text of the far side; "" where there is none. Raises RemoteProtocolError (`record-damaged`)."""
+    value = args.get(name, "")
+    if not isinstance(value, str) or len(value) > most:
+        raise RemoteProtocolError(f"{name}: no text of at most {most} characters", code="record-damaged")
+    return value
+
+
+def number(args: Mapping[str, Any], name: str, low: float, high: float, default: float | None = None) -> float:
+    """Raises RemoteProtocolError (`record-damaged`)."""
+    value = args.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise RemoteProtocolError(f"{name}: no number from {low:g} to {high:g}", code="record-damaged")
+    return value
+
+
+def whole(args: Mapping[str, Any], name: str, low: int = 1, high: int = 65_535) -> int:
+    return int(number(args, name, low, high))
+
+
+def one(kind: type[T], args: Mapping[str, Any], name: str) -> T:
+    """A dataclass of the model. Raises RemoteProtocolError (`record-damaged`)."""
+    return record(kind, args.get(name))
