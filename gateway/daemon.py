@@ -32,7 +32,7 @@ from gateway.config.root import AdapterSection, Config
 from gateway.contract.adapter import Adapter, Measured
 from gateway.core import gauges
 from gateway.core.addresses import own_addresses
-from gateway.core.context import AdapterContext, kit_tls
+from gateway.core.context import context_of, kit_tls
 from gateway.core.core import Core
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.rights import require_role
@@ -272,27 +272,12 @@ class Daemon:
             state_dir = self.config.gateway.state_dir / "adapters" / section.name
             state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.core.devices.forget_listeners(section.type)
-            context = AdapterContext(
-                gateway=self.config.gateway.id,
-                state_dir=state_dir,
-                media=self.core.plane,
-                streams=self.core.streams,
-                devices=self.core.devices,
-                messages=self.core.reports,
-                http=self._mounts,
-                talk=self.core.talk,
-                calls=self.core.calls,
-                sources=self.core.sources,
-                reach=self.core.reach,
-                programs=self.core.programs,
-                push_points=self.core.push_points,
-                grants=self.core.grants,
-                informants=self.core.informants,
-                fleet=self.core.fleet,
-                home=self.core.home,
-                outbox=self.core.outbox,
-                inbox=self.core.inbox,
-                on_ready=ready,
+            context = context_of(
+                self.core,
+                self.config.gateway.id,
+                state_dir,
+                self._mounts,
+                ready=ready,
                 tls=lambda: kit_tls(self.config),
             )
             made = self._registry.adapter(section.type)(section.values, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.config.root import Config
 from gateway.contract.adapter import KitTls
@@ -20,6 +21,9 @@ from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
 from gateway.contract.voice import Calls, Talk
 from gateway.core.addresses import own_addresses
+
+if TYPE_CHECKING:
+    from gateway.core.core import Core
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,41 @@ class AdapterContext:
 
     def ready(self) -> None:
         self.on_ready()
+
+
+def context_of(
+    core: Core,
+    gateway: str,
+    state_dir: Path,
+    http: Http,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    tls: Callable[[], KitTls | None] = lambda: None,
+) -> AdapterContext:
+    """An adapter's context, of the core's own objects."""
+    return AdapterContext(
+        gateway=gateway,
+        state_dir=state_dir,
+        media=core.plane,
+        streams=core.streams,
+        devices=core.devices,
+        messages=core.reports,
+        http=http,
+        talk=core.talk,
+        calls=core.calls,
+        sources=core.sources,
+        reach=core.reach,
+        programs=core.programs,
+        push_points=core.push_points,
+        grants=core.grants,
+        informants=core.informants,
+        fleet=core.fleet,
+        home=core.home,
+        outbox=core.outbox,
+        inbox=core.inbox,
+        on_ready=ready,
+        tls=tls,
+    )
 
 
 def kit_tls(config: Config) -> KitTls | None:

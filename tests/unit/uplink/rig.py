@@ -18,7 +18,7 @@ from gateway.base.clock import Clock
 from gateway.config.root import Config, Gateway
 from gateway.contract.device import ChannelReport
 from gateway.contract.media import Offer, Publication
-from gateway.core.context import AdapterContext
+from gateway.core.context import AdapterContext, context_of
 from gateway.core.core import Core
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.secrets import Secrets
@@ -122,26 +122,7 @@ async def a_side(folder: Path, gateway: str, role: str, net: FakeNet) -> AsyncIt
     plane = MediaPlane(cast(codecs.Engine, engine), lambda: config.media.rtp_ports)
     core = Core(lambda: config, folder, store, secrets, plane, Clock())
     core.start()
-    context = AdapterContext(
-        gateway=gateway,
-        state_dir=folder,
-        media=plane,
-        streams=core.streams,
-        devices=core.devices,
-        messages=core.reports,
-        http=Mounts(),
-        talk=core.talk,
-        calls=core.calls,
-        sources=core.sources,
-        reach=core.reach,
-        programs=core.programs,
-        push_points=core.push_points,
-        informants=core.informants,
-        fleet=core.fleet,
-        home=core.home,
-        outbox=core.outbox,
-        inbox=core.inbox,
-    )
+    context = context_of(core, gateway, folder, Mounts())
     side = Side(core, engine, context, folder)
     try:
         yield side
