@@ -45,6 +45,8 @@ BACK_S = 0.5
 AWAY = frozenset({"kit-offline", "kit-unreachable", "kit-no-bundle", "link-down"})
 """Ends of a line after which it is worth waiting for the kit."""
 MOST_SPURTS = 1000
+IDLE_S = 10.0
+"""A loudspeaker of a kit is let go so long after the last word."""
 
 
 class FarTalk:
@@ -196,6 +198,7 @@ class FarTalk:
             open=partial(self._open, kit, voice),
             listens=voice.listens,
             keyed_by=KeyedBy.VOICE,
+            idle_close_s=IDLE_S,
             labels={"kit": kit.gateway},
         )
 

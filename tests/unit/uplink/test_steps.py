@@ -1,0 +1,110 @@
+"""Links thin out: a kit goes over to a smaller picture beside the one shown, says what it gave up, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from adapters.uplink import giving, ladder
+from gateway.contract.media import Offer, Publication
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.kit import KitState
+from gateway.model.media import StreamState
+from tests.unit.uplink.rig import VERA, Pair, a_pair, until
+
+MAIN, SUB = StreamId("kit7/cam-1/main"), StreamId("kit7/cam-1/sub")
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ladder, "PRESSED_S", 0.0)
+    monkeypatch.setattr(ladder, "WAIT_S", 0.5)
+
+
+def a_camera(pair: Pair) -> None:
+    async def open_(publication: Publication) -> None:
+        leg = publication.rtp(None)
+        live(pair, publication.stream)
+        await leg.ended()
+
+    for stream in (MAIN, SUB):
+        pair.kit.core.streams.offer(Offer(stream, DeviceId("kit7/cam-1"), stream, open_))
+
+
+def live(pair: Pair, stream: str) -> None:
+    engine = pair.kit.engine
+    leg = engine.newest_leg(stream)
+    engine.media(leg)
+    engine.track(engine.legs[leg])
+
+
+def center_leg(pair: Pair, count: int) -> int:
+    """The leg of the newest flow, with its first picture in it."""
+    engine = pair.center.engine
+    legs = [given["handle"] for given in engine.did("open_frames_in")]
+    assert len(legs) == count
+    engine.media(legs[-1], "frames")
+    engine.track(engine.legs[legs[-1]])
+    return int(legs[-1])
+
+
+async def test_down_to_the_sub_stream_and_back(tmp_path: Path) -> None:
+    async with a_pair(tmp_path) as pair:
+        a_camera(pair)
+        streams, center, kit = pair.center.core.streams, pair.center.engine, pair.kit.engine
+        await until("it is offered", lambda: streams.has(MAIN))
+        async with streams.view(MAIN, VERA, "whep") as viewing:
+            await until("the first flow", lambda: len(center.did("open_frames_in")) == 1)
+            first = center_leg(pair, 1)
+            await until("live", lambda: viewing.status.state is StreamState.LIVE)
+            side = pair.net.kits["kit7"]
+            side.stats = {"usable_bps": 1_300_000, "wanted_bps": 4_200_000}
+            await until("a flow beside it", lambda: len(center.did("open_frames_in")) == 2)
+            assert first in center.legs, "the old picture is shown until the new one is there"
+            assert pair.kit.core.streams.status(SUB).viewers == 1
+            center_leg(pair, 2)
+            await until("the old one is let go", lambda: first not in center.legs)
+            await until("its reader too", lambda: len(kit.did("unsubscribe")) == 1)
+            assert (viewing.status.state, viewing.status.code) == (StreamState.LIVE, "link-sub")
+            shown = pair.center.core.fleet.kit(VERA, "kit7")
+            assert shown.state is KitState.DEGRADED and (shown.gave_up[0].stream, shown.gave_up[0].code) == (
+                MAIN,
+                "link-sub",
+            )
+            side.stats = {}
+            await until("a third flow", lambda: len(center.did("open_frames_in")) == 3)
+            center_leg(pair, 3)
+            await until("nothing is said any more", lambda: viewing.status.code == "")
+            assert pair.center.core.fleet.kit(VERA, "kit7").gave_up == ()
+            await until("the smaller one is let go", lambda: pair.kit.core.streams.status(SUB).viewers == 0)
+
+
+async def test_a_step_that_never_shows_a_picture_is_gone_over_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.uplink.taking.OVER_S", 0.2)
+    monkeypatch.setattr(giving, "OVER_S", 5.0)
+    async with a_pair(tmp_path) as pair:
+        a_camera(pair)
+        streams, center = pair.center.core.streams, pair.center.engine
+        await until("it is offered", lambda: streams.has(MAIN))
+        async with streams.view(MAIN, VERA, "whep"):
+            await until("the first flow", lambda: len(center.did("open_frames_in")) == 1)
+            first = center_leg(pair, 1)
+            pair.net.kits["kit7"].stats = {"usable_bps": 1_300_000, "wanted_bps": 4_200_000}
+            await until("the second", lambda: len(center.did("open_frames_in")) == 2)
+            await until("the first is let go", lambda: first not in center.legs)
+
+
+async def test_without_the_ladder_steps_stay(tmp_path: Path) -> None:
+    async with a_pair(tmp_path, kit={"ladder": False}) as pair:
+        a_camera(pair)
+        streams, center = pair.center.core.streams, pair.center.engine
+        await until("it is offered", lambda: streams.has(MAIN))
+        async with streams.view(MAIN, VERA, "whep"):
+            await until("the first flow", lambda: len(center.did("open_frames_in")) == 1)
+            pair.net.kits["kit7"].stats = {"usable_bps": 1_000, "wanted_bps": 4_200_000}
+            await asyncio.sleep(2.5)
+            assert len(center.did("open_frames_in")) == 1
