@@ -98,14 +98,14 @@ class SipGateway:
         """Until cancelled. Raises ConfigError: a port that is taken (`port-in-use`), a certificate, a password file."""
         config, context = self.config, self.context
         self.users = users = Users(config, context.state_dir)
-        tls, pair = await asyncio.to_thread(self._tls)
+        (tls, pair), outward = await asyncio.gather(asyncio.to_thread(self._tls), asyncio.to_thread(client_context))
         self._door = door = Door(users, self.guard, config.realm, config.networks, config.digests)
         self.endpoint = endpoint = SipEndpoint(
             self._listens(),
             product=config.user_agent,
             limits=EndpointLimits(max_connections=4096),
             tls=tls,
-            tls_client=client_context(),
+            tls_client=outward,
             supported=OPTION_TAGS,
             screen=self._screens,
             gate=lambda host: self.guard.lets_in(host, self.clock.monotonic()),

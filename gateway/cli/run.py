@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,9 @@ def run(
         typer.Option("--state-dir", envvar="FIELDGATE_STATE_DIR", help=t("State directory.", "状态目录。")),
     ] = None,
 ) -> None:
+    # Nothing that starting makes is rubbish: looking for it would be a seventh of the time to ready. The daemon
+    # collects from then on.
+    gc.disable()
     from gateway.daemon import run as run_daemon
 
     raise typer.Exit(run_daemon(config, state_dir))

@@ -57,10 +57,16 @@ def client_context(
     """For connections that we open. `ca_file` None: the machine's own authorities; `cert` and `key`: ours, for servers
     that ask. The name is checked by `verify_name`, not by OpenSSL: a SIP domain may stand as a URI.
 
+    Takes tens of milliseconds with the machine's authorities, and lets other threads run meanwhile.
     Raises ConfigError("tls", …) when a file can not be read.
     """
+    file, folder = ca_file, None
+    if ca_file is None:
+        # By name: `load_default_certs` would read the same, but hold the interpreter while it does.
+        machine = ssl.get_default_verify_paths()
+        file, folder = machine.cafile, machine.capath
     try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=file, capath=folder)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
         context.minimum_version = _VERSIONS[minimum]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,6 +93,17 @@ async def test_a_life(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", rig.port)
         writer.close()
     assert all(toy.ended for toy in Toy.runs) and rig.engines[0].closed
+
+
+async def test_the_collector_begins_when_it_is_ready(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.write("")
+    gc.disable()  # as `fieldgate run` does before it imports the rest
+    try:
+        async with running(rig.daemon(monkeypatch)):
+            assert gc.isenabled() and gc.get_freeze_count() > 10_000
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 async def test_running_adapters_say_what_they_find_and_one_mistake_hides_no_other(
