@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -34,7 +35,7 @@ class Hello:
     def __init__(self, told: Told) -> None:
         self._told = told
         self._wanted = asyncio.Event()
-        self._budget = MAX_PER_S
+        self._budget, self._second = MAX_PER_S, 0.0
         self.deaf = ""
         self.heard = 0
 
@@ -57,9 +58,8 @@ class Hello:
             try:
                 until = loop.time() + REOPEN_S
                 while (left := until - loop.time()) > 0:
-                    self._budget = MAX_PER_S
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(min(left, 1.0)):
+                        async with asyncio.timeout(left):
                             await self._wanted.wait()
                     if self._wanted.is_set() and loop.time() - asked_at >= ASK_EVERY_S:
                         asked_at = loop.time()
@@ -67,11 +67,14 @@ class Hello:
                         for type_ in wsd.TYPES:
                             group.ask(wsd.probe(type_))
                     elif self._wanted.is_set():
-                        await asyncio.sleep(min(1.0, ASK_EVERY_S))
+                        await asyncio.sleep(min(left, asked_at + ASK_EVERY_S - loop.time()))
             finally:
                 group.close()
 
     def _heard(self, data: bytes, host: str, port: int, interface: str) -> None:
+        now = time.monotonic()
+        if now - self._second >= 1.0:
+            self._budget, self._second = MAX_PER_S, now
         if self._budget <= 0:
             return
         self._budget -= 1

@@ -1,7 +1,8 @@
 """uvicorn on a socket that we bound, on a loop and under signals that are the daemon's.
 
-uvicorn's own start takes TCP only where the loop is uvloop, catches signals, and says nothing when it listens; and a
-connection on which no whole request ever comes would stay for good. The one module that knows uvicorn's inside.
+uvicorn's own start takes TCP only where the loop is uvloop, catches signals, and says nothing when it listens; it
+looks ten times a second whether it is to end, and a connection on which no whole request ever comes would stay for
+good. The one module that knows uvicorn's inside.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import contextlib
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Generator
+from email.utils import formatdate
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 from gateway.api.upgrades import Upgrades
 
@@ -84,6 +88,26 @@ class Patient(H11Protocol):
             self.transport.close()
 
 
+class Dated(ServerState):
+    """What connections share. The Date header is made when an answer wants it, not every second in case one will."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        if (second := int(time.time())) != self._second:
+            self._second = second
+            self._headers = [(b"date", formatdate(second, usegmt=True).encode())]
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, value: list[tuple[bytes, bytes]]) -> None:
+        """uvicorn's own are none: the configuration names no other header."""
+
+
 class Listener(uvicorn.Server):
     """One listening socket. `listening` is set once connections are taken."""
 
@@ -100,6 +124,8 @@ class Listener(uvicorn.Server):
         self._context = context
         self._upgrades = upgrades
         self.listening = asyncio.Event()
+        self._ending = asyncio.Event()
+        self.server_state = Dated()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -128,6 +154,9 @@ class Listener(uvicorn.Server):
         self.started = True
         self.listening.set()
 
+    async def main_loop(self) -> None:
+        await self._ending.wait()
+
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until cancelled; then stop taking connections, give those open a moment, and go."""
         serving = asyncio.create_task(super().serve(), name="api-serve")
@@ -135,5 +164,6 @@ class Listener(uvicorn.Server):
             await asyncio.shield(serving)
         except asyncio.CancelledError:
             self.should_exit = True
+            self._ending.set()
             await serving
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 # RFC 3549 §2.3, linux/rtnetlink.h
@@ -16,9 +17,15 @@ _IFA_F_TENTATIVE, _IFA_F_DEPRECATED, _IFA_F_DADFAILED = 0x40, 0x20, 0x08
 
 def own_addresses() -> Sequence[str]:
     """IPv4 first, then global IPv6; loopback only when there is no other. Empty never."""
-    found = [address for address in all_addresses() if not ip_address(address).is_link_local]
+    return _outer(tuple(all_addresses()))
+
+
+@lru_cache(8)
+def _outer(addresses: tuple[str, ...]) -> Sequence[str]:
+    """They seldom change, and are asked for every few seconds."""
+    found = [address for address in addresses if not ip_address(address).is_link_local]
     outer = [address for address in found if not ip_address(address).is_loopback]
-    return sorted(outer, key=lambda a: ":" in a) or ["127.0.0.1"]
+    return tuple(sorted(outer, key=lambda a: ":" in a)) or ("127.0.0.1",)
 
 
 def all_addresses() -> Sequence[str]:

@@ -63,6 +63,11 @@ class MediaPlane:
     def engine(self) -> codecs.Engine:
         return self._engine
 
+    @property
+    def busy(self) -> bool:
+        """Something is open that has counters."""
+        return bool(self._streams or self._legs or self._sessions or self._subscriptions or self._voices)
+
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._engine.event_fd, self._readable)

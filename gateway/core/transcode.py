@@ -51,6 +51,7 @@ class Transcoder:
         self._linger: dict[Key, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = 0
+        self._some = asyncio.Event()
         self._encoder = ""
         self._bad: set[str] = set()
         self._closing = False
@@ -109,6 +110,7 @@ class Transcoder:
                 self._changed, gop_bytes=self._gop_bytes(),
             )  # fmt: skip
             self._all[key] = found
+            self._some.set()
             self._streams[stream.id] = stream
         if (timer := self._linger.pop(key, None)) is not None:
             timer.cancel()
@@ -182,6 +184,10 @@ class Transcoder:
 
     async def run(self) -> None:
         while True:
+            if not self._all:
+                self._over = 0
+                self._some.clear()
+                await self._some.wait()
             await asyncio.sleep(TICK_S)
             self._tick()
 

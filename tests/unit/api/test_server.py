@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,23 @@ async def test_https_is_trusted_by_the_kits_authority(services: Services, tmp_pa
         assert "server" not in answer.headers
         for name in ("server.key", "ca.key"):
             assert (tmp_path / "tls" / name).stat().st_mode & 0o777 == 0o600
+
+
+async def test_answers_are_dated_and_a_server_at_rest_does_not_tick(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ticks(_server: Any, _counter: int) -> bool:
+        raise AssertionError("uvicorn looks whether it is to end")
+
+    monkeypatch.setattr("uvicorn.Server.on_tick", ticks)
+    now = [1_790_000_000.0]
+    monkeypatch.setattr(listener, "time", type("", (), {"time": lambda: now[0]}))
+    async with running(services, tmp_path, tls=False) as api, httpx.AsyncClient() as client:
+        answer = await client.get(f"{api.url}/healthz")
+        assert answer.headers.get_list("date") == [formatdate(now[0], usegmt=True)]
+        now[0] += 61.0
+        answer = await client.get(f"{api.url}/healthz")
+        assert answer.headers["date"] == formatdate(now[0], usegmt=True)
 
 
 async def test_the_local_socket_needs_no_password(services: Services, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from gateway import codecs
 from gateway.base.errors import Busy, ConfigError
 from gateway.config.units import PortRange
+from gateway.core import addresses
 from gateway.core.addresses import own_addresses
 from gateway.core.mediaplane import MediaPlane
 from tests.fakes.engine import FakeEngine
@@ -131,3 +132,20 @@ def test_the_configured_address_comes_first_and_else_the_adapters(configured: st
 def test_own_addresses_are_addresses_and_never_none() -> None:
     found = own_addresses()
     assert found and all(socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in found)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "own"),
+    [
+        (["127.0.0.1", "2001:db8::1", "fe80::1", "192.0.2.1", "::1"], ["192.0.2.1", "2001:db8::1"]),
+        (["127.0.0.1", "::1", "169.254.7.7"], ["127.0.0.1"]),
+        ([], ["127.0.0.1"]),
+    ],
+)
+def test_own_addresses_are_those_that_others_reach(
+    monkeypatch: pytest.MonkeyPatch, kernel: list[str], own: list[str]
+) -> None:
+    monkeypatch.setattr(addresses, "all_addresses", lambda: kernel)
+    assert list(own_addresses()) == own
+    monkeypatch.setattr(addresses, "all_addresses", lambda: ["192.0.2.77"])
+    assert list(own_addresses()) == ["192.0.2.77"], "an address that came is seen at once"
