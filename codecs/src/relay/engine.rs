@@ -85,6 +85,12 @@ impl Engine {
             threads: handles,
             tls: Tls::default(),
         };
+        // The library of ciphers gathers chance for 40 ms before it first gives any: beside the start, and not in a media
+        // thread when the first viewer comes.
+        let seed = || {
+            let _ = aws_lc_rs::rand::fill(&mut [0; 8]);
+        };
+        lock(&engine.threads).extend(std::thread::Builder::new().name("fg-seed".to_owned()).spawn(seed));
         for index in 0..=threads {
             let (all, events) = (engine.workers.clone(), engine.events.clone());
             let (told, started) = sync_channel(1);

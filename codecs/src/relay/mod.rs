@@ -48,6 +48,7 @@ pub mod rtsp_origin;
 mod rtsp_out;
 pub mod session;
 mod socks;
+mod srt_door;
 mod srt_hub;
 mod srt_link;
 mod stats;

@@ -14,6 +14,7 @@ use super::line::Over;
 use super::order::{Figure, Figures};
 use super::queue::lock;
 use crate::srt::library::{Moved, Poll, Socket, State, ERR, IN, OUT};
+use crate::srt::udp::BUSY;
 
 /// Seven transport packets: SRTO_PAYLOADSIZE of live mode.
 pub const MESSAGE_BYTES: usize = 1316;
@@ -119,6 +120,8 @@ pub struct Peer {
     /// `None` once it is over.
     socket: Option<Socket>,
     pub link: std::sync::Arc<Link>,
+    /// The listener that took it in; 0: we called.
+    pub door: WireId,
     phase: Phase,
     polled: i32,
     full: bool,
@@ -128,7 +131,8 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(socket: Socket, phase: Phase, link: std::sync::Arc<Link>) -> Self {
-        Self { socket: Some(socket), link, phase, polled: 0, full: false, last_us: 0, figures_at: 0 }
+        let door = if let Phase::Incoming(door) = phase { door } else { 0 };
+        Self { socket: Some(socket), link, door, phase, polled: 0, full: false, last_us: 0, figures_at: 0 }
     }
 
     pub fn id(&self) -> i32 {
@@ -180,6 +184,7 @@ impl Peer {
     fn opened(&mut self, state: WireState, parent: WireId) {
         self.phase = Phase::Open;
         let Some(socket) = &self.socket else { return };
+        socket.wait(BUSY);
         if self.link.address().is_none() {
             self.link.set_address(socket.peer());
         }

@@ -44,6 +44,14 @@ pub fn check_stream(fd: &OwnedFd) -> Result<(), OrderError> {
     check_socket(fd, libc::SOCK_STREAM).map(drop)
 }
 
+/// A number that nobody can guess, of the kernel's chance; 0 where it has none to give.
+pub fn chance() -> u64 {
+    let mut bytes = [0u8; 8];
+    // SAFETY: eight writable bytes.
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    u64::from_ne_bytes(bytes)
+}
+
 /// Have the allocator give back what nobody uses. Takes some milliseconds: not for a media thread.
 pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]

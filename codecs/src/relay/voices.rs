@@ -36,9 +36,6 @@ pub struct Voices {
 
 impl Voices {
     pub fn new() -> Result<Self, OrderError> {
-        let mut seed = [0u8; 8];
-        // Without chance the starts can be guessed: weaker against injection, no harm else.
-        let _ = aws_lc_rs::rand::fill(&mut seed);
         Ok(Self {
             bridge: Bridge::default(),
             lines: HashMap::new(),
@@ -51,7 +48,8 @@ impl Voices {
             ready: Vec::with_capacity(64),
             reports: Vec::new(),
             scratch: vec![0; 2 * RECORD_BYTES],
-            random: u64::from_le_bytes(seed) | 1,
+            // Without chance the starts can be guessed: weaker against injection, no harm else.
+            random: sys::chance() | 1,
         })
     }
 

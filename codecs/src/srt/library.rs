@@ -2,9 +2,11 @@
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use super::udp::{self, Udp};
 use crate::relay::sys_address::SockAddr;
 
 /// The names under which distributions have it.
@@ -27,7 +29,6 @@ mod option {
     pub const RCVLATENCY: i32 = 43;
     pub const PEERLATENCY: i32 = 44;
     pub const STREAMID: i32 = 46;
-    pub const IPV6ONLY: i32 = 54;
 }
 
 const ASYNC_SEND: c_int = 6001;
@@ -85,7 +86,7 @@ functions! {
     srt_getversion: fn() -> u32;
     srt_setloghandler: fn(*mut c_void, unsafe extern "C" fn(*mut c_void, c_int, *const c_char, c_int, *const c_char, *const c_char)) -> ();
     srt_create_socket: fn() -> Sock;
-    srt_bind: fn(Sock, *const libc::sockaddr, c_int) -> c_int;
+    srt_bind_acquire: fn(Sock, c_int) -> c_int;
     srt_listen: fn(Sock, c_int) -> c_int;
     srt_listen_callback: fn(Sock, Hook, *mut c_void) -> c_int;
     srt_accept: fn(Sock, *mut libc::sockaddr, *mut c_int) -> Sock;
@@ -338,6 +339,8 @@ pub struct Options {
 pub struct Socket {
     library: &'static Library,
     socket: Sock,
+    /// `None` of one that a door took in: it has the door's.
+    udp: Option<Udp>,
 }
 
 impl Socket {
@@ -348,7 +351,7 @@ impl Socket {
         if socket < 0 {
             return Err(library.last_error().1);
         }
-        let made = Self { library, socket };
+        let made = Self { library, socket, udp: None };
         let set = |name, value| library.set_int(socket, name, value);
         set(option::SNDSYN, 0)?;
         set(option::RCVSYN, 0)?;
@@ -369,24 +372,30 @@ impl Socket {
         Ok(made)
     }
 
-    fn bind(&self, at: SocketAddr) -> Result<(), String> {
-        if at.is_ipv6() {
-            // The wildcard takes IPv4 too.
-            self.library.set_int(self.socket, option::IPV6ONLY, i32::from(!at.ip().is_unspecified()))?;
-        }
-        let at = SockAddr::new(at, at.is_ipv6());
-        // SAFETY: the address is valid for the call.
-        if is_error(at.with(|p, len| unsafe { (self.library.table.srt_bind)(self.socket, p, len) })) {
+    fn bind(&mut self, at: SocketAddr, wait: Duration) -> Result<(), String> {
+        let udp = Udp::bind(at).map_err(|error| error.to_string())?;
+        let shared = udp.share().map_err(|error| error.to_string())?;
+        // SAFETY: a descriptor of its own, which it closes; after a failure it may have, so nobody else does.
+        if is_error(unsafe { (self.library.table.srt_bind_acquire)(self.socket, shared) }) {
             return Err(self.library.last_error().1);
         }
+        udp.wait(wait);
+        self.udp = Some(udp);
         Ok(())
+    }
+
+    /// How long libsrt's thread may stay away from its timers (see `udp`).
+    pub fn wait(&self, most: Duration) {
+        if let Some(udp) = &self.udp {
+            udp.wait(most);
+        }
     }
 
     /// `tag`: what `gate` is told of it.
     pub fn listen(at: SocketAddr, options: &Options, backlog: i32, tag: u64, gate: Gate) -> Result<Self, String> {
-        let made = Self::new(options)?;
+        let mut made = Self::new(options)?;
         GATE.get_or_init(|| gate);
-        made.bind(at)?;
+        made.bind(at, udp::RESTING)?;
         let table = &made.library.table;
         // SAFETY: the hook lives for good, and its opaque value is a number.
         let failed = unsafe {
@@ -401,10 +410,9 @@ impl Socket {
 
     /// Returns at once; whether it came about shows later.
     pub fn connect(to: SocketAddr, from: Option<SocketAddr>, options: &Options) -> Result<Self, String> {
-        let made = Self::new(options)?;
-        if let Some(from) = from {
-            made.bind(from)?;
-        }
+        let mut made = Self::new(options)?;
+        let any = if to.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        made.bind(from.unwrap_or(SocketAddr::new(any, 0)), udp::CALLING)?;
         let to = SockAddr::new(to, to.is_ipv6());
         // SAFETY: the address is valid for the call.
         if is_error(to.with(|p, len| unsafe { (made.library.table.srt_connect)(made.socket, p, len) })) {
@@ -418,7 +426,7 @@ impl Socket {
         // SAFETY: null pointers are allowed: the address is asked for otherwise.
         let socket =
             unsafe { (self.library.table.srt_accept)(self.socket, std::ptr::null_mut(), std::ptr::null_mut()) };
-        (socket >= 0).then_some(Self { library: self.library, socket })
+        (socket >= 0).then_some(Self { library: self.library, socket, udp: None })
     }
 
     pub fn id(&self) -> i32 {
@@ -502,6 +510,8 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // libsrt joins its thread for it.
+        self.wait(udp::BUSY);
         // SAFETY: closed once, here.
         unsafe { (self.library.table.srt_close)(self.socket) };
     }

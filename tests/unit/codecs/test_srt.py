@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -147,6 +149,39 @@ def test_a_host_whose_link_is_known_gets_its_latency(rig: Rig) -> None:
         rig.engine.close_wire(wire.wire)
     with pytest.raises(codecs.MediaError, match="not an IP address"):
         rig.engine.srt_latencies(listener, [("somewhere", 900)])
+
+
+def patience(port: int) -> set[bytes]:
+    """How long `recvmsg` waits on the UDP sockets of this process that are bound there (SO_RCVTIMEO)."""
+    found = set()
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        try:
+            is_socket = str(entry.readlink()).startswith("socket:")
+        except FileNotFoundError:  # what the list itself was read from
+            continue
+        if not is_socket:
+            continue
+        with socket.socket(fileno=os.dup(int(entry.name))) as one:
+            if one.type == socket.SOCK_DGRAM and one.getsockname()[1] == port:
+                found.add(one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16))
+    return found
+
+
+def test_a_door_at_which_nobody_stands_rests(rig: Rig) -> None:
+    listener, port = rig.engine.srt_listen("127.0.0.1", 0)
+    (resting,) = patience(port)
+    caller = rig.engine.srt_connect("127.0.0.1", port, stream_id="publish:a")
+    wire = incoming(rig, listener).wire
+    (awake,) = patience(port)
+    assert struct.unpack("@qq", awake) < struct.unpack("@qq", resting), "its timers run while somebody is there"
+    rig.engine.close_wire(caller)
+    rig.engine.close_wire(wire)
+    deadline = time.monotonic() + PATIENCE_S
+    while patience(port) != {resting} and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert patience(port) == {resting}
+    rig.engine.srt_connect("127.0.0.1", port, stream_id="publish:b")
+    assert incoming(rig, listener).detail == "publish:b"
 
 
 def test_nothing_is_left_of_connections(rig: Rig) -> None:
