@@ -49,6 +49,7 @@ class Center:
         media.on_door(self._door, self._event)
         undo = [pairings.on_change(self._admit), context.http.upgrade(PATH, UPGRADE, self._by_tcp)]
         self._admit()
+        pairings.reachable_at(self.port)
         log.info("kits may come to UDP port %d, or by TCP to the API's port", self.port)
         ready.set()
         try:
@@ -73,9 +74,7 @@ class Center:
         peers: dict[bytes, str] = {}
         for row in self._context.fleet.pairings.kits():
             if row.revoked_at is None:
-                for key in (row.key, row.next_key):
-                    if key:
-                        peers[key] = row.gateway
+                peers[row.key] = row.gateway
         try:
             self._context.media.engine.bundle_admit(self._door, list(peers.items()))
         except codecs.MediaError as exc:

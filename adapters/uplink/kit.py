@@ -42,27 +42,41 @@ class CenterCall:
         self._seen: float | None = None
         self._links: tuple[LinkState, ...] = ()
         self._address = ""
+        self._key = b""
 
     async def run(self) -> None:
+        """Until cancelled. The bundle is dialled anew where our key is another one now."""
+        pairings = self._context.fleet.pairings
+        self._key = pairings.private_key()
+        self._become(KitState.OFFLINE, "center-silent")
+        try:
+            while True:
+                await self._dial(self._key)
+                other = pairings.next_key()
+                self._key = other if other and self._key != other else pairings.private_key()
+        finally:
+            self._context.fleet.center_gone(self._center.gateway)
+
+    async def _dial(self, key: bytes) -> None:
+        """Until the other key is to be tried."""
         context, center = self._context, self._center
         media = context.media
-        handle = media.engine.bundle_dial(
-            private=context.fleet.pairings.private_key(),
-            peer=center.key,
-            gateway=context.gateway,
-            boot=context.home.boot,
+        handle = self._handle = media.engine.bundle_dial(
+            private=key, peer=center.key, gateway=context.gateway, boot=context.home.boot
         )
         media.on_bundle(handle, self._event)
-        self._handle = handle
         self._paths = Paths(media, handle, center, self._config)
         self._paths.on_change = self._tell
+        self._other_key = asyncio.Event()
         tasks = [
             asyncio.create_task(self._paths.run(), name=f"links to {center.gateway}"),
             asyncio.create_task(self._look(), name=f"figures of {center.gateway}"),
+            asyncio.create_task(self._key_due(), name=f"key for {center.gateway}"),
         ]
-        self._become(KitState.OFFLINE, "center-silent")
         try:
-            await asyncio.gather(*tasks)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -70,7 +84,10 @@ class CenterCall:
             await self._end_session("stopping")
             media.forget_bundle(handle)
             media.engine.bundle_close(handle)
-            context.fleet.center_gone(center.gateway)
+
+    async def _key_due(self) -> None:
+        await self._other_key.wait()
+        await asyncio.sleep(AGAIN_S)
 
     # — what the bundle tells —
 
@@ -80,6 +97,8 @@ class CenterCall:
             return
         if event.kind == "refused":
             self._become(KitState.OFFLINE, event.code, event.detail)
+            if event.code == "unknown-key" and self._context.fleet.pairings.next_key():
+                self._other_key.set()
             return
         if event.kind == "path":
             self._paths.told(event.name, not event.code)
@@ -108,7 +127,8 @@ class CenterCall:
             earlier.cancel()
             await asyncio.gather(earlier, return_exceptions=True)
         while not bundle.over.done():
-            session = self._kit = KitSession(self._context, bundle, self._center, self._config)
+            session = self._kit = KitSession(self._context, bundle, self._center, self._config, self._key)
+            session.on_key_told = self._other_key.set
             try:
                 await session.run(self._met)
             except GatewayError as exc:
@@ -122,6 +142,9 @@ class CenterCall:
     def _met(self, answer: Mapping[str, Any]) -> None:
         """The center has let us in."""
         self._become(KitState.ONLINE, "")
+        pairings = self._context.fleet.pairings
+        if pairings.next_key() and self._key == pairings.next_key():
+            pairings.key_taken(self._center.gateway)
 
     async def _end_session(self, code: str) -> None:
         if self._bundle is not None:

@@ -34,6 +34,7 @@ from gateway.model.command import Command, CommandResult
 from gateway.model.forward import Batch, ForwardFile
 from gateway.model.ids import StreamId
 from gateway.model.media import Snapshot, StreamState
+from gateway.model.pairing import KEY_BYTES
 from gateway.model.principal import SYSTEM, Principal
 from gateway.wire.records import plain, record
 
@@ -55,6 +56,7 @@ class KitHere:
 
     def __init__(self, context: Context, bundle: Bundle, event: codecs.BundleEvent, config: UplinkConfig) -> None:
         self.gateway = event.name
+        self._key = event.key
         self._context = context
         self._bundle = bundle
         self._config = config
@@ -88,7 +90,18 @@ class KitHere:
             if self._hold is not None:
                 self._hold.down("kit-revoked" if code == "revoked" else "kit-offline", detail or code)
             self._end(code)
+            await self._promote()
             log.info("kit %s went: %s %s", self.gateway, code, detail)
+
+    async def _promote(self) -> None:
+        """It came by the key that was its own; if it has announced another, it comes by that from now on."""
+        rows = {row.gateway: row for row in self._context.fleet.pairings.kits()}
+        row = rows.get(self.gateway)
+        if row is not None and row.next_key and row.key == self._key and row.revoked_at is None:
+            try:
+                await self._context.fleet.pairings.promote_key(self.gateway)
+            except GatewayError as exc:
+                log.warning("the new key of %s is not taken over: %s", self.gateway, exc)
 
     # — what the core asks —
 
@@ -152,6 +165,7 @@ class KitHere:
     async def _converse(self, rpc: Line, tell: Line, running: list[asyncio.Task[None]]) -> None:
         hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         rpc.serve("hello", lambda args: self._hello(args, rpc, tell, hello))
+        rpc.serve("next-key", self._next_key)
         running += [
             asyncio.create_task(rpc.run(), name=f"rpc with {self.gateway}"),
             asyncio.create_task(tell.run(), name=f"told by {self.gateway}"),
@@ -204,6 +218,13 @@ class KitHere:
             "software": own.get("version", ""),
             "now": home.now(),
         }
+
+    async def _next_key(self, args: Mapping[str, Any]) -> None:
+        """The kit's key will be another. Raises NotFound, Denied."""
+        key = args.get("key")
+        if self._hold is None or not isinstance(key, bytes) or len(key) != KEY_BYTES:
+            raise RemoteProtocolError("no key", code="record-damaged")
+        await self._context.fleet.pairings.announce_key(self.gateway, key)
 
     def _inbox(self, tell: Line) -> None:
         inbox, gateway = self._context.inbox, self.gateway

@@ -20,6 +20,7 @@ from adapters.uplink.seats import Seats
 from adapters.uplink.services import Services
 from adapters.uplink.telling import Telling
 from adapters.uplink.words import number, one, text, whole
+from gateway import codecs
 from gateway.base.errors import GatewayError, LinkDown, RemoteProtocolError
 from gateway.base.tasks import Nest
 from gateway.contract.adapter import Context
@@ -43,12 +44,18 @@ LINKS_EVERY = 2
 class KitSession:
     """`run` until it is over: raises GatewayError with why."""
 
-    def __init__(self, context: Context, bundle: Bundle, center: PairedCenter, config: UplinkConfig) -> None:
+    def __init__(
+        self, context: Context, bundle: Bundle, center: PairedCenter, config: UplinkConfig, key: bytes
+    ) -> None:
+        """`key`: the private one that this bundle was dialled with."""
         self._context = context
         self._bundle = bundle
         self._center = center
         self._config = config
         self._center_itself = self._who({"name": "center", "role": Role.VIEWER.value, "session": "center"})
+        self._key = key
+        self.on_key_told: Callable[[], None] = lambda: None
+        """The center knows our next key: it is to be called by that."""
         self._rpc: Line | None = None
         self._looks = 0
         self._nest = Nest(f"requests of {center.gateway}", MOST_STREAMS)
@@ -118,10 +125,26 @@ class KitSession:
         async with asyncio.TaskGroup() as group:
             group.create_task(Telling(home, tell, self._center_itself).run())
             group.create_task(Forwarding(side, tell, self._center.scope, self._passes).run())
+            group.create_task(self._next_key(rpc))
 
     async def _over(self) -> None:
         code, detail = await asyncio.shield(self._bundle.over)
         raise LinkDown(detail or f"the bundle with {self._center.gateway} is over", code=code or "kit-unreachable")
+
+    async def _next_key(self, rpc: Line) -> None:
+        """When our key is to be another, the center hears of it here, where it knows who speaks."""
+        pairings, changed = self._context.fleet.pairings, asyncio.Event()
+        undo = pairings.on_change(changed.set)
+        try:
+            while True:
+                key = pairings.next_key()
+                if key and key != self._key:
+                    await rpc.ask("next-key", {"key": codecs.bundle_keys(key)[1]})
+                    self.on_key_told()
+                await changed.wait()
+                changed.clear()
+        finally:
+            undo()
 
     def _passes(self) -> float | None:
         usable = self._bundle.usable_bps

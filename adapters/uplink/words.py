@@ -8,6 +8,7 @@ On the stream `rpc` (both may ask, answers are awaited):
     command   → kit         {command, left_s} → CommandResult
     talk      → kit         {seat, target, wish, as, flow} → {member, full, flow}; then `word`, `hears`, `risen`
     rise      → kit         {seat}
+    next-key  kit → center  {key}, once it is on the center's disk
   (`given` and `seat` are the center's own numbers), and the kit's notices
     flow      {given, flow, step, stall_ms}   the picture comes by this flow from its next key picture on
     at        {given, code, detail}           what the source waits for

@@ -21,8 +21,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help=t(
-        "Pair this kit with a center: show its code. accept, centers, part.",
-        "将本终端站与中心配对：显示配对码。accept、centers、part。",
+        "Pair this kit with a center: show its code. accept, centers, part, renew.",
+        "将本终端站与中心配对：显示配对码。accept、centers、part、renew。",
     ),
 )
 
@@ -114,6 +114,12 @@ def centers(state_dir: StateDir = None, as_json: AsJson = False) -> None:
 def part(center: str, state_dir: StateDir = None) -> None:
     Client(state_dir).delete(f"/api/v1/pairing/centers/{ref(center)}")
     console().print(t("Done.", "完成。"))
+
+
+@app.command(help=t("A new key for this kit, told to its centers.", "更换本站密钥并通知各中心。"))
+def renew(state_dir: StateDir = None) -> None:
+    Client(state_dir).post("/api/v1/pairing/key", {})
+    console().print(t("Done: centers hear of it as they are reached.", "完成：各中心连通后即会获知。"))
 
 
 def _wait(client: Client, offer: str) -> None:

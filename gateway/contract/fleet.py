@@ -155,6 +155,19 @@ class Pairings(Protocol):
     def private_key(self) -> bytes:
         """Our own, X25519, 32 bytes (`state_dir/bundle.key`, made when first asked for)."""
 
+    def next_key(self) -> bytes:
+        """At a kit: the private key that takes the place of ours; b"" while there is none. A center that refuses one of
+        the two may know the other."""
+
+    def key_taken(self, gateway: str) -> None:
+        """At a kit: that center has let us in by the next key. When all have, it is the only one."""
+
+    async def announce_key(self, gateway: str, key: bytes) -> None:
+        """At a center: a kit told its next public key over its session. Durable. Raises NotFound, Denied."""
+
+    async def promote_key(self, gateway: str) -> None:
+        """At a center: the session by the old key is over; the kit comes by the one that it announced."""
+
     def kits(self) -> Sequence[PairedKit]:
         """At a center: those admitted, revoked ones too."""
 

@@ -143,6 +143,12 @@ class Pairing:
         read_center(text, b"")  # one that is no answer at all is told as such
         raise Denied("that answers no code that is open here", code="pair-foreign")
 
+    async def renew_key(self, who: Principal) -> None:
+        """A key of our own anew: centers are told over the sessions that stand, and the old one ends when all know."""
+        require_role(who, Role.ADMINISTRATOR, "renew this gateway's key")
+        await self._whole(who, "pair.renew-key", self._own().gateway)
+        await self._pairings.renew_key()
+
     # — at the center —
 
     async def admit(

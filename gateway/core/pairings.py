@@ -5,6 +5,7 @@ Admitting and revoking is done here too; who may, is asked before (`core.command
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.base.clock import Clock
-from gateway.base.errors import ConfigError, GatewayError, NotFound
+from gateway.base.errors import ConfigError, Denied, GatewayError, NotFound
 from gateway.model.ids import is_slug
 from gateway.model.pairing import KEY_BYTES, PairedCenter, PairedKit
 from gateway.store.pairings import PairingRepo
@@ -33,7 +34,10 @@ class Pairings:
         self._repo = repo
         self._file = state_dir / KEY_FILE
         self._clock = clock
+        self._next_file = state_dir / f"{KEY_FILE}.next"
         self._key = b""
+        self._next: bytes | None = None
+        self._knows_next: set[str] = set()
         self._kits = {row.gateway: row for row in repo.kits()}
         self._centers = {row.gateway: row for row in repo.centers()}
         self._listeners: list[Callable[[], None]] = []
@@ -48,6 +52,47 @@ class Pairings:
 
     def public_key(self) -> bytes:
         return X25519PrivateKey.from_private_bytes(self.private_key()).public_key().public_bytes_raw()
+
+    # — a new key: told to each center over its standing session, used there from then on, ours alone when all have it —
+
+    def next_key(self) -> bytes:
+        if self._next is None:
+            self._next = read_key(self._next_file) if self._next_file.exists() else b""
+        return self._next
+
+    async def renew_key(self) -> None:
+        """One that is being told already stays."""
+        if not self.next_key():
+            self._next = await asyncio.to_thread(read_key, self._next_file)
+            self._knows_next.clear()
+        self._changed()
+
+    def key_taken(self, gateway: str) -> None:
+        self._knows_next.add(gateway)
+        centers = {row.gateway for row in self._centers.values() if row.revoked_at is None}
+        if self.next_key() and centers <= self._knows_next:
+            self._next_file.replace(self._file)
+            self._key, self._next = self.next_key(), b""
+            self._knows_next.clear()
+            log.info("our new key is known to all centers: the old one is no more")
+            self._changed()
+
+    async def announce_key(self, gateway: str, key: bytes) -> None:
+        row = self._kits.get(gateway)
+        if row is None or row.revoked_at is not None:
+            raise NotFound(f"{gateway[:80]!r} is not paired here")
+        if any(key in (other.key, other.next_key) for other in self._kits.values() if other.gateway != gateway):
+            raise Denied(f"{gateway} announces a key that is another's", code="kit-foreign-id")
+        if key not in (row.key, row.next_key):
+            await self.admit_kit(replace(row, next_key=key))
+
+    async def promote_key(self, gateway: str) -> None:
+        row = self._kits.get(gateway)
+        if row is not None and row.next_key:
+            await self.admit_kit(replace(row, key=row.next_key, next_key=b""))
+            log.info("kit %s has a new key", gateway)
+
+    # — who is paired —
 
     def kits(self) -> Sequence[PairedKit]:
         return list(self._kits.values())

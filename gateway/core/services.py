@@ -387,6 +387,9 @@ class PairingFace(Protocol):
         """A code of this gateway for a center. Raises Denied, Busy."""
 
     def offered(self, who: Principal, id_: str) -> PairingOffer: ...
+    async def renew_key(self, who: Principal) -> None:
+        """Our key anew, told to our centers. Raises Denied."""
+
     async def accept(self, who: Principal, text: str) -> PairedCenter:
         """Raises RemoteProtocolError (`pair-code`), Denied (`pair-foreign`)."""
 

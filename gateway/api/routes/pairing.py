@@ -125,6 +125,12 @@ async def part(who: Technician, center: str, services: AppServices) -> None:
     await services.pairing.forget_center(who, center)
 
 
+@router.post("/pairing/key", status_code=204)
+async def renew(who: Administrator, services: AppServices) -> None:
+    """At a kit: a new key. Its centers hear of it over the sessions that stand; the old one ends when all know it."""
+    await services.pairing.renew_key(who)
+
+
 @router.post("/kits/{kit}/revoke")
 async def revoke(who: Administrator, kit: str, body: Revocation, services: AppServices) -> KitOut:
     """Its session ends at once, and its key is refused from then on."""

@@ -405,6 +405,9 @@ OFFER = PairingOffer("ab12", Role.OPERATOR, "", NOW, NOW + 900, "tina")
 
 
 class FakePairing:
+    async def renew_key(self, who: Principal) -> None:
+        pass
+
     async def offer(self, who: Principal, **_: Any) -> tuple[PairingOffer, str]:
         return OFFER, "fgp1:code"
 

@@ -79,6 +79,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/pairing/offers/ab12", None, (T, A)),
     ("POST", "/api/v1/pairing/accept", {"answer": "fga1:abcdefgh"}, (T, A)),
     ("POST", "/api/v1/pairing/admit", {"code": "fgp1:abcdefgh"}, (A,)),
+    ("POST", "/api/v1/pairing/key", None, (A,)),
     ("GET", "/api/v1/pairing/centers", None, (T, A)),
     ("DELETE", "/api/v1/pairing/centers/county", None, (T, A)),
     ("GET", "/api/v1/invitations", None, (P, T, A)),

@@ -66,3 +66,45 @@ def test_the_own_key_is_private_and_stays(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         Pairings(store.pairings, tmp_path, Clock()).private_key()
     store.close()
+
+
+async def test_a_key_is_renewed_when_all_centers_know_it(tmp_path: Path) -> None:
+    store = Store(tmp_path, b"audit")
+    pairings = Pairings(store.pairings, tmp_path, Clock())
+    for gateway in ("county", "city"):
+        await pairings.admit_center(PairedCenter(gateway, KEY))
+    await pairings.admit_center(PairedCenter("old", KEY, revoked_at=1.0))
+    first = pairings.private_key()
+    await pairings.renew_key()
+    second = pairings.next_key()
+    assert second != first and pairings.private_key() == first
+    await pairings.renew_key()
+    assert pairings.next_key() == second, "one that is being told stays"
+    pairings.key_taken("county")
+    again = Pairings(store.pairings, tmp_path, Clock())
+    assert (again.private_key(), again.next_key()) == (first, second), "kept over a restart"
+    pairings.key_taken("city")
+    assert (pairings.private_key(), pairings.next_key()) == (second, b"")
+    assert (tmp_path / "bundle.key").stat().st_mode & 0o777 == 0o600 and not (tmp_path / "bundle.key.next").exists()
+    store.close()
+
+
+async def test_a_kits_next_key_takes_the_place_of_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path, b"audit")
+    pairings = Pairings(store.pairings, tmp_path, Clock())
+    await pairings.admit_kit(PairedKit("kit7", KEY))
+    await pairings.admit_kit(PairedKit("kit8", b"8" * 32))
+    await pairings.announce_key("kit7", b"n" * 32)
+    assert store.pairings.kits()[0].next_key == b"n" * 32
+    with pytest.raises(GatewayError):
+        await pairings.announce_key("kit8", b"n" * 32)
+    with pytest.raises(NotFound):
+        await pairings.announce_key("kit9", b"9" * 32)
+    await pairings.promote_key("kit7")
+    await pairings.promote_key("kit8")
+    kit7, kit8 = pairings.kits()
+    assert (kit7.key, kit7.next_key, kit8.key) == (b"n" * 32, b"", b"8" * 32)
+    await pairings.revoke_kit("kit7")
+    with pytest.raises(NotFound):
+        await pairings.announce_key("kit7", b"m" * 32)
+    store.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import codecs
 from gateway.base.errors import Denied, LinkDown
 from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.model.alarm import Alarm, AlarmSeverity
@@ -249,6 +250,33 @@ async def test_revoked_it_is_out_and_knows_why(tmp_path: Path) -> None:
         await pair.kit.core.pairings.revoke_center("county")
         await until("gone", lambda: not pair.center.core.fleet.kit(VERA, "kit7").ways)
         assert pair.kit.core.fleet.kits(VERA) == []
+
+
+async def test_a_new_key_is_told_and_used(tmp_path: Path) -> None:
+    async with a_pair(tmp_path) as pair:
+        await pair.here()
+        kit, center = pair.kit.core.pairings, pair.center.core.pairings
+        before = kit.public_key()
+        await kit.renew_key()
+        await until("the new key is the kit's own", lambda: not kit.next_key() and kit.public_key() != before)
+        await pair.here()
+        (row,) = center.kits()
+        assert (row.key, row.next_key) == (kit.public_key(), b"")
+        assert pair.net.upped == 2
+
+
+async def test_a_kit_that_fell_between_two_keys_finds_back(tmp_path: Path) -> None:
+    async with a_pair(tmp_path) as pair:
+        await pair.here()
+        await pair.kit.stop()
+        kit, center = pair.kit.core.pairings, pair.center.core.pairings
+        await kit.renew_key()
+        # The center has taken it over; the kit never heard that it had.
+        await center.announce_key("kit7", codecs.bundle_keys(kit.next_key())[1])
+        await center.promote_key("kit7")
+        await pair.kit.start()
+        await pair.here()
+        await until("the next key is its own", lambda: not kit.next_key())
 
 
 async def test_services_by_name(tmp_path: Path) -> None:
