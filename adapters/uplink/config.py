@@ -62,7 +62,9 @@ class UplinkConfig(BaseModel):
         "spread", description="pictures: over all links with parity, twice over the two best, or by the best alone"
     )
     playout: Duration = Field(0.4, ge=0, le=5, description="pictures wait so long at the center for what is late")
-    voice_playout: Duration = Field(0.2, ge=0, le=2, description="voices wait so long for what is late")
+    voice_playout: Duration = Field(
+        0.2, ge=0, le=2, description="voices wait so long for what is late; 400ms where a satellite is the second link"
+    )
     ladder: bool = Field(True, description="send less of a picture when the links carry less; false: leave out frames")
     max_pictures: int = Field(64, ge=1, le=1024, description="pictures that a kit sends to one center at a time")
     max_kits: int = Field(5000, ge=1, le=50_000, description="at a center: kits that are here at a time")

@@ -92,7 +92,7 @@ class FarSeatLine:
 class FarLines:
     """All seats at one kit."""
 
-    def __init__(self, bundle: Bundle, line: Line, playout_ms: int) -> None:
+    def __init__(self, bundle: Bundle, line: Line, playout_ms: Callable[[], int]) -> None:
         self._bundle = bundle
         self._line = line
         self._playout_ms = playout_ms
@@ -107,7 +107,7 @@ class FarLines:
         """Raises what the kit answers (PeerError with its code), LinkDown."""
         who = wish.principal or SYSTEM
         try:
-            wire = VoiceWire(self._bundle, self._playout_ms)
+            wire = VoiceWire(self._bundle, self._playout_ms())
         except codecs.MediaError as exc:
             raise LinkDown(str(exc), code="kit-unreachable") from exc
         number = str(next(self._numbers))

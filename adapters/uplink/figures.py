@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.model.kit import LinkState, LinkUse
@@ -104,3 +104,15 @@ def _known(stats: Stats, name: str) -> float | None:
     """Negative: not measured yet."""
     value = stats.get(name)
     return float(value) if isinstance(value, int | float) and value >= 0 else None
+
+
+SATELLITE_S = 0.4
+"""A geostationary hop is a quarter of a second: a copy that comes by one is of no use to whoever waits less."""
+
+
+def voice_playout_ms(least_s: float, links: Sequence[LinkState]) -> int:
+    """How long a voice waits for its second copy: longer where a satellite carries that."""
+    carrying = [link for link in links if link.state is LinkUse.IN]
+    quick = [link for link in carrying if link.bearer != "satellite"]
+    slow = len(quick) < 2 and len(quick) < len(carrying)
+    return round(max(least_s, SATELLITE_S if slow else 0.0) * 1000)

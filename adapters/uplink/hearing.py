@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.uplink.line import Line
@@ -30,6 +30,7 @@ class Hearing:
 
     def __init__(self, hold: KitHold, rpc: Line, tell: Line) -> None:
         self._hold = hold
+        self.links: Sequence[LinkState] = ()
         self._lists = Lists()
         tell.hear("list", self._list)
         tell.hear("item", self._item)
@@ -86,7 +87,8 @@ class Hearing:
         links = args.get("links")
         if not isinstance(links, list) or len(links) > MOST_LINKS:
             raise RemoteProtocolError("links that are none", code="record-damaged")
-        self._hold.links([record(LinkState, link) for link in links])
+        self.links = [record(LinkState, link) for link in links]
+        self._hold.links(self.links)
 
     def _gave_up(self, args: Mapping[str, Any]) -> None:
         self._hold.gave_up(StreamId(text(args, "stream")), text(args, "code", 64))

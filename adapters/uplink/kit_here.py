@@ -17,6 +17,7 @@ from adapters.uplink import asking
 from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import UplinkConfig
 from adapters.uplink.far_line import FarLines, FarSeatLine, named
+from adapters.uplink.figures import voice_playout_ms
 from adapters.uplink.hearing import Hearing
 from adapters.uplink.line import Line
 from adapters.uplink.protocol import VERSION
@@ -66,6 +67,7 @@ class KitHere:
         self._rpc: Line | None = None
         self._taking: Taking | None = None
         self._lines: FarLines | None = None
+        self._hearing: Hearing | None = None
         self._services = Services(context, config, bundle, event.name)
         self._shown: tuple[str, float] = ("", 0.0)
         bundle.on_stream = self._stream
@@ -197,14 +199,14 @@ class KitHere:
         # Before it is told to the core: it may ask at once.
         self._rpc = rpc
         self._taking = Taking(self._bundle, rpc)
-        self._lines = FarLines(self._bundle, rpc, round(self._config.voice_playout * 1000))
+        self._lines = FarLines(self._bundle, rpc, self._voice_playout_ms)
         try:
             hold = self._hold = self._context.fleet.kit_up(self.gateway, about, self)
         except GatewayError:
             self._end("kit-offline")
             raise
         self._paths()
-        Hearing(hold, rpc, tell)
+        self._hearing = Hearing(hold, rpc, tell)
         self._inbox(tell)
         self._services.listen()
         if not met.done():
@@ -278,6 +280,9 @@ class KitHere:
         opened = await asyncio.shield(self._waiting(purpose))
         del self._streams[purpose]
         return opened
+
+    def _voice_playout_ms(self) -> int:
+        return voice_playout_ms(self._config.voice_playout, self._hearing.links if self._hearing is not None else ())
 
     def _paths(self) -> None:
         if self._hold is not None:

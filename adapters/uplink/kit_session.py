@@ -97,6 +97,7 @@ class KitSession:
 
     async def looked(self, look: Look, links: Sequence[LinkState]) -> None:
         """Once a second: the ladder follows what passes, and the center hears of the links."""
+        self._seats.links = links
         await self.giving.measure(1.0)
         self.giving.look(max(0.0, look.usable_bps - look.beside_bps), look.pressed)
         self._looks += 1

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import UplinkConfig
+from adapters.uplink.figures import voice_playout_ms
 from adapters.uplink.voice import VoiceWire
 from adapters.uplink.words import text, whole
 from gateway.base.errors import Busy, GatewayError, NotFound, RemoteProtocolError
 from gateway.base.tasks import Nest
 from gateway.contract.adapter import Context
 from gateway.contract.voice import KeyedBy, Seat, SeatWish
+from gateway.model.kit import LinkState
 from gateway.model.principal import Principal
 from gateway.model.voice import FloorWord, GroupMode, MemberKind, Priority
 from gateway.wire.records import plain
@@ -46,6 +48,8 @@ class Seats:
         self._bundle = bundle
         self._center = center
         self._config = config
+        self.links: Sequence[LinkState] = ()
+        """As they were last looked at."""
         self._say = say
         self._nest = Nest("seats of a center", MOST_SEATS)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -115,7 +119,7 @@ class Seats:
     ) -> tuple[str, str]:
         """Until it is ended: why."""
         ended: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
-        wire = VoiceWire(self._bundle, round(self._config.voice_playout * 1000))
+        wire = VoiceWire(self._bundle, voice_playout_ms(self._config.voice_playout, self.links))
         full = True
 
         def hears(on: bool) -> None:

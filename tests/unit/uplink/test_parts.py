@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from adapters.uplink import line as lines
 from adapters.uplink.config import Link, UplinkConfig
-from adapters.uplink.figures import LinkFigures
+from adapters.uplink.figures import LinkFigures, voice_playout_ms
 from adapters.uplink.line import Line
 from adapters.uplink.netlink import Interface, interfaces
 from adapters.uplink.paths import Wish, bound, wishes
@@ -22,7 +22,7 @@ from adapters.uplink.words import PART_BYTES, Lists, number, parts, text, whole
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.model.device import Device, DeviceState
 from gateway.model.ids import DeviceId
-from gateway.model.kit import LinkUse
+from gateway.model.kit import LinkState, LinkUse
 
 DEVICE = Device(DeviceId("kit7/ball-1"), "gb28181", "34020000001320000001", "Ball", DeviceState.ONLINE)
 
@@ -68,6 +68,15 @@ def test_figures_of_paths_and_of_all() -> None:
     assert not figures.look(stats | {"out.3.bytes": 10, "units_given_up": 2}, 1.0).pressed
     assert figures.look(stats | {"wanted_bps": 9e6, "units_given_up": 2}, 1.0).pressed
     assert LinkFigures().look({}, 1.0).links == {}
+
+
+def test_voices_wait_longer_for_a_satellite() -> None:
+    lte = [LinkState(f"lte-{n}", "lte", state=LinkUse.IN) for n in range(2)]
+    satellite = LinkState("sat", "satellite", state=LinkUse.IN)
+    assert voice_playout_ms(0.2, []) == voice_playout_ms(0.2, lte) == voice_playout_ms(0.2, [*lte, satellite]) == 200
+    assert voice_playout_ms(0.2, [lte[0], satellite]) == voice_playout_ms(0.2, [satellite]) == 400
+    assert voice_playout_ms(0.6, [satellite]) == 600
+    assert voice_playout_ms(0.2, [lte[0], replace(satellite, state=LinkUse.OUT)]) == 200
 
 
 # — lists in parts —
