@@ -6,6 +6,7 @@ ADAPTERS: dict[str, str] = {
     "jt808": "adapters.jt808:Jt808",
     "local": "adapters.local:Local",
     "mpegts": "adapters.mpegts:MpegTs",
+    "mqtt": "adapters.mqtt:Mqtt",
     "onvif": "adapters.onvif:Onvif",
     "phone": "adapters.phone:PhoneDoor",
     "pull": "adapters.pull:Pull",

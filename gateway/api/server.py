@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import tls
 from gateway.api.app import create_app
 from gateway.api.auth import LOCAL_SCOPE_KEY
 from gateway.api.guard import API_BODY_BYTES
 from gateway.api.inner import Inner
 from gateway.api.listener import Listener
 from gateway.api.mounts import Mounts
+from gateway.base import server_tls as tls
 from gateway.base.errors import ConfigError
 from gateway.core.home import Answering
 from gateway.core.services import Services

@@ -1,8 +1,8 @@
 """A certificate authority of this gateway's own: one folder with its key, what it issued, and what it took back.
 
-It signs the console's HTTPS certificate (`gateway.api.tls`), and at a center the client certificates of its kits: the
-common name is the kit's gateway id, by which brokers know whose topics it may touch. A kit makes its key itself
-(`new_request`) and only its request travels; whoever admits the kit calls `Authority.issue_client`.
+It signs the console's HTTPS certificate (`gateway.base.server_tls`), and at a center the client certificates of its
+kits: the common name is the kit's gateway id, by which brokers know whose topics it may touch. A kit makes its key
+itself (`new_request`) and only its request travels; whoever admits the kit calls `Authority.issue_client`.
 
 Keys are P-256, files of mode 0600 in a folder of mode 0700. The CA may be nobody's parent but of what it signs itself
 (path length 0) and lives ten years. Blocking, some milliseconds: at pairing, not on every connection.

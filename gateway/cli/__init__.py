@@ -37,6 +37,8 @@ COMMANDS: dict[str, str] = {
     "invite": "gateway.cli.invite",
     "pair": "gateway.cli.pair",
     "kits": "gateway.cli.kits",
+    "outbox": "gateway.cli.outbox",
+    "mqtt": "gateway.cli.mqtt",
     "config": "gateway.cli.config",
     "sim": "gateway.cli.sim",
 }

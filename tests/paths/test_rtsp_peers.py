@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.api import tls
+from gateway.base import server_tls as tls
 from gateway.contract.adapter import KitTls
 from gateway.model.ids import StreamId
 from tests.paths.rtsp_rig import DRONE, KEY, TECHNICIAN, WALL, Program, a_rig, frames, reader, sender

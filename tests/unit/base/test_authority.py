@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from gateway.api import tls
+from gateway.base import server_tls as tls
 from gateway.base.authority import Authority, ClientFiles, client_files, new_request
 from gateway.base.errors import ConfigError, Denied, RemoteProtocolError
 

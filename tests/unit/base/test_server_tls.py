@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from gateway.api.tls import SERVER_DAYS, ensure, fingerprint
+from gateway.base.server_tls import SERVER_DAYS, ensure, fingerprint
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 NAMES = ["kit1", "localhost", "10.0.0.5", "fd00::5"]

@@ -1,8 +1,7 @@
-"""HTTPS from the first start: a certificate authority of this kit's own, and a server certificate it issues.
+"""TLS from the first start: a server certificate issued by the gateway's own authority (`gateway.base.authority`).
 
 A browser is told once to trust `ca.crt`; the server certificate under it names every own address and host name and
-is issued again when they change or it nears its end. It lives 397 days, the longest that browsers take. The authority
-itself is `gateway.base.authority`.
+is issued again when they change or it nears its end. It lives 397 days, the longest that browsers take.
 """
 
 from __future__ import annotations
@@ -43,14 +42,17 @@ class Certificates:
         return made
 
 
-def ensure(folder: Path, gateway: str, names: Sequence[str], *, now: datetime | None = None) -> Certificates:
+def ensure(
+    folder: Path, gateway: str, names: Sequence[str], *, stem: str = "server", now: datetime | None = None
+) -> Certificates:
     """The kit's certificates in `folder`, made or issued again where needed.
 
-    `names` are host names and IP addresses. Returns the same files while they still fit. Raises ConfigError
+    `names` are host names and IP addresses; `stem` names the files: servers with other names have files of their own.
+    Returns the same files while they still fit. Raises ConfigError
     when the folder can not be written.
     """
     now = now or datetime.now(UTC)
-    files = Certificates(folder / "ca.crt", folder / "server.crt", folder / "server.key")
+    files = Certificates(folder / "ca.crt", folder / f"{stem}.crt", folder / f"{stem}.key")
     authority = Authority(folder, gateway, now=now)
     if authority.made:
         files.certificate.unlink(missing_ok=True)

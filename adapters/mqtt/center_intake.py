@@ -1,0 +1,104 @@
+"""What kits send for good, at their center: events and pieces of files, kept first and acknowledged then.
+
+Queues are bounded. What finds no room is not acknowledged, so the kit, which still has it, sends it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.mqtt.connection import Connection
+from adapters.mqtt.protocol import messages
+from adapters.mqtt.protocol.messages import Ack
+from adapters.mqtt.protocol.topics import Kind, Topic
+from gateway.base.clock import Clock
+from gateway.base.errors import GatewayError, RemoteProtocolError
+from gateway.base.throttle import Throttle
+from gateway.contract.forward import Inbox
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+"""Transactions under way: the store commits them together."""
+QUEUE = 128
+"""Messages that wait for one worker."""
+
+
+@dataclass(slots=True)
+class IntakeFigures:
+    events: int = 0
+    refused: int = 0
+    left_out: int = 0
+    pieces: int = 0
+
+
+class Intake:
+    """A kit's messages go to one worker, in their order."""
+
+    def __init__(self, center: str, inbox: Inbox, clock: Clock, connection: Callable[[], Connection | None]) -> None:
+        self._center = center
+        self._inbox = inbox
+        self._connection = connection
+        self._queues: list[asyncio.Queue[tuple[Topic, bytes]]] = [asyncio.Queue(QUEUE) for _ in range(WORKERS)]
+        self._throttle = Throttle(log, clock=clock)
+        self.figures = IntakeFigures()
+
+    def put(self, topic: Topic, payload: bytes) -> None:
+        queue = self._queues[zlib.crc32(topic.gateway.encode()) % WORKERS]
+        try:
+            queue.put_nowait((topic, payload))
+        except asyncio.QueueFull:
+            self.figures.left_out += 1
+            self._throttle("full", f"{topic.gateway} sends faster than the disk takes it; it sends again")
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for queue in self._queues:
+                tasks.create_task(self._work(queue))
+
+    async def _work(self, queue: asyncio.Queue[tuple[Topic, bytes]]) -> None:
+        while True:
+            topic, payload = await queue.get()
+            try:
+                ack = await (self._events if topic.kind is Kind.EVENT else self._piece)(topic, payload)
+                if ack is not None:
+                    await self._answer(topic.gateway, ack)
+            except RemoteProtocolError as exc:
+                self._throttle(topic.gateway, f"{topic.gateway} sends what can not be read: {exc}")
+            except GatewayError as exc:
+                # A full disk, a busy store, a broker that is gone: nothing is acknowledged, so it comes again.
+                self._throttle(exc.code, f"what {topic.gateway} sent is not kept yet: {exc}")
+            except Exception:
+                log.exception("what %s sent was not kept, by a mistake of ours", topic.gateway)
+
+    async def _events(self, topic: Topic, payload: bytes) -> Ack | None:
+        told = messages.read_events(payload)
+        if told.to not in ("", self._center):
+            return None
+        taken = await self._inbox.take(topic.gateway, told.batch, "mqtt")
+        self.figures.events += len(taken.kept)
+        self.figures.refused += len(taken.refused)
+        return Ack(taken.kept, dict(taken.refused))
+
+    async def _piece(self, topic: Topic, payload: bytes) -> Ack:
+        piece = messages.read_piece(payload)
+        self.figures.pieces += 1
+        try:
+            if piece.file is not None:
+                if piece.file.id != topic.name:
+                    raise RemoteProtocolError(f"file {piece.file.id!r} as {topic.name!r}", code="event-damaged")
+                have = await self._inbox.file_begin(topic.gateway, piece.file)
+            else:
+                have = await self._inbox.file_append(topic.gateway, topic.name, piece.offset, piece.data)
+        except GatewayError as exc:
+            return Ack(files={topic.name: (0, exc.code)})
+        return Ack(files={topic.name: (have, "")})
+
+    async def _answer(self, gateway: str, ack: Ack) -> None:
+        connection = self._connection()
+        if connection is not None:
+            await connection.publish(str(Topic(gateway, Kind.ACK, self._center)), messages.ack_bytes(ack))

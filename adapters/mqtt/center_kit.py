@@ -1,0 +1,139 @@
+"""One kit as its center hears it by a broker: presence, devices, and the hold that the fleet gave for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from adapters.mqtt.protocol.messages import Birth, Telemetry
+from adapters.mqtt.protocol.presence import Came, Outcome, Presence, There, Twice, Went
+from gateway.base.errors import Denied, GatewayError
+from gateway.contract.fleet import Fleet, KitAbout, KitHold, KitWay
+from gateway.model.device import Device
+from gateway.model.ids import DeviceId
+from gateway.model.position import Position
+
+log = logging.getLogger(__name__)
+
+CLOCK_TOLD_S = 1.0
+"""How far off a kit's clock is, is told again when it changed by more."""
+MOST_DEVICES = 10_000
+
+
+class HeardKit:
+    """On the loop; its methods return at once. `refused` is why the fleet does not take it, "" while it does."""
+
+    def __init__(self, gateway: str, fleet: Fleet, way: KitWay, wall: Callable[[], float]) -> None:
+        self.gateway = gateway
+        self._fleet = fleet
+        self._way = way
+        self._wall = wall
+        self.presence = Presence()
+        self.hold: KitHold | None = None
+        self.refused = ""
+        self.twins: tuple[Birth, Birth] | None = None
+        self.twins_at = 0.0
+        self._devices: dict[DeviceId, Device] = {}
+        self._clock_off_s: float | None = None
+
+    @property
+    def here(self) -> bool:
+        return self.presence.there is There.PRESENT
+
+    def state(self, birth: Birth, now: float) -> None:
+        self._act(self.presence.receive_state(birth, now), now)
+
+    def sign(self, now: float, instance: str = "") -> None:
+        self._act(self.presence.receive_sign(now, instance), now)
+        if self.hold is not None:
+            self.hold.seen()
+
+    def tick(self, now: float) -> None:
+        self._act(self.presence.handle_timer(now), now)
+
+    def device(self, device: Device) -> None:
+        if not device.id.startswith(f"{self.gateway}/") or (
+            device.id not in self._devices and len(self._devices) >= MOST_DEVICES
+        ):
+            return
+        self._devices[device.id] = device
+        if self.hold is not None:
+            self.hold.device(device)
+
+    def device_gone(self, device: DeviceId) -> None:
+        self._devices.pop(device, None)
+        if self.hold is not None:
+            self.hold.device_gone(device)
+
+    def telemetry(self, told: Telemetry, now: float) -> None:
+        self.sign(now, told.instance)
+        birth = self.presence.birth
+        if self.hold is None or birth is None or told.instance != birth.instance:
+            return
+        if told.links:
+            self.hold.links(told.links)
+        off = told.wall - self._wall()
+        if self._clock_off_s is None or abs(off - self._clock_off_s) > CLOCK_TOLD_S:
+            self._clock_off_s = off
+            self.hold.about(self._about(birth))
+
+    def position(self, position: Position) -> None:
+        if self.hold is not None and position.device.startswith(f"{self.gateway}/"):
+            self.hold.position(position)
+
+    def try_again(self) -> None:
+        """Pairings changed: perhaps it is admitted now, or no longer."""
+        birth = self.presence.birth
+        if self.here and birth is not None:
+            self._up(birth)
+
+    def down(self, code: str, detail: str = "") -> None:
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            hold.down(code, detail)
+
+    # — within —
+
+    def _act(self, outcomes: list[Outcome], now: float) -> None:
+        for outcome in outcomes:
+            match outcome:
+                case Came(birth):
+                    self._up(birth)
+                case Went(code, detail):
+                    self.down(code, detail)
+                case Twice(one, other):
+                    self.twins, self.twins_at = (one, other), now
+                    log.warning("two machines use the id %s: %s and %s", self.gateway, _where(one), _where(other))
+
+    def _up(self, birth: Birth) -> None:
+        try:
+            # The same way again takes the place of the one before: the fleet looks at the pairing anew.
+            self.hold = self._fleet.kit_up(self.gateway, self._about(birth), self._way)
+            self.hold.devices(list(self._devices.values()))
+        except Denied as exc:
+            if self.refused != exc.code:
+                log.info("%s is here by MQTT and not taken: %s", self.gateway, exc)
+            self.refused = exc.code
+            self.down(exc.code)
+        except GatewayError as exc:
+            log.warning("%s tells what can not be: %s", self.gateway, exc)
+        else:
+            self.refused = ""
+
+    def _about(self, birth: Birth) -> KitAbout:
+        return KitAbout(
+            name=birth.name,
+            boot=birth.boot,
+            version=birth.version,
+            adcode=birth.adcode,
+            address=birth.addresses[0] if birth.addresses else "",
+            clock_off_s=self._clock_off_s,
+        )
+
+
+def _where(birth: Birth) -> str:
+    return f"{birth.host or 'unnamed'} ({', '.join(birth.addresses[:3]) or 'no address'}, start {birth.boot})"
+
+
+def twins_text(one: Birth, other: Birth) -> str:
+    return f"{_where(one)} and {_where(other)}"

@@ -1,0 +1,271 @@
+"""One connection to one broker, from its dialling to its end.
+
+MQTT 5 is tried first where it may be, and 3.1.1 where the broker does not have it (remembered for each broker). What
+the session needs is the same with both: expiry, answers and acknowledgements stand in our own messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import aiomqtt
+
+from adapters.mqtt.address import Broker
+from adapters.mqtt.dial import Dialler
+from adapters.mqtt.protocol.messages import MAX_BYTES
+from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, expiring, failures, refused
+from gateway.base.errors import GatewayError, LinkDown, PeerError
+
+log = logging.getLogger(__name__)
+
+ROOM = 4096
+"""Of a packet, for what stands around the message in it."""
+BYE_S = 2.0
+
+# Reason codes of MQTT 5 §2.4; paho gives those of 3.1.1 (§3.2.2.3) as their like.
+_OTHER_VERSION = {0x01, 0x84}
+_NOT_LET_IN = {0x04, 0x05, 0x85, 0x86, 0x87, 0x8A, 0x8C}
+_BUSY = {0x03, 0x88, 0x89, 0x97, 0x9F}
+_NONSENSE = {0x81, 0x82}
+
+
+@dataclass(slots=True)
+class Versions:
+    """Which brokers have MQTT 5, as far as it is known."""
+
+    wish: Literal["auto", "5", "3.1.1"] = "auto"
+    known: dict[Broker, bool] = field(default_factory=dict)
+
+    def five(self, broker: Broker) -> bool:
+        return self.wish == "5" or (self.wish == "auto" and self.known.get(broker, True))
+
+    def may_be_old(self, broker: Broker) -> bool:
+        return self.wish == "auto" and broker not in self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """As whom to connect. `will`: (topic, payload), retained, QoS 1."""
+
+    id: str
+    will: tuple[str, bytes]
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    answer_s: float = 4.0
+    keep_alive_s: float = 20.0
+
+
+class Connection:
+    """Made by `connected`. Its methods raise LinkDown when the broker does not answer or is gone."""
+
+    def __init__(self, link: Link, broker: Broker, times: Times) -> None:
+        self._link = link
+        self._times = times
+        self.broker = broker
+
+    @property
+    def five(self) -> bool:
+        return self._link.five
+
+    @property
+    def backlog(self) -> int:
+        """Packets that wait for the link."""
+        return self._link.backlog
+
+    @property
+    def bytes_in(self) -> int:
+        return self._link.socket.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        return self._link.socket.bytes_out
+
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expires_s: float | None = None
+    ) -> None:
+        """With QoS 1 it returns when the broker has it."""
+        if len(payload) > MAX_BYTES:
+            raise PeerError(f"a message of {len(payload)} bytes to {topic} is not sent", code="too-large")
+        properties = expiring(expires_s) if expires_s is not None and self.five else None
+        try:
+            async with self._answer():
+                await self._link.publish(topic, payload, qos, retain, properties, timeout=math.inf)
+        except Exception as exc:
+            raise self._down(exc, "does not take a message") from exc
+
+    async def subscribe(self, filters: Sequence[str], qos: int = 1) -> None:
+        """Raises PeerError (`mqtt-denied`) when the broker's rights forbid one of them."""
+        wish = [(one, qos) for one in filters]
+        try:
+            async with self._answer():
+                codes = await self._link.subscribe(wish, timeout=math.inf)
+        except Exception as exc:
+            raise self._down(exc, "does not answer a subscription") from exc
+        if wrong := failures(codes):
+            text = f"{self.broker} forbids to listen to {', '.join(filters)} ({wrong[0]:#x})"
+            raise PeerError(text, status=wrong[0], code="mqtt-denied")
+
+    async def unsubscribe(self, topic: str) -> None:
+        try:
+            async with self._answer():
+                await self._link.unsubscribe(topic, timeout=math.inf)
+        except Exception as exc:
+            raise self._down(exc, "does not answer") from exc
+
+    async def lost(self) -> None:
+        """Raises LinkDown when the connection has ended."""
+        try:
+            await self._link.lost()
+        except Exception as exc:
+            raise self._down(exc, "let us go") from exc
+        raise LinkDown(f"{self.broker} closed the connection", code="mqtt-lost")
+
+    def _answer(self) -> asyncio.Timeout:
+        """aiomqtt's own time-out is asyncio.wait_for, which in Python 3.11 may swallow a cancellation."""
+        return asyncio.timeout(self._times.answer_s)
+
+    def _down(self, exc: Exception, doing: str) -> GatewayError:
+        if isinstance(exc, GatewayError):
+            return exc
+        if isinstance(exc, TimeoutError):
+            text = f"{self.broker} {doing} within {self._times.answer_s:g} s"
+            return LinkDown(text, code="mqtt-lost")
+        number = refused(exc) if isinstance(exc, aiomqtt.MqttError) else None
+        if number is None and isinstance(exc.__cause__, aiomqtt.MqttError):
+            number = refused(exc.__cause__)
+        if number == TAKEN_OVER:
+            return PeerError(f"{self.broker}: another client has our id now", status=number, code="duplicate-gateway")
+        if number is not None and number in _NOT_LET_IN:
+            return PeerError(f"{self.broker} {doing}: {exc}", status=number, code="mqtt-denied")
+        if number in _NONSENSE or not isinstance(exc, aiomqtt.MqttError | OSError):
+            return LinkDown(f"{self.broker} sends what is no MQTT: {exc}", code="mqtt-garbage")
+        return LinkDown(f"{self.broker} {doing}: {exc}", code="mqtt-lost")
+
+
+@asynccontextmanager
+async def connected(
+    broker: Broker, dialler: Dialler, who: Who, times: Times, versions: Versions, on_message: OnMessage
+) -> AsyncIterator[Connection]:
+    """A connection that the broker has accepted, while the context lasts. Left in peace, the broker is told goodbye and
+    keeps our will to itself; left by an error, the connection is dropped.
+
+    Raises LinkDown (`connect-…`, `tls-…`, `mqtt-…`), PeerError (`mqtt-denied`, `mqtt-busy`), ConfigError.
+    """
+    link = await _open(broker, dialler, who, times, versions, on_message)
+    in_peace = False
+    try:
+        yield Connection(link, broker, times)
+        in_peace = True
+    except asyncio.CancelledError:
+        in_peace = True  # we are to end: that is no reason for a will
+        raise
+    finally:
+        if in_peace:
+            await _goodbye(link, broker)
+        link.drop()
+
+
+async def _goodbye(link: Link, broker: Broker) -> None:
+    try:
+        async with asyncio.timeout(BYE_S):
+            await link.leave()
+    except (aiomqtt.MqttError, TimeoutError, OSError) as exc:
+        log.debug("%s was left without a goodbye: %s", broker, exc)
+
+
+async def _open(
+    broker: Broker, dialler: Dialler, who: Who, times: Times, versions: Versions, on_message: OnMessage
+) -> Link:
+    five = versions.five(broker)
+    try:
+        link = await _connect(broker, dialler, who, times, five, on_message)
+    except GatewayError as exc:
+        # Some brokers of old hang up without a word when they see a version that they do not know.
+        if not five or not versions.may_be_old(broker) or exc.code not in ("mqtt-version", "mqtt-silent"):
+            raise
+        five = False
+        link = await _connect(broker, dialler, who, times, five, on_message)
+        log.info("%s has no MQTT 5: 3.1.1 is spoken with it", broker)
+    if versions.wish == "auto":
+        versions.known[broker] = five
+    return link
+
+
+async def _connect(broker: Broker, dialler: Dialler, who: Who, times: Times, five: bool, on_message: OnMessage) -> Link:
+    sock = await dialler.dial(broker, times.answer_s)
+    topic, payload = who.will
+    try:
+        link = Link(
+            sock,
+            on_message,
+            limit=MAX_BYTES + ROOM,
+            five=five,
+            keepalive=max(5, int(times.keep_alive_s)),
+            identifier=who.id,
+            will=aiomqtt.Will(topic, payload, qos=1, retain=True),
+            timeout=times.answer_s,
+            username=who.user or None,
+            password=who.password or None,
+            max_inflight_messages=1000,
+        )
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        await _entered(link, broker, times)
+    except BaseException:
+        link.drop()
+        raise
+    return link
+
+
+async def _entered(link: Link, broker: Broker, times: Times) -> None:
+    """The broker has said yes. Raises LinkDown, PeerError; where it hangs up or talks nonsense, at once."""
+    try:
+        link.greet()
+    except OSError as exc:
+        raise LinkDown(f"{broker}: {exc.strerror or exc}", code="mqtt-lost") from exc
+    enter = asyncio.ensure_future(link.accepted())
+    ends = {asyncio.ensure_future(link.ended.wait()), asyncio.ensure_future(link.lost())}
+    try:
+        async with asyncio.timeout(times.answer_s):
+            await asyncio.wait({enter, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if link.answered or enter.done():
+                await enter
+                return  # if it has hung up since, `lost` says so
+    except TimeoutError:
+        text = f"{broker} took the connection and says nothing for {times.answer_s:g} s"
+        raise LinkDown(text, code="mqtt-deaf") from None
+    except aiomqtt.MqttError as exc:
+        raise _refusal(broker, exc) from exc
+    finally:
+        for task in (enter, *ends):
+            task.cancel()
+        await asyncio.gather(enter, *ends, return_exceptions=True)
+    if link.socket.bytes_in:
+        raise LinkDown(f"{broker} sends what is no MQTT", code="mqtt-garbage")
+    raise LinkDown(f"{broker} hung up without a word", code="mqtt-silent")
+
+
+def _refusal(broker: Broker, exc: aiomqtt.MqttError) -> GatewayError:
+    """Why a CONNECT came to nothing."""
+    number = refused(exc)
+    if number is None:
+        return LinkDown(f"{broker}: {exc}", code="mqtt-lost")
+    if number in _OTHER_VERSION:
+        return PeerError(f"{broker}: {exc}", status=number, code="mqtt-version")
+    if number in _NOT_LET_IN:
+        return PeerError(f"{broker} does not let us in: {exc}", status=number, code="mqtt-denied")
+    if number in _BUSY:
+        return PeerError(f"{broker}: {exc}", status=number, code="mqtt-busy")
+    return PeerError(f"{broker} refuses: {exc}", status=number, code="mqtt-refused")

@@ -1,0 +1,386 @@
+"""The kit's side of a broker: tells that it is there and what it has, sends what waits, carries out orders.
+
+```
+connected ─► listen (own state, orders, acknowledgements, centers) ─► birth ─► devices ─► live:
+               telemetry · changes · events of the outbox · files · orders ─► lost: the next broker
+```
+
+It knows nothing of the daemon: `KitFacts` tells it what there is and carries out orders, an `OutboxSide` a center
+holds what waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from adapters.mqtt.connection import Connection
+from adapters.mqtt.facts import Change, Gone, KitFacts, Missed
+from adapters.mqtt.kit_files import FileSender
+from adapters.mqtt.kit_sender import Sender
+from adapters.mqtt.protocol import messages
+from adapters.mqtt.protocol.messages import Birth, Order, Telemetry
+from adapters.mqtt.protocol.topics import Kind, Topic, filter_of_devices, filters_of_kit, parse
+from adapters.mqtt.protocol.transit import Transit
+from adapters.mqtt.session import Session, Setting, Standing
+from gateway.base.clock import Clock
+from gateway.base.errors import Busy, GatewayError, PeerError, RemoteProtocolError
+from gateway.base.tasks import Nest
+from gateway.base.throttle import Throttle
+from gateway.contract.forward import OutboxSide
+from gateway.model.command import CommandResult, Outcome
+from gateway.model.device import Device
+from gateway.model.position import Position
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 5.0
+"""So long after the birth what a broker retains of our devices is looked through."""
+LATE_S = 300.0
+"""A will of an earlier life of ours comes no later."""
+ORDERS = 64
+"""Under way at a time."""
+BACKLOG = 64
+"""Packets that wait for the link: positions of now are not added to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class KitSetting:
+    """`piece` is the size of files' pieces, `window` how many events may be under way to a center."""
+
+    session: Setting
+    telemetry_s: float = 10.0
+    window: int = 64
+    piece: int = 32_768
+
+
+@dataclass(slots=True)
+class Figures:
+    connections: int = 0
+    events_sent: int = 0
+    events_acknowledged: int = 0
+    events_refused: int = 0
+    orders: int = 0
+    twins: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(slots=True)
+class Far:
+    """A center, as this session knows it."""
+
+    side: OutboxSide
+    sender: Sender
+    files: FileSender
+    birth: Birth | None = field(default=None)
+
+
+class KitSession:
+    """`sides`: center's gateway id → what waits for it; the id "" stands for whichever center answers."""
+
+    def __init__(
+        self,
+        facts: KitFacts,
+        sides: Mapping[str, OutboxSide],
+        setting: KitSetting,
+        clock: Clock | None = None,
+    ) -> None:
+        self._facts = facts
+        self._setting = setting
+        self._clock = clock or Clock()
+        self.instance = secrets.token_hex(8)
+        self._number = 0
+        self._seq = 0
+        self._born = False
+        self._born_at = 0.0
+        self._before: set[str] = set()
+        self._twin: asyncio.Future[None] | None = None
+        self._rebirth = asyncio.Event()
+        self._stale: asyncio.Queue[str] = asyncio.Queue(1024)
+        self._own: set[str] = set()
+        self._transit = Transit()
+        self._connection: Connection | None = None
+        self._orders = Nest(f"orders of {facts.gateway}", ORDERS)
+        self._throttle = Throttle(log, clock=self._clock)
+        self.figures = Figures()
+        self.centers: dict[str, Birth] = {}
+        self.far = {
+            center: Far(
+                side,
+                Sender(facts.gateway, center, side, setting.window, self._clock, self.figures),
+                FileSender(facts.gateway, side, setting.piece, self._clock),
+            )
+            for center, side in sides.items()
+        }
+        for far in self.far.values():
+            far.sender.on_more = far.files.wake
+        self._session = Session(
+            setting.session, facts.gateway, self._clock, will=self._will, on_message=self._heard, live=self._live
+        )
+
+    @property
+    def standing(self) -> Standing:
+        return self._session.standing
+
+    @property
+    def broker(self) -> str:
+        """The one that holds us; "" while none does."""
+        return self.standing.broker if not self.standing.code else ""
+
+    async def run(self) -> None:
+        """Until it is cancelled; then the broker hears that we go."""
+        try:
+            await self._session.run()
+        finally:
+            await self._orders.close()
+
+    # — one connection —
+
+    def _will(self) -> tuple[str, bytes]:
+        self._number += 1
+        return str(self._topic(Kind.STATE)), messages.birth_bytes(self._birth(online=False))
+
+    def _birth(self, *, online: bool, code: str = "") -> Birth:
+        told = self._facts.birth()
+        return replace(
+            told,
+            online=online,
+            session=self._number,
+            instance=self.instance,
+            period_s=self._setting.telemetry_s,
+            at=self._clock.wall(),
+            code=code,
+        )
+
+    async def _live(self, connection: Connection) -> None:
+        gateway = self._facts.gateway
+        loop = asyncio.get_running_loop()
+        self._connection, self._twin = connection, loop.create_future()
+        self.figures.connections += 1
+        try:
+            async with self._facts.changes() as changes, asyncio.TaskGroup() as tasks:
+                # Listened for before anything is said: whoever else speaks in our name is heard.
+                await connection.subscribe([*filters_of_kit(gateway), filter_of_devices(gateway)])
+                state = str(self._topic(Kind.STATE))
+                await connection.publish(state, messages.birth_bytes(self._birth(online=True)), retain=True)
+                if not self._born:
+                    self._born, self._born_at = True, self._clock.monotonic()
+                await self._say_all(connection)
+                for work in (
+                    connection.lost(),
+                    self._alone(),
+                    self._telemetry(connection),
+                    self._follow(connection, changes),
+                    self._said_again(connection),
+                    self._clear(connection),
+                ):
+                    tasks.create_task(work)
+                for far in self.far.values():
+                    tasks.create_task(far.sender.run(connection))
+                    tasks.create_task(far.files.run(connection, far.sender.calm))
+        except asyncio.CancelledError:
+            await self._farewell(connection)
+            raise
+        finally:
+            self.figures.bytes_in += connection.bytes_in
+            self.figures.bytes_out += connection.bytes_out
+            self._connection = None
+            for far in self.far.values():
+                far.sender.reset()
+
+    async def _say_all(self, connection: Connection) -> None:
+        devices = self._facts.devices()
+        before, self._own = self._own, {device.id for device in devices}
+        for gone in before - self._own:
+            self._put_stale(gone.partition("/")[2])
+        # Some at a time: each waits for the broker, and a thin link must not be stuffed.
+        for start in range(0, len(devices), 16):
+            await asyncio.gather(*(self._say(connection, device) for device in devices[start : start + 16]))
+
+    async def _say(self, connection: Connection, device: Device) -> None:
+        topic = self._topic(Kind.DEVICE, device.id.partition("/")[2])
+        await connection.publish(str(topic), messages.device_bytes(device), retain=True)
+
+    async def _farewell(self, connection: Connection) -> None:
+        """We stop in order: nobody need wait for a will."""
+        state = str(self._topic(Kind.STATE))
+        try:
+            async with asyncio.timeout(self._setting.session.times.answer_s):
+                death = messages.birth_bytes(self._birth(online=False, code="kit-stopped"))
+                await connection.publish(state, death, retain=True)
+        except (GatewayError, TimeoutError) as exc:
+            log.info("%s could not say goodbye: %s", self._facts.gateway, exc)
+
+    async def _alone(self) -> None:
+        """Raises when another machine speaks in our name."""
+        if self._twin is not None:
+            await self._twin
+
+    async def _telemetry(self, connection: Connection) -> None:
+        topic = str(self._topic(Kind.TELEMETRY))
+        while True:
+            await connection.publish(topic, messages.telemetry_bytes(self._told()), qos=0)
+            await asyncio.sleep(self._setting.telemetry_s)
+
+    def _told(self) -> Telemetry:
+        self._seq += 1
+        birth, moment = self._facts.birth(), self._facts.moment()
+        standings = [far.side.standing() for far in self.far.values()]
+        return Telemetry(
+            boot=birth.boot,
+            session=self._number,
+            instance=self.instance,
+            seq=self._seq,
+            boot_id=moment.boot_id,
+            mono=moment.mono,
+            wall=moment.wall,
+            quality=moment.quality,
+            waiting=max((one.rows for one in standings), default=0),
+            dropped=max((one.dropped for one in standings), default=0),
+            full=any(one.full for one in standings),
+            figures=dict(self._facts.figures()),
+            links=tuple(self._facts.links()),
+        )
+
+    async def _follow(self, connection: Connection, changes: AsyncIterator[Change]) -> None:
+        async for change in changes:
+            match change:
+                case Device():
+                    self._own.add(change.id)
+                    await self._say(connection, change)
+                case Gone():
+                    self._own.discard(change.device)
+                    topic = self._topic(Kind.DEVICE, change.device.partition("/")[2])
+                    await connection.publish(str(topic), b"", retain=True)
+                case Position():
+                    # Worth nothing later: those that are kept wait in the outbox.
+                    if connection.backlog < BACKLOG:
+                        topic = self._topic(Kind.POSITION)
+                        await connection.publish(str(topic), messages.position_bytes(change), qos=0)
+                case Missed():
+                    await self._say_all(connection)
+
+    async def _said_again(self, connection: Connection) -> None:
+        """A late will of an earlier connection took the place of our birth: it is put right."""
+        while True:
+            await self._rebirth.wait()
+            self._rebirth.clear()
+            birth = messages.birth_bytes(self._birth(online=True))
+            await connection.publish(str(self._topic(Kind.STATE)), birth, retain=True)
+
+    async def _clear(self, connection: Connection) -> None:
+        """What the broker retains of devices that are no more is taken away."""
+        settled = asyncio.get_running_loop().time() + SETTLE_S
+        listening = True
+        while True:
+            try:
+                async with asyncio.timeout_at(settled if listening else None):
+                    device = await self._stale.get()
+            except TimeoutError:
+                listening = False
+                await connection.unsubscribe(filter_of_devices(self._facts.gateway))
+                continue
+            if f"{self._facts.gateway}/{device}" not in self._own:
+                await connection.publish(str(self._topic(Kind.DEVICE, device)), b"", retain=True)
+
+    def _put_stale(self, device: str) -> None:
+        if not self._stale.full():
+            self._stale.put_nowait(device)
+
+    # — what comes —
+
+    def _heard(self, text: str, payload: bytes, retained: bool) -> None:
+        """On the loop; never raises."""
+        try:
+            topic = parse(text)
+            match topic.kind:
+                case Kind.STATE if topic.gateway == self._facts.gateway:
+                    self._heard_state(messages.read_birth(payload))
+                case Kind.DEVICE if topic.gateway == self._facts.gateway and payload:
+                    if f"{topic.gateway}/{topic.name}" not in self._own:
+                        self._put_stale(topic.name)
+                case Kind.ACK if topic.gateway == self._facts.gateway:
+                    self._heard_ack(topic.name, payload)
+                case Kind.ORDER if topic.gateway == self._facts.gateway and not retained:
+                    self._heard_order(topic, payload)
+                case Kind.CENTER:
+                    self._heard_center(topic.gateway, messages.read_birth(payload))
+        except RemoteProtocolError as exc:
+            self._throttle("garbage", f"{self._facts.gateway}: {text[:80]}: {exc}")
+        except Busy as exc:
+            self._throttle("busy", str(exc))
+
+    def _heard_state(self, birth: Birth) -> None:
+        if birth.instance == self.instance:
+            if birth.session < self._number or not birth.online:
+                self._rebirth.set()
+            return
+        if not self._born:
+            # Who we were before we were started anew.
+            self._before.add(birth.instance)
+            return
+        if not birth.online:
+            self._rebirth.set()
+        if self._twin is not None and not self._twin.done() and self._another(birth):
+            self.figures.twins += 1
+            where = ", ".join(birth.addresses) or "an unknown address"
+            text = f"{birth.host or 'another machine'} at {where} uses our id {self._facts.gateway} as well"
+            self._twin.set_exception(PeerError(text, code="duplicate-gateway"))
+
+    def _another(self, birth: Birth) -> bool:
+        """Whether a state that is not ours, heard after our first birth, is of another machine: one that says that it
+        lives; or a will that is no late one of an earlier life of ours."""
+        if birth.online:
+            return True
+        late = self._clock.monotonic() - self._born_at > LATE_S
+        return birth.instance not in self._before and (late or birth.boot >= self._facts.birth().boot)
+
+    def _heard_ack(self, center: str, payload: bytes) -> None:
+        ack = messages.read_ack(payload)
+        for far in self._of(center):
+            far.sender.acknowledged(ack)
+            far.files.acknowledged(ack)
+
+    def _heard_center(self, center: str, birth: Birth) -> None:
+        if center not in self.centers and len(self.centers) >= 64:
+            return
+        before, self.centers[center] = self.centers.get(center), birth
+        came = birth.online and (before is None or not before.online or before.instance != birth.instance)
+        for far in self._of(center):
+            far.birth = birth
+            far.sender.center(birth.online, came=came)
+
+    def _of(self, center: str) -> list[Far]:
+        return [self.far[id_] for id_ in (center, "") if id_ in self.far]
+
+    def _heard_order(self, topic: Topic, payload: bytes) -> None:
+        order = messages.read_order(payload)
+        if order.action != topic.name:
+            raise RemoteProtocolError(f"an order {order.action!r} as {topic.name!r}")
+        now = self._clock.monotonic()
+        left = order.left_s - self._transit.waited_s(f"{order.center} {order.run}", order.mono, now)
+        self._orders.start(self._obey(order, left), f"order {order.id[:64]}")
+
+    async def _obey(self, order: Order, left_s: float) -> None:
+        self.figures.orders += 1
+        if left_s > 0:
+            result = await self._facts.order(order, left_s)
+        else:
+            result = CommandResult(
+                order.id, Outcome.REFUSED, "expired", f"it was {-left_s:.1f} s too late when it came"
+            )
+        connection = self._connection
+        if connection is None:
+            return  # an order whose result matters waits in the outbox too
+        topic = Topic(self._facts.gateway, Kind.ANSWER, order.id)
+        try:
+            await connection.publish(str(topic), messages.answer_bytes(result))
+        except GatewayError as exc:
+            log.info("%s: the answer to %s is not sent: %s", self._facts.gateway, order.id, exc)
+
+    def _topic(self, kind: Kind, name: str = "") -> Topic:
+        return Topic(self._facts.gateway, kind, name)

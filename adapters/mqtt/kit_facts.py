@@ -1,0 +1,119 @@
+"""What the daemon tells a kit's session of itself, and how orders of centers become orders here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+from adapters.mqtt.facts import Change, Gone, Missed
+from adapters.mqtt.protocol.messages import Birth, Order
+from adapters.mqtt.session import host_name
+from gateway.base.clock import Clock
+from gateway.base.moment import Moment, Moments
+from gateway.contract.adapter import Context
+from gateway.contract.home import Told
+from gateway.model.command import Action, Command, CommandResult, Outcome
+from gateway.model.device import Device
+from gateway.model.kit import LinkState
+from gateway.model.pairing import PairedCenter
+from gateway.model.position import Position
+from gateway.model.principal import SYSTEM, Role
+
+_EVENTS = ("device", "position")
+
+# Worth nothing when the answer is late: these are answered, and do not wait in the outbox.
+_PASSING = frozenset(
+    {
+        Action.PTZ_MOVE,
+        Action.PTZ_STOP,
+        Action.PTZ_LENS,
+        Action.KEY_FRAME,
+        Action.STREAM_OPEN,
+        Action.STREAM_CLOSE,
+        Action.TALK_REQUEST,
+        Action.TALK_RELEASE,
+    }
+)
+
+
+class DaemonFacts:
+    """Fulfils `facts.KitFacts`. `trusted`: centers of the configuration, with the most that they may do. `uplinks`:
+    center → the name under which results wait for it."""
+
+    def __init__(self, context: Context, clock: Clock, trusted: Mapping[str, Role], uplinks: Mapping[str, str]) -> None:
+        self._context = context
+        self._clock = clock
+        self._moments = Moments(clock)
+        self._trusted = trusted
+        self._uplinks = uplinks
+
+    @property
+    def gateway(self) -> str:
+        return self._context.gateway
+
+    def birth(self) -> Birth:
+        about = self._context.home.about
+        return Birth(
+            online=True,
+            boot=self._context.home.boot,
+            session=0,
+            instance="",
+            name=about.get("name", ""),
+            version=about.get("version", ""),
+            adcode=about.get("adcode", ""),
+            host=host_name(),
+            addresses=tuple(self._context.addresses())[:8],
+        )
+
+    def devices(self) -> Sequence[Device]:
+        return self._context.home.devices(SYSTEM)
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[Change]]:
+        async with self._context.home.events(SYSTEM, _EVENTS) as told:
+            yield _changes(told)
+
+    def moment(self) -> Moment:
+        return self._moments.now()
+
+    def figures(self) -> Mapping[str, float]:
+        return {}
+
+    def links(self) -> Sequence[LinkState]:
+        return ()
+
+    async def order(self, order: Order, left_s: float) -> CommandResult:
+        center = self._center(order.center)
+        if center is None:
+            return CommandResult(order.id, Outcome.REFUSED, "denied", f"{order.center[:64]} holds no rights here")
+        try:
+            action = Action(order.action)
+        except ValueError:
+            return CommandResult(order.id, Outcome.REFUSED, "unsupported", f"no order {order.action[:64]!r} here")
+        who = self._context.fleet.may(center, order.name, order.role, order.session, order.address)
+        deadline = self._clock.wall() + left_s
+        command = Command(order.id, who, action, order.target, deadline, dict(order.args))
+        result = await self._context.home.execute(command)
+        uplink = self._uplinks.get(order.center, self._uplinks.get(""))
+        if uplink is not None and action not in _PASSING:
+            await self._context.outbox.result(uplink, order.id, asdict(result))
+        return result
+
+    def _center(self, name: str) -> PairedCenter | None:
+        """Its rights here; None: it has none."""
+        for center in self._context.fleet.pairings.centers():
+            if center.gateway == name:
+                return center if center.revoked_at is None else None
+        role = self._trusted.get(name)
+        return PairedCenter(name, b"", role=role) if role is not None else None
+
+
+async def _changes(told: AsyncIterator[Told]) -> AsyncIterator[Change]:
+    async for one in told:
+        if one.type == "missed":
+            yield Missed()
+        elif one.type == "device" and isinstance(one.data, Device):
+            yield Gone(one.data.id) if one.gone else one.data
+        elif isinstance(one.data, Position):
+            yield one.data

@@ -1,0 +1,42 @@
+"""What mosquitto needs to serve kits and centers: its configuration and access list, in words of mosquitto.conf(5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters.mqtt.protocol.acl import mosquitto_acl
+
+ACL = "acl"
+CONF = "mosquitto.conf"
+
+
+def configuration(folder: Path, *, port: int = 8883, host: str = "", max_message: int = 600_000) -> str:
+    """`folder` is where ca.crt, ca.crl, broker.crt, broker.key and the access list lie on the broker's machine."""
+    where = f"listener {port} {host}".rstrip()
+    return f"""\
+# mosquitto 2 for kits and centers of Fieldgate. Who somebody is stands in the certificate: its common name.
+{where}
+cafile {folder / "ca.crt"}
+certfile {folder / "broker.crt"}
+keyfile {folder / "broker.key"}
+# Revoked kits; send mosquitto a SIGHUP after it changed.
+crlfile {folder / "ca.crl"}
+tls_version tlsv1.2
+require_certificate true
+use_identity_as_username true
+allow_anonymous false
+acl_file {folder / ACL}
+
+max_keepalive 600
+max_packet_size {max_message}
+max_inflight_messages 200
+# Of a center that reads slowly; what it misses the kits send again.
+max_queued_messages 20000
+max_queued_bytes 64000000
+"""
+
+
+def files(folder: Path, centers: Sequence[str], *, port: int = 8883, host: str = "") -> dict[str, str]:
+    """Name → text of the two files."""
+    return {CONF: configuration(folder, port=port, host=host), ACL: mosquitto_acl(centers)}

@@ -1,0 +1,70 @@
+"""`fieldgate mqtt` and `fieldgate outbox`: certificates and brokers' files from the state directory, what waits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cryptography import x509
+
+from gateway.base.authority import Authority, client_files, new_request
+from gateway.core.services import Services
+from tests.unit.cli.conftest import Run
+
+
+def test_a_kits_certificate_from_the_center_to_the_kit(fieldgate: Run, tmp_path: Path) -> None:
+    center, kit, box = tmp_path / "c", tmp_path / "k", tmp_path / "box"
+    center.mkdir()
+    kit.mkdir()
+    where = ("--state-dir", str(center), "--center", "county")
+    assert fieldgate("mqtt", "certificate", "kit7", "--out", str(box), *where).code == 0
+    assert {path.name for path in box.iterdir()} == {"client.crt", "client.key", "ca.crt"}
+    assert fieldgate("mqtt", "install", "county", str(box), "--state-dir", str(kit)).code == 0
+    files = client_files(kit, "county")
+    assert files.whole() and files.key.read_bytes() == (box / "client.key").read_bytes()
+
+    _, request = new_request("whoever")
+    (tmp_path / "kit8.csr").write_bytes(request)
+    shown = fieldgate("mqtt", "certificate", "kit8", "--request", str(tmp_path / "kit8.csr"), *where)
+    assert x509.load_pem_x509_certificate(shown.out.encode()).subject.rfc4514_string() == "CN=kit8"
+
+    assert fieldgate("mqtt", "revoke", "kit7", *where).code == 0
+    assert fieldgate("mqtt", "revoke", "kit9", *where).code == 1
+    issued = json.loads(fieldgate("mqtt", "certificates", "--json", *where).out)
+    assert [(one["name"], one["revoked_at"] is not None) for one in issued] == [("kit7", True), ("kit8", False)]
+    assert "kit8" in fieldgate("mqtt", "certificates", *where).out
+
+
+def test_what_is_missing_is_named(fieldgate: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ran = fieldgate("mqtt", "install", "county", str(empty), "--state-dir", str(tmp_path))
+    assert ran.code == 1 and "client.key" in ran.err + ran.out
+    ran = fieldgate("mqtt", "certificate", "kit7", "--state-dir", str(tmp_path / "nowhere"))
+    assert ran.code == 1 and "nowhere" in ran.err + ran.out
+    (tmp_path / "bad.csr").write_text("no request")
+    ran = fieldgate("mqtt", "certificate", "k", "--request", str(tmp_path / "bad.csr"), "--state-dir", str(tmp_path))
+    assert ran.code == 1
+
+
+def test_mosquittos_files(fieldgate: Run, tmp_path: Path) -> None:
+    state, out = tmp_path / "s", tmp_path / "out"
+    state.mkdir()
+    shown = fieldgate("mqtt", "broker-config", "mosquitto", "--center", "county", "--state-dir", str(state))
+    assert shown.code == 0 and "use_identity_as_username true" in shown.out and "user county" in shown.out
+    where = ("--state-dir", str(state), "--out", str(out), "--host", "mq.example")
+    ran = fieldgate("mqtt", "broker-config", "mosquitto", "--center", "county", "--center", "city", *where)
+    assert ran.code == 0
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert names >= {"mosquitto.conf", "acl", "ca.crt", "ca.crl", "broker.crt", "broker.key", "center/client.crt"}
+    assert "user city" in (out / "acl").read_text()
+    assert [one.name for one in Authority(state / "tls", "county").issued()] == ["county"]
+    assert fieldgate("mqtt", "broker-config", "emqx", "--center", "county").code == 1
+
+
+def test_what_waits_is_shown(fieldgate: Run, daemon: Services) -> None:
+    shown = fieldgate("outbox", "list")
+    assert shown.code == 0 and "mqtt/center1" in shown.out and "photo.jpg" in shown.out
+    assert json.loads(fieldgate("outbox", "list", "--json").out)["uplinks"][0]["rows"] == 2
+    assert fieldgate("outbox", "leave", "mqtt/center1", "--yes").code == 0
+    assert daemon.forward.left == ["mqtt/center1"]  # type: ignore[attr-defined]

@@ -1,0 +1,146 @@
+"""One connection to brokers that are right, and to those that are wrong on purpose: each with a reason of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Literal
+
+import pytest
+
+from adapters.mqtt.address import Broker
+from adapters.mqtt.connection import Connection, Times, Versions, Who, connected
+from adapters.mqtt.dial import Dialler
+from adapters.mqtt.protocol.packets import Type, read_connect
+from gateway.base.errors import GatewayError, LinkDown, PeerError
+from tests.fakes.mqtt_broker import FakeBroker, Script, fake_broker
+
+WHO = Who("kit7", ("fc/v1/kit7/state", b"{}"), "user", "secret")
+QUICK = Times(answer_s=0.5, keep_alive_s=5)
+PATIENT = Times(answer_s=10, keep_alive_s=5)
+
+
+def talk(
+    broker: FakeBroker,
+    *,
+    times: Times = PATIENT,
+    wish: Literal["auto", "5", "3.1.1"] = "auto",
+    versions: Versions | None = None,
+) -> AbstractAsyncContextManager[Connection]:
+    where = Broker("tcp", "127.0.0.1", broker.port)
+    return connected(where, Dialler(), WHO, times, versions or Versions(wish), lambda *_: None)
+
+
+async def why(broker: FakeBroker, *, times: Times = PATIENT, wish: Literal["auto", "5", "3.1.1"] = "auto") -> str:
+    with pytest.raises(GatewayError) as failed:
+        async with talk(broker, times=times, wish=wish) as connection:
+            await asyncio.wait_for(connection.lost(), 10)
+    return failed.value.code
+
+
+@pytest.mark.parametrize("wish", ["5", "3.1.1"])
+async def test_a_good_broker(wish: Literal["5", "3.1.1"]) -> None:
+    async with fake_broker() as broker:
+        async with talk(broker, wish=wish) as connection:
+            assert connection.five == (wish == "5")
+            await connection.subscribe(["fc/v1/kit7/cmd/+", "fc/v1/kit7/ack/+"])
+            await connection.publish("fc/v1/kit7/state", b"{}", retain=True, expires_s=5.0)
+            await connection.publish("fc/v1/kit7/tlm", b"x", qos=0)
+            with pytest.raises(PeerError) as large:
+                await connection.publish("fc/v1/kit7/tlm", b"x" * 600_000)
+            assert large.value.code == "too-large"
+        kinds = [packet.type for packet in broker.heard]
+        assert kinds[:3] == [Type.CONNECT, Type.SUBSCRIBE, Type.PUBLISH]
+        if wish == "3.1.1":
+            told = read_connect(broker.connects[0])
+            assert (told.client, told.clean, told.will_topic, told.user) == ("kit7", True, WHO.will[0], "user")
+        for _ in range(100):
+            if broker.heard[-1].type is Type.DISCONNECT:
+                break
+            await asyncio.sleep(0.01)
+        assert broker.heard[-1].type is Type.DISCONNECT, "a goodbye keeps the will"
+
+
+async def test_left_by_an_error_there_is_no_goodbye() -> None:
+    async with fake_broker() as broker:
+        with pytest.raises(ValueError):
+            async with talk(broker):
+                raise ValueError("a mistake")
+        await asyncio.sleep(0)
+        assert [packet.type for packet in broker.heard] == [Type.CONNECT]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (Script(deaf=True), "mqtt-deaf"),
+        (Script(hang_up=True), "mqtt-silent"),
+        (Script(connack=b"\xff" * 40), "mqtt-garbage"),
+        (Script(connack=b"\x20\x03\x00\x86\x00"), "mqtt-denied"),
+        (Script(connack=b"\x20\x03\x00\x87\x00"), "mqtt-denied"),
+        (Script(connack=b"\x20\x03\x00\x97\x00"), "mqtt-busy"),
+        (Script(connack=b"\x20\x03\x00\x83\x00"), "mqtt-refused"),
+        (Script(then="drop"), "mqtt-lost"),
+        (Script(then="garbage"), "mqtt-garbage"),
+        (Script(then="huge"), "mqtt-lost"),
+        (Script(then="taken-over"), "duplicate-gateway"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+async def test_each_way_to_be_wrong_has_its_reason(script: Script, code: str) -> None:
+    async with fake_broker(script) as broker:
+        assert await why(broker, times=QUICK if script.deaf else PATIENT, wish="5") == code
+
+
+@pytest.mark.parametrize(("connack", "code"), [(3, "mqtt-busy"), (4, "mqtt-denied"), (5, "mqtt-denied")])
+async def test_refusals_of_3_1_1(connack: int, code: str) -> None:
+    async with fake_broker(Script(connack=bytes([0x20, 2, 0, connack]))) as broker:
+        assert await why(broker, wish="3.1.1") == code
+
+
+@pytest.mark.parametrize("script", [Script(old=True), Script(old_silent=True)], ids=["says so", "hangs up"])
+async def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_that_is_remembered(script: Script) -> None:
+    async with fake_broker(script) as broker:
+        versions = Versions()
+        for _ in range(2):
+            async with talk(broker, versions=versions) as connection:
+                assert not connection.five
+        assert [packet.body[6] for packet in broker.connects] == [5, 4, 4]
+        assert await why(broker, wish="5") in ("mqtt-version", "mqtt-silent")
+
+
+async def test_a_broker_that_forgets_to_answer_is_left() -> None:
+    async with fake_broker(Script(puback=False)) as broker:
+        with pytest.raises(LinkDown) as lost:
+            async with talk(broker, times=QUICK) as connection:
+                await connection.publish("fc/v1/kit7/evt/major", b"x")
+        assert lost.value.code == "mqtt-lost"
+    async with fake_broker(Script(suback=0x80)) as broker:
+        with pytest.raises(PeerError) as denied:
+            async with talk(broker) as connection:
+                await connection.subscribe(["fc/v1/kit8/cmd/+"])
+        assert denied.value.code == "mqtt-denied"
+
+
+async def test_a_connection_that_is_cut_is_lost_at_once() -> None:
+    async with fake_broker() as broker:
+        with pytest.raises(LinkDown) as lost:
+            async with talk(broker) as connection:
+                broker.cut()
+                await asyncio.wait_for(connection.lost(), 10)
+        assert lost.value.code == "mqtt-lost"
+
+
+async def test_many_that_hang_leave_nothing_behind() -> None:
+    async with fake_broker(Script(deaf=True)) as broker:
+        before = asyncio.all_tasks()
+        codes = await asyncio.gather(*(why(broker, times=Times(0.2)) for _ in range(20)))
+        assert set(codes) == {"mqtt-deaf"}
+        for writer in broker.writers:
+            writer.transport.abort()
+        for _ in range(50):
+            left = {t for t in asyncio.all_tasks() - before if "serve" not in repr(t)}
+            if not left:
+                break
+            await asyncio.sleep(0.02)
+        assert not left

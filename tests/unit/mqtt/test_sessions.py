@@ -1,0 +1,346 @@
+"""A kit and its center with a broker between them: directory, presence, events, orders, files; and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from adapters.mqtt.facts import Gone, Missed
+from adapters.mqtt.kit import KitSession, KitSetting
+from adapters.mqtt.protocol import messages
+from adapters.mqtt.protocol.messages import Birth
+from gateway.base.errors import GatewayError, LinkDown
+from gateway.model.command import Action, Command, CommandResult, Outcome
+from gateway.model.device import DeviceState
+from gateway.model.forward import ForwardFile, Rank
+from gateway.model.ids import DeviceId
+from gateway.model.position import Datum, Position, PositionSource
+from gateway.model.principal import Principal, Role
+from tests.fakes.mqtt_broker import Script, fake_broker
+from tests.unit.mqtt.rig import Facts, Side, a_center, device, event, setting, stage, until
+
+WANG = Principal("wang", Role.OPERATOR, "s1", address="10.9.9.9")
+
+
+def command(id_: str = "c1", action: Action = Action.PTZ_MOVE, **args: float) -> Command:
+    return Command(id_, WANG, action, "kit7/ball-1/ch1", 2e9, dict(args))
+
+
+async def test_a_kit_comes_with_its_devices_and_goes_in_order() -> None:
+    async with stage("kit7") as s:
+        facts = Facts("kit7", [device("kit7", "ball-1"), device("kit7", "car.2")])
+        task_count = len(s.tasks)
+        s.kit(facts)
+        await until(lambda: s.fleet.here("kit7") and len(s.fleet.holds["kit7"].known) == 2, "the directory")
+        hold = s.fleet.holds["kit7"]
+        assert (hold.told.name, hold.told.boot, hold.told.adcode, hold.told.address) == (
+            "Kit7",
+            1,
+            "510100",
+            "10.1.1.1",
+        )
+        assert set(hold.known) == {"kit7/ball-1", "kit7/car.2"}
+        await until(lambda: hold.linked, "telemetry")
+        assert hold.linked[0].name == "lte" and hold.signs > 0
+        await s.end(s.tasks[task_count])
+        await until(lambda: hold.gone is not None, "its death")
+        assert hold.gone == ("kit-stopped", "")
+
+
+async def test_changes_are_followed() -> None:
+    async with stage("kit7") as s:
+        facts = Facts("kit7", [device("kit7", "a"), device("kit7", "b")])
+        s.kit(facts)
+        await until(lambda: s.fleet.here("kit7") and len(s.fleet.holds["kit7"].known) == 2)
+        hold = s.fleet.holds["kit7"]
+        facts.told.put_nowait(replace(device("kit7", "a"), state=DeviceState.OFFLINE, code="device-offline"))
+        facts.told.put_nowait(Gone("kit7/b"))
+        facts.told.put_nowait(Position(DeviceId("kit7/a"), "", 116.0, 39.0, Datum.WGS84, PositionSource.GNSS, 1.0, 2.0))
+        await until(lambda: hold.positions and set(hold.known) == {"kit7/a"})
+        assert hold.known["kit7/a"].code == "device-offline"
+        facts._devices = [device("kit7", "c")]
+        facts.told.put_nowait(Missed())
+        await until(lambda: set(hold.known) == {"kit7/c"}, "all is told anew")
+
+
+async def test_what_is_retained_of_devices_that_are_no_more_is_cleared() -> None:
+    async with stage("kit7") as s:
+        facts = Facts("kit7", [device("kit7", "a"), device("kit7", "old.one")])
+        s.kit(facts)
+        await until(lambda: s.fleet.here("kit7") and len(s.fleet.holds["kit7"].known) == 2)
+        await s.end(s.tasks[-1])
+        s.kit(Facts("kit7", [device("kit7", "a")], boot=2))
+        await until(lambda: s.fleet.here("kit7") and set(s.fleet.holds["kit7"].known) == {"kit7/a"}, "it is cleared")
+        assert [t for t in s.broker.amqtt.retained_messages if "/dev/" in t] == ["fc/v1/kit7/dev/a/state"]
+
+
+async def test_a_center_that_comes_later_knows_all_at_once() -> None:
+    async with stage("kit7", "kit8") as s:
+        for name in ("kit7", "kit8"):
+            s.kit(Facts(name, [device(name, "a")]))
+        await until(lambda: s.fleet.here("kit7") and s.fleet.here("kit8"))
+        await s.end(s.tasks[0])
+        assert s.fleet.holds["kit7"].gone is not None
+        s.run(a_center(s.broker, s.fleet, s.inbox).run())
+        await until(lambda: all(s.fleet.here(k) and s.fleet.holds[k].known for k in ("kit7", "kit8")), "the directory")
+
+
+async def test_a_cut_is_a_will_and_the_kit_is_back_by_itself() -> None:
+    async with stage("kit7") as s:
+        session = s.kit(Facts("kit7", [device("kit7", "a")]))
+        await until(lambda: s.fleet.here("kit7"))
+        first = s.fleet.holds["kit7"]
+        s.broker.cut("kit7")
+        await until(lambda: first.gone is not None, "the will")
+        assert first.gone is not None and first.gone[0] == "kit-offline"
+        await until(lambda: s.fleet.here("kit7") and s.fleet.holds["kit7"].known, "it is back")
+        assert session.figures.connections == 2 and session.standing.failures == 1
+
+
+async def test_silence_is_a_death_though_no_will_comes_and_a_word_brings_it_back() -> None:
+    async with stage("kit7") as s:
+        facts = Facts("kit7")
+        s.kit(facts, telemetry_s=600.0)
+        await until(lambda: s.fleet.here("kit7") and s.fleet.holds["kit7"].linked)
+        hold, kit = s.fleet.holds["kit7"], s.center.kits["kit7"]
+        kit.presence._sign_at -= 1801.0
+        await until(lambda: hold.gone is not None)
+        assert hold.gone is not None and hold.gone[0] == "kit-silent"
+        facts.told.put_nowait(Position(DeviceId("kit7/a"), "", 1.0, 2.0, Datum.WGS84, PositionSource.GNSS, 1.0, 2.0))
+        await until(lambda: s.fleet.here("kit7"), "its next word")
+
+
+async def test_a_late_will_in_the_place_of_the_birth_is_put_right() -> None:
+    async with stage("kit7") as s:
+        session = s.kit(Facts("kit7"))
+        await until(lambda: s.fleet.here("kit7"))
+        hold = s.fleet.holds["kit7"]
+        old = messages.birth_bytes(Birth(False, 0, 5, "earlier"))
+        await s.broker.amqtt.retain_message(None, "fc/v1/kit7/state", old, 1)
+        await s.broker.amqtt.internal_message_broadcast("fc/v1/kit7/state", old, 1)
+        retained = s.broker.amqtt.retained_messages
+        await until(lambda: messages.read_birth(bytes(retained["fc/v1/kit7/state"].data)).online, "the birth is back")
+        assert hold.gone is None and session.figures.connections == 1
+
+
+async def test_two_machines_with_one_id_are_named_on_all_sides() -> None:
+    async with stage("kit7") as s:
+        one, other = Facts("kit7"), Facts("kit7")
+        one.birth = lambda: replace(Facts.birth(one), host="machine-one", addresses=("10.0.0.1",))  # type: ignore[method-assign]
+        other.birth = lambda: replace(Facts.birth(other), host="machine-two", addresses=("10.0.0.2",))  # type: ignore[method-assign]
+        a = s.kit(one)
+        await until(lambda: s.fleet.here("kit7"))
+        b = s.kit(other)
+        await until(lambda: "duplicate-gateway" in (a.standing.code, b.standing.code), "one sees the other")
+        seen, by = (a, "machine-two") if a.standing.code == "duplicate-gateway" else (b, "machine-one")
+        assert by in seen.standing.detail
+        await until(lambda: s.center.kits["kit7"].twins is not None, "the center names both")
+        twins = s.center.kits["kit7"].twins
+        assert twins is not None and {twins[0].host, twins[1].host} == {"machine-one", "machine-two"}
+
+
+async def test_events_leave_the_outbox_only_when_the_center_has_them() -> None:
+    async with stage("kit7") as s:
+        side = Side()
+        s.inbox.failing = GatewayError("the disk is full", code="disk-full")
+        session = s.kit(Facts("kit7"), side)
+        side.put(*(event(f"e{n:03}") for n in range(5)))
+        await until(lambda: session.figures.events_sent >= 5)
+        await asyncio.sleep(0.1)
+        assert len(side.rows) == 5 and not side.acknowledged
+        s.inbox.failing = None
+        session.far["center1"].sender._window.reset()
+        session.far["center1"].sender._wake.set()
+        await until(lambda: not side.rows)
+        assert sorted(id_ for _, id_ in s.inbox.events) == [f"e{n:03}" for n in range(5)] == sorted(side.acknowledged)
+
+
+async def test_urgent_ones_go_first_in_batches_and_refused_ones_go_for_good() -> None:
+    async with stage("kit7") as s:
+        side = Side()
+        side.put(*(event(f"p{n:03}", Rank.LAST, "info") for n in range(100)), event("urgent", severity="critical"))
+        side.put(event("bad"))
+        s.inbox.refuses["bad"] = "event-damaged"
+        session = s.kit(Facts("kit7"), side, window=40)
+        await until(lambda: not side.rows)
+        assert next(iter(s.inbox.events)) == ("kit7", "urgent") and len(s.inbox.events) == 101
+        assert session.figures.events_refused == 1 and ("kit7", "bad") not in s.inbox.events
+        assert s.center.intake.figures.refused == 1
+
+
+async def test_what_was_under_way_when_the_link_was_cut_comes_once() -> None:
+    async with stage("kit7") as s:
+        side = Side()
+        s.kit(Facts("kit7"), side, window=10)
+        for round_ in range(6):
+            side.put(*(event(f"e{round_}-{n:02}") for n in range(20)))
+            await until(lambda: "kit7" in s.broker.door._guests, "it is there")
+            await until(lambda: len(side.rows) < 15, "some have gone")
+            s.broker.cut("kit7")
+        await until(lambda: not side.rows)
+        assert len(s.inbox.events) == 120
+
+
+async def test_a_center_that_is_not_there_is_not_sent_to_and_gets_all_when_it_comes() -> None:
+    async with stage("kit7") as s:
+        side = Side()
+        session = s.kit(Facts("kit7"), side)
+        await until(lambda: "center1" in session.centers)
+        await s.end(s.tasks[0])
+        await until(lambda: not session.centers["center1"].online, "the kit hears that it went")
+        side.put(event("e1"))
+        await asyncio.sleep(0.2)
+        assert session.figures.events_sent == 0
+        s.run(a_center(s.broker, s.fleet, s.inbox).run())
+        await until(lambda: not side.rows)
+        assert ("kit7", "e1") in s.inbox.events
+
+
+async def test_two_centers_each_have_what_is_theirs() -> None:
+    async with stage("kit7") as s:
+        await s.broker.listen("center2")
+        other = type(s.inbox)()
+        s.run(a_center(s.broker, type(s.fleet)(), other, "center2").run())
+        a, b = Side("mqtt/center1"), Side("mqtt/center2")
+        made = KitSetting(setting(s.broker.address("kit7")), 1.0, 64, 1024)
+        s.run(KitSession(Facts("kit7"), {"center1": a, "center2": b}, made).run())
+        a.put(event("both"), event("one"))
+        b.put(event("both"), event("two"))
+        await until(lambda: not a.rows and not b.rows)
+        assert {i for _, i in s.inbox.events} == {"both", "one"} and {i for _, i in other.events} == {"both", "two"}
+
+
+async def test_orders_are_carried_out_and_answered() -> None:
+    async with stage("kit7") as s:
+        facts = Facts("kit7")
+        facts.answer = lambda order: CommandResult(order.id, Outcome.DONE, data={"did": order.action})
+        s.kit(facts)
+        await until(lambda: s.fleet.here("kit7"))
+        way = s.fleet.holds["kit7"].way
+        results = await asyncio.gather(*(way.command(command(f"c{n}", pan=0.5), 10.0) for n in range(20)))
+        assert all(r.outcome is Outcome.DONE and r.data == {"did": "ptz.move"} for r in results)
+        order, left = facts.orders[0]
+        assert (order.center, order.name, order.role, order.args) == ("center1", "wang", "operator", {"pan": 0.5})
+        assert 5.0 < left <= 10.0 and order.session == "s1" and order.address == "10.9.9.9"
+        assert not s.center.orders._waiting
+
+
+async def test_an_order_that_lay_somewhere_too_long_is_not_carried_out() -> None:
+    async with stage("kit7") as s:
+        facts = Facts("kit7")
+        session = s.kit(facts)
+        await until(lambda: s.fleet.here("kit7"))
+        way = s.fleet.holds["kit7"].way
+        await way.command(command("c1"), 10.0)
+        session._transit.waited_s(f"center1 {s.center.orders._run}", 0.0, -1e7)  # a faster way than ever
+        result = await way.command(command("c2"), 10.0)
+        assert (result.outcome, result.code) == (Outcome.REFUSED, "expired") and len(facts.orders) == 1
+
+
+async def test_an_order_without_an_answer_ends_in_words() -> None:
+    async with stage("kit7") as s:
+        s.kit(Facts("kit7"))
+        await until(lambda: s.fleet.here("kit7"))
+        way = s.fleet.holds["kit7"].way
+        s.broker.refused["kit7"] = "the test keeps it out"
+        s.broker.cut("kit7")
+        with pytest.raises(LinkDown) as silent:
+            await way.command(command(), 0.3)
+        assert silent.value.code == "kit-silent"
+        await s.end(s.tasks[0])
+        with pytest.raises(LinkDown) as lost:
+            await way.command(command(), 5.0)
+        assert lost.value.code == "mqtt-lost"
+
+
+async def test_a_kit_that_nobody_admitted_is_heard_and_not_taken_until_it_is() -> None:
+    async with stage("kit7") as s:
+        s.fleet.denied["kit7"] = "kit-unknown"
+        side = Side()
+        side.put(event("e1"))
+        session = s.kit(Facts("kit7", [device("kit7", "a")]), side)
+        await until(lambda: s.center.kits.get("kit7") is not None and s.center.kits["kit7"].refused == "kit-unknown")
+        await until(lambda: session.figures.events_sent)
+        assert not s.inbox.events and side.rows
+        del s.fleet.denied["kit7"]
+        for called in s.fleet.changed:
+            called()
+        await until(lambda: s.fleet.here("kit7") and s.fleet.holds["kit7"].known)
+        session.far["center1"].sender._window.reset()
+        session.far["center1"].sender._wake.set()
+        await until(lambda: not side.rows)
+        s.fleet.denied["kit7"] = "kit-revoked"
+        hold = s.fleet.holds["kit7"]
+        for called in s.fleet.changed:
+            called()
+        assert hold.gone == ("kit-revoked", "")
+
+
+def a_file(data: bytes) -> ForwardFile:
+    return ForwardFile("01JABCDEFGHJKMNPQRSTVWXYZ0", "a.jpg", "image/jpeg", len(data), hashlib.sha256(data).hexdigest())
+
+
+async def test_a_file_comes_in_pieces_and_goes_on_after_a_cut() -> None:
+    async with stage("kit7") as s:
+        data = bytes(range(256)) * 200
+        side = Side()
+        side.put_file(file := a_file(data), data)
+        s.kit(Facts("kit7"), side)
+        await until(lambda: len(s.inbox.files.get(file.id, b"")) > 5000, "the first pieces")
+        s.broker.cut("kit7")
+        await until(lambda: side.done == [file.id])
+        assert bytes(s.inbox.files[file.id]) == data
+        assert side.progress[-1] == (file.id, len(data))
+
+
+async def test_a_damaged_file_is_sent_again_and_one_that_is_not_wanted_is_let_go() -> None:
+    async with stage("kit7") as s:
+        side = Side()
+        data = b"x" * 3000
+        s.inbox.failing = GatewayError("no", code="file-damaged")
+        side.put_file(file := a_file(data), data)
+        s.kit(Facts("kit7"), side)
+        await until(lambda: side.again)
+        s.inbox.failing = GatewayError("no", code="too-large")
+        await until(lambda: side.done == [file.id])
+
+
+async def test_brokers_are_tried_in_turn_and_one_that_never_answers_costs_its_time_out() -> None:
+    async with stage("kit7") as s, fake_broker(Script(deaf=True)) as deaf, fake_broker(Script(then="drop")) as drops:
+        from adapters.mqtt.address import Broker
+
+        brokers = [Broker("tcp", "127.0.0.1", one.port) for one in (deaf, drops)]
+        made = KitSetting(setting(*brokers, s.broker.address("kit7"), answer_s=0.5), 1.0, 64, 1024)
+        session = KitSession(Facts("kit7"), {"center1": Side()}, made)
+        s.run(session.run())
+        await until(lambda: s.fleet.here("kit7"), "the third broker")
+        assert session.standing.failures == 2 and session.broker == str(s.broker.address("kit7"))
+        assert deaf.writers
+
+
+async def test_garbage_from_others_is_passed_over() -> None:
+    async with stage("kit7") as s:
+        facts = Facts("kit7")
+        session = s.kit(facts)
+        await until(lambda: s.fleet.here("kit7"))
+        broadcast = s.broker.amqtt.internal_message_broadcast
+        for topic in (
+            "state",
+            "dev/x/state",
+            "tlm",
+            "pos",
+            "evt/major",
+            "file/1",
+            "rsp/1",
+            "cmd/ptz~move",
+            "ack/c",
+            "center",
+        ):
+            for noise in (b"", b"\xff\xfe", b"[]", b"{}", b"\x80", b"x" * 5000):
+                await broadcast(f"fc/v1/kit7/{topic}", noise, 0)
+        await broadcast("fc/v1/kit.7/state", b"{}", 0)
+        result = await s.fleet.holds["kit7"].way.command(command("after"), 10.0)
+        assert result.outcome is Outcome.DONE and session.figures.connections == 1 and s.center.connection is not None
