@@ -152,6 +152,7 @@ impl SrtHub {
                 } else if let Some(listener) = listeners.iter().find(|l| l.id == ready.socket) {
                     while let Some(socket) = listener.accept() {
                         listener.came_in(socket.id());
+                        listener.pace(true, now_us);
                         let peer = self.arrived(listener, socket);
                         peers.insert(peer.id(), peer);
                     }
