@@ -30,13 +30,15 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 ADAPTER_PATIENCE_S = 10.0
 
 
-@app.command(
+@app.callback(
+    invoke_without_command=True,
     help=t(
-        "Check this machine and the gateway; every finding with cause and cure.",
-        "自检本机与网关；每项给出原因与处理办法。",
-    )
+        "Check this machine and the gateway; every finding with cause and cure. ports: what to open in firewalls.",
+        "自检本机与网关；每项给出原因与处理办法。ports：防火墙需放行的端口。",
+    ),
 )
 def doctor(
+    ctx: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", "-c", help=t("Configuration file.", "配置文件。"))] = None,
     state_dir: Annotated[
         Path | None,
@@ -44,12 +46,70 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
+    if ctx.invoked_subcommand is not None:
+        return
     findings = examine(config, state_dir)
     if as_json:
         show_json([as_dict(one) for one in findings])
     else:
         _show(findings)
     raise typer.Exit(1 if any(one.grade is Grade.FAIL for one in findings) else 0)
+
+
+@app.command(
+    help=t(
+        "What a firewall form asks for: every port that the gateway listens on.",
+        "填写防火墙申请所需：网关监听的全部端口。",
+    )
+)
+def ports(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help=t("Configuration file.", "配置文件。"))] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option("--state-dir", envvar="FIELDGATE_STATE_DIR", help=t("State directory.", "状态目录。")),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    uses = _ports(config, state_dir)
+    if as_json:
+        show_json(uses)
+        return
+    from gateway.config.ports import WHO
+
+    rows = [
+        [
+            one["protocol"].upper(),
+            f"[bold]{one['ports']}[/]",
+            t(one["who"], WHO[one["who"]]),
+            escape(t(one["purpose"], one["purpose_zh"])),
+            escape(one["part"]),
+            t("this machine only", "仅本机") if one["local"] else t("in", "入站"),
+        ]
+        for one in uses
+    ]
+    columns = (t("protocol", "协议"), t("ports", "端口"), t("who comes", "来访方"), t("for", "用途"))
+    console().print(table("", (*columns, t("part", "模块"), t("direction", "方向")), rows))
+    console().print(
+        t(
+            "Outward the gateway connects by itself and needs no open port. Both directions of a connection must pass.",
+            "网关主动对外的连接无需放行端口；已建立连接的双向报文均须放行。",
+        )
+    )
+
+
+def _ports(config_file: Path | None, state_dir: Path | None) -> list[dict[str, Any]]:
+    """As the running gateway has them; without one, as the configuration says."""
+    from dataclasses import asdict
+
+    from gateway.config.load import load_config
+    from gateway.config.ports import ports_of
+    from gateway.registry import Installed
+
+    client = Client(state_dir)
+    if config_file is None and client.running():
+        found: list[dict[str, Any]] = client.get("/api/v1/system/ports")["open"]
+        return found
+    return [asdict(one) for one in ports_of(load_config(config_file, Installed()))]
 
 
 def examine(config_file: Path | None, state_dir: Path | None) -> list[Finding]:

@@ -13,6 +13,7 @@ from gateway.api import machine
 from gateway.api.auth import Administrator, Anyone, AppServices, Technician, Viewer, services_of
 from gateway.api.problems import Words, describe
 from gateway.base.errors import Denied, NotFound
+from gateway.config.ports import PortUse, ports_of
 from gateway.core.services import AdapterStatus, Health
 from gateway.model.doctor import Finding, Grade
 from gateway.model.reason import REASONS
@@ -82,14 +83,16 @@ async def system(who: Anyone, services: AppServices) -> System:
 
 
 class PortsInUse(BaseModel):
-    """What `fieldgate capture` asks: which ports media may come to."""
+    """What a firewall form asks for (`fieldgate doctor ports`), and where media may come to (`fieldgate capture`)."""
 
     rtp_ports: str
+    open: list[PortUse]
 
 
 @router.get("/api/v1/system/ports")
 async def ports(who: Technician, services: AppServices) -> PortsInUse:
-    return PortsInUse(rtp_ports=str(services.config().media.rtp_ports))
+    config = services.config()
+    return PortsInUse(rtp_ports=str(config.media.rtp_ports), open=ports_of(config))
 
 
 @router.get("/api/v1/system/health")

@@ -130,3 +130,17 @@ def test_with_a_daemon_it_asks_the_daemon(fieldgate: Run, daemon: Services) -> N
     assert found["daemon"]["grade"] == "ok"
     assert found["adapter gb28181"]["code"] == "port-in-use"
     assert ran.code == 1
+
+
+def test_ports_for_a_firewall_form(fieldgate: Run, daemon: Services) -> None:
+    shown = fieldgate("doctor", "ports")
+    assert shown.code == 0 and "8443" in shown.out and "console and API" in shown.out
+    assert json.loads(fieldgate("doctor", "ports", "--json").out)[0]["protocol"] == "tcp"
+
+
+def test_ports_without_a_daemon(fieldgate: Run, tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[adapter.srt]\n")
+    assert {"8890", "8443"} <= {
+        one["ports"] for one in json.loads(fieldgate("doctor", "ports", "-c", str(file), "--json").out)
+    }

@@ -1,0 +1,64 @@
+"""What a firewall form asks for: every listener of the configuration, nothing that is not one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from gateway.config.load import load_config
+from gateway.config.ports import FIELDS, PortUse, ports_of
+from gateway.config.units import HostPort
+from gateway.registry import Installed
+
+NO_LISTENER = {("roip", "listen"), ("roip", "peer"), ("sip", "listen"), ("onvif", "rtsp_port")}
+"""Radios' ports are named for each channel; SIP has a list of its own."""
+
+
+def of(tmp_path: Path, text: str) -> list[PortUse]:
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+    return ports_of(load_config(file, Installed()))
+
+
+def test_a_center_needs_one_tcp_and_one_udp_port_for_kits(tmp_path: Path) -> None:
+    text = '[gateway]\nid = "county"\nrole = "center"\n[api]\nport = 443\n[adapter.uplink]\n[adapter.webrtc]\n'
+    uses = of(tmp_path, text)
+    assert {(use.protocol, use.ports) for use in uses if use.who == "kits"} == {("udp", "8444")}
+    assert [use.ports for use in uses if use.part == "api"] == ["443"]
+    assert "30000-30499" not in {use.ports for use in uses}
+
+
+def test_a_kit_is_never_called_by_its_center(tmp_path: Path) -> None:
+    uses = of(tmp_path, '[gateway]\nid = "kit1"\n[adapter.uplink]\n')
+    assert [use for use in uses if use.who == "kits"] == []
+
+
+def test_devices_phones_and_programs(tmp_path: Path) -> None:
+    text = """
+[adapter.gb28181]
+[adapter.sip]
+listen = ["udp:0.0.0.0:5070", "tls:127.0.0.1:5061"]
+[adapter.rtsp]
+[adapter.srt]
+"""
+    uses = of(tmp_path, text)
+    by = {(use.protocol, use.ports): use for use in uses}
+    assert {("udp", "5060"), ("tcp", "5060"), ("udp", "5070"), ("tcp", "8554"), ("udp", "8890")} <= set(by)
+    assert by["tcp", "5061"].local and not by["udp", "5070"].local
+    assert {("udp", "30000-30499"), ("tcp", "30000-30499")} <= set(by)
+    assert uses[-1].local, "what no firewall asks for stands last"
+    assert all(use.purpose_zh for use in uses)
+
+
+@pytest.mark.parametrize("type_", Installed().types)
+def test_no_adapters_listener_is_forgotten(type_: str) -> None:
+    told = {row[0] for row in FIELDS.get(type_, ())}
+    fields = Installed().model(type_).model_fields
+    listens = {
+        name
+        for name, field in fields.items()
+        if HostPort in (field.annotation, *get_args(field.annotation)) and (type_, name) not in NO_LISTENER
+    }
+    assert listens <= told
