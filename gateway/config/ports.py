@@ -25,7 +25,15 @@ FIELDS: dict[str, tuple[_Row, ...]] = {
         ("listen", "tcp", DEVICES, "JT/T 808 signalling", "JT/T 808 信令"),
         ("media", "tcp", DEVICES, "JT/T 1078 pictures and sound", "JT/T 1078 音视频"),
     ),
-    "mqtt": (("listen", "tcp", KITS, "MQTT over TLS, the embedded broker", "MQTT（TLS），内置代理"),),
+    "mqtt": (
+        (
+            "listen",
+            "tcp",
+            KITS,
+            "MQTT over TLS, for kits that have no link bundle",
+            "MQTT（TLS），供未使用链路捆绑的终端站",
+        ),
+    ),
     "rtmp": (
         ("listen", "tcp", PROGRAMS, "RTMP", "RTMP"),
         ("listen_tls", "tcp", PROGRAMS, "RTMPS", "RTMPS"),

@@ -23,11 +23,12 @@ def of(tmp_path: Path, text: str) -> list[PortUse]:
 
 
 def test_a_center_needs_one_tcp_and_one_udp_port_for_kits(tmp_path: Path) -> None:
-    text = '[gateway]\nid = "county"\nrole = "center"\n[api]\nport = 443\n[adapter.uplink]\n[adapter.webrtc]\n'
+    text = '[gateway]\nid = "county"\nrole = "center"\n[api]\nport = 443\n[adapter.mqtt]\nenabled = false\n'
     uses = of(tmp_path, text)
     assert {(use.protocol, use.ports) for use in uses if use.who == "kits"} == {("udp", "8444")}
     assert [use.ports for use in uses if use.part == "api"] == ["443"]
-    assert "30000-30499" not in {use.ports for use in uses}
+    with_broker = of(tmp_path, text.replace("enabled = false", ""))
+    assert {use.ports for use in with_broker if use.who == "kits"} == {"8444", "8883"}
 
 
 def test_a_kit_is_never_called_by_its_center(tmp_path: Path) -> None:
