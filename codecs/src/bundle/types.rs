@@ -142,6 +142,20 @@ pub enum Event {
     },
 }
 
+/// `text`, or as much of its beginning as fits `max` bytes.
+pub(super) fn cut(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    &text[..end]
+}
+
+/// The public key that belongs to a private one.
+pub(super) fn public_of(private: &[u8; 32]) -> [u8; 32] {
+    let key = PrivateKey::from_private_key(&X25519, private).expect("32 bytes are a private key");
+    let mut public = [0; 32];
+    public.copy_from_slice(key.compute_public_key().expect("every private key has a public one").as_ref());
+    public
+}
+
 impl Identity {
     /// From a private key that was kept, or a new pair. Any 32 bytes are a private key (RFC 7748 §5 fixes the bits).
     pub fn new(private: Option<[u8; 32]>) -> Self {
@@ -150,10 +164,7 @@ impl Identity {
             rand::fill(&mut made).expect("the system gives random bytes");
             made
         });
-        let key = PrivateKey::from_private_key(&X25519, &private).expect("32 bytes are a private key");
-        let mut public = [0; 32];
-        public.copy_from_slice(key.compute_public_key().expect("every private key has a public one").as_ref());
-        Self { private, public }
+        Self { private, public: public_of(&private) }
     }
 
     pub fn private(&self) -> &[u8; 32] {
@@ -178,13 +189,18 @@ impl Drop for Identity {
 mod tests {
     use super::*;
 
+    #[test]
+    fn text_is_cut_at_a_character() {
+        assert_eq!((cut("链路", 4), cut("链路", 6), cut("ab", 9), cut("链", 0)), ("链", "链路", "ab", ""));
+    }
+
     /// RFC 7748 §6.1.
     #[test]
     fn the_public_key_follows_from_the_private_one() {
         let hex = |text: &str| -> [u8; 32] {
             std::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hex"))
         };
-        let alice = Identity::new(Some(hex("77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a")));
+        let alice = Identity::new(Some(hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")));
         assert_eq!(alice.public, hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"));
         assert_ne!(Identity::new(None).public, Identity::new(None).public);
         assert_eq!(format!("{alice:?}"), "Identity");

@@ -1,0 +1,278 @@
+//! Writing frames: the other half of `frame`, and the tests of both.
+
+use super::frame::{
+    Frame, Indexes, PieceFrame, MAX_WANTED, PIECE_HEADER_BYTES, STREAM_HEADER_BYTES, UNIT_HEADER_BYTES,
+};
+use super::types::{FlowId, PathKind};
+
+/// A cursor to write frames with; `put` writes a whole frame or nothing.
+pub struct Writer<'a> {
+    buf: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Writer<'a> {
+    /// Frames go to `buf` from `at` on.
+    pub fn new(buf: &'a mut [u8], at: usize) -> Self {
+        Self { buf, at }
+    }
+
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    pub fn room(&self) -> usize {
+        self.buf.len().saturating_sub(self.at)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.buf[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(&[text.len() as u8]);
+        self.bytes(text.as_bytes());
+    }
+
+    /// `false`: there is no room for it, nothing was written. Names are cut to what the format allows by who keeps them.
+    pub fn put(&mut self, frame: &Frame<'_>) -> bool {
+        if encoded_len(frame) > self.room() {
+            return false;
+        }
+        match *frame {
+            Frame::Ping(nonce) => self.number(0x01, nonce),
+            Frame::Pong(nonce) => self.number(0x02, nonce),
+            Frame::Report(ref report) => {
+                self.bytes(&[0x03]);
+                self.at += report.write(&mut self.buf[self.at..]);
+            }
+            Frame::Want { flow, unit, indexes } => {
+                self.bytes(&[0x04]);
+                self.bytes(&flow.to_be_bytes());
+                self.bytes(&unit.to_be_bytes());
+                self.bytes(&[(indexes.0.len() / 2) as u8]);
+                self.bytes(indexes.0);
+            }
+            Frame::Piece(ref piece) => self.piece(piece),
+            Frame::Stream { id, offset, fin, body } => {
+                self.bytes(&[0x20 | u8::from(fin)]);
+                self.bytes(&id.to_be_bytes());
+                self.bytes(&offset.to_be_bytes());
+                self.bytes(&(body.len() as u16).to_be_bytes());
+                self.bytes(body);
+            }
+            Frame::Open { id, purpose } => {
+                self.bytes(&[0x22]);
+                self.bytes(&id.to_be_bytes());
+                self.text(purpose);
+            }
+            Frame::Window { id, offset } => {
+                self.bytes(&[0x23]);
+                self.bytes(&id.to_be_bytes());
+                self.bytes(&offset.to_be_bytes());
+            }
+            Frame::Reset(id) => {
+                self.bytes(&[0x24]);
+                self.bytes(&id.to_be_bytes());
+            }
+            Frame::Flow { flow, options } => {
+                self.bytes(&[0x30]);
+                self.bytes(&flow.to_be_bytes());
+                self.bytes(&[options.class.index() as u8, options.mode.index() as u8]);
+                self.bytes(&options.playout_ms.to_be_bytes());
+            }
+            Frame::FlowClose(flow) => self.flow(0x31, flow),
+            Frame::FlowStop(flow) => self.flow(0x32, flow),
+            Frame::Path { path, kind, cost, name } => {
+                self.bytes(&[0x34, path, u8::from(kind == PathKind::Stream), cost]);
+                self.text(name);
+            }
+            Frame::PathGone(path) => self.bytes(&[0x35, path]),
+            Frame::Rekey { second, phase, noise } => {
+                self.bytes(&[0x50 | u8::from(second), phase]);
+                self.bytes(&(noise.len() as u16).to_be_bytes());
+                self.bytes(noise);
+            }
+            Frame::Bye { code, detail } => {
+                self.bytes(&[0x60]);
+                self.text(code);
+                self.text(detail);
+            }
+        }
+        true
+    }
+
+    fn number(&mut self, kind: u8, number: u64) {
+        self.bytes(&[kind]);
+        self.bytes(&number.to_be_bytes());
+    }
+
+    fn flow(&mut self, kind: u8, flow: FlowId) {
+        self.bytes(&[kind]);
+        self.bytes(&flow.to_be_bytes());
+    }
+
+    fn piece(&mut self, piece: &PieceFrame<'_>) {
+        let single = piece.data == 1 && piece.parity == 0;
+        self.bytes(&[if single { 0x10 } else { 0x12 } | u8::from(piece.key)]);
+        self.bytes(&piece.flow.to_be_bytes());
+        self.bytes(&piece.unit.to_be_bytes());
+        self.bytes(&piece.sent_ms.to_be_bytes());
+        if !single {
+            for number in [piece.index, piece.data, piece.parity] {
+                self.bytes(&number.to_be_bytes());
+            }
+            self.bytes(&piece.unit_len.to_be_bytes());
+        }
+        self.bytes(&(piece.body.len() as u16).to_be_bytes());
+        self.bytes(piece.body);
+    }
+
+    /// A WANT out of numbers; at most `MAX_WANTED` and what there is room for. How many went in.
+    pub fn want(&mut self, flow: FlowId, unit: u32, indexes: &[u16]) -> usize {
+        let mut packed = [0; 2 * MAX_WANTED];
+        let count = indexes.len().min(MAX_WANTED).min(self.room().saturating_sub(8) / 2);
+        for (pair, index) in packed.chunks_exact_mut(2).zip(&indexes[..count]) {
+            pair.copy_from_slice(&index.to_be_bytes());
+        }
+        let written = count > 0 && self.put(&Frame::Want { flow, unit, indexes: Indexes(&packed[..2 * count]) });
+        usize::from(written) * count
+    }
+}
+
+/// Bytes that `put` takes for it.
+pub fn encoded_len(frame: &Frame<'_>) -> usize {
+    match frame {
+        Frame::Ping(_) | Frame::Pong(_) => 9,
+        Frame::Report(report) => 1 + report.len(),
+        Frame::Want { indexes, .. } => 8 + indexes.0.len(),
+        Frame::Piece(piece) if piece.data == 1 && piece.parity == 0 => UNIT_HEADER_BYTES + piece.body.len(),
+        Frame::Piece(piece) => PIECE_HEADER_BYTES + piece.body.len(),
+        Frame::Stream { body, .. } => STREAM_HEADER_BYTES + body.len(),
+        Frame::Open { purpose, .. } => 6 + purpose.len(),
+        Frame::Window { .. } => 13,
+        Frame::Reset(_) => 5,
+        Frame::Flow { .. } => 9,
+        Frame::FlowClose(_) | Frame::FlowStop(_) => 3,
+        Frame::Path { name, .. } => 5 + name.len(),
+        Frame::PathGone(_) => 2,
+        Frame::Rekey { noise, .. } => 4 + noise.len(),
+        Frame::Bye { code, detail } => 3 + code.len() + detail.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::flow::{Class, FlowOptions, Mode};
+    use crate::bundle::frame::next_frame;
+    use crate::bytes::Reader;
+
+    fn all() -> Vec<Frame<'static>> {
+        let options = FlowOptions { class: Class::Video, mode: Mode::Spread, playout_ms: 400 };
+        let piece = PieceFrame {
+            flow: 7,
+            unit: 9,
+            sent_ms: 0xfedc_ba98,
+            key: true,
+            index: 0,
+            data: 1,
+            parity: 0,
+            unit_len: 4,
+            body: b"unit",
+        };
+        let second = PieceFrame { index: 3, data: 3, parity: 1, unit_len: 11, key: false, ..piece };
+        vec![
+            Frame::Ping(1),
+            Frame::Pong(u64::MAX),
+            Frame::Want { flow: 1, unit: 2, indexes: Indexes(&[0, 1, 0xff, 0xfe]) },
+            Frame::Piece(piece),
+            Frame::Piece(second),
+            Frame::Stream { id: 4, offset: 1 << 40, fin: false, body: b"bytes" },
+            Frame::Stream { id: 4, offset: 5, fin: true, body: b"" },
+            Frame::Open { id: 4, purpose: "rpc" },
+            Frame::Window { id: 4, offset: 65_536 },
+            Frame::Reset(4),
+            Frame::Flow { flow: 3, options },
+            Frame::FlowClose(3),
+            Frame::FlowStop(3),
+            Frame::Path { path: 2, kind: PathKind::Stream, cost: 5, name: "lte-1" },
+            Frame::PathGone(2),
+            Frame::Rekey { second: true, phase: 3, noise: b"message" },
+            Frame::Bye { code: "revoked", detail: "by the operator" },
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let frames = all();
+        let mut buf = vec![0; 1000];
+        let mut writer = Writer::new(&mut buf, 3);
+        for frame in &frames {
+            let before = writer.position();
+            assert!(writer.put(frame));
+            assert_eq!(writer.position() - before, encoded_len(frame), "{frame:?}");
+        }
+        let mut reader = Reader::new(&buf[3..]);
+        for frame in &frames {
+            assert_eq!(next_frame(&mut reader).as_ref(), Ok(&Some(frame.clone())));
+        }
+        assert_eq!(next_frame(&mut reader), Ok(None), "padding");
+    }
+
+    #[test]
+    fn a_frame_is_whole_or_not_there() {
+        for frame in all() {
+            let len = encoded_len(&frame);
+            let mut buf = vec![0; len];
+            assert!(!Writer::new(&mut buf[..len - 1], 0).put(&frame) && buf.iter().all(|byte| *byte == 0));
+            assert!(Writer::new(&mut buf, 0).put(&frame));
+            for cut in 1..len {
+                assert!(next_frame(&mut Reader::new(&buf[..cut])).is_err(), "{frame:?} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_peer_may_ask_is_bounded() {
+        for (bytes, what) in [
+            (&[0x99][..], "unknown frame"),
+            (&[0x04, 0, 1, 0, 0, 0, 1, 0], "too many pieces wanted, or none"),
+            (&[0x04, 0, 1, 0, 0, 0, 1, 65], "too many pieces wanted, or none"),
+            (&[0x22, 0, 0, 0, 1, 129], "text too long"),
+            (&[0x22, 0, 0, 0, 1, 2, 0xff, 0xfe], "text is not UTF-8"),
+            (&[0x30, 0, 1, 6, 0, 0, 0, 0, 0], "unknown class"),
+            (&[0x30, 0, 1, 1, 3, 0, 0, 0, 0], "unknown mode"),
+            (&[0x30, 0, 1, 1, 0, 0, 0, 0x27, 0x11], "play-out too long"),
+            (&[0x50, 4, 0, 0], "key phase out of range"),
+            (&[0x20, 0, 0, 0, 1, 255, 255, 255, 255, 255, 255, 255, 255, 0, 1, 0], "stream offset out of range"),
+        ] {
+            assert_eq!(next_frame(&mut Reader::new(bytes)).unwrap_err().what, what);
+        }
+        // index 4 of 3 + 1 pieces; 5 bytes in 3 pieces of 1
+        let mut buf = [0; 64];
+        let frames = all();
+        let Frame::Piece(piece) = frames[4] else { panic!("a piece") };
+        for bad in [
+            PieceFrame { index: 4, ..piece },
+            PieceFrame { unit_len: 13, ..piece },
+            PieceFrame { unit_len: 0, ..piece },
+        ] {
+            assert!(Writer::new(&mut buf, 0).put(&Frame::Piece(bad)));
+            assert!(next_frame(&mut Reader::new(&buf)).is_err());
+        }
+    }
+
+    #[test]
+    fn as_many_are_wanted_as_there_is_room_for() {
+        let indexes: Vec<u16> = (0..100).collect();
+        let mut buf = vec![0; 500];
+        assert_eq!(Writer::new(&mut buf, 0).want(1, 2, &indexes), MAX_WANTED);
+        let Ok(Some(Frame::Want { indexes: read, .. })) = next_frame(&mut Reader::new(&buf)) else { panic!("a WANT") };
+        assert!(read.iter().eq(0..MAX_WANTED as u16));
+        assert_eq!(Writer::new(&mut buf[..15], 0).want(1, 2, &indexes), 3);
+        assert_eq!(Writer::new(&mut buf[..9], 0).want(1, 2, &indexes), 0);
+        assert_eq!(Writer::new(&mut buf, 0).want(1, 2, &[]), 0);
+    }
+}

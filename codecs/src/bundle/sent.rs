@@ -1,0 +1,404 @@
+//! What went out over one path and is not yet known to have come: by this a report's gap is attributed to the path that
+//! lost it, and to what was in it, so that exactly that is sent again.
+//!
+//! A datagram is *lost* when a later one of the same path came and enough time lay between them for the path's own
+//! reordering; or when nothing came at all for so long that the answer is overdue. One that came after it was called lost
+//! teaches the path's patience.
+
+use std::collections::VecDeque;
+
+use crate::time::Micros;
+
+use super::report::Report;
+use super::types::{FlowId, PathId, StreamId};
+use super::wire::unwrap24;
+
+/// Datagrams kept at most; a path that has more under way than this carries 40 Mb/s with a second of delay.
+pub const MAX_RECORDS: usize = 8192;
+/// How long one that is lost, or came, is remembered behind older ones that are still open.
+const FORGET_US: u64 = 3_000_000;
+const MIN_PATIENCE_US: u64 = 4_000;
+const MAX_PATIENCE_US: u64 = 120_000;
+/// On a path that was never seen to reorder, this many later ones are enough (RFC 9002 §6.1.1).
+const LATER_ONES: u64 = 3;
+
+/// One thing in a datagram that matters whether it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    Piece {
+        flow: FlowId,
+        unit: u32,
+        index: u16,
+    },
+    Stream {
+        id: StreamId,
+        offset: u64,
+        len: u16,
+        fin: bool,
+    },
+    Control(Control),
+    /// A probe of the path's MTU with this nonce.
+    Probe(u64),
+}
+
+/// A frame that is made anew from what holds now, should it be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Control {
+    Flow(FlowId),
+    FlowClose(FlowId),
+    FlowStop(FlowId),
+    Open(StreamId),
+    Window(StreamId),
+    Reset(StreamId),
+    Path(PathId),
+    PathGone(PathId),
+    Rekey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    UnderWay,
+    Came,
+    Lost,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    at: Micros,
+    /// Place of its first item, counted from the session's beginning.
+    item: u64,
+    bytes: u16,
+    items: u16,
+    /// It wants a report; one that does not is never missed.
+    asks: bool,
+    state: State,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    pub item: Item,
+    pub came: bool,
+}
+
+/// What one report changed, in sums.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Acked {
+    /// Datagrams that wanted a report and are now known to have come, or to be lost.
+    pub came: u32,
+    pub lost: u32,
+    pub came_bytes: u64,
+    /// Send time of the highest one, when this report is the first to tell of it.
+    pub newest_sent: Option<Micros>,
+}
+
+#[derive(Debug)]
+pub struct Sent {
+    records: VecDeque<Record>,
+    items: VecDeque<Item>,
+    /// Number of the first record; the next to send is `first + records.len()`.
+    first: u64,
+    /// Place of the first item.
+    first_item: u64,
+    /// No record below this number is under way.
+    open: u64,
+    highest_came: Option<u64>,
+    under_way_bytes: u64,
+    patience_us: u64,
+}
+
+impl Default for Sent {
+    fn default() -> Self {
+        Self {
+            records: VecDeque::with_capacity(256),
+            items: VecDeque::with_capacity(256),
+            first: 0,
+            first_item: 0,
+            open: 0,
+            highest_came: None,
+            under_way_bytes: 0,
+            patience_us: MIN_PATIENCE_US,
+        }
+    }
+}
+
+impl Sent {
+    /// The number that the next datagram of this path gets.
+    pub fn next_number(&self) -> u64 {
+        self.first + self.records.len() as u64
+    }
+
+    /// Bytes that want a report and have none.
+    pub fn under_way_bytes(&self) -> u64 {
+        self.under_way_bytes
+    }
+
+    /// Send time of the oldest datagram that wants a report and has none.
+    pub fn oldest_open(&self) -> Option<Micros> {
+        let open = self.record(self.open)?;
+        self.records.range(open..).find(|record| record.asks && record.state == State::UnderWay).map(|record| record.at)
+    }
+
+    /// How much the path is known to reorder.
+    pub fn patience_us(&self) -> u64 {
+        self.patience_us
+    }
+
+    /// Note a datagram that goes out now, and what is in it. `out`: the oldest had to be given up for want of room.
+    pub fn push(&mut self, bytes: usize, items: &[Item], asks: bool, now: Micros, out: &mut Vec<Outcome>) {
+        if self.records.len() >= MAX_RECORDS {
+            self.lose(0, out);
+            self.pop();
+        }
+        let item = self.first_item + self.items.len() as u64;
+        let (state, count) = (State::UnderWay, items.len() as u16);
+        self.records.push_back(Record { at: now, item, bytes: bytes as u16, items: count, asks, state });
+        self.items.extend(items);
+        self.under_way_bytes += if asks { bytes as u64 } else { 0 };
+    }
+
+    fn record(&self, number: u64) -> Option<usize> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        (index < self.records.len()).then_some(index)
+    }
+
+    fn settle(&mut self, index: usize, state: State, out: &mut Vec<Outcome>) {
+        let record = &mut self.records[index];
+        if record.state == State::UnderWay && record.asks {
+            self.under_way_bytes -= u64::from(record.bytes);
+        }
+        record.state = state;
+        let from = (record.item - self.first_item) as usize;
+        let items = self.items.range(from..from + usize::from(record.items));
+        out.extend(items.map(|item| Outcome { item: *item, came: state == State::Came }));
+        while self.record(self.open).is_some_and(|open| self.records[open].state != State::UnderWay) {
+            self.open += 1;
+        }
+    }
+
+    /// True when it was still under way and wanted an answer.
+    fn lose(&mut self, index: usize, out: &mut Vec<Outcome>) -> bool {
+        let record = self.records[index];
+        if record.state != State::UnderWay {
+            return false;
+        }
+        self.settle(index, State::Lost, out);
+        record.asks
+    }
+
+    fn pop(&mut self) {
+        if let Some(record) = self.records.pop_front() {
+            self.items.drain(..usize::from(record.items));
+            self.first_item += u64::from(record.items);
+            self.first += 1;
+            self.open = self.open.max(self.first);
+        }
+    }
+
+    /// Take a report in. Outcomes are appended to `out`; what is told twice is not repeated.
+    pub fn report(&mut self, report: &Report, now: Micros, out: &mut Vec<Outcome>) -> Acked {
+        let mut acked = Acked::default();
+        let near = self.highest_came.unwrap_or_else(|| self.next_number().saturating_sub(1));
+        let highest = unwrap24(report.highest, near);
+        if highest >= self.next_number() {
+            return acked; // of a number that was never sent
+        }
+        let mut number = highest;
+        'runs: for run in report.runs() {
+            for _ in 0..run.received {
+                let Some(index) = self.record(number) else { break 'runs };
+                self.came(index, &mut acked, out);
+                if number == highest && self.highest_came.is_none_or(|before| highest > before) {
+                    acked.newest_sent = Some(self.records[index].at);
+                }
+                let Some(below) = number.checked_sub(1) else { break 'runs };
+                number = below;
+            }
+            let Some(below) = number.checked_sub(run.missing.into()) else { break };
+            number = below;
+        }
+        self.highest_came = self.highest_came.max(Some(highest));
+        self.give_up_below(highest, &mut acked, out);
+        self.forget(now);
+        acked
+    }
+
+    fn came(&mut self, index: usize, acked: &mut Acked, out: &mut Vec<Outcome>) {
+        let record = self.records[index];
+        match record.state {
+            State::Came => return,
+            // Sent again for nothing: the path reorders by more than was thought.
+            State::Lost => self.patience_us = (self.patience_us * 3 / 2).min(MAX_PATIENCE_US),
+            State::UnderWay => acked.came += u32::from(record.asks),
+        }
+        acked.came_bytes += u64::from(record.bytes);
+        self.settle(index, State::Came, out);
+    }
+
+    /// `highest` came: what was sent clearly before it and did not is lost.
+    fn give_up_below(&mut self, highest: u64, acked: &mut Acked, out: &mut Vec<Outcome>) {
+        let Some(top) = self.record(highest) else { return };
+        let at = self.records[top].at;
+        let in_order = self.patience_us == MIN_PATIENCE_US;
+        for number in self.open..highest {
+            let Some(index) = self.record(number) else { break };
+            let apart = at.since(self.records[index].at);
+            if apart < self.patience_us && !(in_order && highest - number >= LATER_ONES) {
+                break;
+            }
+            acked.lost += u32::from(self.lose(index, out));
+        }
+    }
+
+    /// Give up what was sent before `before` and has no answer: it is overdue. How many that wanted one.
+    pub fn overdue(&mut self, before: Micros, now: Micros, out: &mut Vec<Outcome>) -> u32 {
+        let mut lost = 0;
+        while let Some(index) = self.record(self.open) {
+            if self.records[index].at >= before {
+                break;
+            }
+            lost += u32::from(self.lose(index, out));
+        }
+        self.forget(now);
+        lost
+    }
+
+    /// Drop what is settled from the front. What was lost is remembered a while: it may have been only late.
+    fn forget(&mut self, now: Micros) {
+        while let Some(record) = self.records.front() {
+            let keep = match record.state {
+                State::UnderWay => true,
+                State::Came => false,
+                State::Lost => now.since(record.at) < FORGET_US,
+            };
+            if keep {
+                break;
+            }
+            self.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::report::{ticks, Received};
+
+    fn ms(ms: u64) -> Micros {
+        Micros(ms * 1000)
+    }
+
+    fn piece(index: u16) -> Item {
+        Item::Piece { flow: 1, unit: 7, index }
+    }
+
+    struct Two {
+        sent: Sent,
+        received: Received,
+        out: Vec<Outcome>,
+    }
+
+    impl Two {
+        fn new() -> Self {
+            Self { sent: Sent::default(), received: Received::default(), out: Vec::new() }
+        }
+
+        fn send(&mut self, index: u16, at: u64, arrives: Option<u64>) {
+            let number = self.sent.next_number();
+            self.sent.push(1000, &[piece(index)], true, ms(at), &mut self.out);
+            if let Some(arrival) = arrives {
+                self.received.came(number, ticks(ms(at)), 1000, true, ms(arrival));
+            }
+        }
+
+        fn report(&mut self, at: u64) -> Acked {
+            let report = self.received.report(0, ms(at)).expect("something came");
+            self.sent.report(&report, ms(at), &mut self.out)
+        }
+
+        fn lost(&self) -> Vec<u16> {
+            self.of(false)
+        }
+
+        fn of(&self, came: bool) -> Vec<u16> {
+            let matching = self.out.iter().filter(|outcome| outcome.came == came);
+            matching
+                .map(|outcome| match outcome.item {
+                    Item::Piece { index, .. } => index,
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn a_gap_is_what_was_in_it() {
+        let mut two = Two::new();
+        for index in 0..10 {
+            two.send(index, 10 * u64::from(index), (index != 3 && index != 4).then_some(35 + 10 * u64::from(index)));
+        }
+        let acked = two.report(130);
+        assert_eq!((acked.came, acked.lost, acked.came_bytes), (8, 2, 8000));
+        assert_eq!(acked.newest_sent, Some(ms(90)));
+        assert_eq!((two.lost(), two.of(true).len(), two.sent.under_way_bytes()), (vec![3, 4], 8, 0));
+        // Told again, nothing new follows.
+        two.out.clear();
+        assert_eq!(two.report(140), Acked::default());
+        assert!(two.out.is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_run_is_lost_when_its_answer_is_overdue() {
+        let mut two = Two::new();
+        two.send(0, 0, Some(35));
+        two.send(1, 1, None);
+        two.report(36);
+        assert_eq!((two.lost(), two.sent.oldest_open()), (vec![], Some(ms(1))));
+        assert_eq!(two.sent.overdue(ms(1), ms(100), &mut two.out), 0);
+        assert_eq!(two.sent.overdue(ms(2), ms(100), &mut two.out), 1);
+        assert_eq!((two.lost(), two.sent.oldest_open(), two.sent.under_way_bytes()), (vec![1], None, 0));
+    }
+
+    #[test]
+    fn one_that_was_only_late_teaches_patience() {
+        let mut two = Two::new();
+        two.send(0, 0, None);
+        two.send(1, 10, Some(45));
+        two.report(46);
+        assert_eq!(two.lost(), vec![0]);
+        two.received.came(0, 0, 1000, true, ms(50));
+        two.report(51);
+        assert_eq!(two.of(true), vec![1, 0]);
+        assert_eq!(two.sent.patience_us(), MIN_PATIENCE_US * 3 / 2);
+        // Three later ones within the patience are no loss any more.
+        two.out.clear();
+        two.send(2, 60, None);
+        for index in 3..8 {
+            two.send(index, 61, Some(96));
+        }
+        two.report(97);
+        assert_eq!(two.lost(), vec![]);
+    }
+
+    #[test]
+    fn reports_of_what_was_never_sent_change_nothing() {
+        let mut two = Two::new();
+        two.send(0, 0, None);
+        for number in [1, 5, 70_000] {
+            let mut other = Received::default();
+            other.came(number, 0, 1, true, ms(1));
+            let report = other.report(0, ms(1)).expect("something came");
+            assert_eq!(two.sent.report(&report, ms(1), &mut two.out), Acked::default());
+        }
+        assert!(two.out.is_empty() && two.sent.under_way_bytes() == 1000);
+    }
+
+    #[test]
+    fn a_full_memory_gives_the_oldest_up() {
+        let mut two = Two::new();
+        for _ in 0..MAX_RECORDS + 10 {
+            two.send(0, 0, None);
+        }
+        assert_eq!((two.lost().len(), two.sent.under_way_bytes()), (10, 1000 * MAX_RECORDS as u64));
+    }
+}
