@@ -32,7 +32,7 @@ fn every_item_is_accounted_for() {
         let count = 3000u16;
         for index in 0..count {
             let at = u64::from(index);
-            sent.push(1000, &[Item::Piece { flow: 1, unit: 7, index }], true, ms(at), &mut out);
+            sent.push(1000, &[Item::Piece { flow: 1, unit: 7, index, near: true }], true, ms(at), &mut out);
             if random.below(10) > 0 {
                 arrivals.push((at + 35 + random.below(30), at));
             }

@@ -1,9 +1,33 @@
 //! A center's door: who may come in, and to which session a datagram belongs.
-#![allow(unused_variables, clippy::ptr_arg)] // bodies follow
+//!
+//! What nobody authenticated is answered with less than it took, seldom, or not at all. A greeting is judged by the list of
+//! keys, by the gateway id under which a key was admitted, and by what is known of the kit's runs: a higher boot counter, or
+//! a later attempt of the same run, may take the place of a session that lives; anything else only once that one is quiet.
+//! And it takes the place only when the kit shows that it holds the new keys, so a greeting that is played again does nothing.
 
-use super::session::Session;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::budget::Budget;
+use super::codes;
+use super::cookie::{same, Cookies, InitMac, ResetTokens};
+use super::handshake::{Answer, Answering, Greeting, HandshakeError};
+use super::keys::Keys;
+use super::session::{Guest, Session, Stage};
+use super::suite;
 use super::types::{Identity, Remote};
+use super::wire::{self, Datagram, Init};
 use crate::time::Micros;
+
+/// Greetings that were answered and not followed up, of one kit and in all.
+const MAX_GREETED_OF_ONE: usize = 4;
+const MAX_GREETED: usize = 4096;
+const MAX_REVOKED: usize = 4096;
+/// A session from which nothing came for so long may be replaced by a run that shows no higher boot counter.
+const QUIET_US: u64 = 5_000_000;
+/// Handshakes a second that are done for anyone; above, an address must prove itself; and the most there are.
+const FREE_HANDSHAKES: u32 = 100;
+const MOST_HANDSHAKES: u32 = 500;
 
 /// What to do about a datagram.
 pub enum DoorAnswer {
@@ -19,30 +43,254 @@ pub enum DoorAnswer {
     Drop,
 }
 
+struct Known {
+    gateway: String,
+    live: Option<u32>,
+}
+
+struct Held {
+    peer: [u8; 32],
+    greeting: Greeting,
+    /// Of message 1: a repeated one is known by it.
+    ephemeral: [u8; 32],
+    seen: Micros,
+    up: bool,
+}
+
 /// Admits kits by their keys. It holds no session: the engine does, under the index that the door gave.
-pub struct Door {}
+pub struct Door {
+    identity: Arc<Identity>,
+    mac: InitMac,
+    tokens: ResetTokens,
+    cookies: Cookies,
+    peers: HashMap<[u8; 32], Known>,
+    revoked: VecDeque<[u8; 32]>,
+    held: HashMap<u32, Held>,
+    by_ephemeral: HashMap<[u8; 32], u32>,
+    greeted: usize,
+    free: Budget,
+    most: Budget,
+    unsigned: Budget,
+    resets: Budget,
+}
 
 impl Door {
     pub fn new(identity: &Identity, now: Micros) -> Self {
-        todo!()
+        Self {
+            identity: Arc::new(identity.clone()),
+            mac: InitMac::of(&identity.public),
+            tokens: ResetTokens::of(identity),
+            cookies: Cookies::new(now),
+            peers: HashMap::new(),
+            revoked: VecDeque::new(),
+            held: HashMap::new(),
+            by_ephemeral: HashMap::new(),
+            greeted: 0,
+            free: Budget::new(FREE_HANDSHAKES, now),
+            most: Budget::new(MOST_HANDSHAKES, now),
+            unsigned: Budget::new(20, now),
+            resets: Budget::new(5000, now),
+        }
     }
 
-    /// The whole list of who may come in: (key, gateway id). Sessions of those who are no longer in it are returned, to be closed with `revoked`.
+    /// The whole list of who may come in: (key, gateway id). Sessions of those who are no longer in it, or under another
+    /// id, are returned, to be closed with `revoked`.
     pub fn admit(&mut self, peers: &[([u8; 32], String)]) -> Vec<u32> {
-        todo!()
+        let before = std::mem::take(&mut self.peers);
+        for (key, gateway) in peers {
+            let live = before.get(key).filter(|known| known.gateway == *gateway).and_then(|known| known.live);
+            self.peers.insert(*key, Known { gateway: gateway.clone(), live });
+        }
+        for key in before.keys().filter(|key| !self.peers.contains_key(*key)) {
+            if self.revoked.len() >= MAX_REVOKED {
+                self.revoked.pop_front();
+            }
+            self.revoked.push_back(*key);
+        }
+        self.revoked.retain(|key| !self.peers.contains_key(key));
+        let stays = |held: &Held| {
+            let known = self.peers.get(&held.peer);
+            known.is_some_and(|known| known.gateway == held.greeting.hello.gateway)
+        };
+        self.held.iter().filter(|(_, held)| !stays(held)).map(|(index, _)| *index).collect()
     }
 
     pub fn receive(&mut self, datagram: &mut [u8], from: Remote, now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
-        todo!()
+        reply.clear();
+        match Datagram::parse(datagram) {
+            Ok(Datagram::Data(header)) => match self.held.get_mut(&header.receiver) {
+                Some(held) => {
+                    held.seen = now;
+                    DoorAnswer::Session(header.receiver)
+                }
+                None if self.resets.take(now) => {
+                    *reply = wire::write_reset(header.receiver, &self.tokens.token(header.receiver));
+                    DoorAnswer::Reply
+                }
+                None => DoorAnswer::Drop,
+            },
+            Ok(Datagram::Init(init)) => self.greeted(&init, from, now, reply),
+            Ok(_) => DoorAnswer::Drop,
+            Err(_) => self.unreadable(datagram, now, reply),
+        }
+    }
+
+    /// Something of another version, perhaps: one that greets is told which it should speak.
+    fn unreadable(&mut self, datagram: &[u8], now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
+        let other = wire::version_of(datagram).is_some_and(|version| version != wire::VERSION);
+        let index = datagram.get(2..6).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+        match index {
+            Some(index) if other && datagram[0] >> 4 == 1 && datagram.len() >= wire::INIT_BYTES => {
+                self.refuse_unsigned("bundle-version", index, now, reply)
+            }
+            _ => DoorAnswer::Drop,
+        }
+    }
+
+    fn refuse_unsigned(&mut self, code: &'static str, to: u32, now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
+        if !self.unsigned.take(now) {
+            return DoorAnswer::Drop;
+        }
+        *reply = wire::write_refuse(to, codes::number(code));
+        DoorAnswer::Refused { code, detail: String::new(), peer_key: None, gateway: String::new() }
+    }
+
+    fn greeted(&mut self, init: &Init<'_>, from: Remote, now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
+        if !same(&init.mac, &self.mac.of_covered(init.covered)) {
+            return self.refuse_unsigned("wrong-center-key", init.sender, now, reply);
+        }
+        let ephemeral = init.noise.get(..32).and_then(|key| <[u8; 32]>::try_from(key).ok());
+        let Some(ephemeral) = ephemeral else { return DoorAnswer::Drop };
+        if let Some(index) = self.by_ephemeral.get(&ephemeral) {
+            return DoorAnswer::Session(*index);
+        }
+        let Some(suite) = suite::find(init.suite) else {
+            return self.refuse_unsigned("bundle-suite", init.sender, now, reply);
+        };
+        if !self.free.take(now) {
+            if !self.cookies.is_good(&init.cookie, &from, now) {
+                *reply = wire::write_retry(init.sender, &self.cookies.give(&from, now));
+                return DoorAnswer::Reply;
+            }
+            if !self.most.take(now) {
+                return self.refuse_unsigned("center-busy", init.sender, now, reply);
+            }
+        }
+        let (answering, greeting) = match Answering::read(suite, &self.identity, init.noise) {
+            Ok(read) => read,
+            Err(HandshakeError::Unauthentic) => return DoorAnswer::Drop,
+            Err(HandshakeError::Malformed(_)) => {
+                return self.refuse_unsigned("bundle-version", init.sender, now, reply);
+            }
+        };
+        match self.judge(&answering.peer, &greeting, now) {
+            Judged::Welcome => self.welcome(answering, greeting, init.sender, ephemeral, from, now),
+            Judged::Ignored => DoorAnswer::Drop,
+            Judged::Refused { code, detail, boot } => {
+                let (peer_key, gateway) = (Some(answering.peer), greeting.hello.gateway);
+                let (message, _) = answering.answer(&Answer::Refused { code: codes::number(code), boot });
+                *reply = wire::write_accept(init.sender, &message);
+                DoorAnswer::Refused { code, detail, peer_key, gateway }
+            }
+        }
+    }
+
+    fn judge(&self, peer: &[u8; 32], greeting: &Greeting, now: Micros) -> Judged {
+        let gateway = &greeting.hello.gateway;
+        let Some(known) = self.peers.get(peer) else {
+            let code = if self.revoked.contains(peer) { "revoked" } else { "unknown-key" };
+            return Judged::refused(code, String::new());
+        };
+        if known.gateway != *gateway {
+            let taken = self.peers.values().any(|other| other.gateway == *gateway);
+            let code = if taken { "duplicate-gateway" } else { "unknown-key" };
+            return Judged::refused(code, format!("its key was admitted as {}", known.gateway));
+        }
+        let of_it = self.held.values().filter(|held| held.peer == *peer && !held.up).count();
+        if of_it >= MAX_GREETED_OF_ONE || self.greeted >= MAX_GREETED {
+            return Judged::Ignored;
+        }
+        let Some(live) = known.live.and_then(|index| self.held.get(&index)) else { return Judged::Welcome };
+        let (ours, theirs) = (&live.greeting, greeting);
+        if ours.run == theirs.run {
+            let later = theirs.attempt > ours.attempt && theirs.hello.boot == ours.hello.boot;
+            return if later { Judged::Welcome } else { Judged::Ignored };
+        }
+        let (known_boot, boot) = (ours.hello.boot, theirs.hello.boot);
+        if boot > known_boot || now.since(live.seen) >= QUIET_US {
+            return Judged::Welcome;
+        }
+        let detail = format!("boot {boot}, a session of boot {known_boot} is up");
+        if boot == known_boot {
+            Judged::Refused { code: "duplicate-gateway", detail, boot: known_boot }
+        } else {
+            Judged::Refused { code: "boot-behind", detail, boot: known_boot }
+        }
+    }
+
+    fn welcome(
+        &mut self,
+        answering: Answering,
+        greeting: Greeting,
+        receiver: u32,
+        ephemeral: [u8; 32],
+        from: Remote,
+        now: Micros,
+    ) -> DoorAnswer {
+        let index = loop {
+            let index = super::path::nonce() as u32;
+            if index != 0 && !self.held.contains_key(&index) {
+                break index;
+            }
+        };
+        let peer = answering.peer;
+        let welcome = Answer::Welcome { index, token: self.tokens.token(index), clock_unix_ms: 0 };
+        let (accept, split) = answering.answer(&welcome);
+        let mut session = Session::new(self.identity.clone(), peer, greeting.hello.clone(), Stage::Greeted, now);
+        session.index = index;
+        session.keys = Some(Keys::new(&split, false, receiver, now));
+        session.guest = Some(Guest { accept, accept_to: vec![from], greeted_from: vec![from] });
+        self.held.insert(index, Held { peer, greeting, ephemeral, seen: now, up: false });
+        self.by_ephemeral.insert(ephemeral, index);
+        self.greeted += 1;
+        DoorAnswer::New { index, session: Box::new(session) }
     }
 
     /// A session told `Event::Up`. The one that it replaces, to be closed with `replaced`.
     pub fn up(&mut self, index: u32, now: Micros) -> Option<u32> {
-        todo!()
+        let held = self.held.get_mut(&index)?;
+        held.seen = now;
+        if !std::mem::replace(&mut held.up, true) {
+            self.greeted -= 1;
+        }
+        let known = self.peers.get_mut(&held.peer)?;
+        known.live.replace(index).filter(|before| *before != index)
     }
 
     /// A session is over and dropped.
     pub fn down(&mut self, index: u32) {
-        todo!()
+        let Some(held) = self.held.remove(&index) else { return };
+        self.greeted -= usize::from(!held.up);
+        self.by_ephemeral.remove(&held.ephemeral);
+        if let Some(known) = self.peers.get_mut(&held.peer) {
+            known.live = known.live.filter(|live| *live != index);
+        }
+    }
+}
+
+enum Judged {
+    Welcome,
+    /// A repetition, or too many at once: no word of it.
+    Ignored,
+    Refused {
+        code: &'static str,
+        detail: String,
+        boot: u64,
+    },
+}
+
+impl Judged {
+    fn refused(code: &'static str, detail: String) -> Self {
+        Judged::Refused { code, detail, boot: 0 }
     }
 }

@@ -15,6 +15,7 @@
 //! 30 FLOW   flow u16, class u8, mode u8, playout u32
 //! 31 FLOW_CLOSE flow u16                   by its sender
 //! 32 FLOW_STOP  flow u16                   by its receiver
+//! 33 KEY_WISH   flow u16                  by its receiver: a key unit would help
 //! 34 PATH   path u8, kind u8, cost u8, len u8, name
 //! 35 PATH_GONE path u8
 //! 50 REKEY  phase u8, len u16, Noise message 1; 51: message 2
@@ -25,6 +26,7 @@ use crate::bytes::Reader;
 use crate::error::ParseError;
 
 use super::flow::{Class, FlowOptions, Mode, MAX_PLAYOUT_MS};
+use super::fragment::{Head, Shape};
 use super::report::Report;
 use super::types::{FlowId, PathId, PathKind, StreamId};
 
@@ -42,14 +44,7 @@ pub const STREAM_HEADER_BYTES: usize = 15;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PieceFrame<'a> {
     pub flow: FlowId,
-    pub unit: u32,
-    pub sent_ms: u32,
-    pub key: bool,
-    /// 0 of `data` and `parity` pieces.
-    pub index: u16,
-    pub data: u16,
-    pub parity: u16,
-    pub unit_len: u32,
+    pub head: Head,
     pub body: &'a [u8],
 }
 
@@ -67,6 +62,7 @@ pub enum Frame<'a> {
     Flow { flow: FlowId, options: FlowOptions },
     FlowClose(FlowId),
     FlowStop(FlowId),
+    KeyWish(FlowId),
     Path { path: PathId, kind: PathKind, cost: u8, name: &'a str },
     PathGone(PathId),
     Rekey { second: bool, phase: u8, noise: &'a [u8] },
@@ -120,18 +116,9 @@ pub fn next_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Pars
         0x10 | 0x11 => {
             let (flow, unit, sent_ms) = (reader.u16()?, reader.u32()?, reader.u32()?);
             let body = body(reader)?;
-            let unit_len = body.len() as u32;
-            Frame::Piece(PieceFrame {
-                flow,
-                unit,
-                sent_ms,
-                key: kind & 1 == 1,
-                index: 0,
-                data: 1,
-                parity: 0,
-                unit_len,
-                body,
-            })
+            let (unit_len, key) = (body.len() as u32, kind & 1 == 1);
+            let head = Head { unit, index: 0, data: 1, parity: 0, unit_len, sent_ms, key };
+            Frame::Piece(PieceFrame { flow, head, body })
         }
         0x12 | 0x13 => Frame::Piece(piece(reader, kind & 1 == 1)?),
         0x20 | 0x21 => {
@@ -157,6 +144,7 @@ pub fn next_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Pars
         }
         0x31 => Frame::FlowClose(reader.u16()?),
         0x32 => Frame::FlowStop(reader.u16()?),
+        0x33 => Frame::KeyWish(reader.u16()?),
         0x34 => {
             let (path, kind, cost) = (reader.u8()?, reader.u8()?, reader.u8()?);
             let kind = if kind == 0 { PathKind::Udp } else { PathKind::Stream };
@@ -180,12 +168,10 @@ fn piece<'a>(reader: &mut Reader<'a>, key: bool) -> Result<PieceFrame<'a>, Parse
     let (flow, unit, sent_ms) = (reader.u16()?, reader.u32()?, reader.u32()?);
     let (index, data, parity, unit_len) = (reader.u16()?, reader.u16()?, reader.u16()?, reader.u32()?);
     let body = body(reader)?;
-    if data == 0 || u32::from(index) >= u32::from(data) + u32::from(parity) {
-        return Err(ParseError::new("piece index out of range", at));
+    let head = Head { unit, index, data, parity, unit_len, sent_ms, key };
+    // The counts tell how long this piece must be.
+    match Shape::of(&head) {
+        Some(shape) if shape.piece_bytes(index.into()) == body.len() => Ok(PieceFrame { flow, head, body }),
+        _ => Err(ParseError::new("piece does not fit its unit", at)),
     }
-    // Pieces are of equal size and together hold the unit.
-    if unit_len == 0 || u64::from(unit_len) > u64::from(data) * body.len() as u64 {
-        return Err(ParseError::new("piece does not fit its unit", at));
-    }
-    Ok(PieceFrame { flow, unit, sent_ms, key, index, data, parity, unit_len, body })
 }

@@ -1,9 +1,8 @@
 //! Writing frames: the other half of `frame`, and the tests of both.
 
-use super::frame::{
-    Frame, Indexes, PieceFrame, MAX_WANTED, PIECE_HEADER_BYTES, STREAM_HEADER_BYTES, UNIT_HEADER_BYTES,
-};
-use super::types::{FlowId, PathKind};
+use super::fragment::Head;
+use super::frame::{Frame, Indexes, MAX_WANTED, PIECE_HEADER_BYTES, STREAM_HEADER_BYTES, UNIT_HEADER_BYTES};
+use super::types::{FlowId, PathKind, StreamId};
 
 /// A cursor to write frames with; `put` writes a whole frame or nothing.
 pub struct Writer<'a> {
@@ -54,13 +53,11 @@ impl<'a> Writer<'a> {
                 self.bytes(&[(indexes.0.len() / 2) as u8]);
                 self.bytes(indexes.0);
             }
-            Frame::Piece(ref piece) => self.piece(piece),
+            Frame::Piece(ref piece) => {
+                self.piece(piece.flow, &piece.head, piece.body);
+            }
             Frame::Stream { id, offset, fin, body } => {
-                self.bytes(&[0x20 | u8::from(fin)]);
-                self.bytes(&id.to_be_bytes());
-                self.bytes(&offset.to_be_bytes());
-                self.bytes(&(body.len() as u16).to_be_bytes());
-                self.bytes(body);
+                self.stream(id, offset, fin, (body, &[]));
             }
             Frame::Open { id, purpose } => {
                 self.bytes(&[0x22]);
@@ -84,6 +81,7 @@ impl<'a> Writer<'a> {
             }
             Frame::FlowClose(flow) => self.flow(0x31, flow),
             Frame::FlowStop(flow) => self.flow(0x32, flow),
+            Frame::KeyWish(flow) => self.flow(0x33, flow),
             Frame::Path { path, kind, cost, name } => {
                 self.bytes(&[0x34, path, u8::from(kind == PathKind::Stream), cost]);
                 self.text(name);
@@ -113,20 +111,49 @@ impl<'a> Writer<'a> {
         self.bytes(&flow.to_be_bytes());
     }
 
-    fn piece(&mut self, piece: &PieceFrame<'_>) {
-        let single = piece.data == 1 && piece.parity == 0;
-        self.bytes(&[if single { 0x10 } else { 0x12 } | u8::from(piece.key)]);
-        self.bytes(&piece.flow.to_be_bytes());
-        self.bytes(&piece.unit.to_be_bytes());
-        self.bytes(&piece.sent_ms.to_be_bytes());
+    /// A piece of a unit; as UNIT when it is all of it.
+    pub fn piece(&mut self, flow: FlowId, head: &Head, body: &[u8]) -> bool {
+        let single = head.data == 1 && head.parity == 0;
+        if piece_len(single, body.len()) > self.room() {
+            return false;
+        }
+        self.bytes(&[if single { 0x10 } else { 0x12 } | u8::from(head.key)]);
+        self.bytes(&flow.to_be_bytes());
+        self.bytes(&head.unit.to_be_bytes());
+        self.bytes(&head.sent_ms.to_be_bytes());
         if !single {
-            for number in [piece.index, piece.data, piece.parity] {
+            for number in [head.index, head.data, head.parity] {
                 self.bytes(&number.to_be_bytes());
             }
-            self.bytes(&piece.unit_len.to_be_bytes());
+            self.bytes(&head.unit_len.to_be_bytes());
         }
-        self.bytes(&(piece.body.len() as u16).to_be_bytes());
-        self.bytes(piece.body);
+        self.bytes(&(body.len() as u16).to_be_bytes());
+        self.bytes(body);
+        true
+    }
+
+    /// A STREAM frame whose bytes are in two runs.
+    pub fn stream(&mut self, id: StreamId, offset: u64, fin: bool, bytes: (&[u8], &[u8])) -> bool {
+        let len = bytes.0.len() + bytes.1.len();
+        if STREAM_HEADER_BYTES + len > self.room() {
+            return false;
+        }
+        self.bytes(&[0x20 | u8::from(fin)]);
+        self.bytes(&id.to_be_bytes());
+        self.bytes(&offset.to_be_bytes());
+        self.bytes(&(len as u16).to_be_bytes());
+        self.bytes(bytes.0);
+        self.bytes(bytes.1);
+        true
+    }
+
+    /// Zeros up to `end`.
+    pub fn pad(&mut self, end: usize) {
+        let end = end.min(self.buf.len());
+        if end > self.at {
+            self.buf[self.at..end].fill(0);
+            self.at = end;
+        }
     }
 
     /// A WANT out of numbers; at most `MAX_WANTED` and what there is room for. How many went in.
@@ -141,20 +168,24 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Bytes of a UNIT or PIECE frame.
+pub fn piece_len(single: bool, body: usize) -> usize {
+    body + if single { UNIT_HEADER_BYTES } else { PIECE_HEADER_BYTES }
+}
+
 /// Bytes that `put` takes for it.
 pub fn encoded_len(frame: &Frame<'_>) -> usize {
     match frame {
         Frame::Ping(_) | Frame::Pong(_) => 9,
         Frame::Report(report) => 1 + report.len(),
         Frame::Want { indexes, .. } => 8 + indexes.0.len(),
-        Frame::Piece(piece) if piece.data == 1 && piece.parity == 0 => UNIT_HEADER_BYTES + piece.body.len(),
-        Frame::Piece(piece) => PIECE_HEADER_BYTES + piece.body.len(),
+        Frame::Piece(piece) => piece_len(piece.head.data == 1 && piece.head.parity == 0, piece.body.len()),
         Frame::Stream { body, .. } => STREAM_HEADER_BYTES + body.len(),
         Frame::Open { purpose, .. } => 6 + purpose.len(),
         Frame::Window { .. } => 13,
         Frame::Reset(_) => 5,
         Frame::Flow { .. } => 9,
-        Frame::FlowClose(_) | Frame::FlowStop(_) => 3,
+        Frame::FlowClose(_) | Frame::FlowStop(_) | Frame::KeyWish(_) => 3,
         Frame::Path { name, .. } => 5 + name.len(),
         Frame::PathGone(_) => 2,
         Frame::Rekey { noise, .. } => 4 + noise.len(),
@@ -166,23 +197,15 @@ pub fn encoded_len(frame: &Frame<'_>) -> usize {
 mod tests {
     use super::*;
     use crate::bundle::flow::{Class, FlowOptions, Mode};
-    use crate::bundle::frame::next_frame;
+    use crate::bundle::frame::{next_frame, PieceFrame};
     use crate::bytes::Reader;
 
     fn all() -> Vec<Frame<'static>> {
         let options = FlowOptions { class: Class::Video, mode: Mode::Spread, playout_ms: 400 };
-        let piece = PieceFrame {
-            flow: 7,
-            unit: 9,
-            sent_ms: 0xfedc_ba98,
-            key: true,
-            index: 0,
-            data: 1,
-            parity: 0,
-            unit_len: 4,
-            body: b"unit",
-        };
-        let second = PieceFrame { index: 3, data: 3, parity: 1, unit_len: 11, key: false, ..piece };
+        let head = Head { unit: 9, index: 0, data: 1, parity: 0, unit_len: 4, sent_ms: 0xfedc_ba98, key: true };
+        let piece = PieceFrame { flow: 7, head, body: b"unit" };
+        let head = Head { index: 3, data: 3, parity: 1, unit_len: 11, key: false, ..head };
+        let second = PieceFrame { flow: 7, head, body: b"unit" };
         vec![
             Frame::Ping(1),
             Frame::Pong(u64::MAX),
@@ -197,6 +220,7 @@ mod tests {
             Frame::Flow { flow: 3, options },
             Frame::FlowClose(3),
             Frame::FlowStop(3),
+            Frame::KeyWish(3),
             Frame::Path { path: 2, kind: PathKind::Stream, cost: 5, name: "lte-1" },
             Frame::PathGone(2),
             Frame::Rekey { second: true, phase: 3, noise: b"message" },
@@ -250,16 +274,12 @@ mod tests {
         ] {
             assert_eq!(next_frame(&mut Reader::new(bytes)).unwrap_err().what, what);
         }
-        // index 4 of 3 + 1 pieces; 5 bytes in 3 pieces of 1
+        // index 4 of 3 + 1 pieces; 13 and 0 bytes in 3 pieces of 4
         let mut buf = [0; 64];
         let frames = all();
-        let Frame::Piece(piece) = frames[4] else { panic!("a piece") };
-        for bad in [
-            PieceFrame { index: 4, ..piece },
-            PieceFrame { unit_len: 13, ..piece },
-            PieceFrame { unit_len: 0, ..piece },
-        ] {
-            assert!(Writer::new(&mut buf, 0).put(&Frame::Piece(bad)));
+        let Frame::Piece(PieceFrame { flow, head, body }) = frames[4] else { panic!("a piece") };
+        for bad in [Head { index: 4, ..head }, Head { unit_len: 13, ..head }, Head { unit_len: 0, ..head }] {
+            assert!(Writer::new(&mut buf, 0).piece(flow, &bad, body));
             assert!(next_frame(&mut Reader::new(&buf)).is_err());
         }
     }

@@ -17,6 +17,11 @@ const KEEP_OLD_US: u64 = 10_000_000;
 /// Numbers have 48 bits on the wire.
 const LAST_NUMBER: u64 = (1 << 48) - 1;
 
+/// What a datagram takes around its frames.
+pub const fn overhead_bytes() -> usize {
+    DATA_HEADER_BYTES + super::wire::DATA_PREFIX_BYTES + TAG_BYTES
+}
+
 struct Epoch {
     phase: u8,
     send: PacketKey,
@@ -59,6 +64,11 @@ impl Keys {
     /// It is time for new ones.
     pub fn are_used_up(&self, now: Micros) -> bool {
         self.number - self.first_number >= REKEY_PACKETS || now.since(self.since) >= REKEY_US
+    }
+
+    /// The number of the next datagram.
+    pub fn next_number(&self) -> u64 {
+        self.number
     }
 
     pub fn since(&self) -> Micros {

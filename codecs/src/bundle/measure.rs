@@ -31,49 +31,78 @@ impl RoundTrip {
 }
 
 const SLOT_US: u64 = 100_000;
-const SLOTS: usize = 10;
+const SLOTS: u64 = 24;
+/// Fewer datagrams over a second say nothing about its loss.
+const FEW: u32 = 16;
 
-/// Datagrams that came and were lost, in slots of 100 ms over one second.
+/// Datagrams that came and were lost, by the time that they were *sent*, in slots of 100 ms: a burst of losses of which we
+/// hear all at once is still one burst.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Loss {
-    slots: [(u32, u32); SLOTS],
-    /// Number of the slot written last.
+    slots: [(u32, u32); SLOTS as usize],
+    /// Number of the latest slot.
     last: u64,
 }
 
 impl Loss {
-    fn turn(&mut self, now: Micros) {
-        let slot = now.0 / SLOT_US;
-        for passed in (self.last + 1..=slot).take(SLOTS) {
-            self.slots[(passed % SLOTS as u64) as usize] = (0, 0);
-        }
-        // After a pause longer than all slots everything is old.
-        if slot.saturating_sub(self.last) >= SLOTS as u64 {
-            self.slots = [(0, 0); SLOTS];
+    fn turn(&mut self, slot: u64) {
+        for passed in (self.last + 1..=slot).rev().take(SLOTS as usize) {
+            self.slots[(passed % SLOTS) as usize] = (0, 0);
         }
         self.last = self.last.max(slot);
     }
 
-    pub fn add(&mut self, came: u32, lost: u32, now: Micros) {
-        self.turn(now);
-        let slot = &mut self.slots[(self.last % SLOTS as u64) as usize];
-        slot.0 += came;
-        slot.1 += lost;
+    /// One that was sent at `at` came, or was lost.
+    pub fn add(&mut self, came: bool, at: Micros) {
+        let slot = at.0 / SLOT_US;
+        self.turn(slot);
+        if self.last - slot < SLOTS {
+            let (some, lost) = &mut self.slots[(slot % SLOTS) as usize];
+            *(if came { some } else { lost }) += 1;
+        }
     }
 
-    /// Came and lost over the last `slots` slots, the one that is not over yet included.
-    pub fn over(&mut self, slots: usize, now: Micros) -> (u32, u32) {
-        self.turn(now);
-        (0..slots.min(SLOTS) as u64).fold((0, 0), |sum, back| {
-            let (came, lost) = self.slots[((self.last + SLOTS as u64 - back) % SLOTS as u64) as usize];
-            (sum.0 + came, sum.1 + lost)
-        })
+    /// One that counted as lost came after all.
+    pub fn amend(&mut self, at: Micros) {
+        let slot = at.0 / SLOT_US;
+        if slot <= self.last && self.last - slot < SLOTS {
+            let (came, lost) = &mut self.slots[(slot % SLOTS) as usize];
+            (*came, *lost) = (*came + 1, lost.saturating_sub(1));
+        }
     }
 
-    /// The share that was lost over the last second, 0 to 1.
-    pub fn share(&mut self, now: Micros) -> f64 {
-        let (came, lost) = self.over(SLOTS, now);
-        f64::from(lost) / f64::from((came + lost).max(1))
+    /// The `count` slots whose fate is known at `now`: what was sent less than `open_us` ago may still come.
+    fn known(&self, count: u64, open_us: u64, now: Micros) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let end = now.0.saturating_sub(open_us) / SLOT_US;
+        let seen = end.saturating_sub(count)..end;
+        seen.filter(|slot| *slot <= self.last && self.last - slot < SLOTS)
+            .map(|slot| self.slots[(slot % SLOTS) as usize])
+    }
+
+    /// The share of the time in which what was sent was lost, over a second, 0 to 1; 0 when too little was sent to say.
+    /// By time and not by number: one large picture within one burst says no more than a small one.
+    pub fn share(&self, open_us: u64, now: Micros) -> f64 {
+        let (mut all, mut used, mut sum) = (0, 0, 0.0);
+        for (came, lost) in self.known(10, open_us, now).filter(|slot| slot.0 + slot.1 > 0) {
+            all += came + lost;
+            used += 1;
+            sum += f64::from(lost) / f64::from(came + lost);
+        }
+        if all < FEW || used < 3 {
+            return 0.0;
+        }
+        sum / f64::from(used)
+    }
+
+    /// Over half a second more was lost than came: in all of its slots but one, so that it is more than bursts of a radio.
+    pub fn is_bad(&self, open_us: u64, now: Micros) -> bool {
+        let (mut used, mut bad, mut all) = (0, 0, (0, 0));
+        for (came, lost) in self.known(5, open_us, now) {
+            used += u32::from(came + lost > 0);
+            bad += u32::from(lost > came);
+            all = (all.0 + came, all.1 + lost);
+        }
+        used >= 4 && bad + 1 >= used && all.1 > all.0 && all.0 + all.1 >= FEW / 2
     }
 }
 
@@ -165,15 +194,35 @@ mod tests {
     }
 
     #[test]
-    fn loss_is_of_the_last_second() {
+    fn loss_is_of_the_last_second_that_is_known() {
         let mut loss = Loss::default();
-        loss.add(9, 1, ms(5000));
-        loss.add(0, 10, ms(5450));
-        assert_eq!((loss.over(1, ms(5450)), loss.over(5, ms(5450))), ((0, 10), (9, 11)));
-        assert!((loss.share(ms(5900)) - 0.55).abs() < 1e-9);
-        assert_eq!(loss.over(10, ms(6010)), (0, 10));
-        assert_eq!(loss.over(10, ms(60_000)), (0, 0));
-        assert_eq!(loss.share(ms(60_000)), 0.0);
+        for sent in 0..200 {
+            loss.add(sent % 4 != 0, ms(5000 + sent * 5));
+        }
+        assert!((loss.share(100_000, ms(6100)) - 0.25).abs() < 1e-9);
+        loss.add(false, ms(6050));
+        assert!((loss.share(100_000, ms(6100)) - 0.25).abs() < 1e-9, "it may still come");
+        assert_eq!((loss.share(100_000, ms(7100)), loss.share(0, ms(90_000))), (0.0, 0.0));
+        assert!(!loss.is_bad(100_000, ms(6100)));
+        (0..50).for_each(|_| loss.amend(ms(5500)));
+        assert!(loss.share(100_000, ms(6100)) < 0.25);
+    }
+
+    #[test]
+    fn one_burst_is_not_a_bad_path() {
+        let mut loss = Loss::default();
+        for sent in 0..50 {
+            loss.add(true, ms(1000 + 10 * sent));
+        }
+        // A large picture, all of it in one burst.
+        for sent in 0..100 {
+            loss.add(false, ms(1200 + sent));
+        }
+        assert!(!loss.is_bad(0, ms(1500)) && loss.share(0, ms(1600)) < 0.2);
+        for sent in 0..50 {
+            loss.add(sent % 3 == 0, ms(2000 + 10 * sent));
+        }
+        assert!(loss.is_bad(0, ms(2500)) && !loss.is_bad(0, ms(3000)));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use crate::time::Micros;
 
-pub const INITIAL_BPS: f64 = 1_000_000.0;
+pub const INITIAL_BPS: f64 = 1_500_000.0;
 pub const MIN_BPS: f64 = 24_000.0;
 const MAX_BPS: f64 = 1_000_000_000.0;
 /// Between two judgements.
@@ -17,10 +17,18 @@ const FINE_US: u64 = 25_000;
 const FULL_US: u64 = 60_000;
 /// How long sending less is tried before it is judged.
 const TRIAL_US: u64 = 1_300_000;
-const CLAIM: f64 = 1.6;
+const CLAIM: f64 = 1.35;
+const CLAIM_AT_FIRST: f64 = 1.6;
 /// Growth each step: at first, and later.
-const START: f64 = 1.5;
-const STEADY: f64 = 1.04;
+const START: f64 = 2.0;
+const STEADY: f64 = 1.07;
+/// The first growth is over by then.
+const START_US: u64 = 6_000_000;
+const BACK: f64 = 1.12;
+/// Bursts may come close together for a second; what goes on longer is something else.
+const LOSSY_STEPS: u32 = 12;
+/// Two trials within this time are no chance.
+const TRIALS_US: u64 = 6_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -29,24 +37,44 @@ pub enum Verdict {
     Rebase,
 }
 
+/// What a report and our own counting say of a path.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Bytes that arrived in all, wrapping, by `arrived` (ticks of the receiver).
+    pub bytes: u32,
+    pub arrived: u32,
+    /// Bytes that we sent in all.
+    pub sent: u64,
+    pub queue_us: u64,
+    /// Of the last second that is known, 0 to 1.
+    pub loss: f64,
+}
+
 #[derive(Debug, Clone)]
 pub struct Rate {
     usable: f64,
     starting: bool,
     /// Something waited for this path since the last judgement.
     limited: bool,
-    /// The last mark: bytes of the path that arrived, when (receiver's clock), and when we judged.
-    mark: Option<(u32, u32)>,
+    /// What was seen at the last judgement, and when that was.
+    mark: Option<Seen>,
     judged: Micros,
+    began: Micros,
     delivered: f64,
+    /// Of some steps.
+    mean: f64,
     /// Most that arrived, in this span of ten seconds and the one before.
     peak: (f64, f64),
     span_began: Micros,
     chance: f64,
     /// Since when we hold back, and the queue at the last look.
     draining: Option<(Micros, u64)>,
-    /// Whether sending less loses less is being tried: since when, and what was usable before.
-    trial: Option<(Micros, f64)>,
+    /// Whether sending less loses less is being tried: since when, what was usable before, and what arrived then.
+    trial: Option<(Micros, f64, f64)>,
+    /// Judgements in a row that found more lost than by chance.
+    lossy_steps: u32,
+    /// When a trial ended last.
+    tried: Option<Micros>,
 }
 
 impl Default for Rate {
@@ -57,12 +85,16 @@ impl Default for Rate {
             limited: false,
             mark: None,
             judged: Micros(0),
+            began: Micros(0),
             delivered: 0.0,
+            mean: 0.0,
             peak: (0.0, 0.0),
             span_began: Micros(0),
             chance: 0.0,
             draining: None,
             trial: None,
+            lossy_steps: 0,
+            tried: None,
         }
     }
 }
@@ -85,73 +117,101 @@ impl Rate {
 
     /// The path was away: begin anew, carefully, with half of what it was.
     pub fn restart(&mut self) {
-        let usable = (self.usable / 2.0).clamp(MIN_BPS, INITIAL_BPS.max(self.usable / 2.0));
+        let usable = (self.usable / 2.0).max(INITIAL_BPS / 2.0);
         *self = Self { usable, chance: self.chance, ..Self::default() };
     }
 
-    /// A report: `bytes` of the path arrived in all by `arrived` (ticks of the receiver); `queue_us` and `loss` (of the last
-    /// second, 0 to 1) as measured.
-    pub fn report(&mut self, bytes: u32, arrived: u32, queue_us: u64, loss: f64, now: Micros) -> Verdict {
-        let Some((mark_bytes, mark_at)) = self.mark else {
-            (self.mark, self.judged) = (Some((bytes, arrived)), now);
+    /// A report came.
+    pub fn report(&mut self, seen: &Seen, now: Micros) -> Verdict {
+        let Some(mark) = self.mark else {
+            (self.mark, self.judged, self.began) = (Some(*seen), now, now);
             return Verdict::Same;
         };
-        let over_us = u64::from(arrived.wrapping_sub(mark_at) & 0xff_ffff) * super::wire::TICK_US;
-        if now.since(self.judged) < STEP_US || over_us < STEP_US / 2 {
+        let over_us = u64::from(seen.arrived.wrapping_sub(mark.arrived) & 0xff_ffff) * super::wire::TICK_US;
+        let ours_us = now.since(self.judged);
+        if ours_us < STEP_US || over_us < STEP_US / 2 {
             return Verdict::Same;
         }
-        self.delivered = f64::from(bytes.wrapping_sub(mark_bytes)) * 8e6 / over_us.max(1) as f64;
+        self.delivered = f64::from(seen.bytes.wrapping_sub(mark.bytes)) * 8e6 / over_us.max(1) as f64;
+        let sent = (seen.sent - mark.sent) as f64 * 8e6 / ours_us as f64;
         // A pause makes the arrivals look slow: what came after one says nothing.
         let steady = over_us < 4 * STEP_US;
-        (self.mark, self.judged) = (Some((bytes, arrived)), now);
+        (self.mark, self.judged) = (Some(*seen), now);
         if now.since(self.span_began) > 10_000_000 {
             (self.peak, self.span_began) = ((0.0, self.peak.0), now);
         }
         self.peak.0 = self.peak.0.max(self.delivered);
-        let verdict = self.judge(queue_us, loss, steady, now);
+        // Whatever happens to a path that we hardly use is not our doing.
+        let used = steady && (self.limited || sent > 0.5 * self.usable);
+        let grows = steady && self.delivered < 0.8 * sent * (1.0 - seen.loss);
+        self.mean += (self.delivered - self.mean) / 6.0;
+        let verdict = self.judge(seen.queue_us, seen.loss, used, grows, now);
         self.limited = false;
-        self.chance += (loss.min(0.5) - self.chance) / 100.0;
+        self.chance += (seen.loss.min(0.5) - self.chance) / 50.0;
         verdict
     }
 
-    fn judge(&mut self, queue_us: u64, loss: f64, steady: bool, now: Micros) -> Verdict {
+    fn judge(&mut self, queue_us: u64, loss: f64, used: bool, grows: bool, now: Micros) -> Verdict {
         if queue_us > FULL_US {
-            (self.starting, self.trial) = (false, None);
-            return self.drain(queue_us, now);
+            if used || grows {
+                (self.starting, self.trial) = (false, None);
+                return self.drain(queue_us, now);
+            }
+            return Verdict::Same;
         }
         self.draining = None;
-        let too_lossy = loss > (1.5 * self.chance + 0.2).max(0.3) && self.delivered < 0.9 * self.usable && steady;
+        let lossy = used && loss > (1.5 * self.chance + 0.2).max(0.3) && self.delivered < 0.9 * self.usable;
+        self.lossy_steps = if lossy { self.lossy_steps + 1 } else { 0 };
+        let too_lossy = if self.trial.is_some() { lossy } else { self.lossy_steps >= LOSSY_STEPS };
         match self.trial {
             // The loss is that of the last second: give it time to show the difference.
-            Some((since, _)) if now.since(since) < TRIAL_US => return Verdict::Same,
-            Some((_, before)) => {
+            Some((since, ..)) if now.since(since) < TRIAL_US => return Verdict::Same,
+            Some((_, before, arrived)) => {
                 self.trial = None;
-                if too_lossy {
-                    // As much is lost of less: it is the radio, not us.
+                let again = self.tried.is_some_and(|at| now.since(at) < TRIALS_US);
+                self.tried = Some(now);
+                if too_lossy && self.mean < 0.8 * arrived {
+                    // Less is sent and less arrives: it is the radio, not us.
                     self.chance = loss;
                     self.set(before);
                     return Verdict::Same;
                 }
+                if again {
+                    // What arrived before we sent less was more than there is room for.
+                    self.peak = (self.mean, self.mean);
+                } else {
+                    self.set(before);
+                }
             }
             None if too_lossy => {
                 self.starting = false;
-                self.trial = Some((now, self.usable));
-                self.set(self.usable.min(self.delivered * 0.95));
+                self.trial = Some((now, self.usable, self.mean));
+                self.set(self.usable.min((self.mean * 0.95).max(self.usable * 0.3)));
                 return Verdict::Same;
             }
             None => {}
         }
-        if queue_us <= FINE_US && self.limited && loss < self.chance + 0.1 {
-            let claim = (CLAIM * self.peak.0.max(self.peak.1)).max(INITIAL_BPS);
-            let grown = self.usable * if self.starting { START } else { STEADY } + 4_000.0;
-            self.set(grown.min(claim.max(self.usable)));
-        } else if queue_us > FINE_US {
-            self.starting = false;
+        if queue_us > FINE_US {
+            return Verdict::Same;
+        }
+        if self.limited && loss < (self.chance + 0.15).max(0.2) {
+            let (step, claim) = if self.starting { (START, CLAIM_AT_FIRST) } else { (STEADY, CLAIM) };
+            let most = (claim * self.peak()).max(INITIAL_BPS).max(self.usable);
+            self.starting &= now.since(self.began) < START_US;
+            self.set((self.usable * step + 4_000.0).min(most));
+        } else if self.usable < self.peak() && loss < (self.chance + 0.15).max(0.2) {
+            // So much arrived not long ago: it need not be found anew.
+            self.set((self.usable * BACK).min(self.peak()));
         }
         Verdict::Same
     }
 
+    fn peak(&self) -> f64 {
+        self.peak.0.max(self.peak.1)
+    }
+
     fn drain(&mut self, queue_us: u64, now: Micros) -> Verdict {
+        self.peak = (self.delivered, self.delivered);
         let part = match queue_us {
             0..120_000 => 0.85,
             120_000..250_000 => 0.7,
@@ -189,13 +249,14 @@ mod tests {
         capacity: f64,
         queue_bits: f64,
         bytes: f64,
+        sent: f64,
         own_us: u64,
         now: u64,
     }
 
     impl Link {
         fn new(capacity: f64) -> Self {
-            Self { rate: Rate::default(), capacity, queue_bits: 0.0, bytes: 0.0, own_us: 0, now: 1_000_000 }
+            Self { rate: Rate::default(), capacity, queue_bits: 0.0, bytes: 0.0, sent: 0.0, own_us: 0, now: 1_000_000 }
         }
 
         fn step(&mut self, offered: f64, loss: f64) -> Verdict {
@@ -211,10 +272,12 @@ mod tests {
             let out = bits.min(self.capacity * 0.1);
             self.queue_bits = bits - out;
             self.bytes += out / 8.0 * (1.0 - loss);
+            self.sent += sent * 0.1 / 8.0;
             self.now += 100_000;
             let queue_us = (self.queue_bits / self.capacity * 1e6) as u64 + self.own_us;
             let arrived = (self.now / 64) as u32 & 0xff_ffff;
-            self.rate.report(self.bytes as u32, arrived, queue_us, told, Micros(self.now))
+            let seen = Seen { bytes: self.bytes as u32, arrived, sent: self.sent as u64, queue_us, loss: told };
+            self.rate.report(&seen, Micros(self.now))
         }
 
         fn run(&mut self, seconds: u64, offered: f64, loss: f64) -> f64 {
@@ -253,13 +316,13 @@ mod tests {
         let mut link = Link::new(1e9);
         link.run(3, 4e6, 0.0);
         let mut loss = 0.0;
-        for _ in 0..50 {
+        for _ in 0..100 {
             let real = (1.0 - 1e6 / link.rate.usable_bps().min(4e6)).max(0.0);
             loss += (real - loss) / 5.0; // of the last second
             link.lossy_step(4e6, real, loss);
         }
         let usable = link.rate.usable_bps();
-        assert!(usable > 0.5e6 && usable < 1.6e6, "{usable}");
+        assert!(usable > 0.5e6 && usable < 2.2e6, "{usable}");
     }
 
     #[test]
@@ -274,7 +337,7 @@ mod tests {
     fn what_is_not_tried_is_not_claimed() {
         let mut link = Link::new(100e6);
         link.run(30, 800e3, 0.0);
-        assert!(link.rate.usable_bps() <= INITIAL_BPS * CLAIM, "{}", link.rate.usable_bps());
+        assert!(link.rate.usable_bps() <= INITIAL_BPS * 2.0, "{}", link.rate.usable_bps());
         // A source that takes four fifths climbs.
         for _ in 0..100 {
             let offered = link.rate.usable_bps() * 0.8;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use crate::time::Micros;
 
+use super::measure::Loss;
 use super::report::Report;
 use super::types::{FlowId, PathId, StreamId};
 use super::wire::unwrap24;
@@ -25,10 +26,12 @@ const LATER_ONES: u64 = 3;
 /// One thing in a datagram that matters whether it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
+    /// `near`: it took a path that is about as quick as the quickest.
     Piece {
         flow: FlowId,
         unit: u32,
         index: u16,
+        near: bool,
     },
     Stream {
         id: StreamId,
@@ -47,6 +50,7 @@ pub enum Control {
     Flow(FlowId),
     FlowClose(FlowId),
     FlowStop(FlowId),
+    KeyWish(FlowId),
     Open(StreamId),
     Window(StreamId),
     Reset(StreamId),
@@ -59,7 +63,10 @@ pub enum Control {
 enum State {
     UnderWay,
     Came,
+    /// A later one came.
     Lost,
+    /// Nothing came, for too long.
+    Overdue,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +112,8 @@ pub struct Sent {
     highest_came: Option<u64>,
     under_way_bytes: u64,
     patience_us: u64,
+    /// What became of those that wanted a report.
+    pub loss: Loss,
 }
 
 impl Default for Sent {
@@ -118,11 +127,17 @@ impl Default for Sent {
             highest_came: None,
             under_way_bytes: 0,
             patience_us: MIN_PATIENCE_US,
+            loss: Loss::default(),
         }
     }
 }
 
 impl Sent {
+    /// Numbers begin at `first`: above all that a path of the same id may have used before.
+    pub fn from(first: u64) -> Self {
+        Self { first, open: first, ..Self::default() }
+    }
+
     /// The number that the next datagram of this path gets.
     pub fn next_number(&self) -> u64 {
         self.first + self.records.len() as u64
@@ -147,7 +162,7 @@ impl Sent {
     /// Note a datagram that goes out now, and what is in it. `out`: the oldest had to be given up for want of room.
     pub fn push(&mut self, bytes: usize, items: &[Item], asks: bool, now: Micros, out: &mut Vec<Outcome>) {
         if self.records.len() >= MAX_RECORDS {
-            self.lose(0, out);
+            self.lose(0, State::Overdue, out);
             self.pop();
         }
         let item = self.first_item + self.items.len() as u64;
@@ -166,6 +181,7 @@ impl Sent {
         let record = &mut self.records[index];
         if record.state == State::UnderWay && record.asks {
             self.under_way_bytes -= u64::from(record.bytes);
+            self.loss.add(state == State::Came, record.at);
         }
         record.state = state;
         let from = (record.item - self.first_item) as usize;
@@ -177,12 +193,12 @@ impl Sent {
     }
 
     /// True when it was still under way and wanted an answer.
-    fn lose(&mut self, index: usize, out: &mut Vec<Outcome>) -> bool {
+    fn lose(&mut self, index: usize, state: State, out: &mut Vec<Outcome>) -> bool {
         let record = self.records[index];
         if record.state != State::UnderWay {
             return false;
         }
-        self.settle(index, State::Lost, out);
+        self.settle(index, state, out);
         record.asks
     }
 
@@ -229,7 +245,11 @@ impl Sent {
             State::Came => return,
             // Sent again for nothing: the path reorders by more than was thought.
             State::Lost => self.patience_us = (self.patience_us * 3 / 2).min(MAX_PATIENCE_US),
+            State::Overdue => {}
             State::UnderWay => acked.came += u32::from(record.asks),
+        }
+        if record.state != State::UnderWay && record.asks {
+            self.loss.amend(record.at);
         }
         acked.came_bytes += u64::from(record.bytes);
         self.settle(index, State::Came, out);
@@ -246,7 +266,7 @@ impl Sent {
             if apart < self.patience_us && !(in_order && highest - number >= LATER_ONES) {
                 break;
             }
-            acked.lost += u32::from(self.lose(index, out));
+            acked.lost += u32::from(self.lose(index, State::Lost, out));
         }
     }
 
@@ -257,7 +277,7 @@ impl Sent {
             if self.records[index].at >= before {
                 break;
             }
-            lost += u32::from(self.lose(index, out));
+            lost += u32::from(self.lose(index, State::Overdue, out));
         }
         self.forget(now);
         lost
@@ -269,7 +289,7 @@ impl Sent {
             let keep = match record.state {
                 State::UnderWay => true,
                 State::Came => false,
-                State::Lost => now.since(record.at) < FORGET_US,
+                State::Lost | State::Overdue => now.since(record.at) < FORGET_US,
             };
             if keep {
                 break;
@@ -289,7 +309,7 @@ mod tests {
     }
 
     fn piece(index: u16) -> Item {
-        Item::Piece { flow: 1, unit: 7, index }
+        Item::Piece { flow: 1, unit: 7, index, near: true }
     }
 
     struct Two {

@@ -19,6 +19,11 @@ impl ReplayWindow {
         ((number / 64 % WORDS as u64) as usize, 1 << (number % 64))
     }
 
+    /// One that takes nothing below `floor`.
+    pub fn above(floor: u64) -> Self {
+        Self { top: floor, taken: [u64::MAX; WORDS] }
+    }
+
     /// Neither taken nor too old. Ask before opening the packet, `take` only when it was authentic.
     pub fn is_new(&self, number: u64) -> bool {
         if number >= self.top {
@@ -60,6 +65,10 @@ mod tests {
         assert!(window.is_new(6) && !window.is_new(5), "the window's end");
         window.take(1 << 47);
         assert!(!window.is_new(6) && !window.is_new(1 << 47) && window.is_new((1 << 47) - 1));
+        let mut above = ReplayWindow::above(70);
+        assert!(!above.is_new(69) && !above.is_new(0) && above.is_new(70));
+        above.take(90);
+        assert!(above.is_new(75) && !above.is_new(69));
     }
 
     /// Against a set that forgets nothing: what it takes was never taken, and what it refuses was taken or is old.

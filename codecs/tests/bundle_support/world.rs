@@ -1,0 +1,344 @@
+//! Kits, their links, and a center; and what happened to each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use codecs::bundle::door::{Door, DoorAnswer};
+use codecs::bundle::session::{Session, MAX_DATAGRAM_BYTES};
+use codecs::bundle::types::{Event, Hello, Identity, PathId, PathKind, PathOptions, Remote};
+use codecs::time::Micros;
+
+use super::link::{Link, Shape};
+
+/// The center's clock is a year ahead of the kit's, and nobody minds.
+const YEAR_US: u64 = 365 * 86_400 * 1_000_000;
+
+pub struct Wire {
+    pub up: Link,
+    pub down: Link,
+    /// The kit's address as the center sees it (NAT).
+    pub address: SocketAddr,
+}
+
+pub struct Kit {
+    pub session: Session,
+    pub identity: Identity,
+    pub name: String,
+    pub boot: u64,
+    pub wires: BTreeMap<PathId, Wire>,
+    pub events: Vec<(u64, Event)>,
+}
+
+pub struct Guest {
+    pub session: Session,
+    pub events: Vec<(u64, Event)>,
+}
+
+pub struct World {
+    /// Microseconds of the kits' clocks.
+    pub now: u64,
+    pub center: Identity,
+    pub door: Door,
+    pub guests: HashMap<u32, Guest>,
+    pub kits: Vec<Kit>,
+    /// The center's session of a kit by its key, the latest that came up.
+    pub up: HashMap<[u8; 32], u32>,
+    /// What the door refused: (time, code).
+    pub refused: Vec<(u64, &'static str)>,
+    /// Whatever came to the center's socket, when it is to be kept for later.
+    pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    pub center_is_off: bool,
+    buf: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+fn theirs(now: u64) -> Micros {
+    Micros(now + YEAR_US)
+}
+
+impl World {
+    pub fn new() -> Self {
+        let center = Identity::new(None);
+        let now = 1_000_000;
+        Self {
+            now,
+            door: Door::new(&center, theirs(now)),
+            center,
+            guests: HashMap::new(),
+            kits: Vec::new(),
+            up: HashMap::new(),
+            refused: Vec::new(),
+            tap: None,
+            center_is_off: false,
+            buf: vec![0; MAX_DATAGRAM_BYTES],
+            reply: Vec::new(),
+        }
+    }
+
+    fn hello(name: &str, boot: u64) -> Hello {
+        Hello { gateway: name.to_owned(), boot, suite: 1, clock_unix_ms: 0 }
+    }
+
+    /// A kit with these links, admitted. Its number.
+    pub fn kit(&mut self, name: &str, seed: u64, shapes: &[(&str, Shape)]) -> usize {
+        let number = self.kit_unadmitted(name, seed, shapes);
+        self.admit();
+        number
+    }
+
+    pub fn kit_unadmitted(&mut self, name: &str, seed: u64, shapes: &[(&str, Shape)]) -> usize {
+        let identity = Identity::new(None);
+        let session = Session::new_initiator(&identity, self.center.public, Self::hello(name, 1), Micros(self.now));
+        let number = self.kits.len();
+        self.kits.push(Kit {
+            session,
+            identity,
+            name: name.into(),
+            boot: 1,
+            wires: BTreeMap::new(),
+            events: Vec::new(),
+        });
+        for (path, (link, shape)) in shapes.iter().enumerate() {
+            self.wire(number, path as PathId, link, shape, seed.wrapping_mul(1000) + 2 * path as u64);
+        }
+        number
+    }
+
+    pub fn wire(&mut self, kit: usize, path: PathId, name: &str, shape: &Shape, seed: u64) {
+        let down = Shape { rate_bps: shape.rate_bps * 2.5, ..shape.clone() };
+        let address = SocketAddr::from(([10, kit as u8, path, 1], 5000));
+        let wire = Wire { up: Link::new(shape.clone(), seed), down: Link::new(down, seed + 1), address };
+        self.kits[kit].wires.insert(path, wire);
+        let options = PathOptions { id: path, name: name.into(), kind: PathKind::Udp, mtu: 1350, cost: 0 };
+        self.kits[kit].session.add_path(options, Micros(self.now));
+    }
+
+    pub fn admit(&mut self) {
+        let peers: Vec<_> = self.kits.iter().map(|kit| (kit.identity.public, kit.name.clone())).collect();
+        self.admit_only(&peers);
+    }
+
+    pub fn admit_only(&mut self, peers: &[([u8; 32], String)]) {
+        for index in self.door.admit(peers) {
+            if let Some(guest) = self.guests.get_mut(&index) {
+                guest.session.close("revoked", theirs(self.now));
+            }
+        }
+    }
+
+    /// The kit's daemon starts anew; `boot`: its counter.
+    pub fn restart_kit(&mut self, kit: usize, boot: u64) {
+        let Kit { identity, name, wires, session, .. } = &mut self.kits[kit];
+        *session = Session::new_initiator(identity, self.center.public, Self::hello(name, boot), Micros(self.now));
+        for path in wires.keys() {
+            let options =
+                PathOptions { id: *path, name: format!("link-{path}"), kind: PathKind::Udp, mtu: 1350, cost: 0 };
+            session.add_path(options, Micros(self.now));
+        }
+        self.kits[kit].boot = boot;
+    }
+
+    /// The center's daemon starts anew: it has its key and its list, and no session.
+    pub fn restart_center(&mut self) {
+        self.guests.clear();
+        self.up.clear();
+        self.door = Door::new(&self.center, theirs(self.now));
+        self.admit();
+    }
+
+    /// The center's end of a kit's session.
+    pub fn guest(&mut self, kit: usize) -> &mut Guest {
+        let index = self.up[&self.kits[kit].identity.public];
+        self.guests.get_mut(&index).expect("it is up")
+    }
+
+    pub fn is_up(&self, kit: usize) -> bool {
+        let index = self.up.get(&self.kits[kit].identity.public);
+        let guest = index.and_then(|index| self.guests.get(index));
+        self.kits[kit].session.is_up() && guest.is_some_and(|guest| guest.session.is_up())
+    }
+
+    pub fn theirs(&self) -> Micros {
+        theirs(self.now)
+    }
+
+    /// Something arrives at the center's socket.
+    pub fn to_center(&mut self, from: SocketAddr, mut datagram: Vec<u8>) {
+        if self.center_is_off {
+            return;
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.push((from, datagram.clone()));
+        }
+        let (now, remote) = (theirs(self.now), Remote::Udp(from));
+        match self.door.receive(&mut datagram, remote, now, &mut self.reply) {
+            DoorAnswer::Reply => {}
+            DoorAnswer::New { index, session } => {
+                self.guests.insert(index, Guest { session: *session, events: Vec::new() });
+                self.flush_guest(index);
+            }
+            DoorAnswer::Session(index) => {
+                if let Some(guest) = self.guests.get_mut(&index) {
+                    guest.session.receive(None, Some(remote), &mut datagram, now);
+                    self.flush_guest(index);
+                }
+            }
+            DoorAnswer::Refused { code, .. } => self.refused.push((self.now, code)),
+            DoorAnswer::Drop => {}
+        }
+        if !self.reply.is_empty() {
+            let reply = std::mem::take(&mut self.reply);
+            self.to_kit(from, &reply);
+        }
+    }
+
+    fn to_kit(&mut self, to: SocketAddr, datagram: &[u8]) {
+        let now = self.now;
+        for kit in &mut self.kits {
+            if let Some(wire) = kit.wires.values_mut().find(|wire| wire.address == to) {
+                wire.down.send(now, datagram);
+            }
+        }
+    }
+
+    pub fn flush_guest(&mut self, index: u32) {
+        let now = theirs(self.now);
+        let mut out = Vec::new();
+        let Some(guest) = self.guests.get_mut(&index) else { return };
+        let mut ups = Vec::new();
+        while let Some(event) = guest.session.next_event() {
+            if let Event::Up { peer_key, .. } = &event {
+                ups.push(*peer_key);
+            }
+            guest.events.push((self.now, event));
+        }
+        while let Some(transmit) = guest.session.transmit(now, &mut self.buf) {
+            if let Some(Remote::Udp(to)) = transmit.to {
+                out.push((to, self.buf[..transmit.len].to_vec()));
+            }
+        }
+        let over = guest.session.is_over();
+        for peer in ups {
+            self.up.insert(peer, index);
+            if let Some(old) = self.door.up(index, now) {
+                if let Some(guest) = self.guests.get_mut(&old) {
+                    guest.session.close("replaced", now);
+                }
+                self.flush_guest(old);
+            }
+        }
+        if over {
+            self.door.down(index);
+            self.guests.remove(&index);
+            self.up.retain(|_, known| *known != index);
+        }
+        if !self.center_is_off {
+            for (to, datagram) in out {
+                self.to_kit(to, &datagram);
+            }
+        }
+    }
+
+    pub fn flush_kit(&mut self, number: usize) {
+        let kit = &mut self.kits[number];
+        while let Some(event) = kit.session.next_event() {
+            kit.events.push((self.now, event));
+        }
+        while let Some(transmit) = kit.session.transmit(Micros(self.now), &mut self.buf) {
+            if let Some(wire) = kit.wires.get_mut(&transmit.path) {
+                wire.up.send(self.now, &self.buf[..transmit.len]);
+            }
+        }
+    }
+
+    pub fn flush(&mut self) {
+        for number in 0..self.kits.len() {
+            self.flush_kit(number);
+        }
+        for index in self.guests.keys().copied().collect::<Vec<_>>() {
+            self.flush_guest(index);
+        }
+    }
+
+    /// Let the world run until `until` (microseconds), or until something of it is due before.
+    fn step(&mut self, until: u64) {
+        let links = self.kits.iter().flat_map(|kit| kit.wires.values());
+        let arrivals = links.flat_map(|wire| [wire.up.next_arrival(), wire.down.next_arrival()]).flatten();
+        let kits = self.kits.iter().filter_map(|kit| kit.session.next_timer()).map(|at| at.0);
+        let guests = self.guests.values().filter_map(|guest| guest.session.next_timer());
+        let guests = guests.map(|at| at.0.saturating_sub(YEAR_US));
+        let next = arrivals.chain(kits).chain(guests).min().unwrap_or(until);
+        self.now = next.clamp(self.now, until);
+        for number in 0..self.kits.len() {
+            for path in self.kits[number].wires.keys().copied().collect::<Vec<_>>() {
+                while let Some(wire) = self.kits[number].wires.get_mut(&path) {
+                    let from = wire.address;
+                    let Some(datagram) = wire.up.arrived(self.now) else { break };
+                    if !datagram.is_empty() {
+                        self.to_center(from, datagram);
+                    }
+                }
+                while let Some(wire) = self.kits[number].wires.get_mut(&path) {
+                    let Some(mut datagram) = wire.down.arrived(self.now) else { break };
+                    if !datagram.is_empty() {
+                        let now = Micros(self.now);
+                        self.kits[number].session.receive(Some(path), None, &mut datagram, now);
+                        self.flush_kit(number);
+                    }
+                }
+            }
+            let kit = &mut self.kits[number];
+            if kit.session.next_timer().is_some_and(|at| at.0 <= self.now) {
+                kit.session.handle_timer(Micros(self.now));
+                self.flush_kit(number);
+            }
+        }
+        let now = theirs(self.now);
+        for index in self.guests.keys().copied().collect::<Vec<_>>() {
+            let Some(guest) = self.guests.get_mut(&index) else { continue };
+            if guest.session.next_timer().is_some_and(|at| at <= now) {
+                guest.session.handle_timer(now);
+                self.flush_guest(index);
+            }
+        }
+    }
+
+    /// Let time pass until `until`, given in microseconds.
+    pub fn run_until(&mut self, until: u64) {
+        self.flush();
+        let mut stuck = 0;
+        while self.now < until {
+            let before = self.now;
+            self.step(until);
+            stuck = if self.now == before { stuck + 1 } else { 0 };
+            assert!(stuck < 10_000, "time stands still at {before}: {:?}", self.stuck());
+        }
+    }
+
+    fn stuck(&self) -> Vec<Option<Micros>> {
+        let guests = self.guests.values().map(|guest| guest.session.next_timer());
+        self.kits.iter().map(|kit| kit.session.next_timer()).chain(guests).collect()
+    }
+
+    pub fn run_ms(&mut self, ms: u64) {
+        self.run_until(self.now + ms * 1000);
+    }
+
+    /// Until it holds; panics after `ms`.
+    pub fn await_ms(&mut self, what: &str, ms: u64, mut holds: impl FnMut(&mut World) -> bool) -> u64 {
+        let began = self.now;
+        self.flush();
+        while !holds(self) {
+            assert!(self.now < began + ms * 1000, "waited {ms} ms for: {what}");
+            self.step(self.now + 1000);
+        }
+        (self.now - began) / 1000
+    }
+
+    /// Cut or mend both directions of a kit's path.
+    pub fn cut(&mut self, kit: usize, path: PathId, cut: bool) {
+        if let Some(wire) = self.kits[kit].wires.get_mut(&path) {
+            (wire.up.cut, wire.down.cut) = (cut, cut);
+        }
+    }
+}
