@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gateway.model.reasons import (
     access,
+    bundle,
     commands,
     containers,
     convert,
@@ -40,6 +41,7 @@ from gateway.model.reasons import (
 
 _FIELDS = (
     access,
+    bundle,
     commands,
     containers,
     convert,
