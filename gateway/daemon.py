@@ -111,7 +111,7 @@ class Daemon:
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._timings: list[tuple[str, float]] = []
-        self._ready = False
+        self._ready = asyncio.Event()
         self._started_at = self._clock.monotonic()
         self._lock_fd = -1
         self.core: Core
@@ -243,7 +243,7 @@ class Daemon:
                 wait.cancel()
 
     def _tell_ready(self) -> None:
-        self._ready = True
+        self._ready.set()
         took = process_age_s()
         steps = ", ".join(f"{name} {seconds:.2f}" for name, seconds in self._timings)
         log.info("ready in %.2f s, %.2f s of it at work (%s)", took, time.process_time(), steps)
@@ -280,6 +280,7 @@ class Daemon:
                 self._mounts,
                 ready=ready,
                 tls=lambda: kit_tls(self.config),
+                started=self._ready.wait,
             )
             made = self._registry.adapter(section.type)(section.values, context)
             self._made[section.name] = made
@@ -308,7 +309,7 @@ class Daemon:
         late = self._clock.monotonic() - watch.ticked_at > 10.0
         if late:
             parts["loop"] = "internal"
-        return Health(watch.ok and not late, parts, self._ready, self._clock.monotonic() - self._started_at)
+        return Health(watch.ok and not late, parts, self._ready.is_set(), self._clock.monotonic() - self._started_at)
 
     def adapters(self) -> Sequence[AdapterStatus]:
         return [adapter.status for adapter in self._adapters.values()]

@@ -1,7 +1,8 @@
 """One adapter's life: run, restart with backoff, stop for a wrong configuration, say how it stands.
 
 LinkDown, PeerError and mistakes of ours restart it: after 0.5 s, doubling to 30 s, ±20 %; a minute of health begins
-anew. ConfigError stops it until the configuration changes. A restart of one touches no other.
+anew. ConfigError, and a part that is not installed, stop it until the configuration changes. A restart of one touches
+no other.
 """
 
 from __future__ import annotations
@@ -75,6 +76,13 @@ class Supervised:
                 self._say("failed", exc.code, _keyed(self.name, exc), restarts=restarts)
                 self._settled.set()
                 log.error("%s", _keyed(self.name, exc))
+                return
+            except ImportError as exc:
+                # Of what is loaded when it is first needed: what the start needs is told by the registry.
+                text = f"{exc.name or exc} is not installed: install fieldgate with what this adapter needs"
+                self._say("failed", "not-installed", text, restarts=restarts)
+                self._settled.set()
+                log.exception("adapter %s: %s", self.name, text)
                 return
             except GatewayError as exc:
                 code, detail = exc.code, str(exc)

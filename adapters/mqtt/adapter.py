@@ -1,29 +1,26 @@
 """The adapter: at a kit a session that tells and obeys, at a center one that hears, keeps and orders, and there a
-broker of its own where the configuration names none."""
+broker of its own where the configuration names none. The sessions and the library under them are loaded when there is
+somebody to talk to."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
 from adapters.mqtt.address import Broker
 from adapters.mqtt.broker.process import EmbeddedBroker
-from adapters.mqtt.broker.worker import BrokerSetting
-from adapters.mqtt.center import CenterSession, CenterSetting
-from adapters.mqtt.center_kit import twins_text
+from adapters.mqtt.broker.setting import BrokerSetting
 from adapters.mqtt.config import EMBEDDED, MqttConfig
-from adapters.mqtt.connection import Times, Versions
 from adapters.mqtt.dial import ClientTls, Dialler
-from adapters.mqtt.kit import KitSession, KitSetting
-from adapters.mqtt.kit_facts import DaemonFacts
+from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.messages import Birth
 from adapters.mqtt.protocol.topics import may_be_gateway
-from adapters.mqtt.session import Setting, Standing, host_name
 from gateway.base import server_tls
 from gateway.base.authority import ClientFiles, client_files
 from gateway.base.clock import Clock
@@ -32,6 +29,11 @@ from gateway.base.moment import kernel_quality
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
 from gateway.model.principal import Role
+
+if TYPE_CHECKING:
+    from adapters.mqtt.center import CenterSession
+    from adapters.mqtt.kit import KitSession
+    from adapters.mqtt.session import Setting, Standing
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +103,11 @@ class Mqtt:
             await asyncio.Event().wait()
         sides = {center: await outbox.join(name, self._name) for center, name in uplinks.items()}
         await outbox.leave_others(self._name, list(uplinks.values()))
+        await self._context.started()
+        await asyncio.to_thread(import_module, "adapters.mqtt.kit")
+        from adapters.mqtt.kit import KitSession, KitSetting
+        from adapters.mqtt.kit_facts import DaemonFacts
+
         trusted = dict.fromkeys(config.centers, Role(config.center_role))
         facts = DaemonFacts(self._context, self._clock, trusted, uplinks)
         files = next((found for one in paired if (found := client_files(self._state_dir, one.gateway)).whole()), None)
@@ -111,6 +118,9 @@ class Mqtt:
     # — a center —
 
     async def _run_center(self) -> None:
+        await asyncio.to_thread(import_module, "adapters.mqtt.center")
+        from adapters.mqtt.center import CenterSession, CenterSetting
+
         config = self._config
         brokers = config.parsed()
         async with asyncio.TaskGroup() as tasks:
@@ -135,6 +145,8 @@ class Mqtt:
             await self.center.run()
 
     def _birth(self) -> Birth:
+        from adapters.mqtt.session import host_name
+
         about = self._context.home.about
         return Birth(
             online=True,
@@ -149,6 +161,8 @@ class Mqtt:
         )
 
     def _broker_setting(self, local: Path) -> BrokerSetting:
+        from adapters.mqtt.session import host_name
+
         config = self._config
         folder = self._state_dir / "tls"
         names = [*self._context.addresses(), "127.0.0.1", "localhost", host_name(), *config.hostnames]
@@ -170,6 +184,8 @@ class Mqtt:
     # — both —
 
     def _setting(self, brokers: Sequence[Broker], files: ClientFiles | None) -> Setting:
+        from adapters.mqtt.session import Setting
+
         config = self._config
         tls = ClientTls(config.ca, config.certificate, config.key)
         if config.certificate is None and config.ca is None and files is not None:
@@ -241,6 +257,8 @@ class Mqtt:
         return found
 
     def _kits_found(self, center: CenterSession) -> list[Finding]:
+        from adapters.mqtt.center_kit import twins_text
+
         found = []
         now = self._clock.monotonic()
         for kit in center.kits.values():
@@ -253,8 +271,9 @@ class Mqtt:
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:
-        """Can certificate and key be used?"""
+        """Is the library there, and can certificate and key be used?"""
         assert isinstance(config, MqttConfig)  # noqa: S101
+        await asyncio.to_thread(import_module, "adapters.mqtt.kit")
         if config.certificate is None and config.ca is None:
             return ()
         try:

@@ -12,12 +12,12 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
 
 import aiomqtt
 
 from adapters.mqtt.address import Broker
 from adapters.mqtt.dial import Dialler
+from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.messages import MAX_BYTES
 from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, expiring, failures, refused
 from gateway.base.errors import GatewayError, LinkDown, PeerError
@@ -35,20 +35,6 @@ _BUSY = {0x03, 0x88, 0x89, 0x97, 0x9F}
 _NONSENSE = {0x81, 0x82}
 
 
-@dataclass(slots=True)
-class Versions:
-    """Which brokers have MQTT 5, as far as it is known."""
-
-    wish: Literal["auto", "5", "3.1.1"] = "auto"
-    known: dict[Broker, bool] = field(default_factory=dict)
-
-    def five(self, broker: Broker) -> bool:
-        return self.wish == "5" or (self.wish == "auto" and self.known.get(broker, True))
-
-    def may_be_old(self, broker: Broker) -> bool:
-        return self.wish == "auto" and broker not in self.known
-
-
 @dataclass(frozen=True, slots=True)
 class Who:
     """As whom to connect. `will`: (topic, payload), retained, QoS 1."""
@@ -57,12 +43,6 @@ class Who:
     will: tuple[str, bytes]
     user: str = ""
     password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    answer_s: float = 4.0
-    keep_alive_s: float = 20.0
 
 
 class Connection:

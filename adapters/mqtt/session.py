@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from adapters.mqtt.address import Broker
-from adapters.mqtt.connection import Connection, Times, Versions, Who, connected
+from adapters.mqtt.connection import Connection, Who, connected
 from adapters.mqtt.dial import Dialler
+from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.rotation import Rotation
 from adapters.mqtt.seam import OnMessage
 from gateway.base.clock import Clock

@@ -65,7 +65,9 @@ class WebRtc:
                     tasks.create_task(self._reflexive.run(), name="webrtc STUN")
                 unmount = Resources(ground, self.registry, self._seam).mount(self.context.http)
                 self.context.ready()
-                # Importing aiortc holds the interpreter for a third of a second: not while the daemon still starts.
+                # Importing aiortc holds the interpreter for a third of a second: not while the daemon still starts, nor
+                # while those who waited for it ask their first questions.
+                await self.context.started()
                 await asyncio.sleep(PRELOAD_AFTER_S)
                 await self._seam()
                 while True:

@@ -202,6 +202,8 @@ def _ask_adapter(adapters: Any, name: str, type_: str, values: BaseModel) -> Seq
         return asyncio.run(ask())
     except GatewayError as error:
         return [Finding(f"adapter {name}", Grade.FAIL, str(error), "", error.code)]
+    except ImportError as error:
+        return [Finding(f"adapter {name}", Grade.FAIL, str(error), "all its parts are installed", "not-installed")]
     except Exception as error:
         return [Finding(f"adapter {name}", Grade.FAIL, f"{type(error).__name__}: {error}", "", "internal")]
 

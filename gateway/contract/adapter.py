@@ -86,6 +86,10 @@ class Context(Protocol):
     def ready(self) -> None:
         """Called once per `run` when the adapter's sockets are open: the daemon's readiness waits for it."""
 
+    async def started(self) -> None:
+        """Returns when the daemon has said that it is ready, at once if it has before: what loads slowly and is not
+        needed yet waits for it."""
+
 
 class Adapter(Protocol):
     """One protocol. `run` ends only by cancellation or error: LinkDown and PeerError restart it with backoff,

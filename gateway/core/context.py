@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,10 @@ from gateway.core.addresses import own_addresses
 
 if TYPE_CHECKING:
     from gateway.core.core import Core
+
+
+async def _at_once() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class AdapterContext:
     inbox: Inbox
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
+    on_started: Callable[[], Awaitable[object]] = _at_once
 
     def addresses(self) -> Sequence[str]:
         return own_addresses()
@@ -59,6 +64,9 @@ class AdapterContext:
     def ready(self) -> None:
         self.on_ready()
 
+    async def started(self) -> None:
+        await self.on_started()
+
 
 def context_of(
     core: Core,
@@ -68,6 +76,7 @@ def context_of(
     *,
     ready: Callable[[], None] = lambda: None,
     tls: Callable[[], KitTls | None] = lambda: None,
+    started: Callable[[], Awaitable[object]] = _at_once,
 ) -> AdapterContext:
     """An adapter's context, of the core's own objects."""
     return AdapterContext(
@@ -92,6 +101,7 @@ def context_of(
         inbox=core.inbox,
         on_ready=ready,
         tls=tls,
+        on_started=started,
     )
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from adapters.mqtt.address import Broker
-from adapters.mqtt.connection import Times, Versions, Who, connected
+from adapters.mqtt.connection import Who, connected
 from adapters.mqtt.dial import ClientTls, Dialler
+from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.messages import Birth, birth_bytes
 from gateway.base.authority import Authority
 from gateway.base.errors import GatewayError

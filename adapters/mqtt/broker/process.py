@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 
 import gateway
-from adapters.mqtt.broker.worker import BrokerSetting
+from adapters.mqtt.broker.setting import BrokerSetting
 from gateway.base.errors import ConfigError, LinkDown
 from gateway.base.throttle import Throttle
 

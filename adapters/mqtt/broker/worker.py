@@ -18,12 +18,12 @@ import struct
 import sys
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapters.mqtt.broker.door import LISTENER, Door
 from adapters.mqtt.broker.rules import Identity
+from adapters.mqtt.broker.setting import BrokerSetting
 from adapters.mqtt.dial import NO_CHECK_TIME
 from adapters.mqtt.local import bind_unix
 from gateway.base.authority import Authority
@@ -35,24 +35,6 @@ HANDSHAKE_S = 8.0
 BACKLOG = 256
 REVOKED_EVERY_S = 2.0
 _RULES = "adapters.mqtt.broker.rules"
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSetting:
-    """`listen` None: the local socket only. `tls`: the folder of the authority; `check_time` False while this machine's
-    clock is not set."""
-
-    center: str
-    centers: tuple[str, ...]
-    socket: str
-    host: str
-    port: int
-    tls: str
-    certificate: str
-    key: str
-    limit: int
-    most: int
-    check_time: bool = True
 
 
 class Worker:

@@ -35,6 +35,12 @@ class Broken(Sound):
         raise ValueError("a mistake of ours")
 
 
+class Partial(Sound):
+    @classmethod
+    async def checks(cls, config: BaseModel) -> Sequence[Finding]:
+        raise ModuleNotFoundError("No module named 'aiomqtt'", name="aiomqtt")
+
+
 @pytest.fixture
 def free_port(tmp_path: Path) -> Path:
     with socket.socket() as probe:
@@ -74,6 +80,15 @@ def test_all_well(fieldgate: Run, free_port: Path, monkeypatch: pytest.MonkeyPat
     assert found["daemon"]["grade"] == "off"
     failed = [one for one in found.values() if one["grade"] == "fail"]
     assert ran.code == (1 if failed else 0)
+
+
+def test_a_part_that_is_loaded_late_is_missed_now(
+    fieldgate: Run, free_port: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters(monkeypatch, Partial)
+    ran = fieldgate("doctor", "--config", str(free_port), "--json")
+    (one, *_) = [one for one in json.loads(ran.out) if one["check"].startswith("adapter ")]
+    assert ran.code == 1 and (one["grade"], one["code"]) == ("fail", "not-installed") and "aiomqtt" in one["measured"]
 
 
 def test_a_finding_says_what_to_do(fieldgate: Run, free_port: Path, monkeypatch: pytest.MonkeyPatch) -> None:

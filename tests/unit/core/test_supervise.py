@@ -66,6 +66,17 @@ async def test_a_wrong_configuration_stops_it_and_names_the_key() -> None:
 
 
 @by_hand
+async def test_a_part_that_is_missing_when_it_is_first_needed_stops_it_with_a_reason() -> None:
+    script = Script(ModuleNotFoundError("No module named 'aiomqtt'", name="aiomqtt"))
+    one = Supervised("mqtt", "mqtt", script.make, hand_clock())
+    one.start()
+    await one.settled()
+    await advance(120)
+    assert len(script.runs) == 1 and (one.status.state, one.status.code) == ("failed", "not-installed")
+    assert one.status.detail.startswith("aiomqtt is not installed")
+
+
+@by_hand
 async def test_a_mistake_of_ours_restarts_it_too() -> None:
     script = Script(ZeroDivisionError("x"))
     one = Supervised("balls", "gb28181", script.make, hand_clock())

@@ -14,9 +14,9 @@ from adapters.mqtt.address import Broker as Address
 from adapters.mqtt.broker.door import LISTENER, Door
 from adapters.mqtt.broker.rules import Identity
 from adapters.mqtt.center import CenterSession, CenterSetting
-from adapters.mqtt.connection import Times, Versions
 from adapters.mqtt.facts import Change
 from adapters.mqtt.kit import KitSession, KitSetting
+from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.messages import Birth, Order
 from adapters.mqtt.session import Setting
 from gateway.base.errors import Denied

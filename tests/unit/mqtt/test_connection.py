@@ -9,8 +9,9 @@ from typing import Literal
 import pytest
 
 from adapters.mqtt.address import Broker
-from adapters.mqtt.connection import Connection, Times, Versions, Who, connected
+from adapters.mqtt.connection import Connection, Who, connected
 from adapters.mqtt.dial import Dialler
+from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.packets import Type, read_connect
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from tests.fakes.mqtt_broker import FakeBroker, Script, fake_broker

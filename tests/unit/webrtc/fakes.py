@@ -431,6 +431,9 @@ class FakeContext:
     def ready(self) -> None:
         self.is_ready.set()
 
+    async def started(self) -> None:
+        pass
+
 
 async def until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0) -> None:
     """Wait for `condition`, looking at it each time the loop comes round; for states that have no event."""

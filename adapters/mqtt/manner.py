@@ -1,0 +1,28 @@
+"""How brokers are spoken to: how long they have, and which version they know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adapters.mqtt.address import Broker
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    answer_s: float = 4.0
+    keep_alive_s: float = 20.0
+
+
+@dataclass(slots=True)
+class Versions:
+    """Which brokers have MQTT 5, as far as it is known."""
+
+    wish: Literal["auto", "5", "3.1.1"] = "auto"
+    known: dict[Broker, bool] = field(default_factory=dict)
+
+    def five(self, broker: Broker) -> bool:
+        return self.wish == "5" or (self.wish == "auto" and self.known.get(broker, True))
+
+    def may_be_old(self, broker: Broker) -> bool:
+        return self.wish == "auto" and broker not in self.known
