@@ -20,6 +20,7 @@ from functools import partial
 from adapters.onvif.alarms import Ear
 from adapters.onvif.config import OnvifConfig, address_text
 from adapters.onvif.control import Control
+from adapters.onvif.encoders import CameraEncoders
 from adapters.onvif.line import CLOCK_MATTERS_S, Line
 from adapters.onvif.memory import MAX_KEPT_PROFILES, Memory, dumps, loads
 from adapters.onvif.protocol import device, media
@@ -59,8 +60,10 @@ class Camera:
         self.line = self._line(self.memory.host or setting.host, self.memory.port or setting.port)
         self.profiles: dict[str, Profile] = {}
         self._space = MEDIA
-        self._offered: dict[str, StreamId] = {}
+        self._offered: dict[str, tuple[StreamId, StreamId | None]] = {}
+        """By profile: its stream, and that of the larger picture."""
         self.control = Control(self)
+        self._encoders = CameraEncoders(self)
         self._ear = Ear(self, context.messages, self._clock)
         self.attached = context.devices.attach(admitted.id, self.control)
         self._was_there = False
@@ -79,6 +82,11 @@ class Camera:
     def hears(self) -> bool:
         """Its events come."""
         return self._ear.hears
+
+    @property
+    def space(self) -> str:
+        """The media service that it is asked by."""
+        return self._space
 
     def _line(self, host: str, port: int, path: str = "") -> Line:
         connect: Connect = partial(_reach, self._context, self._config.timeout)
@@ -163,7 +171,7 @@ class Camera:
                     self._waits = False
         finally:
             self._was_there = False
-            for stream in self._offered.values():
+            for stream, _ in self._offered.values():
                 self._context.streams.withdraw(stream)
             self.attached.detach()
 
@@ -188,6 +196,7 @@ class Camera:
         self._again.clear()
         clock = await self._greet()
         await self._describe()
+        await self._encoders.settle()
         await self._keep_time(clock)
         self._was_there, self._elsewhere = True, ""
         self._stand()
@@ -365,11 +374,13 @@ class Camera:
 
     def _publish(self, keys: dict[str, str], names: dict[str, str]) -> None:
         title = self.setting.title or self.admitted.name
-        offered: dict[str, StreamId] = {}
+        offered: dict[str, tuple[StreamId, StreamId | None]] = {}
         for token, key in keys.items():
             stream = stream_id(self.admitted.id, key)
-            offered[token] = stream
-            if self._offered.get(token) != stream:
+            main = keys.get(self._larger(token))
+            larger = stream_id(self.admitted.id, main) if main is not None else None
+            offered[token] = (stream, larger)
+            if self._offered.get(token) != (stream, larger):
                 name = f"{title} {names[token]}" if len(keys) > 1 else title
                 labels = {"source": "onvif", "profile": token}
                 self._context.streams.offer(
@@ -380,12 +391,21 @@ class Camera:
                         partial(self._open, token),
                         labels=labels,
                         still=partial(self.still, token),
+                        larger=larger,
+                        encoder=partial(self._encoders.limit, token),
                     )
                 )
-        for token, stream in self._offered.items():
+        for token, (stream, _) in self._offered.items():
             if token not in offered:
                 self._context.streams.withdraw(stream)
         self._offered = offered
+
+    def _larger(self, token: str) -> str:
+        """The main profile of the same lens, of one that is not it."""
+        found = self.profiles.get(token)
+        if found is None or not found.rank:
+            return ""
+        return next((p.token for p in self.profiles.values() if p.source == found.source and not p.rank), "")
 
     async def _open(self, token: str, publication: Publication) -> None:
         """See contract.media.Open: its URL is asked for anew, since some are good for one connection only."""
@@ -424,8 +444,8 @@ class Camera:
         """Key of the main channel of a lens; of the first lens where the camera does not say which."""
         mains = [p for p in self.profiles.values() if p.rank == 0]
         found = next((p for p in mains if p.source == source), mains[0] if len(mains) == 1 else None)
-        stream = self._offered.get(found.token) if found is not None else None
-        return stream.rpartition("/")[2] if stream is not None else ""
+        offered = self._offered.get(found.token) if found is not None else None
+        return offered[0].rpartition("/")[2] if offered is not None else ""
 
     @property
     def move_timeout_s(self) -> float:

@@ -27,6 +27,8 @@ class Memory:
     timeout: bool = True
     profiles: list[list[Any]] = field(default_factory=list)
     presets: dict[str, int] = field(default_factory=dict)
+    bitrates: dict[str, int] = field(default_factory=dict)
+    """Encoders by token that were told to send less, and what they sent before."""
 
 
 def dumps(memory: Memory) -> str:
@@ -57,4 +59,5 @@ def loads(text: str) -> Memory:
     ]
     presets = good.get("presets", {})
     good["presets"] = {k: v for k, v in presets.items() if isinstance(v, int)}
+    good["bitrates"] = {k: v for k, v in good.get("bitrates", {}).items() if isinstance(v, int) and v > 0}
     return Memory(**good)

@@ -66,6 +66,9 @@ class UplinkConfig(BaseModel):
         0.2, ge=0, le=2, description="voices wait so long for what is late; 400ms where a satellite is the second link"
     )
     ladder: bool = Field(True, description="send less of a picture when the links carry less; false: leave out frames")
+    encoders: bool = Field(
+        False, description="cameras that can be told (ONVIF) send less of their smaller picture while links are weak"
+    )
     max_pictures: int = Field(64, ge=1, le=1024, description="pictures that a kit sends to one center at a time")
     max_kits: int = Field(5000, ge=1, le=50_000, description="at a center: kits that are here at a time")
     thumbnails: Duration = Field(

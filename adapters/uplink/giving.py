@@ -144,7 +144,7 @@ class Given:
             await self._end_flow()
             return
         try:
-            made = await feed(giving.context, viewing, step, giving.who)
+            made = await feed(giving.context, viewing, step, giving.who, encoders=giving.config.encoders)
         except GatewayError as exc:
             log.info("%s: no %s for the center: %s (%s)", self.stream, step.name.lower(), exc, exc.code)
             self.want(giving.without(self, step))

@@ -143,6 +143,9 @@ class Offer:
     still: Callable[[], Awaitable[bytes]] | None = None  # a JPEG of now, made by the device: no stream is opened for it
     snapshot: Callable[[int, int], Awaitable[Snapshot]] | None = None
     """The same made where the stream comes from (a kit), in the height (0: as it is) and quality that are asked for."""
+    larger: StreamId | None = None  # this is the smaller picture of the same lens as that one
+    encoder: Callable[[int], Awaitable[None]] | None = None
+    """Has the device's encoder send at most so many bit/s of it, 0: as it did before. Raises GatewayError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,14 @@ class Viewing(Protocol):
         viewing that asked for it is open. Ask again when `changes` tells other tracks, or a subscription was refused:
         the same handle means go on. Raises Busy (`convert-budget`), Unsupported (`convert-unavailable`, `av1`, …).
         """
+
+    @property
+    def smaller(self) -> StreamId | None:
+        """The next smaller picture that the device itself makes of the same lens."""
+
+    async def limit(self, bps: int) -> bool:
+        """Wish, while this viewing lasts, that the device's own encoder sends no more; 0 takes the wish back. False
+        where it can not be told. All who watch see what it makes then: for small pictures that few need."""
 
 
 class Streams(Protocol):

@@ -161,6 +161,7 @@ class Sources:
             self._opener(url),
             on_demand=wanted.on_demand,
             idle_close_s=wanted.idle_close_s,
+            larger=stream_id(id_, "main") if stream == stream_id(id_, "sub") else None,
         )
         self._streams.offer(offer)
         if not self.has(url.scheme):

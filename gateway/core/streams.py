@@ -12,6 +12,7 @@ from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, NotFound
 from gateway.contract.media import Needs, Offer, Suited
 from gateway.core.audit import Audit
+from gateway.core.encoders import Encoders
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.rights import allowed, may_publish, require
@@ -33,7 +34,8 @@ SOUND_S = 0.3
 class Viewing:
     """Fulfils `contract.media.Viewing`."""
 
-    def __init__(self, stream: LiveStream, transcoder: Transcoder) -> None:
+    def __init__(self, streams: Streams, stream: LiveStream, transcoder: Transcoder) -> None:
+        self._streams = streams
         self._stream = stream
         self._transcoder = transcoder
         self._wanted: dict[Needs, tuple[tuple[Track, ...], Wanted]] = {}
@@ -98,8 +100,16 @@ class Viewing:
             known = self._wanted[needs] = (tracks, wanted(tracks, needs, self._stream.status.figures))
         return known[1]
 
+    @property
+    def smaller(self) -> StreamId | None:
+        return self._streams.smaller(self._stream)
+
+    async def limit(self, bps: int) -> bool:
+        return await self._streams.encoders.limit(self._stream, self, bps)
+
     def close(self) -> None:
         self._transcoder.release(self._stream.id, self)
+        self._streams.encoders.release(self._stream, self)
 
 
 class Streams:
@@ -131,6 +141,7 @@ class Streams:
         self._leaving: set[asyncio.Task[None]] = set()
         self._closing = False
         self._by_device: dict[DeviceId, set[StreamId]] = {}
+        self.encoders = Encoders()
         self.kits: Container[str] = ()
         """Ids of the kits that this center holds."""
         self.on_offered: Callable[[DeviceId], None] = lambda _device: None
@@ -238,6 +249,10 @@ class Streams:
     def suits(self, track: Track, needs: Needs) -> bool:
         return not misfit(track, needs)
 
+    def smaller(self, stream: LiveStream) -> StreamId | None:
+        of = (one.id for one in self._of(stream.offer.device) if one.offer.larger == stream.id)
+        return min(of, key=_natural, default=None)
+
     def want_key_frame(self, stream: StreamId) -> None:
         self._known(stream).want_key_frame()
 
@@ -276,7 +291,7 @@ class Streams:
             self._audit.note(who, "view.start", stream, detail=kind)
             begun = asyncio.get_running_loop().time()
             found.joined()
-            viewing = Viewing(found, self._transcoder)
+            viewing = Viewing(self, found, self._transcoder)
             self._viewings[viewing] = who
             try:
                 yield viewing
@@ -340,6 +355,7 @@ class Streams:
             self.withdraw(stream)
         while self._leaving:
             await asyncio.gather(*self._leaving, return_exceptions=True)
+        await self.encoders.close()
 
     # — within —
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from html import unescape
@@ -12,6 +13,9 @@ from gateway.base.errors import RemoteProtocolError
 from gateway.wire.xml import XmlNode
 
 MAX_PROFILES = 128
+_NAME = re.compile(r"[A-Za-z0-9]{1,40}")
+_KEPT = frozenset({"token", "GovLength", "Profile", "AnchorFrameDistance", "GuaranteedFrameRate", "ConstantBitRate"})
+"""Attributes of an encoder's configuration."""
 _CODECS = {"h264": "h264", "h265": "h265", "hevc": "h265", "jpeg": "mjpeg", "mjpeg": "mjpeg", "mpeg4": "mpeg4"}
 
 
@@ -35,6 +39,7 @@ class Profile:
     can_pan: bool = False
     can_zoom: bool = False
     talk_back: bool = False
+    encoder: str = ""  # token of its video encoder's configuration
     rank: int = 0
 
 
@@ -63,6 +68,43 @@ def get_snapshot_uri(space: str, token: str) -> str:
 def sync_point(space: str, token: str) -> str:
     """Ask for a key frame."""
     return tag("SetSynchronizationPoint", tag("ProfileToken", text=token), ns=space)
+
+
+def get_encoder(space: str, token: str) -> str:
+    """How a video encoder is set. Media2 §5.2.3; Media §5.5."""
+    plural = "s" if space == MEDIA2 else ""
+    return tag(f"GetVideoEncoderConfiguration{plural}", tag("ConfigurationToken", text=token), ns=space)
+
+
+def read_encoder(node: XmlNode, token: str) -> XmlNode:
+    """The configuration itself. Raises RemoteProtocolError where there is none, or its rate can not be set."""
+    for found in (*node.all("Configurations"), *node.all("Configuration")):
+        if found.attribute("token") == token and read_bitrate(found) > 0:
+            return found
+    raise RemoteProtocolError("the camera tells no rate of its encoder")
+
+
+def read_bitrate(encoder: XmlNode) -> int:
+    return _whole(encoder, "RateControl", "BitrateLimit") * 1000
+
+
+def set_encoder(space: str, encoder: XmlNode, bps: int) -> str:
+    """The same configuration with another rate, which the camera does not keep over its restarts where it has that."""
+    kept = None if space == MEDIA2 else tag("ForcePersistence", text="false")
+    said = "".join(_again(child, max(1, bps // 1000)) for child in encoder.children)
+    attributes = {key: value for key, value in encoder.attributes if key in _KEPT}
+    configuration = tag("Configuration", said, **attributes)
+    return tag("SetVideoEncoderConfiguration", configuration, *([kept] if kept else []), ns=space)
+
+
+def _again(node: XmlNode, kbps: int) -> str:
+    """An element of a camera's as it was read, in the name space that they all have there."""
+    if node.tag == "Extension" or not _NAME.fullmatch(node.tag):
+        return ""
+    if node.tag == "BitrateLimit":
+        return tag(node.tag, ns=SCHEMA, text=kbps)
+    attributes = {key: value for key, value in node.attributes if key in _KEPT}
+    return tag(node.tag, *(_again(child, kbps) for child in node.children), ns=SCHEMA, text=node.text, **attributes)
 
 
 def read_profiles(node: XmlNode) -> list[Profile]:
@@ -116,6 +158,7 @@ def _profile(node: XmlNode) -> Profile | None:
         can_pan=pan,
         can_zoom=zoom,
         talk_back=any(found is not None for found in (*outputs, *decoders)),
+        encoder=clean((video.attribute("token") or ""), 64) if video is not None else "",
     )
 
 

@@ -72,6 +72,8 @@ class FakeCamera:
         self.home = 0
         self.focus = 0.0
         self.iris = 40.0
+        self.bitrates = {"ES": 512, "EB": 4096}  # kbit/s by encoder
+        self.encoder_refuses = False
         self.clock_set = 0
         self.subscriptions: set[str] = set()
         self.renewed = 0
@@ -324,6 +326,39 @@ class FakeCamera:
             for token, name, w, h in (("S", "small", 640, 360), ("B", "big", 1920, 1080))
         )
         return f"<trt:GetProfilesResponse>{rows}</trt:GetProfilesResponse>"
+
+    def _GetVideoEncoderConfiguration(self, node: XmlNode, root: XmlNode, path: str) -> str:
+        token, media2 = node.field("ConfigurationToken"), path.endswith("media2")
+        rate = f"<tt:BitrateLimit>{self.bitrates[token]}</tt:BitrateLimit>"
+        inner = (
+            "<tt:Name>e&amp;1</tt:Name><tt:UseCount>1</tt:UseCount><tt:Encoding>H264</tt:Encoding><tt:Resolution>"
+            "<tt:Width>640</tt:Width><tt:Height>360</tt:Height></tt:Resolution><tt:RateControl>"
+            f"<tt:FrameRateLimit>25</tt:FrameRateLimit>{rate}</tt:RateControl><tt:Quality>5</tt:Quality>"
+            '<tt:Extension><x:Odd xmlns:x="urn:x">1</x:Odd></tt:Extension>'
+        )
+        if media2:
+            row = f'<tr2:Configurations token="{token}" GovLength="50" Profile="Main">{inner}</tr2:Configurations>'
+            return f"<tr2:GetVideoEncoderConfigurationsResponse>{row}</tr2:GetVideoEncoderConfigurationsResponse>"
+        row = f'<trt:Configuration token="{token}">{inner}</trt:Configuration>'
+        return f"<trt:GetVideoEncoderConfigurationResponse>{row}</trt:GetVideoEncoderConfigurationResponse>"
+
+    _GetVideoEncoderConfigurations = _GetVideoEncoderConfiguration
+
+    def _SetVideoEncoderConfiguration(self, node: XmlNode, root: XmlNode, path: str) -> Any:
+        told = node.child("Configuration")
+        assert told is not None
+        if self.encoder_refuses:
+            return 500, self._fault("ter:InvalidArgVal", "BitrateLimit")
+        media2 = path.endswith("media2")
+        assert node.field("ForcePersistence", default="-") == ("-" if media2 else "false")
+        assert told.attribute("GovLength") == ("50" if media2 else None)
+        assert [child.tag for child in told.children] == [
+            "Name", "UseCount", "Encoding", "Resolution", "RateControl", "Quality",
+        ]  # fmt: skip
+        assert (told.field("Name"), told.field("Resolution", "Width")) == ("e&1", "640")
+        assert told.field("RateControl", "FrameRateLimit") == "25"
+        self.bitrates[told.attribute("token") or ""] = int(told.field("RateControl", "BitrateLimit"))
+        return f"<{'tr2' if media2 else 'trt'}:SetVideoEncoderConfigurationResponse/>"
 
     def _GetStreamUri(self, node: XmlNode, root: XmlNode, path: str) -> str:
         host = "192.0.2.77" if self.quirks.xaddr == "nat" else self.host

@@ -20,8 +20,11 @@ from tests.unit.gb28181.fakes import FakeAttached, FakeDevices, FakeMessages, Fa
 
 
 class OnvifDevices(FakeDevices):
+    kept = ""
+    """What is remembered of every camera that is declared."""
+
     def declare(self, scheme: str, external_id: str, slug: str, name: str) -> Admitted:
-        self.known[external_id] = Admitted(DeviceId(f"kit1/{slug}"), external_id, name, "kit-pass")
+        self.known[external_id] = Admitted(DeviceId(f"kit1/{slug}"), external_id, name, "kit-pass", self.kept)
         return self.known[external_id]
 
 
@@ -83,8 +86,9 @@ QUICK = {"check_every": "2s", "retry_first": "200ms", "retry_most": "1s", "timeo
 
 
 @asynccontextmanager
-async def adapter(tmp: Path, **said: Any) -> AsyncIterator[Context]:
+async def adapter(tmp: Path, kept: str = "", **said: Any) -> AsyncIterator[Context]:
     context = Context(tmp)
+    context.devices.kept = kept
     made = Onvif(OnvifConfig(**{**QUICK, **said}), context)  # type: ignore[arg-type]
     task = asyncio.create_task(made.run())
     try:

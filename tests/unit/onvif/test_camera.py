@@ -15,6 +15,7 @@ from gateway.base.errors import GatewayError, Unsupported
 from gateway.contract.device import GoesToPlaces
 from gateway.core.snapshots import jpeg_size
 from gateway.model.device import DeviceState
+from gateway.model.ids import StreamId
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 from tests.unit.gb28181.fakes import FakeAttached
 from tests.unit.onvif.fake_camera import FakeCamera, Quirks
@@ -102,6 +103,35 @@ async def test_signs_in_whatever_the_camera_is_like(tmp_path: Path, quirks: Quir
         assert camera.velocity == (0.5, 0.0, 0.0)
         await attached.handler.move("B", STOP)
         assert not camera.moving
+
+
+@pytest.mark.parametrize("profile_t", [False, True])
+async def test_its_encoder_sends_less_for_a_while(tmp_path: Path, profile_t: bool) -> None:
+    async with FakeCamera(Quirks(profile_t=profile_t)) as camera:
+        async with adapter(tmp_path, **config(camera)) as context:
+            attached = await there(context)
+            small = context.streams.offers[StreamId("kit1/gate/ch2")]
+            assert small.larger == "kit1/gate/ch1" and context.streams.offers[StreamId("kit1/gate/ch1")].larger is None
+            assert small.encoder is not None
+            await small.encoder(260_000)
+            assert camera.bitrates == {"ES": 260, "EB": 4096}
+            await small.encoder(9_000_000)
+            assert camera.bitrates["ES"] == 512, "never more than it was set to"
+            await small.encoder(10)
+            assert camera.bitrates["ES"] == 64
+            await small.encoder(0)
+            assert camera.bitrates["ES"] == 512 and "bitrates" not in attached.remembered
+            camera.encoder_refuses = True
+            with pytest.raises(GatewayError):
+                await small.encoder(260_000)
+            camera.encoder_refuses = False
+            await small.encoder(260_000)
+            kept = attached.remembered
+        # We were stopped before it was given back: that is done when it is found again.
+        assert camera.bitrates["ES"] == 260
+        async with adapter(tmp_path, kept, **config(camera)) as context:
+            await there(context)
+            assert camera.bitrates["ES"] == 512
 
 
 async def test_clock_is_set_and_told_where_it_can_not_be(tmp_path: Path) -> None:

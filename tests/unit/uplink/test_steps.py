@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,21 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ladder, "WAIT_S", 0.5)
 
 
-def a_camera(pair: Pair) -> None:
+def a_camera(pair: Pair, told: list[int] | None = None) -> None:
+    """`told`: what its encoder is told; None where it can not be."""
+
+    async def encoder(bps: int) -> None:
+        assert told is not None
+        told.append(bps)
+
     async def open_(publication: Publication) -> None:
         leg = publication.rtp(None)
         live(pair, publication.stream)
         await leg.ended()
 
-    for stream in (MAIN, SUB):
-        pair.kit.core.streams.offer(Offer(stream, DeviceId("kit7/cam-1"), stream, open_))
+    for stream, larger in ((MAIN, None), (SUB, MAIN)):
+        offer = Offer(stream, DeviceId("kit7/cam-1"), stream, open_, larger=larger)
+        pair.kit.core.streams.offer(offer if told is None else replace(offer, encoder=encoder))
 
 
 def live(pair: Pair, stream: str) -> None:
@@ -96,6 +104,25 @@ async def test_a_step_that_never_shows_a_picture_is_gone_over_to_all_the_same(
             pair.net.kits["kit7"].stats = {"usable_bps": 1_300_000, "wanted_bps": 4_200_000}
             await until("the second", lambda: len(center.did("open_frames_in")) == 2)
             await until("the first is let go", lambda: first not in center.legs)
+
+
+async def test_a_cameras_encoder_is_told_to_send_less(tmp_path: Path) -> None:
+    told: list[int] = []
+    async with a_pair(tmp_path, kit={"encoders": True}) as pair:
+        a_camera(pair, told)
+        streams, center = pair.center.core.streams, pair.center.engine
+        await until("it is offered", lambda: streams.has(MAIN))
+        async with streams.view(MAIN, VERA, "whep") as viewing:
+            await until("the first flow", lambda: len(center.did("open_frames_in")) == 1)
+            center_leg(pair, 1)
+            pair.net.kits["kit7"].stats = {"usable_bps": 450_000, "wanted_bps": 4_200_000}
+            await until("a flow beside it", lambda: len(center.did("open_frames_in")) == 2)
+            assert told == [260_000]
+            assert pair.kit.core.streams.status(SUB).viewers == 1, "nothing is converted: it is the camera's own"
+            center_leg(pair, 2)
+            await until("it is said", lambda: viewing.status.code == "link-low")
+        streams.withdraw(MAIN)
+        await until("it is as before", lambda: told == [260_000, 0])
 
 
 async def test_without_the_ladder_steps_stay(tmp_path: Path) -> None:
