@@ -160,6 +160,9 @@ soak-sources: build peers ## 24 dead sources retried for an hour: flat memory, u
 soak-publish: build peers ## 1,000 publish and unpublish cycles of each protocol: nothing may be left
 	@$(PY) -m tests.soak.publish_cycles $(SOAK_ARGS)
 .PHONY: soak-voice
+.PHONY: soak-events
+soak-events: build peers ## 100,000 alarms of a kit through 200 link cuts and 50 SIGKILLs, each once at the center (15 minutes)
+	@$(PY) -m tests.soak.events $(SOAK_ARGS)
 soak-voice: build peers ## 2,000 calls and 200 killed callers: nothing may be left, memory flat (about 10 minutes)
 	@$(PY) -m tests.soak.voice $(SOAK_ARGS)
 bench-latency: build ## packet in to packet out at 1 and 50 streams while the control plane stalls
