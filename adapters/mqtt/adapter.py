@@ -1,44 +1,34 @@
 """The adapter: at a kit a session that tells and obeys, at a center one that hears, keeps and orders, and there a
-broker of its own where the configuration names none. The sessions and the library under them are loaded when there is
-somebody to talk to."""
+broker of its own where the configuration names none. Sessions and the library under them are loaded when the daemon is
+ready."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from adapters.mqtt.address import Broker
-from adapters.mqtt.broker.process import EmbeddedBroker
-from adapters.mqtt.broker.setting import BrokerSetting
 from adapters.mqtt.config import EMBEDDED, MqttConfig
-from adapters.mqtt.dial import ClientTls, Dialler
-from adapters.mqtt.manner import Times, Versions
-from adapters.mqtt.protocol.messages import Birth
+from adapters.mqtt.dial import ClientTls
+from adapters.mqtt.kit_part import KitPart
 from adapters.mqtt.protocol.topics import may_be_gateway
-from gateway.base import server_tls
-from gateway.base.authority import ClientFiles, client_files
 from gateway.base.clock import Clock
-from gateway.base.errors import ConfigError
-from gateway.base.moment import kernel_quality
+from gateway.base.errors import ConfigError, GatewayError
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
-from gateway.model.principal import Role
 
 if TYPE_CHECKING:
+    from adapters.mqtt.broker.process import EmbeddedBroker
     from adapters.mqtt.center import CenterSession
+    from adapters.mqtt.center_part import CenterPart
     from adapters.mqtt.kit import KitSession
-    from adapters.mqtt.session import Setting, Standing
+    from adapters.mqtt.session import Standing
 
-log = logging.getLogger(__name__)
-
-PORT = 8883
-TWINS_SHOWN_S = 600.0
+SHOWN_S = 600.0
+"""What is wrong with a kit stands among the findings for so long after it was last seen."""
 
 
 class Mqtt:
@@ -52,160 +42,44 @@ class Mqtt:
         self._config = config
         self._context = context
         self._clock = clock or Clock()
-        # Of this adapter's section, so that two of them do not share what waits.
-        self._name = context.state_dir.name
-        self._state_dir = context.state_dir.parent.parent
-        self._versions = Versions(config.protocol)
-        self.kit: KitSession | None = None
-        self.center: CenterSession | None = None
-        self.broker: EmbeddedBroker | None = None
+        self._kit: KitPart | None = None
+        self._center: CenterPart | None = None
 
     async def run(self) -> None:
         gateway = self._context.gateway
         if not may_be_gateway(gateway):
             raise ConfigError("gateway.id", f"{gateway} has a dot: brokers of a cluster take it for a level of a topic")
-        if self._context.home.about.get("role") == "center":
-            await self._run_center()
-        else:
-            await self._run_kit()
+        try:
+            await (self._at_center() if self._context.home.about.get("role") == "center" else self._at_kit())
+        except* GatewayError as group:
+            from adapters.mqtt.session import first
 
-    # — a kit —
+            raise first(group) from None
 
-    async def _run_kit(self) -> None:
-        """One session after another: paired with other centers, it is another one."""
+    async def _at_kit(self) -> None:
         if EMBEDDED in self._config.brokers:
             raise ConfigError("brokers", '"embedded" is for a center: name the brokers of yours')
-        changed = asyncio.Event()
-        unheard = self._context.fleet.pairings.on_change(changed.set)
-        # Links come when they come: the daemon is ready before any of them.
-        self._context.ready()
-        try:
-            while True:
-                changed.clear()
-                async with asyncio.TaskGroup() as tasks:
-                    running = tasks.create_task(self._session_of_kit())
-                    await changed.wait()
-                    running.cancel()
-        finally:
-            unheard()
+        self._kit = KitPart(self._config, self._context, self._clock)
+        await self._kit.run()
 
-    async def _session_of_kit(self) -> None:
-        config = self._config
-        paired = [one for one in self._context.fleet.pairings.centers() if one.revoked_at is None]
-        brokers = config.parsed() or [Broker("tls", host, PORT) for center in paired for host in center.hosts]
-        centers = list(dict.fromkeys([*(one.gateway for one in paired), *config.centers])) or [""]
-        uplinks = {center: f"{self._name}/{center or 'any'}" for center in centers}
-        outbox = self._context.outbox
-        self.kit = None
-        if not brokers:
-            # Nothing is kept for nobody: what happens before the first pairing is this kit's own.
-            await outbox.leave_others(self._name, [])
-            await asyncio.Event().wait()
-        sides = {center: await outbox.join(name, self._name) for center, name in uplinks.items()}
-        await outbox.leave_others(self._name, list(uplinks.values()))
-        await self._context.started()
-        await asyncio.to_thread(import_module, "adapters.mqtt.kit")
-        from adapters.mqtt.kit import KitSession, KitSetting
-        from adapters.mqtt.kit_facts import DaemonFacts
+    async def _at_center(self) -> None:
+        await asyncio.to_thread(import_module, "adapters.mqtt.center_part")
+        from adapters.mqtt.center_part import CenterPart
 
-        trusted = dict.fromkeys(config.centers, Role(config.center_role))
-        facts = DaemonFacts(self._context, self._clock, trusted, uplinks)
-        files = next((found for one in paired if (found := client_files(self._state_dir, one.gateway)).whole()), None)
-        setting = KitSetting(self._setting(brokers, files), config.telemetry, config.window, config.piece)
-        self.kit = KitSession(facts, sides, setting, self._clock)
-        await self.kit.run()
+        self._center = CenterPart(self._config, self._context, self._clock)
+        await self._center.run()
 
-    # — a center —
+    @property
+    def kit(self) -> KitSession | None:
+        return self._kit.session if self._kit is not None else None
 
-    async def _run_center(self) -> None:
-        await asyncio.to_thread(import_module, "adapters.mqtt.center")
-        from adapters.mqtt.center import CenterSession, CenterSetting
+    @property
+    def center(self) -> CenterSession | None:
+        return self._center.session if self._center is not None else None
 
-        config = self._config
-        brokers = config.parsed()
-        async with asyncio.TaskGroup() as tasks:
-            if not brokers:
-                local = self._context.state_dir / "broker.sock"
-                came_up = asyncio.Event()
-                self.broker = EmbeddedBroker(self._broker_setting(local), came_up.set)
-                tasks.create_task(self.broker.run(), name="embedded broker")
-                await came_up.wait()
-                brokers = [Broker("unix", str(local))]
-                self._versions.known[brokers[0]] = False  # amqtt has 3.1.1
-            setting = CenterSetting(self._setting(brokers, None), config.telemetry, config.max_kits)
-            self.center = CenterSession(
-                self._context.gateway,
-                self._birth,
-                self._context.fleet,
-                self._context.inbox,
-                setting,
-                self._clock,
-            )
-            self._context.ready()
-            await self.center.run()
-
-    def _birth(self) -> Birth:
-        from adapters.mqtt.session import host_name
-
-        about = self._context.home.about
-        return Birth(
-            online=True,
-            boot=self._context.home.boot,
-            session=0,
-            instance="",
-            name=about.get("name", ""),
-            version=about.get("version", ""),
-            adcode=about.get("adcode", ""),
-            host=host_name(),
-            addresses=tuple(self._context.addresses())[:8],
-        )
-
-    def _broker_setting(self, local: Path) -> BrokerSetting:
-        from adapters.mqtt.session import host_name
-
-        config = self._config
-        folder = self._state_dir / "tls"
-        names = [*self._context.addresses(), "127.0.0.1", "localhost", host_name(), *config.hostnames]
-        made = server_tls.ensure(folder, self._context.gateway, names, stem="broker")
-        return BrokerSetting(
-            center=self._context.gateway,
-            centers=tuple(config.centers),
-            socket=str(local),
-            host=config.listen.host,
-            port=config.listen.port,
-            tls=str(folder),
-            certificate=str(made.certificate),
-            key=str(made.key),
-            limit=config.max_message,
-            most=config.max_clients,
-            check_time=kernel_quality().good,
-        )
-
-    # — both —
-
-    def _setting(self, brokers: Sequence[Broker], files: ClientFiles | None) -> Setting:
-        from adapters.mqtt.session import Setting
-
-        config = self._config
-        tls = ClientTls(config.ca, config.certificate, config.key)
-        if config.certificate is None and config.ca is None and files is not None:
-            tls = ClientTls(files.ca, files.certificate, files.key)
-        dialler = Dialler(
-            tls,
-            config.interface,
-            config.bind_address,
-            dead_after_s=config.keep_alive,
-            clock_good=lambda: kernel_quality().good,
-        )
-        return Setting(
-            tuple(brokers),
-            dialler,
-            Times(config.answer, config.keep_alive),
-            self._versions,
-            config.spread,
-            config.user,
-            config.password,
-        )
+    @property
+    def broker(self) -> EmbeddedBroker | None:
+        return self._center.broker if self._center is not None else None
 
     @property
     def standing(self) -> Standing | None:
@@ -244,12 +118,11 @@ class Mqtt:
         """contract.adapter.Checked."""
         standing = self.standing
         if standing is None:
-            text = "no broker is named, and no center paired"
+            text = "no broker is known: none is named, and no center paired"
             return [Finding("mqtt broker", Grade.WARN, text, "a broker", "mqtt-unpaired")]
         if standing.code:
-            found = [
-                Finding("mqtt broker", Grade.FAIL, standing.detail or standing.code, "one holds us", standing.code)
-            ]
+            text = standing.detail or standing.code
+            found = [Finding("mqtt broker", Grade.FAIL, text, "one holds us", standing.code)]
         else:
             found = [Finding("mqtt broker", Grade.OK, standing.broker)]
         if self.center is not None:
@@ -262,11 +135,15 @@ class Mqtt:
         found = []
         now = self._clock.monotonic()
         for kit in center.kits.values():
-            if kit.twins is not None and now - kit.twins_at < TWINS_SHOWN_S:
+            check = f"mqtt {kit.gateway}"
+            if kit.twins is not None and now - kit.twins_at < SHOWN_S:
                 text = twins_text(*kit.twins)
-                found.append(Finding(f"mqtt {kit.gateway}", Grade.FAIL, text, "one machine", "duplicate-gateway"))
+                found.append(Finding(check, Grade.FAIL, text, "one machine", "duplicate-gateway"))
+            elif now - kit.forged_at < SHOWN_S:
+                text = "its messages carry a wrong seal, or none"
+                found.append(Finding(check, Grade.FAIL, text, "sealed by it", "mqtt-forged"))
             elif kit.here and kit.refused:
-                found.append(Finding(f"mqtt {kit.gateway}", Grade.WARN, "here, and not taken", "admitted", kit.refused))
+                found.append(Finding(check, Grade.WARN, "here, and not taken", "admitted", kit.refused))
         return found[:50]
 
     @classmethod

@@ -20,10 +20,12 @@ from adapters.mqtt.center_intake import Intake
 from adapters.mqtt.center_kit import HeardKit
 from adapters.mqtt.center_orders import MqttWay, Orders
 from adapters.mqtt.connection import Connection
+from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth
 from adapters.mqtt.protocol.topics import Kind, Topic, filters_of_center, parse
-from adapters.mqtt.session import Session, Setting, Standing
+from adapters.mqtt.seals import SealOf, no_seal, opened
+from adapters.mqtt.session import Session, Standing
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError, PeerError, RemoteProtocolError
 from gateway.base.throttle import Throttle
@@ -54,12 +56,14 @@ class CenterSession:
         inbox: Inbox,
         setting: CenterSetting,
         clock: Clock | None = None,
+        seals: SealOf = no_seal,
     ) -> None:
         self.gateway = gateway
         self._birth_of = birth
         self._fleet = fleet
         self._setting = setting
         self._clock = clock or Clock()
+        self._seals = seals
         self.instance = secrets.token_hex(8)
         self._number = 0
         self._born = False
@@ -67,8 +71,8 @@ class CenterSession:
         self._twin: asyncio.Future[None] | None = None
         self.connection: Connection | None = None
         self.kits: dict[str, HeardKit] = {}
-        self.orders = Orders(gateway, self._clock, lambda: self.connection)
-        self.intake = Intake(gateway, inbox, self._clock, lambda: self.connection)
+        self.orders = Orders(gateway, self._clock, lambda: self.connection, seals)
+        self.intake = Intake(gateway, inbox, self._clock, lambda: self.connection, seals)
         self._throttle = Throttle(log, clock=self._clock)
         self._session = Session(
             setting.session, gateway, self._clock, will=self._will, on_message=self._heard, live=self._live
@@ -176,6 +180,8 @@ class CenterSession:
             elif (kit := self._kit(topic.gateway)) is not None:
                 self._heard_kit(kit, topic, payload, retained)
         except RemoteProtocolError as exc:
+            if exc.code == "mqtt-forged" and (known := self.kits.get(topic.gateway)) is not None:
+                known.forged_at = self._clock.monotonic()
             self._throttle("garbage", f"{text[:80]}: {exc}")
         except Exception:
             log.exception("a message to %s was not taken, by a mistake of ours", text[:80])
@@ -207,11 +213,12 @@ class CenterSession:
                 kit.position(messages.read_position(payload))
             case Kind.ANSWER:
                 kit.sign(now)
-                self.orders.answered(topic.gateway, messages.read_answer(payload))
+                answer, _ = opened(self._seals, str(topic), payload, topic.gateway)
+                self.orders.answered(topic.gateway, messages.read_answer(answer))
             case Kind.EVENT | Kind.FILE:
                 kit.sign(now)
                 if kit.hold is not None:
-                    self.intake.put(topic, payload)
+                    self.intake.put(topic, opened(self._seals, str(topic), payload, topic.gateway)[0])
 
     def _heard_device(self, kit: HeardKit, topic: Topic, payload: bytes) -> None:
         id_ = device_id(topic.gateway, topic.name)

@@ -15,6 +15,7 @@ from adapters.mqtt.connection import Connection
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Ack
 from adapters.mqtt.protocol.topics import Kind, Topic
+from adapters.mqtt.seals import SealOf, closed
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError, RemoteProtocolError
 from gateway.base.throttle import Throttle
@@ -39,7 +40,15 @@ class IntakeFigures:
 class Intake:
     """A kit's messages go to one worker, in their order."""
 
-    def __init__(self, center: str, inbox: Inbox, clock: Clock, connection: Callable[[], Connection | None]) -> None:
+    def __init__(
+        self,
+        center: str,
+        inbox: Inbox,
+        clock: Clock,
+        connection: Callable[[], Connection | None],
+        seals: SealOf,
+    ) -> None:
+        self._seals = seals
         self._center = center
         self._inbox = inbox
         self._connection = connection
@@ -101,4 +110,5 @@ class Intake:
     async def _answer(self, gateway: str, ack: Ack) -> None:
         connection = self._connection()
         if connection is not None:
-            await connection.publish(str(Topic(gateway, Kind.ACK, self._center)), messages.ack_bytes(ack))
+            topic = str(Topic(gateway, Kind.ACK, self._center))
+            await connection.publish(topic, closed(self._seals(gateway), topic, messages.ack_bytes(ack)))

@@ -33,6 +33,7 @@ class HeardKit:
         self.refused = ""
         self.twins: tuple[Birth, Birth] | None = None
         self.twins_at = 0.0
+        self.forged_at = -1e9
         self._devices: dict[DeviceId, Device] = {}
         self._clock_off_s: float | None = None
 

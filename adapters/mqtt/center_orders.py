@@ -10,6 +10,7 @@ from adapters.mqtt.connection import Connection
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Order
 from adapters.mqtt.protocol.topics import Kind, Topic
+from adapters.mqtt.seals import SealOf, closed
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, LinkDown
 from gateway.model.command import Command, CommandResult
@@ -19,7 +20,8 @@ MOST = 1024
 
 
 class Orders:
-    def __init__(self, center: str, clock: Clock, connection: Callable[[], Connection | None]) -> None:
+    def __init__(self, center: str, clock: Clock, connection: Callable[[], Connection | None], seals: SealOf) -> None:
+        self._seals = seals
         self._center = center
         self._clock = clock
         self._connection = connection
@@ -56,7 +58,8 @@ class Orders:
             async with asyncio.timeout(left_s):
                 topic = str(Topic(gateway, Kind.ORDER, order.action))
                 # Of its own: an answer to another order must not wait for the broker's word about this one.
-                await connection.publish(topic, messages.order_bytes(order), expires_s=left_s)
+                told = closed(self._seals(gateway), topic, messages.order_bytes(order))
+                await connection.publish(topic, told, expires_s=left_s)
                 return await asyncio.shield(answer)
         except TimeoutError:
             raise LinkDown(f"{gateway} did not answer within {left_s:.1f} s", code="kit-silent") from None

@@ -45,6 +45,10 @@ class MqttConfig(BaseModel):
     key: Path | None = Field(None, description="its key, PEM; empty, all three: what pairing brought")
     user: str = Field("", description="user name for brokers that ask for one")
     password: str = Field("", repr=False, description="its password")
+    sealed: bool = Field(
+        True,
+        description="what paired gateways send each other carries a seal that no broker can make; false: it does not",
+    )
     protocol: Literal["auto", "5", "3.1.1"] = Field("auto", description="auto: MQTT 5 where the broker has it")
     spread: bool = Field(True, description="kits begin at different places of the list; false: at its first broker")
     interface: str = Field("", max_length=15, description="connect through this network interface only, as wwan0")

@@ -21,11 +21,13 @@ from adapters.mqtt.connection import Connection
 from adapters.mqtt.facts import Change, Gone, KitFacts, Missed
 from adapters.mqtt.kit_files import FileSender
 from adapters.mqtt.kit_sender import Sender
+from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth, Order, Telemetry
 from adapters.mqtt.protocol.topics import Kind, Topic, filter_of_devices, filters_of_kit, parse
 from adapters.mqtt.protocol.transit import Transit
-from adapters.mqtt.session import Session, Setting, Standing
+from adapters.mqtt.seals import SealOf, closed, no_seal, opened
+from adapters.mqtt.session import Session, Standing
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, GatewayError, PeerError, RemoteProtocolError
 from gateway.base.tasks import Nest
@@ -88,10 +90,12 @@ class KitSession:
         sides: Mapping[str, OutboxSide],
         setting: KitSetting,
         clock: Clock | None = None,
+        seals: SealOf = no_seal,
     ) -> None:
         self._facts = facts
         self._setting = setting
         self._clock = clock or Clock()
+        self._seals = seals
         self.instance = secrets.token_hex(8)
         self._number = 0
         self._seq = 0
@@ -111,8 +115,8 @@ class KitSession:
         self.far = {
             center: Far(
                 side,
-                Sender(facts.gateway, center, side, setting.window, self._clock, self.figures),
-                FileSender(facts.gateway, side, setting.piece, self._clock),
+                Sender(facts.gateway, center, side, setting.window, self._clock, self.figures, seals),
+                FileSender(facts.gateway, center, side, setting.piece, self._clock, seals),
             )
             for center, side in sides.items()
         }
@@ -304,9 +308,9 @@ class KitSession:
                     if f"{topic.gateway}/{topic.name}" not in self._own:
                         self._put_stale(topic.name)
                 case Kind.ACK if topic.gateway == self._facts.gateway:
-                    self._heard_ack(topic.name, payload)
+                    self._heard_ack(topic.name, opened(self._seals, text, payload, topic.name)[0])
                 case Kind.ORDER if topic.gateway == self._facts.gateway and not retained:
-                    self._heard_order(topic, payload)
+                    self._heard_order(topic, *opened(self._seals, text, payload))
                 case Kind.CENTER:
                     self._heard_center(topic.gateway, messages.read_birth(payload))
         except RemoteProtocolError as exc:
@@ -357,8 +361,10 @@ class KitSession:
     def _of(self, center: str) -> list[Far]:
         return [self.far[id_] for id_ in (center, "") if id_ in self.far]
 
-    def _heard_order(self, topic: Topic, payload: bytes) -> None:
+    def _heard_order(self, topic: Topic, payload: bytes, sealed_by: str) -> None:
         order = messages.read_order(payload)
+        if order.center != sealed_by and (sealed_by or self._seals(order.center) is not None):
+            raise RemoteProtocolError(f"an order of {order.center[:64]!r} without its seal", code="mqtt-forged")
         if order.action != topic.name:
             raise RemoteProtocolError(f"an order {order.action!r} as {topic.name!r}")
         now = self._clock.monotonic()
@@ -378,7 +384,8 @@ class KitSession:
             return  # an order whose result matters waits in the outbox too
         topic = Topic(self._facts.gateway, Kind.ANSWER, order.id)
         try:
-            await connection.publish(str(topic), messages.answer_bytes(result))
+            answer = closed(self._seals(order.center), str(topic), messages.answer_bytes(result))
+            await connection.publish(str(topic), answer)
         except GatewayError as exc:
             log.info("%s: the answer to %s is not sent: %s", self._facts.gateway, order.id, exc)
 

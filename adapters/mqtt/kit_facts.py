@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 from adapters.mqtt.facts import Change, Gone, Missed
 from adapters.mqtt.protocol.messages import Birth, Order
-from adapters.mqtt.session import host_name
 from gateway.base.clock import Clock
 from gateway.base.moment import Moment, Moments
 from gateway.contract.adapter import Context
@@ -41,8 +40,16 @@ class DaemonFacts:
     """Fulfils `facts.KitFacts`. `trusted`: centers of the configuration, with the most that they may do. `uplinks`:
     center → the name under which results wait for it."""
 
-    def __init__(self, context: Context, clock: Clock, trusted: Mapping[str, Role], uplinks: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        clock: Clock,
+        trusted: Mapping[str, Role],
+        uplinks: Mapping[str, str],
+        birth: Callable[[], Birth],
+    ) -> None:
         self._context = context
+        self._birth = birth
         self._clock = clock
         self._moments = Moments(clock)
         self._trusted = trusted
@@ -53,18 +60,7 @@ class DaemonFacts:
         return self._context.gateway
 
     def birth(self) -> Birth:
-        about = self._context.home.about
-        return Birth(
-            online=True,
-            boot=self._context.home.boot,
-            session=0,
-            instance="",
-            name=about.get("name", ""),
-            version=about.get("version", ""),
-            adcode=about.get("adcode", ""),
-            host=host_name(),
-            addresses=tuple(self._context.addresses())[:8],
-        )
+        return self._birth()
 
     def devices(self) -> Sequence[Device]:
         return self._context.home.devices(SYSTEM)

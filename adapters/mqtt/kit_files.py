@@ -10,6 +10,7 @@ from adapters.mqtt.connection import Connection
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Ack, Piece
 from adapters.mqtt.protocol.topics import Kind, Topic
+from adapters.mqtt.seals import SealOf, closed
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError
 from gateway.contract.forward import OutboxSide
@@ -29,7 +30,9 @@ _NEVER = frozenset({"too-large", "file-taken", "kit-foreign-id", "event-damaged"
 
 
 class FileSender:
-    def __init__(self, gateway: str, side: OutboxSide, piece: int, clock: Clock) -> None:
+    def __init__(self, gateway: str, center: str, side: OutboxSide, piece: int, clock: Clock, seals: SealOf) -> None:
+        self._center = center
+        self._seals = seals
         self._gateway = gateway
         self._side = side
         self._piece = piece
@@ -77,7 +80,7 @@ class FileSender:
         topic = str(Topic(self._gateway, Kind.FILE, file.id))
         while True:
             await calm.wait()
-            await connection.publish(topic, messages.piece_bytes(Piece(file)))
+            await self._say(connection, topic, Piece(file))
             told = await self._told()
             if told is None:
                 continue  # nobody answers: it is announced again
@@ -101,7 +104,7 @@ class FileSender:
             while sent < file.size and sent - have < AHEAD * self._piece:
                 await calm.wait()
                 data = await self._side.read(file.id, sent, self._piece)
-                await connection.publish(topic, messages.piece_bytes(Piece(None, sent, data)))
+                await self._say(connection, topic, Piece(None, sent, data))
                 sent += len(data)
             told = await self._told()
             if told is None or told[1] or told[0] < have:
@@ -110,6 +113,9 @@ class FileSender:
                 have = told[0]
                 self._side.file_progress(file.id, have)
         return True
+
+    async def _say(self, connection: Connection, topic: str, piece: Piece) -> None:
+        await connection.publish(topic, closed(self._seals(self._center), topic, messages.piece_bytes(piece)))
 
     async def _told(self) -> tuple[int, str] | None:
         with suppress(TimeoutError):

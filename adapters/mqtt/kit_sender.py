@@ -13,6 +13,7 @@ from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Ack, Events
 from adapters.mqtt.protocol.topics import Kind, Topic
 from adapters.mqtt.protocol.window import Window
+from adapters.mqtt.seals import SealOf, closed
 from gateway.base.clock import Clock
 from gateway.contract.forward import OutboxSide
 from gateway.model.forward import Event, Rank
@@ -31,8 +32,16 @@ class Sender:
     """`center` "": for whichever center answers."""
 
     def __init__(
-        self, gateway: str, center: str, side: OutboxSide, window: int, clock: Clock, figures: Figures
+        self,
+        gateway: str,
+        center: str,
+        side: OutboxSide,
+        window: int,
+        clock: Clock,
+        figures: Figures,
+        seals: SealOf,
     ) -> None:
+        self._seals = seals
         self._gateway = gateway
         self._center = center
         self._side = side
@@ -99,9 +108,9 @@ class Sender:
         # Before it is sent: the center may answer before the broker does.
         self._window.sent((event.id for event in batch), self._clock.monotonic())
         self._figures.events_sent += len(batch)
-        topic = Topic(self._gateway, Kind.EVENT, severity)
-        told = Events(self._center, self._side.batch(batch))
-        await connection.publish(str(topic), messages.events_bytes(told))
+        topic = str(Topic(self._gateway, Kind.EVENT, severity))
+        told = messages.events_bytes(Events(self._center, self._side.batch(batch)))
+        await connection.publish(topic, closed(self._seals(self._center), topic, told))
 
     def _note(self, events: Sequence[Event]) -> None:
         self._urgent.update(event.id for event in events if event.rank < Rank.LATER)

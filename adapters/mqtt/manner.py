@@ -1,4 +1,4 @@
-"""How brokers are spoken to: how long they have, and which version they know."""
+"""How brokers are reached and spoken to: how long they have, and which version they know."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from adapters.mqtt.address import Broker
+from adapters.mqtt.dial import Dialler
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,14 @@ class Versions:
 
     def may_be_old(self, broker: Broker) -> bool:
         return self.wish == "auto" and broker not in self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    brokers: tuple[Broker, ...]
+    dialler: Dialler = field(default_factory=Dialler)
+    times: Times = field(default_factory=Times)
+    versions: Versions = field(default_factory=Versions)
+    spread: bool = True
+    user: str = ""
+    password: str = field(default="", repr=False)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from adapters.mqtt.address import Broker
 from adapters.mqtt.connection import Connection, Who, connected
-from adapters.mqtt.dial import Dialler
-from adapters.mqtt.manner import Times, Versions
+from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol.rotation import Rotation
 from adapters.mqtt.seam import OnMessage
 from gateway.base.clock import Clock
@@ -24,19 +22,6 @@ log = logging.getLogger(__name__)
 
 TWIN_S = 30.0
 """Two machines with one id throw each other out: each comes back so much later, so that one of them can work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How brokers are reached."""
-
-    brokers: tuple[Broker, ...]
-    dialler: Dialler = field(default_factory=Dialler)
-    times: Times = field(default_factory=Times)
-    versions: Versions = field(default_factory=Versions)
-    spread: bool = True
-    user: str = ""
-    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +124,3 @@ def _leaves(group: BaseExceptionGroup[GatewayError]) -> Sequence[GatewayError]:
     for one in group.exceptions:
         found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
     return found
-
-
-def host_name() -> str:
-    return socket.gethostname()[:64]

@@ -34,8 +34,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def toml(gateway: str, role: str, mqtt: str) -> str:
-    api = f'[api]\nlisten = "127.0.0.1"\nport = {free_port()}\ntls = false\n'
+def toml(gateway: str, role: str, mqtt: str, *, api_port: int = 0) -> str:
+    """`api_port`: where the API is, by TLS; 0: nobody needs it."""
+    tls = str(bool(api_port)).lower()
+    api = f'[api]\nlisten = "127.0.0.1"\nport = {api_port or free_port()}\ntls = {tls}\n'
     return f'[gateway]\nid = "{gateway}"\nrole = "{role}"\n{api}[adapter.mqtt]\ntelemetry = "1s"\n{mqtt}'
 
 
@@ -88,9 +90,14 @@ def certified(authority_of: Path, state_dir: Path, gateway: str, center: str = C
     return files
 
 
-async def admit(center: Running, gateway: str) -> None:
-    await center.core.pairings.admit_kit(PairedKit(gateway, b"k" * 31 + gateway[-1:].encode(), name=gateway.title()))
+async def paired(center: Running, kit: Running, role: Role = Role.OPERATOR) -> None:
+    """Each knows the other's key."""
+    gateway = kit.daemon.config.gateway.id
+    await center.core.pairings.admit_kit(PairedKit(gateway, kit.core.pairings.public_key(), name=gateway.title()))
+    await joined(center, kit, role)
 
 
-async def join(kit: Running, center: str = CENTER, role: Role = Role.OPERATOR) -> None:
-    await kit.core.pairings.admit_center(PairedCenter(center, b"c" * 32, hosts=("127.0.0.1",), role=role))
+async def joined(center: Running, kit: Running, role: Role = Role.OPERATOR) -> None:
+    """At the kit."""
+    key, port = center.core.pairings.public_key(), center.daemon.config.api.port
+    await kit.core.pairings.admit_center(PairedCenter(CENTER, key, hosts=("127.0.0.1",), tcp_port=port, role=role))

@@ -16,13 +16,13 @@ from adapters.mqtt.connection import Who, connected
 from adapters.mqtt.dial import ClientTls, Dialler
 from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.messages import Birth, birth_bytes
-from gateway.base.authority import Authority
+from gateway.base.authority import Authority, client_files
 from gateway.base.errors import GatewayError
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.forward import ForwardFile
 from gateway.model.kit import KitState
 from gateway.model.principal import SYSTEM, Principal, Role
-from tests.paths.fleet_rig import CENTER, Running, admit, certified, free_port, gateway, join, toml
+from tests.paths.fleet_rig import CENTER, Running, certified, free_port, gateway, joined, paired, toml
 from tests.unit.mqtt.rig import until
 
 OTTO = Principal("otto", Role.OPERATOR, "s1")
@@ -47,12 +47,11 @@ def kit_toml(name: str, port: int) -> str:
 async def test_directory_alarms_orders_and_files_by_the_embedded_broker(tmp_path: Path) -> None:
     port = free_port()
     async with gateway(tmp_path / "center", center_toml(port)) as center:
-        await admit(center, "kit7")
         async with gateway(tmp_path / "kit", kit_toml("kit7", port)) as kit:
             # Before it is paired it has no certificate: nobody is let in without.
             await kit.core.devices.admit("gb28181", "34020000001320000001", name="Ball", slug="ball-1", by="test")
             certified(center.state_dir, kit.state_dir, "kit7")
-            await join(kit)
+            await paired(center, kit)
             await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.ONLINE, "the kit is online")
             assert "mqtt" in center.core.fleet.kit(SYSTEM, "kit7").ways
             await until(
@@ -82,7 +81,7 @@ async def test_directory_alarms_orders_and_files_by_the_embedded_broker(tmp_path
             assert told.code == "denied" and "tina@center1" in told.detail, (
                 "the kit gave its center an operator's rights"
             )
-            await join(kit, role=Role.TECHNICIAN)
+            await joined(center, kit, Role.TECHNICIAN)
             await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.OFFLINE, "it begins anew")
             await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.ONLINE)
             order = Command(
@@ -105,13 +104,42 @@ async def test_directory_alarms_orders_and_files_by_the_embedded_broker(tmp_path
         assert center.core.fleet.kit(SYSTEM, "kit7").code == "kit-stopped"
 
 
+async def test_a_paired_kit_gets_certificate_and_brokers_by_itself_and_loses_them_with_its_pairing(
+    tmp_path: Path,
+) -> None:
+    port, api = free_port(), free_port()
+    async with (
+        gateway(tmp_path / "center", toml(CENTER, "center", f'listen = "127.0.0.1:{port}"\n', api_port=api)) as center,
+        gateway(tmp_path / "kit", toml("kit7", "edge", "")) as kit,
+    ):
+        assert kit.mqtt.findings()[0].code == "mqtt-unpaired"
+        await paired(center, kit)
+        await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.ONLINE, "it is online")
+        files = client_files(kit.state_dir, CENTER)
+        assert files.whole() and kit.mqtt.kit is not None and kit.mqtt.kit.broker == f"mqtts://127.0.0.1:{port}"
+        await kit.alarm("one")
+        for _ in range(500):
+            if await center.alarms() == ["one"]:
+                break
+            await asyncio.sleep(0.02)
+        assert await center.alarms() == ["one"]
+        await center.core.pairings.revoke_kit("kit7", "stolen")
+        await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").code == "kit-revoked", "it is not taken any more")
+        authority = Authority(center.state_dir / "tls", CENTER)
+        await until(lambda: authority.issued()[0].revoked_at is not None, "nor is its certificate")
+        session = kit.mqtt.kit
+        await until(lambda: session.standing.code != "", "and the broker lets it go")
+
+
 async def test_what_happened_while_the_center_was_away_is_there_when_it_is_back(tmp_path: Path) -> None:
     port = free_port()
-    async with gateway(tmp_path / "center", center_toml(port)) as center:
-        await admit(center, "kit7")
+    async with (
+        gateway(tmp_path / "center", center_toml(port)) as center,
+        gateway(tmp_path / "kit", toml("kit7", "edge", 'brokers = ["mqtts://127.0.0.1:1"]\n')) as kit,
+    ):
+        await paired(center, kit)
     async with gateway(tmp_path / "kit", kit_toml("kit7", port)) as kit:
         certified(center.state_dir, kit.state_dir, "kit7")
-        await join(kit)
         await until(lambda: kit.mqtt.kit is not None and kit.mqtt.kit.standing.failures > 0, "nobody answers")
         assert kit.mqtt.findings()[0].code == "connect-refused"
         for number in range(20):
@@ -140,9 +168,8 @@ async def test_the_brokers_death_is_no_outage_and_nothing_is_lost(tmp_path: Path
         gateway(tmp_path / "center", center_toml(port)) as center,
         gateway(tmp_path / "kit", kit_toml("kit7", port)) as kit,
     ):
-        await admit(center, "kit7")
         certified(center.state_dir, kit.state_dir, "kit7")
-        await join(kit)
+        await paired(center, kit)
         await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.ONLINE)
         broker = center.mqtt.broker
         assert broker is not None
@@ -244,3 +271,11 @@ async def test_a_kit_whose_clock_is_not_set_still_trusts_its_own_center_only(tmp
     assert await code(other.ca, False) == "tls-untrusted"
     listening.close()
     await listening.wait_closed()
+
+
+async def test_the_first_alarm_of_a_kit_that_says_it_is_ready_waits_for_the_center(tmp_path: Path) -> None:
+    """Found by `make soak-events`: the daemon was ready before anything was kept for its center."""
+    async with gateway(tmp_path / "kit", kit_toml("kit7", free_port())) as kit:
+        await kit.alarm("one")
+        (standing,) = kit.core.outbox.standing()
+        assert standing.rows == 1

@@ -17,8 +17,8 @@ from adapters.mqtt.center import CenterSession, CenterSetting
 from adapters.mqtt.connection import Times, Versions, Who, connected
 from adapters.mqtt.dial import Dialler
 from adapters.mqtt.kit import KitSession, KitSetting
+from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol.messages import Birth, birth_bytes
-from adapters.mqtt.session import Setting
 from gateway.base.errors import GatewayError
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.principal import Principal, Role

@@ -26,9 +26,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 from gateway.base.authority import client_files
+from gateway.core.pairings import KEY_FILE, read_key
 from gateway.core.secrets import Secrets
-from gateway.model.pairing import PairedCenter
+from gateway.model.pairing import PairedCenter, PairedKit
 from gateway.store.store import FILE, Store
 from tests.peers.mosquitto import CENTER, Mosquitto, a_mosquitto
 
@@ -139,15 +142,24 @@ async def started(module: str, folder: Path, port: int) -> asyncio.subprocess.Pr
 
 
 async def prepared(root: Path, broker: Mosquitto) -> None:
-    """What pairing brings, at the kit and at the broker's clients."""
+    """What pairing brings on both sides, and the kit's certificate."""
     broker.files(CENTER)
     files = broker.files("kit7")
-    state = root / "kit" / "state"
+    kit, center = root / "kit" / "state", root / "center" / "state"
     ca, shown, key = (path.read_bytes() for path in (files.ca, files.certificate, files.key))
-    client_files(state, CENTER).keep(ca=ca, certificate=shown, key=key)
-    store = Store(state, Secrets(state).audit_key())
-    await store.pairings.put_center(PairedCenter(CENTER, b"c" * 32, hosts=("127.0.0.1",)))
+    client_files(kit, CENTER).keep(ca=ca, certificate=shown, key=key)
+    center.mkdir(parents=True)
+    of_kit, of_center = (_public(read_key(state / KEY_FILE)) for state in (kit, center))
+    store = Store(kit, Secrets(kit).audit_key())
+    await store.pairings.put_center(PairedCenter(CENTER, of_center, hosts=("127.0.0.1",)))
     store.close()
+    store = Store(center, Secrets(center).audit_key())
+    await store.pairings.put_kit(PairedKit("kit7", of_kit, name="Kit7"))
+    store.close()
+
+
+def _public(private: bytes) -> bytes:
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
 async def soak(events: int, cuts: int, kills: int, seconds: float, root: Path, seed: int) -> dict[str, float]:

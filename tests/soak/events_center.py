@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.core.services import Missed
 from gateway.model.principal import SYSTEM
-from tests.paths.fleet_rig import CENTER, Running, admit, gateway, toml
+from tests.paths.fleet_rig import CENTER, Running, gateway, toml
 
 
 async def count(center: Running) -> None:
@@ -34,7 +34,6 @@ async def main(folder: Path, port: int) -> None:
         f'certificate = "{files}/client.crt"\nkey = "{files}/client.key"\n',
     )
     async with gateway(folder, text) as center:
-        await admit(center, "kit7")
         counting = asyncio.create_task(count(center))
         await asyncio.sleep(0)
         sys.stdout.write("ready\n")

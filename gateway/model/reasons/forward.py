@@ -106,6 +106,14 @@ ROWS: tuple[Row, ...] = (
         '请在 adapter.mqtt 中设置 protocol = "auto"。',
     ),
     (
+        "mqtt-forged",
+        "A message carries a wrong seal or none, though its sender is paired: somebody else made it, or the two hold "
+        "different keys.",
+        "If it is not an attack: pair the two anew, and set sealed to the same on both sides.",
+        "消息签封错误或缺失：可能系伪造，或两端密钥不一致。",
+        "若非攻击，请重新配对，并确认两端 sealed 设置一致。",
+    ),
+    (
         "mqtt-unpaired",
         "No broker is named, and this kit is paired with no center.",
         "Pair it (`fieldgate pair`), or set brokers of adapter.mqtt.",

@@ -16,9 +16,8 @@ from adapters.mqtt.broker.rules import Identity
 from adapters.mqtt.center import CenterSession, CenterSetting
 from adapters.mqtt.facts import Change
 from adapters.mqtt.kit import KitSession, KitSetting
-from adapters.mqtt.manner import Times, Versions
+from adapters.mqtt.manner import Setting, Times, Versions
 from adapters.mqtt.protocol.messages import Birth, Order
-from adapters.mqtt.session import Setting
 from gateway.base.errors import Denied
 from gateway.base.moment import Moment, TimeQuality
 from gateway.contract.fleet import KitAbout, KitWay

@@ -11,7 +11,8 @@ import pytest
 from adapters.mqtt.facts import Gone, Missed
 from adapters.mqtt.kit import KitSession, KitSetting
 from adapters.mqtt.protocol import messages
-from adapters.mqtt.protocol.messages import Birth
+from adapters.mqtt.protocol.messages import Birth, Order
+from adapters.mqtt.protocol.seal import Seal
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.device import DeviceState
@@ -344,3 +345,36 @@ async def test_garbage_from_others_is_passed_over() -> None:
         await broadcast("fc/v1/kit.7/state", b"{}", 0)
         result = await s.fleet.holds["kit7"].way.command(command("after"), 10.0)
         assert result.outcome is Outcome.DONE and session.figures.connections == 1 and s.center.connection is not None
+
+
+async def test_sealed_messages_pass_and_a_brokers_own_do_not() -> None:
+    async with stage("kit7") as s:
+        key = b"k" * 32
+        ours, theirs = Seal("kit7", [key]), Seal("center1", [key])
+        facts, side = Facts("kit7", [device("kit7", "a")]), Side()
+        made = KitSetting(setting(s.broker.address("kit7")), 1.0, 64, 1024)
+        session = KitSession(facts, {"center1": side}, made, None, {"center1": ours}.get)
+        s.center._seals = s.center.orders._seals = s.center.intake._seals = {"kit7": theirs}.get
+        s.run(session.run())
+        await until(lambda: s.fleet.here("kit7"))
+        data = b"y" * 3000
+        side.put(event("e1"))
+        side.put_file(file := a_file(data), data)
+        await until(lambda: not side.rows and side.done == [file.id])
+        assert (await s.fleet.holds["kit7"].way.command(command(), 10.0)).outcome is Outcome.DONE
+
+        broadcast = s.broker.amqtt.internal_message_broadcast
+        order = Order("forged", "ptz.move", "kit7/a", "center1", "eve", "administrator", 9.0, 1.0, "run")
+        other = replace(order, id="config", center="center9")
+        sealed = theirs.close("fc/v1/kit7/cmd/ptz~move", messages.order_bytes(replace(order, center="center9")))
+        side.put(event("e2"))
+        await until(lambda: ("kit7", "e2") in s.inbox.events)
+        await broadcast("fc/v1/kit7/cmd/ptz~move", messages.order_bytes(order), 1)
+        await broadcast("fc/v1/kit7/cmd/ptz~move", sealed, 1)
+        await broadcast("fc/v1/kit7/ack/center1", messages.ack_bytes(messages.Ack(("e3",))), 1)
+        await broadcast("fc/v1/kit7/evt/major", messages.events_bytes(messages.Events("", side.batch([event("x")]))), 1)
+        await broadcast("fc/v1/kit7/cmd/ptz~move", messages.order_bytes(other), 1)
+        await until(lambda: len(facts.orders) == 2, "a center that is not paired needs no seal; its rights are asked")
+        assert [one.id for one, _ in facts.orders] == ["c1", "config"]
+        assert ("kit7", "x") not in s.inbox.events and s.center.kits["kit7"].forged_at > 0
+        assert "e3" not in side.acknowledged
