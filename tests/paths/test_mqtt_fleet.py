@@ -278,4 +278,5 @@ async def test_the_first_alarm_of_a_kit_that_says_it_is_ready_waits_for_the_cent
     async with gateway(tmp_path / "kit", kit_toml("kit7", free_port())) as kit:
         await kit.alarm("one")
         (standing,) = kit.core.outbox.standing()
-        assert standing.rows == 1
+        side = await kit.core.outbox.join(standing.name, standing.adapter)
+        assert len(await side.waiting(10)) == 1
