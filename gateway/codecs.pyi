@@ -259,20 +259,21 @@ class BundleEvent:
     `up`            the handshake is done: `key` is the peer's public key, `name` its gateway id ("" where the peer is a
                     center), `number` its boot counter. At a center this is the first word of a new `bundle`. Nothing
                     of an earlier session is left: flows and streams are opened anew after each `up`
-    `down`          the session is over, `code` is why (`link-down`, `revoked`, `peer-closed`, `peer-restarted`,
-                    `replaced`, …). Every flow and stream of it is closed (no events of their own). One that was
-                    dialled goes on dialling and tells `up` again; one of a door is gone
+    `down`          the session is over, `code` is why (`peer-silent`, `peer-closed`, `revoked`, `center-restarted`,
+                    `replaced`, `shutdown`, `bundle-protocol`, …). Every flow and stream of it is closed (no events of
+                    their own). One that was dialled goes on dialling and tells `up` again; one of a door is gone
     `refused`       a handshake was refused, `code` is why (`unknown-key`, `duplicate-gateway`, `revoked`,
-                    `suite-unknown`, …). At a kit `bundle` goes on trying; at a center `door` says whom it refused:
-                    `key`, `name` and `host` as they were claimed, `number` how many since the last such event
-                    (at most one a second)
+                    `boot-behind`, `bundle-suite`, …). At a kit `bundle` goes on trying; at a center `door` says whom
+                    it refused: `key`, `name` and `host` as they were claimed, `number` how many since the last such
+                    event (at most one a second)
     `path`          the path `name` (`number` its id) carries from now on (`code` ""), or does not, and why. `host` and
                     `host_port` are the peer's address on it
     `rate`          `usable_bps` of all paths together, `wanted_bps` what the flows and streams would send; at most
                     every 500 ms, when it changed by a tenth or units are given up
     `flow`          the peer opened the flow `number`; `name` is "class mode playout_ms". Take it with `bundle_flow`:
                     until then at most 4 MiB of it wait
-    `flow-closed`   the peer closed the flow `number`; or, `code` `link-down`, the other end of its socket is gone
+    `flow-closed`   the flow `number` of the way `name` (`in`, `out`): the peer closed it (`code` ""), the other end of
+                    its socket is gone (`link-down`), or it was closed before it was taken (`not-found`)
     `stream`        the peer opened the stream `number` for the purpose `name`. Take it with `bundle_stream`: until then
                     at most its window waits
     `stream-closed` the stream `number` is over: `code` "" when both sides had finished, else why
@@ -670,13 +671,17 @@ class Engine:
         bundle is not up, or has 256 streams open."""
 
     def bundle_stats(self, handle: Bundle | Door) -> dict[str, int | float | str]:
-        """Waits for the thread, at most 200 ms. Of a bundle: `state` (`connecting`, `up`, `closed`), `peer` (gateway
-        id or ""), `usable_bps`, `wanted_bps`, `units_given_up`; of each path under `path.<name>.`: `state` (`in`,
-        `out`, `unproved`), `code`, `host`, `rtt_ms`, `loss` (0 to 1), `usable_bps`, `rate_bps`, `bytes_out`,
-        `bytes_in`, `packets_out`, `packets_in`, `cost`, `mtu`; of each flow that goes out under `out.<flow>.`: `class`,
-        `mode`, `units`, `bytes`, `units_given_up`, `parity_bytes`; of each that comes in under `in.<flow>.`: `class`,
-        `units`, `units_late`, `units_lost`, `pieces_recovered`, `duplicates`, `bytes`, `dropped` (whoever reads was too
-        slow). Of a door: `sessions`, `refused`, `stray`. Raises MediaError when it is gone."""
+        """Waits for the thread, at most 200 ms. Of a bundle: `state` (`connecting`, `up`), `peer` (gateway id or ""),
+        `usable_bps`, `wanted_bps`, `units_given_up`, `streams`, `refused_packets` (not authentic, or seen before); of
+        each path under `path.<name>.`: `number`, `state` (`new`, `in`, `suspect`, `out`), `code` (why it is out), `host`,
+        `rtt_ms`, `loss` (of what we sent over the last second, 0 to 1), `queue_ms` (above the quickest), `usable_bps`,
+        `cost`, `mtu`, `bytes_out`, `bytes_in`, `packets_out`, `packets_in`, `packets_lost`; of each flow that goes out
+        under `out.<flow>.`: `class`, `mode`, `units`, `bytes` (taken from its socket), `sent`, `sent_bytes` (units cut
+        and sent), `units_given_up`, `left_out` (those too, and what was too large or cached), `unreadable`,
+        `pieces_resent`, `parity_bytes`, `copy_bytes`; of each that comes in under `in.<flow>.`: `class`, `mode`, `units` (handed on in
+        time), `units_late` (handed on after it), `units_lost`, `pieces_recovered`, `duplicates`, `bytes`, `dropped`
+        (whoever reads was too slow), `unreadable`. Of a door: `sessions`, `streams` (connections), `refused`, `stray`
+        (datagrams that say nothing to us), `unsent`. Raises MediaError when it is gone."""
 
     def bundle_close(self, handle: Bundle | Door) -> None:
         """The peer is told. A door: with all that came in by it."""

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::fec;
 use super::fragment::{Head, Shape};
+use super::partial::{Partial, PIECE_COST};
 use super::playout::Playout;
 use super::recent::Recent;
 use crate::time::Micros;
@@ -22,10 +22,6 @@ const PATIENCE_US: u64 = 2_000_000;
 const MAX_GAPS: usize = 256;
 /// Units in a row of which nothing came that are asked for.
 const MAX_UNSEEN: u64 = 64;
-/// Bookkeeping of a unit, counted with its bytes.
-const UNIT_COST: usize = 256;
-const PIECE_COST: usize = 32;
-
 /// The index of a gap where no piece of the unit has come.
 pub const WHOLE: u16 = u16::MAX;
 
@@ -97,128 +93,13 @@ pub struct Figures {
     pub pieces_refused: u64,
 }
 
-struct Unit {
-    head: Head,
-    shape: Shape,
-    target: Micros,
-    began: Micros,
-    last: Micros,
-    /// When it could be made.
-    whole_at: Option<Micros>,
-    have: Vec<u64>,
-    /// Pieces that each code word lacks; below one that it has too many.
-    lacks: Vec<i32>,
-    /// Code words that lack some.
-    open_words: usize,
-    data_have: usize,
-    data: Vec<u8>,
-    parity: Vec<(usize, Box<[u8]>)>,
-    cost: usize,
-}
-
-impl Unit {
-    fn cost_of(shape: &Shape) -> usize {
-        UNIT_COST + shape.data * shape.size + (shape.data + shape.parity) / 8 + 4 * shape.words
-    }
-
-    fn new(head: Head, shape: Shape, target: Micros, arrival: Micros) -> Self {
-        let lacks: Vec<i32> = (0..shape.words).map(|w| shape.data_of(w).count() as i32).collect();
-        Self {
-            head: Head { index: 0, ..head },
-            shape,
-            target,
-            began: arrival,
-            last: arrival,
-            whole_at: None,
-            have: vec![0; (shape.data + shape.parity).div_ceil(64)],
-            open_words: lacks.iter().filter(|n| **n > 0).count(),
-            lacks,
-            data_have: 0,
-            data: vec![0; shape.data * shape.size],
-            parity: Vec::new(),
-            cost: Self::cost_of(&shape),
-        }
-    }
-
-    fn has(&self, index: usize) -> bool {
-        self.have[index / 64] >> (index % 64) & 1 != 0
-    }
-
-    /// A piece that is not there yet. What keeping it costs.
-    fn put(&mut self, index: usize, body: &[u8], arrival: Micros) -> usize {
-        self.have[index / 64] |= 1 << (index % 64);
-        self.last = arrival;
-        let (word, mut cost) = (if index < self.shape.data { index } else { index - self.shape.data }, 0);
-        let word = word % self.shape.words;
-        if index < self.shape.data {
-            let at = index * self.shape.size;
-            self.data[at..at + body.len()].copy_from_slice(body);
-            self.data_have += 1;
-        } else if self.lacks[word] > 0 {
-            cost = PIECE_COST + body.len();
-            self.parity.push((index - self.shape.data, body.into()));
-        }
-        self.lacks[word] -= 1;
-        if self.lacks[word] == 0 {
-            self.open_words -= 1;
-            if self.open_words == 0 {
-                self.whole_at = Some(arrival);
-                if self.data_have == self.shape.data {
-                    self.parity = Vec::new();
-                }
-            }
-        }
-        self.cost += cost;
-        cost
-    }
-
-    fn can_be_made(&self) -> bool {
-        self.open_words == 0
-    }
-
-    /// Data pieces that are asked for: as many of each code word as it lacks. None of what can be made.
-    fn gaps(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..self.shape.words).flat_map(move |word| {
-            let lacks = usize::try_from(self.lacks[word]).unwrap_or(0);
-            self.shape.data_of(word).filter(|i| !self.has(*i)).take(lacks).map(|i| i as u16)
-        })
-    }
-
-    /// The unit's bytes, and how many pieces had to be made.
-    fn make(mut self) -> Option<(Bytes, u64)> {
-        let (size, mut made) = (self.shape.size, 0);
-        for word in 0..self.shape.words {
-            let members: Vec<usize> = self.shape.data_of(word).collect();
-            if self.data_have == self.shape.data || members.iter().all(|i| self.has(*i)) {
-                continue;
-            }
-            let shards: Vec<Option<&[u8]>> =
-                members.iter().map(|i| self.has(*i).then(|| &self.data[i * size..(i + 1) * size])).collect();
-            let parity: Vec<(usize, &[u8])> = self
-                .parity
-                .iter()
-                .filter(|(j, _)| j % self.shape.words == word)
-                .map(|(j, body)| (j / self.shape.words, &body[..]))
-                .collect();
-            let repaired = fec::repair(&shards, &parity, size)?;
-            let lost = members.iter().filter(|i| !self.has(**i)).copied().collect::<Vec<_>>();
-            for (i, shard) in lost.iter().zip(&repaired) {
-                self.data[i * size..(i + 1) * size].copy_from_slice(shard);
-            }
-            made += repaired.len() as u64;
-        }
-        self.data.truncate(self.shape.unit_len);
-        Some((Bytes::from(self.data), made))
-    }
-}
-
 /// The receiving end of one flow. Pure: time comes with the calls.
 pub struct Assembler {
     ordered: bool,
     limits: Limits,
     playout: Playout,
     /// By their number, carried over its wraps.
-    pending: BTreeMap<u64, Unit>,
+    pending: BTreeMap<u64, Partial>,
     bytes: usize,
     /// With a play-out delay: everything before this is handed on or given up.
     next: u64,
@@ -278,7 +159,7 @@ impl Assembler {
     fn put(&mut self, head: &Head, body: &[u8], arrival: Micros) -> Taken {
         let Some(shape) = Shape::of(head) else { return Taken::Refused };
         let index = usize::from(head.index);
-        let cost = Unit::cost_of(&shape);
+        let cost = Partial::cost_of(&shape);
         if body.len() != shape.piece_bytes(index)
             || shape.unit_len > self.limits.unit_bytes
             || cost > self.limits.flow_bytes
@@ -345,7 +226,7 @@ impl Assembler {
         let before = self.pending.range(..n).next_back().map_or(Micros(0), |(_, u)| u.target);
         let behind = self.pending.range(n..).next().map_or(Micros(u64::MAX), |(_, u)| u.target);
         let target = if self.ordered { target.max(before).min(behind) } else { target };
-        let unit = Unit::new(*head, shape, target, arrival);
+        let unit = Partial::new(*head, shape, target, arrival);
         self.bytes += unit.cost;
         self.pending.insert(n, unit);
     }
@@ -364,7 +245,7 @@ impl Assembler {
 
     /// The first leaves before its time.
     fn leave(&mut self, first: u64) {
-        if self.pending.get(&first).is_some_and(Unit::can_be_made) {
+        if self.pending.get(&first).is_some_and(Partial::can_be_made) {
             self.hand_on(first);
         } else {
             self.give_up(first);
@@ -392,7 +273,7 @@ impl Assembler {
         }
     }
 
-    fn drop_unit(&mut self, n: u64) -> Option<Unit> {
+    fn drop_unit(&mut self, n: u64) -> Option<Partial> {
         let unit = self.pending.remove(&n)?;
         self.bytes -= unit.cost;
         Some(unit)

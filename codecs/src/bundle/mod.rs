@@ -22,6 +22,7 @@ pub mod measure;
 pub mod meter;
 pub mod mtu;
 pub mod noise;
+mod partial;
 pub mod path;
 pub mod paths;
 pub mod playout;

@@ -288,14 +288,26 @@ impl Session {
         self.meter.note(now);
     }
 
-    /// Close a flow of ours, or take no more of one of the peer's.
+    /// Close a flow of ours.
     pub fn close_flow(&mut self, flow: FlowId, _now: Micros) {
         if let Some(at) = self.flows_out.iter().position(|known| known.id == flow) {
             self.flows_out.remove(at);
             self.tell_peer(Control::FlowClose(flow));
-        } else if let Some(at) = self.flows_in.iter().position(|known| known.id == flow) {
+        }
+    }
+
+    /// Take no more of a flow of the peer's.
+    pub fn stop_flow(&mut self, flow: FlowId, _now: Micros) {
+        if let Some(at) = self.flows_in.iter().position(|known| known.id == flow) {
             self.flows_in.remove(at);
             self.tell_peer(Control::FlowStop(flow));
+        }
+    }
+
+    /// Ask the peer for a key unit of a flow of its: `KeyWanted` there.
+    pub fn want_key(&mut self, flow: FlowId, _now: Micros) {
+        if self.flows_in.iter().any(|known| known.id == flow) {
+            self.tell_peer(Control::KeyWish(flow));
         }
     }
 

@@ -189,7 +189,7 @@ impl Session {
                 let before = self.flows_out.len();
                 self.flows_out.retain(|known| known.id != flow);
                 if self.flows_out.len() < before {
-                    self.event(Event::FlowClosed { flow });
+                    self.event(Event::FlowStopped { flow });
                 }
             }
             Frame::KeyWish(flow) => {

@@ -1,5 +1,6 @@
 //! What time alone brings about: answers that are overdue, paths that go out and come in, units that are due, new keys.
 
+use super::assemble::Due;
 use super::dial;
 use super::figures::PathFigures;
 use super::life::{Change, Others, Standing};
@@ -186,7 +187,8 @@ impl Session {
             self.flows_in[place].due(now, &mut dues);
             let flow = self.flows_in[place].id;
             for due in dues.drain(..) {
-                self.event(Event::Unit { flow, bytes: due.bytes, key: due.key });
+                let Due { bytes, key, after_loss, .. } = due;
+                self.event(Event::Unit { flow, bytes, key, after_loss });
             }
         }
         self.dues = dues;

@@ -112,11 +112,17 @@ pub enum Event {
     FlowClosed {
         flow: FlowId,
     },
+    /// The peer takes no more of a flow of ours; it is closed.
+    FlowStopped {
+        flow: FlowId,
+    },
     /// A unit of a peer's flow, whole and in time.
     Unit {
         flow: FlowId,
         bytes: Bytes,
         key: bool,
+        /// Something before it was lost.
+        after_loss: bool,
     },
     /// Units of our flow had to be left out and the next one that helps is a key unit: ask the source for one.
     KeyWanted {

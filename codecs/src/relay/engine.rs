@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::bundle_hub::BundleHub;
 use super::event::*;
 use super::order::*;
 use super::queue::{lock, Commands, Events};
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(super) workers: Arc<Vec<Arc<Commands>>>,
     /// Started when SRT is first asked for.
     pub(super) srt: Mutex<Option<Arc<SrtHub>>>,
+    /// Started with the first link bundle.
+    pub(super) bundles: Mutex<Option<Arc<BundleHub>>>,
     /// Media threads: the voice thread is the worker after them.
     pub(super) media: usize,
     pub(super) events: Arc<Events>,
@@ -79,6 +82,7 @@ impl Engine {
         let engine = Self {
             workers,
             srt: Mutex::default(),
+            bundles: Mutex::default(),
             media: threads,
             events,
             registry: Mutex::default(),
@@ -140,6 +144,9 @@ impl Engine {
         if let Some(srt) = lock(&self.srt).take() {
             srt.stop();
         }
+        if let Some(bundles) = lock(&self.bundles).take() {
+            bundles.stop();
+        }
         for worker in self.workers.iter() {
             worker.push(Command::Stop);
         }
@@ -155,10 +162,15 @@ impl Engine {
 
     // ── handles ──
 
-    pub(super) fn new_id(&self, registry: &mut Registry, worker: usize) -> Done<u64> {
+    pub(super) fn check_open(&self) -> Done<()> {
         if lock(&self.threads).is_empty() {
             return Err(OrderError::new("the engine is closed"));
         }
+        Ok(())
+    }
+
+    pub(super) fn new_id(&self, registry: &mut Registry, worker: usize) -> Done<u64> {
+        self.check_open()?;
         registry.last += 1;
         Ok(registry.last << 8 | worker as u64)
     }

@@ -1,16 +1,18 @@
 //! The engine's face for link bundles.
 
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::sync_channel;
+use std::sync::Arc;
 
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 
+use super::bundle_held::check_flow;
+use super::bundle_hub::{BundleFigures, BundleHub, BundleOrder, BUNDLE_WORKER};
 use super::engine::{Done, Engine};
 use super::event::{BundleId, DoorId};
-use super::order::Figure;
-use super::order_bundle::{self, Carries, Dial, FlowOrder, PathOrder};
+use super::order_bundle::{self, Dial, FlowOrder, PathOrder};
+use super::queue::lock;
 use super::{sys, OrderError};
-
-const NOT_YET: &str = "this build of the media plane carries no link bundles yet";
 
 /// A key pair of X25519, (private, public): a new one, or that of `private`.
 pub fn keys(private: Option<&[u8]>) -> Done<([u8; 32], [u8; 32])> {
@@ -26,54 +28,115 @@ pub fn keys(private: Option<&[u8]>) -> Done<([u8; 32], [u8; 32])> {
 }
 
 impl Engine {
+    /// The bundle thread; it starts with the first bundle or door.
+    fn bundles(&self) -> Done<Arc<BundleHub>> {
+        let mut hub = lock(&self.bundles);
+        self.check_open()?;
+        match &*hub {
+            Some(hub) => Ok(hub.clone()),
+            None => {
+                let made = Arc::new(BundleHub::start(self.events.clone())?);
+                *hub = Some(made.clone());
+                Ok(made)
+            }
+        }
+    }
+
+    /// The thread, if it has that handle.
+    fn bundle_of(&self, handle: u64) -> Done<Arc<BundleHub>> {
+        let hub = lock(&self.bundles).clone();
+        hub.filter(|h| h.queue.is_open(handle)).ok_or(OrderError::new("no such bundle or door"))
+    }
+
+    /// As `bundle_of`, where a handle that is gone means nothing to do.
+    fn order_bundle(&self, handle: u64, order: BundleOrder) {
+        if let Ok(hub) = self.bundle_of(handle) {
+            hub.queue.push(order);
+        }
+    }
+
+    fn new_bundle_id(&self, hub: &BundleHub) -> Done<u64> {
+        let mut registry = lock(&self.registry);
+        let id = self.new_id(&mut registry, BUNDLE_WORKER as usize)?;
+        hub.queue.opened(id);
+        Ok(id)
+    }
+
     pub fn bundle_dial(&self, order: Dial) -> Done<BundleId> {
         order.check()?;
-        Err(OrderError::new(NOT_YET))
+        let hub = self.bundles()?;
+        let id = self.new_bundle_id(&hub)?;
+        hub.queue.push(BundleOrder::Dial { id, order });
+        Ok(id)
     }
 
-    pub fn bundle_listen(&self, fd: OwnedFd, _private: [u8; 32]) -> Done<DoorId> {
-        sys::check_socket(&fd, libc::SOCK_DGRAM)?;
-        Err(OrderError::new(NOT_YET))
+    pub fn bundle_listen(&self, fd: OwnedFd, private: [u8; 32]) -> Done<DoorId> {
+        let v6 = sys::check_socket(&fd, libc::SOCK_DGRAM)?;
+        let hub = self.bundles()?;
+        let id = self.new_bundle_id(&hub)?;
+        hub.queue.push(BundleOrder::Listen { id, fd, v6, private });
+        Ok(id)
     }
 
-    pub fn bundle_admit(&self, _door: DoorId, peers: Vec<([u8; 32], String)>) -> Done<()> {
-        peers.iter().try_for_each(|(_, id)| order_bundle::gateway(id))?;
-        Err(OrderError::new(NOT_YET))
+    pub fn bundle_admit(&self, door: DoorId, peers: Vec<([u8; 32], String)>) -> Done<()> {
+        order_bundle::check_peers(&peers)?;
+        self.bundle_of(door)?.queue.push(BundleOrder::Admit { door, peers });
+        Ok(())
     }
 
-    pub fn bundle_accept_tcp(&self, _door: DoorId, fd: OwnedFd, _initial: Vec<u8>) -> Done<()> {
+    pub fn bundle_accept_tcp(&self, door: DoorId, fd: OwnedFd, initial: Vec<u8>) -> Done<()> {
         sys::check_socket(&fd, libc::SOCK_STREAM)?;
-        Err(OrderError::new(NOT_YET))
+        self.bundle_of(door)?.queue.push(BundleOrder::AcceptStream { door, fd, initial });
+        Ok(())
     }
 
-    pub fn bundle_path(&self, _bundle: BundleId, fd: OwnedFd, order: PathOrder) -> Done<()> {
+    pub fn bundle_path(&self, bundle: BundleId, fd: OwnedFd, order: PathOrder) -> Done<()> {
         order.check()?;
-        sys::check_socket(&fd, if order.stream { libc::SOCK_STREAM } else { libc::SOCK_DGRAM })?;
-        Err(OrderError::new(NOT_YET))
-    }
-
-    pub fn bundle_drop_path(&self, _bundle: BundleId, _path: u8) {}
-
-    pub fn bundle_flow(&self, _bundle: BundleId, fd: OwnedFd, order: FlowOrder) -> Done<()> {
-        if order.carries == Carries::Frames {
-            sys::check_socket(&fd, libc::SOCK_SEQPACKET)?;
+        let v6 = sys::check_socket(&fd, if order.stream { libc::SOCK_STREAM } else { libc::SOCK_DGRAM })?;
+        if !order.stream && order.to.is_ipv6() && !v6 {
+            return Err(OrderError::new("an IPv4 socket can not send to an IPv6 address"));
         }
-        Err(OrderError::new(NOT_YET))
+        self.bundle_of(bundle)?.queue.push(BundleOrder::Path { bundle, fd, v6, order });
+        Ok(())
     }
 
-    pub fn bundle_want_key(&self, _bundle: BundleId, _flow: u16) {}
+    pub fn bundle_drop_path(&self, bundle: BundleId, path: u8) {
+        self.order_bundle(bundle, BundleOrder::DropPath { bundle, path });
+    }
 
-    pub fn bundle_close_flow(&self, _bundle: BundleId, _flow: u16, _out: bool) {}
+    pub fn bundle_flow(&self, bundle: BundleId, fd: OwnedFd, order: FlowOrder) -> Done<()> {
+        check_flow(&fd, order.carries)?;
+        self.bundle_of(bundle)?.queue.push(BundleOrder::Flow { bundle, fd, order });
+        Ok(())
+    }
 
-    pub fn bundle_stream(&self, _bundle: BundleId, fd: OwnedFd, purpose: String, stream: u32) -> Done<u32> {
+    pub fn bundle_want_key(&self, bundle: BundleId, flow: u16) {
+        self.order_bundle(bundle, BundleOrder::WantKey { bundle, flow });
+    }
+
+    pub fn bundle_close_flow(&self, bundle: BundleId, flow: u16, out: bool) {
+        self.order_bundle(bundle, BundleOrder::CloseFlow { bundle, flow, out });
+    }
+
+    pub fn bundle_stream(&self, bundle: BundleId, fd: OwnedFd, purpose: String, stream: u32) -> Done<u32> {
         sys::check_socket(&fd, libc::SOCK_STREAM)?;
         order_bundle::purpose(&purpose, stream)?;
-        Err(OrderError::new(NOT_YET))
+        let (answer, got) = sync_channel(1);
+        self.bundle_of(bundle)?.queue.push(BundleOrder::Stream { bundle, fd, purpose, stream, answer });
+        self.wait(&got)?
     }
 
-    pub fn bundle_stats(&self, _handle: u64) -> Done<Vec<(String, Figure)>> {
-        Err(OrderError::new("no such bundle or door"))
+    pub fn bundle_stats(&self, handle: u64) -> Done<BundleFigures> {
+        let (answer, got) = sync_channel(1);
+        self.bundle_of(handle)?.queue.push(BundleOrder::Stats { handle, answer });
+        self.wait(&got)?.ok_or(OrderError::new("no such bundle or door"))
     }
 
-    pub fn bundle_close(&self, _handle: u64) {}
+    pub fn bundle_close(&self, handle: u64) {
+        if let Ok(hub) = self.bundle_of(handle) {
+            hub.queue.push(BundleOrder::Close(handle));
+            // Farewells go on for a moment; for Python it is gone.
+            hub.queue.closed(handle);
+        }
+    }
 }

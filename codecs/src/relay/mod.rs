@@ -3,6 +3,17 @@
 use std::borrow::Cow;
 use std::fmt;
 
+mod bundle_door;
+mod bundle_flow_in;
+mod bundle_flow_out;
+mod bundle_frames;
+mod bundle_ground;
+mod bundle_held;
+mod bundle_hub;
+mod bundle_stats;
+mod bundle_stream;
+mod bundle_thread;
+mod bundle_wires;
 pub mod bytes_in;
 pub mod choice;
 mod commands;

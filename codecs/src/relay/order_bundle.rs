@@ -1,22 +1,16 @@
 //! What Python asks of link bundles, checked.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::OrderError;
+use crate::bundle::flow::{Class, FlowOptions, Mode, MAX_PLAYOUT_MS};
 
 /// Paths of a bundle are numbered below this.
 pub const MAX_PATHS: u8 = 16;
 const MAX_GATEWAY_BYTES: usize = 64;
 const MAX_NAME_BYTES: usize = 32;
 const MAX_PURPOSE_BYTES: usize = 64;
-const MAX_PLAYOUT_MS: u32 = 10_000;
-
-const CLASSES: [&str; 6] = ["control", "voice", "stream", "still", "video", "bulk"];
-const MODES: [&str; 3] = ["best", "duplicate", "spread"];
-
-fn word(words: &[&'static str], wanted: &str) -> Option<&'static str> {
-    words.iter().copied().find(|w| *w == wanted)
-}
 
 type Checked<T> = Result<T, OrderError>;
 
@@ -42,6 +36,18 @@ impl Dial {
 pub fn gateway(id: &str) -> Checked<()> {
     if id.is_empty() || id.len() > MAX_GATEWAY_BYTES {
         return Err(OrderError::new("a gateway id is 1 to 64 bytes"));
+    }
+    Ok(())
+}
+
+/// One key for each gateway id, and one id for each key.
+pub fn check_peers(peers: &[([u8; 32], String)]) -> Checked<()> {
+    let (mut keys, mut ids) = (HashSet::new(), HashSet::new());
+    for (key, id) in peers {
+        gateway(id)?;
+        if !keys.insert(key) || !ids.insert(id) {
+            return Err(OrderError::new(format!("the gateway id {id:?}, or its key, stands twice")));
+        }
     }
     Ok(())
 }
@@ -86,9 +92,7 @@ pub struct FlowOrder {
     pub flow: u16,
     pub carries: Carries,
     pub out: bool,
-    pub class: &'static str,
-    pub mode: &'static str,
-    pub playout_ms: u32,
+    pub options: FlowOptions,
 }
 
 impl FlowOrder {
@@ -107,12 +111,12 @@ impl FlowOrder {
             _ => return Err(OrderError::new("a flow carries \"frames\" or \"datagrams\"")),
         };
         let out = Self::way(way)?;
-        let class = word(&CLASSES, class).ok_or_else(|| OrderError::new(format!("no class {class:?}")))?;
-        let mode = word(&MODES, mode).ok_or_else(|| OrderError::new(format!("no mode {mode:?}")))?;
+        let class = Class::from_name(class).ok_or_else(|| OrderError::new(format!("no class {class:?}")))?;
+        let mode = Mode::from_name(mode).ok_or_else(|| OrderError::new(format!("no mode {mode:?}")))?;
         if playout_ms > MAX_PLAYOUT_MS {
             return Err(OrderError::new("playout_ms is 0 to 10000"));
         }
-        Ok(Self { flow, carries, out, class, mode, playout_ms })
+        Ok(Self { flow, carries, out, options: FlowOptions { class, mode, playout_ms } })
     }
 }
 

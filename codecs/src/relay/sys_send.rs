@@ -151,3 +151,9 @@ pub fn write_bytes(fd: RawFd, data: &[u8]) -> io::Result<usize> {
     }
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
+
+/// Nothing more is written to a stream socket; the other way stays open.
+pub fn shut_write(fd: RawFd) {
+    // SAFETY: plain system call.
+    unsafe { libc::shutdown(fd, libc::SHUT_WR) };
+}

@@ -138,4 +138,11 @@ ROWS: tuple[Row, ...] = (
         "承载该路径的 TCP 连接已断开。",
         "系统会自动重建；若反复出现，说明中间设备在切断长连接。",
     ),
+    (
+        "stream-reset",
+        "The other end gave the connection up before it was finished.",
+        "Try again; if it stays so, read the log of the other end for why.",
+        "对端在传输完成前放弃了连接。",
+        "请重试；若持续出现，请查看对端日志中的原因。",
+    ),
 )

@@ -1,0 +1,195 @@
+//! A flow that comes in: units to a frame port or to datagrams. Whoever reads too slowly loses whole units; what comes before
+//! anybody takes the flow waits, within a bound.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use bytes::Bytes;
+
+use super::bundle_frames::{holds_picture, Scatter};
+use super::bundle_ground::{Ground, Watch};
+use super::frame_port;
+use super::frame_queue::{FrameQueue, MAX_QUEUE_BYTES};
+use super::order_bundle::Carries;
+use super::sys::{self, Epoll, Outcome};
+use crate::bundle::flow::FlowOptions;
+
+/// Of a flow that nobody took yet.
+const MAX_WAITING_BYTES: usize = 4 << 20;
+/// Datagrams that wait for their reader; full, the oldest goes.
+const MAX_DATAGRAMS: usize = 512;
+const MAX_DATAGRAM_BYTES: usize = 4 << 20;
+
+/// A unit that nobody took yet.
+struct Waiting {
+    bytes: Bytes,
+    key: bool,
+    after_loss: bool,
+}
+
+struct Reader {
+    fd: OwnedFd,
+    watch: Watch,
+    carries: Carries,
+    /// The end of its socket is told by a read of nothing.
+    ends: bool,
+}
+
+pub struct FlowIn {
+    pub options: FlowOptions,
+    reader: Option<Reader>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    frames: FrameQueue,
+    scatter: Scatter,
+    datagrams: VecDeque<Bytes>,
+    datagram_bytes: usize,
+    /// Pictures are left out up to the next key picture.
+    waits: bool,
+    wants_key: bool,
+    pub units: u64,
+    pub bytes: u64,
+    pub dropped: u64,
+    pub unreadable: u64,
+}
+
+impl FlowIn {
+    pub fn new(options: FlowOptions) -> Self {
+        Self {
+            options,
+            reader: None,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            frames: FrameQueue::default(),
+            scatter: Scatter::default(),
+            datagrams: VecDeque::new(),
+            datagram_bytes: 0,
+            waits: false,
+            wants_key: false,
+            units: 0,
+            bytes: 0,
+            dropped: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// A reader takes it, instead of the one before: that one's watch is to be ended, then its descriptor closed.
+    pub fn taken(&mut self, fd: OwnedFd, watch: Watch, carries: Carries, ends: bool) -> Option<(Watch, OwnedFd)> {
+        if carries == Carries::Frames {
+            // The leg that reads it may ask for key frames: we pass that on.
+            sys::write_record(fd.as_raw_fd(), &frame_port::wish(false), &[]);
+        }
+        let old = self.reader.replace(Reader { fd, watch, carries, ends });
+        if old.is_some() {
+            self.frames = FrameQueue::default();
+            self.scatter.forget();
+            (self.waits, self.wants_key) = (true, true);
+        }
+        for unit in std::mem::take(&mut self.waiting) {
+            self.put(unit);
+        }
+        self.waiting_bytes = 0;
+        old.map(|r| (r.watch, r.fd))
+    }
+
+    pub fn unit(&mut self, bytes: Bytes, key: bool, after_loss: bool) {
+        self.units += 1;
+        self.bytes += bytes.len() as u64;
+        let unit = Waiting { bytes, key, after_loss };
+        if self.reader.is_some() {
+            return self.put(unit);
+        }
+        if self.waiting_bytes + unit.bytes.len() > MAX_WAITING_BYTES {
+            self.dropped += self.waiting.len() as u64;
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+            (self.waits, self.wants_key) = (true, true);
+        }
+        self.waiting_bytes += unit.bytes.len();
+        self.waiting.push_back(unit);
+    }
+
+    fn put(&mut self, unit: Waiting) {
+        match self.reader.as_ref().map(|r| r.carries) {
+            Some(Carries::Frames) => self.frame(&unit),
+            Some(Carries::Datagrams) => self.datagram(unit.bytes),
+            None => {}
+        }
+    }
+
+    fn frame(&mut self, unit: &Waiting) {
+        if self.frames.bytes() + unit.bytes.len() > MAX_QUEUE_BYTES {
+            self.dropped += self.frames.drop_units();
+            (self.waits, self.wants_key) = (true, true);
+        }
+        if self.waits && holds_picture(&unit.bytes) {
+            if !unit.key {
+                self.dropped += 1;
+                return;
+            }
+            self.waits = false;
+        }
+        if self.scatter.push(&unit.bytes, unit.after_loss, &mut self.frames).is_err() {
+            self.unreadable += 1;
+        }
+    }
+
+    fn datagram(&mut self, bytes: Bytes) {
+        self.datagram_bytes += bytes.len();
+        self.datagrams.push_back(bytes);
+        while self.datagrams.len() > MAX_DATAGRAMS || self.datagram_bytes > MAX_DATAGRAM_BYTES {
+            let Some(oldest) = self.datagrams.pop_front() else { return };
+            self.datagram_bytes -= oldest.len();
+            self.dropped += 1;
+        }
+    }
+
+    /// Write what its reader takes. False: nobody reads any more.
+    pub fn flush(&mut self, epoll: &Epoll) -> bool {
+        let Some(reader) = &mut self.reader else { return true };
+        let fd = reader.fd.as_raw_fd();
+        let mut outcome = Outcome::Sent;
+        if reader.carries == Carries::Frames {
+            outcome = self.frames.flush(fd, &mut 0);
+        }
+        while let Some(datagram) = self.datagrams.front() {
+            outcome = sys::write_record(fd, datagram, &[]);
+            if outcome == Outcome::Full || outcome == Outcome::Failed && reader.ends {
+                break;
+            }
+            // Nobody there for a datagram now is no end.
+            self.dropped += u64::from(outcome == Outcome::Failed);
+            outcome = Outcome::Sent;
+            self.datagram_bytes -= datagram.len();
+            self.datagrams.pop_front();
+        }
+        let waits = if outcome == Outcome::Full { sys::WRITE } else { 0 };
+        reader.watch.want(epoll, sys::READ | waits);
+        outcome != Outcome::Failed
+    }
+
+    /// Something was written back: a wish, or the end. False: nobody reads any more.
+    pub fn look(&mut self, scratch: &mut [u8]) -> bool {
+        let Some(reader) = &self.reader else { return true };
+        for _ in 0..16 {
+            match sys::read(reader.fd.as_raw_fd(), scratch) {
+                Ok(0) if reader.ends => return false,
+                Ok(n) => self.wants_key |= frame_port::read_wish(&scratch[..n]).is_some(),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return true,
+                Err(_) => return !reader.ends,
+            }
+        }
+        true
+    }
+
+    /// A key frame is to be asked of the sender.
+    pub fn take_wish(&mut self) -> bool {
+        std::mem::take(&mut self.wants_key)
+    }
+
+    pub fn close(self, ground: &mut Ground) {
+        if let Some(reader) = self.reader {
+            ground.unwatch(reader.watch);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A flow that goes out: units read from a frame port or from datagrams, given to the session at once. Its reader is never
+//! held up: what the session does not take is left out.
+
+use std::io::ErrorKind;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use bytes::Bytes;
+
+use super::bundle_frames::{Gather, Gathered};
+use super::bundle_ground::{Ground, Watch};
+use super::frame_port;
+use super::order_bundle::Carries;
+use super::sys;
+use crate::bundle::flow::FlowOptions;
+use crate::bundle::session::Session;
+
+/// Records read before others have their turn.
+const READS: usize = 64;
+
+pub struct FlowOut {
+    pub flow: u16,
+    pub options: FlowOptions,
+    fd: OwnedFd,
+    pub watch: Watch,
+    carries: Carries,
+    /// The end of its socket is told by a read of nothing.
+    ends: bool,
+    gather: Gather,
+    pub units: u64,
+    pub bytes: u64,
+    pub not_taken: u64,
+    pub unreadable: u64,
+}
+
+impl FlowOut {
+    pub fn new(flow: u16, options: FlowOptions, fd: OwnedFd, watch: Watch, carries: Carries, ends: bool) -> Self {
+        Self {
+            flow,
+            options,
+            fd,
+            watch,
+            carries,
+            ends,
+            gather: Gather::default(),
+            units: 0,
+            bytes: 0,
+            not_taken: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// Read what is there. False: nobody writes any more.
+    pub fn read(&mut self, session: &mut Session, ground: &mut Ground) -> bool {
+        for _ in 0..READS {
+            let n = match sys::read(self.fd.as_raw_fd(), &mut ground.scratch) {
+                Ok(0) if self.ends => return false,
+                Ok(n) => n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                // A peer of UDP that is not there yet is no end (ICMP).
+                Err(_) => return !self.ends,
+            };
+            let record = &ground.scratch[..n];
+            let unit = match self.carries {
+                Carries::Datagrams => Some(Gathered { bytes: Bytes::copy_from_slice(record), key: false }),
+                Carries::Frames => self.gather.push(record).unwrap_or_else(|_| {
+                    self.unreadable += 1;
+                    None
+                }),
+            };
+            let Some(unit) = unit else { continue };
+            let len = unit.bytes.len() as u64;
+            if session.send_unit(self.flow, unit.bytes, unit.key, ground.now) {
+                self.units += 1;
+                self.bytes += len;
+            } else {
+                self.not_taken += 1;
+                self.gather.not_taken();
+            }
+        }
+        if self.gather.take_wish() {
+            self.wish();
+        }
+        true
+    }
+
+    /// A key frame helps: ask whoever feeds the frame port. Full: the last wish has not been read yet.
+    pub fn wish(&self) {
+        if self.carries == Carries::Frames {
+            sys::write_record(self.fd.as_raw_fd(), &frame_port::wish(true), &[]);
+        }
+    }
+
+    pub fn left_out(&self) -> u64 {
+        self.not_taken + self.gather.left_out()
+    }
+
+    pub fn close(self, ground: &mut Ground) {
+        ground.unwatch(self.watch);
+    }
+}

@@ -1,0 +1,422 @@
+//! The bundle thread: one epoll over the sockets of all bundles and doors of the engine. It has no tick: it sleeps until a
+//! socket, an order or a session's own timer wakes it. A bug in the work for one bundle ends that one.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::os::fd::OwnedFd;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use super::bundle_door::DoorHeld;
+use super::bundle_ground::{Ground, Sock};
+use super::bundle_held::{streams_of, Held};
+use super::bundle_hub::{BundleOrder, BundleQueue};
+use super::bundle_stats;
+use super::event::{BundleId, BundleKind, BundleTold, DoorId};
+use super::order_bundle::Dial;
+use super::queue::Events;
+use super::sys::{self, Epoll, RecvBatch};
+use super::OrderError;
+use crate::bundle::door::DoorAnswer;
+use crate::bundle::session::Session;
+use crate::bundle::types::{Hello, Identity, Remote};
+use crate::time::Micros;
+
+/// Batches read of one socket before others have their turn.
+const BATCHES: usize = 4;
+
+pub struct Thread {
+    bundles: HashMap<BundleId, Box<Held>>,
+    ground: Ground,
+    batch: RecvBatch,
+    timers: BinaryHeap<Reverse<(Micros, BundleId)>>,
+    touched: Vec<BundleId>,
+    running: bool,
+}
+
+impl Thread {
+    pub fn new(queue: Arc<BundleQueue>, events: Arc<Events>) -> Result<Self, OrderError> {
+        let epoll = Epoll::new()?;
+        if !epoll.add(queue.wake_fd(), sys::READ, 0) {
+            return Err(OrderError::system("epoll_ctl"));
+        }
+        Ok(Self {
+            bundles: HashMap::new(),
+            ground: Ground::new(epoll, queue, events),
+            batch: RecvBatch::default(),
+            timers: BinaryHeap::new(),
+            touched: Vec::new(),
+            running: true,
+        })
+    }
+
+    pub fn run(mut self) {
+        sys::prefer_this_thread();
+        let mut ready = Vec::with_capacity(64);
+        while self.running {
+            ready.clear();
+            let wait = self.next_timer().map(|at| at.0.saturating_sub(sys::monotonic_us()));
+            self.ground.epoll.wait(&mut ready, if self.touched.is_empty() { wait } else { Some(0) });
+            self.ground.now = Micros(sys::monotonic_us());
+            // Orders first: an answer may be waiting for what an order has just asked.
+            ready.sort_unstable();
+            for token in &ready {
+                if let Some(sock) = self.ground.sock(*token) {
+                    self.on_ready(sock);
+                }
+            }
+            self.ring();
+            self.work();
+        }
+        let all: Vec<u64> = self.bundles.keys().copied().collect();
+        for id in all {
+            self.close(id, "peer-closed");
+        }
+        self.work();
+    }
+
+    fn next_timer(&self) -> Option<Micros> {
+        let bundle = self.timers.peek().map(|Reverse((at, _))| *at);
+        self.ground.doors.values().filter_map(DoorHeld::next_timer).chain(bundle).min()
+    }
+
+    fn touch(&mut self, id: BundleId) {
+        if let Some(held) = self.bundles.get_mut(&id).filter(|h| !h.touched) {
+            held.touched = true;
+            self.touched.push(id);
+        }
+    }
+
+    /// Do something with a bundle; what follows from it is done by `work`.
+    fn with<R>(&mut self, id: BundleId, deed: impl FnOnce(&mut Held, &mut Ground) -> R) -> Option<R> {
+        let held = self.bundles.get_mut(&id)?;
+        let done = catch_unwind(AssertUnwindSafe(|| deed(held, &mut self.ground)));
+        match done {
+            Ok(result) => {
+                self.touch(id);
+                Some(result)
+            }
+            Err(panic) => {
+                let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+                let detail = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+                if let Some(held) = self.bundles.get(&id) {
+                    let told = BundleTold::new(id, held.door, BundleKind::Down);
+                    self.ground.tell(BundleTold { code: "internal", detail, ..told });
+                }
+                self.drop_bundle(id);
+                None
+            }
+        }
+    }
+
+    fn ring(&mut self) {
+        for _ in 0..self.timers.len() {
+            match self.timers.peek() {
+                Some(Reverse((at, _))) if *at <= self.ground.now => {}
+                _ => break,
+            }
+            let Some(Reverse((at, id))) = self.timers.pop() else { break };
+            if self.bundles.get(&id).is_some_and(|h| h.timer_at == Some(at)) {
+                self.with(id, |held, ground| {
+                    held.timer_at = None;
+                    held.session.handle_timer(ground.now);
+                });
+            }
+        }
+        let now = self.ground.now;
+        let doors: Vec<DoorId> =
+            self.ground.doors.values().filter(|d| d.next_timer().is_some_and(|t| t <= now)).map(|d| d.id).collect();
+        for id in doors {
+            self.with_door(id, |door, thread| {
+                for stranger in door.strangers(now) {
+                    door.close_stream(stranger, &mut thread.ground);
+                }
+                door.tell_refusals(&thread.ground);
+            });
+        }
+    }
+
+    /// What was touched says what it has to, sends, and has its timer set.
+    fn work(&mut self) {
+        for id in std::mem::take(&mut self.touched) {
+            let Some(held) = self.bundles.get_mut(&id) else { continue };
+            held.touched = false;
+            let Some(more) = self.with(id, |held, ground| held.pump(ground)) else { continue };
+            let Some(held) = self.bundles.get_mut(&id) else { continue };
+            // `with` put it on the list again; only what has more to send stays there.
+            if !more {
+                held.touched = false;
+                self.touched.retain(|t| *t != id);
+            }
+            if held.session.is_over() {
+                self.drop_bundle(id);
+                continue;
+            }
+            let next = held.session.next_timer();
+            if next != held.timer_at {
+                held.timer_at = next;
+                if let Some(at) = next {
+                    self.timers.push(Reverse((at, id)));
+                }
+            }
+        }
+    }
+
+    fn drop_bundle(&mut self, id: BundleId) {
+        let Some(mut held) = self.bundles.remove(&id) else { return };
+        held.end(&mut self.ground);
+        self.ground.queue.closed(id);
+        self.with_door(held.door, |door, thread| {
+            door.door.down(held.index);
+            door.sessions.remove(&held.index);
+            for number in streams_of(door, held.index) {
+                door.close_stream(number, &mut thread.ground);
+            }
+        });
+    }
+
+    fn close(&mut self, id: BundleId, code: &'static str) {
+        self.with(id, |held, ground| held.session.close(code, ground.now));
+    }
+
+    /// A door beside the rest of the thread.
+    fn with_door(&mut self, id: DoorId, deed: impl FnOnce(&mut DoorHeld, &mut Self)) {
+        if let Some(mut door) = self.ground.doors.remove(&id) {
+            deed(&mut door, self);
+            self.ground.doors.insert(id, door);
+        }
+    }
+
+    // ── sockets ──
+
+    fn on_ready(&mut self, sock: Sock) {
+        match sock {
+            Sock::Wake => {
+                for order in self.ground.queue.take() {
+                    self.obey(order);
+                }
+            }
+            Sock::DoorUdp(id) => self.door_udp(id),
+            Sock::DoorStream(id, number) => self.door_stream(id, number),
+            Sock::Path(id, path) => self.path_ready(id, path),
+            Sock::FlowOut(id, flow) => drop(self.with(id, |held, ground| held.flow_readable(flow, ground))),
+            Sock::FlowIn(id, flow) => drop(self.with(id, |held, ground| held.flow_ready(flow, ground))),
+            Sock::Stream(id, stream) => drop(self.with(id, |held, ground| held.turn_stream(stream, ground))),
+        }
+    }
+
+    fn path_ready(&mut self, id: BundleId, path: u8) {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.with(id, |held, ground| match held.udp(path) {
+            Some(fd) => {
+                for _ in 0..BATCHES {
+                    let now = ground.now;
+                    let n = batch.receive(fd, |got| held.path_datagram(path, got.from, got.data, now));
+                    if n < RecvBatch::SLOTS {
+                        break;
+                    }
+                }
+            }
+            None => held.path_stream(path, ground),
+        });
+        self.batch = batch;
+    }
+
+    fn door_udp(&mut self, id: DoorId) {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.with_door(id, |door, thread| {
+            let fd = door.udp.fd();
+            for _ in 0..BATCHES {
+                let n = batch.receive(fd, |got| thread.knock(door, got.data, Remote::Udp(got.from)));
+                if n < RecvBatch::SLOTS {
+                    break;
+                }
+            }
+            door.tell_refusals(&thread.ground);
+        });
+        self.batch = batch;
+    }
+
+    fn door_stream(&mut self, id: DoorId, number: u64) {
+        self.with_door(id, |door, thread| {
+            let Some(stream) = door.streams.get_mut(&number) else { return };
+            let fine = stream.wire.flush() && stream.wire.read(&mut thread.ground.scratch);
+            stream
+                .watch
+                .want(&thread.ground.epoll, if stream.wire.is_full() { sys::READ | sys::WRITE } else { sys::READ });
+            thread.knock_by_stream(door, number);
+            door.tell_refusals(&thread.ground);
+            if !fine {
+                let session = door.streams.get(&number).and_then(|s| s.session);
+                door.close_stream(number, &mut thread.ground);
+                if let Some(bundle) = session.and_then(|index| door.sessions.get(&index)) {
+                    let remote = Remote::Stream(number);
+                    thread.with(*bundle, |held, ground| held.session.lost(remote, ground.now));
+                }
+            }
+        });
+    }
+
+    /// The datagrams that a connection brought.
+    fn knock_by_stream(&mut self, door: &mut DoorHeld, number: u64) {
+        while let Some(mut datagram) = door.streams.get_mut(&number).and_then(|s| s.wire.next()) {
+            self.knock(door, &mut datagram, Remote::Stream(number));
+        }
+    }
+
+    /// A datagram came to a door.
+    fn knock(&mut self, door: &mut DoorHeld, data: &mut [u8], from: Remote) {
+        let now = self.ground.now;
+        let mut reply = Vec::new();
+        match door.door.receive(data, from, now, &mut reply) {
+            DoorAnswer::Session(index) => {
+                let known = door.sessions.get(&index).copied();
+                let Some(id) = known.filter(|id| self.bundles.contains_key(id)) else {
+                    door.sessions.remove(&index);
+                    door.door.down(index);
+                    door.stray += 1;
+                    return;
+                };
+                if let Remote::Stream(number) = from {
+                    if let Some(stream) = door.streams.get_mut(&number) {
+                        stream.session = Some(index);
+                    }
+                }
+                self.with(id, |held, _| {
+                    if let Remote::Udp(address) = from {
+                        held.heard = Some(address);
+                    }
+                    held.session.receive(None, Some(from), data, now);
+                });
+                self.hear_of_up(door, id);
+            }
+            DoorAnswer::New { index, session } => {
+                let id = self.ground.queue.incoming();
+                let mut held = Held::new(id, door.id, index, session);
+                if let Remote::Udp(address) = from {
+                    held.heard = Some(address);
+                }
+                door.sessions.insert(index, id);
+                self.ground.queue.opened(id);
+                self.bundles.insert(id, Box::new(held));
+                self.touch(id);
+            }
+            DoorAnswer::Reply => door.answer(&reply, &from, &self.ground),
+            DoorAnswer::Refused { code, detail, peer_key, gateway } => {
+                door.answer(&reply, &from, &self.ground);
+                door.refuse(code, detail, peer_key, gateway, &from);
+            }
+            DoorAnswer::Drop => door.stray += 1,
+        }
+    }
+
+    /// A session that has just come up replaces an older one of the same kit.
+    fn hear_of_up(&mut self, door: &mut DoorHeld, id: BundleId) {
+        let now = self.ground.now;
+        let Some(held) = self.bundles.get_mut(&id).filter(|h| !h.counted && h.session.is_up()) else { return };
+        held.counted = true;
+        let Some(old) = door.door.up(held.index, now) else { return };
+        if let Some(old) = door.sessions.get(&old).copied() {
+            self.close(old, "replaced");
+        }
+    }
+
+    // ── orders ──
+
+    fn obey(&mut self, order: BundleOrder) {
+        match order {
+            BundleOrder::Dial { id, order } => self.dial(id, order),
+            BundleOrder::Listen { id, fd, v6, private } => {
+                let door = DoorHeld::new(id, fd, v6, &Identity::new(Some(private)), &mut self.ground);
+                self.ground.doors.insert(id, door);
+            }
+            BundleOrder::Admit { door, peers } => self.with_door(door, |door, thread| {
+                for index in door.door.admit(&peers) {
+                    if let Some(id) = door.sessions.get(&index).copied() {
+                        thread.close(id, "revoked");
+                    }
+                }
+            }),
+            BundleOrder::AcceptStream { door, fd, initial } => self.accept(door, fd, &initial),
+            BundleOrder::Path { bundle, fd, v6, order } => {
+                self.with(bundle, |held, ground| {
+                    let path = order.path;
+                    let stream = order.stream;
+                    held.add_path(fd, v6, order, ground);
+                    if stream {
+                        held.path_stream(path, ground);
+                    }
+                });
+            }
+            BundleOrder::DropPath { bundle, path } => drop(self.with(bundle, |held, g| held.drop_path(path, g))),
+            BundleOrder::Flow { bundle, fd, order } => {
+                self.with(bundle, |held, ground| held.open_flow(fd, &order, ground));
+            }
+            BundleOrder::WantKey { bundle, flow } => {
+                self.with(bundle, |held, ground| held.session.want_key(flow, ground.now));
+            }
+            BundleOrder::CloseFlow { bundle, flow, out } => {
+                self.with(bundle, |held, ground| held.close_flow(flow, out, ground));
+            }
+            BundleOrder::Stream { bundle, fd, purpose, stream, answer } => {
+                let made = self.with(bundle, |held, ground| held.open_stream(fd, &purpose, stream, ground));
+                let _ = answer.try_send(made.unwrap_or(Err(OrderError::new("no such bundle"))));
+            }
+            BundleOrder::Stats { handle, answer } => {
+                let now = self.ground.now;
+                let bundle = self.bundles.get(&handle).map(|held| bundle_stats::of_bundle(held, now));
+                let door = self.ground.doors.get(&handle).map(bundle_stats::of_door);
+                let _ = answer.try_send(bundle.or(door));
+            }
+            BundleOrder::Close(handle) => self.close_handle(handle),
+            BundleOrder::Stop => self.running = false,
+        }
+    }
+
+    fn dial(&mut self, id: BundleId, order: Dial) {
+        let identity = Identity::new(Some(order.private));
+        let (gateway, boot, suite) = (order.gateway, order.boot, order.suite);
+        let hello = Hello { gateway, boot, suite, clock_unix_ms: sys::unix_us() / 1000 };
+        let session = Session::new_initiator(&identity, order.peer, hello, self.ground.now);
+        self.bundles.insert(id, Box::new(Held::new(id, 0, 0, Box::new(session))));
+        self.touch(id);
+    }
+
+    fn accept(&mut self, door: DoorId, fd: OwnedFd, initial: &[u8]) {
+        self.with_door(door, |door, thread| {
+            if let Some(number) = door.add_stream(fd, initial, &mut thread.ground) {
+                thread.knock_by_stream(door, number);
+                door.tell_refusals(&thread.ground);
+            }
+        });
+    }
+
+    fn close_handle(&mut self, handle: u64) {
+        if let Some(held) = self.bundles.get_mut(&handle) {
+            held.closed = true;
+            return self.close(handle, "peer-closed");
+        }
+        let Some(door) = self.ground.doors.get(&handle) else { return };
+        let all: Vec<BundleId> = door.sessions.values().copied().collect();
+        for id in all {
+            if let Some(held) = self.bundles.get_mut(&id) {
+                held.closed = true;
+            }
+            self.close(id, "peer-closed");
+        }
+        // Their farewells leave by the door's own socket.
+        self.work();
+        let left: Vec<BundleId> = self.bundles.values().filter(|h| h.door == handle).map(|h| h.id).collect();
+        for id in left {
+            self.drop_bundle(id);
+        }
+        if let Some(mut door) = self.ground.doors.remove(&handle) {
+            let streams: Vec<u64> = door.streams.keys().copied().collect();
+            for number in streams {
+                door.close_stream(number, &mut self.ground);
+            }
+            self.ground.unwatch(door.watch);
+        }
+        self.ground.queue.closed(handle);
+    }
+}

@@ -1,0 +1,144 @@
+"""Paths that are cut, rebound, blocked, and come back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.codecs.bundle_rig import LONG_S, Kit, Pair, figures, paired, told, two, until
+from tests.unit.codecs.rig import Rig
+from tests.unit.codecs.test_ingest import tcp_pair
+
+
+@pytest.fixture
+def engines() -> Iterator[tuple[Rig, Rig]]:
+    with two() as made:
+        yield made
+
+
+def carry(from_: socket.socket, to: socket.socket, size: int) -> None:
+    """Bytes through a stream, and nothing else comes out."""
+    data = os.urandom(size)
+    sender = threading.Thread(target=lambda: (from_.sendall(data), from_.shutdown(socket.SHUT_WR)))
+    sender.start()
+    got = hashlib.sha256()
+    count = 0
+    while chunk := to.recv(1 << 16):
+        got.update(chunk)
+        count += len(chunk)
+    sender.join(LONG_S)
+    assert (count, got.digest()) == (size, hashlib.sha256(data).digest())
+
+
+def both_ways(pair: Pair, size: int) -> None:
+    here, there = pair.stream()
+    with here, there:
+        back = threading.Thread(target=carry, args=(there, here, size))
+        back.start()
+        carry(here, there, size)
+        back.join(LONG_S)
+        assert not back.is_alive()
+
+
+def test_a_stream_of_megabytes_over_two_links_that_lose(engines: tuple[Rig, Rig]) -> None:
+    def connect(kit: Kit) -> None:
+        kit.path("lte-1", 0, loss=0.05, delay_s=0.005)
+        kit.path("lte-2", 1, loss=0.03, delay_s=0.01)
+
+    pair = paired(*engines, connect)
+    both_ways(pair, 5_000_000)
+    for rig, bundle in zip(engines, (pair.near, pair.far), strict=True):
+        closed = told(rig, "stream-closed")
+        assert (closed.bundle, closed.code) == (bundle, "")
+
+
+def test_a_path_is_cut_and_comes_back(engines: tuple[Rig, Rig]) -> None:
+    pair = paired(*engines, lambda kit: (kit.path("lte-1", 0), kit.path("lte-2", 1)))
+    for name in ("lte-1", "lte-2"):
+        told(engines[0], "path", lambda e, name=name: (e.name, e.code) == (name, ""))
+    here, there = pair.stream()
+    with here, there:
+        pair.kit.ways["lte-1"].cut = True
+        down = told(engines[0], "path", lambda e: e.name == "lte-1")
+        assert down.code and down.number == 0
+        here.sendall(b"by the other")
+        assert there.recv(100) == b"by the other"
+        # All cut: the session stays, and goes on with the first that is back.
+        pair.kit.ways["lte-2"].cut = True
+        told(engines[0], "path", lambda e: e.name == "lte-2" and e.code != "")
+        here.sendall(b"later")
+        pair.kit.ways["lte-1"].cut = False
+        assert there.recv(100) == b"later"
+        back = told(engines[0], "path", lambda e: e.name == "lte-1" and e.code == "")
+        assert back.bundle == pair.near
+        assert not [e for e in engines[0].seen if getattr(e, "kind", "") == "down"]
+
+
+def test_a_nat_that_forgets(engines: tuple[Rig, Rig]) -> None:
+    pair = paired(*engines, lambda kit: kit.path("lte-1", 0))
+    here, there = pair.stream()
+    with here, there:
+        for n in range(3):
+            pair.kit.ways["lte-1"].rebind()
+            text = b"after %d" % n
+            here.sendall(text)
+            assert there.recv(100) == text
+            there.sendall(text)
+            assert here.recv(100) == text
+    assert not [e for rig in engines for e in rig.seen if getattr(e, "kind", "") in ("down", "up")]
+
+
+def test_a_path_gets_another_socket(engines: tuple[Rig, Rig]) -> None:
+    """Another network: the path's number stays, its socket is a new one."""
+    pair = paired(*engines, lambda kit: kit.path("lte-1", 0))
+    here, there = pair.stream()
+    with here, there:
+        pair.kit.ways["lte-1"].cut = True
+        pair.kit.path("lte-1", 0)
+        here.sendall(b"from elsewhere")
+        assert there.recv(100) == b"from elsewhere"
+        engines[0].engine.bundle_drop_path(pair.near, 0)
+        until(lambda: not any(k.startswith("path.") for k in figures(engines[0].engine, pair.near)))
+
+
+def test_where_udp_is_blocked_a_stream_carries_it(engines: tuple[Rig, Rig]) -> None:
+    def by_tcp(kit: Kit) -> None:
+        client, accepted = tcp_pair()
+        host, port = client.getpeername()
+        door = kit.center.door
+        engines[1].engine.bundle_accept_tcp(door, accepted.detach())
+        engines[0].engine.bundle_path(
+            kit.bundle,
+            client.detach(),
+            host,
+            port,
+            path=3,
+            name="tcp",
+            kind="stream",
+        )
+
+    pair = paired(*engines, by_tcp)
+    both_ways(pair, 2_000_000)
+    assert figures(engines[1].engine, pair.center.door)["streams"] == 1
+    # It breaks: both are told, and another connection goes on with the same session.
+    here, there = pair.stream()
+    with here, there:
+        engines[0].engine.bundle_drop_path(pair.near, 3)
+        by_tcp(pair.kit)
+        here.sendall(b"by the second")
+        assert there.recv(100) == b"by the second"
+
+
+def test_a_stream_path_that_ends_is_told(engines: tuple[Rig, Rig]) -> None:
+    pair = paired(*engines, lambda kit: kit.direct())
+    client, accepted = tcp_pair()
+    host, port = client.getpeername()
+    engines[0].engine.bundle_path(pair.near, client.detach(), host, port, path=5, name="tcp", kind="stream")
+    accepted.close()
+    told_of = told(engines[0], "path", lambda e: e.name == "tcp" and e.code == "path-broken")
+    assert (told_of.number, told_of.host, told_of.host_port) == (5, host, port)
