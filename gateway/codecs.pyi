@@ -673,15 +673,16 @@ class Engine:
     def bundle_stats(self, handle: Bundle | Door) -> dict[str, int | float | str]:
         """Waits for the thread, at most 200 ms. Of a bundle: `state` (`connecting`, `up`), `peer` (gateway id or ""),
         `usable_bps`, `wanted_bps`, `units_given_up`, `streams`, `refused_packets` (not authentic, or seen before); of
-        each path under `path.<name>.`: `number`, `state` (`new`, `in`, `suspect`, `out`), `code` (why it is out), `host`,
-        `rtt_ms`, `loss` (of what we sent over the last second, 0 to 1), `queue_ms` (above the quickest), `usable_bps`,
-        `cost`, `mtu`, `bytes_out`, `bytes_in`, `packets_out`, `packets_in`, `packets_lost`; of each flow that goes out
-        under `out.<flow>.`: `class`, `mode`, `units`, `bytes` (taken from its socket), `sent`, `sent_bytes` (units cut
-        and sent), `units_given_up`, `left_out` (those too, and what was too large or cached), `unreadable`,
-        `pieces_resent`, `parity_bytes`, `copy_bytes`; of each that comes in under `in.<flow>.`: `class`, `mode`, `units` (handed on in
-        time), `units_late` (handed on after it), `units_lost`, `pieces_recovered`, `duplicates`, `bytes`, `dropped`
-        (whoever reads was too slow), `unreadable`. Of a door: `sessions`, `streams` (connections), `refused`, `stray`
-        (datagrams that say nothing to us), `unsent`. Raises MediaError when it is gone."""
+        each path under `path.<name>.`: `number`, `state` (`new`, `in`, `suspect`, `out`), `code` (why it is out),
+        `host`, `rtt_ms`, `loss` (of what we sent over the last second, 0 to 1), `queue_ms` (above the quickest),
+        `usable_bps`, `cost`, `mtu`, `bytes_out`, `bytes_in`, `packets_out`, `packets_in`, `packets_lost`; of each flow
+        that goes out under `out.<flow>.`: `class`, `mode`, `units`, `bytes` (taken from its socket), `sent`,
+        `sent_bytes` (units cut and sent), `units_given_up`, `left_out` (those too, and what was too large or cached),
+        `unreadable`, `pieces_resent`, `parity_bytes`, `copy_bytes`; of each that comes in under `in.<flow>.`: `class`,
+        `mode`, `units` (handed on in time), `units_late` (handed on after it), `units_lost`, `pieces_recovered`,
+        `duplicates`, `bytes`, `dropped` (whoever reads was too slow), `unreadable`. Of a door: `sessions`, `streams`
+        (connections), `refused`, `stray` (datagrams that say nothing to us), `unsent`. Raises MediaError when it is
+        gone."""
 
     def bundle_close(self, handle: Bundle | Door) -> None:
         """The peer is told. A door: with all that came in by it."""
