@@ -131,8 +131,23 @@ class Pull:
                 publication.say("waiting-media")
                 await self._keep(client, description, leg)
         except Moved as moved:
-            # Through the core: where it leads is checked anew.
-            await self._context.sources.open(self._elsewhere(moved.location), publication)
+            to = self._elsewhere(moved.location)
+            try:
+                # Through the core: where it leads is checked anew.
+                await self._context.sources.open(to, publication)
+            except PeerError as exc:
+                if exc.code != "rtsp-no-password" or to.user or not self._downgraded(to) or not self._has_secret:
+                    raise
+                words = f"{self._url} leads to {to}, which is not ciphered and wants the password: it gets none"
+                raise PeerError(words, status=exc.status, code="rtsp-downgrade") from exc
+
+    @property
+    def _has_secret(self) -> bool:
+        return bool(self._url.user or self._url.password)
+
+    def _downgraded(self, to: SourceUrl) -> bool:
+        """Who stands between could have sent us there, to read the password, or to try words against its digest."""
+        return self._url.scheme == "rtsps" and to.scheme != "rtsps"
 
     async def _ask_for_ears(self, publication: Publication) -> None:
         """On a connection of its own: servers describe one thing to one connection, and a back channel that was
@@ -150,13 +165,14 @@ class Pull:
         to = self._context.sources.parse(location)
         options = {name: value for name, value in self._url.options.items() if name not in to.options}
         same = to.host == self._url.host
+        # Another host gets no password that was not meant for it, nor one without a cipher what was meant for one with.
+        keeps = same and not to.user and not self._downgraded(to)
         return replace(
             to,
             options={**options, **to.options},
             trusted=same and self._url.trusted,
-            # Another host gets no password that was not meant for it.
-            user=to.user or (self._url.user if same else ""),
-            password=to.password or (self._url.password if same else ""),
+            user=self._url.user if keeps else to.user,
+            password=self._url.password if keeps else to.password,
         )
 
     async def _describe(self, publication: Publication, client: Client) -> Description:

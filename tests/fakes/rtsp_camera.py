@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import secrets
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,6 +63,7 @@ class Habits:
 class Camera:
     habits: Habits
     port: int = 0
+    scheme: str = "rtsp"
     asked: list[str] = field(default_factory=list)
     """Methods as they came."""
     uris: list[str] = field(default_factory=list)
@@ -76,7 +78,7 @@ class Camera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/cam/realmonitor?channel=1&subtype=0"
+        return f"{self.scheme}://127.0.0.1:{self.port}/cam/realmonitor?channel=1&subtype=0"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
@@ -251,9 +253,10 @@ class _Talk:
 
 
 @asynccontextmanager
-async def a_camera(**habits: object) -> AsyncIterator[Camera]:
-    camera = Camera(Habits(**habits))  # type: ignore[arg-type]
-    server = await asyncio.start_server(camera._serve, "127.0.0.1", 0)
+async def a_camera(*, tls: ssl.SSLContext | None = None, **habits: object) -> AsyncIterator[Camera]:
+    """`tls`: of RTSPS."""
+    camera = Camera(Habits(**habits), scheme="rtsps" if tls else "rtsp")  # type: ignore[arg-type]
+    server = await asyncio.start_server(camera._serve, "127.0.0.1", 0, ssl=tls)
     camera.port = server.sockets[0].getsockname()[1]
     assert urlsplit(camera.url).port == camera.port
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.api import tls
 from gateway.core.streams import Viewing
 from gateway.model.ids import StreamId
 from tests.fakes.rtsp_camera import SPS, Camera, a_camera
@@ -159,6 +161,38 @@ async def test_a_password_goes_to_no_other_host(tmp_path: Path) -> None:
             # The other one listens at 127.0.0.1 only: that it is tried at all is the core's word.
             await rig.until(lambda: rig.status("cam/main").code in ("connect-refused", "rtsp-no-password"))
             assert not any(other.secrets)
+
+
+@pytest.mark.parametrize("algorithm", ["Basic", "MD5"])
+async def test_a_password_is_not_sent_in_clear_after_tls(tmp_path: Path, algorithm: str) -> None:
+    files = tls.ensure(tmp_path / "tls", "camera", ["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    secret = {"user": "u", "password": "p", "algorithm": algorithm}
+
+    def url(camera: Camera) -> str:
+        return f"{camera.url}#verify=0".replace("//", "//u:p@", 1)
+
+    async with (
+        a_camera(**secret) as clear,
+        a_camera(tls=context, redirect=clear.url, **secret) as camera,
+        watched(tmp_path / "a", url(camera)) as (rig, _),
+    ):
+        assert "not ciphered" in await reason(rig, "rtsp-downgrade")
+        assert any(camera.secrets) and clear.ever and not any(clear.secrets)
+    # From one ciphered place to another the password goes along; and in clear what needs none is watched.
+    async with (
+        a_camera(tls=context, **secret) as other,
+        a_camera(tls=context, redirect=other.url, **secret) as camera,
+        watched(tmp_path / "b", url(camera)) as (rig, _),
+    ):
+        await live(rig)
+    async with (
+        a_camera() as clear,
+        a_camera(tls=context, redirect=clear.url, **secret) as camera,
+        watched(tmp_path / "c", url(camera)) as (rig, _),
+    ):
+        await live(rig)
 
 
 async def test_loopback_is_refused_unless_allowed(tmp_path: Path) -> None:

@@ -22,6 +22,14 @@ ROWS: tuple[Row, ...] = (
         "请确认对端在该端口使用 RTSP；RTSPS 与 HTTP 使用各自的端口。",
     ),
     (
+        "rtsp-downgrade",
+        "The RTSPS server leads to an address without encryption that asks for the password; it is not sent there.",
+        "Switch the redirect off in the camera, or write the rtsp:// address with its password if the network between "
+        "is trusted.",
+        "RTSPS 服务器将连接引向未加密的地址并要求密码，密码未发送。",
+        "请在摄像机中关闭该重定向；若中间网络可信，可直接填写带密码的 rtsp:// 地址。",
+    ),
+    (
         "rtsp-moved",
         "The RTSP server names another place, which can not be followed here.",
         "Write the other address into the configuration.",
