@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use codecs::srt::library::{Calling, Moved, Options, Poll, Ready, Socket, ERR, IN};
+use codecs::srt::door::Calling;
+use codecs::srt::poll::{Poll, Ready, ERR, IN};
+use codecs::srt::socket::{Moved, Options, Socket};
 
 const PACKET: usize = 188;
 const MESSAGE: usize = 7 * PACKET;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::annexb;
-use super::nalus::NaluSink;
+use super::nalus::{Fragments, NaluSink};
 use super::payloads::PayloadsBuilder;
 use super::Payloads;
 use crate::bytes::Reader;
@@ -36,8 +36,7 @@ pub fn is_vcl(nal_type: u8) -> bool {
 /// Puts NAL units together. Where a unit ends is for the caller to say (marker, timestamp).
 #[derive(Debug, Default)]
 pub struct Depacketizer {
-    /// Inside a fragmented NAL unit whose pieces all came.
-    in_fragment: bool,
+    fragments: Fragments,
 }
 
 impl Depacketizer {
@@ -45,18 +44,14 @@ impl Depacketizer {
         Self::default()
     }
 
-    /// Packets before the next one are missing: an unfinished fragment can't be saved.
+    /// Packets before the next one are missing.
     pub fn lost(&mut self, sink: &mut NaluSink) {
-        if self.in_fragment {
-            sink.abort();
-        }
-        self.in_fragment = false;
+        self.fragments.lost(sink);
     }
 
-    /// The caller ends the unit here. An open fragment without end bit is taken as ended.
+    /// The caller ends the unit here.
     pub fn end_of_unit(&mut self, sink: &mut NaluSink) {
-        sink.end();
-        self.in_fragment = false;
+        self.fragments.end(sink);
     }
 
     /// Errors leave what was gathered so far as it is.
@@ -69,7 +64,10 @@ impl Depacketizer {
             return Ok(());
         }
         match indicator & 0x1f {
-            FU_A => return self.fragment(payload, sink),
+            FU_A => {
+                let &bits = payload.get(1).ok_or(ParseError::new("FU-A truncated", 1))?;
+                return self.fragments.piece(bits, &[indicator & 0xe0 | bits & 0x1f], &payload[2..], sink);
+            }
             kind @ (STAP_A | STAP_B) => {
                 self.end_of_unit(sink);
                 let mut r = Reader::new(&payload[1..]);
@@ -86,27 +84,6 @@ impl Depacketizer {
                 sink.push(payload);
             }
             _ => return Err(ParseError::new("H.264 payload structure not supported", 0)),
-        }
-        Ok(())
-    }
-
-    /// RFC 6184 §5.8.
-    fn fragment(&mut self, payload: &[u8], sink: &mut NaluSink) -> Result<(), ParseError> {
-        let &header = payload.get(1).ok_or(ParseError::new("FU-A truncated", 1))?;
-        let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
-        if start {
-            sink.begin(&[payload[0] & 0xe0 | header & 0x1f]);
-            self.in_fragment = true;
-        } else if !self.in_fragment {
-            sink.mark_damaged();
-            return Err(ParseError::new("FU-A without its start", 1));
-        }
-        sink.extend(&payload[2..]);
-        if end {
-            sink.end();
-            self.in_fragment = false;
-        } else if !sink.is_open() {
-            self.in_fragment = false;
         }
         Ok(())
     }

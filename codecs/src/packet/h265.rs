@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::annexb;
-use super::nalus::NaluSink;
+use super::nalus::{Fragments, NaluSink};
 use super::payloads::PayloadsBuilder;
 use super::Payloads;
 use crate::bytes::Reader;
@@ -35,7 +35,7 @@ pub fn is_vcl(nal_type: u8) -> bool {
 /// Puts NAL units together. Where a unit ends is for the caller to say (marker, timestamp).
 #[derive(Debug, Default)]
 pub struct Depacketizer {
-    in_fragment: bool,
+    fragments: Fragments,
 }
 
 impl Depacketizer {
@@ -43,18 +43,14 @@ impl Depacketizer {
         Self::default()
     }
 
-    /// Packets before the next one are missing: an unfinished fragment can't be saved.
+    /// Packets before the next one are missing.
     pub fn lost(&mut self, sink: &mut NaluSink) {
-        if self.in_fragment {
-            sink.abort();
-        }
-        self.in_fragment = false;
+        self.fragments.lost(sink);
     }
 
-    /// The caller ends the unit here. An open fragment without end bit is taken as ended.
+    /// The caller ends the unit here.
     pub fn end_of_unit(&mut self, sink: &mut NaluSink) {
-        sink.end();
-        self.in_fragment = false;
+        self.fragments.end(sink);
     }
 
     /// Errors leave what was gathered so far as it is.
@@ -68,7 +64,11 @@ impl Depacketizer {
             return Ok(());
         }
         match nal_type(payload) {
-            FU => return self.fragment(payload, sink),
+            FU => {
+                let bits = payload[2];
+                let header = [payload[0] & 0x81 | (bits & 0x3f) << 1, payload[1]];
+                return self.fragments.piece(bits, &header, &payload[3..], sink);
+            }
             AP => {
                 self.end_of_unit(sink);
                 let mut r = Reader::new(&payload[2..]);
@@ -82,27 +82,6 @@ impl Depacketizer {
                 sink.push(payload);
             }
             _ => return Err(ParseError::new("H.265 payload structure not supported", 0)),
-        }
-        Ok(())
-    }
-
-    /// RFC 7798 §4.4.3.
-    fn fragment(&mut self, payload: &[u8], sink: &mut NaluSink) -> Result<(), ParseError> {
-        let header = payload[2];
-        let (start, end) = (header & 0x80 != 0, header & 0x40 != 0);
-        if start {
-            sink.begin(&[payload[0] & 0x81 | (header & 0x3f) << 1, payload[1]]);
-            self.in_fragment = true;
-        } else if !self.in_fragment {
-            sink.mark_damaged();
-            return Err(ParseError::new("FU without its start", 2));
-        }
-        sink.extend(&payload[3..]);
-        if end {
-            sink.end();
-            self.in_fragment = false;
-        } else if !sink.is_open() {
-            self.in_fragment = false;
         }
         Ok(())
     }

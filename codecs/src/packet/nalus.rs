@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::error::ParseError;
+
 /// A picture larger than this is not believed (an 8K intra picture stays below).
 pub const MAX_UNIT_BYTES: usize = 4 << 20;
 /// H.264 Annex A allows fewer slices than this at any level we meet.
@@ -98,5 +100,46 @@ impl NaluSink {
         let whole = self.buffer.split().freeze();
         self.damaged = false;
         self.ranges.drain(..).map(|r| whole.slice(r)).collect()
+    }
+}
+
+/// A NAL unit in fragments: FU-A of RFC 6184 §5.8, FU of RFC 7798 §4.4.3.
+#[derive(Debug, Default)]
+pub struct Fragments {
+    /// Inside one whose pieces all came.
+    inside: bool,
+}
+
+impl Fragments {
+    /// Packets before the next one are missing: an unfinished fragment can't be saved.
+    pub fn lost(&mut self, sink: &mut NaluSink) {
+        if std::mem::take(&mut self.inside) {
+            sink.abort();
+        }
+    }
+
+    /// The caller ends the unit here. An open fragment without end bit is taken as ended.
+    pub fn end(&mut self, sink: &mut NaluSink) {
+        sink.end();
+        self.inside = false;
+    }
+
+    /// A piece; `bits` holds its start and end bit on top, `header` is that of the NAL unit.
+    pub fn piece(&mut self, bits: u8, header: &[u8], piece: &[u8], sink: &mut NaluSink) -> Result<(), ParseError> {
+        let (start, end) = (bits & 0x80 != 0, bits & 0x40 != 0);
+        if start {
+            sink.begin(header);
+            self.inside = true;
+        } else if !self.inside {
+            sink.mark_damaged();
+            return Err(ParseError::new("a fragment without its start", header.len()));
+        }
+        sink.extend(piece);
+        if end {
+            self.end(sink);
+        } else if !sink.is_open() {
+            self.inside = false;
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,8 @@ use super::engine_bytes::check_stall;
 use super::{refused, MediaError};
 use crate::relay::line::Outward;
 use crate::relay::OrderError;
-use crate::srt::library::{library, Options};
+use crate::srt::library::library;
+use crate::srt::socket::Options;
 
 #[pymethods]
 impl Engine {

@@ -9,8 +9,9 @@ use super::event::WireId;
 use super::queue::lock;
 use super::srt_hub::SrtHub;
 use super::OrderError;
-use crate::srt::library::{is_passphrase, library, Options};
+use crate::srt::library::{is_passphrase, library};
 use crate::srt::selector::MAX_STREAM_ID;
+use crate::srt::socket::Options;
 
 const NO_LIBRARY: &str = "no libsrt on this system: install libsrt1.5-gnutls or libsrt1.5-openssl";
 

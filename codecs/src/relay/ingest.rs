@@ -8,6 +8,8 @@
 mod audio;
 mod jpeg;
 mod lane;
+mod nal_order;
+mod raw_video;
 mod sdp;
 mod source;
 pub(crate) mod timeline;

@@ -11,7 +11,9 @@ use super::event::{Event, WireId, WireState, WireTold};
 use super::queue::{lock, Events};
 use super::srt_link::Peer;
 use super::{sys, OrderError};
-use crate::srt::library::{library, Calling, Options, Socket, State};
+use crate::srt::door::Calling;
+use crate::srt::library::library;
+use crate::srt::socket::{Options, Socket, State};
 use crate::srt::{selector, udp};
 
 /// Callers at one door whose handshake goes on, and how long it may.

@@ -18,7 +18,8 @@ use super::sys;
 use super::wire_srt::SrtLine;
 use super::wires::LineCommand;
 use super::OrderError;
-use crate::srt::library::{Options, Poll, Ready, Socket, ERR, IN};
+use crate::srt::poll::{Poll, Ready, ERR, IN};
+use crate::srt::socket::{Options, Socket};
 
 /// Between two looks at what is ready: packets of that time are read together.
 const REST: Duration = Duration::from_millis(8);

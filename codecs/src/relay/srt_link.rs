@@ -13,7 +13,8 @@ use super::event::{WireId, WireState, WireTold};
 use super::line::Over;
 use super::order::{Figure, Figures};
 use super::queue::lock;
-use crate::srt::library::{Moved, Poll, Socket, State, ERR, IN, OUT};
+use crate::srt::poll::{Poll, ERR, IN, OUT};
+use crate::srt::socket::{Moved, Socket, State};
 use crate::srt::udp::BUSY;
 
 /// Seven transport packets: SRTO_PAYLOADSIZE of live mode.

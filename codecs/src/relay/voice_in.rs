@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use super::event::*;
 use super::framing::Framed;
@@ -188,19 +188,24 @@ impl Worker {
     }
 
     pub fn voice_pcm(&mut self, voice: VoiceId) {
-        let Some(voices) = self.voices.as_mut() else { return };
+        let Some(voices) = self.voices.as_ref() else { return };
         let Some(Line::Pcm(line)) = voices.lines.get(&voice) else { return };
         let Some(fd) = line.socket.as_ref().map(|(fd, _)| fd.as_raw_fd()) else { return };
-        let mut scratch = std::mem::take(&mut voices.scratch);
+        self.read_voice(voice, fd, RECORD_BYTES, |worker, record| worker.pcm_record(voice, record));
+    }
+
+    /// What waits in the socket of a voice, in pieces of at most `most` bytes; its end is the voice's.
+    fn read_voice(&mut self, voice: VoiceId, fd: RawFd, most: usize, mut each: impl FnMut(&mut Self, &mut [u8])) {
+        let mut scratch = self.voices.as_mut().map(|v| std::mem::take(&mut v.scratch)).unwrap_or_default();
         scratch.resize(2 * RECORD_BYTES, 0);
         let mut end = None;
         for _ in 0..READS {
-            match sys::read(fd, &mut scratch[..RECORD_BYTES]) {
+            match sys::read(fd, &mut scratch[..most]) {
                 Ok(0) => {
                     end = Some("source-ended");
                     break;
                 }
-                Ok(n) => self.pcm_record(voice, &mut scratch[..n]),
+                Ok(n) => each(self, &mut scratch[..n]),
                 Err(e) if e.kind() == ErrorKind::WouldBlock || e.kind() == ErrorKind::Interrupted => break,
                 Err(_) => {
                     end = Some("link-down");
@@ -235,35 +240,13 @@ impl Worker {
     }
 
     pub fn voice_tcp(&mut self, voice: VoiceId) {
-        let Some(voices) = self.voices.as_mut() else { return };
+        let Some(voices) = self.voices.as_ref() else { return };
         let Some(Line::Tcp(line)) = voices.lines.get(&voice) else { return };
         let Some(fd) = line.socket.as_ref().map(|(fd, _)| fd.as_raw_fd()) else { return };
-        let mut scratch = std::mem::take(&mut voices.scratch);
-        scratch.resize(2 * RECORD_BYTES, 0);
-        let mut end = None;
-        for _ in 0..READS {
-            match sys::read(fd, &mut scratch) {
-                Ok(0) => {
-                    end = Some("source-ended");
-                    break;
-                }
-                Ok(n) => {
-                    self.bytes_in += n as u64;
-                    self.voice_tcp_bytes(voice, &scratch[..n]);
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock || e.kind() == ErrorKind::Interrupted => break,
-                Err(_) => {
-                    end = Some("link-down");
-                    break;
-                }
-            }
-        }
-        if let Some(voices) = self.voices.as_mut() {
-            voices.scratch = scratch;
-        }
-        if let Some(code) = end {
-            self.end_voice(voice, code);
-        }
+        self.read_voice(voice, fd, 2 * RECORD_BYTES, |worker, data| {
+            worker.bytes_in += data.len() as u64;
+            worker.voice_tcp_bytes(voice, data);
+        });
     }
 
     pub(super) fn voice_tcp_bytes(&mut self, voice: VoiceId, data: &[u8]) {

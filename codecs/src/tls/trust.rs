@@ -7,7 +7,9 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{aws_lc_rs, verify_tls12_signature, verify_tls13_signature, CryptoProvider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme, WantsVerifier,
+};
 
 use crate::relay::queue::lock;
 use crate::relay::OrderError;
@@ -59,9 +61,7 @@ impl Kept {
             .with_safe_default_protocol_versions()
             .map_err(|error| OrderError::new(format!("TLS: {error}")))?;
         if !verify {
-            let any = Arc::new(Any(provider()));
-            let config = builder.dangerous().with_custom_certificate_verifier(any).with_no_client_auth();
-            return Ok(Arc::new(config));
+            return Ok(believing(builder, None, Vec::new()));
         }
         let mut kept = lock(&self.client);
         if let Some((_, config)) = kept.as_ref().filter(|(c, _)| c == ca) {
@@ -75,11 +75,19 @@ impl Kept {
         }
         let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
         let chain = chain.map_err(|error| OrderError::new(format!("no authorities to trust: {error}")))?;
-        let known = Arc::new(Known { chain, pinned });
-        let config = Arc::new(builder.dangerous().with_custom_certificate_verifier(known).with_no_client_auth());
+        let config = believing(builder, Some(chain), pinned);
         *kept = Some((ca.to_owned(), config.clone()));
         Ok(config)
     }
+}
+
+fn believing(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    pinned: Vec<CertificateDer<'static>>,
+) -> Arc<ClientConfig> {
+    let known = Arc::new(Known { chain, pinned, provider: provider() });
+    Arc::new(builder.dangerous().with_custom_certificate_verifier(known).with_no_client_auth())
 }
 
 /// The authorities of the system, read once. Those that can't be read are left out, as every program does.
@@ -92,12 +100,15 @@ fn system_roots() -> &'static RootCertStore {
     })
 }
 
-/// A chain to an authority, for the name that was asked for; or the very certificate that was given: devices sign their
-/// own, for whatever name, and as if they were authorities.
+/// Whom a client believes: a chain to an authority, for the name that was asked for; or the very certificate that was
+/// given, since devices sign their own, for whatever name, and as if they were authorities. That its owner has the key is
+/// checked in any case.
 #[derive(Debug)]
 struct Known {
-    chain: Arc<WebPkiServerVerifier>,
+    /// None: whatever is shown, where a person said so.
+    chain: Option<Arc<WebPkiServerVerifier>>,
     pinned: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for Known {
@@ -109,10 +120,10 @@ impl ServerCertVerifier for Known {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.pinned.contains(end) {
-            return Ok(ServerCertVerified::assertion());
+        match &self.chain {
+            Some(chain) if !self.pinned.contains(end) => chain.verify_server_cert(end, between, name, ocsp, now),
+            _ => Ok(ServerCertVerified::assertion()),
         }
-        self.chain.verify_server_cert(end, between, name, ocsp, now)
     }
 
     fn verify_tls12_signature(
@@ -121,7 +132,7 @@ impl ServerCertVerifier for Known {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, cert, signature)
+        verify_tls12_signature(message, cert, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -130,49 +141,10 @@ impl ServerCertVerifier for Known {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, cert, signature)
+        verify_tls13_signature(message, cert, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
-}
-
-/// Believes whatever is shown, where a person said so; that its owner has the key is still checked.
-#[derive(Debug)]
-struct Any(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Any {
-    fn verify_server_cert(
-        &self,
-        _end: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

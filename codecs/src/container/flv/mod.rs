@@ -1,6 +1,7 @@
 //! FLV (Adobe FLV 10.1 annex E, Enhanced RTMP v2): tags ↔ access units, and the file that HTTP-FLV sends. RTMP's audio and
 //! video messages are the bodies of such tags.
 
+mod enhanced;
 pub mod file;
 pub mod tag_read;
 pub mod tag_write;

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::enhanced::{modifiers, parts, Kind, Part};
 use super::{fourcc, Unwrap32};
 use crate::bytes::Reader;
 use crate::container::records::{parse_asc, parse_avcc, parse_hvcc, VideoConfig};
@@ -15,8 +16,6 @@ use crate::time::Micros;
 
 /// Ticks of 90 kHz in a millisecond.
 const MS: i64 = 90;
-/// ModEx packets before one that means something.
-const MAX_MODIFIERS: usize = 8;
 
 /// PacketType of enhanced video (Enhanced RTMP v2, "Enhanced Video").
 mod video {
@@ -24,8 +23,7 @@ mod video {
     pub const CODED_FRAMES: u8 = 1;
     pub const CODED_FRAMES_X: u8 = 3;
     pub const METADATA: u8 = 4;
-    pub const MULTITRACK: u8 = 6;
-    pub const MOD_EX: u8 = 7;
+    pub const KIND: super::Kind = super::Kind { multitrack: 6, mod_ex: 7 };
     /// FrameType: no picture but an order to the player.
     pub const COMMAND_FRAME: u8 = 5;
 }
@@ -34,8 +32,7 @@ mod video {
 mod audio {
     pub const SEQUENCE_START: u8 = 0;
     pub const CODED_FRAMES: u8 = 1;
-    pub const MULTITRACK: u8 = 5;
-    pub const MOD_EX: u8 = 7;
+    pub const KIND: super::Kind = super::Kind { multitrack: 5, mod_ex: 7 };
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +84,11 @@ impl TagReader {
             _ => "audio-unsupported",
         };
         self.tracks.problem(code, format!("the sender's codec is {name}"), now, out);
+    }
+
+    /// The first track of its kind that came, and what has no number.
+    fn takes(&mut self, k: usize, part: &Part) -> bool {
+        part.track.is_none_or(|track| *self.track_ids[k].get_or_insert(track) == track)
     }
 
     // ── video ──
@@ -142,33 +144,21 @@ impl TagReader {
         out: &mut Vec<Found>,
     ) -> Result<(), ParseError> {
         let frame_type = first >> 4 & 7;
-        let mut packet = first & 15;
-        packet = modifiers(&mut r, packet, video::MOD_EX)?;
+        let packet = modifiers(&mut r, first & 15, video::KIND.mod_ex)?;
         if packet != video::METADATA && frame_type == video::COMMAND_FRAME {
             return Ok(());
         }
-        if packet != video::MULTITRACK {
-            let codec = four(&mut r)?;
-            return self.enhanced_picture(at, codec, packet, rest(&r, body), now, out);
-        }
-        for part in multitrack(&mut r, body)? {
-            if *self.track_ids[0].get_or_insert(part.track) == part.track {
-                self.enhanced_picture(at, part.codec, part.packet, part.data, now, out)?;
+        for part in parts(&mut r, body, packet, &video::KIND)? {
+            if self.takes(0, &part) {
+                self.enhanced_picture(at, part, now, out)?;
             }
         }
         Ok(())
     }
 
-    fn enhanced_picture(
-        &mut self,
-        at: i64,
-        codec: [u8; 4],
-        packet: u8,
-        data: Bytes,
-        now: Micros,
-        out: &mut Vec<Found>,
-    ) -> Result<(), ParseError> {
-        let codec = match codec {
+    fn enhanced_picture(&mut self, at: i64, part: Part, now: Micros, out: &mut Vec<Found>) -> Result<(), ParseError> {
+        let data = part.data;
+        let codec = match part.codec {
             fourcc::AVC => Codec::H264,
             fourcc::HEVC => Codec::H265,
             other => {
@@ -183,7 +173,7 @@ impl TagReader {
                 return Ok(());
             }
         };
-        match packet {
+        match part.packet {
             video::SEQUENCE_START => self.video_config(codec, &data),
             video::CODED_FRAMES => {
                 let mut r = Reader::new(&data);
@@ -270,33 +260,22 @@ impl TagReader {
         now: Micros,
         out: &mut Vec<Found>,
     ) -> Result<(), ParseError> {
-        let packet = modifiers(&mut r, first & 15, audio::MOD_EX)?;
-        if packet != audio::MULTITRACK {
-            let codec = four(&mut r)?;
-            return self.enhanced_sound(at, codec, packet, rest(&r, body), now, out);
-        }
-        for part in multitrack(&mut r, body)? {
-            if *self.track_ids[1].get_or_insert(part.track) == part.track {
-                self.enhanced_sound(at, part.codec, part.packet, part.data, now, out)?;
+        let packet = modifiers(&mut r, first & 15, audio::KIND.mod_ex)?;
+        for part in parts(&mut r, body, packet, &audio::KIND)? {
+            if self.takes(1, &part) {
+                self.enhanced_sound(at, part, now, out)?;
             }
         }
         Ok(())
     }
 
-    fn enhanced_sound(
-        &mut self,
-        at: i64,
-        codec: [u8; 4],
-        packet: u8,
-        data: Bytes,
-        now: Micros,
-        out: &mut Vec<Found>,
-    ) -> Result<(), ParseError> {
-        let begins = packet == audio::SEQUENCE_START;
-        if !begins && packet != audio::CODED_FRAMES {
+    fn enhanced_sound(&mut self, at: i64, part: Part, now: Micros, out: &mut Vec<Found>) -> Result<(), ParseError> {
+        let begins = part.packet == audio::SEQUENCE_START;
+        if !begins && part.packet != audio::CODED_FRAMES {
             return Ok(());
         }
-        match &codec {
+        let data = part.data;
+        match &part.codec {
             &fourcc::AAC => self.aac(begins, at, data, now, out),
             &fourcc::OPUS if begins => Ok(()),
             &fourcc::OPUS => self.sound(Codec::Opus, at, data, now, out),
@@ -361,60 +340,8 @@ fn rest(r: &Reader, body: &Bytes) -> Bytes {
     body.slice(r.position()..)
 }
 
-fn four(r: &mut Reader) -> Result<[u8; 4], ParseError> {
-    Ok(r.u32()?.to_be_bytes())
-}
-
 /// SI24, a composition offset in milliseconds.
 fn signed_24(r: &mut Reader) -> Result<i64, ParseError> {
     let b = r.take(3)?;
     Ok(i64::from(i32::from_be_bytes([b[0], b[1], b[2], 0]) >> 8))
-}
-
-/// Steps over ModEx packets (nanoseconds and what is to come); the packet type behind them.
-fn modifiers(r: &mut Reader, mut packet: u8, mod_ex: u8) -> Result<u8, ParseError> {
-    for _ in 0..MAX_MODIFIERS {
-        if packet != mod_ex {
-            return Ok(packet);
-        }
-        let mut size = usize::from(r.u8()?) + 1;
-        if size == 256 {
-            size = usize::from(r.u16()?) + 1;
-        }
-        r.skip(size)?;
-        packet = r.u8()? & 15;
-    }
-    Err(ParseError::new("too many modifiers", r.position()))
-}
-
-struct Part {
-    track: u8,
-    codec: [u8; 4],
-    packet: u8,
-    data: Bytes,
-}
-
-/// The tracks of a multitrack packet: one, many of one codec, or many of many.
-fn multitrack(r: &mut Reader, body: &Bytes) -> Result<Vec<Part>, ParseError> {
-    let head = r.u8()?;
-    let (form, packet) = (head >> 4, head & 15);
-    let common = if form < 2 { Some(four(r)?) } else { None };
-    let mut parts = Vec::new();
-    while !r.is_empty() {
-        let codec = match common {
-            Some(codec) => codec,
-            None => four(r)?,
-        };
-        let track = r.u8()?;
-        let len = if form == 0 {
-            r.remaining()
-        } else {
-            let b = r.take(3)?;
-            u32::from_be_bytes([0, b[0], b[1], b[2]]) as usize
-        };
-        let at = r.position();
-        r.skip(len)?;
-        parts.push(Part { track, codec, packet, data: body.slice(at..at + len) });
-    }
-    Ok(parts)
 }

@@ -2,16 +2,15 @@
 
 use bytes::Bytes;
 
+use super::raw_video::RawVideo;
 use super::timeline::SourceTime;
 use super::tracks::Tracks;
 use super::{IngestConfig, IngestOutput, Sink};
 use crate::hub::unit::Codec;
 use crate::mpeg::ps_demux::PsDemux;
 use crate::mpeg::ts_demux::{TsDemux, TsOutput};
-use crate::mpeg::Trust;
-use crate::packet::nalus::NaluSink;
 use crate::packet::probe::{probe, Payload};
-use crate::packet::{aac, g711, h264, h265, jpeg, latm_rtp, opus};
+use crate::packet::{aac, g711, jpeg, latm_rtp, opus};
 use crate::time::Micros;
 
 /// A frame whose end was only hinted at is given out when nothing followed for so long.
@@ -46,8 +45,7 @@ enum Format {
     Unknown,
     Ps(Box<PsDemux>),
     Ts(Box<TsDemux>),
-    H264(h264::Depacketizer),
-    H265(h265::Depacketizer),
+    Video(Box<RawVideo>),
     Aac(aac::Depacketizer),
     Latm(latm_rtp::Depacketizer),
     Jpeg(Box<jpeg::Depacketizer>),
@@ -58,12 +56,6 @@ enum Format {
 pub struct Source {
     format: Format,
     payload: Payload,
-    /// Raw video: the unit being gathered, and whether its last packet had the marker.
-    sink: NaluSink,
-    marked: bool,
-    /// The timestamp of a unit that went out at its marker.
-    given: Option<i64>,
-    trust: Trust,
     last: Option<(i64, Option<i64>, u32)>,
     last_packet: Micros,
     unknown: u32,
@@ -79,10 +71,6 @@ impl Default for Source {
         Self {
             format: Format::Unknown,
             payload: Payload::Unknown,
-            sink: NaluSink::new(),
-            marked: false,
-            given: None,
-            trust: Trust::default(),
             last: None,
             last_packet: Micros::default(),
             unknown: 0,
@@ -124,8 +112,7 @@ impl Source {
                 demux.lost();
                 tracks.video.loss(now, out);
             }
-            Format::H264(d) => d.lost(&mut self.sink),
-            Format::H265(d) => d.lost(&mut self.sink),
+            Format::Video(d) => d.lost(tracks, now, out),
             Format::Aac(d) => {
                 d.lost();
                 tracks.audio.loss();
@@ -141,13 +128,6 @@ impl Source {
             Format::Plain(_) => tracks.audio.loss(),
             Format::Unknown => {}
         }
-        if matches!(self.format, Format::H264(_) | Format::H265(_)) {
-            // What was marked as ended is whole; what was not has lost its end.
-            if !self.marked && !self.sink.is_empty() {
-                self.sink.mark_damaged();
-            }
-            tracks.video.loss(now, out);
-        }
     }
 
     /// Another sender, or the same anew: forget what is unfinished, keep what was learnt of the format.
@@ -161,21 +141,13 @@ impl Source {
                 demux.finish();
                 self.drain(tracks, now, out);
             }
-            Format::H264(_) | Format::H265(_) if self.marked => self.end_unit(tracks, now, out),
-            _ => {}
-        }
-        self.sink.clear();
-        self.marked = false;
-        self.given = None;
-        self.last = None;
-        match &mut self.format {
-            Format::H264(d) => *d = h264::Depacketizer::new(),
-            Format::H265(d) => *d = h265::Depacketizer::new(),
+            Format::Video(d) => d.restart(tracks, now, out),
             Format::Aac(d) => d.lost(),
             Format::Latm(d) => d.lost(),
             Format::Jpeg(d) => d.lost(),
-            _ => {}
+            Format::Plain(_) | Format::Unknown => {}
         }
+        self.last = None;
         tracks.restart();
     }
 
@@ -211,7 +183,7 @@ impl Source {
                 self.last = Some((p.ts, p.capture_unix_us, p.clock_hz));
                 self.drain(tracks, p.now, out);
             }
-            Format::H264(_) | Format::H265(_) => self.raw_video(p, new_ts, tracks, out),
+            Format::Video(d) => d.push(p, tracks, out),
             Format::Aac(d) => {
                 let Ok((config, frames)) = d.push(p.payload) else {
                     out.invalid += 1;
@@ -272,9 +244,7 @@ impl Source {
         match &self.format {
             Format::Ps(d) if d.waits_hinted() => Some(self.last_packet.plus_ms(QUIET_MS)),
             Format::Ts(d) if d.waits() => Some(self.last_packet.plus_ms(QUIET_TS_MS)),
-            Format::H264(_) | Format::H265(_) if self.marked && !self.sink.is_empty() => {
-                Some(self.last_packet.plus_ms(QUIET_MS))
-            }
+            Format::Video(d) if d.waits() => Some(self.last_packet.plus_ms(QUIET_MS)),
             _ => None,
         }
     }
@@ -292,10 +262,7 @@ impl Source {
                 d.flush();
                 self.drain(tracks, now, out);
             }
-            Format::H264(_) | Format::H265(_) => {
-                self.given = self.last.map(|(ts, _, _)| ts);
-                self.end_unit(tracks, now, out);
-            }
+            Format::Video(d) => d.flush(tracks, now, out),
             _ => {}
         }
     }
@@ -337,15 +304,13 @@ impl Source {
     fn become_format(&mut self, found: Payload, tracks: &mut Tracks, out: &mut Sink) {
         self.psm_bad = self.psm_bad();
         self.resyncs = self.resyncs();
-        self.sink.clear();
-        self.marked = false;
         self.unknown = 0;
         self.payload = found;
         self.format = match found {
             Payload::Ps => Format::Ps(Box::default()),
             Payload::Ts => Format::Ts(Box::new(TsDemux::of_program(self.program))),
-            Payload::H264 => Format::H264(h264::Depacketizer::new()),
-            Payload::H265 => Format::H265(h265::Depacketizer::new()),
+            Payload::H264 => Format::Video(Box::new(RawVideo::h264())),
+            Payload::H265 => Format::Video(Box::new(RawVideo::h265())),
             Payload::Aac => Format::Aac(aac::Depacketizer::new()),
             Payload::Latm => Format::Latm(latm_rtp::Depacketizer::default()),
             Payload::Pcma => Format::Plain(Codec::Pcma),
@@ -361,58 +326,6 @@ impl Source {
             _ => {}
         }
         out.push(IngestOutput::FirstMedia { payload: found.name() });
-    }
-
-    fn raw_video(&mut self, p: Packet, new_ts: bool, tracks: &mut Tracks, out: &mut Sink) {
-        if new_ts {
-            if self.marked {
-                self.trust.confirm();
-            }
-            if !self.sink.is_empty() || self.sink.damaged() {
-                self.end_unit(tracks, p.now, out);
-            }
-            self.given = None;
-        } else if self.marked || self.given == Some(p.ts) {
-            // A marker, and yet the same picture goes on.
-            self.trust.deny();
-            self.given = None;
-        }
-        self.marked = false;
-        self.last = Some((p.ts, p.capture_unix_us, p.clock_hz));
-        let pushed = match &mut self.format {
-            Format::H264(d) => d.push(p.payload, &mut self.sink),
-            Format::H265(d) => d.push(p.payload, &mut self.sink),
-            _ => Ok(()),
-        };
-        if pushed.is_err() {
-            out.invalid += 1;
-        }
-        if !p.marker {
-            return;
-        }
-        self.marked = true;
-        if self.trust.trusted() {
-            self.given = Some(p.ts);
-            self.end_unit(tracks, p.now, out);
-        }
-    }
-
-    fn end_unit(&mut self, tracks: &mut Tracks, now: Micros, out: &mut Sink) {
-        match &mut self.format {
-            Format::H264(d) => d.end_of_unit(&mut self.sink),
-            Format::H265(d) => d.end_of_unit(&mut self.sink),
-            _ => return,
-        }
-        if self.sink.is_empty() && !self.sink.damaged() {
-            return;
-        }
-        let damaged = self.sink.damaged();
-        let nalus = self.sink.take();
-        let (ts, capture, clock_hz) = self.last.unwrap_or((0, None, 90_000));
-        let rtp = ts.saturating_mul(90_000) / i64::from(clock_hz.max(1));
-        self.marked &= self.given.is_some();
-        let time = SourceTime { rtp: Some(rtp), ..SourceTime::default() };
-        tracks.raw_video(nalus, time, damaged, capture, now, out);
     }
 
     fn drain(&mut self, tracks: &mut Tracks, now: Micros, out: &mut Sink) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::nal_order::{classify, named_codec};
 use super::timeline::{SourceTime, VideoClock};
 use super::{IngestOutput, Sink};
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
@@ -143,7 +144,7 @@ impl VideoTrack {
         let mut last_field = None;
         let mut origin = origin;
         for nalu in nalus {
-            let (vcl, begins) = self.classify(codec, &nalu);
+            let (vcl, begins) = classify(codec, &nalu);
             if !vcl {
                 between.push(nalu);
                 continue;
@@ -164,31 +165,11 @@ impl VideoTrack {
             self.prefix = between;
             return;
         }
-        let next = between.iter().position(|n| self.classify(codec, n).1).unwrap_or(between.len());
+        let next = between.iter().position(|n| classify(codec, n).1).unwrap_or(between.len());
         self.prefix = between.split_off(next);
         self.prefix.truncate(MAX_SETS * 3);
         unit.append(&mut between);
         self.unit(codec, unit, origin, out);
-    }
-
-    /// (is a slice, begins a new picture when the one before has slices).
-    fn classify(&self, codec: Codec, nalu: &[u8]) -> (bool, bool) {
-        if codec == Codec::H264 {
-            let kind = h264::nal_type(nalu);
-            // H.264 §7.4.1.2.3; first_mb_in_slice is 0 exactly when its code is a single 1 bit.
-            return match kind {
-                h264::SLICE | h264::IDR | 2 => (true, nalu.get(1).is_some_and(|b| b & 0x80 != 0)),
-                3 | 4 => (true, false),
-                h264::SEI..=h264::AUD => (false, true),
-                _ => (false, false),
-            };
-        }
-        let kind = h265::nal_type(nalu);
-        match kind {
-            0..=31 => (true, h265_params::begins_picture(nalu)),
-            h265::VPS..=h265::AUD | h265::PREFIX_SEI => (false, true),
-            _ => (false, false),
-        }
     }
 
     fn field_of(&self, nalu: &[u8]) -> Option<(u32, bool)> {
@@ -197,16 +178,8 @@ impl VideoTrack {
         slice.frame_num.zip(slice.field)
     }
 
-    /// A parameter set that can be nothing else names the codec, whatever SDP or map say (quirk 27).
     fn judge_codec(&mut self, nalus: &[Bytes]) {
-        let found = nalus.iter().find_map(|n| {
-            if h264::nal_type(n) == h264::SPS && n[0] & 0x80 == 0 && h264_params::Sps::parse(n).is_ok() {
-                return Some(Codec::H264);
-            }
-            let h265_sps = h265::nal_type(n) == h265::SPS && n[0] & 0x81 == 0;
-            (h265_sps && h265_params::Sps::parse(n).is_ok()).then_some(Codec::H265)
-        });
-        if let Some(found) = found {
+        if let Some(found) = named_codec(nalus) {
             self.become_codec(found);
         }
     }
@@ -238,7 +211,7 @@ impl VideoTrack {
     /// One picture with everything before it.
     fn unit(&mut self, codec: Codec, nalus: Vec<Bytes>, origin: Origin, out: &mut Sink) {
         nalus.iter().for_each(|n| self.keep_set(n));
-        let begins = nalus.iter().map(|n| self.classify(codec, n)).find(|(vcl, _)| *vcl).is_some_and(|(_, b)| b);
+        let begins = nalus.iter().map(|n| classify(codec, n)).find(|(vcl, _)| *vcl).is_some_and(|(_, b)| b);
         if !self.sliced {
             if !begins && !origin.damaged && !self.after_loss && self.started {
                 // The rest of a picture that was given out: from now on wait for the whole.
