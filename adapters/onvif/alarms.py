@@ -143,7 +143,7 @@ class Ear:
             key = before.key if before else f"onvif:{camera.admitted.external_id}:{what[0]}:{what[1]}:{raised_at:.0f}"
         alarm = Alarm(
             device=camera.admitted.id,
-            channel=camera.channel_of(events.lens_of(event)),
+            channel=camera.offers.channel_of(events.lens_of(event)),
             key=key,
             severity=report.meaning.severity,
             kind=report.meaning.kind,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -22,19 +22,18 @@ from adapters.onvif.config import OnvifConfig, address_text
 from adapters.onvif.control import Control
 from adapters.onvif.encoders import CameraEncoders
 from adapters.onvif.line import CLOCK_MATTERS_S, Line
-from adapters.onvif.memory import MAX_KEPT_PROFILES, Memory, dumps, loads
+from adapters.onvif.memory import Memory, dumps, loads
+from adapters.onvif.offers import Offers
 from adapters.onvif.protocol import device, media
 from adapters.onvif.protocol.device import CameraClock, Information
 from adapters.onvif.protocol.media import Profile
-from adapters.onvif.protocol.soap import DEVICE, EVENTS, MEDIA, MEDIA2, PTZ, SoapFault
+from adapters.onvif.protocol.soap import DEVICE, EVENTS, MEDIA, PTZ, SoapFault
 from adapters.onvif.settings import Setting, is_near
 from gateway.base.clock import Clock
-from gateway.base.errors import GatewayError, LinkDown, NotFound, RemoteProtocolError
+from gateway.base.errors import GatewayError, LinkDown, RemoteProtocolError
 from gateway.contract.adapter import Context
-from gateway.contract.device import Admitted, ChannelReport
-from gateway.contract.media import Offer, Publication
-from gateway.model.device import Capabilities, DeviceState
-from gateway.model.ids import StreamId, stream_id
+from gateway.contract.device import Admitted
+from gateway.model.device import DeviceState
 from gateway.net.web import Connect
 
 log = logging.getLogger(__name__)
@@ -59,11 +58,9 @@ class Camera:
         self._again = asyncio.Event()
         self.line = self._line(self.memory.host or setting.host, self.memory.port or setting.port)
         self.profiles: dict[str, Profile] = {}
-        self._space = MEDIA
-        self._offered: dict[str, tuple[StreamId, StreamId | None]] = {}
-        """By profile: its stream, and that of the larger picture."""
         self.control = Control(self)
-        self._encoders = CameraEncoders(self)
+        self.encoders = CameraEncoders(self)
+        self.offers = Offers(self, context)
         self._ear = Ear(self, context.messages, self._clock)
         self.attached = context.devices.attach(admitted.id, self.control)
         self._was_there = False
@@ -82,11 +79,6 @@ class Camera:
     def hears(self) -> bool:
         """Its events come."""
         return self._ear.hears
-
-    @property
-    def space(self) -> str:
-        """The media service that it is asked by."""
-        return self._space
 
     def _line(self, host: str, port: int, path: str = "") -> Line:
         connect: Connect = partial(_reach, self._context, self._config.timeout)
@@ -138,6 +130,10 @@ class Camera:
             return endpoint == self.memory.endpoint
         return (host, port) in ((self.line.host, self.line.port), (self.setting.host, self.setting.port))
 
+    def look(self) -> None:
+        """Whether it is there at all, at once."""
+        self._gone.set()
+
     def ask_again(self) -> None:
         """Describe it anew: a technician's order."""
         self._again.set()
@@ -148,7 +144,7 @@ class Camera:
 
     async def run(self, seek: Callable[[Camera], object]) -> None:
         """`seek` has it looked for on the network; what is found comes by `announced`."""
-        self._offer_remembered()
+        self.offers.remembered()
         wait = self._config.retry_first
         try:
             while True:
@@ -171,8 +167,7 @@ class Camera:
                     self._waits = False
         finally:
             self._was_there = False
-            for stream, _ in self._offered.values():
-                self._context.streams.withdraw(stream)
+            self.offers.withdraw()
             self.attached.detach()
 
     def _failed(self, exc: Exception) -> GatewayError:
@@ -196,7 +191,7 @@ class Camera:
         self._again.clear()
         clock = await self._greet()
         await self._describe()
-        await self._encoders.settle()
+        await self.encoders.settle()
         await self._keep_time(clock)
         self._was_there, self._elsewhere = True, ""
         self._stand()
@@ -278,27 +273,11 @@ class Camera:
                 line.learn(device.read_capabilities(await line.ask(DEVICE, device.GET_CAPABILITIES)))
         with suppress(SoapFault):
             self.attached.describe(name=device.read_name(await line.ask(DEVICE, device.GET_SCOPES)))
-        profiles = await self._ask_profiles()
+        profiles = await self.offers.ask()
         self.profiles = {p.token: p for p in media.best(profiles, self._config.profiles)}
-        version = "T" if self._space == MEDIA2 else "S"
-        self.attached.describe(version=f"profile {version}")
+        self.attached.describe(version=f"profile {self.offers.version}")
         await self.control.learn()
-        self._offer(list(self.profiles.values()))
-
-    async def _ask_profiles(self) -> list[Profile]:
-        """Profile T first: it alone tells H.265."""
-        for space in (MEDIA2, MEDIA):
-            if space not in self.line:
-                continue
-            try:
-                found = media.read_profiles(await self.line.ask(space, media.get_profiles(space)))
-            except (SoapFault, RemoteProtocolError) as exc:
-                log.info("%s: profiles of %s: %s", self, space, exc)
-                continue
-            if found:
-                self._space = space
-                return found
-        return []
+        self.offers.offer(list(self.profiles.values()))
 
     async def _keep_time(self, clock: CameraClock | None) -> None:
         wrong = self._clock_is_wrong()
@@ -339,114 +318,6 @@ class Camera:
             await self._keep_time(clock)
             self._stand()
 
-    # — what it offers —
-
-    def _offer(self, profiles: Sequence[Profile]) -> None:
-        lens = self.control.lens_of
-        mains = {p.source: p.token for p in profiles if p.rank == 0}
-        reports = [
-            ChannelReport(
-                external_id=p.token,
-                name=_title(p, profiles),
-                parent=mains.get(p.source, "") if p.rank else "",
-                capabilities=Capabilities(
-                    ptz=p.can_pan and PTZ in self.line,
-                    zoom=p.can_zoom and PTZ in self.line,
-                    focus=lens(p.source).focus,
-                    iris=lens(p.source).iris is not None,
-                    presets=bool(p.ptz_node) and PTZ in self.line,
-                    audio_in=bool(p.audio),
-                    talk_back=p.talk_back,
-                ),
-            )
-            for p in profiles
-        ]
-        kept = [[r.external_id, r.name, p.rank] for r, p in zip(reports, profiles, strict=True)]
-        self.remember(profiles=kept[:MAX_KEPT_PROFILES])
-        self._publish(self.attached.channels(reports), {r.external_id: r.name for r in reports})
-
-    def _offer_remembered(self) -> None:
-        """Before it has answered, viewers find its streams by name and read why there is no picture."""
-        known = [ChannelReport(token, name) for token, name, _ in self.memory.profiles]
-        if known:
-            keys = self.attached.channels(known, complete=False)
-            self._publish(keys, {r.external_id: r.name for r in known})
-
-    def _publish(self, keys: dict[str, str], names: dict[str, str]) -> None:
-        title = self.setting.title or self.admitted.name
-        offered: dict[str, tuple[StreamId, StreamId | None]] = {}
-        for token, key in keys.items():
-            stream = stream_id(self.admitted.id, key)
-            main = keys.get(self._larger(token))
-            larger = stream_id(self.admitted.id, main) if main is not None else None
-            offered[token] = (stream, larger)
-            if self._offered.get(token) != (stream, larger):
-                name = f"{title} {names[token]}" if len(keys) > 1 else title
-                labels = {"source": "onvif", "profile": token}
-                self._context.streams.offer(
-                    Offer(
-                        stream,
-                        self.admitted.id,
-                        name,
-                        partial(self._open, token),
-                        labels=labels,
-                        still=partial(self.still, token),
-                        larger=larger,
-                        encoder=partial(self._encoders.limit, token),
-                    )
-                )
-        for token, (stream, _) in self._offered.items():
-            if token not in offered:
-                self._context.streams.withdraw(stream)
-        self._offered = offered
-
-    def _larger(self, token: str) -> str:
-        """The main profile of the same lens, of one that is not it."""
-        found = self.profiles.get(token)
-        if found is None or not found.rank:
-            return ""
-        return next((p.token for p in self.profiles.values() if p.source == found.source and not p.rank), "")
-
-    async def _open(self, token: str, publication: Publication) -> None:
-        """See contract.media.Open: its URL is asked for anew, since some are good for one connection only."""
-        publication.say("opening", "onvif")
-        try:
-            url = await self.stream_url(token)
-        except LinkDown:
-            self._gone.set()  # look at once whether it is there at all
-            raise
-        publication.on_key_frame_wanted(partial(self.control.key_frame, token))
-        source = self._context.sources.parse(url)
-        # Somebody admitted it by its address: a private network is where it belongs.
-        source = replace(source, user=self.setting.user, password=self.setting.password, trusted=True)
-        profile = self.profiles.get(token)
-        if profile is not None and profile.talk_back:
-            # Its loudspeaker comes with its picture (ONVIF Streaming §5.3: the back channel).
-            source = replace(source, options={**source.options, "talk": "1"})
-        await self._context.sources.open(source, publication)
-
-    async def stream_url(self, token: str) -> str:
-        """RTSP URL of a profile, at the host we reach the camera at, without a user in it."""
-        if token not in self.profiles and self.profiles:
-            raise NotFound(f"{self} has no profile {token} any more", code="onvif-no-media")
-        answer = await self.line.ask(self._space, media.get_stream_uri(self._space, token))
-        return media.at_host(media.read_uri(answer), self.line.host, self.setting.rtsp_port)
-
-    async def still(self, token: str) -> bytes:
-        """A JPEG of a profile, made by the camera (contract.media.Offer.still). Raises GatewayError."""
-        answer = await self.line.ask(self._space, media.get_snapshot_uri(self._space, token))
-        return await self.line.fetch(self.line.place(media.read_uri(answer)))
-
-    async def key_frame(self, token: str) -> None:
-        await self.line.ask(self._space, media.sync_point(self._space, token))
-
-    def channel_of(self, source: str) -> str:
-        """Key of the main channel of a lens; of the first lens where the camera does not say which."""
-        mains = [p for p in self.profiles.values() if p.rank == 0]
-        found = next((p for p in mains if p.source == source), mains[0] if len(mains) == 1 else None)
-        offered = self._offered.get(found.token) if found is not None else None
-        return offered[0].rpartition("/")[2] if offered is not None else ""
-
     @property
     def move_timeout_s(self) -> float:
         return self._config.move_timeout
@@ -455,13 +326,6 @@ class Camera:
 async def _reach(context: Context, timeout_s: float, host: str, port: int) -> socket.socket:
     """Somebody admitted this camera by its address, or wrote it down: a private network is where it belongs."""
     return await context.reach.connect(host, port, timeout_s=timeout_s, trusted=True)
-
-
-def _title(profile: Profile, all_: Sequence[Profile]) -> str:
-    if profile.name:
-        return profile.name
-    word = {0: "main", 1: "sub"}.get(profile.rank, f"sub {profile.rank}")
-    return f"{profile.source} {word}" if len({p.source for p in all_}) > 1 else word
 
 
 def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:

@@ -201,7 +201,7 @@ class Control:
             await line.ask(IMAGING, imaging.set_iris(source, value))
 
     async def key_frame(self, channel: str) -> None:
-        await self._camera.key_frame(self._profile(channel).token)
+        await self._camera.offers.key_frame(self._profile(channel).token)
 
     async def refresh(self) -> None:
         self._camera.ask_again()

@@ -54,7 +54,7 @@ class CameraEncoders:
         wished, was = self._limits.get(encoder), before.get(encoder)
         if wished is None and was is None:
             return
-        space = camera.space
+        space = camera.offers.space
         told = media.read_encoder(await camera.line.ask(space, media.get_encoder(space, encoder)), encoder)
         now = media.read_bitrate(told)
         if was is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from adapters.onvif.protocol import device
 from adapters.onvif.protocol.device import CameraClock, Place
@@ -28,6 +28,18 @@ CLOCK_MATTERS_S = 2.0
 """A clock that is wrong by less is taken as right: it tells whole seconds only."""
 MAX_STILL = 8 * 1024 * 1024
 _NAME = re.compile(r"<([A-Za-z]+)")
+
+
+class Asked(TypedDict, total=False):
+    """How a question goes, where it is not as usual. `at` another place than its service's; `signed` False: without
+    the password."""
+
+    at: Place | None
+    action: str
+    headers: str
+    declarations: str
+    timeout_s: float | None
+    signed: bool
 
 
 class Line:
@@ -76,46 +88,15 @@ class Line:
     def place(self, xaddr: str) -> Place:
         return device.place_of(xaddr, self.host, self.port, self.tls)
 
-    async def ask(
-        self,
-        space: str,
-        body: str,
-        *,
-        at: Place | None = None,
-        action: str = "",
-        headers: str = "",
-        declarations: str = "",
-        timeout_s: float | None = None,
-        signed: bool = True,
-    ) -> XmlNode:
+    async def ask(self, space: str, body: str, **more: Unpack[Asked]) -> XmlNode:
         """The element it answers with. Raises LinkDown (`onvif-unreachable`), PeerError (`onvif-auth`,
         `onvif-locked`), SoapFault (`onvif-fault`), RemoteProtocolError (`not-onvif`)."""
-        return (
-            await self.ask_raw(
-                space,
-                body,
-                at=at,
-                action=action,
-                headers=headers,
-                declarations=declarations,
-                timeout_s=timeout_s,
-                signed=signed,
-            )
-        )[0]
+        return (await self.ask_raw(space, body, **more))[0]
 
-    async def ask_raw(
-        self,
-        space: str,
-        body: str,
-        *,
-        at: Place | None = None,
-        action: str = "",
-        headers: str = "",
-        declarations: str = "",
-        timeout_s: float | None = None,
-        signed: bool = True,
-    ) -> tuple[XmlNode, bytes]:
+    async def ask_raw(self, space: str, body: str, **more: Unpack[Asked]) -> tuple[XmlNode, bytes]:
         """As `ask`, with the whole answer's bytes."""
+        at, timeout_s, action = more.get("at"), more.get("timeout_s"), more.get("action", "")
+        headers, declarations = more.get("headers", ""), more.get("declarations", "")
         place = at or self._places.get(space)
         if place is None:
             raise SoapFault(f"{self} has no such service", Fault(("ActionNotSupported",), space))
@@ -142,7 +123,7 @@ class Line:
                 raise RemoteProtocolError(f"{self}: {name}: {exc}", code="not-onvif") from exc
             return _read(answer, str(self), name), answer.body, answer.status
 
-        if not signed or not self._user:
+        if not more.get("signed", True) or not self._user:
             return self._judge(*await once(None), name)
         told, raw, status = await once(self.signing)
         if not _refused(told, status) or _locked(told):
