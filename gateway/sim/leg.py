@@ -10,6 +10,7 @@ import asyncio
 import socket
 from collections import deque
 
+from gateway.sim.dialling import bound, connected, route_to
 from gateway.sim.encoder import Frame, Source, VideoSettings
 from gateway.sim.faults import Faults, Path
 from gateway.sim.offer import Carrier
@@ -18,8 +19,6 @@ from gateway.sim.rtp import RtpPacketizer, framed
 QUEUE_FRAMES = 50
 BURST = 32  # packets between two breaths, so that a 400 KB frame does not overrun the receiver's buffer
 _BREATH_S = 0.001
-_CONNECT_TRIES, _CONNECT_GAP_S = 5, 1.0  # annex D: at least 3 times, at least 1 s apart
-_ACCEPT_S = 30.0
 
 
 class Leg:
@@ -96,36 +95,12 @@ class Leg:
     # -- inside -----------------------------------------------------------------------------------------------
 
     async def _connect(self) -> bool:
-        loop = asyncio.get_running_loop()
         if self.carrier is Carrier.UDP:
             return True
         if "tcp-refuses" in self.faults:
             await asyncio.Event().wait()  # as if nothing had been agreed, until the platform gives up
-        if self.carrier is Carrier.LISTEN:
-            assert self._listener is not None  # noqa: S101 - open() made it
-            try:
-                async with asyncio.timeout(_ACCEPT_S):
-                    self._sock, _ = await loop.sock_accept(self._listener)
-            except TimeoutError:
-                return False
-            self._sock.setblocking(False)
-            return True
-        for _ in range(_CONNECT_TRIES):
-            sock = socket.socket(family_of(self.target[0]), socket.SOCK_STREAM)
-            sock.setblocking(False)
-            try:
-                async with asyncio.timeout(_CONNECT_GAP_S * 2):
-                    await loop.sock_connect(sock, self.target)
-            except OSError:  # TimeoutError is one
-                sock.close()
-                await asyncio.sleep(_CONNECT_GAP_S)
-            except asyncio.CancelledError:
-                sock.close()
-                raise
-            else:
-                self._sock = sock
-                return True
-        return False
+        self._sock = await connected(self._listener, self.target)
+        return self._sock is not None
 
     async def _pump(self) -> None:
         loop = asyncio.get_running_loop()
@@ -159,25 +134,3 @@ class Leg:
             except (BlockingIOError, ConnectionRefusedError, OSError):
                 continue  # nobody listens, or the buffer is full: a camera does not mind
             self.sent += 1
-
-
-def route_to(host: str) -> str:
-    """The address of ours that packets to `host` leave from. Raises OSError when there is no way."""
-    with socket.socket(family_of(host), socket.SOCK_DGRAM) as probe:
-        probe.connect((host, 9))  # sends nothing
-        return str(probe.getsockname()[0])
-
-
-def family_of(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def bound(kind: socket.SocketKind, host: str) -> socket.socket:
-    sock = socket.socket(family_of(host), kind)
-    try:
-        sock.setblocking(False)
-        sock.bind((host, 0))
-    except OSError:
-        sock.close()
-        raise
-    return sock

@@ -12,8 +12,8 @@ from typing import Any
 from gateway.base.errors import GatewayError
 from gateway.net.sip import IncomingCall, InviteCall, SipEndpoint
 from gateway.sim import messages
+from gateway.sim.dialling import bound
 from gateway.sim.ear import Ear
-from gateway.sim.leg import bound
 from gateway.sim.line import Line
 from gateway.sim.offer import Carrier, VoiceOffer, read_voice, write_voice
 from gateway.sim.profile import Profile

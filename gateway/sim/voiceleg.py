@@ -7,15 +7,13 @@ import socket
 import struct
 from collections.abc import Callable
 
-from gateway.sim.leg import bound, family_of, route_to
+from gateway.sim.dialling import bound, connected, route_to
 from gateway.sim.offer import Carrier
 from gateway.sim.rtp import framed
 from gateway.sim.sound import tone, tone_ulaw
 
 PAYLOAD_TYPES = {8: "pcma", 0: "pcmu"}
 FRAME = 160  # 20 ms
-_CONNECT_TRIES, _CONNECT_GAP_S = 5, 1.0
-_ACCEPT_S = 30.0
 
 
 class VoiceLeg:
@@ -53,33 +51,10 @@ class VoiceLeg:
 
     async def connect(self) -> bool:
         """TCP: dial, or wait to be dialled."""
-        loop = asyncio.get_running_loop()
         if self.carrier is Carrier.UDP:
             return True
-        if self._listener is not None:
-            try:
-                async with asyncio.timeout(_ACCEPT_S):
-                    self._sock, _ = await loop.sock_accept(self._listener)
-            except TimeoutError:
-                return False
-            self._sock.setblocking(False)
-            return True
-        for _ in range(_CONNECT_TRIES):
-            sock = socket.socket(family_of(self.target[0]), socket.SOCK_STREAM)
-            sock.setblocking(False)
-            try:
-                async with asyncio.timeout(_CONNECT_GAP_S * 2):
-                    await loop.sock_connect(sock, self.target)
-            except OSError:
-                sock.close()
-                await asyncio.sleep(_CONNECT_GAP_S)
-            except asyncio.CancelledError:
-                sock.close()
-                raise
-            else:
-                self._sock = sock
-                return True
-        return False
+        self._sock = await connected(self._listener, self.target)
+        return self._sock is not None
 
     async def run(self) -> None:
         try:
