@@ -10,6 +10,7 @@ from gateway import codecs
 from tests.unit.codecs.rig import Rig, Source, parts, udp
 from tests.unit.codecs.test_rtsp import H264, PCMA, sender_report
 
+
 def test_a_source_over_pairs_of_sockets_gets_reports_and_no_stranger_is_heard(rig: Rig) -> None:
     stream = rig.engine.open_stream("camera")
     ours, theirs = [udp() for _ in range(4)], [udp() for _ in range(4)]
