@@ -265,6 +265,7 @@ class Daemon:
             state_dir=self.config.gateway.state_dir,
             addresses=own_addresses,
             answering=lambda answering: setattr(self.core.home, "answering", answering),
+            started=self._ready.wait,
         )
         return lambda: server.run(ready)
 

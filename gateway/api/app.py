@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import live, problems
+from gateway.api import problems
 from gateway.api.auth import Authenticator
 from gateway.api.guard import Guard
+from gateway.api.late import Late
 from gateway.api.mounts import Mounts
 from gateway.api.pages import Pages
-from gateway.api.routes import ALL
+from gateway.api.routes import FIRST, rest
 from gateway.core.services import Services
 
 STATIC = Path(__file__).with_name("static")
@@ -33,7 +36,7 @@ session, but `/healthz`, the two sign-in calls and a kit's question for the answ
 class Door:
     """Mounted adapters' routes first, since they come and go; then the API; the console's pages answer what is left."""
 
-    def __init__(self, api: FastAPI, mounts: Mounts, authenticator: Authenticator) -> None:
+    def __init__(self, api: ASGIApp, mounts: Mounts, authenticator: Authenticator) -> None:
         self._api = api
         self._mounts = mounts
         self._authenticator = authenticator
@@ -50,9 +53,8 @@ def create_api(
     authenticator: Authenticator,
     state_dir: Path,
     ca_file: Path | None = None,
-    static: Path = STATIC,
 ) -> FastAPI:
-    """The FastAPI part: routes, OpenAPI and pages."""
+    """The FastAPI part with its first routes; `complete` adds the others."""
     api = FastAPI(
         title="Fieldgate",
         version=services.version,
@@ -64,15 +66,21 @@ def create_api(
     )
     api.state.services = services
     api.state.authenticator = authenticator
-    api.state.live = live.Live()
     api.state.state_dir = state_dir
     api.state.ca_file = ca_file
     problems.install(api)
-    for router in ALL:
+    for router in FIRST:
         api.include_router(router)
-    api.include_router(live.router)
-    api.mount("/", Pages(static))
     return api
+
+
+def complete(api: FastAPI, routers: Sequence[APIRouter], static: Path) -> None:
+    from gateway.api.live import Live
+
+    api.state.live = Live()
+    for router in routers:
+        api.include_router(router)
+    api.mount("/", Pages(static))
 
 
 def create_app(
@@ -86,5 +94,21 @@ def create_app(
 ) -> ASGIApp:
     """The whole application. `secure` is False only where TLS is switched off in the configuration."""
     authenticator = Authenticator(services.accounts, secure=secure, by_bearer=services.by_bearer)
-    api = create_api(services, authenticator=authenticator, state_dir=state_dir, ca_file=ca_file, static=static)
+    api = create_api(services, authenticator=authenticator, state_dir=state_dir, ca_file=ca_file)
+    complete(api, rest(), static)
     return Guard(Door(api, mounts or Mounts(), authenticator), hsts=secure and ca_file is None)
+
+
+def create_late_app(
+    services: Services, mounts: Mounts, *, state_dir: Path, secure: bool, ca_file: Path | None
+) -> tuple[ASGIApp, Late]:
+    """The same, of which most is built by `Late.load`, or by whoever asks for it before."""
+    authenticator = Authenticator(services.accounts, secure=secure, by_bearer=services.by_bearer)
+    api = create_api(services, authenticator=authenticator, state_dir=state_dir, ca_file=ca_file)
+
+    async def build() -> None:
+        complete(api, await asyncio.to_thread(rest), STATIC)
+
+    at_once = (route.path for router in FIRST for route in router.routes if isinstance(route, APIRoute))
+    late = Late(api, frozenset(at_once), build)
+    return Guard(Door(late, mounts, authenticator), hsts=secure and ca_file is None), late

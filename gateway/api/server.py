@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api.app import create_app
+from gateway.api.app import create_late_app
 from gateway.api.auth import LOCAL_SCOPE_KEY
 from gateway.api.guard import API_BODY_BYTES
 from gateway.api.inner import Inner
@@ -41,6 +41,10 @@ GRACE_S = 3
 KEEP_ALIVE_S = 30
 
 
+async def _at_once() -> None:
+    pass
+
+
 class ApiServer:
     """Owns the API's sockets. `run` returns only by cancellation or error."""
 
@@ -53,14 +57,17 @@ class ApiServer:
         state_dir: Path,
         addresses: Callable[[], Sequence[str]],
         answering: Callable[[Answering], None] = lambda _answering: None,
+        started: Callable[[], Awaitable[object]] = _at_once,
     ) -> None:
-        """`answering` is given who answers requests that come from within."""
+        """`answering` is given who answers requests that come from within; `started` returns when the daemon is ready,
+        and most routes are built then."""
         self._services = services
         self._mounts = mounts
         self._config = config
         self._state_dir = state_dir
         self._addresses = addresses
         self._answering = answering
+        self._started = started
         self._port = config.port
         self._names: frozenset[str] = frozenset()
         self._context: ssl.SSLContext | None = None
@@ -82,7 +89,7 @@ class ApiServer:
         if self._config.tls:
             # Key making and disk: off the loop, which already serves devices.
             self._context = await asyncio.to_thread(self._make_context)
-        app = create_app(
+        app, late = create_late_app(
             self._services,
             self._mounts,
             state_dir=self._state_dir,
@@ -113,6 +120,8 @@ class ApiServer:
                 self._mounts.own_url = self.url
                 log.info("console and API at %s", self.url)
                 ready()
+                await self._started()
+                await late.load()
         finally:
             upgrades.close()
             with suppress(OSError):

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.api import listener, server
+from gateway.api.late import Late
 from gateway.api.mounts import Mounts
 from gateway.api.server import ApiServer, bind_local
 from gateway.base.errors import ConfigError
@@ -28,13 +29,16 @@ from gateway.model.principal import Role
 
 
 @asynccontextmanager
-async def running(services: Services, state_dir: Path, **config: Any) -> AsyncIterator[ApiServer]:
+async def running(
+    services: Services, state_dir: Path, started: Callable[[], Awaitable[object]] | None = None, **config: Any
+) -> AsyncIterator[ApiServer]:
     api = ApiServer(
         services,
         Mounts(),
         Api(listen="127.0.0.1", port=0, **config),
         state_dir=state_dir,
         addresses=lambda: ["127.0.0.1"],
+        **({} if started is None else {"started": started}),  # type: ignore[arg-type]
     )
     ready = asyncio.Event()
     task = asyncio.create_task(api.run(ready.set))
@@ -80,6 +84,44 @@ async def test_answers_are_dated_and_a_server_at_rest_does_not_tick(
         now[0] += 61.0
         answer = await client.get(f"{api.url}/healthz")
         assert answer.headers["date"] == formatdate(now[0], usegmt=True)
+
+
+async def test_who_asks_before_the_routes_are_built_has_them_built(services: Services, tmp_path: Path) -> None:
+    built, never = asyncio.Event(), asyncio.Event()
+    build = Late._load
+
+    async def noted(self: Late) -> None:
+        await build(self)
+        built.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Late, "_load", noted)
+        async with running(services, tmp_path, started=never.wait):
+            transport = httpx.AsyncHTTPTransport(uds=str(tmp_path / "api.sock"))
+            async with httpx.AsyncClient(transport=transport, base_url="http://fieldgate") as client:
+                assert (await client.get("/healthz")).json() == {"ok": True}
+                assert (await client.get("/api/v1/system")).json()["ready"] is True
+                assert not built.is_set(), "these are there at once"
+                me, page, strange = await asyncio.gather(
+                    client.get("/api/v1/auth/me"), client.get("/"), client.get("/api/v1/nothing")
+                )
+                assert built.is_set() and me.json()["name"] == "local"
+                assert page.headers["content-type"].startswith("text/html") and strange.status_code == 404
+                assert (await client.get("/api/v1/system")).status_code == 200
+
+
+async def test_the_routes_are_built_when_the_daemon_is_ready(services: Services, tmp_path: Path) -> None:
+    built = asyncio.Event()
+    build = Late._load
+
+    async def noted(self: Late) -> None:
+        await build(self)
+        built.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Late, "_load", noted)
+        async with running(services, tmp_path), asyncio.timeout(20):
+            await built.wait()
 
 
 async def test_the_local_socket_needs_no_password(services: Services, tmp_path: Path) -> None:

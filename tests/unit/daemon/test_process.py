@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.unit.daemon.test_daemon import free_port
@@ -98,6 +99,19 @@ def test_ready_reload_watchdog_and_an_orderly_end(started: Started) -> None:
     assert "Traceback" not in log
     secrets = [p.read_text().strip() for p in (started.config.parent / "state").glob("*-password")]
     assert len(secrets) == 3 and not any(secret in log for secret in secrets), "no secret is printed"
+
+
+def test_what_was_not_built_for_the_start_is_built_when_it_is_asked_for(started: Started, tmp_path: Path) -> None:
+    started.hears("READY")
+    transport = httpx.HTTPTransport(uds=str(tmp_path / "state" / "api.sock"))
+    with httpx.Client(transport=transport, base_url="http://fieldgate", timeout=30) as client:
+        wrong = client.post("/api/v1/devices", json={"externalid": "34020000001320000001"})
+        assert wrong.status_code == 422 and wrong.json()["code"] == "bad-request", wrong.text
+        known = client.post("/api/v1/devices", json={"external_id": "34020000001320000001", "id": "gate"})
+        assert known.status_code == 200, known.text
+        assert [one["id"] for one in client.get("/api/v1/devices").json()] == ["kit1/gate"]
+        told = client.get("/api/v1/openapi.json").json()
+        assert {"Device", "Admission", "Problem"} <= set(told["components"]["schemas"])
 
 
 def test_a_wrong_configuration_ends_with_words(tmp_path: Path) -> None:
