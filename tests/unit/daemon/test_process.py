@@ -111,7 +111,7 @@ def test_what_was_not_built_for_the_start_is_built_when_it_is_asked_for(started:
         assert known.status_code == 200, known.text
         assert [one["id"] for one in client.get("/api/v1/devices").json()] == ["kit1/gate"]
         told = client.get("/api/v1/openapi.json").json()
-        assert {"Device", "Admission", "Problem"} <= set(told["components"]["schemas"])
+        assert {"Device", "Naming", "Problem"} <= set(told["components"]["schemas"])
 
 
 def test_a_wrong_configuration_ends_with_words(tmp_path: Path) -> None:
