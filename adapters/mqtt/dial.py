@@ -24,11 +24,12 @@ NO_CHECK_TIME = 0x200000
 
 Socket = socket.socket | ssl.SSLSocket
 OpenStream = Callable[[str, str], Awaitable[socket.socket]]
-"""`(center, service)` → a connected stream socket through the uplink. Raises LinkDown."""
+"""`(center, service)` → a connected stream socket through the link bundle, as `contract.fleet.FarServices.connect`.
+Raises LinkDown."""
 
 
 async def no_uplink(center: str, service: str) -> socket.socket:
-    raise LinkDown(f"no uplink carries {service} to {center}", code="adapter-off")
+    raise LinkDown(f"nothing carries {service} to {center}", code="kit-unreachable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class ClientTls:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+
+    @property
+    def nothing(self) -> bool:
+        return self.ca is None and self.certificate is None
 
     def context(self, *, check_time: bool = True) -> ssl.SSLContext:
         """Raises ConfigError. `check_time` False: certificates are taken whenever they are valid; only ever with an
@@ -71,9 +76,7 @@ class Dialler:
             async with asyncio.timeout(timeout_s):
                 if broker.way == "unix":
                     return await self._unix(broker)
-                if broker.way == "uplink":
-                    return await self.uplink(broker.host, broker.service)
-                return await self._tcp(broker)
+                return await self._stream(broker)
         except TimeoutError:
             raise LinkDown(f"{broker} does not answer within {timeout_s:g} s", code="connect-timeout") from None
 
@@ -90,9 +93,17 @@ class Dialler:
             raise
         return made
 
-    async def _tcp(self, broker: Broker) -> Socket:
-        context = self.tls.context(check_time=self.clock_good()) if broker.way == "tls" else None
-        connected = await self._connected(broker)
+    async def _stream(self, broker: Broker) -> Socket:
+        context = None
+        if broker.way == "tls" or (broker.way == "uplink" and not self.tls.nothing):
+            context = self.tls.context(check_time=self.clock_good())
+        if broker.way == "uplink":
+            connected = await self.uplink(broker.host, broker.service)
+            # Whom the bundle leads to is known by its key; the service there may have any name in its certificate.
+            if context is not None:
+                context.check_hostname = False
+        else:
+            connected = await self._connected(broker)
         if context is None:
             return connected
         try:

@@ -58,6 +58,7 @@ class Part:
             config.bind_address,
             dead_after_s=config.keep_alive,
             clock_good=lambda: kernel_quality().good,
+            uplink=self.context.fleet.services.connect,
         )
         times = Times(config.answer, config.keep_alive)
         return Setting(tuple(brokers), dialler, times, self.versions, config.spread, config.user, config.password)

@@ -1,4 +1,4 @@
-"""TCP services that one side lets the other open by name, and local ports that lead to services of the far side.
+"""TCP services that one side lets the other open by name, to other adapters and by local ports.
 
 A connection is one stream of the bundle with the purpose `tcp:<name>`; a name that is not configured is refused by
 ending it at once.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 
 from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import Forward, UplinkConfig
@@ -33,8 +34,10 @@ class Services:
         self._peer = peer
         self._nest = Nest(f"services with {peer}", MOST)
         self._servers: list[asyncio.Task[None]] = []
+        self._uncarried: Callable[[], None] = lambda: None
 
     def listen(self) -> None:
+        self._uncarried = self._context.fleet.services.carried(self._peer, self._open)
         for forward in self._config.forwards:
             if forward.peer in ("", self._peer):
                 task = asyncio.create_task(self._listen(forward), name=f"forward {forward.listen}")
@@ -45,10 +48,14 @@ class Services:
         self._nest.start(self._serve(number, service), f"service {service} for {self._peer}")
 
     async def close(self) -> None:
+        self._uncarried()
         for task in self._servers:
             task.cancel()
         await asyncio.gather(*self._servers, return_exceptions=True)
         await self._nest.close()
+
+    async def _open(self, service: str) -> socket.socket:
+        return await self._bundle.open_stream(f"tcp:{service}")
 
     async def _serve(self, number: int, service: str) -> None:
         target = self._config.services.get(service)

@@ -7,7 +7,8 @@ how each center stands (`Fleet.center`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -26,6 +27,9 @@ from gateway.model.position import Position
 from gateway.model.principal import Principal
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import FloorWord, GroupId, GroupStatus
+
+OpenService = Callable[[str], Awaitable[socket.socket]]
+"""Opens a connection to a service by its name, as `FarServices.connect`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +183,22 @@ class Pairings(Protocol):
         """`called()` after every change, until the returned function is called."""
 
 
+class FarServices(Protocol):
+    """TCP services of the gateways that we are joined with, by name: which there are is said by their owner."""
+
+    def carried(self, gateway: str, opened: OpenService) -> Callable[[], None]:
+        """That gateway's services are reached so from now on, until the returned function is called."""
+
+    async def connect(self, gateway: str, service: str) -> socket.socket:
+        """A connected stream socket, not blocking, the caller's to close. A service that is not there ends at once.
+        Raises LinkDown."""
+
+
 class Fleet(Protocol):
     @property
     def pairings(self) -> Pairings: ...
+    @property
+    def services(self) -> FarServices: ...
 
     def kit_up(self, gateway: str, about: KitAbout, way: KitWay) -> KitHold:
         """A kit is here by this way; the same way again replaces the one before.

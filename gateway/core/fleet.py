@@ -17,6 +17,7 @@ from gateway.contract.fleet import KitAbout, KitWay
 from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.core.audit import Audit
 from gateway.core.far_kit import FarKit, Way
+from gateway.core.far_services import FarServices
 from gateway.core.fleet_hold import FleetHold
 from gateway.core.fleet_items import Items
 from gateway.core.link_trails import LinkTrails
@@ -60,6 +61,7 @@ class Fleet:
         self._own = own
         self.items = items
         self._audit = audit
+        self.services = FarServices()
         self._kits: dict[str, FarKit] = {}
         self.gateways = self._kits.keys()
         """Ids of all kits that are paired with us, always as of now."""

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import ssl
 from pathlib import Path
 
@@ -280,3 +281,22 @@ async def test_the_first_alarm_of_a_kit_that_says_it_is_ready_waits_for_the_cent
         (standing,) = kit.core.outbox.standing()
         side = await kit.core.outbox.join(standing.name, standing.adapter)
         assert len(await side.waiting(10)) == 1
+
+
+async def test_by_the_link_bundle_to_the_broker_of_a_center(tmp_path: Path) -> None:
+    """The bundle is another adapter's: here its stream is a connection to where the center's service would be."""
+    port, loop = free_port(), asyncio.get_running_loop()
+
+    async def carried(service: str) -> socket.socket:
+        assert service == "mqtt"
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        await loop.sock_connect(made, ("127.0.0.1", port))
+        return made
+
+    text = toml("kit7", "edge", f'brokers = ["uplink:{CENTER}/mqtt"]\n')
+    async with gateway(tmp_path / "center", center_toml(port)) as center, gateway(tmp_path / "kit", text) as kit:
+        certified(center.state_dir, kit.state_dir, "kit7")
+        await paired(center, kit)
+        await until(lambda: kit.mqtt.standing is not None and kit.mqtt.standing.code == "kit-unreachable")
+        kit.core.fleet.services.carried(CENTER, carried)
+        await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.ONLINE, "the kit is online")

@@ -102,7 +102,7 @@ class Kit:
         self.ready.clear()
         self.process = await started("tests.soak.events_kit", self.folder, self.port)
         self.reading = asyncio.create_task(self._read(self.process))
-        await self.ready.wait()
+        await up_or_over(self.ready, self.reading, self.folder)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
@@ -141,6 +141,15 @@ async def started(module: str, folder: Path, port: int) -> asyncio.subprocess.Pr
     )
 
 
+async def up_or_over(up: asyncio.Event, reading: asyncio.Task[None], folder: Path) -> None:
+    """Raises RuntimeError with the end of its log where a process ends before it is up."""
+    waiting = asyncio.create_task(up.wait())
+    await asyncio.wait((waiting, reading), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not up.is_set():
+        raise RuntimeError(f"{folder.name}: {(folder.parent / f'{folder.name}.log').read_text()[-2000:]}")
+
+
 async def prepared(root: Path, broker: Mosquitto) -> None:
     """What pairing brings on both sides, and the kit's certificate."""
     broker.files(CENTER)
@@ -174,7 +183,7 @@ async def soak(events: int, cuts: int, kills: int, seconds: float, root: Path, s
         center = await started("tests.soak.events_center", root / "center", relays[1].port)
         up = asyncio.Event()
         listening = asyncio.create_task(listen(center, told, up))
-        await up.wait()
+        await up_or_over(up, listening, root / "center")
         kit = Kit(root / "kit", relays[0].port)
         await kit.start()
         began = time.monotonic()
@@ -182,6 +191,8 @@ async def soak(events: int, cuts: int, kills: int, seconds: float, root: Path, s
         await produce(kit, events, seconds, began)
         await trouble
         while len(kit.durable) < events:
+            if kit.reading is not None and kit.reading.done():
+                raise RuntimeError(f"the kit ended by itself: {(root / 'kit.log').read_text()[-2000:]}")
             for number in range(events):
                 if number not in kit.durable:
                     kit.order(number)

@@ -102,7 +102,7 @@ async def test_a_socket_in_time_or_a_reason(tmp_path: Path) -> None:
     assert await code(Dialler(), here) == "connect-refused"
     assert await code(Dialler(), Broker("tcp", "no.such.host.invalid", 1)) == "dns-failed"
     assert await code(Dialler(), Broker("unix", str(tmp_path / "none"))) == "connect-refused"
-    assert await code(Dialler(), Broker("uplink", "county", 0, "mqtt")) == "adapter-off"
+    assert await code(Dialler(), Broker("uplink", "county", 0, "mqtt")) == "kit-unreachable"
 
 
 async def test_a_stream_of_the_uplink_is_a_socket_like_any(tmp_path: Path) -> None:

@@ -302,6 +302,17 @@ async def test_services_by_name(tmp_path: Path) -> None:
         assert await asyncio.wait_for(reader.readline(), 10) == b"HELLO\n"
         writer.close()
 
+        services, loop = pair.center.core.fleet.services, asyncio.get_running_loop()
+        with await services.connect("kit7", "echo") as ours:
+            await loop.sock_sendall(ours, b"hello\n")
+            assert await asyncio.wait_for(loop.sock_recv(ours, 10), 10) == b"HELLO\n"
+        with await services.connect("kit7", "other") as ours:
+            assert await asyncio.wait_for(loop.sock_recv(ours, 10), 10) == b"", "it is not configured"
+        await pair.kit.stop()
+        with pytest.raises(LinkDown):
+            await until("the way is gone", lambda: pair.center.core.fleet.kit(VERA, "kit7").ways == ())
+            await services.connect("kit7", "echo")
+
 
 async def _acts(side: object, act: str) -> list[tuple[str, str]]:
     rows = await side.core.audit.read(AUDE)  # type: ignore[attr-defined]
