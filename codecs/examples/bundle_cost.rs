@@ -75,7 +75,8 @@ fn feed(fd: OwnedFd, bps: u64, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let key = n % KEY_EVERY == 0;
         let mut whole = Vec::new();
-        let mut slice = vec![if key { 0x65 } else { 0x41 }];
+        // The slice begins with macroblock 0: a picture of its own.
+        let mut slice = if key { vec![0x65, 0xb8] } else { vec![0x41, 0x9a] };
         slice.extend((0..if key { 5 * usual } else { usual }).map(|i| (i as u64 * 31 + n) as u8 | 1));
         for nalu in if key { vec![SPS, PPS, &slice] } else { vec![&slice[..]] } {
             whole.extend((nalu.len() as u32).to_be_bytes());

@@ -28,7 +28,8 @@ const BATCHES: usize = 4;
 pub struct Thread {
     bundles: HashMap<BundleId, Box<Held>>,
     ground: Ground,
-    batch: RecvBatch,
+    /// Taken out while its datagrams are handled; made anew if a panic lost it.
+    batch: Option<RecvBatch>,
     timers: BinaryHeap<Reverse<(Micros, BundleId)>>,
     touched: Vec<BundleId>,
     running: bool,
@@ -43,7 +44,7 @@ impl Thread {
         Ok(Self {
             bundles: HashMap::new(),
             ground: Ground::new(epoll, queue, events),
-            batch: RecvBatch::default(),
+            batch: None,
             timers: BinaryHeap::new(),
             touched: Vec::new(),
             running: true,
@@ -206,7 +207,7 @@ impl Thread {
     }
 
     fn path_ready(&mut self, id: BundleId, path: u8) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         self.with(id, |held, ground| match held.udp(path) {
             Some(fd) => {
                 for _ in 0..BATCHES {
@@ -219,11 +220,11 @@ impl Thread {
             }
             None => held.path_stream(path, ground),
         });
-        self.batch = batch;
+        self.batch = Some(batch);
     }
 
     fn door_udp(&mut self, id: DoorId) {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         self.with_door(id, |door, thread| {
             let fd = door.udp.fd();
             for _ in 0..BATCHES {
@@ -234,7 +235,7 @@ impl Thread {
             }
             door.tell_refusals(&thread.ground);
         });
-        self.batch = batch;
+        self.batch = Some(batch);
     }
 
     fn door_stream(&mut self, id: DoorId, number: u64) {
