@@ -66,9 +66,11 @@ class Audit:
 
     def refused(self, who: Principal, act: str, target: str = "", *, code: str, detail: str = "") -> None:
         """`note`, unless it happens over and over: then it is counted, and the count is noted."""
+        windows = len(self._refusals)
         if self._refusals.tells(who, act, target, code, self._clock.monotonic()):
             self.note(who, act, target, outcome="refused", code=code, detail=detail)
-        self._wake.set()
+        elif len(self._refusals) != windows:
+            self._wake.set()  # there is something new to be told in time
 
     async def noted(
         self,

@@ -52,6 +52,10 @@ class Refusals:
         self._rows: deque[float] = deque(maxlen=ALL_AT_ONCE)
         """When the latest ones were written."""
 
+    def __len__(self) -> int:
+        """Windows that are open."""
+        return len(self._windows)
+
     def tells(self, who: Principal, act: str, target: str, code: str, now: float) -> bool:
         """It gets a row of its own; else it was counted."""
         key = act, place_of(who.address) if who.address else who.name
