@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api import tls
+from gateway.base import server_tls as tls
 from gateway.core.streams import Viewing
 from gateway.model.ids import StreamId
 from tests.fakes.rtsp_camera import SPS, Camera, a_camera
