@@ -60,9 +60,9 @@ fn add_multiples(outs: &mut [&mut [u8]], factors: &[u8], x: &[u8]) {
         let mut multiples = [[0u8; CHUNK]; 8];
         multiples[0].copy_from_slice(&x[at..at + CHUNK]);
         for bit in 1..8 {
-            for k in 0..CHUNK {
-                let v = multiples[bit - 1][k];
-                multiples[bit][k] = (v << 1) ^ (((v as i8) >> 7) as u8 & 0x1d);
+            let before = multiples[bit - 1];
+            for (made, v) in multiples[bit].iter_mut().zip(before) {
+                *made = (v << 1) ^ (((v as i8) >> 7) as u8 & 0x1d);
             }
         }
         for (out, factor) in outs.iter_mut().zip(factors) {

@@ -397,7 +397,7 @@ mod tests {
             two.send(index, 61, Some(96));
         }
         two.report(97);
-        assert_eq!(two.lost(), vec![]);
+        assert!(two.lost().is_empty());
     }
 
     #[test]
