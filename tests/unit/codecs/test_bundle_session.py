@@ -186,8 +186,9 @@ def test_sessions_come_and_go_without_a_trace(engines: tuple[Rig, Rig]) -> None:
     before = held()
     for n in range(201, 1201):
         once(n)
+    # The media plane closes what a session had a moment after it is told; a busy machine takes longer.
+    until(lambda: held()[0] <= before[0] + 2)
     after = held()
-    assert after[0] <= before[0] + 2
     assert after[1] - before[1] < 8 << 20, f"{(after[1] - before[1]) >> 10} KiB more"
     assert figures(engines[1].engine, center.door)["sessions"] == 0
 
