@@ -29,6 +29,12 @@ class Late:
         # Who waits may go away; the others still want it.
         await asyncio.shield(self._building)
 
+    async def close(self) -> None:
+        """The server ends; what is being built is let go."""
+        if self._building is not None:
+            self._building.cancel()
+            await asyncio.gather(self._building, return_exceptions=True)
+
     async def _load(self) -> None:
         await self._build()
         self._whole = True

@@ -123,6 +123,7 @@ class ApiServer:
                 await self._started()
                 await late.load()
         finally:
+            await late.close()
             upgrades.close()
             with suppress(OSError):
                 (self._state_dir / "api.sock").unlink()

@@ -110,6 +110,22 @@ async def test_who_asks_before_the_routes_are_built_has_them_built(services: Ser
                 assert (await client.get("/api/v1/system")).status_code == 200
 
 
+async def test_a_server_that_ends_while_its_routes_are_built_leaves_nothing(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def stays(self: Late) -> None:
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(Late, "_load", stays)
+    before = asyncio.all_tasks()
+    async with running(services, tmp_path), asyncio.timeout(20):
+        await begun.wait()
+    assert asyncio.all_tasks() == before
+
+
 async def test_the_routes_are_built_when_the_daemon_is_ready(services: Services, tmp_path: Path) -> None:
     built = asyncio.Event()
     build = Late._load
