@@ -52,7 +52,6 @@ class Bundle:
         self.on_stream: Callable[[int, str], None] = lambda _number, _purpose: None
         self.on_paths: Callable[[], None] = lambda: None
         self.on_rate: Callable[[], None] = lambda: None
-        self.on_flow_closed: Callable[[int, str], None] = lambda _flow, _code: None
         self._told: dict[int, asyncio.Future[None]] = {}
         self._next = 0
         self._used: set[int] = set()
@@ -71,9 +70,8 @@ class Bundle:
                 self.on_rate()
             case "flow":
                 self._flow(event.number)
-            case "flow-closed":
+            case "flow-closed" if event.name == "in":
                 self._told.pop(event.number, None)
-                self.on_flow_closed(event.number, event.code)
             case "stream":
                 self.on_stream(event.number, event.name)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.model.kit import LinkState, LinkUse
 
 Stats = Mapping[str, int | float | str]
-_USES = {"in": LinkUse.IN, "out": LinkUse.OUT, "unproved": LinkUse.TRYING}
+_USES = {"in": LinkUse.IN, "out": LinkUse.OUT, "new": LinkUse.TRYING, "suspect": LinkUse.TRYING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,16 @@ class LinkFigures:
         )
         self._given_up, self._beside = given_up, beside
         return look
+
+
+def by_either(udp: PathFigures | None, tcp: PathFigures | None) -> PathFigures | None:
+    """A link as people see it, whichever way it goes."""
+    if udp is None or tcp is None:
+        return udp or (tcp and replace(tcp, code=tcp.code or "link-tcp"))
+    shown = udp
+    if tcp.use is LinkUse.IN and udp.use is not LinkUse.IN:
+        shown = replace(tcp, code="link-tcp")
+    return replace(shown, bytes_in=udp.bytes_in + tcp.bytes_in, bytes_out=udp.bytes_out + tcp.bytes_out)
 
 
 def _path(path: Stats) -> PathFigures:

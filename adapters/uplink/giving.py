@@ -237,8 +237,9 @@ class Giving:
                 self._ladder.measured(str(given.number), flow.feed.step, flow.bps)
 
     def look(self, usable_bps: float, pressed: bool) -> None:
-        """What passes now; steps follow."""
-        if not self.config.ladder:
+        """What passes now; steps follow. While nothing passes at all nothing is decided: it is as before, or not at
+        all."""
+        if not self.config.ladder or usable_bps <= 0:
             return
         now = asyncio.get_running_loop().time()
         if now - self._tried_at > TRY_AGAIN_S:

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import UplinkConfig
-from adapters.uplink.figures import LinkFigures, Look
+from adapters.uplink.figures import LinkFigures, Look, by_either
 from adapters.uplink.kit_session import KitSession
 from adapters.uplink.paths import TCP, Paths
 from gateway import codecs
@@ -78,12 +78,12 @@ class CenterCall:
             for task in done:
                 task.result()
         finally:
+            await self._end_session("stopping")
+            media.forget_bundle(handle)
+            media.engine.bundle_close(handle)  # while it still has paths by which to say so
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._end_session("stopping")
-            media.forget_bundle(handle)
-            media.engine.bundle_close(handle)
 
     async def _key_due(self) -> None:
         await self._other_key.wait()
@@ -97,7 +97,8 @@ class CenterCall:
             return
         if event.kind == "refused":
             self._become(KitState.OFFLINE, event.code, event.detail)
-            if event.code == "unknown-key" and self._context.fleet.pairings.next_key():
+            # Between two keys the center knows one, and calls the other unknown, or taken back.
+            if event.code in ("unknown-key", "revoked") and self._context.fleet.pairings.next_key():
                 self._other_key.set()
             return
         if event.kind == "path":
@@ -182,11 +183,9 @@ class CenterCall:
         """Figures by path, with what the link is; links without a path stand there with why."""
         links: list[LinkState] = []
         for wish in self._paths.wished:
-            for name in (wish.name, wish.name + TCP):
-                if (found := look.links.get(name)) is not None:
-                    bearer = "tcp" if name.endswith(TCP) else wish.bearer
-                    links.append(found.state(name, bearer, wish.interface, wish.cost))
-            if wish.name not in look.links:
+            if (found := by_either(look.links.get(wish.name), look.links.get(wish.name + TCP))) is not None:
+                links.append(found.state(wish.name, wish.bearer, wish.interface, wish.cost))
+            else:
                 code = "link-off" if wish.off else self._paths.problem(wish.name) or "center-unresolved"
                 state = LinkUse.OFF if wish.off else LinkUse.TRYING
                 links.append(LinkState(wish.name, wish.bearer, wish.interface, state, code, cost=wish.cost))

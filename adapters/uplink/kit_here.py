@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 HELLO_S = 15.0
 """From the bundle to the kit's first words."""
 SNAPSHOT_S = 30.0
+WENT = {"revoked": "kit-revoked", "peer-closed": "kit-stopped"}
+"""Why a kit is not here, by why its bundle is over; else `kit-offline`."""
 MOST_BODY_TEXT = 66_000
 """An event's body; all other texts are bounded as those of records are."""
 THUMBNAIL_LINES = 180
@@ -90,7 +92,7 @@ class KitHere:
             await asyncio.gather(over, serving, return_exceptions=True)
             await self._services.close()
             if self._hold is not None:
-                self._hold.down("kit-revoked" if code == "revoked" else "kit-offline", detail or code)
+                self._hold.down(WENT.get(code, "kit-offline"), detail or code)
             self._end(code)
             await self._promote()
             log.info("kit %s went: %s %s", self.gateway, code, detail)

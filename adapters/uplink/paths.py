@@ -97,7 +97,7 @@ class _Link:
 
 
 class Paths:
-    """`run` until cancelled. `told` is given every change of a path of the bundle."""
+    """`run` until cancelled, after the bundle was closed. `told` is given every change of a path of the bundle."""
 
     def __init__(self, media: Media, bundle: int, center: PairedCenter, config: UplinkConfig) -> None:
         self._media = media
@@ -129,8 +129,10 @@ class Paths:
         finally:
             resolving.cancel()
             await asyncio.gather(resolving, return_exceptions=True)
-            for name in list(self._links):
-                self._drop(name)
+            # The bundle is closed with all its paths, and says its farewell by them.
+            for link in self._links.values():
+                _end(link)
+            self._links.clear()
 
     def told(self, name: str, carries: bool) -> None:
         """A path of the bundle carries from now on, or no longer."""
@@ -195,10 +197,7 @@ class Paths:
 
     def _drop(self, name: str) -> None:
         link = self._links.pop(name)
-        if link.timer is not None:
-            link.timer.cancel()
-        if link.tcp is not None:
-            link.tcp.cancel()
+        _end(link)
         for path in (2 * link.slot, 2 * link.slot + 1):
             self._media.engine.bundle_drop_path(self._bundle, path)
 
@@ -271,6 +270,13 @@ class Paths:
             link.tcp = None
             link.trial.tcp_ended(asyncio.get_running_loop().time())
             self._carry_out(link)
+
+
+def _end(link: _Link) -> None:
+    if link.timer is not None:
+        link.timer.cancel()
+    if link.tcp is not None:
+        link.tcp.cancel()
 
 
 def bound(wish: Wish, family: socket.AddressFamily, kind: int) -> socket.socket:

@@ -71,6 +71,8 @@ class Telling:
             self._put("position", f"{position.device}/{position.channel}", position)
 
     def _take(self, told: Told) -> None:
+        if self._home.leaving:
+            return  # streams and groups end with us, and are no less there for a center that waits for us
         match told.data:
             case Device() as device:
                 self._put("device", device.id, None if told.gone else device)
@@ -104,6 +106,8 @@ class Telling:
             await self._wake.wait()
             await asyncio.sleep(GATHER_S)
             await self._room()
+            if self._home.leaving:
+                return
             self._wake.clear()
             changed, self._changed = self._changed, OrderedDict()
             for (kind, id_), value in changed.items():

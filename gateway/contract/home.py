@@ -70,6 +70,10 @@ class Home(Protocol):
     def about(self) -> Mapping[str, str]:
         """`name`, `role`, `version`, `adcode`."""
 
+    @property
+    def leaving(self) -> bool:
+        """This gateway is being stopped: what goes now is there again after its next start."""
+
     def now(self) -> float:
         """Unix seconds of our clock."""
 

@@ -313,6 +313,7 @@ class Core:
 
     async def quiesce(self) -> None:
         """Cameras stop and sources are let go; the adapters are still there to say so."""
+        self.home.leaving = True
         await self.discovery.close()
         await self.ptz.close()
         await self.talk.close()

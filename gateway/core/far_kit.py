@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from gateway.base.errors import LinkDown
 from gateway.contract.fleet import KitAbout, KitBundle, KitWay
 from gateway.contract.home import VoiceEnd
 from gateway.model.device import Device, DeviceState
@@ -25,6 +26,8 @@ class Way:
     about: KitAbout
     reachable: bool = True
     code: str = ""
+    devices: dict[DeviceId, Device] = field(default_factory=dict)
+    """As this way told them; what of it is shown stands in `FarKit.devices`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,19 +50,38 @@ class FarKit:
     links: tuple[LinkState, ...] = ()
     gave_up: dict[StreamId, GaveUp] = field(default_factory=dict)
     thumbnail: Thumbnail | None = None
+    led: Way | None = None
+    """The way that was leading when it was judged last."""
+    shut: str = "kit-offline"
+    """Why no picture or voice of it can be had, as it was told last; "" while they can."""
 
     @property
     def here(self) -> bool:
         return any(way.reachable for way in self.ways.values())
 
+    def leading(self) -> Way | None:
+        """The best one that something passes by: what it tells counts, the others' word may be older."""
+        return next((self.ways[name] for name in WAYS if name in self.ways and self.ways[name].reachable), None)
+
     def way(self) -> KitWay | None:
-        """The best one that something passes by."""
-        return next((self.ways[name].way for name in WAYS if name in self.ways and self.ways[name].reachable), None)
+        leading = self.leading()
+        return leading.way if leading is not None else None
 
     def bundle(self) -> KitBundle | None:
         """The way that carries pictures, while something passes by it."""
         found = self.ways.get("uplink")
         return found.way if found is not None and found.reachable and isinstance(found.way, KitBundle) else None
+
+    def why_shut(self) -> str:
+        if self.bundle() is not None:
+            return ""
+        return "kit-no-bundle" if self.here else self.code or "kit-offline"
+
+    def carrying(self) -> KitBundle:
+        """Raises LinkDown: it is not here, or by messages alone."""
+        if (found := self.bundle()) is not None:
+            return found
+        raise LinkDown(f"no bundle of {self.gateway} is here", code=self.why_shut())
 
     def device(self, device: Device) -> Device:
         """As the center's directory shows it: nothing of a kit that is away is there."""
@@ -90,6 +112,8 @@ class FarKit:
         if not self.here:
             codes = [way.code for way in self.ways.values() if way.code]
             return KitState.OFFLINE, next(iter(codes), self.code or "kit-offline")
+        if self.streams and self.bundle() is None:
+            return KitState.DEGRADED, "kit-no-bundle"
         if self.gave_up:
             return KitState.DEGRADED, next(iter(self.gave_up.values())).code
         if any(link.state is LinkUse.OUT for link in self.links):

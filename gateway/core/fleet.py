@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gateway.base.clock import Clock
-from gateway.base.errors import Denied, LinkDown, NotFound
+from gateway.base.errors import Denied, NotFound
 from gateway.contract.fleet import KitAbout, KitWay
 from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.core.audit import Audit
@@ -203,10 +203,7 @@ class Fleet:
         reads = request.method in ("GET", "HEAD")
         if not reads:
             require_role(who, Role.OPERATOR, "change something at a kit")
-        bundle = kit.bundle()
-        if bundle is None:
-            code = "kit-no-bundle" if kit.here else kit.code or "kit-offline"
-            raise LinkDown(f"no bundle of {gateway} is here", code=code)
+        bundle = kit.carrying()
         outcome = "failed"
         try:
             answer = await bundle.api(request, who)
@@ -247,7 +244,13 @@ class Fleet:
                 log.info("kit %s is %s%s", kit.gateway, state, f": {code} {kit.detail}".rstrip() if code else "")
             kit.state, kit.since = state, self.clock.wall()
         kit.code = code
-        if before != (kit.here, "" if kit.here else kit.code):
+        led, kit.led = kit.led, kit.leading()
+        if kit.led is not None and kit.led is not led:
+            # Never less than was shown: a way that took over may not have told all yet.
+            for device in kit.led.devices.values():
+                self.items.device(kit, device)
+        shut, kit.shut = kit.shut, kit.why_shut()
+        if before != (kit.here, "" if kit.here else kit.code) or shut != kit.shut:
             self.items.reached(kit)
         self.told(kit.gateway)
 

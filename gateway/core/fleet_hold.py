@@ -42,6 +42,10 @@ class FleetHold:
     def _mine(self) -> bool:
         return self._kit.ways.get(self._standing.way.name) is self._standing
 
+    @property
+    def _leads(self) -> bool:
+        return self._kit.leading() is self._standing
+
     def about(self, about: KitAbout) -> None:
         if self._mine:
             self._standing.about = about
@@ -58,21 +62,28 @@ class FleetHold:
         if self._mine:
             self._own(device.id for device in devices)
             self._bound(len(devices), MOST_DEVICES, "devices")
-            self._items.devices(self._kit, [_short(device) for device in devices])
-            self._fleet.told(self._kit.gateway)
+            told = self._standing.devices = {device.id: _short(device) for device in devices}
+            if self._leads:
+                self._items.devices(self._kit, list(told.values()))
+                self._fleet.told(self._kit.gateway)
 
     def device(self, device: Device) -> None:
         if self._mine:
             self._own((device.id,))
-            if device.id not in self._kit.devices:
-                self._bound(len(self._kit.devices) + 1, MOST_DEVICES, "devices")
-            self._items.device(self._kit, _short(device))
-            self._fleet.told(self._kit.gateway)
+            told = self._standing.devices
+            if device.id not in told:
+                self._bound(len(told) + 1, MOST_DEVICES, "devices")
+            told[device.id] = _short(device)
+            if self._leads:
+                self._items.device(self._kit, told[device.id])
+                self._fleet.told(self._kit.gateway)
 
     def device_gone(self, device: DeviceId) -> None:
         if self._mine:
-            self._items.device_gone(self._kit, device)
-            self._fleet.told(self._kit.gateway)
+            self._standing.devices.pop(device, None)
+            if self._leads:
+                self._items.device_gone(self._kit, device)
+                self._fleet.told(self._kit.gateway)
 
     def streams(self, streams: Sequence[StreamStatus]) -> None:
         if self._mine:
@@ -119,7 +130,7 @@ class FleetHold:
     # — how it is joined —
 
     def links(self, links: Sequence[LinkState]) -> None:
-        if self._mine:
+        if self._mine and self._leads:
             self.seen()
             before = tuple((link.name, link.state, link.code) for link in self._kit.links)
             self._kit.links = tuple(links[:EACH])

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from gateway.base.errors import LinkDown, RemoteProtocolError
-from gateway.contract.fleet import KitBundle
+from gateway.base.errors import RemoteProtocolError
 from gateway.contract.home import VoiceEnd
 from gateway.contract.media import Offer, Publication
 from gateway.core.far_kit import FarKit
@@ -63,7 +62,7 @@ class Items:
             return
         kit.devices[device.id] = device
         if before is None:
-            self._streams.device_online(device.id, kit.here, kit.code)
+            self._streams.device_online(device.id, not kit.shut, kit.shut)
         self._bus.publish("device", device.id, kit.device(device))
         if before is None or replace(before, last_seen=None) != replace(device, last_seen=None):
             self._save(kit, "device", device.id)
@@ -93,7 +92,7 @@ class Items:
         if before is not None and (before.title, before.device) == (status.title, status.device):
             return
         if status.device not in kit.devices:
-            self._streams.device_online(status.device, kit.here, kit.code)
+            self._streams.device_online(status.device, not kit.shut, kit.shut)
         self._streams.offer(self._offer(kit, status))
         if (device := kit.devices.get(status.device)) is not None:
             self._bus.publish("device", device.id, kit.device(device))
@@ -141,7 +140,7 @@ class Items:
     def reached(self, kit: FarKit) -> None:
         """It came or went, or is not reached for another reason now."""
         for device in {*kit.devices, *(status.device for status in kit.streams.values())}:
-            self._streams.device_online(device, kit.here, "" if kit.here else kit.code)
+            self._streams.device_online(device, not kit.shut, kit.shut)
         for known in kit.devices.values():
             self._bus.publish("device", known.id, kit.device(known))
         for group in kit.groups.values():
@@ -177,10 +176,10 @@ class Items:
         )
 
     async def _open(self, kit: FarKit, stream: StreamId, publication: Publication) -> None:
-        await _bundle(kit).open(stream, publication)
+        await kit.carrying().open(stream, publication)
 
     async def _snapshot(self, kit: FarKit, stream: StreamId, height: int, quality: int) -> Snapshot:
-        return await _bundle(kit).snapshot(stream, height=height, quality=quality)
+        return await kit.carrying().snapshot(stream, height=height, quality=quality)
 
     # — kept —
 
@@ -201,7 +200,7 @@ class Items:
         elif kind == "stream":
             status = record(StreamStatus, value)
             kit.streams[status.id] = status
-            self._streams.device_online(status.device, False, kit.code)
+            self._streams.device_online(status.device, False, kit.shut)
             self._streams.offer(self._offer(kit, status))
         elif kind == "group":
             group = record(GroupStatus, value)
@@ -233,14 +232,6 @@ class Items:
             if (timer := self._saving.pop(kit.gateway, None)) is not None:
                 timer.cancel()
                 self._write(kit)
-
-
-def _bundle(kit: FarKit) -> KitBundle:
-    """Raises LinkDown: it is not here, or by words alone."""
-    if (found := kit.bundle()) is not None:
-        return found
-    code = "kit-no-bundle" if kit.here else kit.code or "kit-offline"
-    raise LinkDown(f"no bundle of {kit.gateway} is here", code=code)
 
 
 def _kept(kit: FarKit, kind: str, id_: str) -> object:

@@ -57,6 +57,7 @@ class Home:
         self.now = now
         self.answering: Answering = _no_api
         """Who answers requests to the API: the daemon sets it when the API is there."""
+        self.leaving = False
 
     @property
     def boot(self) -> int:

@@ -126,10 +126,7 @@ class FarTalk:
                     self._audit.note(wish.principal, "talk.leave", group.id, detail=f"{party.id} {seconds:.0f} s")
 
     def _line(self, kit: FarKit, target: str, wish: SeatWish) -> Any:
-        if (bundle := kit.bundle()) is None:
-            code = "kit-no-bundle" if kit.here else kit.code or "kit-offline"
-            raise LinkDown(f"no bundle of {kit.gateway} is here", code=code)
-        return bundle.talk(target, wish)
+        return kit.carrying().talk(target, wish)
 
     async def _stay(
         self, kit: FarKit, group: str, wish: SeatWish, seat: FarSeat, line: FarLine, stack: AsyncExitStack

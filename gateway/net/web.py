@@ -131,13 +131,17 @@ async def _request(
     secure = (tls or unverified()) if url.tls else None
     name = url.host if url.tls else None
     try:
-        reader, writer = await asyncio.open_connection(sock=connected, ssl=secure, server_hostname=name)
+        reader, writer = await asyncio.open_connection(sock=connected)
     except BaseException:
         connected.close()
         raise
-    if on_certificate is not None and (proved := writer.get_extra_info("ssl_object")) is not None:
-        on_certificate(proved.getpeercert(binary_form=True) or b"")
     try:
+        if secure is not None:
+            # Not in open_connection: cancelled at the end of its handshake it waits for the far side's farewell, on the
+            # number of a socket that is somebody else's by then.
+            await writer.start_tls(secure, server_hostname=name)
+        if on_certificate is not None and (proved := writer.get_extra_info("ssl_object")) is not None:
+            on_certificate(proved.getpeercert(binary_form=True) or b"")
         return await _talk(reader, writer, url, method, body, headers, max_body)
     except (h11.RemoteProtocolError, h11.LocalProtocolError) as exc:
         raise RemoteProtocolError(f"{url.authority} does not speak HTTP: {exc}", code="not-http") from exc

@@ -246,7 +246,7 @@ class FakeBundles:
         if way == "out" and (sock := side.flows.pop(flow, None)) is not None:
             sock.close()
             if side.peer is not None:
-                side.peer.tell("flow-closed", number=flow)
+                side.peer.tell("flow-closed", name="in", number=flow)
 
     def bundle_want_key(self, bundle: int, flow: int) -> None:
         self.bundles[bundle].wanted_keys.append(flow)

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::event::*;
 use super::frame_port::FrameReader;
-use super::ingest::{Ingest, IngestConfig};
+use super::ingest::{Ingest, IngestConfig, IngestOutput};
 use super::leg::{Leg, Source, Watched};
 use super::sys;
 use super::worker::{Sock, Worker};
@@ -28,6 +28,9 @@ impl Worker {
         let open = reader.read(socket.fd.as_raw_fd(), self.now, &mut out);
         let problem = reader.take_problem();
         for output in out {
+            if matches!(output, IngestOutput::Unit(_)) {
+                self.leg_heard(&mut leg, "frames");
+            }
             self.leg_output(&mut live, &mut leg, output);
         }
         if let Some(detail) = problem {
@@ -35,6 +38,7 @@ impl Worker {
         }
         self.pump_all(&mut live);
         self.put(live);
+        self.set_leg_timer(&mut leg);
         if !open {
             self.events.push(leg.event(LegState::Closed, "source-ended", String::new()));
         }

@@ -34,6 +34,13 @@ ROWS: tuple[Row, ...] = (
         "若链路正在上线或下线可忽略；否则请查看日志中的系统错误。",
     ),
     (
+        "link-tcp",
+        "UDP does not pass on this link: it goes by TCP, which is slower where packets are lost.",
+        "Let UDP out to the center's port (8444) on this network, if you can.",
+        "该链路上 UDP 不通，现改走 TCP，丢包时较慢。",
+        "如有可能，请在该网络放行到中心 UDP 端口（8444）的出站流量。",
+    ),
+    (
         "link-sub",
         "The links carry less than the picture needs: its smaller version is sent.",
         "Nothing: the full picture comes back by itself when the links carry it for a while.",

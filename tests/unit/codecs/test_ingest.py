@@ -149,7 +149,7 @@ def test_frame_port_in_and_out(rig: Rig) -> None:
     reader, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     reader.settimeout(5)
     with worker, reader:
-        leg = rig.engine.open_frames_in(stream, ours.detach())
+        leg = rig.engine.open_frames_in(stream, ours.detach(), stall_ms=300)
         sub = rig.engine.open_frames_out(stream, theirs.detach())
         worker.send(track_record())
         key = [SPS, PPS, b"\x65" + bytes(range(256)) * 600]
@@ -170,11 +170,14 @@ def test_frame_port_in_and_out(rig: Rig) -> None:
         worker.send(unit_records([b"\x41\x9a\x00\x01"], 4000, key=False)[0])
         head = HEAD.unpack_from(reader.recv(70_000))
         assert head[6] - times[0] == 3000
+        assert rig.wait(codecs.LegEvent, lambda e: e.state == "media").detail == "frames"
+        assert rig.wait(codecs.LegEvent, lambda e: e.state == "stalled").leg == leg
         # What is not as documented is refused in words, and nothing else suffers.
         worker.send(b"nonsense")
         assert rig.wait(codecs.LegEvent, lambda e: e.state == "problem").leg == leg
         worker.send(unit_records([b"\x41\x9a\x00\x02"], 7000, key=False)[0])
         assert HEAD.unpack_from(reader.recv(70_000))[6] - times[0] == 6000
+        assert rig.wait(codecs.LegEvent, lambda e: e.state == "resumed").leg == leg
         assert rig.engine.subscription_stats(sub)["frames"] == 3
     assert rig.wait(codecs.LegEvent, lambda e: e.state == "closed").leg == leg
     assert rig.wait(codecs.SubscriptionEvent, lambda e: e.code == "link-down").subscription == sub

@@ -98,6 +98,26 @@ async def test_the_state_of_a_device_at_home_is_shown_and_holds_nothing_back(hou
 
 
 @housed
+async def test_the_better_way_has_the_word_while_something_passes_by_it(house: House) -> None:
+    hold, _ = await a_kit(house)
+    broker = house.core.fleet.kit_up("kit7", KitAbout(boot=3), AWay("mqtt"))
+    # What comes by messages is older, or not all.
+    broker.devices([])
+    broker.device(replace(BALL, name="older"))
+    broker.device_gone(BALL.id)
+    directory = house.core.directory
+    assert directory.device(VIEWER, "kit7/ball-1").name == BALL.name and house.core.streams.has(FRONT)
+    broker.device(replace(BALL, name="newer"))
+    hold.reachable(False, "kit-unreachable")
+    assert directory.device(VIEWER, "kit7/ball-1").name == "newer"
+    hold.reachable(True)
+    assert directory.device(VIEWER, "kit7/ball-1").name == BALL.name
+    hold.down("kit-offline")
+    broker.device_gone(BALL.id)
+    assert not house.core.streams.has(FRONT)
+
+
+@housed
 async def test_by_messages_alone_there_are_no_pictures(house: House) -> None:
     hold, _ = await a_kit(house)
     hold.down("kit-offline")
@@ -106,7 +126,7 @@ async def test_by_messages_alone_there_are_no_pictures(house: House) -> None:
     assert house.core.directory.device(VIEWER, "kit7/ball-1").state is DeviceState.ONLINE
     async with house.core.streams.view(FRONT, VIEWER, "whep") as viewing:
         await settle()
-        assert (viewing.status.state, viewing.status.code) == (StreamState.WAITING, "kit-no-bundle")
+        assert (viewing.status.state, viewing.status.code) == (StreamState.OFFLINE, "kit-no-bundle")
 
 
 @housed

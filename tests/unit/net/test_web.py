@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from asyncio.sslproto import SSLProtocol
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.net.web import WebUrl, request
+from tests.unit.net.certificates import Authority
 
 
 @pytest.mark.parametrize(("path", "asked"), [("/é?q=ü", "/%C3%A9?q=%C3%BC"), ("/a b", "/a%20b"), ("/x%20y", "/x%20y")])
@@ -30,3 +35,52 @@ async def test_a_path_that_is_no_ascii(path: str, asked: str) -> None:
         port = server.sockets[0].getsockname()[1]
         answer = await request(connect, WebUrl("127.0.0.1", port, path))
     assert answer.body == b"ok" and heads[0].split(b" ")[1].decode() == asked
+
+
+async def test_cancelled_at_the_end_of_a_handshake_it_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of its socket is somebody else's a moment later."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Authority(tmp_path).make("there", dns=("there",)))
+    silent = asyncio.Event()
+    made: list[socket.socket] = []
+    asking: list[asyncio.Task[Any]] = []
+    woken: Any = SSLProtocol._wakeup_waiter  # type: ignore[attr-defined]
+
+    def shaken(protocol: Any, exc: BaseException | None = None) -> None:
+        woken(protocol, exc)
+        if not protocol._server_side:
+            asking[0].cancel()
+
+    monkeypatch.setattr(SSLProtocol, "_wakeup_waiter", shaken)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await silent.wait()
+        writer.transport.abort()
+
+    async def connect(host: str, port: int) -> socket.socket:
+        made.append(socket.create_connection((host, port)))
+        made[0].setblocking(False)
+        return made[0]
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        asking.append(asyncio.create_task(request(connect, WebUrl("127.0.0.1", port, "/", tls=True))))
+        while not made:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        number = made[0].fileno()
+        await asyncio.gather(asking[0], return_exceptions=True)
+        assert asking[0].cancelled()
+        await asyncio.sleep(0)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            assert number in (ours.fileno(), theirs.fileno())
+            for sock in (ours, theirs):
+                sock.setblocking(False)
+                receiving = asyncio.create_task(asyncio.get_running_loop().sock_recv(sock, 10))
+                await asyncio.sleep(0)
+                (theirs if sock is ours else ours).send(b"x")
+                assert await asyncio.wait_for(receiving, 5) == b"x"
+        silent.set()
