@@ -69,17 +69,32 @@ class Worker:
             try:
                 async with asyncio.timeout(patience):
                     data = await loop.sock_recv(self._control, _RECORD)
+            except ConnectionResetError:
+                data = b""  # it died with an order of ours unread
             except TimeoutError:
                 raise LinkDown(f"the capture worker says nothing for {patience:.0f} s", code="local-hung") from None
             if not data:
-                raise LinkDown("the capture worker died", code="local-worker")
+                raise LinkDown(f"the capture worker died{await self._how()}", code="local-worker")
             told = json.loads(data)
             patience = HUNG_S
             if told["ev"] == "made":
                 self.made |= {kind: str(told[kind]) for kind in ("video", "audio") if kind in told}
             elif told["ev"] == "unplugged" and (told["kind"] == "video" or not self._seen):
                 why = _why(told)
+            elif told["ev"] == "let-go" and (told["kind"] == "video" or not self._seen):
+                why = LinkDown("the media plane let go of the capture", code="source-ended")
         raise why
+
+    async def _how(self) -> str:
+        """Its exit in words, where it is known soon."""
+        if self._process is None:
+            return ""
+        try:
+            async with asyncio.timeout(END_S):
+                status = await self._process.wait()
+        except TimeoutError:
+            return ""
+        return f" of signal {-status}" if status < 0 else f" with status {status}"
 
     def want_key_frame(self) -> None:
         if self._control is not None:

@@ -234,7 +234,7 @@ def main(arguments: list[str]) -> int:
             work()
             control.tell("unplugged", kind=kind, detail="it ended")
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the media plane has let go
+            control.tell("let-go", kind=kind)  # the media plane did
         except (av.FFmpegError, OSError, ValueError, IndexError) as exc:
             control.tell("unplugged", kind=kind, errno=getattr(exc, "errno", 0) or 0, detail=str(exc)[:200])
         if kind == "video" or recipe.video is None:

@@ -2,15 +2,14 @@
 
 #[path = "../fuzz/src/audio_cases.rs"]
 mod audio_cases;
+mod fuzz_support;
 #[path = "audio_support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
-
-use support::{Rng, Talker};
+use support::Talker;
 
 /// Mutated inputs of each target in one run.
-const ROUNDS: usize = 2500;
+const ROUNDS: u64 = 2500;
 
 fn piece(out: &mut Vec<u8>, head: &[u8], body: &[u8]) {
     out.extend(((head.len() + body.len()) as u16).to_be_bytes());
@@ -51,34 +50,13 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "audio_opus" => all.push(of("opus", 48_000, None)),
         _ => all.push(of("pcma", 8000, None)),
     }
-    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut paths: Vec<_> = std::fs::read_dir(kept).into_iter().flatten().flatten().map(|f| f.path()).collect();
-    paths.sort();
-    all.extend(paths.iter().map(|p| std::fs::read(p).expect("a file of the corpus")));
+    all.extend(fuzz_support::kept(target));
     all
 }
 
 #[test]
 fn every_target_over_its_corpus_and_mutations() {
     for (name, case) in audio_cases::ALL {
-        let seeds = seeds(name);
-        seeds.iter().for_each(|seed| case(seed));
-        let mut rng = Rng(0x5eed_0000 + name.len() as u64);
-        for _ in 0..ROUNDS {
-            let mut data = seeds[rng.below(seeds.len())].clone();
-            for _ in 0..1 + rng.below(6) {
-                let at = rng.below(data.len().max(1)).min(data.len());
-                match rng.below(5) {
-                    0 => data.truncate(at),
-                    1 => data.insert(at, rng.below(256) as u8),
-                    _ if data.is_empty() => data.push(rng.below(256) as u8),
-                    2 => data[at.saturating_sub(1)] = [0, 1, 0x7f, 0x80, 0xff][rng.below(5)],
-                    3 => data[at.saturating_sub(1)] ^= 1 << rng.below(8),
-                    _ => data.splice(at..at, data.clone()[..at].iter().copied()).for_each(drop),
-                }
-            }
-            data.truncate(8192);
-            case(&data);
-        }
+        fuzz_support::tried(name, &seeds(name), ROUNDS, *case);
     }
 }

@@ -20,8 +20,14 @@ LONG_S = 30.0
 """For what takes several round trips on a machine that does other things too."""
 
 
+WAYS: list[Way] = []
+"""Open ones; `two` ends them, before anything else takes their sockets away."""
+
+
 def _quick() -> socket.socket:
-    s = udp()
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    s.bind(("127.0.0.1", 0))
     s.setblocking(False)
     return s
 
@@ -35,12 +41,14 @@ class Way:
         self._to = to
         self._chance = random.Random(seed)
         self._near, self._far = _quick(), _quick()
+        self._left: list[socket.socket] = []
         self._kit: tuple[str, int] | None = None
         self._wait: deque[tuple[float, bytes, bool]] = deque()
         self._wake_r, self._wake_w = os.pipe()
         self.carried = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        WAYS.append(self)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -50,12 +58,16 @@ class Way:
 
     def rebind(self) -> None:
         """The NAT forgets: what goes on comes from another port."""
+        self._left.append(self._far)
         self._far = _quick()
         self._poke()
 
     def close(self) -> None:
+        WAYS.remove(self)
         os.close(self._wake_w)
-        self._thread.join(5)
+        self._thread.join(LONG_S)
+        for one in (self._near, self._far, *self._left):
+            one.close()
 
     def _poke(self) -> None:
         os.write(self._wake_w, b"x")
@@ -218,6 +230,8 @@ def two() -> Iterator[tuple[Rig, Rig]]:
     finally:
         kit.engine.close()
         center.engine.close()
+        while WAYS:
+            WAYS[-1].close()
 
 
 def paired(kit_rig: Rig, center_rig: Rig, connect: Callable[[Kit], object]) -> Pair:

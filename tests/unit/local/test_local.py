@@ -130,8 +130,8 @@ class Kit:
             self.plane,
             StreamId("kit1/cable/main"),
             self.stream,
-            stall_s=3.0,
-            patience_s=10.0,
+            stall_s=30.0,
+            patience_s=60.0,
             told=lambda _event: None,
             said=lambda code, _detail: self.waits.set() if code == "local-unplugged" else None,
         )
@@ -225,6 +225,7 @@ async def test_a_worker_that_is_killed(places: Places) -> None:
         with pytest.raises(LinkDown) as died:
             await asyncio.wait_for(asyncio.shield(task), 60)
         assert died.value.code in ("local-worker", "source-ended")
+        assert died.value.code == "source-ended" or "signal 9" in str(died.value)
 
 
 async def test_plugged_in_later(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
