@@ -1,4 +1,4 @@
-"""Tests that may have to do with sockets and programs of others are tried a second time when they fail, and the summary
+"""Tests that have to do with sockets and programs of others are tried a second time when they fail, and the summary
 says so: on a machine that does other work, a program that we did not write may be late. What fails twice, fails.
 
 Where several workers (pytest-xdist) run tests beside each other, the second try has the machine for itself: the others
@@ -18,7 +18,8 @@ from _pytest.runner import runtestprotocol
 
 from tests.turns import Turns
 
-TWICE = {"peers", "paths", "emu", "unit"}
+TWICE = {"peers", "paths", "emu", "codecs", "local"}
+"""Folders, on any level."""
 ORDER = ("peers", "paths", "emu", "house", "properties")
 AGAIN = "tried a second time"
 _again: dict[str, None] = {}

@@ -10,6 +10,7 @@ from gateway.base.errors import Busy, Denied
 from gateway.config.sources import Program
 from gateway.core.refusals import ALL_AT_ONCE, AT_ONCE, FIRST_S, LONGEST_S, NAMES, PLACES, Refusals
 from gateway.model.principal import Principal, Role
+from gateway.store.rows import AuditRow
 from tests.fakes.loop import advance
 from tests.unit.core.house import AUDITOR, House, housed
 
@@ -52,6 +53,14 @@ def test_from_everywhere_too_the_rows_of_a_minute_are_bounded() -> None:
     assert max(len(w.names) for w in one._windows.values()) <= NAMES
 
 
+async def sign_ins(house: House, least: int) -> list[AuditRow]:
+    """Their rows, once there are so many: the store's thread takes real time."""
+    rows: list[AuditRow] = []
+    while len(rows) < least:
+        rows = [row for row in await house.core.audit.read(AUDITOR) if row.act == "program.sign-in"]
+    return rows
+
+
 @housed
 async def test_thousands_of_refused_names_are_few_rows_of_the_record(house: House) -> None:
     house.config.program["truck"] = Program.model_validate({"password": "of-its-own-12"})
@@ -62,12 +71,12 @@ async def test_thousands_of_refused_names_are_few_rows_of_the_record(house: Hous
     for n in range(50):
         house.core.programs.failed(f"name-{n}", HERE)
     await advance(FIRST_S + 1)
-    rows = [row for row in await house.core.audit.read(AUDITOR) if row.act == "program.sign-in"]
-    assert AT_ONCE < len(rows) <= AT_ONCE + 3
+    rows = await sign_ins(house, AT_ONCE + 1)
+    assert len(rows) <= AT_ONCE + 3
     [counted] = [row for row in rows if row.session == "counted"]
     assert "more in 60 s" in counted.detail and counted.outcome == "refused"
     before = len(rows)
     house.core.programs.failed("one more", HERE)
     await advance(2 * FIRST_S + 1)
-    rows = [row for row in await house.core.audit.read(AUDITOR) if row.act == "program.sign-in"]
+    rows = await sign_ins(house, before + 1)
     assert [row.detail for row in rows[before:]] == ["1 more in 120 s, of the same name; the last"]
