@@ -52,6 +52,7 @@ class InboxFiles:
             known = await self._repo.file(gateway, file.id)
             if known is None:
                 await self._room(gateway, file)
+                await asyncio.to_thread(self._of(gateway).remove, file.id)  # of one that was pruned, and a crash
                 known = KeptFile(gateway, file, 0, self._clock.wall())
                 await self._repo.put_file(known)
                 log.info("%s sends %s (%d bytes)", gateway, file.name, file.size)
@@ -59,8 +60,11 @@ class InboxFiles:
                 raise Denied(f"{file.id} of {gateway} is another file", code="file-taken")
         if known.complete_at is not None:
             return file.size
-        self._hold(known)
-        return await asyncio.to_thread(self._of(gateway).length, file.id)
+        known, lock = self._hold(known)
+        async with lock:
+            length = await asyncio.to_thread(self._of(gateway).length, file.id)
+            # All of its bytes may be here and yet not be verified, or have no row that says so: after a crash.
+            return length if length < file.size else await self._finish(known)
 
     async def append(self, gateway: str, id_: str, offset: int, data: bytes) -> int:
         known, lock = await self._known(gateway, id_)
@@ -71,14 +75,7 @@ class InboxFiles:
                 raise RemoteProtocolError(f"file {id_} of {gateway} has {known.file.size} bytes", code="file-damaged")
             files = self._of(gateway)
             length = await asyncio.to_thread(files.append, id_, offset, data)
-            if length < known.file.size:
-                return length
-            await asyncio.to_thread(files.finish, id_, known.file.size, known.file.sha256)
-            now = self._clock.wall()
-            await self._repo.complete_file(gateway, id_, now)
-            self._coming.pop((gateway, id_), None)
-            log.info("%s of %s is here whole", known.file.name, gateway)
-            return known.file.size
+            return length if length < known.file.size else await self._finish(known)
 
     async def seen(self, one: KeptFile) -> KeptFile:
         """With how much of it is here."""
@@ -93,6 +90,16 @@ class InboxFiles:
             await asyncio.to_thread(self._of(gateway).remove, id_)
 
     # — within —
+
+    async def _finish(self, known: KeptFile) -> int:
+        """Under its lock: verified, with its name and its row, and only then whole. Raises RemoteProtocolError
+        (`file-damaged`), and it begins anew."""
+        gateway, file = known.gateway, known.file
+        await asyncio.to_thread(self._of(gateway).finish, file.id, file.size, file.sha256)
+        await self._repo.complete_file(gateway, file.id, self._clock.wall())
+        self._coming.pop((gateway, file.id), None)
+        log.info("%s of %s is here whole", file.name, gateway)
+        return file.size
 
     def _of(self, gateway: str) -> ReportFiles:
         return ReportFiles(self._folder / gateway, "file-damaged")

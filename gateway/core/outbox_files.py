@@ -44,13 +44,20 @@ class OutboxFiles:
         self._adding = asyncio.Lock()
 
     async def add(self, path: Path, file: ForwardFile, uplinks: Sequence[str], *, keep: bool = False) -> ForwardFile:
-        """Move `path` in for `uplinks` (copied where it lies on another disk); with `keep` it stays where it is too."""
+        """Move `path` in for `uplinks` (copied where it lies on another disk); with `keep` it stays where it is too.
+        It goes from there when the row that names it is durable, and stays when there is none."""
         async with self._adding:  # two at once must not both take the last room
             size = await asyncio.to_thread(_size, path)
             await self._room(size, file)
-            size, digest = await asyncio.to_thread(self._move, path, file.id, keep)
+            size, digest = await asyncio.to_thread(self._take_in, path, file.id, keep)
             kept = replace(file, size=size, sha256=digest)
-            await self._repo.put_file(uplinks, kept)
+            try:
+                await self._repo.put_file(uplinks, kept)
+            except GatewayError:
+                await self.let_go(file.id)
+                raise
+        if not keep:
+            await asyncio.to_thread(_given_up, path)
         if not uplinks:
             await self.let_go(file.id)
         return kept
@@ -62,15 +69,15 @@ class OutboxFiles:
         await asyncio.to_thread(self._path(id_).unlink, True)
 
     async def sweep(self) -> None:
-        """At start: files that nobody waits for."""
-        known = {waiting.file.id for waiting in await self._repo.files(limit=1_000_000)}
+        """At start: files that nobody waits for. None comes in meanwhile: what has no row yet would go with them."""
 
-        def job() -> None:
+        def job(known: set[str]) -> None:
             for path in self._folder.glob("*"):
                 if path.name not in known:
                     path.unlink(missing_ok=True)
 
-        await asyncio.to_thread(job)
+        async with self._adding:
+            await asyncio.to_thread(job, {waiting.file.id for waiting in await self._repo.files(limit=1_000_000)})
 
     async def _room(self, size: int, file: ForwardFile) -> None:
         config = self._config()
@@ -95,7 +102,7 @@ class OutboxFiles:
             raise NotFound(f"there is no file {id_[:40]!r}")
         return self._folder / id_
 
-    def _move(self, path: Path, id_: str, keep: bool) -> tuple[int, str]:
+    def _take_in(self, path: Path, id_: str, keep: bool) -> tuple[int, str]:
         target = self._path(id_)
         fresh = target.with_suffix(".new")
         try:
@@ -110,7 +117,6 @@ class OutboxFiles:
                     raise GatewayError(f"{self._folder} has no room for {path.name}", code="disk-full") from exc
                 shutil.copyfile(path, fresh)
             if not keep:
-                path.unlink()
                 fresh.chmod(0o600)
             digest, size = hashlib.sha256(), 0
             with fresh.open("rb") as file:
@@ -137,6 +143,13 @@ class OutboxFiles:
             raise NotFound(f"file {id_} is no longer on the disk") from None
         except OSError as exc:
             raise GatewayError(f"reading file {id_}: {exc.strerror}", code="store-fault") from exc
+
+
+def _given_up(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        log.warning("%s waits to be sent on and can not be taken from where it was: %s", path, exc.strerror)
 
 
 def _size(path: Path) -> int:

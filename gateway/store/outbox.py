@@ -54,11 +54,12 @@ class OutboxRepo:
         )
 
     async def leave(self, name: str) -> Sequence[str]:
-        """It is no more, nor is what waited for it; the ids of files that were to be sent there."""
+        """It is no more, nor is what waited for it; the ids of files that nobody waits for any more."""
 
         def job(conn: sqlite3.Connection) -> list[str]:
-            files = [str(row[0]) for row in conn.execute("SELECT id FROM outbox_file WHERE uplink = ?", (name,))]
-            conn.execute("DELETE FROM outbox_file WHERE uplink = ?", (name,))
+            theirs = conn.execute("DELETE FROM outbox_file WHERE uplink = ? RETURNING id", (name,)).fetchall()
+            others = "SELECT 1 FROM outbox_file WHERE id = ?"
+            files = [str(id_) for (id_,) in theirs if conn.execute(others, (id_,)).fetchone() is None]
             conn.execute("DELETE FROM outbox WHERE uplink = ?", (name,))
             conn.execute("DELETE FROM outbox_uplink WHERE name = ?", (name,))
             return files
@@ -134,8 +135,13 @@ class OutboxRepo:
     # — files —
 
     async def put_file(self, uplinks: Sequence[str], file: ForwardFile) -> None:
-        rows = [(uplink, file.id, int(file.rank), file.size, json.dumps(asdict(file))) for uplink in uplinks]
-        sql = "INSERT OR IGNORE INTO outbox_file (uplink, id, rank, size, body) VALUES (?, ?, ?, ?, ?)"
+        """For each of `uplinks` that there still are. Durable."""
+        body = json.dumps(asdict(file))
+        rows = [(uplink, file.id, int(file.rank), file.size, body, uplink) for uplink in uplinks]
+        sql = (
+            "INSERT OR IGNORE INTO outbox_file (uplink, id, rank, size, body)"
+            " SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM outbox_uplink WHERE name = ?)"
+        )
         await self._db.write(lambda conn: conn.executemany(sql, rows), durable=True)
 
     async def files(self, uplink: str = "", *, limit: int = 1000) -> Sequence[WaitingFile]:

@@ -134,12 +134,18 @@ async def test_a_far_side_that_leaves_takes_along_what_waited(tmp_path: Path) ->
     store = await joined(tmp_path, "a", "b")
     await store.outbox.put(["a", "b"], event("1"), ROOMY, durable=True)
     file = ForwardFile("01F", "x", "image/jpeg", 10, "0" * 64)
-    await store.outbox.put_file(["a", "b"], file)
+    await store.outbox.put_file(["a", "b", "gone"], file)
+    await store.outbox.put_file(["a"], ForwardFile("01G", "y", "image/jpeg", 5, "0" * 64))
     store.outbox.file_progress("a", "01F", 4)
     await store.alive()  # it is not waited for by itself; the writer takes one after the other
-    assert [(one.uplink, one.sent) for one in await store.outbox.files()] == [("a", 4), ("b", 0)]
+    assert [(one.uplink, one.sent) for one in await store.outbox.files()] == [
+        ("a", 4),
+        ("b", 0),
+        ("a", 0),
+    ]
+    assert await store.outbox.file_bytes() == 15
+    assert await store.outbox.leave("a") == ["01G"], "b still waits for the other"
     assert await store.outbox.file_bytes() == 10
-    assert await store.outbox.leave("a") == ["01F"]
     assert not await store.outbox.file_done("a", "01F") and await store.outbox.file_done("b", "01F")
     (b,) = await store.outbox.standing()
     assert (b.name, b.rows, b.files, b.oldest_at) == ("b", 1, 0, NOW.wall)

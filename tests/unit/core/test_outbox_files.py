@@ -1,0 +1,87 @@
+"""Files that wait: whoever hands one in has it until its row is durable, and others' parting takes nothing along."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.base.errors import GatewayError
+from gateway.model.forward import ForwardFile
+from tests.fakes.loop import advance, by_hand
+from tests.unit.core.house import a_house
+
+FILE = ForwardFile("", "clip.mp4", "video/mp4", 0, "", device="kit1/ball-1")
+
+
+def a_clip(folder: Path) -> Path:
+    path = folder / "clip.mp4"
+    path.write_bytes(b"moving picture")
+    return path
+
+
+@by_hand
+async def test_parting_from_one_center_leaves_what_waits_for_another(tmp_path: Path) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox = house.core.outbox
+        await outbox.join("a", "mqtt")
+        b = await outbox.join("b", "uplink")
+        both = await outbox.add_file(str(a_clip(tmp_path)), FILE)
+        await outbox.leave("a")
+        assert await b.read(both, 0, 6) == b"moving" and [one.file.id for one in await b.files()] == [both]
+        await outbox.leave("b")
+        assert list((tmp_path / "s" / "outbox").iterdir()) == []
+
+
+@by_hand
+async def test_what_gets_no_row_stays_with_whoever_handed_it_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox = house.core.outbox
+        side = await outbox.join("a", "mqtt")
+        path, put = a_clip(tmp_path), house.core.store.outbox.put_file
+        there: list[bool] = []
+
+        async def full(*args: Any) -> None:
+            there.append(path.exists())
+            raise GatewayError("the disk is full", code="disk-full")
+
+        monkeypatch.setattr(house.core.store.outbox, "put_file", full)
+        with pytest.raises(GatewayError):
+            await outbox.add_file(str(path), FILE)
+        assert there == [True] and path.read_bytes() == b"moving picture", "a power cut would have left it there too"
+        assert list((tmp_path / "s" / "outbox").iterdir()) == []
+        monkeypatch.setattr(house.core.store.outbox, "put_file", put)
+        id_ = await outbox.add_file(str(path), FILE)
+        assert not path.exists() and await side.read(id_, 7, 7) == b"picture"
+
+
+@by_hand
+async def test_the_sweep_at_start_spares_what_comes_in_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox, repo = house.core.outbox, house.core.store.outbox
+        side = await outbox.join("a", "mqtt")
+        put, begun, go = repo.put_file, asyncio.Event(), asyncio.Event()
+
+        async def slow(*args: Any) -> None:
+            begun.set()
+            await go.wait()
+            await put(*args)
+
+        monkeypatch.setattr(repo, "put_file", slow)
+        adding = asyncio.ensure_future(outbox.add_file(str(a_clip(tmp_path)), FILE))
+        await begun.wait()
+        sweeping = asyncio.ensure_future(outbox.stored.sweep())
+        for _ in range(10):  # the store's threads are real: without a lock it is through by then
+            await repo.file_bytes()
+            await asyncio.to_thread(lambda: None)
+            await advance(0)
+        go.set()
+        id_ = await adding
+        await sweeping
+        assert await side.read(id_, 0, 6) == b"moving"
