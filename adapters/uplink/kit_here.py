@@ -99,13 +99,10 @@ class KitHere:
 
     async def _promote(self) -> None:
         """It came by the key that was its own; if it has announced another, it comes by that from now on."""
-        rows = {row.gateway: row for row in self._context.fleet.pairings.kits()}
-        row = rows.get(self.gateway)
-        if row is not None and row.next_key and row.key == self._key and row.revoked_at is None:
-            try:
-                await self._context.fleet.pairings.promote_key(self.gateway)
-            except GatewayError as exc:
-                log.warning("the new key of %s is not taken over: %s", self.gateway, exc)
+        try:
+            await self._context.fleet.pairings.promote_key(self.gateway, self._key)
+        except GatewayError as exc:
+            log.warning("the new key of %s is not taken over: %s", self.gateway, exc)
 
     # — what the core asks —
 
@@ -224,11 +221,11 @@ class KitHere:
         }
 
     async def _next_key(self, args: Mapping[str, Any]) -> None:
-        """The kit's key will be another. Raises NotFound, Denied."""
+        """The kit's key will be another. Raises NotFound, Denied, Busy."""
         key = args.get("key")
         if self._hold is None or not isinstance(key, bytes) or len(key) != KEY_BYTES:
             raise RemoteProtocolError("no key", code="record-damaged")
-        await self._context.fleet.pairings.announce_key(self.gateway, key)
+        await self._context.fleet.pairings.announce_key(self.gateway, key, self._key)
 
     def _inbox(self, tell: Line) -> None:
         inbox, gateway = self._context.inbox, self.gateway

@@ -83,6 +83,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "pair-code": 400,
     "pair-ended": 404,
     "pair-foreign": 403,
+    "pair-key-known": 409,
     "pair-no-center": 422,
     "pair-waiting": 404,
     "duplicate-gateway": 409,

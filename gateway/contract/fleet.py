@@ -166,11 +166,13 @@ class Pairings(Protocol):
     def key_taken(self, gateway: str) -> None:
         """At a kit: that center has let us in by the next key. When all have, it is the only one."""
 
-    async def announce_key(self, gateway: str, key: bytes) -> None:
-        """At a center: a kit told its next public key over its session. Durable. Raises NotFound, Denied."""
+    async def announce_key(self, gateway: str, key: bytes, by: bytes) -> None:
+        """At a center: a kit told its next public key over its session, which it came to by its key `by`. Durable.
+        Raises NotFound (`kit-revoked`: by that key nothing is paired any more), Denied, Busy."""
 
-    async def promote_key(self, gateway: str) -> None:
-        """At a center: the session by the old key is over; the kit comes by the one that it announced."""
+    async def promote_key(self, gateway: str, by: bytes) -> None:
+        """At a center: the session by the old key `by` is over; the kit comes by the one that it announced. Nothing
+        where it announced none, or has been revoked or admitted anew since."""
 
     def kits(self) -> Sequence[PairedKit]:
         """At a center: those admitted, revoked ones too."""

@@ -1,6 +1,8 @@
 """Who is paired with us, in memory; and our own key. Fulfils `contract.fleet.Pairings`.
 
-Admitting and revoking is done here too; who may, is asked before (`core.commands`, the command line).
+Admitting and revoking is done here too; who may, is asked before (`core.commands`, the command line). Changes of who is
+paired take turns: each reads the row, writes it to the disk and takes it over before the next one reads, so that what a
+kit says of itself never undoes what a person decided meanwhile.
 """
 
 from __future__ import annotations
@@ -8,23 +10,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.base.clock import Clock
-from gateway.base.errors import ConfigError, Denied, GatewayError, NotFound
+from gateway.base.errors import Busy, ConfigError, Denied, GatewayError, NotFound
 from gateway.model.ids import is_slug
 from gateway.model.pairing import KEY_BYTES, PairedCenter, PairedKit
 from gateway.store.pairings import PairingRepo
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 KEY_FILE = "bundle.key"
 UDP_PORT = 8444
 """Where a center takes bundles unless its adapter says otherwise."""
+MOST_KEYS, WITHIN_S = 8, 3600.0
+"""New keys that a kit may announce, and the time they count for: each is a write that waits for the disk."""
 
 
 class Pairings:
@@ -41,6 +49,9 @@ class Pairings:
         self._kits = {row.gateway: row for row in repo.kits()}
         self._centers = {row.gateway: row for row in repo.centers()}
         self._listeners: list[Callable[[], None]] = []
+        self._turn = asyncio.Lock()
+        self._turns: set[asyncio.Task[object]] = set()
+        self._announced: dict[str, deque[float]] = {}
         self.udp_port = UDP_PORT
 
     # — what adapters ask —
@@ -70,27 +81,40 @@ class Pairings:
     def key_taken(self, gateway: str) -> None:
         self._knows_next.add(gateway)
         centers = {row.gateway for row in self._centers.values() if row.revoked_at is None}
-        if self.next_key() and centers <= self._knows_next:
-            self._next_file.replace(self._file)
-            self._key, self._next = self.next_key(), b""
-            self._knows_next.clear()
-            log.info("our new key is known to all centers: the old one is no more")
-            self._changed()
+        if not self.next_key() or not centers <= self._knows_next:
+            return
+        try:
+            _place(self._next_file, self._file)
+        except OSError as exc:
+            log.error("our new key can not take the place of the old one yet: %s", exc.strerror)
+            return
+        self._key, self._next = self.next_key(), b""
+        self._knows_next.clear()
+        log.info("our new key is known to all centers: the old one is no more")
+        self._changed()
 
-    async def announce_key(self, gateway: str, key: bytes) -> None:
-        row = self._kits.get(gateway)
-        if row is None or row.revoked_at is not None:
-            raise NotFound(f"{gateway[:80]!r} is not paired here")
-        if any(key in (other.key, other.next_key) for other in self._kits.values() if other.gateway != gateway):
-            raise Denied(f"{gateway} announces a key that is another's", code="kit-foreign-id")
-        if key not in (row.key, row.next_key):
-            await self.admit_kit(replace(row, next_key=key))
+    async def announce_key(self, gateway: str, key: bytes, by: bytes) -> None:
+        async def announce() -> None:
+            row = self._kits.get(gateway)
+            if row is None or row.revoked_at is not None or row.key != by:
+                raise NotFound(f"{gateway[:80]!r} is not paired here by the key that it came with", code="kit-revoked")
+            if key in (row.key, row.next_key):
+                return
+            if self._other(gateway, key) is not None:
+                raise Denied(f"{gateway} announces a key that is another's", code="kit-foreign-id")
+            self._count(gateway)
+            await self._keep_kit(replace(row, next_key=key))
 
-    async def promote_key(self, gateway: str) -> None:
-        row = self._kits.get(gateway)
-        if row is not None and row.next_key:
-            await self.admit_kit(replace(row, key=row.next_key, next_key=b""))
-            log.info("kit %s has a new key", gateway)
+        await self._in_turn(announce)
+
+    async def promote_key(self, gateway: str, by: bytes) -> None:
+        async def promote() -> None:
+            row = self._kits.get(gateway)
+            if row is not None and row.revoked_at is None and row.key == by and row.next_key:
+                await self._keep_kit(replace(row, key=row.next_key, next_key=b""))
+                log.info("kit %s has a new key", gateway)
+
+        await self._in_turn(promote)
 
     # — who is paired —
 
@@ -121,46 +145,101 @@ class Pairings:
     # — what people do —
 
     async def admit_kit(self, row: PairedKit) -> None:
-        """Durable when it returns. The same gateway again gets the new row."""
+        """Durable when it returns. The same gateway again gets the new row. Raises Denied (`pair-key-known`)."""
+
+        async def admit() -> None:
+            if (other := self._other(row.gateway, row.key)) is not None:
+                # Two rows with one key would be one kit, by the id of whichever came last.
+                raise Denied(f"{other.gateway} is paired by the key that {row.gateway} shows", code="pair-key-known")
+            await self._keep_kit(row)
+
+        await self._in_turn(admit)
+
+    async def admit_center(self, row: PairedCenter) -> None:
+        await self._in_turn(lambda: self._keep_center(row))
+
+    async def revoke_kit(self, gateway: str, detail: str = "") -> PairedKit:
+        """Its sessions end at once, and it is refused from then on. Raises NotFound."""
+
+        async def revoke() -> PairedKit:
+            row = self._kits.get(gateway)
+            if row is None:
+                raise NotFound(f"there is no kit {gateway[:80]!r}")
+            row = replace(row, revoked_at=self._clock.wall(), detail=detail)
+            await self._keep_kit(row)
+            return row
+
+        return await self._in_turn(revoke)
+
+    async def revoke_center(self, gateway: str, detail: str = "") -> PairedCenter:
+        """It is not called any more. Raises NotFound."""
+
+        async def revoke() -> PairedCenter:
+            row = self._centers.get(gateway)
+            if row is None:
+                raise NotFound(f"there is no center {gateway[:80]!r}")
+            row = replace(row, revoked_at=self._clock.wall(), detail=detail)
+            await self._keep_center(row)
+            return row
+
+        return await self._in_turn(revoke)
+
+    async def forget_kit(self, gateway: str) -> None:
+        """Not even that it was revoked is known any more."""
+
+        async def forget() -> None:
+            await self._repo.remove("kit", gateway)
+            self._announced.pop(gateway, None)
+            if self._kits.pop(gateway, None) is not None:
+                self._changed()
+
+        await self._in_turn(forget)
+
+    async def forget_center(self, gateway: str) -> None:
+        async def forget() -> None:
+            await self._repo.remove("center", gateway)
+            if self._centers.pop(gateway, None) is not None:
+                self._changed()
+
+        await self._in_turn(forget)
+
+    # — within —
+
+    async def _in_turn(self, change: Callable[[], Awaitable[T]]) -> T:
+        """One change at a time, and each whole: also where whoever asked for it does not wait for its end."""
+
+        async def turn() -> T:
+            async with self._turn:
+                return await change()
+
+        task = asyncio.get_running_loop().create_task(turn(), name="change of pairings")
+        self._turns.add(task)
+        task.add_done_callback(self._turns.discard)
+        return await asyncio.shield(task)
+
+    def _other(self, gateway: str, key: bytes) -> PairedKit | None:
+        """Another kit than `gateway` that this key is, or will be."""
+        others = (row for row in self._kits.values() if row.gateway != gateway)
+        return next((row for row in others if key in (row.key, row.next_key)), None)
+
+    async def _keep_kit(self, row: PairedKit) -> None:
         _check(row.gateway, row.key)
         await self._repo.put_kit(row)
         self._kits[row.gateway] = row
         self._changed()
 
-    async def admit_center(self, row: PairedCenter) -> None:
+    async def _keep_center(self, row: PairedCenter) -> None:
         _check(row.gateway, row.key)
         await self._repo.put_center(row)
         self._centers[row.gateway] = row
         self._changed()
 
-    async def revoke_kit(self, gateway: str, detail: str = "") -> PairedKit:
-        """Its sessions end at once, and it is refused from then on. Raises NotFound."""
-        row = self._kits.get(gateway)
-        if row is None:
-            raise NotFound(f"there is no kit {gateway[:80]!r}")
-        row = replace(row, revoked_at=self._clock.wall(), detail=detail)
-        await self.admit_kit(row)
-        return row
-
-    async def revoke_center(self, gateway: str, detail: str = "") -> PairedCenter:
-        """It is not called any more. Raises NotFound."""
-        row = self._centers.get(gateway)
-        if row is None:
-            raise NotFound(f"there is no center {gateway[:80]!r}")
-        row = replace(row, revoked_at=self._clock.wall(), detail=detail)
-        await self.admit_center(row)
-        return row
-
-    async def forget_kit(self, gateway: str) -> None:
-        """Not even that it was revoked is known any more."""
-        await self._repo.remove("kit", gateway)
-        if self._kits.pop(gateway, None) is not None:
-            self._changed()
-
-    async def forget_center(self, gateway: str) -> None:
-        await self._repo.remove("center", gateway)
-        if self._centers.pop(gateway, None) is not None:
-            self._changed()
+    def _count(self, gateway: str) -> None:
+        """Raises Busy (`too-many`): it announces one key after the other."""
+        now, told = self._clock.monotonic(), self._announced.setdefault(gateway, deque(maxlen=MOST_KEYS))
+        if len(told) == MOST_KEYS and now - told[0] < WITHIN_S:
+            raise Busy(f"{gateway} has announced {MOST_KEYS} keys within an hour", code="too-many")
+        told.append(now)
 
     def _changed(self) -> None:
         for called in list(self._listeners):
@@ -192,7 +271,17 @@ def read_key(file: Path) -> bytes:
             out.write(key)
             out.flush()
             os.fsync(out.fileno())
-        fresh.replace(file)
+        _place(fresh, file)
     except OSError as exc:
         raise ConfigError("gateway.state_dir", f"{file} can not be read or written: {exc.strerror}") from exc
     return key
+
+
+def _place(fresh: Path, file: Path) -> None:
+    """In the place of `file`, also after a power cut: the folder is on the disk when it returns. Raises OSError."""
+    fresh.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -125,6 +125,15 @@ ROWS: tuple[Row, ...] = (
         "请核对地址；若中间有代理，请人工录入应答码：`fieldgate pair accept`。",
     ),
     (
+        "pair-key-known",
+        "Another kit is paired with this center by the same key.",
+        "If the kit was given a new gateway.id: forget it by its old one first (`fieldgate kits forget`). If it is a copy of "
+        "another kit: remove bundle.key from the copy's state folder, restart it, and pair it anew.",
+        "已有另一终端站以相同密钥与本中心配对。",
+        "若终端站更换了 gateway.id：请先删除旧编号的记录（`fieldgate kits forget`）。若为其他终端站的副本：请删除副本状态目录中的 "
+        "bundle.key，重启后重新配对。",
+    ),
+    (
         "pair-no-center",
         "This gateway, or what answers there, is no center.",
         'Set gateway.role = "center" there, and check the address and port.',

@@ -151,7 +151,7 @@ async def a_pair(
             made = Pair(one, other, net)
             await made.a_ball()
             await pair(one, other, **rights)
-            await other.start(**(center or {}))
+            await other.start(**({"listen_udp": "127.0.0.1:0"} | (center or {})))
             await until("the door is open", lambda: net.doors)
             await one.start(**(kit or {}))
             yield made

@@ -272,8 +272,8 @@ async def test_a_kit_that_fell_between_two_keys_finds_back(tmp_path: Path) -> No
         kit, center = pair.kit.core.pairings, pair.center.core.pairings
         await kit.renew_key()
         # The center has taken it over; the kit never heard that it had.
-        await center.announce_key("kit7", codecs.bundle_keys(kit.next_key())[1])
-        await center.promote_key("kit7")
+        await center.announce_key("kit7", codecs.bundle_keys(kit.next_key())[1], kit.public_key())
+        await center.promote_key("kit7", kit.public_key())
         await pair.kit.start()
         await pair.here()
         await until("the next key is its own", lambda: not kit.next_key())
