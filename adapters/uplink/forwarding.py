@@ -1,13 +1,12 @@
 """What a kit's outbox holds for a center goes there over the bundle: events in batches, then files piece by piece.
 
 Nothing is let go before the center has said that it is on its disk; what it will never take is let go too, and said.
-Files take only a part of what passes: they can wait.
+Files take only a part of what passes: they can wait. One that is refused keeps none of the others back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,10 +15,12 @@ import msgpack
 
 from adapters.uplink.line import Line
 from adapters.uplink.words import number
-from gateway.base.errors import GatewayError, PeerError, RemoteProtocolError
+from gateway.base.errors import GatewayError, LinkDown, NotFound, PeerError, RemoteProtocolError
 from gateway.contract.forward import OutboxSide
-from gateway.model.forward import Event, WaitingFile
+from gateway.model.forward import Event, ForwardFile
+from gateway.wire.file_turns import Fate, FileTurns
 from gateway.wire.records import plain
+from gateway.wire.sharing import may_have, within
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,9 @@ class Forwarding:
     def __init__(self, side: OutboxSide, line: Line, scope: str, passes: Callable[[], float | None]) -> None:
         self._side = side
         self._line = line
-        self._scope = scope.rstrip("/")
+        self._scope = scope
         self._passes = passes
+        self._turns = FileTurns()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -48,19 +50,19 @@ class Forwarding:
 
     async def _events(self) -> None:
         while True:
-            events = await self._side.waiting(BATCH)
-            if not events:
-                await self._side.more()
-                continue
             try:
-                await self._send(events)
+                if events := await self._side.waiting(BATCH):
+                    await self._send(events)
+                    continue
             except GatewayError as exc:
-                log.info("%d events wait for %s: %s (%s)", len(events), self._side.name, exc, exc.code)
+                log.info("events wait for %s: %s (%s)", self._side.name, exc, exc.code)
                 await asyncio.sleep(AGAIN_S)
+            else:
+                await self._side.more()
 
     async def _send(self, events: Sequence[Event]) -> None:
         events = _fitting(events)
-        theirs = [event for event in events if self._concerns(event)]
+        theirs = [event for event in events if may_have(self._scope, event.body)]
         kept: list[str] = [event.id for event in events if event not in theirs]
         if theirs:
             # Packed of its own: bodies of events may be longer than other texts.
@@ -78,42 +80,42 @@ class Forwarding:
             raise RemoteProtocolError("the center keeps nothing and refuses nothing", code="record-damaged")
         await self._side.acknowledge(kept)
 
-    def _concerns(self, event: Event) -> bool:
-        """Of what the center may see; results of its orders always."""
-        if not self._scope:
-            return True
-        try:
-            body = json.loads(event.body)
-        except ValueError:
-            return False
-        device = body.get("device") if isinstance(body, dict) else None
-        if device is None:
-            return True
-        subject = f"{device}/{body.get('channel') or ''}"
-        return subject.startswith(f"{self._scope}/") or str(device) == self._scope
-
     # — files —
 
     async def _files(self) -> None:
+        now = asyncio.get_running_loop().time
         while True:
-            for waiting in await self._side.files(1):
-                try:
-                    await self._file(waiting)
-                except PeerError as exc:
-                    if exc.code == "file-damaged":
-                        self._side.file_again(waiting.file.id, exc.code, str(exc))
-                    else:
-                        log.info("file %s waits: %s (%s)", waiting.file.name, exc, exc.code)
-                except GatewayError as exc:
-                    log.info("file %s waits: %s (%s)", waiting.file.name, exc, exc.code)
+            try:
+                waiting = await self._side.files(1, self._turns.waiting(now()))
+                if waiting:
+                    await self._turn(waiting[0].file, now())
+                    continue
+            except GatewayError as exc:
+                log.info("files wait for %s: %s (%s)", self._side.name, exc, exc.code)
             await asyncio.sleep(AGAIN_S)
 
-    async def _file(self, waiting: WaitingFile) -> None:
-        file = waiting.file
-        device = file.device
-        if self._scope and not (device == self._scope or f"{device}/".startswith(f"{self._scope}/")):
+    async def _turn(self, file: ForwardFile, now: float) -> None:
+        """Send it, or do what follows from its refusal. Raises GatewayError: it is the line's fault, or the store's."""
+        try:
+            if within(self._scope, file.device, file.channel):
+                await self._send_file(file)
             await self._side.file_done(file.id)
-            return
+            self._turns.done(file.id)
+        except NotFound as exc:  # here: what the center says is a PeerError
+            self._turns.done(file.id)
+            await self._side.file_never(file.id, exc.code, str(exc))
+        except LinkDown:
+            raise
+        except GatewayError as exc:
+            match self._turns.refused(file.id, exc.code if isinstance(exc, PeerError) else "", now):
+                case Fate.NEVER:
+                    await self._side.file_never(file.id, exc.code, str(exc))
+                case Fate.AGAIN:
+                    self._side.file_again(file.id, exc.code, str(exc))
+                case Fate.LATER:
+                    log.info("file %s waits for %s: %s (%s)", file.name, self._side.name, exc, exc.code)
+
+    async def _send_file(self, file: ForwardFile) -> None:
         at = _received(await self._line.ask("file-begin", {"file": plain(file)}, within_s=ANSWER_S))
         while at < file.size:
             data = await self._side.read(file.id, at, PIECE)
@@ -122,7 +124,6 @@ class Forwarding:
             self._side.file_progress(file.id, at)
             bps = max((self._passes() or 0.0) * SHARE, 8_000.0)
             await asyncio.sleep(len(data) * 8 / bps)
-        await self._side.file_done(file.id)
 
 
 def _fitting(events: Sequence[Event]) -> Sequence[Event]:

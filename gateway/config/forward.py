@@ -16,7 +16,7 @@ class Forward(Section):
         description="most events that wait for one center; beyond, positions give way, then lesser alarms",
     )
     size: ByteSize = Field(100_000_000, ge=100_000, description="and most bytes of them")
-    keep: Duration = Field(30 * 86400.0, ge=3600, description="alarms and results of orders wait this long")
+    keep: Duration = Field(30 * 86400.0, ge=3600, description="alarms, results of orders and files wait this long")
     keep_positions: Duration = Field(3 * 86400.0, ge=600, description="positions wait this long")
     reports: bool = Field(True, description="files that phones on site report are sent to the centers as well")
     file_quota: ByteSize = Field(

@@ -37,13 +37,20 @@ class OutboxSide(Protocol):
 
     # — files —
 
-    async def files(self, limit: int = 4) -> Sequence[WaitingFile]: ...
+    async def files(self, limit: int = 4, without: Sequence[str] = ()) -> Sequence[WaitingFile]:
+        """What goes next, by rank and age; without those that have no turn yet (`wire.file_turns`)."""
+
     async def read(self, file: str, offset: int, length: int) -> bytes:
-        """A piece of a waiting file. Raises NotFound."""
+        """A piece of a waiting file, at least a byte. Raises NotFound (it is no longer on the disk, or ends before
+        `offset`), GatewayError (`store-fault`)."""
 
     def file_progress(self, file: str, sent: int) -> None: ...
     async def file_done(self, file: str) -> None:
         """The far side has it whole, verified."""
+
+    async def file_never(self, file: str, code: str, detail: str = "") -> None:
+        """It will not get there: refused for good, or no longer on the disk. It goes, counted as dropped, and people
+        are told."""
 
     def file_again(self, file: str, code: str, detail: str = "") -> None:
         """The far side found it damaged: it is sent from its beginning; said in the log."""

@@ -89,9 +89,10 @@ class Outbox:
         self._unsay = unsay
         self.marks = {mark.boot_id: mark for mark in repo.marks()}
         self._marked_at = -MARK_EVERY_S
-        self.stored = OutboxFiles(folder, repo, config, self._dropped)
+        self.stored = OutboxFiles(folder, repo, config, self._dropped, moments.now)
         self._sides = {one.name: Side(self, repo, one) for one in repo.uplinks()}
         self._full_at: dict[str, float] = {}
+        self._gave_up_at = 0.0
 
     @property
     def wanted(self) -> bool:
@@ -154,6 +155,12 @@ class Outbox:
             side.wake()
         return kept.id
 
+    def gave_up(self, what: str) -> None:
+        """A file that will not get where it should."""
+        log.warning("%s; it is given up", what)
+        self._gave_up_at = self._clock.monotonic()
+        self._say("file-given-up", what)
+
     async def waiting_files(self) -> Sequence[WaitingFile]:
         return await self._repo.files()
 
@@ -214,6 +221,8 @@ class Outbox:
         }
         for uplink, number in (await self._repo.expire(self.moments.now(), keep)).items():
             log.warning("%d events that waited for %s were too old and are dropped", number, uplink)
+        for uplink, number in (await self.stored.expire(config.keep)).items():
+            log.warning("%d files that waited for %s were too old and are dropped", number, uplink)
 
     async def _look(self, now: float) -> None:
         for told in await self._repo.standing():
@@ -227,6 +236,8 @@ class Outbox:
                 self._bus.publish("outbox", "", told)
         if not any(side.standing().full for side in self._sides.values()):
             self._unsay("outbox-full")
+        if now - self._gave_up_at >= SAID_FOR_S:
+            self._unsay("file-given-up")
 
     def _dropped(self, uplink: str, number: int) -> None:
         if uplink not in self._sides:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.base.errors import Busy, GatewayError, NotFound
+from gateway.base.moment import Moment
 from gateway.model.forward import ForwardFile
 from gateway.store.outbox import OutboxRepo
 
@@ -35,12 +36,18 @@ _ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 class OutboxFiles:
     def __init__(
-        self, folder: Path, repo: OutboxRepo, config: Callable[[], Forward], dropped: Callable[[str, int], None]
+        self,
+        folder: Path,
+        repo: OutboxRepo,
+        config: Callable[[], Forward],
+        dropped: Callable[[str, int], None],
+        now: Callable[[], Moment],
     ) -> None:
         self._folder = folder
         self._repo = repo
         self._config = config
         self._dropped = dropped
+        self._now = now
         self._adding = asyncio.Lock()
 
     async def add(self, path: Path, file: ForwardFile, uplinks: Sequence[str], *, keep: bool = False) -> ForwardFile:
@@ -52,7 +59,7 @@ class OutboxFiles:
             size, digest = await asyncio.to_thread(self._take_in, path, file.id, keep)
             kept = replace(file, size=size, sha256=digest)
             try:
-                await self._repo.put_file(uplinks, kept)
+                await self._repo.put_file(uplinks, kept, self._now())
             except GatewayError:
                 await self.let_go(file.id)
                 raise
@@ -67,6 +74,13 @@ class OutboxFiles:
 
     async def let_go(self, id_: str) -> None:
         await asyncio.to_thread(self._path(id_).unlink, True)
+
+    async def expire(self, keep_s: float) -> dict[str, int]:
+        """Those that waited longer go; uplink → how many."""
+        gone, ids = await self._repo.expire_files(self._now(), keep_s)
+        for id_ in ids:
+            await self.let_go(id_)
+        return gone
 
     async def sweep(self) -> None:
         """At start: files that nobody waits for. None comes in meanwhile: what has no row yet would go with them."""
@@ -138,11 +152,14 @@ class OutboxFiles:
     def _read(self, id_: str, offset: int, length: int) -> bytes:
         try:
             with self._path(id_).open("rb") as file:
-                return os.pread(file.fileno(), length, offset)
+                data = os.pread(file.fileno(), length, offset)
         except FileNotFoundError:
             raise NotFound(f"file {id_} is no longer on the disk") from None
         except OSError as exc:
             raise GatewayError(f"reading file {id_}: {exc.strerror}", code="store-fault") from exc
+        if not data:
+            raise NotFound(f"file {id_} ends before {offset} on the disk")
+        return data
 
 
 def _given_up(path: Path) -> None:

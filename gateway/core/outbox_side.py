@@ -54,8 +54,8 @@ class Side:
 
     # — files —
 
-    async def files(self, limit: int = 4) -> Sequence[WaitingFile]:
-        return await self._repo.files(self.name, limit=limit)
+    async def files(self, limit: int = 4, without: Sequence[str] = ()) -> Sequence[WaitingFile]:
+        return await self._repo.files(self.name, limit=limit, without=without)
 
     async def read(self, file: str, offset: int, length: int) -> bytes:
         return await self._outbox.stored.read(file, offset, length)
@@ -66,6 +66,11 @@ class Side:
     async def file_done(self, file: str) -> None:
         if await self._repo.file_done(self.name, file):
             await self._outbox.stored.let_go(file)
+
+    async def file_never(self, file: str, code: str, detail: str = "") -> None:
+        if await self._repo.file_never(self.name, file):
+            await self._outbox.stored.let_go(file)
+        self._outbox.gave_up(f"file {file} for {self.name}: {code} {detail}".rstrip())
 
     def file_again(self, file: str, code: str, detail: str = "") -> None:
         log.warning("file %s is sent to %s from its beginning: %s %s", file, self.name, code, detail)

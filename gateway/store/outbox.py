@@ -58,8 +58,7 @@ class OutboxRepo:
 
         def job(conn: sqlite3.Connection) -> list[str]:
             theirs = conn.execute("DELETE FROM outbox_file WHERE uplink = ? RETURNING id", (name,)).fetchall()
-            others = "SELECT 1 FROM outbox_file WHERE id = ?"
-            files = [str(id_) for (id_,) in theirs if conn.execute(others, (id_,)).fetchone() is None]
+            files = [str(id_) for (id_,) in theirs if _nobody_waits(conn, id_)]
             conn.execute("DELETE FROM outbox WHERE uplink = ?", (name,))
             conn.execute("DELETE FROM outbox_uplink WHERE name = ?", (name,))
             return files
@@ -134,9 +133,10 @@ class OutboxRepo:
 
     # — files —
 
-    async def put_file(self, uplinks: Sequence[str], file: ForwardFile) -> None:
-        """For each of `uplinks` that there still are. Durable."""
-        body = json.dumps(asdict(file))
+    async def put_file(self, uplinks: Sequence[str], file: ForwardFile, moment: Moment | None = None) -> None:
+        """For each of `uplinks` that there still are. `moment` is now: its age is told by it. Durable."""
+        known = {} if moment is None else {"moment": [moment.boot_id, moment.mono, moment.wall, moment.quality.value]}
+        body = json.dumps(asdict(file) | known)
         rows = [(uplink, file.id, int(file.rank), file.size, body, uplink) for uplink in uplinks]
         sql = (
             "INSERT OR IGNORE INTO outbox_file (uplink, id, rank, size, body)"
@@ -144,12 +144,18 @@ class OutboxRepo:
         )
         await self._db.write(lambda conn: conn.executemany(sql, rows), durable=True)
 
-    async def files(self, uplink: str = "", *, limit: int = 1000) -> Sequence[WaitingFile]:
-        """Of one uplink, or of all; the first by rank and age."""
-        sql = "SELECT uplink, sent, body FROM outbox_file WHERE ? IN ('', uplink) ORDER BY rank, id LIMIT ?"
-        return await self._db.read(
-            lambda conn: [WaitingFile(_file(body), to, sent) for to, sent, body in conn.execute(sql, (uplink, limit))]
-        )
+    async def files(self, uplink: str = "", *, limit: int = 1000, without: Sequence[str] = ()) -> Sequence[WaitingFile]:
+        """Of one uplink, or of all; the first by rank and age, but those with the ids in `without`."""
+
+        def job(conn: sqlite3.Connection) -> list[WaitingFile]:
+            put_off, found = set(without), list[WaitingFile]()
+            sql = "SELECT uplink, id, sent, body FROM outbox_file WHERE ? IN ('', uplink) ORDER BY rank, id LIMIT ?"
+            for to, id_, sent, body in conn.execute(sql, (uplink, limit + len(put_off))):
+                if id_ not in put_off and len(found) < limit:
+                    found.append(WaitingFile(_file(body), to, sent))
+            return found
+
+        return await self._db.read(job)
 
     async def file_bytes(self) -> int:
         """What files take on the disk: one that goes to several counts once."""
@@ -163,10 +169,36 @@ class OutboxRepo:
 
     async def file_done(self, uplink: str, id_: str) -> bool:
         """The row goes; True when nobody waits for the file any more. Durable."""
+        return await self._db.write(lambda conn: _file_gone(conn, uplink, id_), durable=True)
+
+    async def file_never(self, uplink: str, id_: str) -> bool:
+        """As `file_done`, of one that will not get there: it is counted as dropped."""
 
         def job(conn: sqlite3.Connection) -> bool:
-            conn.execute("DELETE FROM outbox_file WHERE uplink = ? AND id = ?", (uplink, id_))
-            return conn.execute("SELECT 1 FROM outbox_file WHERE id = ?", (id_,)).fetchone() is None
+            conn.execute("UPDATE outbox_uplink SET dropped = dropped + 1 WHERE name = ?", (uplink,))
+            return _file_gone(conn, uplink, id_)
+
+        return await self._db.write(job, durable=True)
+
+    async def expire_files(self, now: Moment, keep_s: float) -> tuple[dict[str, int], Sequence[str]]:
+        """Those that are too old go, as in `expire`: uplink → how many; and the ids of files that nobody waits for any
+        more."""
+        boot, mono, wall, quality = (f"json_extract(body, '$.moment[{place}]')" for place in range(4))
+        where, values = f"({boot} = ? AND {mono} < ?)", list[object]([now.boot_id, now.mono - keep_s])
+        if now.quality.good:
+            where += f" OR ({boot} <> ? AND {quality} <> ? AND {wall} < ?)"
+            values += [now.boot_id, TimeQuality.UNSYNCED.value, now.wall - keep_s]
+
+        def job(conn: sqlite3.Connection) -> tuple[dict[str, int], list[str]]:
+            gone: dict[str, int] = {}
+            ids = dict[str, None]()
+            sql = f"DELETE FROM outbox_file WHERE {where} RETURNING uplink, id"  # noqa: S608  (our own text)
+            for uplink, id_ in conn.execute(sql, values).fetchall():
+                gone[uplink] = gone.get(uplink, 0) + 1
+                ids[str(id_)] = None
+            for uplink, number in gone.items():
+                conn.execute("UPDATE outbox_uplink SET expired = expired + ? WHERE name = ?", (number, uplink))
+            return gone, [id_ for id_ in ids if _nobody_waits(conn, id_)]
 
         return await self._db.write(job, durable=True)
 
@@ -244,6 +276,15 @@ def _uplinks(conn: sqlite3.Connection) -> list[Uplink]:
             )
         )
     return found
+
+
+def _file_gone(conn: sqlite3.Connection, uplink: str, id_: str) -> bool:
+    conn.execute("DELETE FROM outbox_file WHERE uplink = ? AND id = ?", (uplink, id_))
+    return _nobody_waits(conn, id_)
+
+
+def _nobody_waits(conn: sqlite3.Connection, id_: str) -> bool:
+    return conn.execute("SELECT 1 FROM outbox_file WHERE id = ?", (id_,)).fetchone() is None
 
 
 def _event(row: Sequence[object]) -> Event:

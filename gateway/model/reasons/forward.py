@@ -42,6 +42,14 @@ ROWS: tuple[Row, ...] = (
         "请重新发送，以获得新的编号。",
     ),
     (
+        "file-given-up",
+        "A file will not reach its center: it was refused there for good, or is no longer on this disk.",
+        "Read the detail: where it is too large, raise largest_file of [forward] at the center and send it anew; where it "
+        "is missing here, check this gateway's disk.",
+        "有文件无法送达中心：已被中心永久拒收，或本机磁盘上已不存在。",
+        "请查看详情：若文件过大，请调大中心 [forward] 的 largest_file 后重新发送；若本机文件缺失，请检查本机磁盘。",
+    ),
+    (
         "event-damaged",
         "An event of a kit could not be read; it was refused for good.",
         "Read the detail in the center's log; bring both sides to the same version.",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.base.errors import GatewayError
+from gateway.base.errors import GatewayError, NotFound
+from gateway.base.moment import Moment, TimeQuality
 from gateway.model.forward import ForwardFile
 from tests.fakes.loop import advance, by_hand
 from tests.unit.core.house import a_house
@@ -85,3 +86,45 @@ async def test_the_sweep_at_start_spares_what_comes_in_meanwhile(
         id_ = await adding
         await sweeping
         assert await side.read(id_, 0, 6) == b"moving"
+
+
+@by_hand
+async def test_what_will_not_get_there_is_dropped_and_said(tmp_path: Path) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox = house.core.outbox
+        a, b = await outbox.join("a", "mqtt"), await outbox.join("b", "uplink")
+        id_ = await outbox.add_file(str(a_clip(tmp_path)), FILE)
+        assert await a.files(4, [id_]) == []
+        await a.file_never(id_, "too-large", "at most 1 byte")
+        assert await a.files() == [] and await b.read(id_, 0, 1) == b"m"
+        with pytest.raises(NotFound):
+            await b.read(id_, 14, 1)
+        (told,) = house.core.watch.notices
+        assert told.code == "file-given-up" and "too-large" in told.detail and id_ in told.detail
+        for _ in range(20):  # the store's threads are real
+            await advance(5.1)
+            await house.core.store.db.read(lambda _conn: None)
+        assert house.core.watch.notices == [] and (a.standing().dropped, b.standing().dropped) == (1, 0)
+
+
+@by_hand
+async def test_files_that_waited_too_long_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox = house.core.outbox
+        a, b = await outbox.join("a", "mqtt"), await outbox.join("b", "uplink")
+        kept = {}
+        for name, moment in {
+            "old": Moment("now", 1000.0, 2e9, TimeQuality.UNSYNCED),
+            "young": Moment("now", 4000.0, 1.0, TimeQuality.UNSYNCED),
+            "of before": Moment("earlier", 4990.0, 2e9 - 4000, TimeQuality.NTP),
+            "nobody knows": Moment("earlier", 1.0, 1.0, TimeQuality.UNSYNCED),
+        }.items():
+            monkeypatch.setattr(outbox.stored, "_now", lambda moment=moment: moment)
+            kept[name] = await outbox.add_file(str(a_clip(tmp_path)), FILE)
+            await advance(0.01)
+        monkeypatch.setattr(outbox.stored, "_now", lambda: Moment("now", 5000.0, 2e9, TimeQuality.NTP))
+        await b.file_done(kept["old"])
+        assert await outbox.stored.expire(3600.0) == {"a": 2, "b": 1}
+        left = [kept["young"], kept["nobody knows"]]
+        assert [one.file.id for one in await a.files()] == left == [one.file.id for one in await b.files()]
+        assert sorted(one.name for one in (tmp_path / "s" / "outbox").iterdir()) == left

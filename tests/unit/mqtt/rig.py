@@ -18,7 +18,7 @@ from adapters.mqtt.facts import Change
 from adapters.mqtt.kit import KitSession, KitSetting
 from adapters.mqtt.manner import Setting, Times, Versions
 from adapters.mqtt.protocol.messages import Birth, Order
-from gateway.base.errors import Denied
+from gateway.base.errors import Denied, GatewayError
 from gateway.base.moment import Moment, TimeQuality
 from gateway.contract.fleet import KitAbout, KitWay
 from gateway.contract.forward import Taken
@@ -150,6 +150,8 @@ class Side:
         self.progress: list[tuple[str, int]] = []
         self.done: list[str] = []
         self.again: list[str] = []
+        self.never: list[tuple[str, str]] = []
+        self.unreadable: dict[str, GatewayError] = {}
         self._more = asyncio.Event()
 
     def put(self, *events: Event) -> None:
@@ -179,10 +181,13 @@ class Side:
     def standing(self) -> Uplink:
         return Uplink(self.name, "mqtt", 0.0, rows=len(self.rows))
 
-    async def files(self, limit: int = 4) -> Sequence[WaitingFile]:
-        return [WaitingFile(file, self.name, 0) for file, _ in self.stored.values()][:limit]
+    async def files(self, limit: int = 4, without: Sequence[str] = ()) -> Sequence[WaitingFile]:
+        found = [WaitingFile(file, self.name, 0) for file, _ in self.stored.values()]
+        return [one for one in found if one.file.id not in without][:limit]
 
     async def read(self, file: str, offset: int, length: int) -> bytes:
+        if (failing := self.unreadable.get(file)) is not None:
+            raise failing
         return self.stored[file][1][offset : offset + length]
 
     def file_progress(self, file: str, sent: int) -> None:
@@ -190,6 +195,10 @@ class Side:
 
     async def file_done(self, file: str) -> None:
         self.done.append(file)
+        self.stored.pop(file, None)
+
+    async def file_never(self, file: str, code: str, detail: str = "") -> None:
+        self.never.append((file, code))
         self.stored.pop(file, None)
 
     def file_again(self, file: str, code: str, detail: str = "") -> None:
@@ -278,6 +287,7 @@ class Inbox:
         self.failing: Exception | None = None
         self.files: dict[str, bytearray] = {}
         self.sizes: dict[str, int] = {}
+        self.refuses_files: dict[str, str] = {}
 
     async def take(self, gateway: str, batch: Batch, way: str) -> Taken:
         if self.failing is not None:
@@ -294,6 +304,8 @@ class Inbox:
     async def file_begin(self, gateway: str, file: ForwardFile) -> int:
         if self.failing is not None:
             raise self.failing
+        if file.id in self.refuses_files:
+            raise GatewayError("not this one", code=self.refuses_files[file.id])
         self.sizes[file.id] = file.size
         return len(self.files.setdefault(file.id, bytearray()))
 

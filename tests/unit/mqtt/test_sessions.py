@@ -301,12 +301,16 @@ async def test_a_damaged_file_is_sent_again_and_one_that_is_not_wanted_is_let_go
     async with stage("kit7") as s:
         side = Side()
         data = b"x" * 3000
-        s.inbox.failing = GatewayError("no", code="file-damaged")
+        codes = ["file-damaged", "too-large"]
+
+        async def refuses(*_: object) -> int:
+            raise GatewayError("no", code=codes.pop(0))
+
+        s.inbox.file_begin = refuses  # type: ignore[method-assign]
         side.put_file(file := a_file(data), data)
         s.kit(Facts("kit7"), side)
-        await until(lambda: side.again)
-        s.inbox.failing = GatewayError("no", code="too-large")
-        await until(lambda: side.done == [file.id])
+        await until(lambda: side.never == [(file.id, "too-large")])
+        assert side.again == [file.id] and not side.done
 
 
 async def test_brokers_are_tried_in_turn_and_one_that_never_answers_costs_its_time_out() -> None:

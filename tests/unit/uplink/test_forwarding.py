@@ -13,7 +13,7 @@ import pytest
 from adapters.uplink import forwarding
 from adapters.uplink.forwarding import Forwarding
 from adapters.uplink.kit_here import MOST_BODY_TEXT
-from gateway.base.errors import GatewayError, PeerError
+from gateway.base.errors import GatewayError, NotFound, PeerError
 from gateway.base.moment import Moment
 from gateway.model.forward import Batch, Event, EventKind, ForwardFile, Rank, WaitingFile
 from gateway.wire.records import record
@@ -38,6 +38,8 @@ class ASide:
         self.waiting_files: list[WaitingFile] = []
         self.progress: list[int] = []
         self.again: list[str] = []
+        self.never: list[tuple[str, str]] = []
+        self.unreadable: dict[str, GatewayError] = {}
 
     def put(self, *events: Event) -> None:
         self.rows += events
@@ -57,10 +59,12 @@ class ASide:
         await self.wake.wait()
         self.wake.clear()
 
-    async def files(self, limit: int = 4) -> list[WaitingFile]:
-        return self.waiting_files[:limit]
+    async def files(self, limit: int = 4, without: Any = ()) -> list[WaitingFile]:
+        return [one for one in self.waiting_files if one.file.id not in without][:limit]
 
     async def read(self, file: str, offset: int, length: int) -> bytes:
+        if (failing := self.unreadable.get(file)) is not None:
+            raise failing
         return bytes(range(256))[offset : offset + length]
 
     def file_progress(self, file: str, sent: int) -> None:
@@ -68,6 +72,10 @@ class ASide:
 
     async def file_done(self, file: str) -> None:
         self.waiting_files = [one for one in self.waiting_files if one.file.id != file]
+
+    async def file_never(self, file: str, code: str, detail: str = "") -> None:
+        self.never.append((file, code))
+        await self.file_done(file)
 
     def file_again(self, file: str, code: str, detail: str = "") -> None:
         self.again.append(code)
@@ -178,3 +186,57 @@ async def test_files_of_others_are_not_sent() -> None:
         side.waiting_files.append(WaitingFile(file, "county", 0))
         await until("it is let go", lambda: not side.waiting_files)
         assert line.asked == []
+
+
+async def test_a_file_that_is_refused_keeps_no_other_back() -> None:
+    async with running() as (side, line):
+        files = {name: ForwardFile(name, name, "image/jpeg", 256, "ab" * 32) for name in ("1", "2", "3", "4", "5")}
+        codes = {"1": "inbox-full", "2": "too-large", "5": ""}
+        side.unreadable = {"3": NotFound("it is gone"), "4": GatewayError("reading", code="store-fault")}
+
+        def answer(name: str, args: Mapping[str, Any]) -> Any:
+            if name == "file-append":
+                return {"received": 256}
+            code = codes.get(args["file"]["id"], "")
+            return PeerError("no", code=code) if code else {"received": 0}
+
+        line.answer = answer
+        side.waiting_files += [WaitingFile(one, "county", 0) for one in files.values()]
+        await until("those behind get through", lambda: [one.file.id for one in side.waiting_files] == ["1", "4"])
+        assert side.never == [("2", "too-large"), ("3", "not-found")], "lost for good, and it is said"
+
+
+async def test_a_file_that_is_damaged_again_and_again_waits_too() -> None:
+    async with running() as (side, line):
+        bad, good = (ForwardFile(name, name, "image/jpeg", 256, "ab" * 32) for name in ("1", "2"))
+        line.answer = lambda name, args: (
+            PeerError("another hash", code="file-damaged")
+            if name == "file-append" and args["file"] == "1"
+            else {"received": 256 if name == "file-append" else 0}
+        )
+        side.waiting_files += [WaitingFile(bad, "county", 0), WaitingFile(good, "county", 0)]
+        await until("the other gets through", lambda: [one.file.id for one in side.waiting_files] == ["1"])
+        assert side.again == ["file-damaged"] * 3 and not side.never
+
+
+async def test_a_store_that_fails_for_a_moment_ends_nothing() -> None:
+    async with running() as (side, line):
+        waiting, files, times = side.waiting, side.files, [0, 0]
+
+        async def failing(limit: int, without: Any = ()) -> list[Event]:
+            times[0] += 1
+            if times[0] == 1:
+                raise GatewayError("busy", code="store-busy")
+            return await waiting(limit, without)
+
+        async def failing_files(limit: int = 4, without: Any = ()) -> list[WaitingFile]:
+            times[1] += 1
+            if times[1] == 1:
+                raise GatewayError("busy", code="store-busy")
+            return await files(limit, without)
+
+        side.waiting, side.files = failing, failing_files  # type: ignore[method-assign]
+        line.answer = lambda name, args: keeps(name, args) if name == "events" else {"received": 256}
+        side.waiting_files.append(WaitingFile(ForwardFile("1", "a", "image/jpeg", 256, "ab" * 32), "county", 0))
+        side.put(event(1))
+        await until("both go", lambda: side.acknowledged == [event(1).id] and not side.waiting_files)
