@@ -22,8 +22,9 @@ from gateway.model.pairing import PairedCenter
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-AGAIN_S = 1.0
-"""Before a session is begun anew on a bundle that is still up."""
+AGAIN_S, LONGEST_S = 1.0, 30.0
+"""Before a session is begun anew on a bundle that is still up; doubled each time while none holds for `HELD_S`."""
+HELD_S = 60.0
 
 
 class CenterCall:
@@ -51,7 +52,14 @@ class CenterCall:
         self._become(KitState.OFFLINE, "center-silent")
         try:
             while True:
-                await self._dial(self._key)
+                try:
+                    await self._dial(self._key)
+                except Exception as exc:
+                    # A mistake of ours, or the media plane's refusal: a kit without a call would never be seen again.
+                    log.exception("the call to %s failed; it is made anew", self._center.gateway)
+                    self._become(KitState.OFFLINE, "internal", type(exc).__name__)
+                    await asyncio.sleep(LONGEST_S)
+                    continue
                 other = pairings.next_key()
                 self._key = other if other and self._key != other else pairings.private_key()
         finally:
@@ -127,7 +135,9 @@ class CenterCall:
         if earlier is not None:
             earlier.cancel()
             await asyncio.gather(earlier, return_exceptions=True)
+        pause_s, loop = AGAIN_S, asyncio.get_running_loop()
         while not bundle.over.done():
+            began = loop.time()
             session = self._kit = KitSession(self._context, bundle, self._center, self._config, self._key)
             session.on_key_told = self._other_key.set
             try:
@@ -136,9 +146,14 @@ class CenterCall:
                 if not bundle.over.done():
                     log.info("the session with %s ended: %s (%s)", self._center.gateway, exc, exc.code)
                     self._become(KitState.OFFLINE, exc.code, str(exc))
+            except Exception as exc:
+                log.exception("the session with %s ended by a mistake of ours", self._center.gateway)
+                self._become(KitState.OFFLINE, "internal", type(exc).__name__)
             finally:
                 self._kit = None
-            await asyncio.sleep(AGAIN_S)
+            pause_s = AGAIN_S if loop.time() - began >= HELD_S else pause_s
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_S)
 
     def _met(self, answer: Mapping[str, Any]) -> None:
         """The center has let us in."""

@@ -162,6 +162,8 @@ class KitHere:
                 for line in lines:
                     line.close()
                 self._end("kit-unreachable")
+                # The bundle may carry, but nobody is spoken with: it is not here until the kit begins anew.
+                self._paths()
 
     async def _converse(self, rpc: Line, tell: Line, running: list[asyncio.Task[None]]) -> None:
         hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -285,7 +287,7 @@ class KitHere:
 
     def _paths(self) -> None:
         if self._hold is not None:
-            carries = self._bundle.carries or not self._bundle.paths
+            carries = self._rpc is not None and (self._bundle.carries or not self._bundle.paths)
             self._hold.reachable(carries, "" if carries else "kit-unreachable")
 
     # — what the kit is shown —

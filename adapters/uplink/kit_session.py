@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from adapters.uplink.services import Services
 from adapters.uplink.telling import Telling
 from adapters.uplink.words import number, one, text, whole
 from gateway import codecs
-from gateway.base.errors import GatewayError, LinkDown, RemoteProtocolError
+from gateway.base.errors import GatewayError, LinkDown, RemoteProtocolError, first
 from gateway.base.tasks import Nest
 from gateway.contract.adapter import Context
 from gateway.model.command import Command
@@ -34,6 +35,8 @@ from gateway.wire.records import plain
 log = logging.getLogger(__name__)
 
 HELLO_S = 15.0
+KEY_AGAIN_S = 5.0
+"""Before a next key is told once more; doubled each time."""
 MOST_STREAMS = 64
 """Requests to our API and connections to services that a center may have open."""
 LONGEST_S = 60.0
@@ -123,27 +126,42 @@ class KitSession:
         met(answer)
         self._services.listen()
         side = await self._context.outbox.join(self._center.gateway, "uplink")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(Telling(home, tell, self._center_itself).run())
-            group.create_task(Forwarding(side, tell, self._center.scope, self._passes).run())
-            group.create_task(self._next_key(rpc))
+        failed: GatewayError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(Telling(home, tell, self._center_itself).run())
+                group.create_task(Forwarding(side, tell, self._center.scope, self._passes).run())
+                group.create_task(self._next_key(rpc))
+        except* GatewayError as several:
+            failed = first(several)
+        if failed is not None:
+            raise failed
 
     async def _over(self) -> None:
         code, detail = await asyncio.shield(self._bundle.over)
         raise LinkDown(detail or f"the bundle with {self._center.gateway} is over", code=code or "kit-unreachable")
 
     async def _next_key(self, rpc: Line) -> None:
-        """When our key is to be another, the center hears of it here, where it knows who speaks."""
+        """When our key is to be another, the center hears of it here, where it knows who speaks. One that it can not
+        take now (its disk is full, the links are cut) it is told again; all else goes on."""
         pairings, changed = self._context.fleet.pairings, asyncio.Event()
         undo = pairings.on_change(changed.set)
+        again_s = KEY_AGAIN_S
         try:
             while True:
-                key = pairings.next_key()
-                if key and key != self._key:
-                    await rpc.ask("next-key", {"key": codecs.bundle_keys(key)[1]})
-                    self.on_key_told()
-                await changed.wait()
                 changed.clear()
+                key, failed = pairings.next_key(), False
+                if key and key != self._key:
+                    try:
+                        await rpc.ask("next-key", {"key": codecs.bundle_keys(key)[1]})
+                        self.on_key_told()
+                    except GatewayError as exc:
+                        failed = True
+                        log.warning("%s does not take our next key yet: %s (%s)", self._center.gateway, exc, exc.code)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(again_s if failed else None):
+                        await changed.wait()
+                again_s = min(again_s * 2, KEY_AGAIN_S * 64) if failed else KEY_AGAIN_S
         finally:
             undo()
 

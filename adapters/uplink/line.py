@@ -15,6 +15,7 @@ from typing import Any
 from adapters.uplink.protocol import Answer, Notice, Request, Rpc
 from gateway.base.errors import Busy, GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.base.tasks import Nest
+from gateway.base.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Line:
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._more = asyncio.Event()
         self._nest = Nest(f"requests of {name}", SERVED)
+        self._say = Throttle(log, interval_s=60.0)
         self._over = ""
 
     def serve(self, name: str, serve: Serve) -> None:
@@ -94,12 +96,15 @@ class Line:
             self._rpc.forget(number)
 
     def notice(self, name: str, args: Args | None = None) -> bool:
-        """False: there was no room for it, or nobody is there."""
+        """False: there was no room for it, it is larger than a message, or nobody is there."""
         if self._over:
             return False
         try:
             self._rpc.notice(name, args)
         except Busy:
+            return False
+        except GatewayError as exc:
+            self._say(f"{self._name}: {name} {exc.code}", f"{self._name} is not told {name}: {exc}")
             return False
         self._more.set()
         return True

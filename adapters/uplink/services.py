@@ -33,10 +33,15 @@ class Services:
         self._bundle = bundle
         self._peer = peer
         self._nest = Nest(f"services with {peer}", MOST)
+        self._listening = False
         self._servers: list[asyncio.Task[None]] = []
         self._uncarried: Callable[[], None] = lambda: None
 
     def listen(self) -> None:
+        """Once: a second conversation on the same bundle finds them open."""
+        if self._listening:
+            return
+        self._listening = True
         self._uncarried = self._context.fleet.services.carried(self._peer, self._open)
         for forward in self._config.forwards:
             if forward.peer in ("", self._peer):

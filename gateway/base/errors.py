@@ -53,6 +53,18 @@ class PeerError(GatewayError):
         self.status = status
 
 
+def first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+    """Of what ended a TaskGroup the one that says most: a refusal rather than the connection that ended with it."""
+    left, found = list[BaseException](group.exceptions), list[GatewayError]()
+    while left:
+        one = left.pop(0)
+        if isinstance(one, BaseExceptionGroup):
+            left[:0] = one.exceptions
+        elif isinstance(one, GatewayError):
+            found.append(one)
+    return next((exc for exc in found if not isinstance(exc, LinkDown)), found[0])
+
+
 class LinkDown(GatewayError):
     """The way to the peer is gone; transient, trying again is right."""
 
