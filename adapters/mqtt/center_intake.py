@@ -90,8 +90,9 @@ class Intake:
             return None
         taken = await self._inbox.take(topic.gateway, told.batch, "mqtt")
         self.figures.events += len(taken.kept)
-        self.figures.refused += len(taken.refused)
-        return Ack(taken.kept, dict(taken.refused))
+        refused = dict(taken.refused) | dict.fromkeys(told.damaged, "event-damaged")
+        self.figures.refused += len(refused)
+        return Ack(taken.kept, refused)
 
     async def _piece(self, topic: Topic, payload: bytes) -> Ack:
         piece = messages.read_piece(payload)

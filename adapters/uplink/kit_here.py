@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import msgpack
-
 from adapters.uplink import asking
+from adapters.uplink.batches import unpacked
 from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import UplinkConfig
 from adapters.uplink.far_line import FarLines, FarSeatLine, named
@@ -32,7 +31,7 @@ from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.contract.media import Publication
 from gateway.contract.voice import SeatWish
 from gateway.model.command import Command, CommandResult
-from gateway.model.forward import Batch, ForwardFile
+from gateway.model.forward import ForwardFile
 from gateway.model.ids import StreamId
 from gateway.model.media import Snapshot, StreamState
 from gateway.model.pairing import KEY_BYTES
@@ -46,8 +45,6 @@ HELLO_S = 15.0
 SNAPSHOT_S = 30.0
 WENT = {"revoked": "kit-revoked", "peer-closed": "kit-stopped"}
 """Why a kit is not here, by why its bundle is over; else `kit-offline`."""
-MOST_BODY_TEXT = 66_000
-"""An event's body; all other texts are bounded as those of records are."""
 THUMBNAIL_LINES = 180
 THUMBNAIL_QUALITY = 50
 
@@ -236,12 +233,9 @@ class KitHere:
             packed = args.get("batch")
             if not isinstance(packed, bytes):
                 raise RemoteProtocolError("no batch", code="record-damaged")
-            try:
-                batch = record(Batch, msgpack.unpackb(packed), most_text=MOST_BODY_TEXT)
-            except (ValueError, msgpack.exceptions.UnpackException) as exc:
-                raise RemoteProtocolError("a batch that is none", code="record-damaged") from exc
+            batch, damaged = unpacked(packed)
             taken = await inbox.take(gateway, batch, "uplink")
-            return {"kept": list(taken.kept), "refused": dict(taken.refused)}
+            return {"kept": list(taken.kept), "refused": damaged | dict(taken.refused)}
 
         async def begin(args: Mapping[str, Any]) -> Any:
             return {"received": await inbox.file_begin(gateway, record(ForwardFile, args.get("file")))}

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 SAME_CLOCK_S = 60.0
 """Two times of one message that lie this near were read from the same clock."""
 TEXT = 1000
+MOST_NUMBER = 1e12
+"""No clock and no counter of a kit shows more."""
 Thing = Alarm | Position | CommandResult
 
 
@@ -72,12 +74,18 @@ class Inbox:
         refused: dict[str, str] = {}
         kept: list[KeptEvent] = []
         things: dict[str, Thing] = {}
-        for event, at, dating in dates(batch, now):
+
+        def refuse(id_: str, code: str, why: object) -> None:
+            refused[id_] = code
+            self._throttle(gateway, f"{gateway}: event {id_[:64]} by {way} is refused: {why}")
+
+        for event, at, dating in dates(_measured(batch), now):
             try:
+                if event.id in things:
+                    raise RemoteProtocolError("two events of one id", code="event-damaged")
                 things[event.id] = _read(gateway, event, at)
             except RemoteProtocolError as exc:
-                refused[event.id] = exc.code
-                self._throttle(gateway, f"{gateway}: event {event.id} by {way} is refused: {exc}")
+                refuse(event.id, exc.code, exc)
             else:
                 kept.append(KeptEvent(gateway, event, at, dating, now))
 
@@ -93,9 +101,12 @@ class Inbox:
             return None
 
         if kept:
-            for one, outcome in await self._repo.take(kept, effect):
+            new, never = await self._repo.take(kept, effect)
+            for one, outcome in new:
                 self._tell(one, things[one.event.id], outcome)
-        return Taken(tuple(one.event.id for one in kept), refused)
+            for id_, why in never.items():
+                refuse(id_, "event-damaged", why)
+        return Taken(tuple(one.event.id for one in kept if one.event.id not in refused), refused)
 
     def on_kept(self, called: Callable[[str, Event], None]) -> Callable[[], None]:
         self._heard.append(called)
@@ -161,9 +172,13 @@ def _subject(kept: KeptEvent) -> str:
 
 def _read(gateway: str, event: Event, at: float) -> Thing:
     """What an event speaks of, with its times moved to our clock. Raises RemoteProtocolError."""
-    shift = at - event.moment.wall
+    moment = event.moment
+    if not _finite(at, moment.mono, moment.wall, event.boot):
+        raise RemoteProtocolError("a time that is none", code="event-damaged")
+    shift = at - moment.wall
     try:
         body = json.loads(event.body)
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as exc:
         raise RemoteProtocolError(f"{event.kind}: {exc}", code="event-damaged") from exc
     if event.kind is EventKind.RESULT:
@@ -174,9 +189,23 @@ def _read(gateway: str, event: Event, at: float) -> Thing:
     return _alarm(thing, shift) if isinstance(thing, Alarm) else _position(thing, shift)
 
 
+def _finite(*numbers: float) -> bool:
+    """As a clock or a counter has them, and a column of the database takes them."""
+    return all(-MOST_NUMBER < number < MOST_NUMBER for number in numbers)
+
+
+def _measured(batch: Batch) -> Batch:
+    """Raises RemoteProtocolError where the clock of whoever sends it has no time."""
+    if not _finite(batch.sent.mono, batch.sent.wall):
+        raise RemoteProtocolError("a batch that is sent at no time", code="event-damaged")
+    return replace(batch, marks=tuple(mark for mark in batch.marks if _finite(mark.mono, mark.wall)))
+
+
 def _alarm(alarm: Alarm, shift: float) -> Alarm:
     if not 1 <= len(alarm.id) <= 64 or not alarm.id.isascii() or not alarm.id.isprintable():
         raise RemoteProtocolError("an alarm without an id", code="event-damaged")
+    if not _finite(alarm.raised_at, alarm.received_at, alarm.acknowledged_at or 0.0, alarm.repeats):
+        raise RemoteProtocolError("an alarm at no time", code="event-damaged")
     near = abs(alarm.raised_at - alarm.received_at) <= SAME_CLOCK_S
     return replace(
         alarm,
@@ -193,6 +222,8 @@ def _alarm(alarm: Alarm, shift: float) -> Alarm:
 def _position(position: Position, shift: float) -> Position:
     if not (-180 <= position.longitude <= 180 and -90 <= position.latitude <= 90):
         raise RemoteProtocolError("a position that is nowhere on earth", code="event-damaged")
+    if not _finite(position.taken_at, position.received_at):
+        raise RemoteProtocolError("a position at no time", code="event-damaged")
     near = abs(position.taken_at - position.received_at) <= SAME_CLOCK_S
     return replace(
         position,

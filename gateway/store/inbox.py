@@ -11,6 +11,7 @@ from typing import Any
 from gateway.base.moment import Moment, TimeQuality
 from gateway.model.forward import Dating, Event, EventKind, ForwardFile, KeptEvent, KeptFile, Rank
 from gateway.store.database import Database
+from gateway.store.opening import is_fault
 
 _COLUMNS = "gateway, id, kind, rank, severity, body, boot, boot_id, mono, wall, quality, at, dating, received_at"
 
@@ -22,12 +23,29 @@ class InboxRepo:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def take(self, events: Sequence[KeptEvent], effect: Effect) -> Sequence[tuple[KeptEvent, Any]]:
+    async def take(
+        self, events: Sequence[KeptEvent], effect: Effect
+    ) -> tuple[Sequence[tuple[KeptEvent, Any]], dict[str, str]]:
         """Keep those that are new, each with its effect; those, with what `effect` returned. All are durable when it
-        returns, also those that were known. The repeated event changes nothing."""
-        return await self._db.write(
-            lambda conn: [one for event in events if (one := _take(conn, event, effect))], durable=True
-        )
+        returns, also those that were known; the repeated event changes nothing. And those that can not be kept,
+        whatever is done: id → why."""
+
+        def job(conn: sqlite3.Connection) -> tuple[list[tuple[KeptEvent, Any]], dict[str, str]]:
+            new, never = list[tuple[KeptEvent, Any]](), dict[str, str]()
+            for event in events:
+                conn.execute("SAVEPOINT event")
+                try:
+                    if (one := _take(conn, event, effect)) is not None:
+                        new.append(one)
+                except Exception as exc:
+                    if isinstance(exc, sqlite3.Error) and is_fault(exc):
+                        raise
+                    conn.execute("ROLLBACK TO event")
+                    never[event.event.id] = f"{type(exc).__name__} {exc}"[:200]
+                conn.execute("RELEASE event")
+            return new, never
+
+        return await self._db.write(job, durable=True)
 
     async def recent(
         self, *, gateway: str = "", after: int = 0, before: float | None = None, limit: int = 200
@@ -110,7 +128,9 @@ def _take(conn: sqlite3.Connection, kept: KeptEvent, effect: Effect) -> tuple[Ke
     ]
     row += [moment.boot_id, moment.mono, moment.wall, moment.quality.value]
     row += [kept.at, kept.dating.value, kept.received_at]
-    sql = f"INSERT OR IGNORE INTO kit_event ({_COLUMNS}) VALUES ({', '.join('?' * len(row))})"  # noqa: S608
+    values = ", ".join("?" * len(row))
+    # OR IGNORE would take a value that is missing for an event that is known.
+    sql = f"INSERT INTO kit_event ({_COLUMNS}) VALUES ({values}) ON CONFLICT (gateway, id) DO NOTHING"  # noqa: S608
     if not conn.execute(sql, row).rowcount:
         return None
     return kept, effect(conn, kept)

@@ -72,10 +72,11 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """A batch for the center `to` ("": whoever listens)."""
+    """A batch for the center `to` ("": whoever listens). `damaged`: ids of those in it that can not be read."""
 
     to: str
     batch: Batch
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +185,14 @@ def read_events(data: bytes) -> Events:
     told = _map(_unpack(data))
     with _careful("events"):
         marks = tuple(ClockMark(_text(b), float(m), float(w)) for b, m, w in told["marks"])
-        events = tuple(_event_in(row) for row in told["events"])
-        return Events(_text(told["to"]), Batch(events, _moment_in(told["sent"]), marks))
+        events, damaged = list[Event](), list[str]()
+        for row in told["events"]:
+            try:
+                events.append(_event_in(row))
+            except (ValueError, TypeError):
+                # One that a newer kit knows, or nobody: those behind it must not wait for it for ever.
+                damaged.append(_text(row[0]))
+        return Events(_text(told["to"]), Batch(tuple(events), _moment_in(told["sent"]), marks), tuple(damaged))
 
 
 def ack_bytes(ack: Ack) -> bytes:
@@ -258,7 +265,7 @@ class _careful:
         pass
 
     def __exit__(self, kind: object, exc: BaseException | None, _trace: object) -> None:
-        if isinstance(exc, KeyError | ValueError | TypeError | AttributeError | OverflowError):
+        if isinstance(exc, KeyError | IndexError | ValueError | TypeError | AttributeError | OverflowError):
             raise RemoteProtocolError(f"{self._what}: {type(exc).__name__} {str(exc)[:120]}") from exc
 
 

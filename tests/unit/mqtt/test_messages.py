@@ -139,15 +139,23 @@ def test_what_is_too_large_or_too_deep_is_not_looked_at() -> None:
         for data in (b"x" * (m.MAX_BYTES + 1), b"[" * 100_000, b"\x91" * 100_000):
             with pytest.raises(RemoteProtocolError):
                 read(data)
-    long = replace(EVENT, body="x" * 70_000)
     with pytest.raises(RemoteProtocolError):
-        m.read_events(m.events_bytes(m.Events("", Batch((long,), MOMENT))))
+        m.read_events(m.events_bytes(m.Events("", Batch((replace(EVENT, id="x" * 200),), MOMENT))))
     with pytest.raises(RemoteProtocolError):
         m.read_birth(m.birth_bytes(replace(BIRTH, period_s=0.0)))
     with pytest.raises(RemoteProtocolError):
         m.read_birth(m.birth_bytes(replace(BIRTH, instance="")))
     with pytest.raises(RemoteProtocolError):
         m.read_events(m.events_bytes(m.Events("", Batch((), replace(MOMENT, mono=float("nan"))))))
+
+
+def test_an_event_that_can_not_be_read_keeps_no_other_back() -> None:
+    long, when = replace(EVENT, id="long", body="x" * 70_000), replace(MOMENT, wall=float("nan"))
+    data = m.events_bytes(m.Events("", Batch((long, EVENT, replace(EVENT, id="when", moment=when)), MOMENT)))
+    newer = msgpack.unpackb(data)
+    newer["events"].append(["newer", "dream", *newer["events"][1][2:]])
+    told = m.read_events(msgpack.packb(newer))
+    assert told.batch.events == (EVENT,) and told.damaged == ("long", "when", "newer")
 
 
 def test_a_recorder_with_very_many_channels_is_told_as_far_as_a_message_goes() -> None:

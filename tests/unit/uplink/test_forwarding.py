@@ -11,8 +11,8 @@ import msgpack
 import pytest
 
 from adapters.uplink import forwarding
+from adapters.uplink.batches import MOST_BODY_TEXT
 from adapters.uplink.forwarding import Forwarding
-from adapters.uplink.kit_here import MOST_BODY_TEXT
 from gateway.base.errors import GatewayError, NotFound, PeerError
 from gateway.base.moment import Moment
 from gateway.model.forward import Batch, Event, EventKind, ForwardFile, Rank, WaitingFile

@@ -1,0 +1,78 @@
+"""What a center takes of a kit: one event that it can not keep stops none of the others."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from gateway.base.errors import RemoteProtocolError
+from gateway.base.moment import Moment
+from gateway.core import inbox
+from gateway.model.alarm import Alarm, AlarmSeverity
+from gateway.model.forward import Batch, ClockMark, Event, EventKind, Rank
+from gateway.model.ids import DeviceId
+from gateway.model.position import Datum, Position, PositionSource
+from gateway.model.principal import SYSTEM
+from tests.unit.core.house import House, housed
+
+MOMENT = Moment("kit-boot", 40.0, 999_999_940.0)
+SENT = Moment("kit-boot", 100.0, 1_000_000_000.0)
+ALARM = Alarm(DeviceId("kit7/ball-1"), "ch1", "k", AlarmSeverity.MAJOR, "motion", "video", "somebody", 1.0, 1.0)
+PLACE = Position(DeviceId("kit7/car"), "", 116.0, 39.0, Datum.WGS84, PositionSource.GNSS, 1.0, 1.0)
+
+
+def told(id_: str, thing: Any = None, **changes: Any) -> Event:
+    thing = thing if thing is not None else replace(ALARM, id=id_)
+    kind = EventKind.POSITION if isinstance(thing, Position) else EventKind.ALARM
+    return replace(Event(id_, kind, Rank.FIRST, "major", json.dumps(asdict(thing)), MOMENT, 1), **changes)
+
+
+@housed
+async def test_an_event_that_can_not_be_kept_is_refused_alone(house: House) -> None:
+    nan = float("nan")
+    bad = [
+        told("boot", boot=1 << 63),
+        told("mono", moment=replace(MOMENT, mono=nan)),
+        told("wall", moment=replace(MOMENT, wall=float("inf"))),
+        told("raised", replace(ALARM, id="raised", raised_at=nan)),
+        told("taken", replace(PLACE, taken_at=nan)),
+        told("height", replace(PLACE, altitude_m=float("inf"))),
+        told("repeats", replace(ALARM, id="repeats", repeats=1 << 70)),
+        told("text", replace(ALARM, id="text", description="\ud800")),
+        told("twice"),
+        told("twice"),
+    ]
+    taken = await house.core.inbox.take("kit7", Batch((*bad[:5], told("good"), *bad[5:]), SENT), "uplink")
+    assert taken.kept == ("good",)
+    assert taken.refused == dict.fromkeys({one.id for one in bad}, "event-damaged")
+    assert [one.id for one in await house.core.alarms.recent(SYSTEM) if one.id == "good"] == ["good"]
+    (good,) = [one for one in await house.core.inbox.recent(SYSTEM) if one.event.id != "twice"]
+    assert good.event.id == "good"
+
+
+@housed
+async def test_what_the_store_itself_will_not_have_is_refused_alone_too(house: House) -> None:
+    def take_alarm(conn: sqlite3.Connection, alarm: Alarm) -> Any:
+        if alarm.id == "odd":
+            conn.execute("INSERT INTO counter (name, value) VALUES ('odd', ?)", (1 << 70,))
+        return original(conn, alarm)
+
+    original = inbox.take_alarm
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inbox, "take_alarm", take_alarm)
+        taken = await house.core.inbox.take("kit7", Batch((told("odd"), told("good")), SENT), "mqtt")
+    assert (taken.kept, taken.refused) == (("good",), {"odd": "event-damaged"})
+    assert [one.event.id for one in await house.core.inbox.recent(SYSTEM)] == ["good"], "nothing of it is left"
+
+
+@housed
+async def test_a_clock_that_shows_no_time_is_no_clock(house: House) -> None:
+    nan = float("nan")
+    with pytest.raises(RemoteProtocolError):
+        await house.core.inbox.take("kit7", Batch((told("a"),), replace(SENT, mono=nan)), "mqtt")
+    marks = (ClockMark("kit-boot", nan, 1.0), ClockMark("other", 1.0, nan))
+    assert (await house.core.inbox.take("kit7", Batch((told("a"),), SENT, marks), "mqtt")).kept == ("a",)
