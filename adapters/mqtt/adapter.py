@@ -99,7 +99,8 @@ class Mqtt:
                 "events_sent": told.events_sent,
                 "events_acknowledged": told.events_acknowledged,
                 "events_refused": told.events_refused,
-                "orders": told.orders,
+                "orders": self.kit.orders.figures.orders,
+                "orders_stale": self.kit.orders.figures.stale,
                 "twins": told.twins,
             }
         if self.center is not None:

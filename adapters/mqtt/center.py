@@ -192,7 +192,7 @@ class CenterSession:
             if len(self.kits) >= self._setting.max_kits or gateway == self.gateway:
                 self._throttle("too many", f"{gateway} is one kit more than max_kits, or has this center's id")
                 return None
-            way = MqttWay(gateway, self.orders)
+            way = MqttWay(gateway, self.orders, lambda: self.kits[gateway].instance)
             kit = self.kits[gateway] = HeardKit(gateway, self._fleet, way, self._clock.wall)
         return kit
 

@@ -41,6 +41,12 @@ class HeardKit:
     def here(self) -> bool:
         return self.presence.there is There.PRESENT
 
+    @property
+    def instance(self) -> str:
+        """The start of the kit that it is; "" before its birth was heard."""
+        birth = self.presence.birth
+        return birth.instance if birth is not None else ""
+
     def state(self, birth: Birth, now: float) -> None:
         self._act(self.presence.receive_state(birth, now), now)
 

@@ -28,8 +28,8 @@ class Orders:
         self._run = secrets.token_hex(8)
         self._waiting: dict[tuple[str, str], asyncio.Future[CommandResult]] = {}
 
-    async def give(self, gateway: str, command: Command, left_s: float) -> CommandResult:
-        """Raises LinkDown (`kit-silent`, `mqtt-lost`), Busy."""
+    async def give(self, gateway: str, instance: str, command: Command, left_s: float) -> CommandResult:
+        """`instance`: the start of the kit that it is for. Raises LinkDown (`kit-silent`, `mqtt-lost`), Busy."""
         connection = self._connection()
         if connection is None:
             raise LinkDown("no broker holds this center", code="mqtt-lost")
@@ -50,6 +50,7 @@ class Orders:
             left_s=left_s,
             mono=self._clock.monotonic(),
             run=self._run,
+            instance=instance,
             session=actor.session,
             address=actor.address,
             args=dict(command.args),
@@ -75,15 +76,16 @@ class Orders:
 
 
 class MqttWay:
-    """Fulfils `contract.fleet.KitWay` for one kit."""
+    """Fulfils `contract.fleet.KitWay` for one kit. `instance`: as its last birth has it."""
 
-    def __init__(self, gateway: str, orders: Orders) -> None:
+    def __init__(self, gateway: str, orders: Orders, instance: Callable[[], str]) -> None:
         self._gateway = gateway
         self._orders = orders
+        self._instance = instance
 
     @property
     def name(self) -> str:
         return "mqtt"
 
     async def command(self, command: Command, left_s: float) -> CommandResult:
-        return await self._orders.give(self._gateway, command, left_s)
+        return await self._orders.give(self._gateway, self._instance(), command, left_s)

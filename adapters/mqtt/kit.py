@@ -20,20 +20,18 @@ from dataclasses import dataclass, field, replace
 from adapters.mqtt.connection import Connection
 from adapters.mqtt.facts import Change, Gone, KitFacts, Missed
 from adapters.mqtt.kit_files import FileSender
+from adapters.mqtt.kit_orders import KitOrders
 from adapters.mqtt.kit_sender import Sender
 from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol import messages
-from adapters.mqtt.protocol.messages import Birth, Order, Telemetry
+from adapters.mqtt.protocol.messages import Birth, Telemetry
 from adapters.mqtt.protocol.topics import Kind, Topic, filter_of_devices, filters_of_kit, parse
-from adapters.mqtt.protocol.transit import Transit
-from adapters.mqtt.seals import SealOf, closed, no_seal, opened
+from adapters.mqtt.seals import SealOf, no_seal, opened
 from adapters.mqtt.session import Session, Standing
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, GatewayError, PeerError, RemoteProtocolError
-from gateway.base.tasks import Nest
 from gateway.base.throttle import Throttle
 from gateway.contract.forward import OutboxSide
-from gateway.model.command import CommandResult, Outcome
 from gateway.model.device import Device
 from gateway.model.position import Position
 
@@ -43,8 +41,6 @@ SETTLE_S = 5.0
 """So long after the birth what a broker retains of our devices is looked through."""
 LATE_S = 300.0
 """A will of an earlier life of ours comes no later."""
-ORDERS = 64
-"""Under way at a time."""
 BACKLOG = 64
 """Packets that wait for the link: positions of now are not added to them."""
 
@@ -65,7 +61,6 @@ class Figures:
     events_sent: int = 0
     events_acknowledged: int = 0
     events_refused: int = 0
-    orders: int = 0
     twins: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -106,9 +101,8 @@ class KitSession:
         self._rebirth = asyncio.Event()
         self._stale: asyncio.Queue[str] = asyncio.Queue(1024)
         self._own: set[str] = set()
-        self._transit = Transit()
         self._connection: Connection | None = None
-        self._orders = Nest(f"orders of {facts.gateway}", ORDERS)
+        self.orders = KitOrders(facts, self.instance, self._clock, seals, lambda: self._connection)
         self._throttle = Throttle(log, clock=self._clock)
         self.figures = Figures()
         self.centers: dict[str, Birth] = {}
@@ -140,7 +134,7 @@ class KitSession:
         try:
             await self._session.run()
         finally:
-            await self._orders.close()
+            await self.orders.close()
 
     # — one connection —
 
@@ -310,7 +304,7 @@ class KitSession:
                 case Kind.ACK if topic.gateway == self._facts.gateway:
                     self._heard_ack(topic.name, opened(self._seals, text, payload, topic.name)[0])
                 case Kind.ORDER if topic.gateway == self._facts.gateway and not retained:
-                    self._heard_order(topic, *opened(self._seals, text, payload))
+                    self.orders.heard(topic, *opened(self._seals, text, payload))
                 case Kind.CENTER:
                     self._heard_center(topic.gateway, messages.read_birth(payload))
         except RemoteProtocolError as exc:
@@ -360,34 +354,6 @@ class KitSession:
 
     def _of(self, center: str) -> list[Far]:
         return [self.far[id_] for id_ in (center, "") if id_ in self.far]
-
-    def _heard_order(self, topic: Topic, payload: bytes, sealed_by: str) -> None:
-        order = messages.read_order(payload)
-        if order.center != sealed_by and (sealed_by or self._seals(order.center) is not None):
-            raise RemoteProtocolError(f"an order of {order.center[:64]!r} without its seal", code="mqtt-forged")
-        if order.action != topic.name:
-            raise RemoteProtocolError(f"an order {order.action!r} as {topic.name!r}")
-        now = self._clock.monotonic()
-        left = order.left_s - self._transit.waited_s(f"{order.center} {order.run}", order.mono, now)
-        self._orders.start(self._obey(order, left), f"order {order.id[:64]}")
-
-    async def _obey(self, order: Order, left_s: float) -> None:
-        self.figures.orders += 1
-        if left_s > 0:
-            result = await self._facts.order(order, left_s)
-        else:
-            result = CommandResult(
-                order.id, Outcome.REFUSED, "expired", f"it was {-left_s:.1f} s too late when it came"
-            )
-        connection = self._connection
-        if connection is None:
-            return  # an order whose result matters waits in the outbox too
-        topic = Topic(self._facts.gateway, Kind.ANSWER, order.id)
-        try:
-            answer = closed(self._seals(order.center), str(topic), messages.answer_bytes(result))
-            await connection.publish(str(topic), answer)
-        except GatewayError as exc:
-            log.info("%s: the answer to %s is not sent: %s", self._facts.gateway, order.id, exc)
 
     def _topic(self, kind: Kind, name: str = "") -> Topic:
         return Topic(self._facts.gateway, kind, name)

@@ -92,7 +92,8 @@ class Ack:
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order of a center. `left_s` were left when it was sent, at `mono` of the center's run `run`: the kit's clock
-    has no part in it, and a message that lay in a broker for a minute is a minute older."""
+    has no part in it, and a message that lay in a broker for a minute is a minute older. `instance` is the kit's, by
+    its birth: no other start of it obeys."""
 
     id: str
     action: str
@@ -103,6 +104,7 @@ class Order:
     left_s: float
     mono: float
     run: str
+    instance: str
     session: str = ""
     address: str = ""
     args: dict[str, ArgValue] = field(default_factory=dict)

@@ -57,6 +57,14 @@ ROWS: tuple[Row, ...] = (
         "请查看中心日志中的详情，并将两端升级到相同版本。",
     ),
     (
+        "order-stale",
+        "An order was made for an earlier start of this kit, or somebody handed out a copy of an old one; it was not "
+        "carried out.",
+        "Give it again. If it repeats while the kit was not started anew, somebody replays messages: look at the broker.",
+        "指令是发给该网关上一次启动的，或是旧指令的副本，未予执行。",
+        "请重新下达。若网关并未重启而反复出现，说明有人重放消息：请检查 MQTT 服务器。",
+    ),
+    (
         "mqtt-deaf",
         "An MQTT broker takes connections and never answers; the next one is tried.",
         "Restart that broker or take it out of brokers; check that the port is the broker's and not another program's.",

@@ -58,6 +58,7 @@ ORDER = m.Order(
     4.5,
     100.0,
     "run",
+    "instance",
     "s",
     "a",
     {"pan": 0.5, "on": True},

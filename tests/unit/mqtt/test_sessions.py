@@ -236,7 +236,7 @@ async def test_an_order_that_lay_somewhere_too_long_is_not_carried_out() -> None
         await until(lambda: s.fleet.here("kit7"))
         way = s.fleet.holds["kit7"].way
         await way.command(command("c1"), 10.0)
-        session._transit.waited_s(f"center1 {s.center.orders._run}", 0.0, -1e7)  # a faster way than ever
+        session.orders._transit.waited_s(f"center1 {s.center.orders._run}", 0.0, -1e7)  # a faster way than ever
         result = await way.command(command("c2"), 10.0)
         assert (result.outcome, result.code) == (Outcome.REFUSED, "expired") and len(facts.orders) == 1
 
@@ -368,7 +368,9 @@ async def test_sealed_messages_pass_and_a_brokers_own_do_not() -> None:
         assert (await s.fleet.holds["kit7"].way.command(command(), 10.0)).outcome is Outcome.DONE
 
         broadcast = s.broker.amqtt.internal_message_broadcast
-        order = Order("forged", "ptz.move", "kit7/a", "center1", "eve", "administrator", 9.0, 1.0, "run")
+        order = Order(
+            "forged", "ptz.move", "kit7/a", "center1", "eve", "administrator", 9.0, 1.0, "run", session.instance
+        )
         other = replace(order, id="config", center="center9")
         sealed = theirs.close("fc/v1/kit7/cmd/ptz~move", messages.order_bytes(replace(order, center="center9")))
         side.put(event("e2"))
