@@ -84,18 +84,18 @@ def test_old_and_new_keys_of_a_kit_are_good_at_a_time() -> None:
     of_center = of_centers("kit7", kit)  # type: ignore[arg-type]
     told = closed(of_center("county"), TOPIC, b"x")
     assert opened(of_kit, TOPIC, told, "kit7") == (b"x", "kit7")
-    # The kit has its new key already, the center seals with the old one, and the other way round.
+    # Between its old key and its new one (another center is away): this one knows the old, both, or the new one alone.
     for private, next_, row in (
-        (NEXT[0], b"", PairedKit("kit7", KIT[1], next_key=NEXT[1])),
+        (KIT[0], NEXT[0], PairedKit("kit7", KIT[1])),
+        (KIT[0], NEXT[0], PairedKit("kit7", KIT[1], next_key=NEXT[1])),
         (KIT[0], NEXT[0], PairedKit("kit7", NEXT[1])),
+        (NEXT[0], b"", PairedKit("kit7", KIT[1], next_key=NEXT[1])),
     ):
         kit._private, kit._next = private, next_
         center.kits_ = [row]
         of_kit._changed()
-        if private == NEXT[0]:
-            assert opened(of_kit, TOPIC, closed(of_center("county"), TOPIC, b"y"), "kit7")[0] == b"y"
-        else:
-            assert opened(of_center, TOPIC, closed(of_kit("kit7"), TOPIC, b"z"), "county")[0] == b"z"
+        assert opened(of_kit, TOPIC, closed(of_center("county"), TOPIC, b"y"), "kit7")[0] == b"y"
+        assert opened(of_center, TOPIC, closed(of_kit("kit7"), TOPIC, b"z"), "county")[0] == b"z"
     of_kit.close()
     assert center.called == []
 
@@ -120,5 +120,6 @@ def test_keys_that_are_none_seal_nothing() -> None:
     center.kits_ = [PairedKit("kit7", b"short"), PairedKit("kit8", b"")]
     seals = SealsOfKits("county", center)  # type: ignore[arg-type]
     assert seals("kit7") is None and seals("kit8") is None
-    with pytest.raises(ValueError):
-        Seal("county", [])
+    for number in (0, 5):
+        with pytest.raises(ValueError):
+            Seal("county", [b"k" * 32] * number)
