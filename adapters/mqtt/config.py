@@ -57,7 +57,7 @@ class MqttConfig(BaseModel):
     keep_alive: Duration = Field(20.0, ge=5, le=600, description="a broker that says nothing for so long is asked")
     telemetry: Duration = Field(10.0, ge=1, le=600, description="a sign of life this often; three missed are a death")
     window: int = Field(64, ge=1, le=1000, description="events under way to a center at a time")
-    piece: ByteSize = Field(32_768, ge=1024, le=262_144, description="size of the pieces of files")
+    piece: ByteSize = Field(16_384, ge=1024, le=262_144, description="size of the pieces of files")
     max_kits: int = Field(5000, ge=1, le=100_000, description="at a center: most kits")
 
     @field_validator("brokers")

@@ -18,6 +18,7 @@ import aiomqtt
 from adapters.mqtt.address import Broker
 from adapters.mqtt.dial import Dialler
 from adapters.mqtt.manner import Times, Versions
+from adapters.mqtt.patience import Patience, unacknowledged
 from adapters.mqtt.protocol.messages import MAX_BYTES
 from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, expiring, failures, refused
 from gateway.base.errors import GatewayError, LinkDown, PeerError
@@ -110,15 +111,19 @@ class Connection:
             raise self._down(exc, "let us go") from exc
         raise LinkDown(f"{self.broker} closed the connection", code="mqtt-lost")
 
-    def _answer(self) -> asyncio.Timeout:
+    def _answer(self) -> Patience:
         """aiomqtt's own time-out is asyncio.wait_for, which in Python 3.11 may swallow a cancellation."""
-        return asyncio.timeout(self._times.answer_s)
+        return Patience(self._times.answer_s, self._moved)
+
+    def _moved(self) -> object:
+        socket = self._link.socket
+        return socket.bytes_in, socket.bytes_out, unacknowledged(socket.fileno())
 
     def _down(self, exc: Exception, doing: str) -> GatewayError:
         if isinstance(exc, GatewayError):
             return exc
         if isinstance(exc, TimeoutError):
-            text = f"{self.broker} {doing} within {self._times.answer_s:g} s"
+            text = f"{self.broker} {doing}: nothing moved for {self._times.answer_s:g} s"
             return LinkDown(text, code="mqtt-lost")
         number = refused(exc) if isinstance(exc, aiomqtt.MqttError) else None
         if number is None and isinstance(exc.__cause__, aiomqtt.MqttError):

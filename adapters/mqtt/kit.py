@@ -52,7 +52,7 @@ class KitSetting:
     session: Setting
     telemetry_s: float = 10.0
     window: int = 64
-    piece: int = 32_768
+    piece: int = 16_384
 
 
 @dataclass(slots=True)

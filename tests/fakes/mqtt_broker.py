@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Script:
     then: str = ""  # after CONNACK: "drop", "garbage", "huge", "silence", "taken-over"
     puback: bool = True
     suback: int | None = None  # a code instead of the wished QoS
+    thin: bool = False  # reads as a thin link brings it: some 100 KB/s, and its kernel holds nothing back
 
 
 @dataclass
@@ -38,7 +40,9 @@ class FakeBroker:
         self.writers.append(writer)
         framer, five = Framer(1 << 20), False
         try:
-            while data := await reader.read(65536):
+            while data := await reader.read(4096 if self.script.thin else 65536):
+                if self.script.thin:
+                    await asyncio.sleep(0.04)
                 if self.script.deaf:
                     continue
                 for packet in framer.receive(data):
@@ -108,7 +112,10 @@ class FakeBroker:
 @asynccontextmanager
 async def fake_broker(script: Script | None = None, port: int = 0) -> AsyncIterator[FakeBroker]:
     broker = FakeBroker(script or Script())
-    server = await asyncio.start_server(broker.serve, "127.0.0.1", port)
+    listening = socket.create_server(("127.0.0.1", port))
+    if broker.script.thin:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    server = await asyncio.start_server(broker.serve, sock=listening, limit=4096 if broker.script.thin else 65536)
     broker.port = server.sockets[0].getsockname()[1]
     try:
         yield broker

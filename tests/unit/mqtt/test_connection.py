@@ -145,3 +145,10 @@ async def test_many_that_hang_leave_nothing_behind() -> None:
                 break
             await asyncio.sleep(0.02)
         assert not left
+
+
+async def test_on_a_thin_link_a_message_has_the_time_that_it_takes() -> None:
+    """Its time-out is a fifth of what the bytes take: they move, and it is waited for them."""
+    async with fake_broker(Script(thin=True)) as broker, talk(broker, times=Times(answer_s=0.4)) as connection:
+        await connection.publish("fc/v1/kit7/file/1", b"x" * 200_000)
+        assert broker.heard[-1].type is Type.PUBLISH
