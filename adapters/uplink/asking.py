@@ -1,7 +1,8 @@
 """Requests to a kit's own API, each on a stream of its own: the head in msgpack behind its length, then the body.
 
-A kit answers what somebody of its center may ask by the rights that the center has there. What is about signing in,
-about accounts or about kits is no business of a center's and is refused, whoever asks.
+A kit answers what somebody of its center may ask by the rights that the center has there, and only what `ASKED` names:
+signing in, accounts, pairing, secrets of programs, what waits for other centers and whatever comes to the API later are
+no business of a center's, whoever asks. Orders go by the conversation (`command`), not by the API.
 """
 
 from __future__ import annotations
@@ -26,18 +27,35 @@ log = logging.getLogger(__name__)
 MOST_BODY = 8 << 20
 MOST_HEAD = 64 * 1024
 ANSWER_S = 60.0
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 FORWARDED = ("accept", "content-type", "if-match", "range", "fieldgate-id")
-RETURNED = ("content-type", "content-disposition", "etag", "age", "cache-control", "location")
+RETURNED = ("content-type", "content-disposition", "etag", "age")
 _LENGTH = struct.Struct(">I")
-REFUSED = ("auth", "accounts", "tokens", "kits", "events", "audit")
+_READ = ("GET", "HEAD")
+_CHANGE = (*_READ, "POST", "PUT", "PATCH", "DELETE")
+ASKED: Mapping[str, tuple[str, ...]] = {
+    "devices": _CHANGE,
+    "sources": _CHANGE,
+    "discover": _CHANGE,
+    "alarms": (*_READ, "POST"),
+    "reports": (*_READ, "POST"),
+    "calls": _READ,
+    "directory": _READ,
+    "openapi.json": _READ,
+    "positions": _READ,
+    "reasons": _READ,
+    "streams": _READ,
+    "system": _READ,
+    "talk": _READ,
+    "viewings": _READ,
+}
+"""What of the API a center may ask at all, by the first part of the path behind /api/v1."""
 
 
 def allowed(method: str, path: str) -> bool:
     """Whether a center may ask that at all; what of it, the kit's rights say."""
     parts = path.split("/")
-    known = method in METHODS and path.startswith("/api/v1/") and len(path) <= 1024 and path.isascii()
-    return known and ".." not in parts and len(parts) > 3 and parts[3] not in REFUSED
+    well = path.startswith("/api/v1/") and len(path) <= 1024 and path.isascii() and ".." not in parts
+    return well and method in ASKED.get(parts[3], ())
 
 
 async def ask(sock: socket.socket, request: ApiRequest, who: Mapping[str, str]) -> ApiAnswer:

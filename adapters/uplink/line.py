@@ -16,6 +16,7 @@ from adapters.uplink.protocol import Answer, Notice, Request, Rpc
 from gateway.base.errors import Busy, GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.base.tasks import Nest
 from gateway.base.throttle import Throttle
+from gateway.model.reason import far_code
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,11 @@ class Line:
                 waiting = self._asked.get(event.id)
                 if waiting is not None and not waiting.done():
                     if event.code:
-                        waiting.set_exception(PeerError(event.detail or event.code, code=event.code))
+                        code = far_code(event.code)
+                        told = event.detail or event.code
+                        waiting.set_exception(
+                            PeerError(told if code == event.code else f"{event.code}: {told}", code=code)
+                        )
                     else:
                         waiting.set_result(event.value)
             case Notice():

@@ -27,7 +27,7 @@ from gateway.base.errors import (
     RemoteProtocolError,
     Unsupported,
 )
-from gateway.model.reason import reason
+from gateway.model.reason import far_code, reason
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +160,9 @@ def respond(code: str, detail: str = "", *, status: int | None = None) -> JSONRe
 
 
 def respond_error(error: GatewayError) -> JSONResponse:
+    if isinstance(error, PeerError) and (code := far_code(error.code)) != error.code:
+        # What a peer says of signing in is about itself: here it would sign people out.
+        return respond(code, f"{error.code}: {error}", status=502)
     return respond(error.code, str(error), status=status_of(error))
 
 

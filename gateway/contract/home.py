@@ -87,7 +87,8 @@ class Home(Protocol):
         """What happens from now on, in `who`'s scope; bounded, a slow reader gets "missed" (see `core.services`)."""
 
     async def execute(self, command: Command) -> CommandResult:
-        """Never raises GatewayError: the result says refused or failed."""
+        """An order of a center. Never raises GatewayError: the result says refused or failed; what is no business of a
+        center's (accounts, sources, calls) is `denied`, whoever asks."""
 
     async def snapshot(self, stream: StreamId, who: Principal, *, height: int = 0, quality: int = 75) -> Snapshot:
         """Raises Denied, Busy, LinkDown, NotFound."""

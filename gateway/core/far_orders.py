@@ -21,6 +21,7 @@ from gateway.model.alarm import Alarm
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.ids import parse_ref
 from gateway.model.principal import Principal, Role
+from gateway.model.reason import far_code
 
 if TYPE_CHECKING:
     from gateway.core.fleet import Fleet
@@ -53,6 +54,13 @@ FORWARDED = frozenset(
 MOVES = frozenset({Action.PTZ_MOVE, Action.PTZ_STOP, Action.PTZ_LENS})
 KEYS = frozenset({Action.TALK_REQUEST, Action.TALK_RELEASE})
 ACKNOWLEDGE_S = 30.0
+
+
+def heard(result: CommandResult) -> CommandResult:
+    """A kit's word about an order, as far as it may go: who is signed in here is not among it."""
+    code = far_code(result.code) if result.code else ""
+    detail = result.detail if code == result.code else f"{result.code}: {result.detail}"
+    return replace(result, code=code, detail=detail[:500])
 
 
 class FarOrders:
@@ -97,7 +105,7 @@ class FarOrders:
             raise LinkDown(f"{kit.gateway} is not here", code=kit.code or "kit-offline")
         holder = kit.holders.get(target)
         mine = holder is not None and holder.name == f"{command.actor.name}@{self._fleet.gateway}"
-        result = await way.command(replace(command, target=target), left_s)
+        result = heard(await way.command(replace(command, target=target), left_s))
         passing = command.action in KEYS or (command.action in MOVES and mine)
         return result, not passing or result.outcome is not Outcome.DONE
 

@@ -8,19 +8,23 @@ from contextlib import asynccontextmanager
 from gateway.contract.home import ApiAnswer, ApiRequest, Told, VoiceEnd
 from gateway.core.commands import Commands
 from gateway.core.directory import Directory
+from gateway.core.far_orders import FORWARDED
 from gateway.core.messages import Bus, Subscription
 from gateway.core.positions import Positions
 from gateway.core.rights import in_scope
 from gateway.core.services import Missed
 from gateway.core.snapshots import Snapshots
 from gateway.core.talk import Talk
-from gateway.model.command import Command, CommandResult
+from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.device import Device
 from gateway.model.ids import StreamId
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal
 from gateway.model.voice import GroupStatus
+
+FROM_CENTERS = FORWARDED | {Action.ALARM_ACKNOWLEDGE}
+"""Orders that a center may give here, as far as its rights go: what a center hands on, and nothing besides."""
 
 Answering = Callable[[ApiRequest, Principal], Awaitable[ApiAnswer]]
 
@@ -104,6 +108,9 @@ class Home:
             yield self._told(subscription)
 
     async def execute(self, command: Command) -> CommandResult:
+        if command.action not in FROM_CENTERS:
+            text = f"{command.action} is done at the gateway itself, not from a center"
+            return CommandResult(command.id, Outcome.REFUSED, "denied", text)
         return await self._commands.execute(command)
 
     async def snapshot(self, stream: StreamId, who: Principal, *, height: int = 0, quality: int = 75) -> Snapshot:

@@ -82,6 +82,27 @@ class Reason:
 REASONS: dict[str, Reason] = {row[0]: Reason(*row) for field in _FIELDS for row in field.ROWS}
 
 
+OURS_ALONE = frozenset(
+    {
+        "unauthenticated",
+        "bad-credentials",
+        "locked-out",
+        "csrf",
+        "invitation-unknown",
+        "invitation-ended",
+        "invitation-used-up",
+        "ticket-unknown",
+        "ticket-ended",
+    }
+)
+"""About whoever is signed in here: no other gateway knows of that."""
+
+
+def far_code(code: str) -> str:
+    """The reason that another gateway gave, as one of ours; `peer-refused` for one that it can not mean."""
+    return code if code in REASONS and code not in OURS_ALONE else "peer-refused"
+
+
 def reason(code: str) -> Reason:
     """The words for `code`; for one that is not in the list, those of `internal` with the code kept."""
     found = REASONS.get(code)

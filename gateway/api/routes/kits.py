@@ -8,7 +8,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from gateway.api.auth import AppServices, Viewer
-from gateway.contract.home import ApiRequest
+from gateway.api.problems import MEDIA_TYPE
+from gateway.base.errors import PeerError
+from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.model.kit import Kit, LinkState, LinkTrail
 
 JPEG = "image/jpeg"
@@ -50,6 +52,9 @@ async def links(
     return Links(gateway=now.gateway, at=now.at, links=list(now.links), trails=list(trails))
 
 
+_KINDS = ("application/json", MEDIA_TYPE, JPEG)
+_OURS = (401, 407)
+"""Whoever asks is signed in here, whatever a kit says of that."""
 _PROXY = "/{kit}/api/{path:path}"
 
 
@@ -60,7 +65,8 @@ _PROXY = "/{kit}/api/{path:path}"
 @router.delete(_PROXY, operation_id="kit_api_delete", response_class=Response)
 async def proxy(who: Viewer, kit: str, path: str, request: Request, services: AppServices) -> Response:
     """The kit's own API, asked in the name of whoever asks here, by the rights that this center has there. Not for
-    signing in, accounts, tokens and the record. Changes need an operator, and stand in both records."""
+    signing in, accounts, pairing and what else is the kit's own business. JSON and JPEG come as they are, all else as
+    bytes to be saved. Changes need an operator, and stand in both records."""
     asked = ApiRequest(
         request.method,
         f"/api/{path}",
@@ -68,8 +74,24 @@ async def proxy(who: Viewer, kit: str, path: str, request: Request, services: Ap
         dict(request.headers),
         await request.body(),
     )
-    answer = await services.fleet.ask(who, kit, asked)
-    return Response(answer.body, answer.status, headers=dict(answer.headers))
+    return passive(await services.fleet.ask(who, kit, asked))
+
+
+def passive(answer: ApiAnswer) -> Response:
+    """What a kit answers, as something to read: a browser takes it for no page and no script of ours, follows nothing,
+    and keeps nothing. Raises PeerError for a status that is none of an answer."""
+    if not (200 <= answer.status < 300 or 400 <= answer.status < 600) or answer.status in _OURS:
+        raise PeerError(f"the kit answers {answer.status}", status=answer.status)
+    headers = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+    headers["Cache-Control"] = "private, no-store"
+    for name in ("etag", "age"):
+        if (value := answer.headers.get(name, "")) and value.isascii() and value.isprintable():
+            headers[name] = value
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _KINDS:
+        kind = "application/octet-stream"
+        headers["Content-Disposition"] = "attachment"
+    return Response(answer.body, answer.status, headers, kind)
 
 
 @router.get("/{kit}/thumbnail.jpg", response_class=Response, responses={200: {"content": {JPEG: {}}}})

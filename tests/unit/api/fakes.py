@@ -374,6 +374,7 @@ class FakeFleet:
         self.ball = Kit("kit7", "County 7", KitState.ONLINE, since=NOW, boot=3, ways=("uplink",), links=(self.lte,))
         self.asked: list[tuple[str, float, int]] = []
         self.proxied: list[tuple[str, ApiRequest]] = []
+        self.answer = ApiAnswer(201, {"content-type": "application/json", "etag": "x"}, b"[7]")
 
     def kits(self, who: Principal) -> Sequence[Kit]:
         return [self.ball]
@@ -393,7 +394,7 @@ class FakeFleet:
     async def ask(self, who: Principal, gateway: str, request: ApiRequest) -> ApiAnswer:
         self.kit(who, gateway)
         self.proxied.append((who.name, request))
-        return ApiAnswer(201, {"content-type": "application/json", "etag": "x"}, b"[7]")
+        return self.answer
 
     def picture(self, who: Principal, gateway: str) -> Thumbnail:
         return Thumbnail("kit7/ball-1/ch1", b"\xff\xd8small", NOW - 4.0, 0.5)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.api.problems import STATUS_BY_CODE, problem, status_of
+from gateway.api.problems import STATUS_BY_CODE, problem, respond_error, status_of
 from gateway.base.errors import Busy, ConfigError, GatewayError, LinkDown, NotFound, PeerError, Unsupported
 from gateway.core.services import Services
 from gateway.model.command import CommandResult, Outcome
@@ -37,6 +38,15 @@ def test_every_code_with_a_status_has_words() -> None:
 )
 def test_status_by_who_failed(error: GatewayError, status: int) -> None:
     assert status_of(error) == status
+
+
+@pytest.mark.parametrize("code", ["unauthenticated", "csrf", "ticket-ended", "locked-out", "of-tomorrow"])
+def test_what_a_peer_says_signs_nobody_out(code: str) -> None:
+    answer = respond_error(PeerError("no", code=code))
+    told = json.loads(bytes(answer.body))
+    assert (answer.status_code, told["code"]) == (502, "peer-refused") and code in told["detail"]
+    assert "www-authenticate" not in answer.headers
+    assert json.loads(bytes(respond_error(PeerError("no", code="ptz-held")).body))["code"] == "ptz-held"
 
 
 async def test_the_document(client: httpx.AsyncClient, bearer: Any) -> None:

@@ -51,6 +51,16 @@ async def test_a_move_is_the_kits_to_make(house: House) -> None:
 
 
 @housed
+async def test_a_kits_word_is_none_about_who_is_signed_in_here(house: House) -> None:
+    _, bundle = await a_kit(house)
+    for number, code in enumerate(("unauthenticated", "csrf", "of-tomorrow")):
+        bundle.result = CommandResult("", Outcome.REFUSED, code, "says the kit")
+        refused = await house.core.commands.execute(order(house, Action.PTZ_GO, FRONT, id_=f"n-{number}", home=True))
+        assert (refused.outcome, refused.code) == (Outcome.REFUSED, "peer-refused")
+        assert refused.detail == f"{code}: says the kit"
+
+
+@housed
 async def test_rights_are_asked_here_first(house: House) -> None:
     _, bundle = await a_kit(house)
     execute = house.core.commands.execute

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gateway.contract.fleet import KitAbout
 from gateway.contract.home import ApiAnswer, ApiRequest
+from gateway.core.far_orders import FORWARDED
 from gateway.model.command import Action, Command, Outcome
 from gateway.model.device import DeviceState
 from gateway.model.principal import Principal
@@ -48,6 +49,18 @@ async def test_orders_pass_by_the_one_door(house: House) -> None:
 
     assert (await house.core.home.execute(order(TECHNICIAN))).outcome is Outcome.DONE
     assert (await house.core.home.execute(order(OPERATOR))).code == "denied"
+
+
+@housed
+async def test_a_center_orders_what_it_hands_on_and_nothing_besides(house: House) -> None:
+    """By the bundle and by the broker alike: an administrator of a center is none of the accounts here."""
+    allowed = {*FORWARDED, Action.ALARM_ACKNOWLEDGE}
+    for action in Action:
+        order = Command(f"o-{action}", ADMIN, action, "x", house.clock.wall() + 5, {"role": "administrator"})
+        result = await house.core.home.execute(order)
+        assert action in allowed or (result.outcome, result.code) == (Outcome.REFUSED, "denied"), action
+        assert action not in allowed or result.code != "denied", action
+    assert [account.name for account in house.core.accounts.accounts(ADMIN)] == []
 
 
 @housed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.uplink import asking
 from gateway import codecs
 from gateway.base.errors import Denied, LinkDown
 from gateway.contract.home import ApiAnswer, ApiRequest
@@ -201,16 +202,28 @@ async def test_a_snapshot_and_the_kits_own_api(tmp_path: Path) -> None:
         assert asked[1][0].body == bytes(300_000)
         with pytest.raises(Denied):
             await fleet.ask(VERA, "kit7", big)
-        for path in (
-            "/api/v1/auth/login",
-            "/api/v1/accounts",
-            "/api/v1/kits/x/api/v1/devices",
-            "/metrics",
-            "/api/v1/../x",
+        for method, path in (
+            ("GET", "/api/v1/auth/login"),
+            ("GET", "/api/v1/accounts"),
+            ("GET", "/api/v1/kits/x/api/v1/devices"),
+            ("GET", "/metrics"),
+            ("GET", "/api/v1/../x"),
+            ("GET", "/api/v1/devices/../pairing/centers"),
+            ("GET", "/api/v1//pairing/centers"),
+            ("GET", "/api/v1/of-tomorrow"),
+            ("DELETE", "/api/v1/pairing/centers/province"),
+            ("POST", "/api/v1/pairing/offers"),
+            ("GET", "/api/v1/programs"),
+            ("POST", "/api/v1/programs/drone/secret"),
+            ("DELETE", "/api/v1/outbox/uplink/province"),
+            ("POST", "/api/v1/commands"),
+            ("POST", "/api/v1/invitations"),
+            ("POST", "/api/v1/system/reload"),
         ):
+            assert not asking.allowed(method, path), "nor does the kit answer it"
             with pytest.raises(Denied):
-                await fleet.ask(ADA, "kit7", ApiRequest("GET", path))
-        assert await _acts(pair.center, "kit.api") == [("otto", "kit7")]
+                await fleet.ask(ADA, "kit7", ApiRequest(method, path))
+        assert [act for act in await _acts(pair.center, "kit.api") if act[0] == "otto"] == [("otto", "kit7")]
         pair.net.down("kit7", "link-down")
         await until("offline", lambda: not fleet.kit(VERA, "kit7").ways)
         with pytest.raises(LinkDown):
