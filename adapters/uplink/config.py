@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gateway.config.units import Duration, HostPort, Listen, is_slug
+from gateway.model.principal import Role
 
 MOST_LINKS = 8
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -23,6 +24,39 @@ class Link(BaseModel):
     interface: str = Field("", max_length=15, description="the kernel's name of it, as wwan0; empty: as routes lead")
     bearer: Literal["", "lte", "satellite", "wire", "wifi"] = Field("", description="what it is; empty: guessed")
     cost: int = Field(0, ge=0, le=100, description="0: as good as any; dearer ones are used when the cheap do not do")
+
+
+class Service(BaseModel):
+    """A TCP service here, and which gateways of the far side may open it. Written as a text it is `to` alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: str = Field(description="host and port, as 127.0.0.1:5060")
+    role: Role = Field(Role.OPERATOR, description="at a kit: the least rights that a center has here; none of a part")
+    peers: list[str] = Field([], max_length=64, description="ids of the gateways that may; empty: all that are paired")
+
+    @field_validator("to")
+    @classmethod
+    def _target(cls, value: str) -> str:
+        found = _TARGET.fullmatch(value)
+        if found is None or not 1 <= int(found.group(2)) <= 65_535:
+            raise ValueError(f"{value[:80]!r} is no host with a port, as 127.0.0.1:5060")
+        return value
+
+    @field_validator("role")
+    @classmethod
+    def _ladder(cls, value: Role) -> Role:
+        if value in (Role.AUDITOR, Role.INFORMANT):
+            raise ValueError("viewer, operator, technician or administrator")
+        return value
+
+    @field_validator("peers")
+    @classmethod
+    def _ids(cls, value: list[str]) -> list[str]:
+        for one in value:
+            if not is_slug(one):
+                raise ValueError(f"{one[:64]!r} is no gateway's id")
+        return value
 
 
 class Forward(BaseModel):
@@ -74,19 +108,26 @@ class UplinkConfig(BaseModel):
     thumbnails: Duration = Field(
         10.0, ge=2, le=600, description="at a center: how often a kit is shown what is received of it"
     )
-    services: dict[str, str] = Field(
-        {}, max_length=32, description='TCP services here that the far side may open: { sip = "127.0.0.1:5060" }'
+    services: dict[str, Service] = Field(
+        {},
+        max_length=32,
+        description='TCP services here that the far side may open: { sip = "127.0.0.1:5060" }, at a kit centers with '
+        'an operator\'s rights over all of it; or { sip = { to = "…", role = "technician", peers = ["county"] } }',
     )
     forwards: list[Forward] = Field([], max_length=64, description="local ports that lead to services of the far side")
 
+    @field_validator("services", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {name: {"to": one} if isinstance(one, str) else one for name, one in value.items()}
+
     @field_validator("services")
     @classmethod
-    def _targets(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, target in value.items():
+    def _names(cls, value: dict[str, Service]) -> dict[str, Service]:
+        for name in value:
             _service(name)
-            found = _TARGET.fullmatch(target)
-            if found is None or not 1 <= int(found.group(2)) <= 65_535:
-                raise ValueError(f"{target[:80]!r} is no host with a port, as 127.0.0.1:5060")
         return value
 
     @field_validator("links")

@@ -62,7 +62,7 @@ class KitSession:
         self._rpc: Line | None = None
         self._looks = 0
         self._nest = Nest(f"requests of {center.gateway}", MOST_STREAMS)
-        self._services = Services(context, config, bundle, center.gateway)
+        self._services = Services(context, config, bundle, center.gateway, center)
         self.giving = Giving(context, bundle, self._center_itself, config, self._say)
         self._seats = Seats(context, bundle, center.gateway, config, self._say)
 

@@ -12,11 +12,12 @@ import socket
 from collections.abc import Callable
 
 from adapters.uplink.bundle import Bundle
-from adapters.uplink.config import Forward, UplinkConfig
+from adapters.uplink.config import Forward, Service, UplinkConfig
 from gateway import codecs
 from gateway.base.errors import Busy, GatewayError
 from gateway.base.tasks import Nest
 from gateway.contract.adapter import Context
+from gateway.model.pairing import PairedCenter
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +26,16 @@ CONNECT_S = 10.0
 
 
 class Services:
-    """Of one session. `listen` once the far side has let us in."""
+    """Of one session. `listen` once the far side has let us in. `center`: at a kit, who the far side is here."""
 
-    def __init__(self, context: Context, config: UplinkConfig, bundle: Bundle, peer: str) -> None:
+    def __init__(
+        self, context: Context, config: UplinkConfig, bundle: Bundle, peer: str, center: PairedCenter | None = None
+    ) -> None:
         self._context = context
         self._config = config
         self._bundle = bundle
         self._peer = peer
+        self._center = center
         self._nest = Nest(f"services with {peer}", MOST)
         self._listening = False
         self._servers: list[asyncio.Task[None]] = []
@@ -68,13 +72,22 @@ class Services:
             log.info("%s asks for the service %r, which is not configured", self._peer, service[:40])
             (await self._bundle.take_stream(number)).close()
             return
-        host, _, port = target.rpartition(":")
+        if not self._may(target):
+            log.warning(
+                "%s is refused the service %s: adapter.uplink.services gives it to %s",
+                self._peer,
+                service,
+                f"{', '.join(target.peers) or 'all'}, as {target.role} of all of this gateway",
+            )
+            (await self._bundle.take_stream(number)).close()
+            return
+        host, _, port = target.to.rpartition(":")
         sock: socket.socket | None = None
         try:
             async with asyncio.timeout(CONNECT_S):
                 sock = await _connect(host.strip("[]"), int(port))
         except (OSError, TimeoutError) as exc:
-            log.info("service %s for %s: %s does not answer: %s", service, self._peer, target, exc)
+            log.info("service %s for %s: %s does not answer: %s", service, self._peer, target.to, exc)
             (await self._bundle.take_stream(number)).close()
             return
         # Both ends of it are sockets: the media plane carries the bytes from here on.
@@ -84,6 +97,15 @@ class Services:
             )
         except codecs.MediaError as exc:
             log.info("service %s for %s: %s", service, self._peer, exc)
+
+    def _may(self, service: Service) -> bool:
+        """What a service shows knows no scope: a center that sees a part of the kit gets none of it."""
+        if service.peers and self._peer not in service.peers:
+            return False
+        if self._center is None:
+            return True
+        here = self._context.fleet.may(self._center, self._peer, service.role.value, "service")
+        return here.role is service.role and not self._center.scope
 
     async def _listen(self, forward: Forward) -> None:
         loop = asyncio.get_running_loop()

@@ -13,14 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.uplink.line import Line
-from adapters.uplink.words import parts
+from adapters.uplink.words import parts, shaped
 from gateway.contract.home import Home, Told
 from gateway.model.device import Device
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal
 from gateway.model.voice import GroupStatus
-from gateway.wire.records import plain
 
 TYPES = ("device", "stream", "talk", "endpoint", "ptz", "position")
 GATHER_S = 0.25
@@ -98,7 +97,7 @@ class Telling:
 
     def _put(self, kind: str, id_: str, value: Any) -> None:
         self._changed.pop((kind, id_), None)
-        self._changed[kind, id_] = plain(value) if value is not None and value != () else value
+        self._changed[kind, id_] = shaped(value) if value is not None and value != () else value
         self._wake.set()
 
     async def _flush(self) -> None:

@@ -25,17 +25,35 @@ On the stream `tell`, where a long list holds up nobody:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgpack
 
 from gateway.base.errors import RemoteProtocolError
+from gateway.model.device import Device
 from gateway.wire.records import plain, record
 
 T = TypeVar("T")
 
 PART_BYTES = 128 * 1024
 MOST_ITEMS = 50_000
+DEVICE_BYTES, DEVICE_VALUES = 700_000, 40_000
+"""Of one device: well within what a message and a record may hold at the far side."""
+
+
+def shaped(value: Any) -> Any:
+    """A value of the model as it is told; of a device as many channels as a message holds, and that it is not all."""
+    if not isinstance(value, Device):
+        return plain(value)
+    told = len(value.channels)
+    while True:
+        made = plain(value, lean=True)
+        share = min(DEVICE_BYTES / len(msgpack.packb(made)), DEVICE_VALUES / _count(made))
+        if share >= 1 or not value.channels:
+            return made
+        fit = int(len(value.channels) * share * 0.95)
+        value = replace(value, channels=value.channels[:fit], detail=f"{fit} of its {told} channels are told here")
 
 
 def parts(kind: str, values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
@@ -43,7 +61,7 @@ def parts(kind: str, values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
     items: list[Any] = []
     size, first = 0, True
     for value in values:
-        made = plain(value)
+        made = shaped(value)
         length = len(msgpack.packb(made))
         if items and size + length > PART_BYTES:
             yield {"kind": kind, "items": items, "first": first, "last": False}
@@ -51,6 +69,13 @@ def parts(kind: str, values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
         items.append(made)
         size += length
     yield {"kind": kind, "items": items, "first": first, "last": True}
+
+
+def _count(value: Any) -> int:
+    """Values and names, as a record counts them."""
+    if isinstance(value, dict):
+        return 1 + sum(1 + _count(inner) for inner in value.values())
+    return 1 + sum(_count(inner) for inner in value) if isinstance(value, list) else 1
 
 
 class Lists:

@@ -19,10 +19,11 @@ MOST_ENTRIES = 50_000
 MOST_DEPTH = 8
 
 
-def plain(value: Any) -> Any:
-    """Maps, lists, texts, numbers: what msgpack and JSON have. Bytes become base64 text."""
+def plain(value: Any, *, lean: bool = False) -> Any:
+    """Maps, lists, texts, numbers: what msgpack and JSON have. Bytes become base64 text. `lean`: without fields that
+    are as they are by themselves."""
     kind: type[Any] = type(value)
-    return _adapter(kind).dump_python(value, mode="json")
+    return _adapter(kind).dump_python(value, mode="json", exclude_defaults=lean)
 
 
 def record(kind: type[T], value: Any, *, most_text: int = MOST_TEXT) -> T:

@@ -46,7 +46,7 @@ async def test_a_conversation_that_breaks_is_begun_anew(
         # And it is told again what changes.
         await pair.kit.core.devices.rename(DeviceId("kit7/ball-1"), "Gate")
         directory = pair.center.core.directory
-        await until("the new name", lambda: directory.device(VERA, "kit7/ball-1").name == "Gate")
+        await until("the new name", lambda: [one.name for one in directory.devices(VERA)] == ["Gate"])
         assert pair.net.upped == 2 and pair.kit.engine.did("bundle_dial") == conversations, "on the same bundle"
 
 

@@ -292,41 +292,6 @@ async def test_a_kit_that_fell_between_two_keys_finds_back(tmp_path: Path) -> No
         await until("the next key is its own", lambda: not kit.next_key())
 
 
-async def test_services_by_name(tmp_path: Path) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write((await reader.readline()).upper())
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    free = await asyncio.start_server(serve, "127.0.0.1", 0)
-    first = free.sockets[0].getsockname()[1]
-    free.close()
-    await free.wait_closed()
-    forwards = [{"listen": f"127.0.0.1:{first}", "service": "echo", "peer": "kit7"}]
-    async with (
-        server,
-        a_pair(tmp_path, kit={"services": {"echo": f"127.0.0.1:{port}"}}, center={"forwards": forwards}) as pair,
-    ):
-        await pair.here()
-        reader, writer = await asyncio.open_connection("127.0.0.1", first)
-        writer.write(b"hello\n")
-        assert await asyncio.wait_for(reader.readline(), 10) == b"HELLO\n"
-        writer.close()
-
-        services, loop = pair.center.core.fleet.services, asyncio.get_running_loop()
-        with await services.connect("kit7", "echo") as ours:
-            await loop.sock_sendall(ours, b"hello\n")
-            assert await asyncio.wait_for(loop.sock_recv(ours, 10), 10) == b"HELLO\n"
-        with await services.connect("kit7", "other") as ours:
-            assert await asyncio.wait_for(loop.sock_recv(ours, 10), 10) == b"", "it is not configured"
-        await pair.kit.stop()
-        with pytest.raises(LinkDown):
-            await until("the way is gone", lambda: pair.center.core.fleet.kit(VERA, "kit7").ways == ())
-            await services.connect("kit7", "echo")
-
-
 async def _acts(side: object, act: str) -> list[tuple[str, str]]:
     rows = await side.core.audit.read(AUDE)  # type: ignore[attr-defined]
     return [(row.name, row.target) for row in rows if row.act == act]
