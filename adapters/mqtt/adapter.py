@@ -70,8 +70,9 @@ class Mqtt:
         await self._center.run()
 
     @property
-    def kit(self) -> KitSession | None:
-        return self._kit.session if self._kit is not None else None
+    def kits(self) -> Sequence[KitSession]:
+        """At a kit: one for each group of centers that are met at the same brokers."""
+        return self._kit.sessions if self._kit is not None else ()
 
     @property
     def center(self) -> CenterSession | None:
@@ -82,26 +83,26 @@ class Mqtt:
         return self._center.broker if self._center is not None else None
 
     @property
-    def standing(self) -> Standing | None:
-        session = self.kit or self.center
-        return session.standing if session is not None else None
+    def standings(self) -> Sequence[Standing]:
+        """Of each session."""
+        found = [kit.standing for kit in self.kits]
+        return [*found, self.center.standing] if self.center is not None else found
 
     def figures(self) -> Mapping[str, float]:
         """contract.adapter.Measured."""
-        standing = self.standing
+        standings = self.standings
         found: dict[str, float] = {
-            "connected": float(standing is not None and not standing.code),
-            "connections": float(standing.connections if standing is not None else 0),
+            "connected": float(bool(standings) and not any(one.code for one in standings)),
+            "connections": float(sum(one.connections for one in standings)),
         }
-        if self.kit is not None:
-            told = self.kit.figures
+        if kits := self.kits:
             found |= {
-                "events_sent": told.events_sent,
-                "events_acknowledged": told.events_acknowledged,
-                "events_refused": told.events_refused,
-                "orders": self.kit.orders.figures.orders,
-                "orders_stale": self.kit.orders.figures.stale,
-                "twins": told.twins,
+                "events_sent": sum(kit.figures.events_sent for kit in kits),
+                "events_acknowledged": sum(kit.figures.events_acknowledged for kit in kits),
+                "events_refused": sum(kit.figures.events_refused for kit in kits),
+                "orders": sum(kit.orders.figures.orders for kit in kits),
+                "orders_stale": sum(kit.orders.figures.stale for kit in kits),
+                "twins": sum(kit.figures.twins for kit in kits),
             }
         if self.center is not None:
             intake = self.center.intake.figures
@@ -117,15 +118,15 @@ class Mqtt:
 
     def findings(self) -> Sequence[Finding]:
         """contract.adapter.Checked."""
-        standing = self.standing
-        if standing is None:
+        found = [
+            Finding("mqtt broker", Grade.FAIL, standing.detail or standing.code, "one holds us", standing.code)
+            if standing.code
+            else Finding("mqtt broker", Grade.OK, standing.broker)
+            for standing in self.standings
+        ]
+        if not found:
             text = "no broker is known: none is named, and no center paired"
             return [Finding("mqtt broker", Grade.WARN, text, "a broker", "mqtt-unpaired")]
-        if standing.code:
-            text = standing.detail or standing.code
-            found = [Finding("mqtt broker", Grade.FAIL, text, "one holds us", standing.code)]
-        else:
-            found = [Finding("mqtt broker", Grade.OK, standing.broker)]
         if self.center is not None:
             found += self._kits_found(self.center)
         return found

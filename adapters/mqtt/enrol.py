@@ -10,10 +10,15 @@ import asyncio
 import hashlib
 import json
 import logging
+import math
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import msgpack
 from cryptography import x509
@@ -35,10 +40,15 @@ log = logging.getLogger(__name__)
 PATH = "/mqtt/certificate"
 ASK, TELL = "mqtt/certificate", "mqtt/certificate/answer"
 MAX_BODY = 16_384
+MOST_BROKERS = 32
 RENEW_BEFORE = timedelta(days=60)
 ONE_EVERY_S = 5.0
 """A kit gets a certificate no more often."""
 BROKERS = "brokers.json"
+PAIRING = "pairing.json"
+ENROLLED = "enrolled.json"
+REFUSED_EVERY_S = 3600.0
+"""A certificate that brokers do not take is asked for anew no more often."""
 FIRST_S, MOST_S, LOOK_EVERY_S = 2.0, 300.0, 6 * 3600.0
 
 
@@ -67,6 +77,8 @@ class Registrar:
         self._where = where
         self._clock = clock
         self._given: dict[str, float] = {}
+        names = _written(authority.folder / ENROLLED)
+        self._enrolled = {str(name) for name in names} if isinstance(names, list) else set()
 
     def serve(self, http: Http) -> Callable[[], None]:
         """Until the returned function is called."""
@@ -86,6 +98,7 @@ class Registrar:
             self._given.clear()
         self._given[gateway] = now
         shown = await asyncio.to_thread(self._authority.issue_client, gateway, body)
+        await asyncio.to_thread(self._remember, gateway)
         log.info("%s has its certificate for MQTT", gateway)
         where = self._where()
         told = {
@@ -97,23 +110,40 @@ class Registrar:
         return HttpResponse(200, seal.close(TELL, msgpack.packb(told)), "application/octet-stream")
 
     async def follow(self) -> None:
-        """Kits that are no longer paired lose their certificates. Ends by cancellation."""
+        """Kits that are no longer paired lose their certificates, and those that were paired anew the ones from before.
+        Ends by cancellation."""
         changed = asyncio.Event()
         unheard = self._pairings.on_change(changed.set)
         try:
             while True:
-                revoked = {row.gateway for row in self._pairings.kits() if row.revoked_at is not None}
-                await asyncio.to_thread(self._revoke, revoked)
+                await asyncio.to_thread(self._revoke, self._good_since())
                 await changed.wait()
                 changed.clear()
         finally:
             unheard()
 
-    def _revoke(self, gateways: set[str]) -> None:
-        held = {row.name for row in self._authority.issued() if row.revoked_at is None}
-        for gateway in gateways & held:
-            number = self._authority.revoke(gateway)
+    def _good_since(self) -> dict[str, float]:
+        """Kit → when those of its certificates were made that are good. A person may have signed others by hand: they
+        are taken back with the pairing alone."""
+        now, rows = self._clock.wall(), {row.gateway: row for row in self._pairings.kits()}
+        since = {name: math.inf for name, row in rows.items() if row.revoked_at is not None}
+        for name in self._enrolled - since.keys():
+            admitted_at = rows[name].admitted_at if name in rows else math.inf
+            # One that lies ahead is of a clock that was wrong then.
+            since[name] = 0.0 if now < admitted_at < math.inf else admitted_at
+        return since
+
+    def _revoke(self, good_since: Mapping[str, float]) -> None:
+        held = [row for row in self._authority.issued() if row.revoked_at is None]
+        for gateway in {row.name for row in held if row.issued_at < good_since.get(row.name, 0.0)}:
+            number = self._authority.revoke(gateway, before=good_since[gateway])
             log.info("%d certificates of %s are revoked with its pairing", number, gateway)
+
+    def _remember(self, gateway: str) -> None:
+        """It has its certificate by its pairing."""
+        if gateway not in self._enrolled:
+            self._enrolled.add(gateway)
+            write_secret(self._authority.folder / ENROLLED, json.dumps(sorted(self._enrolled)).encode())
 
 
 class Applicant:
@@ -124,20 +154,29 @@ class Applicant:
         self._center = center
         self._seal = seal
         self._files = files
+        self._refused = asyncio.Event()
+
+    def refused(self) -> None:
+        """Brokers do not take the certificate: it may have been revoked."""
+        self._refused.set()
 
     async def run(self, got: Callable[[], None]) -> None:
         """Asks while there is none, or it ends soon; `got` is called for each new one. Ends by cancellation."""
         wait_s, before = FIRST_S, ""
         while True:
-            if not await asyncio.to_thread(ends_soon, self._files):
-                await asyncio.sleep(LOOK_EVERY_S)
-                continue
+            if not await asyncio.to_thread(self._wanted):
+                await self._until_refused()
+                if not (self._refused.is_set() and await asyncio.to_thread(self._old_enough)):
+                    self._refused.clear()
+                    continue
+            self._refused.clear()
             try:
                 await self.ask()
-            except GatewayError as exc:
-                if exc.code != before:
-                    log.warning("%s gives no certificate for MQTT: %s (%s)", self._center.gateway, exc, exc.code)
-                before = exc.code
+            except Exception as exc:  # one center's nonsense is no other's trouble
+                code = exc.code if isinstance(exc, GatewayError) else "internal"
+                if code != before:
+                    log.warning("%s gives no certificate for MQTT: %s (%s)", self._center.gateway, exc, code)
+                before = code
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, MOST_S)
             else:
@@ -172,28 +211,77 @@ class Applicant:
             raise PeerError(f"{host} answers {answer.status}: {text}", status=answer.status, code="mqtt-refused")
         return answer.body
 
+    def _wanted(self) -> bool:
+        return ends_soon(self._files) or _written(self._files.folder / PAIRING) != self._pairing
+
+    @property
+    def _pairing(self) -> dict[str, Any]:
+        """What a certificate belongs to: with another pairing the center has revoked it."""
+        return {"key": self._center.key.hex(), "admitted_at": self._center.admitted_at}
+
+    async def _until_refused(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._refused.wait()
+
+    def _old_enough(self) -> bool:
+        """The certificate that is refused; a new one is no better than it."""
+        try:
+            return time.time() - self._files.certificate.stat().st_mtime >= REFUSED_EVERY_S
+        except OSError:
+            return True
+
     def _keep(self, answer: bytes, key: bytes, host: str) -> None:
         """Raises RemoteProtocolError."""
-        body = self._seal.open(TELL, answer)
-        try:
-            told = msgpack.unpackb(body)
-            shown, ca, port = bytes(told["certificate"]), bytes(told["ca"]), int(told["port"])
-            brokers = [str(parse_broker(text)) for text in told["brokers"][:32]]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise RemoteProtocolError(f"no certificate: {exc}", code="certificate-damaged") from exc
-        if port and not brokers:
-            hosts = dict.fromkeys([host, *self._center.hosts])
-            brokers = [str(Broker("tls", one, port)) for one in hosts]
-        self._files.keep(ca=ca, certificate=shown, key=key)
+        told = _read_answer(self._seal.open(TELL, answer))
+        brokers = [str(broker) for broker in told.brokers]
+        if told.port and not brokers:
+            brokers = [str(Broker("tls", one, told.port)) for one in dict.fromkeys([host, *self._center.hosts])]
+        self._files.keep(ca=told.ca, certificate=told.certificate, key=key)
         write_secret(self._files.folder / BROKERS, json.dumps(brokers).encode())
+        write_secret(self._files.folder / PAIRING, json.dumps(self._pairing).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    certificate: bytes
+    ca: bytes
+    brokers: tuple[Broker, ...]
+    port: int
+
+
+def _read_answer(body: bytes) -> _Answer:
+    """Raises RemoteProtocolError (`certificate-damaged`). Brokers are where a network leads, not on this machine."""
+    try:
+        told = msgpack.unpackb(body)
+        match told:
+            case {"certificate": bytes(shown), "ca": bytes(ca), "brokers": list(named), "port": int(port)}:
+                if not 0 <= port <= 65535 or not all(isinstance(text, str) for text in named):
+                    raise ValueError("brokers that are none")
+                brokers = tuple(parse_broker(text) for text in named[:MOST_BROKERS])
+                if any(broker.way not in ("tls", "tcp") for broker in brokers):
+                    raise ValueError("a broker that is no address")
+                return _Answer(shown, ca, brokers, port)
+    except (ValueError, msgpack.exceptions.UnpackException) as exc:
+        raise RemoteProtocolError(f"no certificate: {str(exc)[:120]}", code="certificate-damaged") from exc
+    raise RemoteProtocolError("no certificate: an answer without it", code="certificate-damaged")
 
 
 def told_brokers(files: ClientFiles) -> list[Broker]:
     """What the center told of its brokers; nothing where it has not."""
+    named = _written(files.folder / BROKERS)
     try:
-        return [parse_broker(text) for text in json.loads((files.folder / BROKERS).read_bytes())]
-    except (OSError, ValueError, TypeError):
+        return [parse_broker(str(text)) for text in named] if isinstance(named, list) else []
+    except ValueError:
         return []
+
+
+def _written(path: Path) -> Any:
+    """None where nothing is that can be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def ends_soon(files: ClientFiles, now: datetime | None = None) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from adapters.mqtt.connection import Connection
@@ -77,7 +77,8 @@ class Far:
 
 
 class KitSession:
-    """`sides`: center's gateway id → what waits for it; the id "" stands for whichever center answers."""
+    """`sides`: center's gateway id → what waits for it; the id "" stands for whichever center answers. `scopes`: what
+    each may see, all where it is not in there."""
 
     def __init__(
         self,
@@ -86,6 +87,8 @@ class KitSession:
         setting: KitSetting,
         clock: Clock | None = None,
         seals: SealOf = no_seal,
+        scopes: Mapping[str, str] | None = None,
+        told: Callable[[Standing], None] = lambda _standing: None,
     ) -> None:
         self._facts = facts
         self._setting = setting
@@ -109,15 +112,22 @@ class KitSession:
         self.far = {
             center: Far(
                 side,
-                Sender(facts.gateway, center, side, setting.window, self._clock, self.figures, seals),
-                FileSender(facts.gateway, center, side, setting.piece, self._clock, seals),
+                Sender(facts.gateway, center, side, setting.window, self._clock, self.figures, seals, scope),
+                FileSender(facts.gateway, center, side, setting.piece, self._clock, seals, scope),
             )
             for center, side in sides.items()
+            for scope in [(scopes or {}).get(center, "")]
         }
         for far in self.far.values():
             far.sender.on_more = far.files.wake
         self._session = Session(
-            setting.session, facts.gateway, self._clock, will=self._will, on_message=self._heard, live=self._live
+            setting.session,
+            facts.gateway,
+            self._clock,
+            will=self._will,
+            on_message=self._heard,
+            live=self._live,
+            told=told,
         )
 
     @property

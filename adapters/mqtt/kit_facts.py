@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from adapters.mqtt.facts import Change, Gone, Missed
 from adapters.mqtt.protocol.messages import Birth, Order
@@ -18,6 +18,7 @@ from gateway.model.kit import LinkState
 from gateway.model.pairing import PairedCenter
 from gateway.model.position import Position
 from gateway.model.principal import SYSTEM, Role
+from gateway.wire.sharing import within
 
 _EVENTS = ("device", "position")
 
@@ -38,7 +39,7 @@ _PASSING = frozenset(
 
 class DaemonFacts:
     """Fulfils `facts.KitFacts`. `trusted`: centers of the configuration, with the most that they may do. `uplinks`:
-    center → the name under which results wait for it."""
+    center → the name under which results wait for it. `scope`: what of the kit is told to all who listen."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class DaemonFacts:
         trusted: Mapping[str, Role],
         uplinks: Mapping[str, str],
         birth: Callable[[], Birth],
+        scope: str = "",
     ) -> None:
         self._context = context
         self._birth = birth
@@ -54,6 +56,8 @@ class DaemonFacts:
         self._moments = Moments(clock)
         self._trusted = trusted
         self._uplinks = uplinks
+        self._scope = scope
+        self._told = replace(SYSTEM, scope=scope)
 
     @property
     def gateway(self) -> str:
@@ -63,12 +67,12 @@ class DaemonFacts:
         return self._birth()
 
     def devices(self) -> Sequence[Device]:
-        return self._context.home.devices(SYSTEM)
+        return self._context.home.devices(self._told)
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[Change]]:
         async with self._context.home.events(SYSTEM, _EVENTS) as told:
-            yield _changes(told)
+            yield self._changes(told)
 
     def moment(self) -> Moment:
         return self._moments.now()
@@ -96,6 +100,24 @@ class DaemonFacts:
             await self._context.outbox.result(uplink, order.id, asdict(result))
         return result
 
+    async def _changes(self, told: AsyncIterator[Told]) -> AsyncIterator[Change]:
+        async for one in told:
+            if one.type == "missed":
+                yield Missed()
+            elif one.type == "device" and isinstance(one.data, Device):
+                if one.gone:
+                    yield Gone(one.data.id)
+                elif (shown := self._shown(one.data)) is not None:
+                    yield shown
+            elif isinstance(one.data, Position) and within(self._scope, one.data.device, one.data.channel):
+                yield one.data
+
+    def _shown(self, device: Device) -> Device | None:
+        """As far as the scope goes."""
+        if not self._scope:
+            return device
+        return next((one for one in self.devices() if one.id == device.id), None)
+
     def _center(self, name: str) -> PairedCenter | None:
         """Its rights here; None: it has none."""
         for center in self._context.fleet.pairings.centers():
@@ -103,13 +125,3 @@ class DaemonFacts:
                 return center if center.revoked_at is None else None
         role = self._trusted.get(name)
         return PairedCenter(name, b"", role=role) if role is not None else None
-
-
-async def _changes(told: AsyncIterator[Told]) -> AsyncIterator[Change]:
-    async for one in told:
-        if one.type == "missed":
-            yield Missed()
-        elif one.type == "device" and isinstance(one.data, Device):
-            yield Gone(one.data.id) if one.gone else one.data
-        elif isinstance(one.data, Position):
-            yield one.data

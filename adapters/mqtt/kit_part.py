@@ -1,4 +1,4 @@
-"""The kit's part of a daemon: a session with its brokers and the certificates for it, both anew with each pairing.
+"""The kit's part of a daemon: a session with its brokers and the certificates for it, all anew with each pairing.
 
 Sessions and the library under them are loaded when the daemon is ready and there is somebody to talk to.
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from adapters.mqtt.address import Broker
+from adapters.mqtt.company import Group, groups
 from adapters.mqtt.config import MqttConfig
-from adapters.mqtt.enrol import Applicant, told_brokers
+from adapters.mqtt.enrol import Applicant
 from adapters.mqtt.part import Part
 from adapters.mqtt.seals import no_seal, of_centers
 from gateway.base.authority import ClientFiles, client_files
@@ -25,29 +25,33 @@ from gateway.model.principal import Role
 
 if TYPE_CHECKING:
     from adapters.mqtt.kit import KitSession
+    from adapters.mqtt.session import Standing
 
-PORT = 8883
+# What a broker says, or does not say, to a certificate that it does not take.
+_REFUSED = frozenset({"mqtt-denied", "mqtt-silent", "mqtt-lost", "tls-refused"})
+REFUSED_TIMES = 3
+"""In a row, before a new certificate is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Company:
-    """The centers that this kit is paired with, the files that each gave, all brokers, and what waits for each."""
+    """The centers that this kit is paired with, the files that each gave, where they are met, what waits for each."""
 
     paired: Sequence[PairedCenter]
     kept: Mapping[str, ClientFiles]
-    brokers: Sequence[Broker]
+    groups: Sequence[Group]
     sides: Mapping[str, OutboxSide]
 
 
 class KitPart(Part):
-    """`session` is None while no broker is known."""
+    """`sessions`: one for each group of centers that are met at the same brokers."""
 
     def __init__(self, config: MqttConfig, context: Context, clock: Clock) -> None:
         super().__init__(config, context, clock)
-        self.session: KitSession | None = None
+        self.sessions: list[KitSession] = []
 
     async def run(self) -> None:
-        """One session after another: paired with other centers, it is another one."""
+        """One company after another: paired with other centers, it is another one."""
         again = asyncio.Event()
         unheard = self.context.fleet.pairings.on_change(again.set)
         try:
@@ -69,15 +73,12 @@ class KitPart(Part):
         """As pairing has it now. What happens before the first pairing is the kit's own: nothing is kept for nobody."""
         paired = [one for one in self.context.fleet.pairings.centers() if one.revoked_at is None]
         kept = {one.gateway: client_files(self.root, one.gateway) for one in paired}
-        theirs = [broker for one in paired for broker in _brokers(one, kept[one.gateway])]
-        brokers = self.config.parsed() or list(dict.fromkeys(theirs))
-        sides: dict[str, OutboxSide] = {}
+        met = groups(paired, kept, self.config.parsed(), self.config.centers)
         outbox = self.context.outbox
-        if brokers or paired:
-            centers = list(dict.fromkeys([*kept, *self.config.centers])) or [""]
-            sides = {center: await outbox.join(self._uplink(center), self.name) for center in centers}
+        centers = [center for group in met for center in group.centers]
+        sides = {center: await outbox.join(self._uplink(center), self.name) for center in centers}
         await outbox.leave_others(self.name, [self._uplink(center) for center in sides])
-        return _Company(paired, kept, brokers, sides)
+        return _Company(paired, kept, met, sides)
 
     def _uplink(self, center: str) -> str:
         return f"{self.name}/{center or 'any'}"
@@ -85,41 +86,50 @@ class KitPart(Part):
     async def _with(self, company: _Company, got: Callable[[], None]) -> None:
         """Certificates are asked for meanwhile where one is missing; `got` begins anew, with the certificate and the
         brokers that came with it."""
+        applicants = self._applicants(company)
         async with asyncio.TaskGroup() as tasks:
-            for applicant in self._applicants(company):
+            for applicant in applicants.values():
                 tasks.create_task(applicant.run(got), name="certificate")
-            if company.brokers:
-                tasks.create_task(self._session(company), name="mqtt session")
+            for group in company.groups:
+                if group.brokers:
+                    asking = [applicants[center] for center in group.centers if center in applicants]
+                    tasks.create_task(self._session(company, group, asking), name="mqtt session")
 
-    async def _session(self, company: _Company) -> None:
+    async def _session(self, company: _Company, group: Group, applicants: Sequence[Applicant]) -> None:
         await asyncio.to_thread(import_module, "adapters.mqtt.kit")
         from adapters.mqtt.kit import KitSession, KitSetting
         from adapters.mqtt.kit_facts import DaemonFacts
 
         config = self.config
-        trusted = dict.fromkeys(config.centers, Role(config.center_role))
-        uplinks = {center: self._uplink(center) for center in company.sides}
-        facts = DaemonFacts(self.context, self.clock, trusted, uplinks, self.birth)
-        files = next((found for found in company.kept.values() if found.whole()), None)
-        setting = KitSetting(self.setting(company.brokers, files), config.telemetry, config.window, config.piece)
-        seals = of_centers(self.context.gateway, self.context.fleet.pairings) if config.sealed else no_seal
-        self.session = KitSession(facts, company.sides, setting, self.clock, seals)
-        try:
-            await self.session.run()
-        finally:
-            self.session = None
+        refused = 0
 
-    def _applicants(self, company: _Company) -> list[Applicant]:
+        def told(standing: Standing) -> None:
+            nonlocal refused
+            refused = refused + 1 if standing.code in _REFUSED else 0
+            if refused >= REFUSED_TIMES:
+                for applicant in applicants:
+                    applicant.refused()
+
+        trusted = {one: Role(config.center_role) for one in config.centers if one in group.centers}
+        uplinks = {center: self._uplink(center) for center in group.centers}
+        facts = DaemonFacts(self.context, self.clock, trusted, uplinks, self.birth, group.scope)
+        sides = {center: company.sides[center] for center in group.centers}
+        setting = KitSetting(self.setting(group.brokers, group.files), config.telemetry, config.window, config.piece)
+        seals = of_centers(self.context.gateway, self.context.fleet.pairings) if config.sealed else no_seal
+        scopes = {one.gateway: one.scope for one in company.paired}
+        session = KitSession(facts, sides, setting, self.clock, seals, scopes, told)
+        self.sessions.append(session)
+        try:
+            await session.run()
+        finally:
+            self.sessions.remove(session)
+
+    def _applicants(self, company: _Company) -> dict[str, Applicant]:
         if self.config.certificate is not None:
-            return []
+            return {}
         seal_of = of_centers(self.context.gateway, self.context.fleet.pairings)
-        return [
-            Applicant(self.context.gateway, center, seal, company.kept[center.gateway])
+        return {
+            center.gateway: Applicant(self.context.gateway, center, seal, company.kept[center.gateway])
             for center in company.paired
             if (seal := seal_of(center.gateway)) is not None
-        ]
-
-
-def _brokers(center: PairedCenter, files: ClientFiles) -> list[Broker]:
-    """As the center told, else where it is itself."""
-    return told_brokers(files) or [Broker("tls", host, PORT) for host in center.hosts]
+        }

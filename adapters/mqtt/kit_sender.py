@@ -17,6 +17,7 @@ from adapters.mqtt.seals import SealOf, closed
 from gateway.base.clock import Clock
 from gateway.contract.forward import OutboxSide
 from gateway.model.forward import Event, Rank
+from gateway.wire.sharing import may_have
 
 if TYPE_CHECKING:
     from adapters.mqtt.kit import Figures
@@ -29,7 +30,7 @@ LOOK_EVERY_S = 5.0
 
 
 class Sender:
-    """`center` "": for whichever center answers."""
+    """`center` "": for whichever center answers. `scope`: what it may see; the rest of what waits is let go."""
 
     def __init__(
         self,
@@ -40,7 +41,9 @@ class Sender:
         clock: Clock,
         figures: Figures,
         seals: SealOf,
+        scope: str = "",
     ) -> None:
+        self._scope = scope
         self._seals = seals
         self._gateway = gateway
         self._center = center
@@ -92,7 +95,7 @@ class Sender:
             self._eased(self._window.handle_timer(now))
             events: Sequence[Event] = ()
             if self._there and self._window.room > 0:
-                events = await self._side.waiting(self._window.room, self._window.ids)
+                events = await self._theirs(await self._side.waiting(self._window.room, self._window.ids))
             if events:
                 self._note(events)
                 for severity, batch in _batches(events):
@@ -103,6 +106,14 @@ class Sender:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
+
+    async def _theirs(self, events: Sequence[Event]) -> Sequence[Event]:
+        theirs = [event for event in events if may_have(self._scope, event.body)]
+        if len(theirs) < len(events):
+            mine = {event.id for event in theirs}
+            await self._side.acknowledge([event.id for event in events if event.id not in mine])
+            self._wake.set()  # there may be more behind them
+        return theirs
 
     async def _publish(self, connection: Connection, severity: str, batch: list[Event]) -> None:
         # Before it is sent: the center may answer before the broker does.

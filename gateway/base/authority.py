@@ -165,13 +165,17 @@ class Authority:
             self._write_issued(rows)
         return made.public_bytes(serialization.Encoding.PEM) + self.certificate.read_bytes()
 
-    def revoke(self, gateway: str, *, now: datetime | None = None) -> int:
-        """Every certificate of that name is worth nothing from now on: in `issued` and in the revocation list
-        (`ca.crl`) that brokers read. How many there were."""
+    def revoke(self, gateway: str, *, before: float | None = None, now: datetime | None = None) -> int:
+        """Every certificate of that name (or those issued before the unix time `before`) is worth nothing from now on:
+        in `issued` and in the revocation list (`ca.crl`) that brokers read. How many there were."""
         now = now or datetime.now(UTC)
         with self._alone():
             rows = self.issued()
-            mine = [row for row in rows if row.name == gateway and row.revoked_at is None]
+            mine = [
+                row
+                for row in rows
+                if row.name == gateway and row.revoked_at is None and (before is None or row.issued_at < before)
+            ]
             rows = [replace(row, revoked_at=now.timestamp()) if row in mine else row for row in rows]
             self._write_issued(rows)
             self._write_revocations(now, rows)

@@ -99,5 +99,5 @@ async def paired(center: Running, kit: Running, role: Role = Role.OPERATOR) -> N
 
 async def joined(center: Running, kit: Running, role: Role = Role.OPERATOR) -> None:
     """At the kit."""
-    key, port = center.core.pairings.public_key(), center.daemon.config.api.port
-    await kit.core.pairings.admit_center(PairedCenter(CENTER, key, hosts=("127.0.0.1",), tcp_port=port, role=role))
+    key, port, name = center.core.pairings.public_key(), center.daemon.config.api.port, center.daemon.config.gateway.id
+    await kit.core.pairings.admit_center(PairedCenter(name, key, hosts=("127.0.0.1",), tcp_port=port, role=role))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -117,7 +118,7 @@ async def test_a_paired_kit_gets_certificate_and_brokers_by_itself_and_loses_the
         await paired(center, kit)
         await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.ONLINE, "it is online")
         files = client_files(kit.state_dir, CENTER)
-        assert files.whole() and kit.mqtt.kit is not None and kit.mqtt.kit.broker == f"mqtts://127.0.0.1:{port}"
+        assert files.whole() and kit.mqtt.kits[0].broker == f"mqtts://127.0.0.1:{port}"
         await kit.alarm("one")
         for _ in range(500):
             if await center.alarms() == ["one"]:
@@ -128,7 +129,7 @@ async def test_a_paired_kit_gets_certificate_and_brokers_by_itself_and_loses_the
         await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").code == "kit-revoked", "it is not taken any more")
         authority = Authority(center.state_dir / "tls", CENTER)
         await until(lambda: authority.issued()[0].revoked_at is not None, "nor is its certificate")
-        session = kit.mqtt.kit
+        (session,) = kit.mqtt.kits
         await until(lambda: session.standing.code != "", "and the broker lets it go")
 
 
@@ -141,7 +142,7 @@ async def test_what_happened_while_the_center_was_away_is_there_when_it_is_back(
         await paired(center, kit)
     async with gateway(tmp_path / "kit", kit_toml("kit7", port)) as kit:
         certified(center.state_dir, kit.state_dir, "kit7")
-        await until(lambda: kit.mqtt.kit is not None and kit.mqtt.kit.standing.failures > 0, "nobody answers")
+        await until(lambda: kit.mqtt.kits and kit.mqtt.kits[0].standing.failures > 0, "nobody answers")
         assert kit.mqtt.findings()[0].code == "connect-refused"
         for number in range(20):
             await kit.alarm(f"a{number:02}")
@@ -297,6 +298,24 @@ async def test_by_the_link_bundle_to_the_broker_of_a_center(tmp_path: Path) -> N
     async with gateway(tmp_path / "center", center_toml(port)) as center, gateway(tmp_path / "kit", text) as kit:
         certified(center.state_dir, kit.state_dir, "kit7")
         await paired(center, kit)
-        await until(lambda: kit.mqtt.standing is not None and kit.mqtt.standing.code == "kit-unreachable")
+        await until(lambda: [one.code for one in kit.mqtt.standings] == ["kit-unreachable"])
         kit.core.fleet.services.carried(CENTER, carried)
         await until(lambda: center.core.fleet.kit(SYSTEM, "kit7").state is KitState.ONLINE, "the kit is online")
+
+
+async def test_each_of_two_centers_has_its_own_broker_and_gets_what_happens(tmp_path: Path) -> None:
+    async with gateway(tmp_path / "kit", toml("kit7", "edge", "")) as kit, contextlib.AsyncExitStack() as stack:
+        centers = []
+        for name in (CENTER, "center2"):
+            text = toml(name, "center", f'listen = "127.0.0.1:{free_port()}"\n', api_port=free_port())
+            centers.append(await stack.enter_async_context(gateway(tmp_path / name, text)))
+            await paired(centers[-1], kit)
+        fleets = [center.core.fleet for center in centers]
+        await until(lambda: [one.kit(SYSTEM, "kit7").state for one in fleets] == [KitState.ONLINE] * 2, "both see it")
+        await kit.alarm("one")
+        for _ in range(500):
+            if [await center.alarms() for center in centers] == [["one"], ["one"]]:
+                break
+            await asyncio.sleep(0.02)
+        assert [await center.alarms() for center in centers] == [["one"], ["one"]]
+        assert [one.code for one in kit.mqtt.standings] == ["", ""]

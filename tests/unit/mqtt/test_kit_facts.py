@@ -1,0 +1,86 @@
+"""What a kit tells all who listen to a broker: as far as the narrowest of their rights goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from adapters.mqtt.facts import Change, Gone, Missed
+from adapters.mqtt.kit_facts import DaemonFacts
+from adapters.mqtt.protocol.messages import Birth
+from gateway.base.clock import Clock
+from gateway.contract.home import Told
+from gateway.model.device import Channel, Device
+from gateway.model.ids import DeviceId
+from gateway.model.position import Datum, Position, PositionSource
+from gateway.model.principal import Principal
+from tests.unit.mqtt.rig import device
+
+BALL = replace(device("kit7", "ball-1"), channels=(Channel("ch1", "1", "one"), Channel("ch2", "2", "two")))
+OTHER = device("kit7", "ball-10")
+
+
+def place(name: str, channel: str = "") -> Position:
+    return Position(DeviceId(f"kit7/{name}"), channel, 1.0, 2.0, Datum.WGS84, PositionSource.GNSS, 1.0, 2.0)
+
+
+class Home:
+    """As much of `contract.home.Home` and of its context as the facts use. Cuts devices as the directory does."""
+
+    gateway = "kit7"
+
+    def __init__(self, *told: Told) -> None:
+        self._told = told
+
+    @property
+    def home(self) -> Home:
+        return self
+
+    def devices(self, who: Principal) -> Sequence[Device]:
+        if not who.scope:
+            return [BALL, OTHER]
+        if who.scope == "kit7/ball-1/ch1":
+            return [replace(BALL, channels=BALL.channels[:1])]
+        return []
+
+    @asynccontextmanager
+    async def events(self, who: Principal, types: Sequence[str]) -> AsyncIterator[AsyncIterator[Told]]:
+        async def each() -> AsyncIterator[Told]:
+            for one in self._told:
+                yield one
+
+        yield each()
+
+
+def facts(scope: str, *told: Told) -> DaemonFacts:
+    context: Any = Home(*told)
+    return DaemonFacts(context, Clock(), {}, {}, lambda: Birth(True, 1, 0, ""), scope)
+
+
+async def heard(scope: str) -> list[Change]:
+    told = (
+        Told("device", BALL.id, BALL),
+        Told("device", OTHER.id, OTHER),
+        Told("position", "kit7/ball-1", place("ball-1", "ch1")),
+        Told("position", "kit7/ball-1", place("ball-1", "ch2")),
+        Told("device", OTHER.id, OTHER, True),
+        Told("missed"),
+    )
+    async with facts(scope, *told).changes() as changes:
+        return [change async for change in changes]
+
+
+async def test_where_all_may_see_all_it_is_told() -> None:
+    assert facts("").devices() == [BALL, OTHER]
+    everything = [BALL, OTHER, place("ball-1", "ch1"), place("ball-1", "ch2"), Gone(OTHER.id), Missed()]
+    assert await heard("") == everything
+
+
+async def test_what_one_of_them_may_not_see_is_told_to_none() -> None:
+    scope = "kit7/ball-1/ch1"
+    ((ball),) = facts(scope).devices()
+    assert [one.key for one in ball.channels] == ["ch1"]
+    assert await heard(scope) == [ball, place("ball-1", "ch1"), Gone(OTHER.id), Missed()]
+    assert await heard("-") == [Gone(OTHER.id), Missed()]
