@@ -32,6 +32,7 @@ from adapters.sip.trunks import Trunks
 from adapters.sip.users import Users, read_secret
 from gateway.base.clock import Clock
 from gateway.base.errors import ConfigError
+from gateway.base.tasks import beat
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding
 from gateway.net.sip import EndpointLimits, IncomingCall, Listen, SipEndpoint
@@ -241,7 +242,7 @@ class SipGateway:
         """A modem that redials, a VPN that comes up: trunks register anew at once, calls tell their peers."""
         before = tuple(self.context.addresses())
         while True:
-            await asyncio.sleep(self.config.address_poll)
+            await beat(self.config.address_poll)
             now = tuple(self.context.addresses())
             if set(now) != set(before):
                 log.warning("own addresses changed: %s, before: %s", ", ".join(now), ", ".join(before))
@@ -275,7 +276,7 @@ class SipGateway:
 async def _watch_users(users: Users, registrar: RegistrarDesk) -> None:
     """`fieldgate sip users` without a daemon, or an editor, may change the file."""
     while True:
-        await asyncio.sleep(USERS_POLL_S)
+        await beat(USERS_POLL_S)
         before = users.all()
         if await asyncio.to_thread(users.fresh):
             for name, user in before.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from adapters.sip.guard import Guard
@@ -11,6 +10,7 @@ from adapters.sip.registrar_auth import Door, Refused
 from adapters.sip.registrar_refusals import Refusals
 from adapters.sip.trunks import Trunks
 from gateway.base.clock import Clock
+from gateway.base.tasks import beat
 from gateway.net.sip import IncomingRequest
 from gateway.wire.sip import Hop
 
@@ -81,7 +81,7 @@ class RegistrarDesk:
     async def sweep(self) -> None:
         """Forget phones whose registration ran out. Until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await beat(SWEEP_S)
             for one in self._location.expire(self._clock.monotonic()):
                 self.left(one, "its registration ran out")
 

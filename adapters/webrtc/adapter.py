@@ -18,6 +18,7 @@ from adapters.webrtc.reflexive import Reflexive
 from adapters.webrtc.registry import Registry
 from adapters.webrtc.resource import Resources
 from adapters.webrtc.session import Ground
+from gateway.base.tasks import beat
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
 
@@ -71,7 +72,7 @@ class WebRtc:
                 await asyncio.sleep(PRELOAD_AFTER_S)
                 await self._seam()
                 while True:
-                    await asyncio.sleep(REFRESH_S)
+                    await beat(REFRESH_S)
                     self.ports.refresh()
                     self.registry.forget_old()
         finally:

@@ -1,15 +1,29 @@
-"""A bounded family of background tasks whose failures stay their own."""
+"""A bounded family of background tasks whose failures stay their own; and the beat of those that look now and then."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from gateway.base.errors import Busy
 
 log = logging.getLogger(__name__)
+
+
+async def beat(every_s: float) -> float:
+    """Sleep to the next whole multiple of `every_s` on the loop's clock, at most so long; how late it was, in seconds.
+
+    Whatever looks at something now and then does so at the same moments: a kit at rest is woken once for all of it.
+    """
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    # Timers may ring a hair early.
+    due = (math.floor(now / every_s + 0.001) + 1) * every_s
+    await asyncio.sleep(due - now)
+    return max(0.0, loop.time() - due)
 
 
 class Nest:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway import codecs
+from gateway.base.tasks import beat
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.stream import LiveStream
@@ -47,7 +48,7 @@ class Figures:
     async def run(self) -> None:
         rested = 0
         while True:
-            await asyncio.sleep(EVERY_S)
+            await beat(EVERY_S)
             rested += 1
             if self._plane.busy or rested >= REST_TICKS:
                 rested = 0

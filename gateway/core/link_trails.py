@@ -7,7 +7,6 @@ followed: those that came first stay.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import struct
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.base.clock import Clock
+from gateway.base.tasks import beat
 from gateway.model.kit import LinkState, LinkTrail, LinkUse
 from gateway.store.kits import LinkTrailRepo
 
@@ -69,7 +69,7 @@ class LinkTrails:
         saved = self._clock.monotonic()
         try:
             while True:
-                await asyncio.sleep(EVERY_S)
+                await beat(EVERY_S)
                 self.sample()
                 if self._clock.monotonic() - saved >= SAVE_S:
                     saved = self._clock.monotonic()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from gateway.base.clock import Clock
 from gateway.base.moment import Moment, Moments
+from gateway.base.tasks import beat
 from gateway.core.messages import Bus
 from gateway.core.outbox_files import OutboxFiles
 from gateway.core.outbox_side import Side
@@ -202,7 +203,7 @@ class Outbox:
                 await self._look(now)
             except Exception as exc:
                 log.warning("the outbox could not be looked at: %s", exc)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await beat(LOOK_EVERY_S)
 
     def _mark(self, now: float) -> None:
         """Pairs of clocks date the events of this boot later, also those from before the clock was set."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, ConfigError, Unsupported
+from gateway.base.tasks import beat
 from gateway.contract.device import AttachedDevice, ChannelReport
 from gateway.core.devices import Devices
 from gateway.model.device import DeviceState
@@ -93,7 +93,7 @@ class Phones:
     async def run(self) -> None:
         """Who is silent is away."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await beat(LOOK_EVERY_S)
             self.look()
 
     def look(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, LinkDown, Unsupported
+from gateway.base.tasks import beat
 from gateway.config.root import Convert
 from gateway.contract.media import Needs, Suited
 from gateway.convert.recipe import Recipe
@@ -188,7 +189,7 @@ class Transcoder:
                 self._over = 0
                 self._some.clear()
                 await self._some.wait()
-            await asyncio.sleep(TICK_S)
+            await beat(TICK_S)
             self._tick()
 
     def _tick(self) -> None:

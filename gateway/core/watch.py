@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gateway.base.clock import Clock, JumpWatch
+from gateway.base.tasks import beat
 from gateway.core.messages import Bus
 from gateway.core.services import Notice
 
@@ -76,10 +77,8 @@ class Watch:
     async def run(self) -> None:
         asked = 0.0
         while True:
-            before = self._clock.monotonic()
-            await asyncio.sleep(TICK_S)
+            self.lag_s = await beat(TICK_S)
             now = self.ticked_at = self._clock.monotonic()
-            self.lag_s = max(0.0, now - before - TICK_S)
             self.parts["loop"] = "internal" if self.lag_s > LAG_S else ""
             self.look_at_clock()
             if now - asked >= ASK_EVERY_S:

@@ -33,7 +33,8 @@ async def until(times: list[float], count: int) -> None:
 async def test_a_media_plane_at_rest_is_seldom_asked(house: House) -> None:
     times = asked(house)
     await until(times, 2)
-    assert times[1] - times[0] >= EVERY_S * REST_TICKS
+    # Ticks are at whole moments of the loop's clock: the first may have been late by more than the second.
+    assert times[1] - times[0] > EVERY_S * (REST_TICKS - 1)
     # Something is open: every second, from the next one on.
     stream = house.engine.open_stream("a")
     house.core.plane.on_stream(stream, lambda _event: None)
