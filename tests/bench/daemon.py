@@ -37,6 +37,17 @@ first_media = "30s"
 type = "webrtc"
 port = {webrtc}
 max_sessions_per_user = 256
+[adapter.rtsp]
+listen = "127.0.0.1:{rtsp}"
+[adapter.rtmp]
+listen = "127.0.0.1:{rtmp}"
+[adapter.srt]
+listen = "127.0.0.1:{srt}"
+[adapter.jt808]
+listen = "127.0.0.1:{jt808}"
+media = "127.0.0.1:{jt1078}"
+[adapter.sip]
+listen = ["udp:127.0.0.1:{phones}", "tcp:127.0.0.1:{phones}"]
 {extra}
 """
 
@@ -52,6 +63,8 @@ class Daemon:
 
     def __init__(self, extra: str = "") -> None:
         self.sip, self.api, self.webrtc = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
+        # Of their own: another daemon on this machine may have the usual ones.
+        self._others = {name: free_port() for name in ("rtsp", "rtmp", "srt", "jt808", "jt1078", "phones")}
         self._extra = extra
         self.url = f"https://127.0.0.1:{self.api}"
         self.token = ""
@@ -60,11 +73,8 @@ class Daemon:
         self.folder = Path(tempfile.mkdtemp(prefix="bench-fieldgate-"))
         self.state = self.folder / "state"
         config = self.folder / "fieldgate.toml"
-        config.write_text(
-            _CONFIG.format(
-                state=self.state, api=self.api, sip=self.sip, webrtc=self.webrtc, id=SERVER_ID, extra=self._extra
-            )
-        )
+        given = {"state": self.state, "api": self.api, "sip": self.sip, "webrtc": self.webrtc, "id": SERVER_ID}
+        config.write_text(_CONFIG.format(**given, **self._others, extra=self._extra))
         self._log = (self.folder / "log").open("wb")
         command = [sys.executable, "-m", "gateway", "run", "--config", str(config)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT)
