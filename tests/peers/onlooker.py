@@ -15,7 +15,9 @@ from typing import Any
 
 import av
 
-PROBING = {"probesize": "65536", "analyzeduration": "200000", "fflags": "nobuffer"}
+PROBING = {"probesize": "65536", "analyzeduration": "200000"}
+"""Not `nobuffer`: with it FFmpeg throws away what it reads while it probes, the cached key frame among it, and would
+have to wait for the next one."""
 
 
 def tell(**words: object) -> None:
@@ -24,7 +26,9 @@ def tell(**words: object) -> None:
 
 def opened(url: str) -> tuple[Any, subprocess.Popen[bytes] | None]:
     if url.startswith("srt:"):
-        process = subprocess.Popen(["srt-live-transmit", "-q", url, "file://con"], stdout=subprocess.PIPE)
+        # Unbuffered: Python's own buffer would wait until 32 KiB have come, most of half a second of such a stream.
+        command = ["srt-live-transmit", "-q", url, "file://con"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
         return av.open(process.stdout, format="mpegts", options=PROBING), process
     more = {"rtsp_transport": "tcp"} if url.startswith("rtsp") else {}
     return av.open(url, options=PROBING | more, timeout=(15.0, 180.0)), None
@@ -33,12 +37,12 @@ def opened(url: str) -> tuple[Any, subprocess.Popen[bytes] | None]:
 def watch(container: Any) -> None:
     last: dict[int, int] = {}
     for packet in container.demux():
-        if packet.dts is None:
-            continue
         track = packet.stream.index
-        if packet.dts < last.get(track, packet.dts):
-            tell(back=track, by=last[track] - packet.dts, when=time.monotonic())
-        last[track] = packet.dts
+        # The first one of RTSP has no time yet, and is the key frame that all begins with.
+        if packet.dts is not None:
+            if packet.dts < last.get(track, packet.dts):
+                tell(back=track, by=last[track] - packet.dts, when=time.monotonic())
+            last[track] = packet.dts
         if packet.stream.type != "video":
             continue
         try:
