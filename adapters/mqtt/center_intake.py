@@ -1,13 +1,13 @@
 """What kits send for good, at their center: events and pieces of files, kept first and acknowledged then.
 
-Queues are bounded. What finds no room is not acknowledged, so the kit, which still has it, sends it again.
+Each kit has a small queue, and they are served in turn. What finds no room is not acknowledged, so the kit, which still
+has it, sends it again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Ack
 from adapters.mqtt.protocol.topics import Kind, Topic
 from adapters.mqtt.seals import SealOf, closed
+from adapters.mqtt.turns import Turns
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError, RemoteProtocolError
 from gateway.base.throttle import Throttle
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 
 WORKERS = 16
 """Transactions under way: the store commits them together."""
-QUEUE = 128
-"""Messages that wait for one worker."""
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class IntakeFigures:
 
 
 class Intake:
-    """A kit's messages go to one worker, in their order."""
+    """A kit's messages are taken one after the other, in their order."""
 
     def __init__(
         self,
@@ -52,26 +51,23 @@ class Intake:
         self._center = center
         self._inbox = inbox
         self._connection = connection
-        self._queues: list[asyncio.Queue[tuple[Topic, bytes]]] = [asyncio.Queue(QUEUE) for _ in range(WORKERS)]
+        self._turns: Turns[tuple[Topic, bytes]] = Turns()
         self._throttle = Throttle(log, clock=clock)
         self.figures = IntakeFigures()
 
     def put(self, topic: Topic, payload: bytes) -> None:
-        queue = self._queues[zlib.crc32(topic.gateway.encode()) % WORKERS]
-        try:
-            queue.put_nowait((topic, payload))
-        except asyncio.QueueFull:
+        if not self._turns.put(topic.gateway, (topic, payload), len(payload)):
             self.figures.left_out += 1
             self._throttle("full", f"{topic.gateway} sends faster than the disk takes it; it sends again")
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for queue in self._queues:
-                tasks.create_task(self._work(queue))
+            for _ in range(WORKERS):
+                tasks.create_task(self._work())
 
-    async def _work(self, queue: asyncio.Queue[tuple[Topic, bytes]]) -> None:
+    async def _work(self) -> None:
         while True:
-            topic, payload = await queue.get()
+            kit, (topic, payload) = await self._turns.take()
             try:
                 ack = await (self._events if topic.kind is Kind.EVENT else self._piece)(topic, payload)
                 if ack is not None:
@@ -83,6 +79,8 @@ class Intake:
                 self._throttle(exc.code, f"what {topic.gateway} sent is not kept yet: {exc}")
             except Exception:
                 log.exception("what %s sent was not kept, by a mistake of ours", topic.gateway)
+            finally:
+                self._turns.done(kit)
 
     async def _events(self, topic: Topic, payload: bytes) -> Ack | None:
         told = messages.read_events(payload)

@@ -16,6 +16,7 @@ from contextlib import suppress
 from amqtt.adapters import ReaderAdapter, WriterAdapter
 from amqtt.broker import Broker
 
+from adapters.mqtt.broker.retained import Retained
 from adapters.mqtt.broker.rules import Identity
 from adapters.mqtt.protocol import acl
 from adapters.mqtt.protocol.packets import FROM_CLIENTS, Connect, Framer, Packet, Type, connack, read_connect
@@ -33,8 +34,6 @@ AHEAD_BYTES = 1 << 20
 UNREAD_BYTES = 4 << 20
 UNREAD_S = 15.0
 """A client that leaves so much unread for so long is let go: amqtt would keep it all."""
-MOST_RETAINED = 12_000
-"""Topics retained for one client."""
 LISTENER = "default"
 
 
@@ -105,13 +104,15 @@ class PacketWriter(WriterAdapter):  # type: ignore[misc]
 class Guest:
     """One connection."""
 
-    def __init__(self, identity: Identity, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, identity: Identity, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, retained: Retained
+    ) -> None:
         self.identity = identity
         self._reader = reader
         self._writer = writer
         self._silence_s = FIRST_S
         self._packets = PacketReader()
-        self._retained: set[bytes] = set()
+        self._retained = retained
 
     def drop(self, why: str) -> None:
         log.info("%s is let go: %s", self.identity.name, why)
@@ -178,17 +179,10 @@ class Guest:
     async def _pass(self, packets: list[Packet]) -> None:
         for packet in packets:
             if packet.type is Type.PUBLISH and packet.flags & 1:
-                self._retains(packet)
+                self._retained.put(self.identity.name, packet)
             elif packet.type not in FROM_CLIENTS and packet.type is not Type.CONNECT:
                 raise RemoteProtocolError(f"a client does not send {packet.type.name}")
             await self._packets.put(packet.raw)
-
-    def _retains(self, packet: Packet) -> None:
-        topic = packet.body[2 : 2 + int.from_bytes(packet.body[:2], "big")]
-        if topic not in self._retained:
-            if len(self._retained) >= MOST_RETAINED:
-                raise RemoteProtocolError(f"it has {MOST_RETAINED} messages retained")
-            self._retained.add(topic)
 
     async def _watch(self) -> None:
         """A client that does not read what it subscribed to."""
@@ -210,6 +204,7 @@ class Door:
         self._most = most
         self._let_in = let_in
         self._guests: dict[str, Guest] = {}
+        self._retained = Retained()
         self._coming = 0
 
     @property
@@ -237,7 +232,7 @@ class Door:
             raise RemoteProtocolError(f"{self._most} clients are here already")
         if (why := self._let_in(identity)) is not None:
             raise RemoteProtocolError(why)
-        guest = Guest(identity, reader, writer)
+        guest = Guest(identity, reader, writer, self._retained)
         framer, packets = await guest.greet(self._limit)
         before = self._guests.get(identity.name)
         if before is not None:
