@@ -23,5 +23,13 @@ class Forward(Section):
         4_000_000_000, ge=1_000_000, description="most that waiting files take; at a center: those that kits sent"
     )
     largest_file: ByteSize = Field(1_000_000_000, ge=1_000_000, description="most that one of them has")
+    events: int = Field(
+        1_000_000,
+        ge=100,
+        le=100_000_000,
+        description="at a center: most events that are kept of all kits; one kit has half of it at most, and what is "
+        "least important of it goes first",
+    )
+    events_size: ByteSize = Field(2_000_000_000, ge=100_000, description="and most bytes of them")
     keep_events: Duration = Field(365 * 86400.0, ge=86400, description="a center keeps events of kits this long")
     keep_files: Duration = Field(90 * 86400.0, ge=86400, description="and files of kits")

@@ -118,7 +118,9 @@ class Store(Section):
     queue: int = Field(4096, ge=64, le=1_000_000, description="writes that may wait for the disk")
     trail_every: Duration = Field(10.0, ge=1, description="at most one position this often is kept of each device")
     trail_keep: Duration = Field(30 * 86400.0, ge=3600, description="positions are kept this long")
-    alarms_keep: Duration = Field(365 * 86400.0, ge=86400, description="acknowledged alarms are kept this long")
+    alarms_keep: Duration = Field(
+        365 * 86400.0, ge=86400, description="acknowledged alarms are kept this long, others twice as long"
+    )
     spurts_keep: Duration = Field(90 * 86400.0, ge=3600, description="who spoke when is kept this long")
 
 

@@ -25,7 +25,7 @@ async def keep_house(core: Core, config: Callable[[], Config]) -> None:
     while True:
         now, kept, store = core.clock.wall(), config().store, core.store
         store.positions.prune(now - kept.trail_keep)
-        store.alarms.prune(now - kept.alarms_keep)
+        store.alarms.prune(now - kept.alarms_keep, now - 2 * kept.alarms_keep)
         store.spurts.prune(now - kept.spurts_keep)
         store.results.prune(now - KEEP_RESULTS_S)
         core.link_trails.prune()

@@ -10,7 +10,6 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,32 +19,23 @@ from gateway.base.throttle import Throttle
 from gateway.contract.forward import Taken
 from gateway.core.alarms import Alarms
 from gateway.core.inbox_files import InboxFiles
+from gateway.core.inbox_read import Thing, measured, read
 from gateway.core.messages import Bus
 from gateway.core.positions import Positions
 from gateway.core.restamp import dates
 from gateway.core.rights import in_scope, require_role
 from gateway.model.alarm import Alarm
-from gateway.model.command import CommandResult
-from gateway.model.forward import Batch, Event, EventKind, ForwardFile, KeptEvent, KeptFile
+from gateway.model.forward import Batch, Event, ForwardFile, KeptEvent, KeptFile
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
 from gateway.store.alarms import take_alarm
-from gateway.store.inbox import InboxRepo
+from gateway.store.inbox import Bounds, InboxRepo
 from gateway.store.positions import put_position
-from gateway.wire.plain import plain
-from gateway.wire.records import record
 
 if TYPE_CHECKING:
     from gateway.config.forward import Forward
 
 log = logging.getLogger(__name__)
-
-SAME_CLOCK_S = 60.0
-"""Two times of one message that lie this near were read from the same clock."""
-TEXT = 1000
-MOST_NUMBER = 1e12
-"""No clock and no counter of a kit shows more."""
-Thing = Alarm | Position | CommandResult
 
 
 class Inbox:
@@ -79,11 +69,11 @@ class Inbox:
             refused[id_] = code
             self._throttle(gateway, f"{gateway}: event {id_[:64]} by {way} is refused: {why}")
 
-        for event, at, dating in dates(_measured(batch), now):
+        for event, at, dating in dates(measured(batch), now):
             try:
                 if event.id in things:
                     raise RemoteProtocolError("two events of one id", code="event-damaged")
-                things[event.id] = _read(gateway, event, at)
+                things[event.id], event = read(gateway, event, at)
             except RemoteProtocolError as exc:
                 refuse(event.id, exc.code, exc)
             else:
@@ -101,7 +91,8 @@ class Inbox:
             return None
 
         if kept:
-            new, never = await self._repo.take(kept, effect)
+            config = self._config()
+            new, never = await self._repo.take(kept, effect, Bounds(config.events, config.events_size))
             for one, outcome in new:
                 self._tell(one, things[one.event.id], outcome)
             for id_, why in never.items():
@@ -168,65 +159,3 @@ def _subject(kept: KeptEvent) -> str:
     except (ValueError, AttributeError):
         device = None
     return str(device or kept.gateway)
-
-
-def _read(gateway: str, event: Event, at: float) -> Thing:
-    """What an event speaks of, with its times moved to our clock. Raises RemoteProtocolError."""
-    moment = event.moment
-    if not _finite(at, moment.mono, moment.wall, event.boot):
-        raise RemoteProtocolError("a time that is none", code="event-damaged")
-    shift = at - moment.wall
-    try:
-        body = json.loads(event.body)
-        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError) as exc:
-        raise RemoteProtocolError(f"{event.kind}: {exc}", code="event-damaged") from exc
-    if event.kind is EventKind.RESULT:
-        return record(CommandResult, body)
-    thing: Alarm | Position = record(Alarm, body) if event.kind is EventKind.ALARM else record(Position, body)
-    if not thing.device.startswith(f"{gateway}/"):
-        raise RemoteProtocolError(f"it speaks of {thing.device[:120]!r}", code="kit-foreign-id")
-    return _alarm(thing, shift) if isinstance(thing, Alarm) else _position(thing, shift)
-
-
-def _finite(*numbers: float) -> bool:
-    """As a clock or a counter has them, and a column of the database takes them."""
-    return all(-MOST_NUMBER < number < MOST_NUMBER for number in numbers)
-
-
-def _measured(batch: Batch) -> Batch:
-    """Raises RemoteProtocolError where the clock of whoever sends it has no time."""
-    if not _finite(batch.sent.mono, batch.sent.wall):
-        raise RemoteProtocolError("a batch that is sent at no time", code="event-damaged")
-    return replace(batch, marks=tuple(mark for mark in batch.marks if _finite(mark.mono, mark.wall)))
-
-
-def _alarm(alarm: Alarm, shift: float) -> Alarm:
-    if not 1 <= len(alarm.id) <= 64 or not alarm.id.isascii() or not alarm.id.isprintable():
-        raise RemoteProtocolError("an alarm without an id", code="event-damaged")
-    if not _finite(alarm.raised_at, alarm.received_at, alarm.acknowledged_at or 0.0, alarm.repeats):
-        raise RemoteProtocolError("an alarm at no time", code="event-damaged")
-    near = abs(alarm.raised_at - alarm.received_at) <= SAME_CLOCK_S
-    return replace(
-        alarm,
-        key=alarm.key[:200],
-        kind=plain(alarm.kind, 64),
-        method=plain(alarm.method, 32),
-        description=alarm.description[:TEXT],
-        raised_at=alarm.raised_at + shift if near else alarm.raised_at,
-        received_at=alarm.received_at + shift,
-        acknowledged_at=None if alarm.acknowledged_at is None else alarm.acknowledged_at + shift,
-    )
-
-
-def _position(position: Position, shift: float) -> Position:
-    if not (-180 <= position.longitude <= 180 and -90 <= position.latitude <= 90):
-        raise RemoteProtocolError("a position that is nowhere on earth", code="event-damaged")
-    if not _finite(position.taken_at, position.received_at):
-        raise RemoteProtocolError("a position at no time", code="event-damaged")
-    near = abs(position.taken_at - position.received_at) <= SAME_CLOCK_S
-    return replace(
-        position,
-        taken_at=position.taken_at + shift if near else position.taken_at,
-        received_at=position.received_at + shift,
-    )

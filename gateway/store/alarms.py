@@ -30,6 +30,9 @@ _COLUMNS = [
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM alarm"
 
 
+MOST_OF_A_KIT = 50_000
+"""Alarms that a center keeps of one kit; beyond, acknowledged ones go, then the oldest."""
+
 Forward = Callable[[sqlite3.Connection, Alarm, bool], None]
 """Puts what is sent on of an alarm, within its transaction; True: it is a new one."""
 
@@ -134,13 +137,10 @@ class AlarmRepo:
 
         return await self._db.read(job)
 
-    def prune(self, before: float) -> None:
-        """Acknowledged alarms older than that go."""
-        self._db.write_soon(
-            lambda conn: conn.execute(
-                "DELETE FROM alarm WHERE acknowledged_at IS NOT NULL AND received_at < ?", (before,)
-            )
-        )
+    def prune(self, before: float, unacknowledged: float) -> None:
+        """Acknowledged alarms older than `before` go, and those that nobody acknowledged older than the other."""
+        sql = "DELETE FROM alarm WHERE received_at < CASE WHEN acknowledged_at IS NULL THEN ? ELSE ? END"
+        self._db.write_soon(lambda conn: conn.execute(sql, (unacknowledged, before)))
 
 
 def take_alarm(conn: sqlite3.Connection, alarm: Alarm) -> Kept:
@@ -153,6 +153,7 @@ def take_alarm(conn: sqlite3.Connection, alarm: Alarm) -> Kept:
             f"INSERT INTO alarm ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",
             values | {"last_at": alarm.received_at},
         )
+        _make_room(conn, alarm.device.partition("/")[0])
         return Kept(alarm, new=True)
     before = _alarm(found)
     if before.device != alarm.device:
@@ -166,6 +167,16 @@ def take_alarm(conn: sqlite3.Connection, alarm: Alarm) -> Kept:
     )
     after = _alarm(conn.execute(f"{_SELECT} WHERE id = ?", (alarm.id,)).fetchone())
     return Kept(after, new=after != before)
+
+
+def _make_room(conn: sqlite3.Connection, gateway: str) -> None:
+    (rows,) = conn.execute("SELECT rows FROM alarm_held WHERE gateway = ?", (gateway,)).fetchone()
+    if rows > MOST_OF_A_KIT:
+        conn.execute(
+            "DELETE FROM alarm WHERE id IN (SELECT id FROM alarm WHERE device > ? AND device < ?"
+            " ORDER BY acknowledged_at IS NULL, received_at LIMIT ?)",
+            (f"{gateway}/", f"{gateway}0", max(1, MOST_OF_A_KIT // 100)),  # "0" comes behind "/"
+        )
 
 
 def _like(scope: str) -> str:

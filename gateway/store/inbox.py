@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gateway.base.moment import Moment, TimeQuality
@@ -19,16 +19,29 @@ Effect = Callable[[sqlite3.Connection, KeptEvent], Any]
 """What an event changes beside its own row. An exception of it (not of the disk) takes back its event alone."""
 
 
+SHARE = 2
+"""One kit has at most this part of it: it must not push out what others told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of events of all kits."""
+
+    rows: int
+    bytes: int
+
+
 class InboxRepo:
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def take(
-        self, events: Sequence[KeptEvent], effect: Effect
+        self, events: Sequence[KeptEvent], effect: Effect, bounds: Bounds
     ) -> tuple[Sequence[tuple[KeptEvent, Any]], dict[str, str]]:
         """Keep those that are new, each with its effect; those, with what `effect` returned. All are durable when it
         returns, also those that were known; the repeated event changes nothing. And those that can not be kept,
-        whatever is done: id → why."""
+        whatever is done: id → why. Beyond `bounds` what is least important of the kit goes, its oldest first; beyond
+        those of all, of the kit that has most."""
 
         def job(conn: sqlite3.Connection) -> tuple[list[tuple[KeptEvent, Any]], dict[str, str]]:
             new, never = list[tuple[KeptEvent, Any]](), dict[str, str]()
@@ -43,6 +56,8 @@ class InboxRepo:
                     conn.execute("ROLLBACK TO event")
                     never[event.event.id] = f"{type(exc).__name__} {exc}"[:200]
                 conn.execute("RELEASE event")
+            for gateway in {event.gateway for event in events}:
+                _make_room(conn, gateway, bounds)
             return new, never
 
         return await self._db.write(job, durable=True)
@@ -113,6 +128,27 @@ class InboxRepo:
         sql = "SELECT coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE gateway = ?), 0) FROM kit_file"
         held, own = await self._db.read(lambda conn: conn.execute(sql, (gateway,)).fetchone())
         return int(held), int(own)
+
+
+def _make_room(conn: sqlite3.Connection, gateway: str, bounds: Bounds) -> None:
+    held = "SELECT rows, bytes FROM kit_event_held WHERE gateway = ?"
+    most = "SELECT gateway FROM kit_event_held WHERE gateway <> '' ORDER BY max(rows * ?, bytes * ?) DESC LIMIT 1"
+    while True:
+        rows, size = conn.execute(held, (gateway,)).fetchone() or (0, 0)
+        if rows <= bounds.rows // SHARE and size <= bounds.bytes // SHARE:
+            rows, size = conn.execute(held, ("",)).fetchone()
+            if rows <= bounds.rows and size <= bounds.bytes:
+                return
+            (gateway,) = conn.execute(most, (1.0 / bounds.rows, 1.0 / bounds.bytes)).fetchone()
+            (rows,) = conn.execute("SELECT rows FROM kit_event_held WHERE gateway = ?", (gateway,)).fetchone()
+        (rank,) = conn.execute("SELECT max(rank) FROM kit_event WHERE gateway = ?", (gateway,)).fetchone()
+        gone = conn.execute(
+            "DELETE FROM kit_event WHERE number IN"
+            " (SELECT number FROM kit_event WHERE gateway = ? AND rank = ? ORDER BY number LIMIT ?)",
+            (gateway, rank, max(1, rows // 100)),
+        ).rowcount
+        if gone == 0:
+            return
 
 
 def _take(conn: sqlite3.Connection, kept: KeptEvent, effect: Effect) -> tuple[KeptEvent, Any] | None:

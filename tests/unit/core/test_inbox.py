@@ -76,3 +76,25 @@ async def test_a_clock_that_shows_no_time_is_no_clock(house: House) -> None:
         await house.core.inbox.take("kit7", Batch((told("a"),), replace(SENT, mono=nan)), "mqtt")
     marks = (ClockMark("kit-boot", nan, 1.0), ClockMark("other", 1.0, nan))
     assert (await house.core.inbox.take("kit7", Batch((told("a"),), SENT, marks), "mqtt")).kept == ("a",)
+
+
+@housed
+async def test_of_what_a_kit_says_only_what_we_know_of_is_kept(house: House) -> None:
+    junk = {f"key{number}": "x" * 100 for number in range(500)}
+    result = json.dumps({"id": "o-1", "outcome": "done", "data": {"large": "x" * 4000}} | junk)
+    large = json.dumps({"id": "o-2", "outcome": "done", "data": {f"k{n}": "x" * 1000 for n in range(50)}})
+    alarm = json.dumps(asdict(replace(ALARM, id="a", description="y" * 3000)) | junk)
+    kinds = {"r1": (EventKind.RESULT, result), "r2": (EventKind.RESULT, large), "a": (EventKind.ALARM, alarm)}
+    events = [replace(told(id_), kind=kind, body=body) for id_, (kind, body) in kinds.items()]
+    assert len((await house.core.inbox.take("kit7", Batch(tuple(events), SENT), "mqtt")).kept) == 3
+    bodies = {one.event.id: json.loads(one.event.body) for one in await house.core.inbox.recent(SYSTEM)}
+    assert bodies["r1"] == {"id": "o-1", "outcome": "done", "code": "", "detail": "", "data": {"large": "x" * 4000}}
+    assert bodies["r2"]["data"] == {} and len(bodies["a"]["description"]) == 1000 and "key1" not in bodies["a"]
+
+
+@housed
+async def test_an_alarm_of_the_future_is_received_when_its_event_was(house: House) -> None:
+    ahead = replace(ALARM, id="a", raised_at=9e9, received_at=9e9)
+    await house.core.inbox.take("kit7", Batch((told("a", ahead),), SENT), "mqtt")
+    (kept,) = await house.core.alarms.recent(SYSTEM)
+    assert kept.received_at <= house.clock.wall()
