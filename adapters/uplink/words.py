@@ -33,11 +33,13 @@ import msgpack
 from gateway.base.errors import RemoteProtocolError
 from gateway.model.device import Device
 from gateway.wire.records import plain, record
+from gateway.wire.weight import weight
 
 T = TypeVar("T")
 
 PART_BYTES = 128 * 1024
-MOST_ITEMS = 50_000
+MOST_ITEMS, MOST_LISTS_BYTES = 50_000, 64 << 20
+"""Of lists that are being put together, in memory; the bytes of all kinds together."""
 DEVICE_BYTES, DEVICE_VALUES = 700_000, 40_000
 """Of one device: well within what a message and a record may hold at the far side."""
 
@@ -45,7 +47,7 @@ DEVICE_BYTES, DEVICE_VALUES = 700_000, 40_000
 def shaped(value: Any) -> Any:
     """A value of the model as it is told; of a device as many channels as a message holds, and that it is not all."""
     if not isinstance(value, Device):
-        return plain(value)
+        return plain(value, lean=True)
     told = len(value.channels)
     while True:
         made = plain(value, lean=True)
@@ -83,6 +85,7 @@ class Lists:
 
     def __init__(self) -> None:
         self._parts: dict[str, list[Any]] = {}
+        self._weights: dict[str, int] = {}
 
     def take(self, args: Mapping[str, Any]) -> tuple[str, list[Any]] | None:
         """Raises RemoteProtocolError (`record-damaged`)."""
@@ -91,11 +94,15 @@ class Lists:
                 found = [] if first else self._parts.get(kind)
                 if found is None or len(found) + len(items) > MOST_ITEMS:
                     raise RemoteProtocolError(f"a list of {kind} without its beginning, or end", code="record-damaged")
+                self._weights[kind] = (0 if first else self._weights[kind]) + weight(items)
+                if sum(self._weights.values()) > MOST_LISTS_BYTES:
+                    raise RemoteProtocolError(f"lists of more than {MOST_LISTS_BYTES >> 20} MiB", code="kit-too-many")
                 found += items
                 if not last:
                     self._parts[kind] = found
                     return None
                 self._parts.pop(kind, None)
+                self._weights.pop(kind, None)
                 return kind, found
         raise RemoteProtocolError("a list that is none", code="record-damaged")
 

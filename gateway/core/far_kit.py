@@ -13,6 +13,7 @@ from gateway.model.kit import GaveUp, Kit, KitState, LinkState, LinkUse, Thumbna
 from gateway.model.media import StreamStatus
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus, MemberState
+from gateway.wire.weight import weight
 
 WAYS = ("uplink", "mqtt")
 """In the order in which orders go."""
@@ -50,6 +51,10 @@ class FarKit:
     links: tuple[LinkState, ...] = ()
     gave_up: dict[StreamId, GaveUp] = field(default_factory=dict)
     thumbnail: Thumbnail | None = None
+    weighed: int = 0
+    """Bytes that it told since all that is held of it was weighed, and what that weighed."""
+    full_until: float = 0.0
+    """Monotonic: it told too much, and is not weighed again before."""
     led: Way | None = None
     """The way that was leading when it was judged last."""
     shut: str = "kit-offline"
@@ -119,6 +124,13 @@ class FarKit:
         if any(link.state is LinkUse.OUT for link in self.links):
             return KitState.DEGRADED, "kit-link-out"
         return KitState.ONLINE, ""
+
+    def weight(self) -> int:
+        """Of all that is held of it, in bytes."""
+        held: dict[int, object] = {id(one): one for way in self.ways.values() for one in way.devices.values()}
+        for kept in (self.devices, self.streams, self.groups, self.voices, self.holders):
+            held.update({id(one): one for one in kept.values()})
+        return sum(weight(one) for one in held.values())
 
     def shown(self) -> Kit:
         online = sum(device.state in (DeviceState.ONLINE, DeviceState.DEGRADED) for device in self.devices.values())

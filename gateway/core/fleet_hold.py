@@ -12,13 +12,14 @@ from gateway.contract.home import VoiceEnd
 from gateway.core.far_kit import FarKit, Way
 from gateway.core.link_trails import EACH
 from gateway.model.alarm import Alarm
-from gateway.model.device import Device
+from gateway.model.device import Channel, Device
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import GaveUp, LinkState, Thumbnail
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.position import Position
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import GroupId, GroupStatus
+from gateway.wire.weight import weight
 
 if TYPE_CHECKING:
     from gateway.core.fleet import Fleet
@@ -28,7 +29,10 @@ MOST_STREAMS = 40_000
 MOST_GROUPS = 1_000
 """Of one kit. More are refused in words: a kit that has lost its mind must not take its center along."""
 MOST_CHANNELS = 4_096
-_TEXT = 200
+MOST_HELD, FULL_S = 96 << 20, 30.0
+"""Bytes in memory of all that is held of one kit, however few things; then for so long nothing new is taken."""
+MOST_ID = 300
+_TEXT, _CODE = 200, 64
 
 
 class FleetHold:
@@ -62,6 +66,7 @@ class FleetHold:
         if self._mine:
             self._own(device.id for device in devices)
             self._bound(len(devices), MOST_DEVICES, "devices")
+            self._weigh(devices, self._standing.devices.values())
             told = self._standing.devices = {device.id: _short(device) for device in devices}
             if self._leads:
                 self._items.devices(self._kit, list(told.values()))
@@ -73,6 +78,7 @@ class FleetHold:
             told = self._standing.devices
             if device.id not in told:
                 self._bound(len(told) + 1, MOST_DEVICES, "devices")
+            self._weigh((device,))
             told[device.id] = _short(device)
             if self._leads:
                 self._items.device(self._kit, told[device.id])
@@ -89,19 +95,22 @@ class FleetHold:
         if self._mine:
             self._own(id_ for status in streams for id_ in (status.id, status.device))
             self._bound(len(streams), MOST_STREAMS, "streams")
-            self._items.streams(self._kit, streams)
+            self._weigh(streams, self._kit.streams.values())
+            self._items.streams(self._kit, [_brief(status) for status in streams])
 
     def stream(self, status: StreamStatus) -> None:
         if self._mine:
             self._own((status.id, status.device))
             if status.id not in self._kit.streams:
                 self._bound(len(self._kit.streams) + 1, MOST_STREAMS, "streams")
-            self._items.stream(self._kit, status)
+            self._weigh((status,))
+            self._items.stream(self._kit, _brief(status))
 
     def groups(self, groups: Sequence[GroupStatus]) -> None:
         if self._mine:
             self._own(status.id for status in groups)
             self._bound(len(groups), MOST_GROUPS, "groups")
+            self._weigh(groups, self._kit.groups.values())
             self._items.groups(self._kit, groups)
 
     def group(self, status: GroupStatus) -> None:
@@ -109,6 +118,7 @@ class FleetHold:
             self._own((status.id,))
             if status.id not in self._kit.groups:
                 self._bound(len(self._kit.groups) + 1, MOST_GROUPS, "groups")
+            self._weigh((status,))
             self._items.group(self._kit, status)
 
     def group_gone(self, group: GroupId) -> None:
@@ -119,12 +129,14 @@ class FleetHold:
         if self._mine:
             self._own(id_ for voice in voices for id_ in (voice.id, voice.device))
             self._bound(len(voices), MOST_STREAMS, "voices")
+            self._weigh(voices, self._kit.voices.values())
             self._items.voices(self._kit, voices)
 
     def holder(self, stream: str, holder: PtzHolder | None) -> None:
         if self._mine:
             self._own((stream,))
-            if holder is None or len(self._kit.holders) < MOST_STREAMS or stream in self._kit.holders:
+            if holder is None or stream in self._kit.streams:
+                self._weigh((stream, holder))
                 self._items.holder(self._kit, stream, holder)
 
     # — how it is joined —
@@ -133,7 +145,7 @@ class FleetHold:
         if self._mine and self._leads:
             self.seen()
             before = tuple((link.name, link.state, link.code) for link in self._kit.links)
-            self._kit.links = tuple(links[:EACH])
+            self._kit.links = tuple(_drawn(link) for link in links[:EACH])
             self._fleet.links_told(self._kit.gateway, self._kit.links)
             if before != tuple((link.name, link.state, link.code) for link in self._kit.links):
                 self._fleet.judge(self._kit)
@@ -145,8 +157,10 @@ class FleetHold:
         known = self._kit.gave_up.get(stream)
         if not code:
             self._kit.gave_up.pop(stream, None)
+        elif stream not in self._kit.streams:
+            return  # it can give up nothing that it has not
         elif known is None or known.code != code:
-            self._kit.gave_up[stream] = GaveUp(stream, code, self._fleet.clock.wall())
+            self._kit.gave_up[stream] = GaveUp(stream, code[:_CODE], self._fleet.clock.wall())
         self._fleet.judge(self._kit)
 
     def reachable(self, yes: bool, code: str = "") -> None:
@@ -187,8 +201,22 @@ class FleetHold:
     def _own(self, ids: Iterable[str]) -> None:
         home = f"{self._kit.gateway}/"
         for id_ in ids:
-            if not id_.startswith(home):
+            if not id_.startswith(home) or len(id_) > MOST_ID:
                 raise RemoteProtocolError(f"{self._kit.gateway} speaks of {id_[:120]!r}", code="kit-foreign-id")
+
+    def _weigh(self, told: Iterable[object], instead: Iterable[object] = ()) -> None:
+        """`instead`: what goes for it. A whole weighing costs: one is due when a quarter of the budget was told anew,
+        and none for a while after one that found too much."""
+        kit, now = self._kit, self._fleet.clock.monotonic()
+        more = sum(weight(one) for one in told)
+        if kit.weighed + more > MOST_HELD and now >= kit.full_until:
+            kit.weighed = kit.weight() - sum(weight(one) for one in instead)
+            if kit.weighed + more > MOST_HELD * 3 // 4:
+                kit.full_until, kit.weighed = now + FULL_S, MOST_HELD
+        if kit.weighed + more > MOST_HELD:
+            text = f"{kit.gateway} tells more than {MOST_HELD * 3 // 4 >> 20} MiB of what it has"
+            raise RemoteProtocolError(text, code="kit-too-many")
+        kit.weighed += more
 
     def _bound(self, count: int, most: int, what: str) -> None:
         if count > most:
@@ -208,5 +236,31 @@ def _short(device: Device) -> Device:
         model=device.model[:_TEXT],
         firmware=device.firmware[:_TEXT],
         alias="",  # two kits may have the same; at the center it would be nobody's
-        channels=device.channels[:MOST_CHANNELS],
+        channels=tuple(_cut(channel) for channel in device.channels[:MOST_CHANNELS]),
+    )
+
+
+def _cut(channel: Channel) -> Channel:
+    if max(len(channel.key), len(channel.name), len(channel.external_id), len(channel.parent)) <= _TEXT:
+        return channel
+    return replace(
+        channel,
+        key=channel.key[:_TEXT],
+        name=channel.name[:_TEXT],
+        external_id=channel.external_id[:_TEXT],
+        parent=channel.parent[:_TEXT],
+    )
+
+
+def _brief(status: StreamStatus) -> StreamStatus:
+    return replace(status, title=status.title[:_TEXT], code=status.code[:_CODE], detail=status.detail[:_TEXT])
+
+
+def _drawn(link: LinkState) -> LinkState:
+    return replace(
+        link,
+        name=link.name[:_CODE],
+        bearer=link.bearer[:_CODE],
+        interface=link.interface[:_CODE],
+        code=link.code[:_CODE],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.config.root import Store as StoreConfig
 
 PUBLISH_EVERY_S = 1.0
+MOST_EACH, MOST_ID = 20_000, 300
+"""Devices and channels of one gateway that have a position here, and the length of their ids."""
 MOVED_M = 25.0
 """A device that moved this far is kept in the trail before its interval is over."""
 
@@ -46,12 +49,15 @@ class Positions:
         self._clock = clock
         self._config = config
         self._latest = {(p.device, p.channel): p for p in repo.latest()}
+        self._count = Counter(_home(device) for device, _ in self._latest)
         self._trailed: dict[tuple[str, str], tuple[float, Position]] = {}
         self._published: dict[tuple[str, str], float] = {}
         self.kits: Container[str] = ()
 
     def report(self, position: Position) -> None:
         """Impossible ones are dropped; older ones than the latest go into the trail only."""
+        if not self._room(position):
+            return
         if not (-180 <= position.longitude <= 180 and -90 <= position.latitude <= 90):
             return
         # 0°, 0° is what receivers without a fix send.
@@ -75,13 +81,15 @@ class Positions:
     def newest(self, position: Position) -> bool:
         """Whether it is not older than the one we know."""
         latest = self._latest.get((position.device, position.channel))
-        return latest is None or position.taken_at >= latest.taken_at
+        return position.taken_at >= latest.taken_at if latest is not None else self._room(position)
 
     def heard(self, position: Position) -> None:
         """Known and shown, if it is the newest; kept by whoever calls."""
         if not self.newest(position):
             return
         key, now = (position.device, position.channel), self._clock.monotonic()
+        if key not in self._latest:
+            self._count[_home(position.device)] += 1
         self._latest[key] = position
         if now - self._published.get(key, -PUBLISH_EVERY_S) >= PUBLISH_EVERY_S:
             self._published[key] = now
@@ -101,8 +109,17 @@ class Positions:
 
     def forget(self, device: str) -> None:
         for key in [key for key in self._latest if key[0] == device]:
+            self._count[_home(device)] -= 1
             for kept in (self._latest, self._trailed, self._published):
                 kept.pop(key, None)
+
+    def _room(self, position: Position) -> bool:
+        """Whether it is of something known, or one more may be: a kit could speak of any number of things."""
+        if (position.device, position.channel) in self._latest:
+            return True
+        return (
+            len(position.device) + len(position.channel) <= MOST_ID and self._count[_home(position.device)] < MOST_EACH
+        )
 
     def _keep(self, position: Position, newest: bool) -> None:
         """In the trail, and for the centers in the same transaction; not waited for."""
@@ -113,6 +130,10 @@ class Positions:
         posting = self._outbox.posting()
         self._repo.put(position, latest=newest, forward=lambda conn: posting(conn, event))
         self._outbox.posted(posting, soon=True)
+
+
+def _home(device: str) -> str:
+    return device.partition("/")[0]
 
 
 def _subject(position: Position) -> str:

@@ -16,6 +16,7 @@ from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.device import Device, DeviceState
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import CenterState, KitState, LinkState, LinkUse, Thumbnail
+from gateway.model.media import StreamState, StreamStatus
 from gateway.model.pairing import PairedCenter, PairedKit
 from gateway.model.principal import Principal, Role
 from tests.fakes.loop import advance, settle
@@ -162,6 +163,7 @@ async def test_links_make_it_degraded_and_leave_a_trail(house: House) -> None:
 @housed
 async def test_what_is_given_up_is_said(house: House) -> None:
     hold = await up(house)
+    hold.streams([StreamStatus(StreamId("kit7/ball-1/ch1"), BALL.id, "Front", StreamState.IDLE)])
     hold.gave_up(StreamId("kit7/ball-1/ch1"), "kit-link-out")
     kit = house.core.fleet.kit(VIEWER, "kit7")
     assert kit.state is KitState.DEGRADED and kit.gave_up[0].stream == "kit7/ball-1/ch1"

@@ -9,8 +9,10 @@ from typing import Any
 import msgpack
 import pytest
 
+from adapters.uplink import words
 from adapters.uplink.protocol import Rpc
 from adapters.uplink.words import Lists, parts, shaped
+from gateway.base.errors import RemoteProtocolError
 from gateway.contract.device import ChannelReport
 from gateway.model.device import Capabilities, Channel, Device, DeviceState
 from gateway.model.ids import DeviceId, StreamId
@@ -69,6 +71,22 @@ def test_what_is_as_by_itself_is_left_out() -> None:
         {"key": "ch1", "external_id": "", "name": "", "online": False}
     ]
     assert record(Device, shaped(off)) == off
+
+
+def test_lists_that_never_end_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kit that has been taken over: parts without a last one, of every kind."""
+    monkeypatch.setattr(words, "MOST_LISTS_BYTES", 1_000_000)
+    lists, item = Lists(), {"id": "x" * 4000}
+    with pytest.raises(RemoteProtocolError) as refused:
+        for number in range(1000):
+            kind = words.KINDS[number % 4]
+            lists.take({"kind": kind, "items": [item] * 10, "first": number < 4, "last": False})
+    assert refused.value.code == "kit-too-many" and 20 < number < 40
+    # One after the other, they count one at a time.
+    lists = Lists()
+    for _ in range(100):
+        for last in (False, True):
+            lists.take({"kind": "device", "items": [item] * 50, "first": not last, "last": last})
 
 
 async def test_a_kit_with_a_large_recorder_is_let_in(tmp_path: Path) -> None:
