@@ -61,7 +61,8 @@ class Alarms:
         if found is None or not in_scope(who, _subject(found)):
             raise NotFound(f"there is no alarm {id_[:80]!r}")
         posting = self._outbox.posting()
-        alarm = await self._repo.acknowledge(id_, who.name, self._clock.wall(), self._forwarding(posting))
+        far = "" if found.device.startswith(self._own) else found.device.partition("/")[0]
+        alarm = await self._repo.acknowledge(id_, who.name, self._clock.wall(), self._forwarding(posting), far=far)
         self._outbox.posted(posting)
         if alarm is None:
             raise NotFound(f"alarm {id_} is gone")

@@ -7,20 +7,16 @@ holds something open here (a stream) or is kept here too (an alarm) is no order 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gateway.base.clock import Clock
-from gateway.base.errors import GatewayError, LinkDown, NotFound
+from gateway.base.errors import LinkDown, NotFound
 from gateway.core.far_kit import FarKit
 from gateway.core.rights import require
-from gateway.model.alarm import Alarm
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.ids import parse_ref
-from gateway.model.principal import Principal, Role
 from gateway.model.reason import far_code
 
 if TYPE_CHECKING:
@@ -53,7 +49,6 @@ FORWARDED = frozenset(
 )
 MOVES = frozenset({Action.PTZ_MOVE, Action.PTZ_STOP, Action.PTZ_LENS})
 KEYS = frozenset({Action.TALK_REQUEST, Action.TALK_RELEASE})
-ACKNOWLEDGE_S = 30.0
 
 
 def heard(result: CommandResult) -> CommandResult:
@@ -66,18 +61,10 @@ def heard(result: CommandResult) -> CommandResult:
 class FarOrders:
     """On the event loop."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        clock: Clock,
-        group: Callable[[str], str],
-        spawn: Callable[[str, Coroutine[Any, Any, None]], None],
-    ) -> None:
-        """`group`: the full id of a talk group by any of its names (raises NotFound). `spawn`: work beside."""
+    def __init__(self, fleet: Fleet, group: Callable[[str], str]) -> None:
+        """`group`: the full id of a talk group by any of its names (raises NotFound)."""
         self._fleet = fleet
-        self._clock = clock
         self._group = group
-        self._spawn = spawn
 
     def home_of(self, command: Command) -> tuple[FarKit, str] | None:
         """The kit that decides, and the target's full id; None: we do."""
@@ -108,26 +95,3 @@ class FarOrders:
         result = heard(await way.command(replace(command, target=target), left_s))
         passing = command.action in KEYS or (command.action in MOVES and mine)
         return result, not passing or result.outcome is not Outcome.DONE
-
-    # — alarms —
-
-    def acknowledged(self, alarm: Alarm) -> None:
-        """Somebody here acknowledged an alarm: its kit hears of it, now or when it tells it again."""
-        kit = self._fleet.known(alarm.device.partition("/")[0])
-        if kit is not None and kit.way() is not None:
-            self._spawn(f"acknowledge {alarm.id}", self._acknowledge(kit, alarm))
-
-    async def _acknowledge(self, kit: FarKit, alarm: Alarm) -> None:
-        way = kit.way()
-        if way is None:
-            return
-        who = Principal(alarm.acknowledged_by or "center", Role.OPERATOR, "alarm")
-        order = Command(f"ack-{alarm.id}", who, Action.ALARM_ACKNOWLEDGE, alarm.id, self._clock.wall() + ACKNOWLEDGE_S)
-        try:
-            async with asyncio.timeout(ACKNOWLEDGE_S):
-                result = await way.command(order, ACKNOWLEDGE_S)
-        except (GatewayError, TimeoutError) as exc:
-            log.info("%s did not hear that alarm %s was acknowledged: %s", kit.gateway, alarm.id, exc)
-            return
-        if result.outcome is not Outcome.DONE:
-            log.info("%s: alarm %s: %s %s", kit.gateway, alarm.id, result.code, result.detail)

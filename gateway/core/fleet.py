@@ -68,6 +68,8 @@ class Fleet:
         self._centers: dict[str, CenterState] = {}
         self._thumbnails: dict[str, Thumbnail] = {}
         self._changed: set[str] = set()
+        self.on_came: Callable[[str], None] = lambda _gateway: None
+        """A kit has come by one of its ways."""
         pairings.on_change(self._pairings_changed)
         self._pairings_changed()
         items.load(self._kits.get)
@@ -88,6 +90,7 @@ class Fleet:
         kit.take_about(about)
         kit.last_seen = self.clock.wall()
         self.judge(kit)
+        self.on_came(gateway)
         return FleetHold(self, kit, standing)
 
     def center(self, state: CenterState) -> None:

@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.config.root import Config
 from gateway.core.addresses import own_addresses
 from gateway.core.context import kit_tls
+from gateway.core.far_alarms import FarAlarms
 from gateway.core.far_orders import FarOrders
 from gateway.core.far_ptz import FarPtz
 from gateway.core.fleet import Fleet
@@ -43,8 +44,10 @@ def make_fleet(core: Core, config: Callable[[], Config]) -> Fleet:
         part.kits = fleet.gateways
     core.directory.far = fleet
     core.presets.far = FarPtz(fleet)
-    core.commands.far = FarOrders(fleet, core.clock, core.talk.resolve, core.spawn)
-    core.alarms.on_acknowledged = core.commands.far.acknowledged
+    core.commands.far = FarOrders(fleet, core.talk.resolve)
+    far_alarms = FarAlarms(fleet, core.store.alarms, core.clock, core.spawn)
+    core.alarms.on_acknowledged = far_alarms.acknowledged
+    fleet.on_came = far_alarms.came
     core.talk.far = FarTalk(fleet, core.talk.members, core.plane, core.bus, core.audit, core.clock, core.spawn)
     return fleet
 

@@ -87,9 +87,10 @@ class AlarmRepo:
         return await self._db.write(lambda conn: take_alarm(conn, alarm), durable=True)
 
     async def acknowledge(
-        self, id_: str, by: str, at: float, forward: Forward = lambda _conn, _alarm, _new: None
+        self, id_: str, by: str, at: float, forward: Forward = lambda _conn, _alarm, _new: None, *, far: str = ""
     ) -> Alarm | None:
-        """The alarm as it is now; None if there is none of that id. `forward` as in `keep`."""
+        """The alarm as it is now; None if there is none of that id. `forward` as in `keep`. `far`: the kit whose it is,
+        which has not heard of it (`untold`)."""
 
         def job(conn: sqlite3.Connection) -> Alarm | None:
             sql = "UPDATE alarm SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ? AND acknowledged_at IS NULL"
@@ -97,9 +98,21 @@ class AlarmRepo:
             row = conn.execute(f"{_SELECT} WHERE id = ?", (id_,)).fetchone()
             if row and changed:
                 forward(conn, _alarm(row), False)
+                if far:
+                    conn.execute("INSERT OR IGNORE INTO alarm_untold (id, gateway) VALUES (?, ?)", (id_, far))
             return _alarm(row) if row else None
 
         return await self._db.write(job, durable=True)
+
+    async def untold(self, gateway: str, *, limit: int) -> Sequence[Alarm]:
+        """Alarms of a kit that were acknowledged here, and it has not heard of it."""
+        where = "id IN (SELECT id FROM alarm_untold WHERE gateway = ?) ORDER BY acknowledged_at LIMIT ?"
+        return await self._db.read(
+            lambda conn: [_alarm(row) for row in conn.execute(f"{_SELECT} WHERE {where}", (gateway, limit))]
+        )
+
+    async def told(self, id_: str) -> None:
+        await self._db.write(lambda conn: conn.execute("DELETE FROM alarm_untold WHERE id = ?", (id_,)))
 
     async def get(self, id_: str) -> Alarm | None:
         def job(conn: sqlite3.Connection) -> Alarm | None:
@@ -158,6 +171,8 @@ def take_alarm(conn: sqlite3.Connection, alarm: Alarm) -> Kept:
     before = _alarm(found)
     if before.device != alarm.device:
         return Kept(before, new=False)
+    if alarm.acknowledged_at is not None:
+        conn.execute("DELETE FROM alarm_untold WHERE id = ?", (alarm.id,))
     conn.execute(
         "UPDATE alarm SET repeats = max(repeats, :repeats), cleared = max(cleared, :cleared),"
         " last_at = max(last_at, :received_at),"

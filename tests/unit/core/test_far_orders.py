@@ -7,14 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.base.errors import LinkDown
-from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.command import Action, Command, CommandResult, Outcome
-from gateway.model.ids import DeviceId
 from gateway.model.principal import Principal
 from gateway.model.ptz import PtzHolder
 from tests.fakes.loop import advance, settle
 from tests.unit.core.a_kit import FRONT, a_kit
-from tests.unit.core.house import ADMIN, AUDITOR, OPERATOR, TECHNICIAN, VIEWER, House, housed
+from tests.unit.core.house import AUDITOR, OPERATOR, TECHNICIAN, VIEWER, House, housed
 
 NUMBERS = itertools.count()
 
@@ -112,24 +110,3 @@ async def test_orders_to_a_group_by_its_number(house: House) -> None:
     assert result.data == {"answer": "granted"}
     assert bundle.orders[0][0].target == "kit7/talk/ops"
     assert await rows(house, "talk.request") == []
-
-
-@housed
-async def test_an_alarm_acknowledged_here_is_told_to_its_kit(house: House) -> None:
-    hold, bundle = await a_kit(house)
-    alarm = Alarm(
-        DeviceId("kit7/ball-1"), "ch1", "k", AlarmSeverity.MAJOR, "motion", "video", "moved", 1.0, 2.0, id="01J"
-    )
-    await hold.alarm(alarm)
-    bundle.failing = LinkDown("no answer", code="kit-unreachable")
-    await house.core.commands.execute(order(house, Action.ALARM_ACKNOWLEDGE, "01J", ADMIN))
-    await settle()
-    bundle.failing = None
-    # The kit did not hear; it tells its alarm again, and hears now.
-    await hold.alarm(replace(alarm, repeats=1))
-    await settle()
-    ((sent, _),) = bundle.orders
-    assert (sent.id, sent.action, sent.target, sent.actor.name) == ("ack-01J", Action.ALARM_ACKNOWLEDGE, "01J", "ada")
-    await hold.alarm(replace(alarm, repeats=1, acknowledged_by="ada@kit1", acknowledged_at=5.0))
-    await settle()
-    assert len(bundle.orders) == 1
