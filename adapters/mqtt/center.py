@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from adapters.mqtt.center_holes import Holes
 from adapters.mqtt.center_intake import Intake
 from adapters.mqtt.center_kit import HeardKit
 from adapters.mqtt.center_orders import MqttWay, Orders
@@ -123,8 +124,8 @@ class CenterSession:
             async with asyncio.TaskGroup() as tasks:
                 # One by one: a broker hands on what it retains after each, and answers the next one meanwhile.
                 await connection.subscribe([str(self._topic())])
-                for one in filters_of_center():
-                    await connection.subscribe([one])
+                for one, qos in filters_of_center():
+                    await connection.subscribe([one], qos)
                 # Only now: kits send what waits for a center that can hear them.
                 birth = messages.birth_bytes(self._birth(online=True))
                 await connection.publish(str(self._topic()), birth, retain=True)
@@ -132,6 +133,7 @@ class CenterSession:
                 tasks.create_task(connection.lost())
                 tasks.create_task(self._alone())
                 tasks.create_task(self._said_again(connection))
+                tasks.create_task(Holes(self.kits, self._clock).run(connection))
         except asyncio.CancelledError:
             await self._farewell(connection)
             raise
@@ -228,7 +230,7 @@ class CenterSession:
         device = messages.read_device(payload)
         if device.id != id_:
             raise RemoteProtocolError(f"it speaks of {device.id[:80]!r}", code="kit-foreign-id")
-        kit.device(device)
+        kit.device(device, payload)
 
     def _heard_own(self, birth: Birth) -> None:
         if birth.instance == self.instance:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from adapters.mqtt.protocol.messages import Birth, Telemetry
 from adapters.mqtt.protocol.presence import Came, Outcome, Presence, There, Twice, Went
+from adapters.mqtt.protocol.tally import Tally
 from gateway.base.errors import Denied, GatewayError
 from gateway.contract.fleet import Fleet, KitAbout, KitHold, KitWay
 from gateway.model.device import Device
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 CLOCK_TOLD_S = 1.0
 """How far off a kit's clock is, is told again when it changed by more."""
 MOST_DEVICES = 10_000
+ASK_S, ASK_MOST_S = 3.0, 300.0
+"""So long a kit's devices may be on their way; then they are asked for again, less and less often."""
 
 
 class HeardKit:
@@ -36,6 +39,10 @@ class HeardKit:
         self.forged_at = -1e9
         self._devices: dict[DeviceId, Device] = {}
         self._clock_off_s: float | None = None
+        self._tally = Tally()
+        self._told = (-1, -1)
+        self._ask_at = 0.0
+        self._ask_after_s = ASK_S
 
     @property
     def here(self) -> bool:
@@ -48,6 +55,8 @@ class HeardKit:
         return birth.instance if birth is not None else ""
 
     def state(self, birth: Birth, now: float) -> None:
+        if birth.online:
+            self._counted(birth.devices, -1, now)
         self._act(self.presence.receive_state(birth, now), now)
 
     def sign(self, now: float, instance: str = "") -> None:
@@ -58,23 +67,28 @@ class HeardKit:
     def tick(self, now: float) -> None:
         self._act(self.presence.handle_timer(now), now)
 
-    def device(self, device: Device) -> None:
+    def device(self, device: Device, message: bytes = b"") -> None:
+        """`message`: as it came."""
         if not device.id.startswith(f"{self.gateway}/") or (
             device.id not in self._devices and len(self._devices) >= MOST_DEVICES
         ):
             return
         self._devices[device.id] = device
+        self._tally.put(device.id, message)
         if self.hold is not None:
             self.hold.device(device)
 
     def device_gone(self, device: DeviceId) -> None:
         self._devices.pop(device, None)
+        self._tally.drop(device)
         if self.hold is not None:
             self.hold.device_gone(device)
 
     def telemetry(self, told: Telemetry, now: float) -> None:
         self.sign(now, told.instance)
         birth = self.presence.birth
+        if birth is not None and told.instance == birth.instance:
+            self._counted(told.devices, told.tally, now)
         if self.hold is None or birth is None or told.instance != birth.instance:
             return
         if told.links:
@@ -83,6 +97,17 @@ class HeardKit:
         if self._clock_off_s is None or abs(off - self._clock_off_s) > CLOCK_TOLD_S:
             self._clock_off_s = off
             self.hold.about(self._about(birth))
+
+    def lacks(self, now: float) -> bool:
+        """What came of its devices is not what it says that it told, and it is time to ask the broker for them again:
+        it may have dropped some while we read slowly, or not have found them in time."""
+        count, tally = self._told
+        whole = count < 0 or (count == len(self._tally) and tally in (-1, self._tally.sum))
+        if whole or not self.here or count > MOST_DEVICES or now < self._ask_at:
+            return False
+        self._ask_at = now + self._ask_after_s
+        self._ask_after_s = min(2 * self._ask_after_s, ASK_MOST_S)
+        return True
 
     def position(self, position: Position) -> None:
         if self.hold is not None and position.device.startswith(f"{self.gateway}/"):
@@ -100,6 +125,10 @@ class HeardKit:
             hold.down(code, detail)
 
     # — within —
+
+    def _counted(self, devices: int, tally: int, now: float) -> None:
+        if (devices, tally) != self._told:
+            self._told, self._ask_at, self._ask_after_s = (devices, tally), now + ASK_S, ASK_S
 
     def _act(self, outcomes: list[Outcome], now: float) -> None:
         for outcome in outcomes:

@@ -96,10 +96,10 @@ class Connection:
             text = f"{self.broker} forbids to listen to {', '.join(filters)} ({wrong[0]:#x})"
             raise PeerError(text, status=wrong[0], code="mqtt-denied")
 
-    async def unsubscribe(self, topic: str) -> None:
+    async def unsubscribe(self, *filters: str) -> None:
         try:
             async with self._answer():
-                await self._link.unsubscribe(topic, timeout=math.inf)
+                await self._link.unsubscribe(list(filters), timeout=math.inf)
         except Exception as exc:
             raise self._down(exc, "does not answer") from exc
 

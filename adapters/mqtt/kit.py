@@ -25,6 +25,7 @@ from adapters.mqtt.kit_sender import Sender
 from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth, Telemetry
+from adapters.mqtt.protocol.tally import Tally
 from adapters.mqtt.protocol.topics import Kind, Topic, filter_of_devices, filters_of_kit, parse
 from adapters.mqtt.seals import SealOf, no_seal, opened
 from adapters.mqtt.session import Session, Standing
@@ -103,7 +104,7 @@ class KitSession:
         self._twin: asyncio.Future[None] | None = None
         self._rebirth = asyncio.Event()
         self._stale: asyncio.Queue[str] = asyncio.Queue(1024)
-        self._own: set[str] = set()
+        self._own = Tally()
         self._connection: Connection | None = None
         self.orders = KitOrders(facts, self.instance, self._clock, seals, lambda: self._connection)
         self._throttle = Throttle(log, clock=self._clock)
@@ -162,6 +163,7 @@ class KitSession:
             period_s=self._setting.telemetry_s,
             at=self._clock.wall(),
             code=code,
+            devices=len(self._facts.devices()) if online else -1,
         )
 
     async def _live(self, connection: Connection) -> None:
@@ -171,8 +173,9 @@ class KitSession:
         self.figures.connections += 1
         try:
             async with self._facts.changes() as changes, asyncio.TaskGroup() as tasks:
-                # Listened for before anything is said: whoever else speaks in our name is heard.
-                await connection.subscribe([*filters_of_kit(gateway), filter_of_devices(gateway)])
+                # Listened for before anything is said: whoever else speaks in our name is heard. At most once: what
+                # matters of it is said again, and NATS keeps three copies of a queue for each subscription with QoS 1.
+                await connection.subscribe([*filters_of_kit(gateway), filter_of_devices(gateway)], qos=0)
                 state = str(self._topic(Kind.STATE))
                 await connection.publish(state, messages.birth_bytes(self._birth(online=True)), retain=True)
                 if not self._born:
@@ -202,16 +205,18 @@ class KitSession:
 
     async def _say_all(self, connection: Connection) -> None:
         devices = self._facts.devices()
-        before, self._own = self._own, {device.id for device in devices}
-        for gone in before - self._own:
+        now = {device.id for device in devices}
+        for gone in [known for known in self._own if known not in now]:
+            self._own.drop(gone)
             self._put_stale(gone.partition("/")[2])
         # Some at a time: each waits for the broker, and a thin link must not be stuffed.
         for start in range(0, len(devices), 16):
             await asyncio.gather(*(self._say(connection, device) for device in devices[start : start + 16]))
 
     async def _say(self, connection: Connection, device: Device) -> None:
-        topic = self._topic(Kind.DEVICE, device.id.partition("/")[2])
-        await connection.publish(str(topic), messages.device_bytes(device), retain=True)
+        topic, told = self._topic(Kind.DEVICE, device.id.partition("/")[2]), messages.device_bytes(device)
+        self._own.put(device.id, told)
+        await connection.publish(str(topic), told, retain=True)
 
     async def _farewell(self, connection: Connection) -> None:
         """We stop in order: nobody need wait for a will."""
@@ -250,6 +255,8 @@ class KitSession:
             waiting=max((one.rows for one in standings), default=0),
             dropped=max((one.dropped for one in standings), default=0),
             full=any(one.full for one in standings),
+            devices=len(self._own),
+            tally=self._own.sum,
             figures=dict(self._facts.figures()),
             links=tuple(self._facts.links()),
         )
@@ -258,10 +265,9 @@ class KitSession:
         async for change in changes:
             match change:
                 case Device():
-                    self._own.add(change.id)
                     await self._say(connection, change)
                 case Gone():
-                    self._own.discard(change.device)
+                    self._own.drop(change.device)
                     topic = self._topic(Kind.DEVICE, change.device.partition("/")[2])
                     await connection.publish(str(topic), b"", retain=True)
                 case Position():

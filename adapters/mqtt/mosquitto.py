@@ -31,9 +31,10 @@ acl_file {folder / ACL}
 max_keepalive 600
 max_packet_size {max_message}
 max_inflight_messages 200
-# Of a center that reads slowly; what it misses the kits send again.
-max_queued_messages 20000
-max_queued_bytes 64000000
+# Of a center that reads slowly. When it begins to listen all that is retained waits for it at once: one for each kit
+# and for each device of a kit.
+max_queued_messages 200000
+max_queued_bytes 256000000
 """
 
 

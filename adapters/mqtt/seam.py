@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,24 +30,32 @@ log.setLevel(logging.ERROR)
 
 OnMessage = Callable[[str, bytes, bool], None]
 """(topic, payload, retained), on the loop; it must not raise."""
+READ = 16_384
+"""Bytes at a time: a record of TLS."""
 TAKEN_OVER = 0x8E
 """MQTT 5 §3.14.2.1: another client came with our identifier."""
 
 
 class Limited:
-    """A connected socket as paho uses one. What is read at once is bounded: paho asks for a packet's whole rest."""
+    """A connected socket as paho uses one. What is read at once is bounded: paho asks for a packet's whole rest. And it
+    asks for a packet's head byte by byte: those come from what was read before."""
 
     def __init__(self, inner: Socket, limit: int) -> None:
         self._inner = inner
         self._limit = limit
+        self._held = b""
+        self._at = 0
         self.bytes_in = 0
         self.bytes_out = 0
 
     def recv(self, size: int) -> bytes:
         if size > self._limit:
             raise ConnectionAbortedError(f"the broker sends a packet of {size} bytes")
-        data = self._inner.recv(size)
-        self.bytes_in += len(data)
+        if self._at == len(self._held):
+            self._held, self._at = self._inner.recv(READ), 0
+            self.bytes_in += len(self._held)
+        data = self._held[self._at : self._at + size]
+        self._at += len(data)
         return data
 
     def send(self, buffer: bytes | bytearray) -> int:
@@ -55,7 +64,8 @@ class Limited:
         return sent
 
     def pending(self) -> int:
-        return self._inner.pending() if hasattr(self._inner, "pending") else 0
+        more = self._inner.pending() if isinstance(self._inner, ssl.SSLSocket) else 0
+        return len(self._held) - self._at + more
 
     def fileno(self) -> int:
         return self._inner.fileno()
@@ -97,6 +107,9 @@ class Link(aiomqtt.Client):
         self._told_ended = self._client.on_disconnect
         client = self._client
         client._create_socket = lambda: self.socket  # type: ignore[method-assign]
+        self._heard = on_message
+        self._handle_publish = client._handle_publish
+        client._handle_publish = self._on_publish_heard  # type: ignore[method-assign]
         client.on_message = lambda _client, _userdata, message: on_message(
             message.topic, bytes(message.payload), message.retain
         )
@@ -161,6 +174,23 @@ class Link(aiomqtt.Client):
 
     # — what paho tells, on the loop —
 
+    def _on_publish_heard(self) -> Any:
+        """A PUBLISH (MQTT 3.1.1 §3.3, 5 §3.3). paho makes a message of it with all its properties, which takes longer
+        than what a center does with it, and nobody looks at them. Raises ValueError, IndexError for what is none."""
+        told = self._client._in_packet
+        qos, body = told["command"] >> 1 & 3, told["packet"]
+        if qos > 1:
+            return self._handle_publish()
+        end = 2 + int.from_bytes(body[:2], "big")
+        topic, mid = body[2:end].decode(), int.from_bytes(body[end : end + 2], "big")
+        start = end + 2 * qos
+        if self.five:
+            start = _after_properties(body, start)
+        if not topic or start > len(body):
+            raise ValueError("a message that is cut off")
+        self._heard(topic, bytes(body[start:]), bool(told["command"] & 1))
+        return self._client._send_puback(mid) if qos else paho.MQTT_ERR_SUCCESS
+
     def _on_ended(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if isinstance(reason, ReasonCode):
             self._reason = reason
@@ -189,7 +219,7 @@ class Link(aiomqtt.Client):
     def _readable(self) -> None:
         try:
             self._client.loop_read()
-            # TLS may have read more than it handed out: no event comes for that.
+            # More was read than it was handed out, by us or by TLS: no event comes for that.
             while not self.ended.is_set() and self.socket.pending() > 0:
                 self._client.loop_read()
         except Exception as exc:
@@ -206,6 +236,17 @@ class Link(aiomqtt.Client):
         if not self._disconnected.done():
             self._disconnected.set_exception(exc)
         self._on_closed()
+
+
+def _after_properties(body: bytes | bytearray, at: int) -> int:
+    """Where they end: their length is a number of up to four bytes, seven bits in each (MQTT 5 §1.5.5)."""
+    length = 0
+    for place in range(4):
+        digit = body[at + place]
+        length |= (digit & 0x7F) << 7 * place
+        if digit < 0x80:
+            return at + place + 1 + length
+    raise ValueError("a length without an end")
 
 
 def refused(error: aiomqtt.MqttError) -> int | None:

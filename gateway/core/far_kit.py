@@ -66,7 +66,11 @@ class FarKit:
 
     def leading(self) -> Way | None:
         """The best one that something passes by: what it tells counts, the others' word may be older."""
-        return next((self.ways[name] for name in WAYS if name in self.ways and self.ways[name].reachable), None)
+        for name in WAYS:
+            way = self.ways.get(name)
+            if way is not None and way.reachable:
+                return way
+        return None
 
     def way(self) -> KitWay | None:
         leading = self.leading()

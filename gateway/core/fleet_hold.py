@@ -227,6 +227,9 @@ class FleetHold:
 
 def _short(device: Device) -> Device:
     """Texts as long as a device of our own could have."""
+    texts = (device.name, device.detail, device.address, device.manufacturer, device.model, device.firmware)
+    if not device.alias and len(device.channels) <= MOST_CHANNELS and max(map(len, texts)) <= _TEXT:
+        return device
     return replace(
         device,
         name=device.name[:_TEXT],

@@ -6,6 +6,7 @@ does not know are left out; one that is missing or of the wrong kind is RemotePr
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,16 +27,38 @@ def plain(value: Any, *, lean: bool = False) -> Any:
     return _adapter(kind).dump_python(value, mode="json", exclude_defaults=lean)
 
 
-def record(kind: type[T], value: Any, *, most_text: int = MOST_TEXT) -> T:
-    """The dataclass `kind` of a map as `plain` made it. Raises RemoteProtocolError (`record-damaged`)."""
-    bounded(value, most_text)
+def record(kind: type[T], value: Any, *, most_text: int = MOST_TEXT, size: int | None = None) -> T:
+    """The dataclass `kind` of a map as `plain` made it. `size`: the bytes of JSON or msgpack it came in, where that is
+    known: few can hold neither a long text nor many values. Raises RemoteProtocolError (`record-damaged`)."""
+    if size is None or size > most_text:
+        bounded(value, most_text)
     try:
         made: T = _adapter(kind).validate_python(value)
     except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:80]
-        raise RemoteProtocolError(f"no {kind.__name__}: {where}: {first['msg'][:120]}", code="record-damaged") from None
+        raise _damaged(kind, exc) from None
     return made
+
+
+def record_json(kind: type[T], data: bytes) -> T:
+    """The dataclass `kind` of the JSON text of such a map. A short one is read and judged at once, in half the time; a
+    center that starts reads thirty thousand of them. Raises RemoteProtocolError."""
+    if len(data) > MOST_TEXT:
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError) as exc:
+            raise RemoteProtocolError(f"no JSON: {str(exc)[:120]}", code="record-damaged") from exc
+        return record(kind, value)
+    try:
+        made: T = _adapter(kind).validate_json(data)
+    except ValidationError as exc:
+        raise _damaged(kind, exc) from None
+    return made
+
+
+def _damaged(kind: type[Any], exc: ValidationError) -> RemoteProtocolError:
+    first = exc.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])[:80]
+    return RemoteProtocolError(f"no {kind.__name__}: {where}: {first['msg'][:120]}", code="record-damaged")
 
 
 def bounded(value: Any, most_text: int = MOST_TEXT) -> None:

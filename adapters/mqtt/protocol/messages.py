@@ -19,7 +19,7 @@ from gateway.model.device import Device
 from gateway.model.forward import MAX_BODY_BYTES, Batch, ClockMark, Event, EventKind, ForwardFile, Rank
 from gateway.model.kit import LinkState
 from gateway.model.position import Position
-from gateway.wire.records import plain, record
+from gateway.wire.records import plain, record, record_json
 
 MAX_BYTES = 512 * 1024
 """Of one message. Larger ones are not sent, and not looked at."""
@@ -46,6 +46,7 @@ class Birth:
     period_s: float = 10.0  # of telemetry
     at: float = 0.0  # the wall clock of whoever says it
     code: str = ""  # why it is going, where it says so itself
+    devices: int = -1  # how many it tells; -1: it does not say
 
     def older(self, than: Birth) -> bool:
         return (self.boot, self.session) < (than.boot, than.session)
@@ -68,6 +69,8 @@ class Telemetry:
     full: bool = False
     figures: dict[str, float] = field(default_factory=dict)
     links: tuple[LinkState, ...] = ()
+    devices: int = -1  # how many it has told (`tally.Tally`); -1: it does not say
+    tally: int = -1  # the sum over them; -1: it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def birth_bytes(birth: Birth) -> bytes:
 
 
 def read_birth(data: bytes) -> Birth:
-    birth = record(Birth, _json(data))
+    birth = _json(Birth, data)
     if not 1 <= len(birth.instance) <= 64 or not 0.5 <= birth.period_s <= 3600:
         raise RemoteProtocolError("a state without its instance, or with an absurd period")
     return replace(birth, addresses=birth.addresses[:16])
@@ -145,7 +148,7 @@ def device_bytes(device: Device) -> bytes:
 
 
 def read_device(data: bytes) -> Device:
-    return record(Device, _json(data))
+    return _json(Device, data)
 
 
 # — msgpack —
@@ -156,7 +159,7 @@ def telemetry_bytes(told: Telemetry) -> bytes:
 
 
 def read_telemetry(data: bytes) -> Telemetry:
-    return record(Telemetry, _unpack(data))
+    return record(Telemetry, _unpack(data), size=len(data))
 
 
 def position_bytes(position: Position) -> bytes:
@@ -164,7 +167,7 @@ def position_bytes(position: Position) -> bytes:
 
 
 def read_position(data: bytes) -> Position:
-    return record(Position, _unpack(data))
+    return record(Position, _unpack(data), size=len(data))
 
 
 def events_bytes(events: Events) -> bytes:
@@ -214,7 +217,7 @@ def order_bytes(order: Order) -> bytes:
 
 
 def read_order(data: bytes) -> Order:
-    return record(Order, _unpack(data))
+    return record(Order, _unpack(data), size=len(data))
 
 
 def answer_bytes(result: CommandResult) -> bytes:
@@ -222,7 +225,7 @@ def answer_bytes(result: CommandResult) -> bytes:
 
 
 def read_answer(data: bytes) -> CommandResult:
-    return record(CommandResult, _unpack(data))
+    return record(CommandResult, _unpack(data), size=len(data))
 
 
 def piece_bytes(piece: Piece) -> bytes:
@@ -271,13 +274,10 @@ class _careful:
             raise RemoteProtocolError(f"{self._what}: {type(exc).__name__} {str(exc)[:120]}") from exc
 
 
-def _json(data: bytes) -> Any:
+def _json(kind: type[T], data: bytes) -> T:
     if len(data) > MAX_BYTES:
         raise RemoteProtocolError(f"a message of {len(data)} bytes")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise RemoteProtocolError(f"no JSON: {str(exc)[:120]}") from exc
+    return record_json(kind, data)
 
 
 def _pack(value: Mapping[str, Any]) -> bytes:

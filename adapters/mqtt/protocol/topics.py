@@ -28,7 +28,6 @@ from gateway.model.ids import is_slug
 
 ROOT = "fc/v1"
 MAX_TOPIC = 256
-_LEVEL = re.compile(r"[A-Za-z0-9_~-]{1,64}")
 
 
 class Kind(StrEnum):
@@ -45,6 +44,14 @@ class Kind(StrEnum):
 
 
 _ALONE = frozenset({Kind.STATE, Kind.TELEMETRY, Kind.POSITION, Kind.CENTER})
+_KINDS = {str(kind): kind for kind in Kind}
+_NAME = "([A-Za-z0-9_~-]{1,64})"
+# Of a gateway: as `model.ids.is_slug`, without its dot.
+_TOPIC = re.compile(
+    rf"{ROOT}/([a-z0-9][a-z0-9_-]{{0,63}})/"
+    rf"(?:({'|'.join(sorted(_ALONE))})|dev/{_NAME}(?:/state)?"
+    rf"|({'|'.join(sorted(kind for kind in Kind if kind not in _ALONE and kind is not Kind.DEVICE))})/{_NAME})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +75,15 @@ def may_be_gateway(text: str) -> bool:
 
 def parse(text: str) -> Topic:
     """Raises RemoteProtocolError."""
-    levels = text.split("/") if len(text) <= MAX_TOPIC else []
-    if not 4 <= len(levels) <= 6 or levels[:2] != ROOT.split("/") or not may_be_gateway(levels[2]):
+    found = _TOPIC.fullmatch(text) if len(text) <= MAX_TOPIC else None
+    if found is None:
         raise RemoteProtocolError(f"{text[:80]!r} is no topic of ours")
-    try:
-        kind = Kind(levels[3])
-    except ValueError:
-        raise RemoteProtocolError(f"{text[:80]!r} is no topic of ours") from None
-    rest = levels[4:]
-    if kind is Kind.DEVICE and rest[-1:] == ["state"]:
-        rest = rest[:-1]
-    if len(rest) != (0 if kind in _ALONE else 1) or not all(_LEVEL.fullmatch(level) for level in rest):
-        raise RemoteProtocolError(f"{text[:80]!r} is no topic of ours")
-    return Topic(levels[2], kind, rest[0].replace("~", ".") if rest else "")
+    gateway, alone, device, kind, name = found.groups()
+    if alone is not None:
+        return Topic(gateway, _KINDS[alone])
+    if device is not None:
+        return Topic(gateway, Kind.DEVICE, device.replace("~", "."))
+    return Topic(gateway, _KINDS[kind], name.replace("~", "."))
 
 
 def filters_of_kit(gateway: str) -> tuple[str, ...]:
@@ -94,6 +97,8 @@ def filter_of_devices(gateway: str) -> str:
     return f"{ROOT}/{gateway}/dev/+/state"
 
 
-def filters_of_center() -> tuple[str, ...]:
-    kinds = ("state", "dev/+/state", "tlm", "pos", "evt/+", "file/+", "rsp/+")
-    return tuple(f"{ROOT}/+/{kind}" for kind in kinds)
+def filters_of_center() -> tuple[tuple[str, int], ...]:
+    """Of all kits, with the QoS: 1 for what comes in bursts and is sent again late. What is retained comes by the ten
+    thousand, an acknowledgement costs as much as the message, and what is missing of it is noticed (`tally`)."""
+    kinds = {"state": 0, "dev/+/state": 0, "tlm": 0, "pos": 0, "rsp/+": 0, "evt/+": 1, "file/+": 1}
+    return tuple((f"{ROOT}/+/{kind}", qos) for kind, qos in kinds.items())

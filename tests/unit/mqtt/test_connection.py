@@ -15,6 +15,7 @@ from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.protocol.packets import Type, read_connect
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from tests.fakes.mqtt_broker import FakeBroker, Script, fake_broker
+from tests.unit.mqtt.rig import until
 
 WHO = Who("kit7", ("fc/v1/kit7/state", b"{}"), "user", "secret")
 QUICK = Times(answer_s=0.5, keep_alive_s=5)
@@ -152,3 +153,38 @@ async def test_on_a_thin_link_a_message_has_the_time_that_it_takes() -> None:
     async with fake_broker(Script(thin=True)) as broker, talk(broker, times=Times(answer_s=0.4)) as connection:
         await connection.publish("fc/v1/kit7/file/1", b"x" * 200_000)
         assert broker.heard[-1].type is Type.PUBLISH
+
+
+@pytest.mark.parametrize("wish", ["5", "3.1.1"])
+async def test_messages_come_as_they_were_published(wish: Literal["5", "3.1.1"]) -> None:
+    """Whole, with and without QoS, however they are cut; properties of MQTT 5 are passed over."""
+    properties = b"\x05\x02\x00\x00\x00\x09" if wish == "5" else b""  # a message expiry interval
+    topic = b"\x00\x10fc/v1/kit7/state"
+    plain = topic + properties + b"one"
+    certain = topic + b"\x01\x02" + properties + b"two" * 60
+    wire = bytes([0x31, len(plain)]) + plain + bytes([0x32, len(certain) & 0x7F | 0x80, len(certain) >> 7]) + certain
+    heard: list[tuple[str, bytes, bool]] = []
+    async with fake_broker() as broker:
+        where = Broker("tcp", "127.0.0.1", broker.port)
+        on_message = lambda *message: heard.append(message)  # noqa: E731
+        async with connected(where, Dialler(), WHO, PATIENT, Versions(wish), on_message) as connection:
+            for at in range(len(wire)):
+                broker.writers[0].write(wire[at : at + 1])
+                await asyncio.sleep(0)
+            broker.writers[0].write(wire * 2)
+            await connection.publish("fc/v1/kit7/tlm", b"x")
+            await until(lambda: len(heard) >= 6 and sum(p.type is Type.PUBACK for p in broker.heard) >= 3)
+    assert heard == 3 * [("fc/v1/kit7/state", b"one", True), ("fc/v1/kit7/state", b"two" * 60, False)]
+    assert [p.body[:2] for p in broker.heard if p.type is Type.PUBACK] == 3 * [b"\x01\x02"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\x00", b"\x00\xffx", b"\x00\x02\xff\xfe\x00", b"\x00\x01a\xff\xff\xff\xff\x01"]
+)
+async def test_a_message_that_is_none_ends_the_connection(body: bytes) -> None:
+    async with fake_broker() as broker:
+        with pytest.raises(LinkDown) as lost:
+            async with talk(broker, wish="5") as connection:
+                broker.writers[0].write(bytes([0x30, len(body)]) + body)
+                await asyncio.wait_for(connection.lost(), 10)
+        assert lost.value.code == "mqtt-garbage"

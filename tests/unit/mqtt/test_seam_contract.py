@@ -25,6 +25,8 @@ def test_paho_makes_its_socket_in_one_place_and_asks_for_the_rest_of_a_packet_at
 def test_paho_acknowledges_after_the_callback_and_not_when_it_raises() -> None:
     handling = inspect.getsource(paho.Client._handle_publish)
     assert handling.index("self._handle_on_message(message)") < handling.index("self._send_puback(message.mid)")
+    assert 'self._in_packet["command"], self._in_packet["packet"]' in handling
+    assert "return self._handle_publish()" in inspect.getsource(paho.Client._packet_handle)
 
 
 async def test_aiomqtt_keeps_what_we_look_at() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgpack
@@ -17,7 +18,7 @@ from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKi
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus, Member, MemberKind, MemberState
-from gateway.wire.records import MOST_DEPTH, MOST_ENTRIES, MOST_TEXT, plain, record
+from gateway.wire.records import MOST_DEPTH, MOST_ENTRIES, MOST_TEXT, plain, record, record_json
 
 BALL = DeviceId("kit7/ball-1")
 CHANNEL = Channel(
@@ -89,3 +90,26 @@ def test_depth_is_bounded() -> None:
         deep = {"in": deep}
     with pytest.raises(RemoteProtocolError):
         record(LinkState, {"name": "a", "more": deep})
+
+
+@pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
+def test_json_is_read_alike_whether_it_is_short_or_long(value: Any) -> None:
+    text = json.dumps(plain(value), ensure_ascii=False)
+    assert record_json(type(value), text.encode()) == value
+    assert record_json(type(value), (text + " " * MOST_TEXT).encode()) == value
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", "[]", "[" * 2000, '{"name": 1}', "\xff"])
+def test_json_that_is_no_record_is_refused(text: str) -> None:
+    for long in ("", " " * MOST_TEXT):
+        with pytest.raises(RemoteProtocolError) as refused:
+            record_json(LinkState, (text + long).encode("latin-1"))
+        assert refused.value.code == "record-damaged"
+
+
+def test_a_text_that_is_too_long_is_refused_whatever_the_way() -> None:
+    told = json.dumps(plain(EXAMPLES[4]) | {"interface": "x" * (MOST_TEXT + 1)}).encode()
+    with pytest.raises(RemoteProtocolError):
+        record_json(LinkState, told)
+    with pytest.raises(RemoteProtocolError):
+        record(LinkState, json.loads(told), size=len(told))
