@@ -144,6 +144,9 @@ class Mqtt:
             elif now - kit.forged_at < SHOWN_S:
                 text = "its messages carry a wrong seal, or none"
                 found.append(Finding(check, Grade.FAIL, text, "sealed by it", "mqtt-forged"))
+            elif kit.here and kit.last is not None and kit.last.full:
+                text = f"its outbox is full: {kit.last.waiting} wait, {kit.last.dropped} were given up"
+                found.append(Finding(check, Grade.WARN, text, "room for all that waits", "outbox-full"))
             elif kit.here and kit.refused:
                 found.append(Finding(check, Grade.WARN, "here, and not taken", "admitted", kit.refused))
         return found[:50]

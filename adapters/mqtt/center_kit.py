@@ -39,6 +39,7 @@ class HeardKit:
         self.forged_at = -1e9
         self._devices: dict[DeviceId, Device] = {}
         self._clock_off_s: float | None = None
+        self.last: Telemetry | None = None
         self._tally = Tally()
         self._told = (-1, -1)
         self._ask_at = 0.0
@@ -89,6 +90,7 @@ class HeardKit:
         birth = self.presence.birth
         if birth is not None and told.instance == birth.instance:
             self._counted(told.devices, told.tally, now)
+            self.last = told
         if self.hold is None or birth is None or told.instance != birth.instance:
             return
         if told.links:

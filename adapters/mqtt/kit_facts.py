@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 
 from adapters.mqtt.facts import Change, Gone, Missed
+from adapters.mqtt.kit_figures import Figures
 from adapters.mqtt.protocol.messages import Birth, Order
 from gateway.base.clock import Clock
 from gateway.base.moment import Moment, Moments
@@ -58,6 +59,7 @@ class DaemonFacts:
         self._uplinks = uplinks
         self._scope = scope
         self._told = replace(SYSTEM, scope=scope)
+        self._figures = Figures()
 
     @property
     def gateway(self) -> str:
@@ -78,10 +80,12 @@ class DaemonFacts:
         return self._moments.now()
 
     def figures(self) -> Mapping[str, float]:
-        return {}
+        home = self._context.home
+        return self._figures.told(home.devices(self._told), home.streams(self._told))
 
     def links(self) -> Sequence[LinkState]:
-        return ()
+        """Those of the link bundle with the first center that it holds."""
+        return next((center.links for center in self._context.fleet.centers() if center.links), ())
 
     async def order(self, order: Order, left_s: float) -> CommandResult:
         center = self._center(order.center)

@@ -213,6 +213,9 @@ class Fleet(Protocol):
         """At a kit: how a center stands."""
 
     def center_gone(self, gateway: str) -> None: ...
+    def centers(self) -> Sequence[CenterState]:
+        """At a kit: how its centers stand, those that are held first."""
+
     def thumbnail(self, gateway: str, picture: Thumbnail) -> None:
         """What a center really receives of a kit; told at both ends."""
 

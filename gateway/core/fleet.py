@@ -108,6 +108,9 @@ class Fleet:
         if self._centers.pop(gateway, None) is not None:
             self.told(self.gateway)
 
+    def centers(self) -> Sequence[CenterState]:
+        return sorted(self._centers.values(), key=lambda center: center.state is KitState.OFFLINE)
+
     def thumbnail(self, gateway: str, picture: Thumbnail) -> None:
         """One that is too large is none."""
         if len(picture.jpeg) > THUMBNAIL_BYTES:

@@ -13,7 +13,9 @@ from adapters.mqtt.protocol.messages import Birth
 from gateway.base.clock import Clock
 from gateway.contract.home import Told
 from gateway.model.device import Channel, Device
-from gateway.model.ids import DeviceId
+from gateway.model.ids import DeviceId, StreamId
+from gateway.model.kit import CenterState, LinkState
+from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal
 from tests.unit.mqtt.rig import device
@@ -37,6 +39,17 @@ class Home:
     @property
     def home(self) -> Home:
         return self
+
+    @property
+    def fleet(self) -> Home:
+        return self
+
+    def centers(self) -> Sequence[CenterState]:
+        return [CenterState("county"), CenterState("city", links=(LinkState("lte-1"), LinkState("lte-2")))]
+
+    def streams(self, who: Principal) -> Sequence[StreamStatus]:
+        ids = [StreamId("kit7/ball-1/ch1"), StreamId("kit7/ball-1/ch2")]
+        return [StreamStatus(one, BALL.id, "one", StreamState.LIVE) for one in ids if one.startswith(who.scope)]
 
     def devices(self, who: Principal) -> Sequence[Device]:
         if not who.scope:
@@ -84,3 +97,12 @@ async def test_what_one_of_them_may_not_see_is_told_to_none() -> None:
     assert [one.key for one in ball.channels] == ["ch1"]
     assert await heard(scope) == [ball, place("ball-1", "ch1"), Gone(OTHER.id), Missed()]
     assert await heard("-") == [Gone(OTHER.id), Missed()]
+
+
+def test_telemetry_tells_links_and_how_the_kit_is_doing() -> None:
+    whole, part = facts(""), facts("kit7/ball-1/ch1")
+    assert [link.name for link in whole.links()] == ["lte-1", "lte-2"]
+    figures = whole.figures()
+    assert (figures["devices"], figures["devices_online"], figures["streams"], figures["streams_live"]) == (2, 2, 2, 2)
+    assert figures["rss_mb"] > 1 and figures["memory_free_mb"] > 1 and figures["cpu"] >= 0
+    assert part.figures()["devices"] == part.figures()["streams_live"] == 1, "as far as all may see"
