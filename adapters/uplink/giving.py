@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 OVER_S = 10.0
 """A step before is kept so long while the center has not gone over to the next."""
 TRY_AGAIN_S = 60.0
+PICTURES_PLAYOUT_S = 2.5
+"""At one picture a second one may take its time: on a thin link a second goes by until it is there."""
 CODES = {
     Step.MAIN: "",
     Step.SUB: "link-sub",
@@ -40,6 +42,14 @@ CODES = {
     Step.NOTHING: "link-nothing",
 }
 Say = Callable[[str, Mapping[str, Any]], object]
+
+
+def playout_ms(step: Step, config: UplinkConfig) -> int:
+    """How long after it was taken a picture is of use. Stills have no play-out: each is shown when it is whole, 20 s
+    later where the link is that thin."""
+    if step >= Step.STILLS:
+        return 0
+    return round(1000 * (max(config.playout, PICTURES_PLAYOUT_S) if step is Step.PICTURES else config.playout))
 
 
 class Flow:
@@ -52,7 +62,8 @@ class Flow:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         klass: Klass = "still" if given.step >= Step.STILLS else "video"
         try:
-            self.number = bundle.open_flow(theirs.detach(), "frames", klass, config.mode, round(config.playout * 1000))
+            playout = playout_ms(given.step, config)
+            self.number = bundle.open_flow(theirs.detach(), "frames", klass, config.mode, playout)
         except BaseException:
             ours.close()
             raise

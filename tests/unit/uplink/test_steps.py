@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from adapters.uplink import giving, ladder
+from adapters.uplink.bundle import Bundle
+from adapters.uplink.config import UplinkConfig
+from adapters.uplink.feeds import Feed
 from gateway.contract.media import Offer, Publication
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import KitState
@@ -123,6 +130,33 @@ async def test_a_cameras_encoder_is_told_to_send_less(tmp_path: Path) -> None:
             await until("it is said", lambda: viewing.status.code == "link-low")
         streams.withdraw(MAIN)
         await until("it is as before", lambda: told == [260_000, 0])
+
+
+@pytest.mark.parametrize(
+    ("step", "klass", "playout_ms"),
+    [
+        (ladder.Step.MAIN, "video", 400),
+        (ladder.Step.LOW, "video", 400),
+        (ladder.Step.PICTURES, "video", 2500),
+        (ladder.Step.STILLS, "still", 0),
+    ],
+)
+async def test_what_comes_seldom_may_take_its_time(step: ladder.Step, klass: str, playout_ms: int) -> None:
+    """A still of 6 kB takes a second at 64 kb/s: with the play-out of moving pictures none would ever be shown."""
+    opened: list[tuple[str, int]] = []
+
+    def open_flow(fd: int, _carries: str, klass: str, _mode: str, playout_ms: int) -> int:
+        os.close(fd)
+        opened.append((klass, playout_ms))
+        return 7
+
+    def open_frames_out(_handle: int, fd: int) -> int:
+        os.close(fd)
+        return 1
+
+    bundle = SimpleNamespace(open_flow=open_flow, engine=SimpleNamespace(open_frames_out=open_frames_out))
+    flow = giving.Flow(cast(Bundle, bundle), Feed(step, 3, AsyncExitStack()), UplinkConfig())
+    assert (flow.number, opened) == (7, [(klass, playout_ms)])
 
 
 async def test_without_the_ladder_steps_stay(tmp_path: Path) -> None:
