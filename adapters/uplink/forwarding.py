@@ -29,8 +29,11 @@ BATCH_BYTES = 500_000
 ANSWER_S = 60.0
 AGAIN_S = 5.0
 PIECE = 64 * 1024
+LEAST_PIECE = 2 * 1024
 SHARE = 0.25
 """Of what passes, for files."""
+PIECE_S = 0.25
+"""A piece takes no longer than this of the share: it goes before pictures, as everything does that is asked here."""
 
 
 class Forwarding:
@@ -118,12 +121,13 @@ class Forwarding:
     async def _send_file(self, file: ForwardFile) -> None:
         at = _received(await self._line.ask("file-begin", {"file": plain(file)}, within_s=ANSWER_S))
         while at < file.size:
-            data = await self._side.read(file.id, at, PIECE)
+            share = (self._passes() or 0.0) * SHARE
+            piece = min(PIECE, max(LEAST_PIECE, int(share * PIECE_S / 8)))
+            data = await self._side.read(file.id, at, piece)
             args = {"file": file.id, "offset": at, "data": data}
             at = _received(await self._line.ask("file-append", args, within_s=ANSWER_S))
             self._side.file_progress(file.id, at)
-            bps = max((self._passes() or 0.0) * SHARE, 8_000.0)
-            await asyncio.sleep(len(data) * 8 / bps)
+            await asyncio.sleep(len(data) * 8 / max(share, 8_000.0))
 
 
 def _fitting(events: Sequence[Event]) -> Sequence[Event]:

@@ -40,6 +40,7 @@ class ASide:
         self.again: list[str] = []
         self.never: list[tuple[str, str]] = []
         self.unreadable: dict[str, GatewayError] = {}
+        self.asked: list[int] = []
 
     def put(self, *events: Event) -> None:
         self.rows += events
@@ -65,6 +66,7 @@ class ASide:
     async def read(self, file: str, offset: int, length: int) -> bytes:
         if (failing := self.unreadable.get(file)) is not None:
             raise failing
+        self.asked.append(length)
         return bytes(range(256))[offset : offset + length]
 
     def file_progress(self, file: str, sent: int) -> None:
@@ -105,10 +107,10 @@ def keeps(name: str, args: Mapping[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def running(scope: str = "") -> AsyncIterator[tuple[ASide, ALine]]:
+async def running(scope: str = "", passes: float | None = 1e9) -> AsyncIterator[tuple[ASide, ALine]]:
     side, line = ASide(), ALine()
     line.answer = keeps
-    task = asyncio.create_task(Forwarding(side, line, scope, lambda: 1e9).run())  # type: ignore[arg-type]
+    task = asyncio.create_task(Forwarding(side, line, scope, lambda: passes).run())  # type: ignore[arg-type]
     try:
         yield side, line
     finally:
@@ -178,6 +180,16 @@ async def test_a_file_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> N
         await until("it is whole", lambda: not side.waiting_files)
         assert bytes(there) == bytes(range(256)) and side.again == ["file-damaged"]
         assert side.progress == [200, 100, 200, 256]
+
+
+@pytest.mark.parametrize(("passes", "piece"), [(None, 2048), (64_000.0, 2048), (1e6, 7812), (1e9, 65_536)])
+async def test_a_piece_does_not_hold_a_thin_link_up(passes: float | None, piece: int) -> None:
+    async with running(passes=passes) as (side, line):
+        line.answer = lambda name, _args: {"received": 256 if name == "file-append" else 0}
+        file = ForwardFile("01JFILE", "photo.jpg", "image/jpeg", 256, "ab" * 32)
+        side.waiting_files.append(WaitingFile(file, "county", 0))
+        await until("it is whole", lambda: not side.waiting_files)
+        assert side.asked == [piece]
 
 
 async def test_files_of_others_are_not_sent() -> None:
