@@ -12,6 +12,7 @@ from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import UplinkConfig
 from adapters.uplink.fallback import PATH, UPGRADE
 from adapters.uplink.kit_here import KitHere
+from adapters.uplink.paths import keep_whole
 from gateway import codecs
 from gateway.base.errors import Busy, ConfigError
 from gateway.base.tasks import Nest
@@ -141,6 +142,7 @@ def _bind(config: UplinkConfig) -> socket.socket:
                 sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
             except OSError:
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        keep_whole(sock)
         sock.bind((host, port))
     except OSError as exc:
         sock.close()

@@ -279,6 +279,16 @@ def _end(link: _Link) -> None:
         link.tcp.cancel()
 
 
+def keep_whole(sock: socket.socket) -> None:
+    """Its datagrams are not fragmented on the way, and the kernel's belief in a smaller MTU does not keep a probe from
+    going out: the bundle finds out by itself what passes. Raises OSError."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PROBE)
+        if sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+            return
+    sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
+
+
 def bound(wish: Wish, family: socket.AddressFamily, kind: int) -> socket.socket:
     """A socket that leaves by that link alone. Raises OSError."""
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -294,10 +304,7 @@ def bound(wish: Wish, family: socket.AddressFamily, kind: int) -> socket.socket:
                     sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
                 except OSError:
                     sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
-            if family == socket.AF_INET:
-                sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
-            else:
-                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PROBE)
+            keep_whole(sock)
     except BaseException:
         sock.close()
         raise

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from adapters.uplink import line as lines
+from adapters.uplink.center import _bind
 from adapters.uplink.config import Link, UplinkConfig
 from adapters.uplink.figures import LinkFigures, voice_playout_ms
 from adapters.uplink.line import Line
@@ -284,3 +285,13 @@ def test_the_kernel_tells_its_interfaces() -> None:
     assert "lo" not in found
     for one in found.values():
         assert one.mtu > 0 and one.bearer in ("lte", "wifi", "wire")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::", "::1"])
+def test_a_centers_datagrams_are_never_fragmented(host: str) -> None:
+    sock = _bind(UplinkConfig.model_validate({"listen_udp": f"[{host}]:0" if ":" in host else f"{host}:0"}))
+    with sock:
+        if sock.family == socket.AF_INET6:
+            assert sock.getsockopt(socket.IPPROTO_IPV6, 23) == 3
+        if host != "::1":
+            assert sock.getsockopt(socket.IPPROTO_IP, 10) == 3
