@@ -34,10 +34,11 @@ from gateway.core import gauges
 from gateway.core.addresses import own_addresses
 from gateway.core.context import context_of, kit_tls
 from gateway.core.core import Core
+from gateway.core.facts import AdapterStatus, Health
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.rights import require_role
 from gateway.core.secrets import Secrets
-from gateway.core.services import AdapterStatus, Health, Services
+from gateway.core.services import Services
 from gateway.model.doctor import Finding
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.registry import Installed

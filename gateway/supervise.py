@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from gateway.base.clock import Clock
 from gateway.base.errors import ConfigError, GatewayError
 from gateway.contract.adapter import Adapter, Checked
-from gateway.core.services import AdapterStatus
+from gateway.core.facts import AdapterStatus
 from gateway.model.doctor import Finding, Grade
 
 log = logging.getLogger(__name__)

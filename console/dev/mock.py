@@ -32,7 +32,7 @@ from gateway.model.media import Codec, StreamFigures, StreamState, StreamStatus,
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import SYSTEM, Role
 from gateway.model.ptz import Preset
-from gateway.core.services import Notice
+from gateway.core.facts import Notice
 from console.dev.mock_voice import MockVoice
 from tests.unit.api.fakes import fake_services
 

@@ -29,7 +29,8 @@ from gateway.api.guard import API_BODY_BYTES
 from gateway.api.live_levels import SocketLevels
 from gateway.api.live_orders import SocketOrders
 from gateway.base.errors import Denied
-from gateway.core.services import BusEvent, Missed, SubscriptionFace
+from gateway.core.facts import BusEvent, Missed
+from gateway.core.services import SubscriptionFace
 from gateway.model.principal import Principal, Role
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from gateway.model.voice import GroupStatus, MemberKind
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event of the bus (`core.services.BusEvent`). `type` "missed": some were lost, read the lists anew."""
+    """One event of the bus (`core.facts.BusEvent`). `type` "missed": some were lost, read the lists anew."""
 
     type: str
     subject: str = ""
@@ -84,7 +84,7 @@ class Home(Protocol):
     def positions(self, who: Principal) -> Sequence[Position]: ...
 
     def events(self, who: Principal, types: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[Told]]:
-        """What happens from now on, in `who`'s scope; bounded, a slow reader gets "missed" (see `core.services`)."""
+        """What happens from now on, in `who`'s scope; bounded, a slow reader gets "missed" (see `core.facts`)."""
 
     async def execute(self, command: Command) -> CommandResult:
         """An order of a center. Never raises GatewayError: the result says refused or failed; what is no business of a

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from gateway.base.clock import Clock
 from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.core.audit import Audit
+from gateway.core.facts import Issued
 from gateway.core.lockout import Lockout
 from gateway.core.passwords import LONGEST, NOBODY, Passwords
 from gateway.core.rights import at_least, require, require_role
 from gateway.core.secrets import Secrets, readable
-from gateway.core.services import Issued
 from gateway.model.command import Action
 from gateway.model.principal import Principal, Role
 from gateway.store.people import PeopleRepo

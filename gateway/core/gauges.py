@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.base.metrics import Metrics, Sample
 from gateway.core.core import Core
-from gateway.core.services import AdapterStatus
+from gateway.core.facts import AdapterStatus
 from gateway.model.principal import SYSTEM
 
 _ENGINE = {

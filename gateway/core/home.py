@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from gateway.contract.home import ApiAnswer, ApiRequest, Told, VoiceEnd
 from gateway.core.commands import Commands
 from gateway.core.directory import Directory
+from gateway.core.facts import Missed
 from gateway.core.far_orders import FORWARDED
 from gateway.core.messages import Bus, Subscription
 from gateway.core.positions import Positions
 from gateway.core.rights import in_scope
-from gateway.core.services import Missed
 from gateway.core.snapshots import Snapshots
 from gateway.core.talk import Talk
 from gateway.model.command import Action, Command, CommandResult, Outcome

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from gateway.core.facts import BusEvent, Missed
 from gateway.core.rights import at_least, in_scope
-from gateway.core.services import BusEvent, Missed
 from gateway.model.principal import Principal, Role
 
 RING = 2048

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from gateway.base.clock import Clock
+from gateway.core.facts import ViewingInfo
 from gateway.core.rights import at_least, in_scope
-from gateway.core.services import ViewingInfo
 from gateway.model.principal import Principal, Role
 
 

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from gateway.base.errors import Denied
 from gateway.core.calls import Calls
+from gateway.core.facts import EndpointInfo
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.rights import in_scope, require_role
-from gateway.core.services import EndpointInfo
 from gateway.core.talk import Talk
 from gateway.core.talk_endpoint import Endpoint
 from gateway.core.talk_group import Group

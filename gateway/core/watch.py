@@ -13,8 +13,8 @@ from pathlib import Path
 
 from gateway.base.clock import Clock, JumpWatch
 from gateway.base.tasks import beat
+from gateway.core.facts import Notice
 from gateway.core.messages import Bus
-from gateway.core.services import Notice
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from gateway.core.services import Missed
+from gateway.core.facts import Missed
 from gateway.model.principal import SYSTEM
 from tests.paths.fleet_rig import CENTER, Running, gateway, toml
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from gateway.api.auth import Anyone, AppServices, Technician, authenticator_of, client_address, csrf_token, same_origin
 from gateway.api.orders import give
 from gateway.base.errors import Denied
-from gateway.core.services import Issued
+from gateway.core.facts import Issued
 from gateway.model.command import Action, CommandResult
 from gateway.model.principal import Role
 

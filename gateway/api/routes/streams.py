@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from gateway.api.auth import AppServices, Viewer
-from gateway.core.services import ViewingInfo
+from gateway.core.facts import ViewingInfo
 from gateway.model.media import StreamStatus
 from gateway.model.ptz import Preset, PtzHolder
 

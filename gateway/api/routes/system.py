@@ -13,8 +13,8 @@ from gateway.api import machine
 from gateway.api.auth import Administrator, Anyone, AppServices, Technician, Viewer, services_of
 from gateway.api.problems import Words, describe
 from gateway.base.errors import Denied, NotFound
-from gateway.config.ports import PortUse, ports_of
-from gateway.core.services import AdapterStatus, Health
+from gateway.config.ports import Center, PortUse, ports_of
+from gateway.core.facts import AdapterStatus, Health
 from gateway.model.doctor import Finding, Grade
 from gateway.model.reason import REASONS
 
@@ -92,7 +92,9 @@ class PortsInUse(BaseModel):
 @router.get("/api/v1/system/ports")
 async def ports(who: Technician, services: AppServices) -> PortsInUse:
     config = services.config()
-    return PortsInUse(rtp_ports=str(config.media.rtp_ports), open=ports_of(config))
+    rows = [row for row in services.pairing.centers(who) if row.revoked_at is None]
+    centers = [Center(row.hosts, row.udp_port, row.tcp_port) for row in rows]
+    return PortsInUse(rtp_ports=str(config.media.rtp_ports), open=ports_of(config, centers))
 
 
 @router.get("/api/v1/system/health")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gateway.api.auth import AppServices, Operator, Viewer
-from gateway.core.services import EndpointInfo
+from gateway.core.facts import EndpointInfo
 from gateway.model.voice import CallStatus, GroupStatus, Spurt
 
 router = APIRouter(prefix="/api/v1", tags=["talk"])

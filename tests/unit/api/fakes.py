@@ -15,16 +15,8 @@ from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config
 from gateway.contract.home import ApiAnswer, ApiRequest
-from gateway.core.services import (
-    AdapterStatus,
-    BusEvent,
-    EndpointInfo,
-    Health,
-    Issued,
-    Missed,
-    Services,
-    ViewingInfo,
-)
+from gateway.core.facts import AdapterStatus, BusEvent, EndpointInfo, Health, Issued, Missed, ViewingInfo
+from gateway.core.services import Services
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.device import Channel, Device, DeviceState, PendingDevice

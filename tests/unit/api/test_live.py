@@ -11,7 +11,8 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from gateway.api import live, live_orders
-from gateway.core.services import Missed, Services
+from gateway.core.facts import Missed
+from gateway.core.services import Services
 from gateway.model.command import Command, CommandResult, Outcome
 from gateway.model.principal import Role
 from tests.unit.api.fakes import STREAM, FakeDirectory

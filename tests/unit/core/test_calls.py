@@ -11,7 +11,7 @@ from gateway.base.errors import Busy, LinkDown, Unsupported
 from gateway.contract.media import Offer
 from gateway.contract.voice import CallHandler
 from gateway.core.calls import ENDED_KEPT
-from gateway.core.services import Missed
+from gateway.core.facts import Missed
 from gateway.model.command import Action, Outcome
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.principal import Principal

@@ -12,7 +12,7 @@ from gateway.config.root import Config
 from gateway.config.root import Devices as DevicesConfig
 from gateway.contract.device import Admitted, ChannelReport
 from gateway.contract.media import Offer, Publication
-from gateway.core.services import BusEvent
+from gateway.core.facts import BusEvent
 from gateway.core.slugs import slug_for
 from gateway.model.device import Capabilities, DeviceState
 from gateway.model.ids import DeviceId, StreamId, parse_ref

@@ -16,9 +16,9 @@ from gateway.config.root import Config, Reports
 from gateway.contract.media import Publication
 from gateway.contract.source import PushInfo
 from gateway.core import report_files
+from gateway.core.facts import BusEvent
 from gateway.core.informants import HOURLY
 from gateway.core.rights import may_publish
-from gateway.core.services import BusEvent
 from gateway.core.ulid import ulid
 from gateway.model.device import DeviceState
 from gateway.model.informant import Draft, Invitation, ReportKind, Where

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.core.facts import BusEvent, Missed
 from gateway.core.messages import Bus
-from gateway.core.services import BusEvent, Missed
 from gateway.model.principal import Principal, Role
 
 ALL = Principal("a", Role.ADMINISTRATOR, "s")

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.base.errors import NotFound
+from gateway.core.facts import BusEvent
 from gateway.core.positions import as_wgs84, gcj02_from_wgs84, wgs84_from_gcj02
-from gateway.core.services import BusEvent
 from gateway.core.ulid import ulid
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId

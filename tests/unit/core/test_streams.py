@@ -11,7 +11,7 @@ import pytest
 from gateway import codecs
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound, PeerError
 from gateway.contract.media import Offer, Publication
-from gateway.core.services import Missed
+from gateway.core.facts import Missed
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.principal import SYSTEM, Principal, Role

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.base.errors import ConfigError, LinkDown
-from gateway.core.services import AdapterStatus
+from gateway.core.facts import AdapterStatus
 from gateway.supervise import Supervised
 from tests.fakes.loop import advance, by_hand, settle
 from tests.unit.core.house import hand_clock

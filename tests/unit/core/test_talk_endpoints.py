@@ -10,7 +10,7 @@ from gateway.base.metrics import Metrics
 from gateway.contract.voice import CallHandler, KeyedBy
 from gateway.core import gauges
 from gateway.core.calls import Hold
-from gateway.core.services import Missed
+from gateway.core.facts import Missed
 from gateway.model.ids import DeviceId
 from gateway.model.principal import Principal
 from gateway.model.voice import CallState, CallStatus, GroupId, MemberKind, MemberState, VoiceId

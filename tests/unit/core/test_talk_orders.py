@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.services import Missed
+from gateway.core.facts import Missed
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.principal import Principal
 from gateway.model.voice import MemberKind, VoiceId

@@ -10,8 +10,8 @@ import pytest
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError
 from gateway.contract.device import ChannelReport
+from gateway.core.facts import BusEvent, Notice
 from gateway.core.messages import Bus
-from gateway.core.services import BusEvent, Notice
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
