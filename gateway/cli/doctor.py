@@ -58,8 +58,8 @@ def doctor(
 
 @app.command(
     help=t(
-        "What a firewall form asks for: every port that the gateway listens on.",
-        "填写防火墙申请所需：网关监听的全部端口。",
+        "What a firewall form asks for: every port that the gateway listens on, and where a kit calls its centers.",
+        "填写防火墙申请所需：网关监听的全部端口，以及终端站呼叫中心的去向。",
     )
 )
 def ports(
@@ -83,7 +83,7 @@ def ports(
             t(one["who"], WHO[one["who"]]),
             escape(t(one["purpose"], one["purpose_zh"])),
             escape(one["part"]),
-            t("this machine only", "仅本机") if one["local"] else t("in", "入站"),
+            _direction(one),
         ]
         for one in uses
     ]
@@ -91,10 +91,17 @@ def ports(
     console().print(table("", (*columns, t("part", "模块"), t("direction", "方向")), rows))
     console().print(
         t(
-            "Outward the gateway connects by itself and needs no open port. Both directions of a connection must pass.",
-            "网关主动对外的连接无需放行端口；已建立连接的双向报文均须放行。",
+            "Answers within a connection must pass both ways. Of what the gateway calls by itself (sources, cameras, "
+            "trunks, time, names) only its centers stand here.",
+            "已建立连接的应答报文须双向放行。网关主动发起的连接（源、摄像机、中继、授时、域名）中，此处仅列出中心。",
         )
     )
+
+
+def _direction(one: dict[str, Any]) -> str:
+    if one["outward"]:
+        return escape(f"{t('out', '出站')} → {one['far'] or t('the center', '中心')}")
+    return t("this machine only", "仅本机") if one["local"] else t("in", "入站")
 
 
 def _ports(config_file: Path | None, state_dir: Path | None) -> list[dict[str, Any]]:

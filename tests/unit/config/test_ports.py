@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from gateway.config.load import load_config
-from gateway.config.ports import FIELDS, PortUse, ports_of
+from gateway.config.ports import FIELDS, Center, PortUse, ports_of
 from gateway.config.units import HostPort
 from gateway.registry import Installed
 
@@ -25,10 +25,10 @@ def of(tmp_path: Path, text: str) -> list[PortUse]:
 def test_a_center_needs_one_tcp_and_one_udp_port_for_kits(tmp_path: Path) -> None:
     text = '[gateway]\nid = "county"\nrole = "center"\n[api]\nport = 443\n[adapter.mqtt]\nenabled = false\n'
     uses = of(tmp_path, text)
-    assert {(use.protocol, use.ports) for use in uses if use.who == "kits"} == {("udp", "8444")}
-    assert [use.ports for use in uses if use.part == "api"] == ["443"]
+    assert {(use.protocol, use.ports) for use in uses if use.who == "kits"} == {("udp", "8444"), ("tcp", "443")}
+    assert not [use for use in uses if use.outward], "a center never calls a kit"
     with_broker = of(tmp_path, text.replace("enabled = false", ""))
-    assert {use.ports for use in with_broker if use.who == "kits"} == {"8444", "8883"}
+    assert {use.ports for use in with_broker if use.who == "kits"} == {"443", "8444", "8883"}
 
 
 def test_a_kit_is_never_called_by_its_center(tmp_path: Path) -> None:
@@ -63,3 +63,26 @@ def test_no_adapters_listener_is_forgotten(type_: str) -> None:
         if HostPort in (field.annotation, *get_args(field.annotation)) and (type_, name) not in NO_LISTENER
     }
     assert listens <= told
+
+
+def test_where_a_kit_calls(tmp_path: Path) -> None:
+    text = '[gateway]\nid = "kit1"\n[adapter.uplink]\n[adapter.mqtt]\n'
+    assert [(use.protocol, use.ports, use.far) for use in of(tmp_path, text) if use.outward] == [
+        ("tcp", "8883", ""),
+        ("tcp", "8443", ""),
+        ("udp", "8444", ""),
+    ]
+    file = tmp_path / "c.toml"
+    paired = [Center(("county.example", "192.0.2.9"), 9444, 443)]
+    uses = ports_of(load_config(file, Installed()), paired)
+    out = {(use.protocol, use.ports): use.far for use in uses if use.outward}
+    assert out["udp", "9444"] == out["tcp", "443"] == "county.example, 192.0.2.9"
+    file.write_text(text + 'brokers = ["mqtts://mq.example:8884", "mqtt+unix:///run/mq", "uplink:county/mqtt"]\n')
+    assert [(use.ports, use.far) for use in ports_of(load_config(file, Installed())) if use.part == "mqtt"] == [
+        ("8884", "mq.example")
+    ]
+
+
+def test_each_port_stands_once_for_whoever_comes(tmp_path: Path) -> None:
+    uses = of(tmp_path, '[adapter.sip]\nlisten = ["udp:0.0.0.0:5070", "udp:[::]:5070"]\n')
+    assert [use.part for use in uses if (use.protocol, use.ports) == ("udp", "5070")] == ["sip"]
