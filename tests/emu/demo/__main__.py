@@ -85,8 +85,9 @@ def play(folder: Path, given: argparse.Namespace) -> None:
             for name, (_, rate_bps, shape) in LINKS.items():
                 kit, up, down = world.nodes[county.gateway], shape.with_rate(rate_bps), shape.with_rate(2 * rate_bps)
                 links[county.gateway, name] = world.link(name, kit=kit, seed=index + 1, up=up, down=down)
-        tell(["正在启动中心与两个县的套件 … Starting the center and two counties' kits …"])
-        scene = Scene(world, folder, api_port=given.api_port, udp_port=given.udp_port)
+        tell(["正在启动中心与两个县的终端站 … Starting the center and two counties' kits …"])
+        ports = given.center_ports.read_text(encoding="utf-8") if given.center_ports else ""
+        scene = Scene(world, folder, api_port=given.api_port, udp_port=given.udp_port, ports=ports)
         try:
             shown = scene.begin()
             attend(scene, links, shown, given)
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--page-port", type=int, default=8450)
     parser.add_argument("--api-port", type=int, default=8443)
     parser.add_argument("--udp-port", type=int, default=8444)
+    parser.add_argument("--center-ports", type=Path, help="TOML of all ports of the center, the API's among them")
     parser.add_argument("--state-dir", type=Path, help="else a throwaway one; must not exist yet")
     given = parser.parse_args()
     for ending in (signal.SIGTERM, signal.SIGHUP):

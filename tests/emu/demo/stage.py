@@ -44,10 +44,12 @@ COUNTIES = (
 )
 
 
-def center_config(api_port: int, udp_port: int) -> str:
+def center_config(api_port: int, udp_port: int, ports: str = "") -> str:
+    """`ports`: TOML of the other ports and of the API's, for a machine where the usual ones are taken."""
     return (
         '[gateway]\nid = "center"\nname = "指挥中心 Center"\nrole = "center"\n'
-        f'[api]\nport = {api_port}\n[adapter.uplink]\nlisten_udp = "0.0.0.0:{udp_port}"\n'
+        + (ports or f"[api]\nport = {api_port}\n")
+        + f'[adapter.uplink]\nlisten_udp = "0.0.0.0:{udp_port}"\n'
     )
 
 
@@ -130,9 +132,9 @@ def streams(center: Gateway, county: County) -> list[str]:
 class Scene:
     """Everything of the demo."""
 
-    def __init__(self, world: World, folder: Path, *, api_port: int, udp_port: int) -> None:
+    def __init__(self, world: World, folder: Path, *, api_port: int, udp_port: int, ports: str = "") -> None:
         self.world, self.folder, self.api_port = world, folder, api_port
-        self.center = Gateway(world.center, folder / "center", center_config(api_port, udp_port))
+        self.center = Gateway(world.center, folder / "center", center_config(api_port, udp_port, ports))
         self.kits = {
             county.gateway: Gateway(world.nodes[county.gateway], folder / county.gateway, kit_config(county))
             for county in COUNTIES
