@@ -72,6 +72,7 @@ class Members:
             )
             self._endpoints[offer.id] = endpoint
             endpoint.start()
+        self.on_change(self._endpoints[offer.id])
         if soon:
             self.reconcile_soon()
         else:

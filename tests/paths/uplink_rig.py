@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import Faults
 from gateway.sim.profile import Profile
 from gateway.sim.report import silent
+from tests.paths.uplink_net import Net
 from tests.peers.stage import BALL, Ports
 from tests.unit.webrtc.client import Client as Browser
 
@@ -61,62 +61,6 @@ async def comes(what: str, ask: Callable[[], Awaitable[Any]], patience_s: float 
     except TimeoutError:
         raise AssertionError(f"{what}: it did not come about") from None
     return found
-
-
-class Net(asyncio.DatagramProtocol):
-    """Datagrams between kits and a center. `cut` loses all of them, `dead` those of the first so many links."""
-
-    def __init__(self, center: int) -> None:
-        self._center = center
-        self._ways: dict[tuple[str, int], socket.socket] = {}
-        self._here: asyncio.DatagramTransport | None = None
-        self.cut = False
-        self.dead = 0
-        self.carried = 0
-
-    @property
-    def port(self) -> int:
-        assert self._here is not None
-        return int(self._here.get_extra_info("sockname")[1])
-
-    async def open(self) -> None:
-        loop = asyncio.get_running_loop()
-        here, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
-        self._here = here
-        raw = here.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-
-    def close(self) -> None:
-        if self._here is not None:
-            self._here.close()
-        loop = asyncio.get_running_loop()
-        for way in self._ways.values():
-            loop.remove_reader(way)
-            way.close()
-        self._ways.clear()
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        way = self._ways.get(addr)
-        if way is None:
-            way = self._ways[addr] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            way.setblocking(False)
-            way.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-            way.connect(("127.0.0.1", self._center))
-            asyncio.get_running_loop().add_reader(way, self._back, addr, way)
-        if not self._lost(addr):
-            self.carried += len(data)
-            with suppress(OSError):
-                way.send(data)
-
-    def _back(self, addr: tuple[str, int], way: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                data = way.recv(65_536)
-                if not self._lost(addr) and self._here is not None:
-                    self._here.sendto(data, addr)
-
-    def _lost(self, addr: tuple[str, int]) -> bool:
-        return self.cut or list(self._ways).index(addr) < self.dead
 
 
 @dataclass
@@ -162,8 +106,8 @@ class Gateway:
     async def local(self, method: str, path: str, body: Any = None) -> Any:
         """Over the local socket, as the machine's administrator."""
         client = Local(self.state)
-        if method == "get":
-            return await asyncio.to_thread(client.get, path)
+        if method in ("get", "delete"):
+            return await asyncio.to_thread(getattr(client, method), path)
         return await asyncio.to_thread(client.post, path, body)
 
     async def order(self, action: Action, target: str, **args: Any) -> CommandResult:
@@ -171,9 +115,9 @@ class Gateway:
         return await self.core.commands.execute(Command(f"o-{next(NUMBERS)}", OTTO, action, target, deadline, args))
 
     @asynccontextmanager
-    async def person(self, role: str = "operator") -> AsyncIterator[httpx.AsyncClient]:
+    async def person(self, role: str = "operator", name: str = "anna") -> AsyncIterator[httpx.AsyncClient]:
         """Somebody who is signed in over HTTPS."""
-        code = await self.local("post", "/api/v1/auth/codes", {"role": role, "ttl_s": 600, "name": "anna"})
+        code = await self.local("post", "/api/v1/auth/codes", {"role": role, "ttl_s": 600, "name": name})
         base = f"https://127.0.0.1:{self.ports.api}"
         async with httpx.AsyncClient(base_url=base, verify=False, timeout=20) as http:  # noqa: S501
             token = (await http.post("/api/v1/auth/code", json={"code": code["code"]})).json()["token"]
@@ -255,17 +199,15 @@ async def county(
     kit: str = "fallback = false\n",
     center: str = "",
     links: int = 2,
+    more_kit: str = "",
+    more_center: str = "",
 ) -> AsyncIterator[County]:
+    """`kit` and `center` are lines of their `[adapter.uplink]`, `more_…` sections of their own."""
     named = "".join(f'[[adapter.uplink.links]]\nname = "lte-{number + 1}"\n' for number in range(links))
     at_kit = (
         kit_ports.config().replace("0.0.0.0", "127.0.0.1")
         + '[gateway]\nid = "kit7"\nname = "County 7"\n'
-        + f"[adapter.uplink]\n{kit}{named}"
-    )
-    at_center = (
-        center_ports.config().replace("0.0.0.0", "127.0.0.1")
-        + '[gateway]\nid = "county"\nrole = "center"\nname = "The county"\n'
-        + f'[adapter.uplink]\nlisten_udp = "127.0.0.1:{center_ports.other}"\n{center}'
+        + f"[adapter.uplink]\n{kit}{named}{more_kit}"
     )
     net = Net(center_ports.other)
     ball = Ball(
@@ -276,9 +218,8 @@ async def county(
         ),
         silent,
     )  # fmt: skip
-    made = County(
-        Gateway(place / "kit", at_kit, kit_ports), Gateway(place / "center", at_center, center_ports), net, ball
-    )
+    text = at_center("county", center_ports, center) + more_center
+    made = County(Gateway(place / "kit", at_kit, kit_ports), Gateway(place / "center", text, center_ports), net, ball)
     async with AsyncExitStack() as stack:
         await net.open()
         stack.callback(net.close)
@@ -286,21 +227,44 @@ async def county(
         await made.center.start()
         stack.push_async_callback(made.kit.stop)
         await made.kit.start()
-        await _paired(made)
+        await pair(made.kit, made.center, net)
         await _a_ball(made, stack)
         yield made
 
 
-async def _paired(county: County) -> None:
+def at_center(name: str, ports: Ports, uplink: str = "") -> str:
+    return (
+        ports.config().replace("0.0.0.0", "127.0.0.1")
+        + f'[gateway]\nid = "{name}"\nrole = "center"\nname = "The {name}"\n'
+        + f'[adapter.uplink]\nlisten_udp = "127.0.0.1:{ports.other}"\n{uplink}'
+    )
+
+
+@asynccontextmanager
+async def another_center(
+    made: County, place: Path, name: str, ports: Ports, *, role: str = "operator", scope: str = ""
+) -> AsyncIterator[Gateway]:
+    """A second center that has the same kit, with what it may do there."""
+    center, net = Gateway(place / name, at_center(name, ports), ports), Net(ports.other)
+    async with AsyncExitStack() as stack:
+        await net.open()
+        stack.callback(net.close)
+        stack.push_async_callback(center.stop)
+        await center.start()
+        await pair(made.kit, center, net, role=role, scope=scope)
+        yield center
+
+
+async def pair(kit: Gateway, center: Gateway, net: Net, *, role: str = "operator", scope: str = "") -> None:
     """As people do it; only that the kit calls by way of `net`."""
-    offer = await county.kit.local("post", "/api/v1/pairing/offers", {"role": "operator"})
-    admitted = await county.center.local(
+    offer = await kit.local("post", "/api/v1/pairing/offers", {"role": role, "scope": scope})
+    admitted = await center.local(
         "post", "/api/v1/pairing/admit", {"code": offer["code"], "name": "County 7", "hosts": ["127.0.0.1"]}
     )
-    await county.kit.local("post", "/api/v1/pairing/accept", {"answer": admitted["answer"]})
-    (center,) = county.kit.core.pairings.centers()
-    assert center.udp_port == county.center.ports.other and center.tcp_port == county.center.ports.api
-    await county.kit.core.pairings.admit_center(dataclasses.replace(center, udp_port=county.net.port))
+    await kit.local("post", "/api/v1/pairing/accept", {"answer": admitted["answer"]})
+    (row,) = [row for row in kit.core.pairings.centers() if row.udp_port == center.ports.other]
+    assert row.tcp_port == center.ports.api
+    await kit.core.pairings.admit_center(dataclasses.replace(row, udp_port=net.port))
 
 
 async def _a_ball(county: County, stack: AsyncExitStack) -> None:

@@ -292,3 +292,14 @@ async def test_figures_and_events_of_endpoints(house: House) -> None:
             if event.gone:
                 break
         assert "up" in states
+
+
+@housed
+async def test_what_is_offered_is_told_though_nobody_wants_it_yet(house: House) -> None:
+    """A page that is open, and a center that has this kit, hear of a loudspeaker that comes later."""
+    radio = Channel(house)
+    async with house.core.bus.subscribe(VIEWER, types=["endpoint"]) as events:
+        house.core.talk.offer(radio.offer())
+        event = await anext(aiter(events))
+        assert not isinstance(event, Missed)
+        assert (event.subject, event.gone) == (RADIO, False)
