@@ -94,24 +94,29 @@ class Bundle:
 
     async def open_stream(self, purpose: str) -> socket.socket:
         """Our end of a new one. Raises LinkDown when the session is over."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        ours.setblocking(False)
-        try:
-            await asyncio.to_thread(self.engine.bundle_stream, self.handle, theirs.detach(), purpose=purpose)
-        except codecs.MediaError as exc:
-            ours.close()
-            raise LinkDown(f"{self.name}: {exc}", code="kit-unreachable") from exc
-        return ours
+        return await self._stream(purpose=purpose)
 
     async def take_stream(self, number: int) -> socket.socket:
         """One that the far side opened. Raises LinkDown."""
+        return await self._stream(stream=number)
+
+    async def _stream(self, *, purpose: str = "", stream: int = 0) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.setblocking(False)
+
+        def give() -> None:
+            self.engine.bundle_stream(self.handle, theirs.detach(), purpose=purpose, stream=stream)
+
         try:
-            await asyncio.to_thread(self.engine.bundle_stream, self.handle, theirs.detach(), stream=number)
+            await asyncio.to_thread(give)
         except codecs.MediaError as exc:
             ours.close()
             raise LinkDown(f"{self.name}: {exc}", code="kit-unreachable") from exc
+        except BaseException:
+            # Cancelled: before its turn nothing was given, in its turn the stream ends with our end of it.
+            ours.close()
+            theirs.close()
+            raise
         return ours
 
     # — flows —
