@@ -17,6 +17,7 @@ def rest() -> tuple[APIRouter, ...]:
         alarms,
         audit,
         auth,
+        away,
         basemap,
         commands,
         devices,
@@ -50,5 +51,6 @@ def rest() -> tuple[APIRouter, ...]:
         talk.router,
         accounts.router,
         audit.router,
+        away.router,
         live.router,
     )

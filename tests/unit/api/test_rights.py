@@ -109,6 +109,9 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/system/ports", None, (T, A)),
     ("GET", "/api/v1/system/health", None, (T, A)),
     ("GET", "/api/v1/system/doctor", None, (T, A)),
+    ("POST", "/whep/kit1/ball-1/ch1", None, ()),  # judged in test_away
+    ("POST", "/whip/drone", None, ()),
+    ("POST", "/talk/ops", None, ()),
     ("POST", "/api/v1/system/reload", None, (A,)),
     ("GET", "/api/v1/reasons", None, (*LADDER, U)),
     ("GET", "/api/v1/system/ca.crt", None, LADDER),
