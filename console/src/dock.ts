@@ -133,7 +133,8 @@ export class TalkDock {
   private nameOf(group: string): string {
     const { store } = this.voice;
     const found = store.find(group);
-    return store.groups.get(group)?.name || found?.channel.name || found?.device.name || group;
+    const name = store.groups.get(group)?.name || found?.channel.name || found?.device.name || group;
+    return [store.whose(group), name].filter(Boolean).join(" · ");
   }
 
   private toggleMicrophone(): void {

@@ -140,7 +140,7 @@ export class GroupCard {
     const opened = this.options.opened();
     const dispatcher = voice.mayTalk();
     this.tick();
-    setText(this.title, group.name || group.id);
+    setText(this.title, [voice.store.whose(group.id), group.name || group.id].filter(Boolean).join(" · "));
     setText(this.number, group.number ? t("number", group.number) : "");
     this.element.classList.toggle("active", voice.activeLine?.group === this.group);
     this.element.classList.toggle("joined", line !== undefined && !line.ended);

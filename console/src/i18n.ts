@@ -178,6 +178,10 @@ export type Key = keyof typeof TEXT;
 const STORED = "fieldgate.lang";
 let lang: Lang = choose(localStorage.getItem(STORED), navigator.languages ?? [navigator.language]);
 
+const names = new Intl.Collator(["zh-CN", "en"], { numeric: true });
+/** The order of names: Chinese ones by their sound, numbers by their size. */
+export const byName = (a: string, b: string): number => names.compare(a, b);
+
 export function choose(stored: string | null, wanted: readonly string[]): Lang {
   if (stored === "zh" || stored === "en") return stored;
   return wanted[0]?.toLowerCase().startsWith("zh") ? "zh" : "en";

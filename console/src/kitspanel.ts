@@ -77,7 +77,8 @@ export class KitsPanel {
         { class: "text" },
         h("strong", {}, kit.name || kit.gateway, " ", h("span", { class: "state" }, `${own ? `${t("kitThis")}, ` : ""}${kitState(kit.state)}${kit.state === "offline" && kit.last_seen ? `, ${ago(kit.last_seen)}` : ""}`)),
         h("span", { class: "quiet" }, kitFacts(kit).join(" · ")),
-        why && h("span", { class: "warn" }, why),
+        // What was given up is said with its picture.
+        why && !kit.gave_up.some((one) => one.code === kit.code) && h("span", { class: "warn" }, why),
         kit.detail && h("span", { class: "quiet detail" }, kit.detail),
         ...kit.gave_up.map((one) => h("span", { class: "warn" }, `${t("kitGaveUp", this.store.streams.get(one.stream)?.title || one.stream)} ${this.reasons.cause(one.code)}`)),
         ...(own ? kit.centers.map((center) => this.center(center)) : this.links(kit.gateway, kit.links)),
@@ -108,14 +109,16 @@ export class KitsPanel {
     return links.map((link) => {
       const said = linkWords(link);
       const why = said.code ? this.reasons.cause(said.code) : "";
-      const bar = h("meter", { class: "bar", min: "0", max: "1", value: said.fill.toFixed(2), "aria-label": said.name });
+      const filled = h("i");
+      filled.style.width = `${(said.fill * 100).toFixed(0)}%`; // an attribute the page's policy would not let pass
+      const bar = h("span", { class: "link-bar", role: "meter", "aria-valuemin": "0", "aria-valuemax": "1", "aria-valuenow": said.fill.toFixed(2), "aria-label": said.name }, filled);
       return h(
         "span",
         { class: "link-row", "data-tone": said.tone, "data-link": `${gateway}/${link.name}`, title: why },
         h("span", { class: "dot" }),
         h("span", { class: "name" }, said.name),
-        bar,
         h("span", { class: "number" }, said.figures || `${said.state}${why ? `: ${why}` : ""}`),
+        bar,
       );
     });
   }

@@ -1,6 +1,6 @@
 // What is said of a kit, a center and their links. Pure: data in, words and widths out.
 
-import { span, t, word } from "./i18n";
+import { byName, span, t, word } from "./i18n";
 import type { Center, Kit, Link } from "./types";
 import type { Tone } from "./words";
 
@@ -73,6 +73,6 @@ export function centerFacts(center: Center): string[] {
 export function inOrder(kits: Iterable<Kit>): Kit[] {
   const rank = { offline: 0, degraded: 1, online: 2 };
   return [...kits].sort(
-    (a, b) => Number(b.centers.length > 0) - Number(a.centers.length > 0) || rank[a.state] - rank[b.state] || (a.name || a.gateway).localeCompare(b.name || b.gateway),
+    (a, b) => Number(b.centers.length > 0) - Number(a.centers.length > 0) || rank[a.state] - rank[b.state] || byName(a.name || a.gateway, b.name || b.gateway),
   );
 }

@@ -3,6 +3,7 @@
 
 import { Api, keepAwake } from "./api";
 import { CallsPanel, RingBar } from "./callspanel";
+import { columnsFor } from "./columns";
 import { TalkDock } from "./dock";
 import { fill, h, type Icon, icon, setText } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
@@ -90,6 +91,8 @@ class Console {
 
   constructor() {
     this.store.on("link", () => this.showLink());
+    this.store.on("kits", () => this.showLink());
+    new ResizeObserver(() => this.layout()).observe(this.grid);
     this.voice.on(() => this.tree.render());
     this.store.on("directory", () => this.prune());
     for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports", "kits"] as const) this.store.on(topic, () => this.showTabs());
@@ -204,7 +207,7 @@ class Console {
   }
 
   private showLink(): void {
-    setText(this.kit, this.store.gateway);
+    setText(this.kit, this.store.name || this.store.gateway);
     setText(this.link, t(this.store.linked ? "connected" : "disconnected"));
     this.link.dataset["tone"] = this.store.linked ? "live" : "bad";
   }
@@ -219,6 +222,7 @@ class Console {
     const tile = new Tile(api, stream, {
       title: () => this.titleOf(stream),
       status: () => this.store.streams.get(stream) ?? null,
+      cause: (code) => this.reasons.cause(code),
       onClose: () => this.close(stream),
       onSelect: () => this.select(stream),
       talk: {
@@ -253,12 +257,11 @@ class Console {
   private titleOf(stream: string): string {
     const found = this.store.find(stream);
     if (!found) return this.store.streams.get(stream)?.title || stream;
-    return [found.device.name, found.channel.name].filter((name, place, all) => name && all.indexOf(name) === place).join(" / ");
+    return [this.store.whose(stream), found.device.name, found.channel.name].filter((name, place, all) => name && all.indexOf(name) === place).join(" / ");
   }
 
   private layout(): void {
-    const columns = Math.ceil(Math.sqrt(this.tiles.size)) || 1;
-    this.grid.style.setProperty("--columns", String(columns));
+    this.grid.style.setProperty("--columns", String(columnsFor(this.tiles.size, this.grid.clientWidth, this.grid.clientHeight)));
     if (this.tiles.size === 0) {
       fill(this.grid, h("p", { class: "empty" }, t("choose")));
       return;
@@ -270,7 +273,7 @@ class Console {
 
   /** A stream that is gone for good takes its tile with it. */
   private prune(): void {
-    setText(this.kit, this.store.gateway);
+    setText(this.kit, this.store.name || this.store.gateway);
     for (const stream of this.tiles.keys()) {
       if (this.store.streams.get(stream)?.state === "removed") this.close(stream);
     }

@@ -17,7 +17,7 @@ export interface Mark {
   stream: string;
 }
 
-export function marks(positions: Iterable<Position>, devices: Map<string, Device>, datum: MapInfo["datum"], now: number): Mark[] {
+export function marks(positions: Iterable<Position>, devices: Map<string, Device>, datum: MapInfo["datum"], now: number, whose: (id: string) => string = () => ""): Mark[] {
   const found: Mark[] = [];
   for (const position of positions) {
     if (!Number.isFinite(position.longitude) || !Number.isFinite(position.latitude)) continue;
@@ -28,7 +28,7 @@ export function marks(positions: Iterable<Position>, devices: Map<string, Device
     found.push({
       id: `${position.device}/${position.channel}`,
       at: onMap([position.longitude, position.latitude], position.datum, datum),
-      title: [device?.name ?? position.device, channel?.name].filter((part, at, all) => part && all.indexOf(part) === at).join(" / "),
+      title: [whose(position.device), device?.name ?? position.device, channel?.name].filter((part, at, all) => part && all.indexOf(part) === at).join(" / "),
       tone: device?.state === "offline" ? "bad" : age > STALE_S ? "old" : "live",
       words: [t("ago", span(age)), position.accuracy_m === null ? t("accuracyUnknown") : t("accuracy", Math.round(position.accuracy_m))].join(" · "),
       stream,

@@ -51,7 +51,7 @@ export class MapPanel {
   }
 
   private marks(): Mark[] {
-    return marks(this.store.positions.values(), this.store.devices, this.info.datum, Date.now() / 1000);
+    return marks(this.store.positions.values(), this.store.devices, this.info.datum, Date.now() / 1000, (id) => this.store.whose(id));
   }
 
   private async begin(): Promise<void> {

@@ -6,6 +6,7 @@ import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 import { PMTiles, Protocol } from "pmtiles";
 import { h } from "./dom";
 import type { LonLat } from "./geo";
+import { graticule } from "./graticule";
 import { t } from "./i18n";
 import type { Mark } from "./mapdata";
 import type { MapInfo } from "./types";
@@ -20,10 +21,13 @@ addProtocol("pmtiles", protocol.tile);
 
 export class MapView {
   private readonly map: LibreMap;
+  private ready = false;
   private readonly markers = new Map<string, { marker: Marker; mark: Mark }>();
 
   static async made(place: HTMLElement, info: MapInfo, onPick: (mark: Mark) => HTMLElement): Promise<MapView> {
-    return new MapView(place, await style(info), onPick);
+    const view = new MapView(place, await style(info), onPick);
+    if (!info.tiles) view.draw();
+    return view;
   }
 
   private constructor(
@@ -32,6 +36,7 @@ export class MapView {
     private readonly onPick: (mark: Mark) => HTMLElement,
   ) {
     this.map = new LibreMap({ container: place, style: base, center: [104, 35], zoom: 3, attributionControl: false, dragRotate: false, pitchWithRotate: false });
+    this.map.on("load", () => (this.ready = true));
     this.map.touchZoomRotate.disableRotation();
     this.map.addControl(new NavigationControl({ showCompass: false }), "top-right");
     this.map.addControl(new ScaleControl({}), "bottom-left");
@@ -67,12 +72,27 @@ export class MapView {
   }
 
   trail(points: LonLat[]): void {
-    const data = { type: "Feature" as const, properties: {}, geometry: { type: "LineString" as const, coordinates: points } };
-    const known = this.map.getSource("trail");
+    this.lines("trail", [points], { "line-color": "#4fb3ff", "line-width": 3, "line-opacity": 0.8 });
+  }
+
+  /** Lines of latitude and longitude, wherever the map is moved to. */
+  private draw(): void {
+    const now = (): void => {
+      const box = this.map.getBounds();
+      const lines = graticule({ west: box.getWest(), south: box.getSouth(), east: box.getEast(), north: box.getNorth() });
+      this.lines("graticule", lines, { "line-color": "#2f3d4c", "line-width": 1 });
+    };
+    this.map.on("load", now);
+    this.map.on("moveend", now);
+  }
+
+  private lines(name: string, coordinates: LonLat[][], paint: Record<string, unknown>): void {
+    const data = { type: "Feature" as const, properties: {}, geometry: { type: "MultiLineString" as const, coordinates } };
+    const known = this.map.getSource(name);
     if (known && "setData" in known) (known as unknown as { setData(given: typeof data): void }).setData(data);
-    else {
-      this.map.addSource("trail", { type: "geojson", data });
-      this.map.addLayer({ id: "trail", type: "line", source: "trail", paint: { "line-color": "#4fb3ff", "line-width": 3, "line-opacity": 0.8 } });
+    else if (this.ready) {
+      this.map.addSource(name, { type: "geojson", data });
+      this.map.addLayer({ id: name, type: "line", source: name, paint });
     }
   }
 
@@ -81,7 +101,7 @@ export class MapView {
       [box[0], box[1]],
       [box[2], box[3]],
     ];
-    this.map.fitBounds(new LngLatBounds(...corners), { padding: 60, maxZoom: 15, duration: 0 });
+    this.map.fitBounds(new LngLatBounds(...corners), { padding: { top: 50, bottom: 50, left: 40, right: Math.min(220, this.map.getContainer().clientWidth / 3) }, maxZoom: 15, duration: 0 });
   }
 
   resize(): void {

@@ -116,7 +116,7 @@ export class AlarmsPanel {
         "div",
         { class: "text" },
         h("strong", {}, `${word(alarm.severity)} · ${kindWord(alarm.kind)}${alarm.repeats ? ` ${t("repeats", alarm.repeats + 1)}` : ""}`),
-        h("span", {}, [device?.name ?? alarm.device, alarm.channel].filter(Boolean).join(" / ")),
+        h("span", {}, [this.store.whose(alarm.device), device?.name ?? alarm.device, alarm.channel].filter(Boolean).join(" / ")),
         alarm.description && h("span", {}, alarm.description),
         h("time", { class: "quiet", title: clock(alarm.raised_at) }, ago(alarm.raised_at), alarm.cleared ? ` · ${t("cleared")}` : ""),
         message,
@@ -157,7 +157,7 @@ export class PositionsPanel {
       h(
         "div",
         { class: "text" },
-        h("strong", {}, [device?.name ?? position.device, position.channel].filter(Boolean).join(" / ")),
+        h("strong", {}, [this.store.whose(position.device), device?.name ?? position.device, position.channel].filter(Boolean).join(" / ")),
         h("span", { class: "number" }, `${coordinate(position.latitude, "N", "S")}  ${coordinate(position.longitude, "E", "W")}`),
         h("span", {}, `${position.datum} · ${word(position.source)} · ${accuracy}${speed}`),
         h("time", { class: "quiet", title: clock(position.taken_at) }, ago(position.taken_at)),

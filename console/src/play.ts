@@ -3,6 +3,7 @@
 
 import { Api, keepAwake } from "./api";
 import { fill, h, icon } from "./dom";
+import { Reasons } from "./panels";
 import { PtzPad } from "./ptz";
 import { signIn } from "./signin";
 import { Store } from "./store";
@@ -48,11 +49,15 @@ async function begin(): Promise<void> {
   let moves = "";
   let framesBefore = 0; // of connections before this one
   let framesNow = 0;
+  const reasons = new Reasons(store);
+  void reasons.read();
   const tile = new Tile(api, stream, {
     title: () => {
       const found = store.find(stream);
-      return found ? found.device.name || found.channel.name : store.streams.get(stream)?.title || stream;
+      const name = found ? found.device.name || found.channel.name : store.streams.get(stream)?.title || stream;
+      return [store.whose(stream), name].filter(Boolean).join(" / ");
     },
+    cause: (code) => reasons.cause(code),
     status: () => store.streams.get(stream) ?? null,
     onState: (state, figures, video) => {
       if (figures.framesDecoded < framesNow) framesBefore += framesNow;

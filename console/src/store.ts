@@ -35,6 +35,8 @@ const ENDPOINTS_SETTLE_MS = 1500;
 
 export class Store {
   gateway = "";
+  /** What people call this gateway. */
+  name = "";
   /** "edge" or "center". */
   role = "edge";
   linked = false;
@@ -104,6 +106,12 @@ export class Store {
     const due = [...this.due];
     this.due.clear();
     for (const topic of due) for (const watcher of this.watchers.get(topic) ?? []) watcher();
+  }
+
+  /** At a center: what the kit is called that an id belongs to; "" for what is our own. */
+  whose(id: string): string {
+    const gateway = id.split("/")[0] ?? "";
+    return gateway === this.gateway || !this.gateway ? "" : this.kits.get(gateway)?.name || gateway;
   }
 
   technician(): boolean {
@@ -184,10 +192,11 @@ export class Store {
   async readKits(): Promise<void> {
     try {
       const background = { background: true };
-      const [system, kits] = await Promise.all([this.api.get<{ role: string }>("/api/v1/system", background), this.api.get<Kit[]>("/api/v1/kits", background)]);
+      const [system, kits] = await Promise.all([this.api.get<{ role: string; name?: string }>("/api/v1/system", background), this.api.get<Kit[]>("/api/v1/kits", background)]);
       this.role = system.role;
+      this.name = system.name ?? "";
       replace(this.kits, kits, (kit) => kit.gateway);
-      this.changed("kits");
+      for (const topic of ["kits", "directory", "positions", "talk"] as const) this.changed(topic); // names of kits stand there
     } catch {
       // asked for again with the next reading of all lists
     }

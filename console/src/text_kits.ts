@@ -26,6 +26,7 @@ export const KITS_TEXT = {
   linkRate: { en: "usable rate", zh: "可用速率" },
   linkRtt: { en: "round trip", zh: "往返时延" },
   linkLoss: { en: "loss", zh: "丢包" },
+  most: { en: "most {0}", zh: "最高 {0}" },
   linkNothing: { en: "Nothing has been measured yet.", zh: "尚无测量数据。" },
   "bearer.lte": { en: "4G", zh: "4G" },
   "bearer.nr": { en: "5G", zh: "5G" },

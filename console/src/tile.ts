@@ -6,7 +6,7 @@ import { type Figures, NO_FIGURES } from "./figures";
 import { t } from "./i18n";
 import type { StreamStatus } from "./types";
 import { type PlayerState, WhepPlayer } from "./whep";
-import { figureRows, tileWords } from "./words";
+import { figureRows, lessWords, tileWords } from "./words";
 
 export interface TileOptions {
   title: () => string;
@@ -15,6 +15,8 @@ export interface TileOptions {
   onSelect?: () => void;
   /** Talking to the place that the picture shows, where it has a loudspeaker. */
   talk?: { possible(): boolean; on(): boolean; toggle(): void };
+  /** A reason code in words. */
+  cause?: (code: string) => string;
   onState?: (state: PlayerState, figures: Figures, video: HTMLVideoElement) => void;
 }
 
@@ -29,6 +31,7 @@ export class Tile {
   private readonly cause = h("p", { class: "cause" });
   private readonly cure = h("p", { class: "cure" });
   private readonly age = h("p", { class: "age" });
+  private readonly note = h("p", { class: "note", hidden: true });
   private readonly again: HTMLButtonElement;
   private readonly overlay: HTMLElement;
   private readonly rows = h("dl", { class: "figures" });
@@ -56,7 +59,7 @@ export class Tile {
     this.element = h(
       "article",
       { class: "tile", tabindex: "0", "data-stream": stream },
-      h("div", { class: "stage" }, this.ghost, this.video, this.overlay, this.hint),
+      h("div", { class: "stage" }, this.ghost, this.video, this.overlay, this.note, this.hint),
       h("header", {}, this.chip, this.title, h("span", { class: "tools" }, this.talkButton, this.soundButton, full, close)),
       this.rows,
     );
@@ -140,6 +143,10 @@ export class Tile {
     const { state } = this.player;
     const status = this.options.status();
     const words = tileWords(state, status, now);
+    const less = lessWords(status, this.options.cause);
+    if (less && words.tone !== "live") [words.cause, words.cure] = [less, ""];
+    this.note.hidden = !less || words.tone !== "live";
+    setText(this.note, less);
     this.element.dataset["tone"] = words.tone;
     setText(this.title, this.options.title());
     setText(this.chip, words.state);

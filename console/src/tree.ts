@@ -1,7 +1,7 @@
 // The flat directory: devices with their channels, searched as one types; a dot and words say how each stands.
 
 import { fill, h, icon } from "./dom";
-import { t, word } from "./i18n";
+import { byName, t, word } from "./i18n";
 import type { Store } from "./store";
 import type { Channel, Device } from "./types";
 import { streamWord } from "./words";
@@ -19,7 +19,19 @@ export function search(devices: Iterable<Device>, text: string): Device[] {
       return channels.length ? { ...device, channels } : null;
     })
     .filter((device) => device !== null)
-    .sort((a, b) => Number(a.state === "offline") - Number(b.state === "offline") || a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
+    .sort((a, b) => Number(a.state === "offline") - Number(b.state === "offline") || byName(a.name, b.name) || byName(a.id, b.id));
+}
+
+/** Our own devices first, then those of each kit under its name. */
+export function byKit(devices: Device[], whose: (id: string) => string): [string, Device[]][] {
+  const found = new Map<string, Device[]>([["", []]]);
+  for (const device of devices) {
+    const kit = whose(device.id);
+    const kept = found.get(kit);
+    if (kept) kept.push(device);
+    else found.set(kit, [device]);
+  }
+  return [...found].filter(([, of]) => of.length > 0).sort(([a], [b]) => Number(a !== "") - Number(b !== "") || byName(a, b));
 }
 
 /** Talking to a channel by its id. */
@@ -55,7 +67,7 @@ export class Tree {
     const drawn = JSON.stringify([
       document.documentElement.lang,
       this.store.devices.size,
-      found.map((d) => [d.id, d.name, d.state, d.code, d.channels.map((c) => [c.name, c.stream, this.store.streams.get(c.stream ?? "")?.state, this.isOpen(c.stream ?? ""), this.talk.possible(`${d.id}/${c.key}`), this.talk.on(`${d.id}/${c.key}`)])]),
+      found.map((d) => [d.id, this.store.whose(d.id), d.name, d.state, d.code, d.channels.map((c) => [c.name, c.stream, this.store.streams.get(c.stream ?? "")?.state, this.isOpen(c.stream ?? ""), this.talk.possible(`${d.id}/${c.key}`), this.talk.on(`${d.id}/${c.key}`)])]),
     ]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
@@ -63,7 +75,7 @@ export class Tree {
       fill(this.list, h("li", { class: "empty" }, t(this.store.devices.size ? "noMatch" : "noDevices")));
       return;
     }
-    fill(this.list, ...found.map((device) => this.device(device)));
+    fill(this.list, ...byKit(found, (id) => this.store.whose(id)).flatMap(([kit, devices]) => [kit && h("li", { class: "whose" }, kit), ...devices.map((device) => this.device(device))]));
   }
 
   private device(device: Device): HTMLElement {

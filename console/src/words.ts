@@ -46,6 +46,12 @@ export function tileWords(player: PlayerState, status: StreamStatus | null, now:
   return { ...words, state: t("opening") };
 }
 
+/** Why less of a picture comes than there is, where a kit sends less since its links are weak. */
+export function lessWords(status: StreamStatus | null, cause: (code: string) => string = () => ""): string {
+  const sent = status !== null && ["live", "stalled"].includes(status.state) && status.code.startsWith("link-");
+  return sent ? cause(status.code) : "";
+}
+
 /** The short words of a stream in the tree. */
 export function streamWord(status: StreamStatus | undefined): { tone: Tone; text: string } {
   switch (status?.state) {

@@ -3,7 +3,7 @@ import type { ApiError } from "../src/api";
 import { setLanguage } from "../src/i18n";
 import { KitsPanel } from "../src/kitspanel";
 import { barFill, inOrder, kitFacts, linkWords } from "../src/kitwords";
-import { lines, linkPlots } from "../src/linkplot";
+import { lines, linkPlots, widthFor } from "../src/linkplot";
 import { Reasons } from "../src/panels";
 import { Store } from "../src/store";
 import type { Center, Kit, Link, Trail } from "../src/types";
@@ -47,6 +47,14 @@ describe("a day of a link", () => {
     expect(most).toBe(9);
     expect(paths.length).toBe(2);
     expect(paths[0]?.match(/[ML]/g)?.length).toBe(2);
+  });
+  test("is an hour, or minutes, while there is no more to show", () => {
+    expect(widthFor([trail({ at: [now - 200, now] }), trail()], now)).toBe(600);
+    expect(widthFor([trail({ at: [now - 200] }), trail({ at: [now - 3000] })], now)).toBe(3600);
+    expect(widthFor([trail({ at: [now - 90000] })], now)).toBe(86400);
+    const { paths } = lines([now - 300, now], [1, 1], 300, now, 600);
+    expect(paths[0]).toBe("M240.0 4.0L480.0 4.0");
+    expect(linkPlots([trail({ at: [now - 20], used: [true], usable_bps: [1e6], rtt_ms: [40], loss: [0] })], now).querySelector("figcaption")?.textContent).toContain("now");
   });
   test("shows where it carried nothing", () => {
     const shown = linkPlots([trail({ at: [now - 20, now - 10], used: [true, false], usable_bps: [1e6, null], rtt_ms: [40, null], loss: [0, null] })], now);

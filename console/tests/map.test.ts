@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fromGcj, onMap, toGcj } from "../src/geo";
 import { setLanguage } from "../src/i18n";
+import { graticule } from "../src/graticule";
 import { around, marks, trailLine } from "../src/mapdata";
 import { MapPanel } from "../src/mappanel";
 import { Store } from "../src/store";
@@ -39,6 +40,15 @@ test("marks carry name, age, accuracy, picture and how their device stands", () 
   expect(marks([position()], new Map([["kit1/ball-1", { ...device, state: "offline" as const }]]), "wgs84", 1060)[0]?.tone).toBe("bad");
   expect(marks([position({ device: "kit9/x", channel: "" })], devices, "wgs84", 1060)[0]).toMatchObject({ title: "kit9/x", stream: "" });
   expect(marks([position({ longitude: Number.NaN })], devices, "wgs84", 0)).toEqual([]);
+});
+
+test("bare ground has lines of latitude and longitude, a handful of them at any height", () => {
+  for (const wide of [0.001, 0.3, 4, 170]) {
+    const lines = graticule({ west: 10, south: 20 - wide / 8, east: 10 + wide, north: 20 + wide / 8 });
+    expect(lines.length).toBeGreaterThan(5);
+    expect(lines.length).toBeLessThan(40);
+  }
+  expect(graticule({ west: 0, south: -90, east: 60, north: 90 }).flat().every(([, lat]) => Math.abs(lat) <= 85)).toBe(true);
 });
 
 test("all are shown by the rectangle around them; trails run forward in time", () => {

@@ -5,7 +5,7 @@ import { coordinate } from "../src/panels";
 import { search } from "../src/tree";
 import type { Device, StreamStatus } from "../src/types";
 import type { PlayerState } from "../src/whep";
-import { figureRows, percent, streamWord, tileWords } from "../src/words";
+import { figureRows, lessWords, percent, streamWord, tileWords } from "../src/words";
 
 const player = (change: Partial<PlayerState>): PlayerState => ({
   phase: "opening",
@@ -63,6 +63,15 @@ describe("a black tile always says why", () => {
   test("while it plays nothing covers the picture", () => {
     expect(tileWords(player({ phase: "live", lastFrameAt: 0, ...off }), status({}), 9e9)).toMatchObject({ cause: "", cure: "", age: "" });
   });
+});
+
+test("a picture that is sent with less says why, while it comes", () => {
+  const words = (code: string): string => `${code} in words`;
+  expect(lessWords(status({ code: "link-pictures" }), words)).toBe("link-pictures in words");
+  expect(lessWords(status({ state: "stalled", code: "link-stills" }), words)).toBe("link-stills in words");
+  expect(lessWords(status({ state: "offline", code: "link-down" }), words)).toBe("");
+  expect(lessWords(status({}), words)).toBe("");
+  expect(lessWords(null, words)).toBe("");
 });
 
 test("streams in the tree", () => {
