@@ -80,7 +80,7 @@ class Center:
 
 
 def ports_of(config: Config, centers: Sequence[Center] = ()) -> list[PortUse]:
-    """What comes in, and then, at a kit, what goes out to `centers` (those that it is paired with; none: the usual ports).
+    """What comes in, and then, at a kit, what goes out to `centers` (that it is paired with; none: the usual ports).
     Sorted as people look for them; each port of a protocol once for whoever comes."""
     api = (str(config.api.port), _is_local(config.api.listen))
     found = [PortUse("tcp", api[0], PEOPLE, *_API, "api", api[1])]

@@ -18,6 +18,7 @@ from gateway.sim.ball import Ball
 from gateway.sim.ear import WavFile
 from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import FAULTS, Faults
+from gateway.sim.messages import Fix
 from gateway.sim.profile import Profile
 from gateway.sim.report import json_line, plain
 
@@ -58,6 +59,15 @@ def address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def place(text: str) -> Fix:
+    """ "104.41,30.86" → a fix that stands still. Raises ValueError."""
+    longitude, _, latitude = text.partition(",")
+    fix = Fix(float(longitude), float(latitude), 0.0, 0.0, 50.0)
+    if not (abs(fix.longitude) <= 180 and abs(fix.latitude) < 90):
+        raise ValueError(f"{text!r} is no place: longitude,latitude")
+    return fix
+
+
 def _later_id(first: str, steps: int) -> str:
     """The id `steps` serials after `first`."""
     return f"{first[:14]}{(int(first[14:]) + steps) % 1_000_000:06d}"
@@ -95,6 +105,7 @@ def ball(
     hear_to: Annotated[
         Path | None, typer.Option(help=_t("Directory for what it played, <id>.wav", "喇叭录音目录"))
     ] = None,
+    at: Annotated[str, typer.Option(help=_t("Where it is: longitude,latitude (WGS-84)", "位置:经度,纬度"))] = "",
     fault: Fault = None,
     faults: Annotated[bool, typer.Option("--list-faults", help=_t("List the faults and exit", "列出故障"))] = False,
     json_lines: Annotated[bool, typer.Option("--json", help=_t("JSON lines", "JSON 行输出"))] = False,
@@ -115,6 +126,7 @@ def ball(
     try:
         secret = password_file.read_text().strip() if password_file is not None else password
         video = VideoSettings(codec, width, height, fps, bits(bitrate), seconds(gop), audio=audio == "pcma")
+        home = place(at) if at else Profile().home
         profiles = [
             Profile(
                 server=address(server),
@@ -131,6 +143,7 @@ def ball(
                 channels=channels,
                 name=f"布控球{n + 1}",
                 alarm_every_s=seconds(alarm_every),
+                home=home,
                 faults=chosen,
             )
             for n in range(count)

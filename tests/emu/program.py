@@ -65,6 +65,9 @@ def linkemu() -> str:
     for path in BUILT:
         if path.exists() and path.stat().st_mtime >= newest:
             return str(path)
+    print(
+        "正在编译链路模拟器（首次约一分钟）… Building the link emulator (the first time: about a minute) …", flush=True
+    )
     command = ["cargo", "build", "--quiet", "--locked", "--no-default-features", "--example", "linkemu"]
     subprocess.run(command, cwd=CRATE, check=True)
     # Cargo leaves the file as it is where only the date of a source is new.

@@ -26,8 +26,8 @@ from tests.emu.world import World, shares
 
 # What a person sees of each link, and what it is.
 LINKS = {
-    "lteA": ("4G 甲网，丢包 5 % · 4G, 5 % lost in bursts", 6e6, Shape(delay_ms=35, jitter_ms=8, burst_loss=0.05)),
-    "lteB": ("4G 乙网，丢包 8 % · 4G, 8 % lost in bursts", 4e6, Shape(delay_ms=60, jitter_ms=12, burst_loss=0.08)),
+    "lte-a": ("4G 甲网，丢包 5 % · 4G, 5 % lost in bursts", 6e6, Shape(delay_ms=35, jitter_ms=8, burst_loss=0.05)),
+    "lte-b": ("4G 乙网，丢包 8 % · 4G, 8 % lost in bursts", 4e6, Shape(delay_ms=60, jitter_ms=12, burst_loss=0.08)),
 }
 
 

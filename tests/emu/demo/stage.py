@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,16 +31,17 @@ class Failed(RuntimeError):
 
 @dataclass(frozen=True)
 class County:
-    """A kit's id, what people call it, and where it belongs (GB/T 2260)."""
+    """A kit's id, what people call it, where it belongs (GB/T 2260), and where its ball is (longitude, latitude)."""
 
     gateway: str
     title: str
     adcode: str
+    at: str
 
 
 COUNTIES = (
-    County("county-a", "甲县 County A", "510121"),
-    County("county-b", "乙县 County B", "510129"),
+    County("county-a", "甲县 County A", "510121", "104.4120,30.8620"),
+    County("county-b", "乙县 County B", "510129", "103.5211,30.5873"),
 )
 
 
@@ -53,11 +54,14 @@ def center_config(api_port: int, udp_port: int, ports: str = "") -> str:
     )
 
 
-def kit_config(county: County) -> str:
-    """Everything else is as it comes: the links are found by themselves."""
+def kit_config(county: County, links: Sequence[str]) -> str:
+    """Everything else is as it comes. Links would be found by themselves: they are named to say that they are 4G."""
+    named = "".join(
+        f'[[adapter.uplink.links]]\nname = "{link}"\ninterface = "{link}"\nbearer = "lte"\n' for link in links
+    )
     return (
         f'[gateway]\nid = "{county.gateway}"\nname = "{county.title}"\nrole = "edge"\nadcode = "{county.adcode}"\n'
-        "[adapter.uplink]\n"
+        f"[adapter.uplink]\n{named}"
     )
 
 
@@ -99,12 +103,22 @@ class Gateway:
     def ready(self) -> None:
         self.until("the gateway's start", lambda: self.client.get("/api/v1/system")["ready"])
 
-    def ball(self) -> None:
-        """A simulated ball on the kit's own network."""
-        name = "模拟布控球 Simulated ball"
+    def runs(self, *parts: str) -> None:
+        """Raises Failed where a part that the demo needs did not start, as for a port that another program has."""
+        for adapter in self.client.get("/api/v1/system/health")["adapters"]:
+            if adapter["type"] in parts and adapter["state"] == "failed":
+                words = f"{self.node.name}: {adapter['name']}: {adapter['detail'] or adapter['code']}"
+                raise Failed(
+                    f"{words}\n请停止占用该端口的程序，或用 --center-ports 另行指定端口。"
+                    "\nStop what holds it, or name other ports by --center-ports."
+                )
+
+    def ball(self, at: str) -> None:
+        """A simulated ball on the kit's own network, at that place."""
+        name = "布控球 Control ball"
         self.client.post("/api/v1/devices", {"external_id": BALL, "id": BALL_ID, "name": name})
         password = ["--password-file", str(self.folder / "kit-password")]
-        self.start("sim", "ball", "--server", "127.0.0.1:5060", "--id", BALL, *password)
+        self.start("sim", "ball", "--server", "127.0.0.1:5060", "--id", BALL, "--at", at, *password)
 
     def stop(self) -> None:
         for process in reversed(self._running.values()):
@@ -135,17 +149,19 @@ class Scene:
     def __init__(self, world: World, folder: Path, *, api_port: int, udp_port: int, ports: str = "") -> None:
         self.world, self.folder, self.api_port = world, folder, api_port
         self.center = Gateway(world.center, folder / "center", center_config(api_port, udp_port, ports))
-        self.kits = {
-            county.gateway: Gateway(world.nodes[county.gateway], folder / county.gateway, kit_config(county))
-            for county in COUNTIES
-        }
+        self.kits = {}
+        for county in COUNTIES:
+            node = world.nodes[county.gateway]
+            self.kits[county.gateway] = Gateway(node, folder / county.gateway, kit_config(county, list(node.links)))
 
     def begin(self) -> dict[str, str]:
         """Until every county's picture is in the center's directory: kit → stream."""
         for one in (self.center, *self.kits.values()):
             one.ready()
-        for kit in self.kits.values():
-            kit.ball()
+        self.center.runs("webrtc", "uplink")
+        for county in COUNTIES:
+            kit = self.kits[county.gateway]
+            kit.ball(county.at)
             pair(kit, self.center, self.world.center_address, self.api_port)
         shown = {}
         for county in COUNTIES:

@@ -13,7 +13,9 @@ from gateway.model.principal import Role
 
 
 @pytest.mark.parametrize("path", ["/whep/kit1/ball-1/ch1", "/whip/drone", "/talk/kit1/talk/ops"])
-async def test_the_reason_is_the_adapters(client: httpx.AsyncClient, bearer: Any, services: Services, path: str) -> None:
+async def test_the_reason_is_the_adapters(
+    client: httpx.AsyncClient, bearer: Any, services: Services, path: str
+) -> None:
     off = await client.post(path, headers=bearer(Role.OPERATOR), content="v=0")
     assert (off.status_code, off.json()["code"]) == (503, "adapter-off")
     taken = AdapterStatus("webrtc", "webrtc", "failed", "port-in-use", "UDP 8189 is in use")
