@@ -41,16 +41,21 @@ class FarAlarms:
         self._spawn = spawn
         self._telling: set[str] = set()
         self._catching_up: set[str] = set()
+        self._untold = set(repo.untold_gateways())
+        """Kits that something may wait for: thousands come at once when a center starts, and nothing waits for most."""
 
     def acknowledged(self, alarm: Alarm) -> None:
         """Somebody here acknowledged it, or its kit shows that it has not heard of that."""
-        kit = self._fleet.known(alarm.device.partition("/")[0])
+        gateway = alarm.device.partition("/")[0]
+        kit = self._fleet.known(gateway)
+        if kit is not None:
+            self._untold.add(gateway)
         if kit is not None and kit.way() is not None and alarm.id not in self._telling:
             self._spawn(f"acknowledge {alarm.id}", self._tell_one(alarm))
 
     def came(self, gateway: str) -> None:
         """A kit is here (again)."""
-        if gateway not in self._catching_up:
+        if gateway in self._untold and gateway not in self._catching_up:
             self._catching_up.add(gateway)
             self._spawn(f"acknowledged alarms of {gateway}", self._catch_up(gateway))
 
@@ -60,6 +65,9 @@ class FarAlarms:
             for alarm in await self._repo.untold(gateway, limit=AT_ONCE):
                 if not await self._tell(alarm):
                     return
+            self._untold.discard(gateway)
+            if await self._repo.untold(gateway, limit=1):
+                self._untold.add(gateway)
         except GatewayError as exc:
             log.warning("%s does not hear yet what was acknowledged here: %s", gateway, exc)
         finally:

@@ -111,6 +111,11 @@ class AlarmRepo:
             lambda conn: [_alarm(row) for row in conn.execute(f"{_SELECT} WHERE {where}", (gateway, limit))]
         )
 
+    def untold_gateways(self) -> Sequence[str]:
+        """At start."""
+        sql = "SELECT DISTINCT gateway FROM alarm_untold"
+        return self._db.read_now(lambda conn: [str(gateway) for (gateway,) in conn.execute(sql)])
+
     async def told(self, id_: str) -> None:
         await self._db.write(lambda conn: conn.execute("DELETE FROM alarm_untold WHERE id = ?", (id_,)))
 

@@ -72,6 +72,11 @@ async def test_a_kit_hears_when_it_is_here_again_also_after_a_restart(tmp_path: 
         await caught_up(house)
         assert [(sent.target, sent.actor.name) for sent, _ in bundle.orders] == [("0", "ada"), ("2", "ada")]
         assert await untold(house) == []
+        reads: list[str] = []
+        house.core.store.alarms.untold = lambda gateway, **_: reads.append(gateway)  # type: ignore[assignment,method-assign]
+        house.core.fleet.kit_up("kit7", KitAbout(boot=3), bundle)
+        await caught_up(house)
+        assert reads == [], "nothing waits for it: nothing is asked"
 
 
 @housed
