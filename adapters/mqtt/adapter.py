@@ -124,6 +124,13 @@ class Mqtt:
             else Finding("mqtt broker", Grade.OK, standing.broker)
             for standing in self.standings
         ]
+        if self._kit is not None:
+            found += [
+                Finding(
+                    "mqtt certificate", Grade.WARN, one.trouble or "asked for", "it has come", "mqtt-no-certificate"
+                )
+                for one in self._kit.waiting
+            ]
         if not found:
             text = "no broker is known: none is named, and no center paired"
             return [Finding("mqtt broker", Grade.WARN, text, "a broker", "mqtt-unpaired")]

@@ -112,6 +112,7 @@ class CenterSession:
             period_s=self._setting.telemetry_s,
             at=self._clock.wall(),
             code=code,
+            kits=sum(row.revoked_at is None for row in self._fleet.pairings.kits()),
         )
 
     def _topic(self) -> Topic:

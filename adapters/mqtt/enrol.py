@@ -155,6 +155,8 @@ class Applicant:
         self._seal = seal
         self._files = files
         self._refused = asyncio.Event()
+        self.trouble = ""
+        """Why there is no new one yet, in words."""
 
     def refused(self) -> None:
         """Brokers do not take the certificate: it may have been revoked."""
@@ -163,7 +165,12 @@ class Applicant:
     async def run(self, got: Callable[[], None]) -> None:
         """Asks while there is none, or it ends soon; `got` is called for each new one. Ends by cancellation."""
         wait_s, before = FIRST_S, ""
+        had = await asyncio.to_thread(self._files.whole)
         while True:
+            if not had and await asyncio.to_thread(self._files.whole):
+                # Somebody laid one down by hand (`fieldgate mqtt install`).
+                had = True
+                got()
             if not await asyncio.to_thread(self._wanted):
                 await self._until_refused()
                 if not (self._refused.is_set() and await asyncio.to_thread(self._old_enough)):
@@ -177,11 +184,12 @@ class Applicant:
                 if code != before:
                     log.warning("%s gives no certificate for MQTT: %s (%s)", self._center.gateway, exc, code)
                 before = code
+                self.trouble = f"{self._center.gateway}: {exc} ({code})"
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, MOST_S)
             else:
                 log.info("%s gave us a certificate for its brokers", self._center.gateway)
-                wait_s, before = FIRST_S, ""
+                wait_s, before, self.trouble, had = FIRST_S, "", "", True
                 got()
 
     async def ask(self) -> None:

@@ -363,6 +363,7 @@ class KitSession:
         if center not in self.centers and len(self.centers) >= 64:
             return
         before, self.centers[center] = self.centers.get(center), birth
+        self._session.crowd = max(one.kits for one in self.centers.values())
         came = birth.online and (before is None or not before.online or before.instance != birth.instance)
         for far in self._of(center):
             far.birth = birth

@@ -49,6 +49,8 @@ class KitPart(Part):
     def __init__(self, config: MqttConfig, context: Context, clock: Clock) -> None:
         super().__init__(config, context, clock)
         self.sessions: list[KitSession] = []
+        self.waiting: list[Applicant] = []
+        """Whose certificates must come before there is anything to say to their brokers."""
 
     async def run(self) -> None:
         """One company after another: paired with other centers, it is another one."""
@@ -87,13 +89,22 @@ class KitPart(Part):
         """Certificates are asked for meanwhile where one is missing; `got` begins anew, with the certificate and the
         brokers that came with it."""
         applicants = self._applicants(company)
+        self.waiting = []
         async with asyncio.TaskGroup() as tasks:
             for applicant in applicants.values():
                 tasks.create_task(applicant.run(got), name="certificate")
             for group in company.groups:
-                if group.brokers:
-                    asking = [applicants[center] for center in group.centers if center in applicants]
+                asking = [applicants[center] for center in group.centers if center in applicants]
+                if asking and self._bare(group):
+                    # Without the center's authority its brokers are nobody whom we could trust.
+                    self.waiting += asking
+                elif group.brokers:
                     tasks.create_task(self._session(company, group, asking), name="mqtt session")
+
+    def _bare(self, group: Group) -> bool:
+        """Nothing to be known by, nor to know a broker by, but the certificate that has not come yet."""
+        config = self.config
+        return group.files is None and config.ca is None and config.certificate is None and not config.user
 
     async def _session(self, company: _Company, group: Group, applicants: Sequence[Applicant]) -> None:
         await asyncio.to_thread(import_module, "adapters.mqtt.kit")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.mqtt.address import Broker
 from adapters.mqtt.connection import Connection, Who, connected
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 TWIN_S = 30.0
 """Two machines with one id throw each other out: each comes back so much later, so that one of them can work."""
+
+MOST_CROWD = 8000
+"""Whoever says that more come at once is not believed: it would keep us away for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Session:
         self._live = live
         self._told = told
         self.standing = Standing(since=clock.wall())
+        self.crowd = 0
+        """How many are let go with us when a broker dies, as far as somebody told."""
 
     async def run(self) -> None:
         setting = self._setting
@@ -71,9 +76,10 @@ class Session:
             await asyncio.sleep(turn.wait_s(self._clock.monotonic()))
             broker, held_s = turn.broker, 0.0
             who = Who(self._id, self._will(), setting.user, setting.password)
+            times = replace(setting.times, answer_s=setting.times.answer_s * turn.patience)
             try:
                 async with connected(
-                    broker, setting.dialler, who, setting.times, setting.versions, self._on_message
+                    broker, setting.dialler, who, times, setting.versions, self._on_message
                 ) as connection:
                     began = self._clock.monotonic()
                     self._stands(broker)
@@ -85,7 +91,12 @@ class Session:
             except* GatewayError as group:
                 failed = first(group)
             twin = failed.code == "duplicate-gateway"
-            turn.failed(self._clock.monotonic(), held_s=held_s, at_least_s=TWIN_S if twin else 0.0)
+            turn.failed(
+                self._clock.monotonic(),
+                held_s=held_s,
+                at_least_s=TWIN_S if twin else 0.0,
+                crowd=min(self.crowd, MOST_CROWD),
+            )
             self._failed(broker, failed)
 
     def _stands(self, broker: Broker) -> None:

@@ -141,6 +141,8 @@ async def test_what_happened_while_the_center_was_away_is_there_when_it_is_back(
     ):
         await paired(center, kit)
     async with gateway(tmp_path / "kit", kit_toml("kit7", port)) as kit:
+        await until(lambda: kit.mqtt.findings()[0].code == "mqtt-no-certificate", "a stranger of a broker is not tried")
+        await until(lambda: CENTER in kit.mqtt.findings()[0].measured, "why it does not come")
         certified(center.state_dir, kit.state_dir, "kit7")
         await until(lambda: kit.mqtt.kits and kit.mqtt.kits[0].standing.failures > 0, "nobody answers")
         assert kit.mqtt.findings()[0].code == "connect-refused"

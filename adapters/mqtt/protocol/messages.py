@@ -47,6 +47,7 @@ class Birth:
     at: float = 0.0  # the wall clock of whoever says it
     code: str = ""  # why it is going, where it says so itself
     devices: int = -1  # how many it tells; -1: it does not say
+    kits: int = 0  # of a center: how many are paired with it
 
     def older(self, than: Birth) -> bool:
         return (self.boot, self.session) < (than.boot, than.session)

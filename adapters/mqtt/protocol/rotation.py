@@ -21,6 +21,11 @@ TAKEN_MOST_S = 4.0
 HEALTHY_S = 30.0
 """A connection that stood so long begins anew with the short waits, and with the same broker."""
 
+MOST_PATIENCE = 4
+PACE = 400
+"""Connections with TLS that a broker takes a second, on a processor of its own; mosquitto has 100 wait, and forgets
+about the rest."""
+
 
 class Rotation(Generic[T]):
     """`now` is a monotonic clock."""
@@ -45,12 +50,19 @@ class Rotation(Generic[T]):
         """How long to wait before `broker` is tried."""
         return max(0.0, self._not_before - now)
 
-    def failed(self, now: float, *, held_s: float = 0.0, at_least_s: float = 0.0) -> None:
-        """`broker` did not take us (`held_s` 0), or let us go after that. `at_least_s`: nothing is tried so long."""
-        wait = 0.0
+    @property
+    def patience(self) -> int:
+        """The time of an answer, so often: where there is no other broker, and after rounds in which none answered, it
+        is likelier busy with everybody else than dead, and to come again makes it busier."""
+        return min((2 if len(self._brokers) == 1 else 1) + self._rounds, MOST_PATIENCE)
+
+    def failed(self, now: float, *, held_s: float = 0.0, at_least_s: float = 0.0, crowd: int = 0) -> None:
+        """`broker` did not take us (`held_s` 0), or let us go after that. `at_least_s`: nothing is tried so long.
+        `crowd`: how many may have been let go with us; they come one after the other."""
+        wait = self._chance.uniform(0.0, crowd / len(self._brokers) / PACE) if held_s > 0 else 0.0
         if held_s >= HEALTHY_S:
             self._tried = self._rounds = 0
-            wait = FIRST_S * self._chance.uniform(0.0, 1.0)
+            wait = max(wait, FIRST_S * self._chance.uniform(0.0, 1.0))
         self._place = (self._place + 1) % len(self._brokers)
         self._tried += 1
         if self._tried >= len(self._brokers):

@@ -137,6 +137,15 @@ ROWS: tuple[Row, ...] = (
         "请执行 `fieldgate pair` 配对，或设置 adapter.mqtt 的 brokers。",
     ),
     (
+        "mqtt-no-certificate",
+        "The certificate for the brokers of a paired center has not come yet; nothing is sent there before.",
+        "The kit asks the console port of its center for it (TCP 8443): look that it is reached there. By hand: "
+        "`fieldgate mqtt certificate` at the center, `fieldgate mqtt install` here.",
+        "尚未取得已配对中心的 MQTT 证书，取得之前不会连接其服务器。",
+        "终端站经中心的控制台端口（TCP 8443）申请证书，请检查该端口是否可达；也可手工处理：在中心执行 "
+        "`fieldgate mqtt certificate`，在终端站执行 `fieldgate mqtt install`。",
+    ),
+    (
         "connecting",
         "A broker is being connected to.",
         "Wait a moment.",

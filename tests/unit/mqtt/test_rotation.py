@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from adapters.mqtt.protocol.rotation import MOST_S, Rotation
+from adapters.mqtt.protocol.rotation import MOST_PATIENCE, MOST_S, PACE, Rotation
 from adapters.mqtt.protocol.transit import SENDERS, Transit
 from adapters.mqtt.protocol.window import MOST_S as WINDOW_MOST_S
 from adapters.mqtt.protocol.window import Window
@@ -79,3 +79,31 @@ def test_how_long_an_order_lay_somewhere_needs_no_clocks_that_agree() -> None:
     for number in range(SENDERS + 5):
         transit.waited_s(f"s{number}", 0.0, 90.0)
     assert transit.waited_s("run", 1030.0, 200.0) == 0.0, "forgotten, and bounded"
+
+
+def test_those_who_are_let_go_together_come_back_one_after_the_other() -> None:
+    """3,000 kits of one mosquitto that was killed: all at once they kept each other out for most of a minute."""
+    waits = []
+    for number in range(200):
+        turn = Rotation(["a"], f"kit{number}", chance=random.Random(number))
+        turn.failed(100.0, held_s=60.0, crowd=3000)
+        waits.append(turn.wait_s(100.0))
+    assert max(waits) <= 3000 / PACE and min(waits) < 1.5 and max(waits) > 0.8 * 3000 / PACE
+    turn = Rotation(["a", "b", "c"], "kit1", chance=random.Random(1))
+    turn.failed(100.0, held_s=60.0, crowd=3000)
+    assert turn.wait_s(100.0) <= 1000 / PACE, "a third of them, and two brokers that take them"
+    turn.failed(200.0, crowd=3000)
+    assert turn.wait_s(200.0) == 0.0, "whoever was not held is no part of a crowd"
+
+
+def test_patience_grows_where_none_answers_and_there_is_no_other() -> None:
+    one, three = Rotation(["a"], "kit1"), Rotation(["a", "b", "c"], "kit1")
+    assert (one.patience, three.patience) == (2, 1)
+    for _ in range(3):
+        three.failed(0.0)
+    assert three.patience == 2, "a round"
+    for _ in range(10):
+        one.failed(0.0)
+    assert one.patience == MOST_PATIENCE
+    one.failed(0.0, held_s=3600.0)
+    assert one.patience <= 3
