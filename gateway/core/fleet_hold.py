@@ -32,6 +32,8 @@ MOST_CHANNELS = 4_096
 MOST_HELD, FULL_S = 96 << 20, 30.0
 """Bytes in memory of all that is held of one kit, however few things; then for so long nothing new is taken."""
 MOST_ID = 300
+CLOCK_S, SAME_CLOCK_S = 2.0, 60.0
+"""Clocks that differ by less are the same; two times of one message that lie as near as the other are of one clock."""
 _TEXT, _CODE = 200, 64
 
 
@@ -186,7 +188,7 @@ class FleetHold:
     def position(self, position: Position) -> None:
         if self._mine:
             self._own((position.device,))
-            self._fleet.reports.position(position)
+            self._fleet.reports.position(self._ours(position))
 
     def down(self, code: str, detail: str = "") -> None:
         if self._mine:
@@ -203,6 +205,19 @@ class FleetHold:
         for id_ in ids:
             if not id_.startswith(home) or len(id_) > MOST_ID:
                 raise RemoteProtocolError(f"{self._kit.gateway} speaks of {id_[:120]!r}", code="kit-foreign-id")
+
+    def _ours(self, position: Position) -> Position:
+        """Dated by our clock, as far as the kit's differs: measured as it came, it may have been set since."""
+        off_s, now = self._standing.about.clock_off_s or 0.0, self._fleet.clock.wall()
+        if abs(off_s) <= CLOCK_S or abs(position.received_at - now) <= abs(position.received_at - off_s - now):
+            return position
+        # A receiver's own time is right whatever the kit's clock shows.
+        near = abs(position.taken_at - position.received_at) <= SAME_CLOCK_S
+        return replace(
+            position,
+            taken_at=position.taken_at - off_s if near else position.taken_at,
+            received_at=position.received_at - off_s,
+        )
 
     def _weigh(self, told: Iterable[object], instead: Iterable[object] = ()) -> None:
         """`instead`: what goes for it. A whole weighing costs: one is due when a quarter of the budget was told anew,

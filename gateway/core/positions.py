@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PUBLISH_EVERY_S = 1.0
 MOST_EACH, MOST_ID = 20_000, 300
 """Devices and channels of one gateway that have a position here, and the length of their ids."""
+AHEAD_S = 5.0
+"""By so much a clock that is right enough may be ahead of ours."""
 MOVED_M = 25.0
 """A device that moved this far is kept in the trail before its interval is over."""
 
@@ -58,6 +60,7 @@ class Positions:
         """Impossible ones are dropped; older ones than the latest go into the trail only."""
         if not self._room(position):
             return
+        position = self._dated(position)
         if not (-180 <= position.longitude <= 180 and -90 <= position.latitude <= 90):
             return
         # 0°, 0° is what receivers without a fix send.
@@ -79,15 +82,19 @@ class Positions:
             self._keep(position, newest)
 
     def newest(self, position: Position) -> bool:
-        """Whether it is not older than the one we know."""
+        """Whether it is not older than the one we know. One that lies in the future was dated by a wrong clock: it
+        would stand until then."""
         latest = self._latest.get((position.device, position.channel))
-        return position.taken_at >= latest.taken_at if latest is not None else self._room(position)
+        if latest is None:
+            return self._room(position)
+        return latest.taken_at > self._clock.wall() + AHEAD_S or self._dated(position).taken_at >= latest.taken_at
 
     def heard(self, position: Position) -> None:
         """Known and shown, if it is the newest; kept by whoever calls."""
         if not self.newest(position):
             return
         key, now = (position.device, position.channel), self._clock.monotonic()
+        position = self._dated(position)
         if key not in self._latest:
             self._count[_home(position.device)] += 1
         self._latest[key] = position
@@ -112,6 +119,11 @@ class Positions:
             self._count[_home(device)] -= 1
             for kept in (self._latest, self._trailed, self._published):
                 kept.pop(key, None)
+
+    def _dated(self, position: Position) -> Position:
+        """Nothing was taken later than now."""
+        now = self._clock.wall()
+        return replace(position, taken_at=now) if position.taken_at > now + AHEAD_S else position
 
     def _room(self, position: Position) -> bool:
         """Whether it is of something known, or one more may be: a kit could speak of any number of things."""

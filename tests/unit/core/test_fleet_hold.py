@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.base.errors import RemoteProtocolError
+from gateway.contract.fleet import KitAbout
 from gateway.core import fleet_hold, positions
 from gateway.core.far_kit import FarKit
 from gateway.core.fleet_hold import FleetHold
@@ -18,7 +19,7 @@ from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus
 from tests.unit.core.house import VIEWER, House, housed
-from tests.unit.core.test_fleet import BALL, LTE, up
+from tests.unit.core.test_fleet import BALL, KIT, LTE, AWay, up
 
 LONG = "x" * 4000
 FRONT = StreamId("kit7/ball-1/ch1")
@@ -115,3 +116,24 @@ async def test_positions_of_one_gateway_have_an_end(house: House) -> None:
         assert len(house.core.positions.latest(VIEWER)) == 2
     finally:
         positions.MOST_EACH = most
+
+
+@pytest.mark.parametrize("off_s", [366 * 86400.0, -366 * 86400.0, 30.0])
+def test_a_kits_clock_is_not_believed(off_s: float, tmp_path: object) -> None:
+    async def checks(house: House) -> None:
+        await house.core.pairings.admit_kit(KIT)
+        hold = house.core.fleet.kit_up("kit7", KitAbout(boot=3, clock_off_s=off_s), AWay())
+        now = house.clock.wall()
+        at = Position(BALL.id, "", 116.4, 39.9, Datum.WGS84, PositionSource.GNSS, now + off_s - 2, now + off_s)
+        hold.position(at)
+        (latest,) = house.core.positions.latest(VIEWER)
+        assert (latest.taken_at, latest.received_at) == (now - 2, now)
+        # A receiver's own time, right while the kit's clock is not.
+        hold.position(replace(at, channel="car", taken_at=now - 1))
+        assert house.core.positions.latest(VIEWER)[1].taken_at == (now - 1 if abs(off_s) > 60 else now - 1 - off_s)
+        # The kit's clock was set while it is here.
+        hold.position(replace(at, longitude=117.0, taken_at=now, received_at=now))
+        latest = house.core.positions.latest(VIEWER)[0]
+        assert (latest.longitude, latest.taken_at) == (117.0, now)
+
+    housed(checks)(tmp_path)

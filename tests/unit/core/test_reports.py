@@ -9,7 +9,7 @@ import pytest
 
 from gateway.base.errors import NotFound
 from gateway.core.facts import BusEvent
-from gateway.core.positions import as_wgs84, gcj02_from_wgs84, wgs84_from_gcj02
+from gateway.core.positions import Positions, as_wgs84, gcj02_from_wgs84, wgs84_from_gcj02
 from gateway.core.ulid import ulid
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
@@ -129,3 +129,40 @@ def test_the_datum_is_kept_and_converted_on_demand() -> None:
 def test_ulids_sort_by_time() -> None:
     made = [ulid(1_790_000_000 + n / 1000) for n in range(50)]
     assert made == sorted(made) and len(set(made)) == 50 and all(len(u) == 26 for u in made)
+
+
+YEAR_S = 366 * 86400.0
+
+
+@housed
+async def test_a_clock_that_is_ahead_freezes_nothing(house: House) -> None:
+    """A vehicle's receiver that counts weeks wrongly; this gateway's own clock before it was set."""
+    positions = house.core.positions
+    now = house.clock.wall()
+    positions.report(position(house, 116.4, taken_at=now + YEAR_S, received_at=now))
+    assert positions.latest(OPERATOR)[0].taken_at == now
+    await advance(10)
+    positions.report(position(house, 116.5))
+    assert positions.latest(OPERATOR)[0].longitude == 116.5
+    # Ours was a year ahead, and is set: what was taken by it does not stand until then.
+    house.jumps.append(-YEAR_S)
+    await advance(10)
+    positions.report(position(house, 116.6))
+    (latest,) = positions.latest(OPERATOR)
+    assert (latest.longitude, latest.taken_at) == (116.6, house.clock.wall())
+    positions.report(position(house, 116.7, taken_at=house.clock.wall() - 60))
+    assert positions.latest(OPERATOR)[0].longitude == 116.6, "an older one is still older"
+
+
+@housed
+async def test_what_a_wrong_clock_left_on_the_disk_gives_way(house: House) -> None:
+    at = position(house)
+    put_by = house.core.store.positions
+    put_by.put(replace(at, taken_at=at.taken_at + YEAR_S), latest=True)
+    await house.core.store.db.write(lambda _conn: None)
+    again = Positions(
+        "kit1", put_by, house.core.bus, house.core.audit, house.clock, lambda: house.config.store, house.core.outbox
+    )
+    assert again.latest(OPERATOR)[0].taken_at > house.clock.wall()
+    again.report(replace(at, longitude=117.0))
+    assert again.latest(OPERATOR)[0].longitude == 117.0
