@@ -172,3 +172,36 @@ fn a_picture_that_stands_still_does_not_keep_its_sound_back() {
     let parts = records(&out);
     assert!(parts.len() >= 3 && parts.iter().all(|r| r.kind == 1), "{}", kinds(&parts));
 }
+
+#[test]
+fn a_source_without_key_frames_is_asked_for_one_and_others_are_not() {
+    let picture = |at: i64, key: bool| AccessUnit {
+        kind: Kind::Video,
+        nalus: vec![Bytes::from_static(if key { &[0x65, 0x88, 0x84, 0x21] } else { &[0x41, 0x9a, 0x21, 0x12] })],
+        pts: at,
+        dts: at,
+        key,
+        after_loss: false,
+        arrival: Micros(0),
+        capture_unix_us: None,
+    };
+    // Seconds at which it asks, of 12 seconds of 25 pictures with a key frame at these.
+    let asks = |keys: &[i64]| {
+        let (mut writer, mut out) = (CmafWriter::new(200, 2000), BytesMut::new());
+        let all = source("flv_h264_b_aac.flv");
+        let video = tracks(&all).into_iter().find(|t| t.codec == Codec::H264).unwrap();
+        writer.track(&video, &mut out);
+        let mut asked = Vec::new();
+        for n in 0..300 {
+            writer.unit(&picture(n * 3600, n % 25 == 0 && keys.contains(&(n / 25))), &mut out);
+            if writer.wants_key() {
+                asked.push(n / 25);
+            }
+        }
+        (asked, kinds(&records(&out)).matches('S').count())
+    };
+    assert_eq!(asks(&[0, 2, 4, 6, 8, 10]), (vec![], 5));
+    assert_eq!(asks(&[0, 4, 8]), (vec![], 2), "a group of twice the length is still no reason");
+    assert_eq!(asks(&[0]), (vec![4, 6, 8, 10], 0), "and again, as the wish may have been lost");
+    assert_eq!(asks(&[0, 5]), (vec![4, 9, 11], 1), "what comes ends the segment");
+}

@@ -60,6 +60,8 @@ pub struct CmafWriter {
     part_begin: Option<i64>,
     segment_begin: Option<i64>,
     part_is_key: bool,
+    /// When a key frame was last asked for in this segment.
+    asked: Option<i64>,
     sequence: u32,
     /// What came before it was clear which tracks there are; `None`: it is clear.
     held: Option<Vec<AccessUnit>>,
@@ -75,6 +77,7 @@ impl CmafWriter {
             part_begin: None,
             segment_begin: None,
             part_is_key: false,
+            asked: None,
             sequence: 0,
             held: Some(Vec::new()),
         }
@@ -283,6 +286,18 @@ impl CmafWriter {
 }
 
 impl Writer for CmafWriter {
+    fn wants_key(&mut self) -> bool {
+        let newest = self.lanes[0].as_ref().and_then(|lane| lane.open.as_ref()).map(|(_, at)| *at);
+        let (Some(begin), Some(now)) = (self.segment_begin, newest) else { return false };
+        // Asked within this segment: again after as long as one is to be.
+        let since = self.asked.filter(|at| *at >= begin).unwrap_or(begin + self.segment);
+        let wants = now - since >= self.segment;
+        if wants {
+            self.asked = Some(now);
+        }
+        wants
+    }
+
     fn carries(&self, codec: Codec) -> bool {
         matches!(codec, Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus)
     }

@@ -207,7 +207,8 @@ impl LineOut {
                 self.over = Some(over);
             }
         }
-        self.waits_for_key && self.codecs[0].is_some() && !std::mem::replace(&mut self.asked, true)
+        let begins = self.waits_for_key && self.codecs[0].is_some() && !std::mem::replace(&mut self.asked, true);
+        begins || self.writer.wants_key()
     }
 
     fn try_pump(&mut self, now: Micros, events: &Events) -> Result<(), Over> {
