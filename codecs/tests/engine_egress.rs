@@ -182,3 +182,40 @@ fn what_was_left_out_is_not_begun_again() {
     push(&mut track, 2, true, 5_000);
     assert!(out.start_at_gop(&track));
 }
+
+#[test]
+fn an_interleaved_reader_gets_the_same_packets_in_fewer_runs() {
+    let mut track = track();
+    for n in 0..10 {
+        push(&mut track, n, n == 0, [40_000, 900, 3_000][n as usize % 3]);
+    }
+    let (mut by_datagram, mut by_frame) = (outlet(None, 0xfff0), outlet(None, 0xfff0));
+    assert!(by_datagram.start_at_gop(&track) && by_frame.start_at_gop(&track));
+    let packets = drain(&mut by_datagram, &track, None, &mut Moving::default());
+    let (mut heads, mut moving, mut frames, mut ended) =
+        (vec![0; 64 * 1024], Moving::default(), Vec::new(), Vec::new());
+    loop {
+        let mark = by_frame.mark();
+        let Some(made) = by_frame.fill_frames(&track, 4, &mut heads, &mut moving, 32) else { break };
+        assert!((1..=32).contains(&made.run.packets));
+        let bytes = made.parts(&heads).map(|parts| parts.concat()).collect::<Vec<_>>();
+        assert_eq!(bytes.iter().map(|b| b.len() - 4).sum::<usize>(), made.run.len);
+        if frames.len() % 2 == 0 {
+            // The socket was full: made again, it is the same.
+            by_frame.rewind(&mark);
+            let again = by_frame.fill_frames(&track, 4, &mut heads, &mut moving, 32).expect("it is still there");
+            assert_eq!(again.parts(&heads).map(|parts| parts.concat()).collect::<Vec<_>>(), bytes);
+        }
+        frames.extend(bytes);
+        ended.extend(made.run.ended);
+    }
+    assert_eq!(ended.len(), 10);
+    assert_eq!(ended.iter().filter(|key| **key).count(), 1);
+    assert_eq!(frames.len(), packets.len());
+    for (frame, packet) in frames.iter().zip(&packets) {
+        assert_eq!(frame[..2], [b'$', 4]);
+        assert_eq!(usize::from(u16::from_be_bytes([frame[2], frame[3]])), packet.len());
+        assert_eq!(frame[4..], packet[..]);
+    }
+    assert_eq!((by_frame.packets, by_frame.octets, by_frame.frames), (by_datagram.packets, by_datagram.octets, 10));
+}

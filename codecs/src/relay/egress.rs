@@ -10,6 +10,9 @@ use crate::hub::unit::Kind;
 use crate::rtp::srtp::{Sealer, MAX_TAG_BYTES};
 use crate::time::Micros;
 
+mod frames;
+pub use frames::Frames;
+
 /// Header, extensions, RTX number and tag together stay below this.
 const MAX_OVERHEAD: usize = 96;
 
@@ -330,17 +333,22 @@ impl Outlet {
                 break;
             }
         }
-        if part == frame.payloads.parts.len() {
-            run.ended = Some(frame.key);
-            self.sent_us = self.sent_us.max(self.time_us(track, frame));
-            self.frames += 1;
-            self.cursor = Some(Cursor { frame: cursor.frame + 1, part: 0 });
-        } else {
-            self.cursor = Some(Cursor { frame: cursor.frame, part });
-        }
+        run.ended = self.go_on(track, frame, part);
         run.len = len;
         run.segment = head + first + tag;
         Some(run)
+    }
+
+    /// Everything before `part` of the frame is made: on from there. Whether that was a key frame, if it ends with it.
+    fn go_on(&mut self, track: &Track, frame: &Frame, part: usize) -> Option<bool> {
+        if part < frame.payloads.parts.len() {
+            self.cursor = Some(Cursor { frame: frame.id, part });
+            return None;
+        }
+        self.sent_us = self.sent_us.max(self.time_us(track, frame));
+        self.frames += 1;
+        self.cursor = Some(Cursor { frame: frame.id + 1, part: 0 });
+        Some(frame.key)
     }
 
     /// Answer a NACK for `seq`: over RTX (RFC 4588 §4), or the same packet again. Length in `out`, 0 when it can't be.

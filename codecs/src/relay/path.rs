@@ -6,9 +6,10 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::egress::{Moving, Run};
+use super::egress::{Moving, Outlet, Run};
 use super::rtsp_connection::Connection;
 use super::sys::{self, Outcome, SockAddr};
+use crate::hub::track::Track;
 use crate::rtp::srtp::{Sealer, MAX_SRTCP_TRAILER_BYTES};
 
 /// Where a session's or a plain subscriber's packets go. One per peer, shared by its tracks on one worker.
@@ -131,6 +132,27 @@ impl Outbox {
     /// The 24 bits of abs-send-time: 6.18 fixed point seconds.
     pub fn abs_send_time(&self, now_us: u64) -> u32 {
         (self.ntp(now_us) >> 14) as u32 & 0xff_ffff
+    }
+
+    /// Make the next run of packets, and send it. `None`: there is none.
+    pub fn send_next(
+        &mut self,
+        path: &Path,
+        outlet: &mut Outlet,
+        track: &Track,
+        moving: &mut Moving,
+        most: usize,
+    ) -> Option<(Run, Outcome)> {
+        let Some((connection, channel)) = path.interleaved.as_ref().filter(|_| !path.muted.get()) else {
+            let run = outlet.fill(track, &mut self.buffer, path.sealer.as_ref(), moving, most)?;
+            let outcome = self.send_run(path, &run);
+            return Some((run, outcome));
+        };
+        let frames = outlet.fill_frames(track, *channel, &mut self.buffer, moving, most)?;
+        let outcome = connection.borrow_mut().send_parts(frames.parts(&self.buffer));
+        self.plain_sends += 1;
+        self.count(outcome, frames.run.packets, frames.run.len);
+        Some((frames.run, outcome))
     }
 
     /// Send the run at the start of the buffer.

@@ -162,6 +162,20 @@ impl Connection {
         self.write(&parts[..2 * count], false)
     }
 
+    /// As `send_frames`, with what stands before each packet's payload written already.
+    pub fn send_parts<'a>(&mut self, packets: impl Iterator<Item = [&'a [u8]; 2]>) -> Outcome {
+        if self.waits() && self.flush() != Outcome::Sent {
+            return if self.broken { Outcome::Failed } else { Outcome::Full };
+        }
+        let mut parts: [&[u8]; 2 * MAX_PACKETS] = [&[]; 2 * MAX_PACKETS];
+        let mut count = 0;
+        for (place, packet) in parts.chunks_exact_mut(2).zip(packets) {
+            place.copy_from_slice(&packet);
+            count += 2;
+        }
+        self.write(&parts[..count], false)
+    }
+
     /// One packet behind whatever waits; left out where too much does.
     pub fn send_frame(&mut self, channel: u8, packet: &[u8]) -> Outcome {
         match prefix(channel, packet.len()) {

@@ -330,11 +330,10 @@ impl Subscriber {
             let mark = outlet.mark();
             let mut moving = path.moving.get();
             moving.abs_send_time = *abs_send_time.get_or_insert_with(|| ground.outbox.abs_send_time(ground.now.0));
-            let buffer = &mut ground.outbox.buffer;
-            let Some(run) = outlet.fill(track, buffer, path.sealer.as_ref(), &mut moving, most) else {
+            let Some((run, outcome)) = ground.outbox.send_next(path, outlet, track, &mut moving, most) else {
                 return Micros(u64::MAX);
             };
-            if ground.outbox.send_run(path, &run) == Outcome::Full {
+            if outcome == Outcome::Full {
                 outlet.rewind(&mark);
                 if path.tells_of_room() {
                     return Micros(u64::MAX);
