@@ -1007,6 +1007,17 @@ class Engine:
         """Whole plane: threads, streams, legs, ports, sessions, subscriptions, packets_in, packets_out, bytes_in,
         bytes_out, gso_sends, plain_sends, send_errors, stun_unknown, unauthentic, events_lost, cpu_ns."""
 
+    def all_stats(
+        self,
+    ) -> tuple[
+        dict[str, int | float],
+        dict[Stream, dict[str, int | float | str]],
+        dict[Leg, dict[str, int | float | str]],
+        dict[str, int | float],
+    ]:
+        """`engine_stats`, `all_stream_stats`, `leg_stats` of every leg, and `voice_clock`, for which each thread is
+        woken once."""
+
 # ── pure helpers, for tests, the doctor and capture ──────────────────────────────────────────────────────────────
 
 def probe(payload: bytes) -> str:

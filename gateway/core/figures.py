@@ -61,7 +61,8 @@ class Figures:
             if (handle := stream.open_handle) is not None
         ]
         try:
-            self.engine, streams, legs, self.voice = await asyncio.to_thread(_ask, self._plane.engine, asked)
+            # In a thread: it waits for the media threads.
+            self.engine, streams, legs, self.voice = await asyncio.to_thread(self._plane.engine.all_stats)
         except codecs.MediaError as exc:
             log.warning("the media plane does not answer: %s", exc)
             return
@@ -80,21 +81,6 @@ class Figures:
             self._sound_only.pop(stream.id, None)
         elif now - self._sound_only.setdefault(stream.id, now) >= NO_PICTURE_S:
             stream.video_missing()
-
-
-def _ask(
-    engine: codecs.Engine, asked: Sequence[_Asked]
-) -> tuple[dict[str, int | float], dict[int, Counters], dict[int, Counters], dict[str, int | float]]:
-    """In a thread: each call may wait for the media thread."""
-    streams = engine.all_stream_stats() if asked else {}
-    legs: dict[int, Counters] = {}
-    for one in asked:
-        for leg in one.legs:
-            try:
-                legs[leg] = engine.leg_stats(leg)
-            except codecs.MediaError:
-                continue  # it ended meanwhile
-    return engine.engine_stats(), streams, legs, engine.voice_clock()
 
 
 def _figures(stream: Counters, legs: Sequence[Counters]) -> StreamFigures:

@@ -15,6 +15,8 @@ from gateway import codecs
 from tests.fakes.bundle import FakeBundles
 from tests.fakes.voice import FakeVoices
 
+_ByHandle = dict[int, dict[str, int | float | str]]
+
 
 @dataclass
 class FakeStream:
@@ -229,6 +231,10 @@ class FakeEngine(FakeVoices, FakeBundles):
     def engine_stats(self) -> dict[str, int | float]:
         self._answering()
         return {"threads": 1, "streams": len(self.streams), "legs": len(self.legs), "sessions": len(self.sessions)}
+
+    def all_stats(self) -> tuple[dict[str, int | float], _ByHandle, _ByHandle, dict[str, int | float]]:
+        legs = {leg: self.leg_counters.get(leg, {}) for leg in self.legs}
+        return self.engine_stats(), self.all_stream_stats(), legs, self.voice_clock()
 
     # — within —
 

@@ -1,15 +1,14 @@
 //! `Engine`: arguments checked and turned into orders. The GIL is released in every method.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyList;
 
 use super::rtp_map::RtpMap;
 use super::{events, refused, MediaError};
-use crate::relay::order::{self, Figure, Figures};
+use crate::relay::order;
 use crate::relay::{engine, OrderError};
 use crate::rtp::srtp::{Profile, SrtpKey};
 
@@ -48,18 +47,6 @@ pub(super) fn srtp_key(p: Profile, key: &[u8], salt: &[u8]) -> Result<SrtpKey, O
 
 pub(super) fn maps(list: Vec<RtpMap>) -> Vec<order::RtpMap> {
     list.into_iter().map(|m| m.inner).collect()
-}
-
-pub(super) fn figures(py: Python<'_>, list: Figures) -> PyResult<Py<PyDict>> {
-    let dict = PyDict::new(py);
-    for (name, value) in list {
-        match value {
-            Figure::Int(v) => dict.set_item(name, v)?,
-            Figure::Float(v) => dict.set_item(name, v)?,
-            Figure::Text(v) => dict.set_item(name, v)?,
-        }
-    }
-    Ok(dict.unbind())
 }
 
 #[pymethods]
@@ -363,31 +350,6 @@ impl Engine {
 
     fn unsubscribe(&self, py: Python<'_>, subscription: u64) {
         py.detach(|| self.inner.unsubscribe(subscription));
-    }
-
-    fn stream_stats(&self, py: Python<'_>, stream: u64) -> PyResult<Py<PyDict>> {
-        let list = py.detach(|| self.inner.stream_stats(stream)).map_err(refused)?;
-        figures(py, list)
-    }
-
-    fn all_stream_stats(&self, py: Python<'_>) -> PyResult<BTreeMap<u64, Py<PyDict>>> {
-        let all = py.detach(|| self.inner.all_stream_stats()).map_err(refused)?;
-        all.into_iter().map(|(id, list)| Ok((id, figures(py, list)?))).collect()
-    }
-
-    fn leg_stats(&self, py: Python<'_>, leg: u64) -> PyResult<Py<PyDict>> {
-        let list = py.detach(|| self.inner.leg_stats(leg)).map_err(refused)?;
-        figures(py, list)
-    }
-
-    fn subscription_stats(&self, py: Python<'_>, subscription: u64) -> PyResult<Py<PyDict>> {
-        let list = py.detach(|| self.inner.subscription_stats(subscription)).map_err(refused)?;
-        figures(py, list)
-    }
-
-    fn engine_stats(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        let list = py.detach(|| self.inner.engine_stats()).map_err(refused)?;
-        figures(py, list)
     }
 
     /// For the test of the isolation: the next unit of this stream panics.

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::engine::{address, figures, maps, own, profile, srtp_key, Engine};
+use super::engine::{address, maps, own, profile, srtp_key, Engine};
+use super::engine_figures::figures;
 use super::rtp_map::RtpMap;
 use super::{refused, MediaError};
 use crate::relay::latch::LatchMode;

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::engine::{address, figures, Engine};
+use super::engine::{address, Engine};
 use super::engine_bytes::check_stall;
+use super::engine_figures::figures;
 use super::{refused, MediaError};
 use crate::relay::line::Outward;
 use crate::relay::OrderError;

@@ -3,6 +3,7 @@
 mod engine;
 mod engine_bundle;
 mod engine_bytes;
+mod engine_figures;
 mod engine_rtmp;
 mod engine_rtsp;
 mod engine_tls;

@@ -76,6 +76,9 @@ impl Worker {
             Command::EngineStats { answer } => {
                 let _ = answer.try_send(self.figures());
             }
+            Command::AllStats { answer } => {
+                let _ = answer.try_send(self.share());
+            }
             Command::ForgetSession(id) => self.forget_session(id),
             Command::OpenRtpSession { id, order } => self.open_rtp_session(id, order),
             Command::ArmRtpSession { session, order } => self.arm_rtp_session(session, order),

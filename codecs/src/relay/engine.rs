@@ -320,59 +320,6 @@ impl Engine {
     pub(super) fn wait<T>(&self, answer: &Receiver<T>) -> Done<T> {
         answer.recv_timeout(PATIENCE).map_err(|_| OrderError::new("the media thread did not answer in 200 ms"))
     }
-
-    pub fn stream_stats(&self, stream: StreamId) -> Done<Figures> {
-        let (answer, got) = sync_channel(1);
-        self.post(stream, Command::StreamStats { stream: Some(stream), answer });
-        let list = self.wait(&got)?;
-        list.into_iter().next().map(|(_, f)| f).ok_or(OrderError::new("no such stream"))
-    }
-
-    pub fn all_stream_stats(&self) -> Done<Vec<(StreamId, Figures)>> {
-        let (answer, got) = sync_channel(self.workers.len());
-        for worker in 0..self.workers.len() as u64 {
-            self.post(worker, Command::StreamStats { stream: None, answer: answer.clone() });
-        }
-        let mut all = Vec::new();
-        for _ in 0..self.workers.len() {
-            all.extend(self.wait(&got)?);
-        }
-        Ok(all)
-    }
-
-    pub fn leg_stats(&self, leg: LegId) -> Done<Figures> {
-        let (answer, got) = sync_channel(1);
-        self.post(leg, Command::LegStats { leg, answer });
-        self.wait(&got)?.ok_or(OrderError::new("no such leg"))
-    }
-
-    pub fn subscription_stats(&self, subscription: SubId) -> Done<Figures> {
-        let (answer, got) = sync_channel(1);
-        self.post(subscription, Command::SubStats { subscription, answer });
-        self.wait(&got)?.ok_or(OrderError::new("no such subscription"))
-    }
-
-    pub fn engine_stats(&self) -> Done<Figures> {
-        let (answer, got) = sync_channel(self.workers.len());
-        for worker in 0..self.workers.len() as u64 {
-            self.post(worker, Command::EngineStats { answer: answer.clone() });
-        }
-        let mut sum: Figures = Vec::new();
-        for _ in 0..self.workers.len() {
-            let share = self.wait(&got)?;
-            if sum.is_empty() {
-                sum = share;
-                continue;
-            }
-            for ((_, total), (_, part)) in sum.iter_mut().zip(share) {
-                if let (Figure::Int(total), Figure::Int(part)) = (total, part) {
-                    *total += part;
-                }
-            }
-        }
-        sum.push(("events_lost", Figure::Int(self.events.lost_ever() as i64)));
-        Ok(sum)
-    }
 }
 
 impl Drop for Engine {

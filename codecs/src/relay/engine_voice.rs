@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{sync_channel, Receiver};
 use std::sync::Arc;
 
 use super::engine::{worker_of, Done, Engine, SessionEntry};
@@ -143,9 +143,13 @@ impl Engine {
     }
 
     pub fn voice_clock(&self) -> Done<Figures> {
+        self.wait(&self.ask_voice_clock())
+    }
+
+    pub(super) fn ask_voice_clock(&self) -> Receiver<Figures> {
         let (answer, got) = sync_channel(1);
         self.post(self.voice_worker() as u64, Command::VoiceClock { answer });
-        self.wait(&got)
+        got
     }
 
     /// For tests of the isolation.

@@ -21,6 +21,7 @@ mod container_out;
 pub mod egress;
 pub mod engine;
 pub mod engine_bundle;
+pub mod engine_figures;
 pub mod engine_lines;
 mod engine_rtsp;
 mod engine_session;

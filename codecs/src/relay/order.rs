@@ -92,6 +92,14 @@ pub enum Figure {
 
 pub type Figures = Vec<(&'static str, Figure)>;
 
+/// What one worker has to say of itself, its streams and its legs.
+#[derive(Debug)]
+pub struct Share {
+    pub worker: Figures,
+    pub streams: Vec<(StreamId, Figures)>,
+    pub legs: Vec<(LegId, Figures)>,
+}
+
 /// Where the worker answers; the asker waits a bounded time and may be gone.
 pub type Answer<T> = SyncSender<T>;
 
@@ -327,6 +335,9 @@ pub enum Command {
     },
     EngineStats {
         answer: Answer<Figures>,
+    },
+    AllStats {
+        answer: Answer<Share>,
     },
     /// For tests of the isolation: the stream's next work panics.
     Panic(StreamId),

@@ -2,7 +2,7 @@
 
 use super::event::*;
 use super::leg::{Leg, Source};
-use super::order::{Figure, Figures};
+use super::order::{Figure, Figures, Share};
 use super::subscriber::Subscriber;
 use super::sys;
 use super::worker::{Live, Worker};
@@ -90,6 +90,12 @@ impl Worker {
             ("queue_bytes", int(queue)),
             ("congested", int(i64::from(congested))),
         ])
+    }
+
+    /// All that this worker has.
+    pub fn share(&self) -> Share {
+        let legs = self.legs.iter().map(|(id, leg)| (*id, leg_figures(leg))).collect();
+        Share { worker: self.figures(), streams: self.stream_figures(None), legs }
     }
 
     /// This worker's share; the engine adds the shares up.
