@@ -12,6 +12,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ class Soak:
             try:
                 await asyncio.wait_for(process.wait(), 0.35)
             except TimeoutError:
-                process.kill()
+                with suppress(ProcessLookupError):  # it has just ended
+                    process.kill()
         _out, err = await process.communicate()
         if process.returncode not in (0, -9):
             self.failed += 1
