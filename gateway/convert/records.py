@@ -179,5 +179,10 @@ class Writer:
             self._port.send(head + part)
 
 
+def wish() -> bytes:
+    """The one record that goes against the stream: who reads it asks its source for a key frame."""
+    return _HEAD.pack(0xF6, 1, 2, 0, FIRST | LAST, 0, 0, 0, UNKNOWN, 0, 0)
+
+
 def _joined(parts: Sequence[bytes]) -> bytes:
     return b"".join(struct.pack("!I", len(part)) + part for part in parts)

@@ -22,7 +22,7 @@ from gateway.convert.encoders import SOFTWARE, choose
 from gateway.convert.passing import Passing
 from gateway.convert.pictures import Pictures
 from gateway.convert.recipe import COPY, Recipe
-from gateway.convert.records import BadRecord, Reader, Track, Unit, Writer
+from gateway.convert.records import BadRecord, Reader, Track, Unit, Writer, wish
 from gateway.convert.sound import Sound
 
 BEAT_S = 0.5
@@ -128,8 +128,14 @@ class Worker:
     def _obey(self, now: float) -> bool:
         orders = self._control.orders()
         for order in orders or ():
-            if order.get("do") == "key" and isinstance(self._video, Pictures):
+            if order.get("do") != "key":
+                continue
+            if isinstance(self._video, Pictures):
                 self._video.want_key(now)
+            elif self._video is not None:
+                # A picture that is passed on has its key frames from the source. Full: the last wish is not read yet.
+                with contextlib.suppress(OSError):
+                    self._in.send(wish())
         return orders is not None
 
     def _read(self, now: float) -> bool:

@@ -249,6 +249,13 @@ def test_streams_of_several_threads(rig: Rig) -> None:
                 nalus.push(peer.receive(1)[0].payload)
         assert wide.engine.engine_stats()["threads"] == 3
         assert len(wide.engine.all_stream_stats()) == 6
+        engine, streams, legs, voice = wide.engine.all_stats()
+        assert engine.keys() == wide.engine.engine_stats().keys()
+        assert (engine["threads"], engine["legs"], len(streams), len(legs)) == (3, 6, 6, 6)
+        for leg, counters in legs.items():
+            assert counters["packets"] == wide.engine.leg_stats(leg)["packets"] > 0
+        assert all(counters["frames"] == 1 for counters in streams.values())
+        assert voice.keys() == wide.engine.voice_clock().keys()
 
 
 def test_a_thousand_joins_and_leaves_leave_nothing(rig: Rig) -> None:

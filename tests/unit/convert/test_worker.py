@@ -18,7 +18,7 @@ from gateway.convert.pictures import split
 from gateway.convert.recipe import COPY, Recipe
 from gateway.convert.records import Track, Unit
 
-from .rig import Camera, Seen, Works, plane, reads
+from .rig import PATIENCE_S, Camera, Seen, Works, plane, reads
 
 
 @pytest.fixture
@@ -185,6 +185,23 @@ def test_a_key_frame_is_made_when_it_is_wanted(engine: codecs.Engine, stack: Exi
     seen.until("a key frame", lambda s: any(unit.key for unit in s.pictures()[before:]))
     between_keys = seen.pictures()[-1].pts - seen.pictures()[0].pts
     assert between_keys < 2 * 90_000, "it came because it was asked for, not because it was time"
+
+
+def test_the_source_of_a_picture_that_is_passed_on_is_asked_for_a_key_frame(
+    engine: codecs.Engine, stack: ExitStack
+) -> None:
+    recipe, given = Recipe(COPY, "opus"), {"codec": "h264", "gop": 1000, "audio": "aac"}
+    camera, seen, works = between(engine, stack, recipe, given)
+    shoot_on(camera, stack)
+    seen.until("pictures", lambda s: len(s.pictures()) > 20)
+    engine.drain(10_000)
+    works.ask("key")
+    until = time.monotonic() + PATIENCE_S
+    asked: list[str] = []
+    while not asked and time.monotonic() < until:
+        asked = [event.cause for event in engine.drain(1000) if isinstance(event, codecs.KeyFrameWanted)]
+        time.sleep(0.01)
+    assert asked == ["join"]
 
 
 def test_another_size_and_another_codec_in_mid_stream(engine: codecs.Engine, stack: ExitStack) -> None:
