@@ -22,6 +22,8 @@ from gateway.contract.adapter import Context
 log = logging.getLogger(__name__)
 
 BUFFER = 8 << 20
+FAREWELL_S = 0.5
+"""From the word that a kit is revoked to the end of its session."""
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 
 
@@ -36,6 +38,8 @@ class Center:
         self._refused: Counter[str] = Counter()
         self._say = Throttle(log)
         self._door = 0
+        self._told_revoked = False
+        self._ending: asyncio.TimerHandle | None = None
         self.port = 0
 
     async def run(self, ready: asyncio.Event) -> None:
@@ -48,7 +52,7 @@ class Center:
         except codecs.MediaError as exc:
             raise ConfigError("adapter.uplink.listen_udp", str(exc)) from exc
         media.on_door(self._door, self._event)
-        undo = [pairings.on_change(self._admit), context.http.upgrade(PATH, UPGRADE, self._by_tcp)]
+        undo = [pairings.on_change(self._changed), context.http.upgrade(PATH, UPGRADE, self._by_tcp)]
         self._admit()
         pairings.reachable_at(self.port)
         log.info("kits may come to UDP port %d, or by TCP to the API's port", self.port)
@@ -58,6 +62,8 @@ class Center:
         finally:
             for one in undo:
                 one()
+            if self._ending is not None:
+                self._ending.cancel()
             await self._nest.close()
             media.forget_door(self._door)
             media.engine.bundle_close(self._door)
@@ -70,14 +76,30 @@ class Center:
     def refused(self) -> int:
         return self._refused.total()
 
+    def _changed(self) -> None:
+        """Whoever was revoked is believed nothing from now on (the core sees to that); why, it is told in its session,
+        which ends a moment later."""
+        revoked = {row.gateway: row.detail for row in self._context.fleet.pairings.kits() if row.revoked_at is not None}
+        told = [here.farewell(revoked[here.gateway]) for here in self.kits if here.gateway in revoked]
+        if any(told):
+            self._ending = asyncio.get_running_loop().call_later(FAREWELL_S, self._admit)
+        else:
+            self._admit()
+
     def _admit(self) -> None:
-        """Whoever is not in the list any more is put out at once."""
+        """Whoever is not in the list any more is put out."""
         peers: dict[bytes, str] = {}
+        revoked: dict[bytes, str] = {}
         for row in self._context.fleet.pairings.kits():
-            if row.revoked_at is None:
-                peers[row.key] = row.gateway
+            (peers if row.revoked_at is None else revoked)[row.key] = row.gateway
+        known = {key: gateway for key, gateway in revoked.items() if key not in peers}
+        engine = self._context.media.engine
         try:
-            self._context.media.engine.bundle_admit(self._door, list(peers.items()))
+            if not self._told_revoked and known:
+                # The door tells those revoked from strangers whom it has seen go: after a start it has seen nobody.
+                engine.bundle_admit(self._door, [*peers.items(), *known.items()])
+            self._told_revoked = True
+            engine.bundle_admit(self._door, list(peers.items()))
         except codecs.MediaError as exc:
             log.error("the list of admitted kits is not taken over: %s", exc)
 

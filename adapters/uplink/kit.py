@@ -43,6 +43,7 @@ class CenterCall:
         self._seen: float | None = None
         self._links: tuple[LinkState, ...] = ()
         self._address = ""
+        self._farewell = ""
         self._key = b""
 
     async def run(self) -> None:
@@ -104,7 +105,7 @@ class CenterCall:
             self._up()
             return
         if event.kind == "refused":
-            self._become(KitState.OFFLINE, event.code, event.detail)
+            self._become(KitState.OFFLINE, event.code, event.detail or self._why(event.code))
             # Between two keys the center knows one, and calls the other unknown, or taken back.
             if event.code in ("unknown-key", "revoked") and self._context.fleet.pairings.next_key():
                 self._other_key.set()
@@ -117,7 +118,7 @@ class CenterCall:
             self._bundle.event(event)
         if event.kind == "down":
             self._bundle = None
-            self._become(KitState.OFFLINE, event.code or "center-silent", event.detail)
+            self._become(KitState.OFFLINE, event.code or "center-silent", event.detail or self._why(event.code))
 
     def _up(self) -> None:
         before = self._bundle
@@ -140,6 +141,7 @@ class CenterCall:
             began = loop.time()
             session = self._kit = KitSession(self._context, bundle, self._center, self._config, self._key)
             session.on_key_told = self._other_key.set
+            session.on_revoked = self._revoked
             try:
                 await session.run(self._met)
             except GatewayError as exc:
@@ -157,10 +159,18 @@ class CenterCall:
 
     def _met(self, answer: Mapping[str, Any]) -> None:
         """The center has let us in."""
+        self._farewell = ""
         self._become(KitState.ONLINE, "")
         pairings = self._context.fleet.pairings
         if pairings.next_key() and self._key == pairings.next_key():
             pairings.key_taken(self._center.gateway)
+
+    def _revoked(self, why: str) -> None:
+        self._farewell = why
+
+    def _why(self, code: str) -> str:
+        """In the words of whoever revoked us, as long as we remember them."""
+        return self._farewell if code == "revoked" else ""
 
     async def _end_session(self, code: str) -> None:
         if self._bundle is not None:

@@ -69,6 +69,7 @@ class KitHere:
         self._hearing: Hearing | None = None
         self._services = Services(context, config, bundle, event.name)
         self._shown: tuple[str, float] = ("", 0.0)
+        self._left = False
         bundle.on_stream = self._stream
         bundle.on_paths = self._paths
 
@@ -131,6 +132,13 @@ class KitHere:
         if self._lines is None:
             raise LinkDown(f"{self.gateway} is not here", code="kit-offline")
         return self._lines.sit(target, wish)
+
+    def farewell(self, detail: str) -> bool:
+        """It is revoked, and hears why; once. False: there is nobody to tell."""
+        if self._left or self._rpc is None:
+            return False
+        self._left = True
+        return self._rpc.notice("revoked", {"detail": detail[:200]})
 
     # — the session —
 

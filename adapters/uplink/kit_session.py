@@ -59,6 +59,8 @@ class KitSession:
         self._key = key
         self.on_key_told: Callable[[], None] = lambda: None
         """The center knows our next key: it is to be called by that."""
+        self.on_revoked: Callable[[str], None] = lambda _why: None
+        """The center takes our admission back, and says why; the session ends at once."""
         self._rpc: Line | None = None
         self._looks = 0
         self._nest = Nest(f"requests of {center.gateway}", MOST_STREAMS)
@@ -180,6 +182,7 @@ class KitSession:
         rpc.serve("command", self._command)
         rpc.serve("talk", self._sit)
         rpc.serve("rise", self._rise)
+        rpc.hear("revoked", lambda args: self.on_revoked(text(args, "detail")))
         rpc.hear("gone-over", lambda args: self.giving.gone_over(whole(args, "given", 1, 1 << 31), whole(args, "flow")))
 
     async def _open(self, args: Mapping[str, Any]) -> Any:

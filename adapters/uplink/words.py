@@ -15,6 +15,7 @@ On the stream `rpc` (both may ask, answers are awaited):
     over      {given, code, detail}
     word      {seat, word}   hears {seat, on}   risen {seat, code, detail}
     links     {links}        gave-up {stream, code}
+  and the center's: revoked {detail}, just before it ends the session
 On the stream `tell`, where a long list holds up nobody:
     list      kit → center  {kind, items, first, last}    all there is of a kind, in parts
     item      {kind, value}   gone {kind, id}   position {…}   ptz {stream, holder}

@@ -1,5 +1,6 @@
 // Pairing from the console: at a center a kit's code goes in and the answer comes out; at a kit the other way round.
 
+import { ApiError } from "./api";
 import { fill, h, setText } from "./dom";
 import { type Key, say, t, word } from "./i18n";
 import type { Reasons } from "./panels";
@@ -119,7 +120,13 @@ export class OfferForm {
     let told: Offer;
     try {
       told = await this.store.api.get<Offer>(`/api/v1/pairing/offers/${encodeURIComponent(this.offer)}`, { background: true });
-    } catch {
+    } catch (error) {
+      // A kit that was started anew knows its codes no more; anything else may pass.
+      if (error instanceof ApiError && error.problem.status === 404) {
+        clearInterval(this.timer);
+        this.shown.hidden = true;
+        setText(this.message, `${say(error.problem.cause)} ${say(error.problem.cure)}`);
+      }
       return;
     }
     if (told.state === "waiting") {

@@ -159,6 +159,17 @@ describe("the panel", () => {
     answers["GET /api/v1/pairing/offers/ab"] = () => json({ id: "ab", state: "paired", code: "", center: "county" });
     await vi.advanceTimersByTimeAsync(2000);
     expect(text()).toContain("Paired with county.");
+    // A kit that was started anew knows the code no more: nobody waits for it in vain.
+    button("Show a code")?.closest("form")?.dispatchEvent(new Event("submit"));
+    await settle();
+    answers["GET /api/v1/pairing/offers/ab"] = () => problem(503, "link-down");
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(text()).toContain("fgp1:code");
+    expect(text()).not.toContain("link-down cause");
+    answers["GET /api/v1/pairing/offers/ab"] = () => problem(404, "pair-ended");
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(text()).toContain("pair-ended cause");
+    expect(panel.element.querySelector<HTMLElement>(".pair-answer:not([hidden]) .pair-code")).toBeNull();
   });
 
   test("the plots of a day are asked for when they are wanted", async () => {

@@ -81,7 +81,9 @@ def admit(
 @app.command(help=t("Take an admission back: the kit is out at once.", "撤销准入：立即断开该终端站。"))
 def revoke(
     kit: str,
-    reason: Annotated[str, typer.Option("--reason", help=t("Why: shown on the kit.", "原因，会显示给终端站。"))] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help=t("Why: shown on the kit, if it is here.", "原因；终端站在线时会显示给它。"))
+    ] = "",
     state_dir: StateDir = None,
 ) -> None:
     Client(state_dir).post(f"/api/v1/kits/{ref(kit)}/revoke", {"reason": reason})

@@ -73,11 +73,10 @@ class FakeNet:
             return False
         key = public(side.given["private"])
         if engine.admitted.get(door, {}).get(key) != gateway:
-            side.tell("refused", code="unknown-key")
+            code = "revoked" if key in engine.revoked.get(door, ()) else "unknown-key"
+            side.tell("refused", code=code)
             engine.tell(
-                codecs.BundleEvent(
-                    bundle=0, door=door, kind="refused", code="unknown-key", name=gateway, key=key, number=1
-                )
+                codecs.BundleEvent(bundle=0, door=door, kind="refused", code=code, name=gateway, key=key, number=1)
             )
             return False
         far = FakeBundle(engine, engine._handle("bundle_in", gateway=gateway), {}, door)
@@ -158,6 +157,7 @@ class FakeBundles:
         self.net: FakeNet | None = None
         self.bundles: dict[int, FakeBundle] = {}
         self.admitted: dict[int, dict[bytes, str]] = {}
+        self.revoked: dict[int, set[bytes]] = {}
 
     def bundle_dial(self, **given: Any) -> int:
         handle = self._handle("bundle_dial", **given)
@@ -174,7 +174,9 @@ class FakeBundles:
         return door
 
     def bundle_admit(self, door: int, peers: list[tuple[bytes, str]]) -> None:
+        gone = self.admitted.get(door, {}).keys() | self.revoked.get(door, set())
         self.admitted[door] = dict(peers)
+        self.revoked[door] = gone - self.admitted[door].keys()
         assert self.net is not None
         for gateway, side in list(self.net.kits.items()):
             key = public(side.given["private"])
