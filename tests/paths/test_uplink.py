@@ -115,6 +115,17 @@ async def test_revoked_it_is_out_at_once_and_stays_out(tmp_path: Path, free: tup
         await until("it is refused", lambda: made.center.uplink.figures()["uplink_refused_total"] >= 1)
         assert not made.center.core.fleet.kit(SYSTEM, "kit7").ways
 
+        def shown() -> tuple[str, str]:
+            (center,) = made.kit.core.fleet.kits(SYSTEM)[0].centers
+            return center.code, center.detail
+
+        await until("the kit shows why", lambda: shown() == ("revoked", "stolen"))
+        # A center that was started since knows it for no stranger.
+        await made.center.stop()
+        await made.center.start()
+        await until("it is refused anew", lambda: made.center.uplink.figures()["uplink_refused_total"] >= 1)
+        await until("the kit shows the same", lambda: shown() == ("revoked", "stolen"))
+
 
 async def test_a_new_key_over_the_session_that_stands(tmp_path: Path, free: tuple[Ports, Ports]) -> None:
     async with county(tmp_path, *free) as made:
