@@ -151,6 +151,9 @@ bench-outage: build peers ## a publisher dies and comes back: first pictures, re
 bench-uplink: build bench-peers peers ## a picture and a call over bad links, beside SRT, RTP and MPTCP (root; BENCH_ARGS="--seconds 30 --seeds 1")
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.uplink $(BENCH_ARGS)
+.PHONY: bench-fleet
+bench-fleet: build bench-peers peers ## 3,000 made-up kits by mosquitto and by three NATS servers (BENCH_ARGS="--kits 300 --seconds 10")
+	@$(PY) -m tests.bench.fleet $(BENCH_ARGS)
 .PHONY: interop-media
 interop-media: build peers ## every program, way in, codec and output that make sense; writes docs/interop.md (under an hour)
 	@$(PY) -m tests.interop.matrix --write docs/interop.md $(INTEROP_ARGS)

@@ -98,6 +98,22 @@ build_openssl_srtp() {
   fi
 }
 
+nats_server() {
+  # The cluster broker of `make bench-fleet`: Debian's (2.9) is too old for its MQTT, so it is built from its own module.
+  local out=$PWD/.make/peers wanted=v2.15.3
+  [ -x "$out/nats-server" ] && "$out/nats-server" --version 2>/dev/null | grep -q "$wanted" && return
+  command -v go >/dev/null || {
+    say "bench peers: no nats-server, as Go 1.25 or newer is missing (https://go.dev/dl); bench-fleet leaves the cluster out"
+    return
+  }
+  say "bench peers: building nats-server $wanted (some minutes the first time)"
+  mkdir -p "$out"
+  GOBIN="$out" GOFLAGS=-buildvcs=false go install "github.com/nats-io/nats-server/v2@$wanted" >"$out/nats.log" 2>&1 || {
+    tail -n 3 "$out/nats.log" >&2
+    say 'bench peers: nats-server could not be built (is the Go proxy reachable? go env GOPROXY); bench-fleet leaves the cluster out'
+  }
+}
+
 find_python() {
   local candidate
   for candidate in python3.13 python3.12 python3.11 python3; do
@@ -166,6 +182,7 @@ bench)
   apt_install 'bench peers' janus gcc make libc6-dev libssl-dev pkg-config dpkg-dev rtpengine-daemon
   pjsua2
   build_openssl_srtp
+  nats_server
   ;;
 fuzz)
   apt_install 'fuzzing' clang

@@ -33,7 +33,7 @@ Out = Annotated[Path | None, typer.Option("--out", help=t("Write files into this
     "broker-config", help=t("Configuration and access list for another broker.", "生成其他服务器的配置与访问控制列表。")
 )
 def broker_config(
-    kind: Annotated[str, typer.Argument(help="mosquitto")],
+    kind: Annotated[str, typer.Argument(help="mosquitto, nats")],
     center: Annotated[
         list[str], typer.Option("--center", help=t("Gateway id of a center; may be repeated.", "中心编号，可重复。"))
     ],
@@ -41,18 +41,29 @@ def broker_config(
         list[str] | None, typer.Option("--host", help=t("Name or address of the broker.", "服务器的名称或地址。"))
     ] = None,
     port: int = 8883,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--node", help=t("nats: NAME=HOST of each node.", "nats：各节点的 名称=地址。")),
+    ] = None,
     folder: Annotated[
-        Path, typer.Option("--folder", help=t("Where the files will lie there.", "文件在服务器上的目录。"))
-    ] = Path("/etc/mosquitto/fieldgate"),
+        Path | None, typer.Option("--folder", help=t("Where the files will lie there.", "文件在服务器上的目录。"))
+    ] = None,
     out: Out = None,
     state_dir: StateDir = None,
 ) -> None:
-    from adapters.mqtt import mosquitto
+    hosts = host or [socket.gethostname()]
+    if kind == "nats":
+        hosts = [one.partition("=")[2] for one in node or ()]
+        made = _nats(node or [], center, folder or Path("/etc/nats/fieldgate"), port, state_dir)
+        folder = folder or Path("/etc/nats/fieldgate")
+    elif kind == "mosquitto":
+        from adapters.mqtt import mosquitto
 
-    if kind != "mosquitto":
-        text = "only mosquitto's is written here; for EMQX, VerneMQ and NATS see docs/guide-fleet.md"
+        folder = folder or Path("/etc/mosquitto/fieldgate")
+        made = mosquitto.files(folder, center, port=port)
+    else:
+        text = "only those of mosquitto and nats are written here; for EMQX and VerneMQ see docs/scale.md"
         raise NotFound(f"{kind[:40]}: {text}")
-    made = mosquitto.files(folder, center, port=port)
     if out is None:
         for name, text in made.items():
             console().print(f"[bold]# ── {folder / name}[/]")
@@ -61,7 +72,7 @@ def broker_config(
     out.mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
         (out / name).write_text(text)
-    _certificates(out, center[0], host or [socket.gethostname()], _state(state_dir))
+    _certificates(out, center[0], hosts, _state(state_dir))
     console().print(t(f"Written into {out}.", f"已写入 {out}。"))
 
 
@@ -145,6 +156,19 @@ def install(
     files.keep(ca=ca, certificate=shown, key=key)
     _as_the_folder(files.folder)
     console().print(t("Kept; it is used from the next connection on.", "已安装，下次连接时生效。"))
+
+
+def _nats(nodes: list[str], centers: list[str], folder: Path, port: int, state_dir: Path | None) -> dict[str, str]:
+    """Users are the kits whose certificates are good."""
+    from adapters.mqtt import nats
+
+    named = [one.partition("=") for one in nodes]
+    if len(named) < 3 or not all(name and host for name, _, host in named):
+        raise ConfigError("--node", "a cluster has three nodes or more: --node mq1=10.0.0.1 --node mq2=10.0.0.2 …")
+    issued = _authority(state_dir, centers[0]).issued()
+    kits = dict.fromkeys(one.name for one in issued if one.revoked_at is None and one.name not in centers)
+    made = [nats.Node(name, host, port) for name, _, host in named]
+    return nats.files(folder, centers, kits, made, Path("/var/lib/nats/jetstream"))
 
 
 def _state(state_dir: Path | None) -> Path:

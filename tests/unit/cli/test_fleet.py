@@ -68,3 +68,22 @@ def test_what_waits_is_shown(fieldgate: Run, daemon: Services) -> None:
     assert json.loads(fieldgate("outbox", "list", "--json").out)["uplinks"][0]["rows"] == 2
     assert fieldgate("outbox", "leave", "mqtt/center1", "--yes").code == 0
     assert daemon.forward.left == ["mqtt/center1"]  # type: ignore[attr-defined]
+
+
+def test_a_clusters_files(fieldgate: Run, tmp_path: Path) -> None:
+    state, out = tmp_path / "s", tmp_path / "out"
+    state.mkdir()
+    where = ("--state-dir", str(state), "--center", "county")
+    for kit in ("kit7", "kit8"):
+        assert fieldgate("mqtt", "certificate", kit, "--out", str(tmp_path / kit), *where).code == 0
+    assert fieldgate("mqtt", "revoke", "kit8", *where).code == 0
+    few = fieldgate("mqtt", "broker-config", "nats", "--node", "mq1=10.0.0.1", *where)
+    assert few.code == 1 and "three nodes" in few.err + few.out
+    nodes = [part for number in (1, 2, 3) for part in ("--node", f"mq{number}=10.0.0.{number}")]
+    assert fieldgate("mqtt", "broker-config", "nats", *nodes, "--out", str(out), *where).code == 0
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert names >= {"mq1.conf", "mq2.conf", "mq3.conf", "users.conf", "ca.crt", "broker.crt", "center/client.crt"}
+    users = (out / "users.conf").read_text()
+    assert '"CN=kit7"' in users and '"CN=county"' in users and "kit8" not in users, "revoked"
+    assert 'listen: "10.0.0.2:8883"' in (out / "mq2.conf").read_text()
+    assert fieldgate("mqtt", "broker-config", "emqx", *where).code == 1

@@ -1,0 +1,1 @@
+"""`make bench-fleet`: three thousand kits by a broker, as docs/scale.md tells."""
