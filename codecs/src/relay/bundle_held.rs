@@ -9,17 +9,15 @@ use super::bundle_flow_in::FlowIn;
 use super::bundle_flow_out::FlowOut;
 use super::bundle_ground::{Ground, Sock, Watch};
 use super::bundle_stream::{StreamHeld, Turned};
-use super::bundle_wires::{Run, StreamWire, UdpWire};
+use super::bundle_wires::{StreamWire, UdpWire};
 use super::event::{BundleId, BundleKind, BundleTold, DoorId};
 use super::order_bundle::{Carries, FlowOrder, PathOrder};
 use super::sys::{self, SockAddr};
 use super::OrderError;
-use crate::bundle::session::{Session, MAX_DATAGRAM_BYTES};
+use crate::bundle::session::Session;
 use crate::bundle::types::{Event, PathKind, PathOptions, Remote};
 use crate::time::Micros;
 
-/// Datagrams sent in one turn; a session that has more is asked again after the others.
-const MAX_TURN: usize = 1024;
 pub const MAX_STREAMS: usize = 256;
 
 pub enum Wire {
@@ -75,16 +73,6 @@ impl Held {
             touched: false,
             counted: false,
             closed: false,
-        }
-    }
-
-    fn told(&self, kind: BundleKind) -> BundleTold {
-        BundleTold::new(self.id, self.door, kind)
-    }
-
-    fn tell(&self, told: BundleTold, ground: &Ground) {
-        if !self.closed {
-            ground.tell(told);
         }
     }
 
@@ -154,12 +142,6 @@ impl Held {
             drop(fd);
         }
         self.flush_in(flow, ground);
-    }
-
-    fn flow_closed(&self, flow: u16, out: bool, code: &'static str, ground: &Ground) {
-        let name = if out { "out" } else { "in" }.to_owned();
-        let told = BundleTold { code, name, number: flow.into(), ..self.told(BundleKind::FlowClosed) };
-        self.tell(told, ground);
     }
 
     pub fn close_flow(&mut self, flow: u16, out: bool, ground: &mut Ground) {
@@ -284,7 +266,7 @@ impl Held {
     }
 
     /// Flows and streams end with the session.
-    fn end_all(&mut self, ground: &mut Ground) {
+    pub(super) fn end_all(&mut self, ground: &mut Ground) {
         for (_, gone) in self.flows_out.drain() {
             gone.close(ground);
         }
@@ -361,90 +343,10 @@ impl Held {
         }
         said
     }
-
-    /// What is Python's to know.
-    fn state(&mut self, event: Event, ground: &mut Ground) {
-        let told = match event {
-            Event::Up { peer_key, hello } => {
-                self.name.clone_from(&hello.gateway);
-                let told = self.told(BundleKind::Up);
-                let (name, address) = (hello.gateway, self.heard);
-                BundleTold { key: peer_key.to_vec(), name, number: hello.boot, address, ..told }
-            }
-            Event::Down { code, detail } => {
-                self.end_all(ground);
-                self.name.clear();
-                BundleTold { code, detail, ..self.told(BundleKind::Down) }
-            }
-            Event::Refused { code, detail } => BundleTold { code, detail, ..self.told(BundleKind::Refused) },
-            Event::PathUp { path, name } => self.path_told(path, name, ""),
-            Event::PathDown { path, name, code } => self.path_told(path, name, code),
-            Event::Rate { usable_bps, wanted_bps } => {
-                BundleTold { usable_bps, wanted_bps, ..self.told(BundleKind::Rate) }
-            }
-            Event::StreamOpened { stream, purpose } => {
-                BundleTold { number: number_of(stream).into(), name: purpose, ..self.told(BundleKind::Stream) }
-            }
-            _ => return,
-        };
-        self.tell(told, ground);
-    }
-
-    fn path_told(&self, path: u8, name: String, code: &'static str) -> BundleTold {
-        let address = self.paths.get(&path).map(|p| p.to).or(self.heard);
-        BundleTold { code, name, number: path.into(), address, ..self.told(BundleKind::Path) }
-    }
-
-    /// Datagrams by runs. True: there is more.
-    fn transmit(&mut self, ground: &mut Ground) -> bool {
-        let mut out = std::mem::take(&mut ground.out);
-        let (mut run, mut to, mut count) = (Run::default(), None, 0);
-        while count < MAX_TURN {
-            let at = run.bytes;
-            let Some(next) = self.session.transmit(ground.now, &mut out[at..at + MAX_DATAGRAM_BYTES]) else { break };
-            count += 1;
-            let place = (next.path, next.to);
-            if to != Some(place) || !run.add(next.len) {
-                self.send(&out[..run.bytes], &run, to, ground);
-                out.copy_within(at..at + next.len, 0);
-                (run, to) = (Run::default(), Some(place));
-                run.add(next.len);
-            }
-        }
-        self.send(&out[..run.bytes], &run, to, ground);
-        ground.out = out;
-        count == MAX_TURN
-    }
-
-    fn send(&mut self, data: &[u8], run: &Run, to: Option<(u8, Option<Remote>)>, ground: &mut Ground) {
-        let Some((path, remote)) = to.filter(|_| run.count > 0) else { return };
-        if let Some(remote) = remote.filter(|_| self.door != 0) {
-            // Taken out: its streams are watched on the ground that it stands on.
-            let Some(mut door) = ground.doors.remove(&self.door) else { return };
-            let fine = door.send(data, run, &remote, ground);
-            if let (false, Remote::Stream(number)) = (fine, remote) {
-                door.close_stream(number, ground);
-                self.session.lost(remote, ground.now);
-            }
-            ground.doors.insert(self.door, door);
-            return;
-        }
-        let Some(held) = self.paths.get_mut(&path) else { return };
-        match &mut held.wire {
-            Wire::Udp(udp, to) => udp.send(data, run, to),
-            Wire::Stream(stream) => {
-                let fine = stream.send(data, run);
-                held.watch.want(&ground.epoll, if stream.is_full() { sys::READ | sys::WRITE } else { sys::READ });
-                if !fine {
-                    self.path_broke(path, ground);
-                }
-            }
-        }
-    }
 }
 
 /// A stream as Python calls it: 0 is a new one there.
-fn number_of(stream: u32) -> u32 {
+pub(super) fn number_of(stream: u32) -> u32 {
     stream.saturating_add(1)
 }
 

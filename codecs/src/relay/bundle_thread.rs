@@ -3,36 +3,32 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::os::fd::OwnedFd;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::bundle_door::DoorHeld;
 use super::bundle_ground::{Ground, Sock};
 use super::bundle_held::{streams_of, Held};
-use super::bundle_hub::{BundleOrder, BundleQueue};
-use super::bundle_stats;
+use super::bundle_hub::BundleQueue;
 use super::event::{BundleId, BundleKind, BundleTold, DoorId};
-use super::order_bundle::Dial;
 use super::queue::Events;
 use super::sys::{self, Epoll, RecvBatch};
 use super::OrderError;
 use crate::bundle::door::DoorAnswer;
-use crate::bundle::session::Session;
-use crate::bundle::types::{Hello, Identity, Remote};
+use crate::bundle::types::Remote;
 use crate::time::Micros;
 
 /// Batches read of one socket before others have their turn.
 const BATCHES: usize = 4;
 
 pub struct Thread {
-    bundles: HashMap<BundleId, Box<Held>>,
-    ground: Ground,
+    pub(super) bundles: HashMap<BundleId, Box<Held>>,
+    pub(super) ground: Ground,
     /// Taken out while its datagrams are handled; made anew if a panic lost it.
     batch: Option<RecvBatch>,
     timers: BinaryHeap<Reverse<(Micros, BundleId)>>,
     touched: Vec<BundleId>,
-    running: bool,
+    pub(super) running: bool,
 }
 
 impl Thread {
@@ -81,7 +77,7 @@ impl Thread {
         self.ground.doors.values().filter_map(DoorHeld::next_timer).chain(bundle).min()
     }
 
-    fn touch(&mut self, id: BundleId) {
+    pub(super) fn touch(&mut self, id: BundleId) {
         if let Some(held) = self.bundles.get_mut(&id).filter(|h| !h.touched) {
             held.touched = true;
             self.touched.push(id);
@@ -89,7 +85,7 @@ impl Thread {
     }
 
     /// Do something with a bundle; what follows from it is done by `work`.
-    fn with<R>(&mut self, id: BundleId, deed: impl FnOnce(&mut Held, &mut Ground) -> R) -> Option<R> {
+    pub(super) fn with<R>(&mut self, id: BundleId, deed: impl FnOnce(&mut Held, &mut Ground) -> R) -> Option<R> {
         let held = self.bundles.get_mut(&id)?;
         let done = catch_unwind(AssertUnwindSafe(|| deed(held, &mut self.ground)));
         match done {
@@ -138,7 +134,7 @@ impl Thread {
     }
 
     /// What was touched says what it has to, sends, and has its timer set.
-    fn work(&mut self) {
+    pub(super) fn work(&mut self) {
         for id in std::mem::take(&mut self.touched) {
             let Some(held) = self.bundles.get_mut(&id) else { continue };
             held.touched = false;
@@ -163,7 +159,7 @@ impl Thread {
         }
     }
 
-    fn drop_bundle(&mut self, id: BundleId) {
+    pub(super) fn drop_bundle(&mut self, id: BundleId) {
         let Some(mut held) = self.bundles.remove(&id) else { return };
         held.end(&mut self.ground);
         self.ground.queue.closed(id);
@@ -176,12 +172,12 @@ impl Thread {
         });
     }
 
-    fn close(&mut self, id: BundleId, code: &'static str) {
+    pub(super) fn close(&mut self, id: BundleId, code: &'static str) {
         self.with(id, |held, ground| held.session.close(code, ground.now));
     }
 
     /// A door beside the rest of the thread.
-    fn with_door(&mut self, id: DoorId, deed: impl FnOnce(&mut DoorHeld, &mut Self)) {
+    pub(super) fn with_door(&mut self, id: DoorId, deed: impl FnOnce(&mut DoorHeld, &mut Self)) {
         if let Some(mut door) = self.ground.doors.remove(&id) {
             deed(&mut door, self);
             self.ground.doors.insert(id, door);
@@ -259,7 +255,7 @@ impl Thread {
     }
 
     /// The datagrams that a connection brought.
-    fn knock_by_stream(&mut self, door: &mut DoorHeld, number: u64) {
+    pub(super) fn knock_by_stream(&mut self, door: &mut DoorHeld, number: u64) {
         while let Some(mut datagram) = door.streams.get_mut(&number).and_then(|s| s.wire.next()) {
             self.knock(door, &mut datagram, Remote::Stream(number));
         }
@@ -320,104 +316,5 @@ impl Thread {
         if let Some(old) = door.sessions.get(&old).copied() {
             self.close(old, "replaced");
         }
-    }
-
-    // ── orders ──
-
-    fn obey(&mut self, order: BundleOrder) {
-        match order {
-            BundleOrder::Dial { id, order } => self.dial(id, order),
-            BundleOrder::Listen { id, fd, v6, private } => {
-                let door = DoorHeld::new(id, fd, v6, &Identity::new(Some(private)), &mut self.ground);
-                self.ground.doors.insert(id, door);
-            }
-            BundleOrder::Admit { door, peers } => self.with_door(door, |door, thread| {
-                for index in door.door.admit(&peers) {
-                    if let Some(id) = door.sessions.get(&index).copied() {
-                        thread.close(id, "revoked");
-                    }
-                }
-            }),
-            BundleOrder::AcceptStream { door, fd, initial } => self.accept(door, fd, &initial),
-            BundleOrder::Path { bundle, fd, v6, order } => {
-                self.with(bundle, |held, ground| {
-                    let path = order.path;
-                    let stream = order.stream;
-                    held.add_path(fd, v6, order, ground);
-                    if stream {
-                        held.path_stream(path, ground);
-                    }
-                });
-            }
-            BundleOrder::DropPath { bundle, path } => drop(self.with(bundle, |held, g| held.drop_path(path, g))),
-            BundleOrder::Flow { bundle, fd, order } => {
-                self.with(bundle, |held, ground| held.open_flow(fd, &order, ground));
-            }
-            BundleOrder::WantKey { bundle, flow } => {
-                self.with(bundle, |held, ground| held.session.want_key(flow, ground.now));
-            }
-            BundleOrder::CloseFlow { bundle, flow, out } => {
-                self.with(bundle, |held, ground| held.close_flow(flow, out, ground));
-            }
-            BundleOrder::Stream { bundle, fd, purpose, stream, answer } => {
-                let made = self.with(bundle, |held, ground| held.open_stream(fd, &purpose, stream, ground));
-                let _ = answer.try_send(made.unwrap_or(Err(OrderError::new("no such bundle"))));
-            }
-            BundleOrder::Stats { handle, answer } => {
-                let now = self.ground.now;
-                let bundle = self.bundles.get(&handle).map(|held| bundle_stats::of_bundle(held, now));
-                let door = self.ground.doors.get(&handle).map(bundle_stats::of_door);
-                let _ = answer.try_send(bundle.or(door));
-            }
-            BundleOrder::Close(handle) => self.close_handle(handle),
-            BundleOrder::Stop => self.running = false,
-        }
-    }
-
-    fn dial(&mut self, id: BundleId, order: Dial) {
-        let identity = Identity::new(Some(order.private));
-        let (gateway, boot, suite) = (order.gateway, order.boot, order.suite);
-        let hello = Hello { gateway, boot, suite, clock_unix_ms: sys::unix_us() / 1000 };
-        let session = Session::new_initiator(&identity, order.peer, hello, self.ground.now);
-        self.bundles.insert(id, Box::new(Held::new(id, 0, 0, Box::new(session))));
-        self.touch(id);
-    }
-
-    fn accept(&mut self, door: DoorId, fd: OwnedFd, initial: &[u8]) {
-        self.with_door(door, |door, thread| {
-            if let Some(number) = door.add_stream(fd, initial, &mut thread.ground) {
-                thread.knock_by_stream(door, number);
-                door.tell_refusals(&thread.ground);
-            }
-        });
-    }
-
-    fn close_handle(&mut self, handle: u64) {
-        if let Some(held) = self.bundles.get_mut(&handle) {
-            held.closed = true;
-            return self.close(handle, "peer-closed");
-        }
-        let Some(door) = self.ground.doors.get(&handle) else { return };
-        let all: Vec<BundleId> = door.sessions.values().copied().collect();
-        for id in all {
-            if let Some(held) = self.bundles.get_mut(&id) {
-                held.closed = true;
-            }
-            self.close(id, "peer-closed");
-        }
-        // Their farewells leave by the door's own socket.
-        self.work();
-        let left: Vec<BundleId> = self.bundles.values().filter(|h| h.door == handle).map(|h| h.id).collect();
-        for id in left {
-            self.drop_bundle(id);
-        }
-        if let Some(mut door) = self.ground.doors.remove(&handle) {
-            let streams: Vec<u64> = door.streams.keys().copied().collect();
-            for number in streams {
-                door.close_stream(number, &mut self.ground);
-            }
-            self.ground.unwatch(door.watch);
-        }
-        self.ground.queue.closed(handle);
     }
 }
