@@ -1,7 +1,8 @@
 //! Properties of the link bundle's parts: what must hold whatever the network does.
 
+use codecs::bundle::item::Item;
 use codecs::bundle::report::Received;
-use codecs::bundle::sent::{Item, Sent};
+use codecs::bundle::sent::Sent;
 use codecs::time::Micros;
 
 fn ms(ms: u64) -> Micros {

@@ -14,7 +14,7 @@ pub const ALL: &[(&str, Case)] = &[("bundle_pieces", bundle_pieces)];
 /// play-out, and nothing waits beyond the bounds.
 pub fn bundle_pieces(data: &[u8]) {
     let Some((playout, mut rest)) = data.split_first() else { return };
-    let limits = Limits { flow_bytes: 64 << 10, unit_bytes: 16 << 10, units: 64 };
+    let limits = Limits { flow_bytes: 64 << 10, unit_bytes: 16 << 10, units: 64, ..Limits::default() };
     let mut assembler = Assembler::new(u32::from(*playout) * 10, limits);
     let (mut now, mut out, mut last) = (0u64, Vec::new(), None);
     let body = [0x5a; 16 << 10];

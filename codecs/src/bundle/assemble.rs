@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-
+pub use super::assembled::{Due, Figures, Gap, Limits, Taken, WHOLE};
 use super::fragment::{Head, Shape};
 use super::partial::{Partial, PIECE_COST};
 use super::playout::Playout;
@@ -16,83 +15,10 @@ use crate::time::Micros;
 
 /// What a unit that nobody completes is kept for after its time, while nothing later is due.
 const HOLD_US: u64 = 1_000_000;
-/// A unit without play-out delay is given up that long after its first piece.
-const PATIENCE_US: u64 = 2_000_000;
 /// Gaps that are told at once.
 const MAX_GAPS: usize = 256;
 /// Units in a row of which nothing came that are asked for.
 const MAX_UNSEEN: u64 = 64;
-/// The index of a gap where no piece of the unit has come.
-pub const WHOLE: u16 = u16::MAX;
-
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Of all units of the flow that wait, as they announce themselves. Full, the oldest leaves before its time: handed on
-    /// if it can be made, else given up.
-    pub flow_bytes: usize,
-    pub unit_bytes: usize,
-    /// Units that wait; full, as above.
-    pub units: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { flow_bytes: 8 << 20, unit_bytes: 2 << 20, units: 2048 }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    New,
-    /// It is there already, or its unit is handed on.
-    Duplicate,
-    /// Its unit is given up.
-    Late,
-    /// It does not fit its unit, or the limits.
-    Refused,
-}
-
-/// A unit that leaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    pub unit: u32,
-    pub bytes: Bytes,
-    pub key: bool,
-    /// It became whole after its time.
-    pub late: bool,
-    /// Something before it was lost.
-    pub after_loss: bool,
-    pub sent_ms: u32,
-}
-
-/// A piece that is worth asking for: `index`, or all of the unit (`WHOLE`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
-    pub unit: u32,
-    pub index: u16,
-    /// When something of this unit came last, or first of the one behind it. What is only reordered comes soon after.
-    pub since: Micros,
-    /// An answer that comes later is of no use.
-    pub deadline: Micros,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Handed on in time.
-    pub units: u64,
-    /// Handed on after their time: nothing later had been due yet.
-    pub units_late: u64,
-    /// Never handed on.
-    pub units_lost: u64,
-    pub bytes: u64,
-    /// Data pieces that were made of parity.
-    pub pieces_recovered: u64,
-    pub duplicates: u64,
-    /// Of units that were given up.
-    pub pieces_late: u64,
-    pub pieces_refused: u64,
-}
-
 /// The receiving end of one flow. Pure: time comes with the calls.
 pub struct Assembler {
     ordered: bool,
@@ -142,6 +68,11 @@ impl Assembler {
     /// What waits, bookkeeping and all.
     pub fn pending_bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Units that wait.
+    pub fn pending_units(&self) -> usize {
+        self.pending.len()
     }
 
     /// One piece, as it came.
@@ -208,7 +139,7 @@ impl Assembler {
         let target = if self.ordered {
             self.playout.heard(head.sent_ms, arrival)
         } else {
-            Micros(arrival.0.saturating_add(PATIENCE_US))
+            Micros(arrival.0.saturating_add(self.limits.patience_us))
         };
         let skipped = self.recent.reach(n);
         if !self.ordered && skipped > 0 {
@@ -366,6 +297,8 @@ impl Assembler {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::super::fragment::{cut, Piece};
     use super::*;
 
@@ -395,66 +328,6 @@ mod tests {
     }
 
     #[test]
-    fn units_leave_in_order_when_they_are_due() {
-        let mut a = Assembler::new(100, Limits::default());
-        for n in [1, 0, 2] {
-            for piece in pieces(n, 2500, 0).iter().rev() {
-                assert_eq!(take(&mut a, piece, at(n)), Taken::New);
-                assert_eq!(take(&mut a, piece, at(n)), Taken::Duplicate);
-            }
-        }
-        assert_eq!(a.next_timer(), Some(Micros(120 * MS)));
-        assert!(due(&mut a, Micros(119 * MS)).is_empty());
-        let out = due(&mut a, Micros(161 * MS));
-        assert_eq!(out.iter().map(|d| d.unit).collect::<Vec<_>>(), [0, 1]);
-        assert_eq!((&out[1].bytes, out[0].key, out[1].key), (&unit(1, 2500), true, false));
-        assert!(out.iter().all(|d| !d.late && !d.after_loss));
-        assert_eq!(due(&mut a, Micros(200 * MS)).len(), 1);
-        assert_eq!(take(&mut a, &pieces(1, 2500, 0)[0], at(9)), Taken::Duplicate);
-        assert_eq!((a.pending_bytes(), a.next_timer()), (0, None));
-        let expected = Figures { units: 3, bytes: 7500, duplicates: 10, ..Figures::default() };
-        assert_eq!(a.figures(), expected);
-    }
-
-    #[test]
-    fn a_loss_is_made_good_or_asked_for_or_given_up() {
-        let mut a = Assembler::new(100, Limits::default());
-        let (first, second) = (pieces(0, 5000, 2), pieces(1, 5000, 1));
-        for piece in first.iter().skip(2) {
-            take(&mut a, piece, at(0));
-        }
-        assert_eq!(a.missing(at(0)).count(), 0);
-        for piece in second.iter().skip(3) {
-            take(&mut a, piece, at(1));
-        }
-        let third = pieces(3, 100, 0);
-        take(&mut a, &third[0], at(3));
-        let gaps: Vec<(u32, u16)> = a.missing(at(3)).map(|g| (g.unit, g.index)).collect();
-        assert_eq!(gaps, [(1, 0), (1, 1), (2, WHOLE)]);
-        let gap = a.missing(at(1)).next().expect("two pieces lack");
-        assert_eq!((gap.since, gap.deadline), (at(1), Micros(160 * MS)));
-        let out = due(&mut a, Micros(170 * MS));
-        assert_eq!((out.len(), &out[0].bytes), (1, &unit(0, 5000)));
-        // Nothing later is due: unit 1 may still come, late.
-        take(&mut a, &second[0], Micros(171 * MS));
-        assert!(due(&mut a, Micros(171 * MS)).is_empty());
-        take(&mut a, &second[1], Micros(172 * MS));
-        let out = due(&mut a, Micros(172 * MS));
-        assert!(out[0].late && !out[0].after_loss && out[0].bytes == unit(1, 5000));
-        assert!(!a.wants_key());
-        let out = due(&mut a, Micros(240 * MS));
-        assert!(out[0].after_loss && out[0].unit == 3 && a.wants_key());
-        assert_eq!(take(&mut a, &pieces(2, 100, 0)[0], at(9)), Taken::Late);
-        let f = a.figures();
-        assert_eq!((f.units, f.units_late, f.units_lost, f.pieces_recovered, f.pieces_late), (2, 1, 1, 3, 1));
-        for piece in pieces(10, 10, 0) {
-            take(&mut a, &piece, at(10));
-        }
-        assert_eq!(due(&mut a, at(20)).len(), 1);
-        assert!(!a.wants_key());
-    }
-
-    #[test]
     fn no_later_unit_goes_before_an_earlier_one_when_a_quicker_way_appears() {
         for quick_from in [4, 12] {
             let mut a = Assembler::new(400, Limits::default());
@@ -468,24 +341,6 @@ mod tests {
             assert!(all.len() == 30 && all.windows(2).all(|w| w[0] <= w[1]), "{all:?}");
             assert_eq!(all[29], (29 * 40 + 35 + 400) * MS);
         }
-    }
-
-    #[test]
-    fn without_delay_each_leaves_as_soon_as_it_is_whole() {
-        let mut a = Assembler::new(0, Limits::default());
-        let (first, second) = (pieces(0, 3000, 1), pieces(1, 10, 0));
-        take(&mut a, &first[3], at(0));
-        take(&mut a, &second[0], at(0));
-        assert_eq!(due(&mut a, at(0)).iter().map(|d| d.unit).collect::<Vec<_>>(), [1]);
-        take(&mut a, &first[0], at(1));
-        take(&mut a, &first[1], at(1));
-        assert_eq!(due(&mut a, at(1))[0].bytes, unit(0, 3000));
-        assert_eq!(take(&mut a, &first[2], at(1)), Taken::Duplicate);
-        take(&mut a, &pieces(2, 3000, 0)[0], at(2));
-        let end = a.next_timer().expect("a unit waits");
-        assert!(due(&mut a, end).is_empty());
-        assert_eq!((a.figures().units_lost, a.pending_bytes(), a.next_timer()), (1, 0, None));
-        assert_eq!(take(&mut a, &pieces(2, 3000, 0)[1], at(60)), Taken::Late);
     }
 
     #[test]
@@ -506,96 +361,6 @@ mod tests {
             assert_eq!(seen.len(), 12);
             assert!(seen.iter().enumerate().all(|(i, d)| d.unit == (start as u32).wrapping_add(i as u32)));
             assert_eq!(a.figures().units_lost, 0);
-        }
-    }
-
-    #[test]
-    fn a_full_assembler_lets_the_oldest_go_before_its_time() {
-        let limits = Limits { flow_bytes: 40_000, unit_bytes: 20_000, units: 8 };
-        let mut a = Assembler::new(10_000, limits);
-        assert_eq!(take(&mut a, &pieces(0, 20_001, 0)[0], at(0)), Taken::Refused);
-        let mut out = Vec::new();
-        for n in 0..50 {
-            // Every third lacks a piece.
-            for piece in pieces(n, 9000, 0).iter().skip(usize::from(n % 3 == 0)) {
-                take(&mut a, piece, at(n));
-                assert!(a.pending_bytes() <= limits.flow_bytes);
-            }
-            a.due(at(n), &mut out);
-        }
-        assert!(out.len() >= 30 && out.iter().all(|d| d.unit % 3 != 0), "{}", out.len());
-        for n in 50..100 {
-            take(&mut a, &pieces(n, 10, 0)[0], at(n));
-            assert!(a.pending.len() <= limits.units);
-        }
-    }
-
-    #[test]
-    fn a_jump_of_numbers_ends_what_was_before() {
-        let mut a = Assembler::new(100, Limits::default());
-        take(&mut a, &pieces(0, 10, 0)[0], at(0));
-        take(&mut a, &pieces(1, 5000, 0)[0], at(0));
-        take(&mut a, &pieces(100_000, 10, 0)[0], at(1));
-        let out = due(&mut a, at(9));
-        assert_eq!(out.iter().map(|d| d.unit).collect::<Vec<_>>(), [0, 100_000]);
-        assert_eq!(a.figures().units_lost, 99_999);
-        assert_eq!(take(&mut a, &pieces(5, 10, 0)[0], at(9)), Taken::Late);
-    }
-
-    #[test]
-    fn pieces_that_contradict_each_other_are_refused() {
-        let mut a = Assembler::new(100, Limits::default());
-        let good = pieces(0, 3000, 1);
-        take(&mut a, &good[0], at(0));
-        let head = Head { unit_len: 2999, ..good[1].head };
-        assert_eq!(a.take(&head, &good[1].body, at(0)), Taken::Refused);
-        assert_eq!(a.take(&good[1].head, &good[1].body[1..], at(0)), Taken::Refused);
-        assert_eq!(a.take(&Head { key: false, ..good[1].head }, &good[1].body, at(0)), Taken::Refused);
-        assert_eq!(a.figures().pieces_refused, 3);
-    }
-
-    /// Any order, any copies, any loss up to the parity, from a seed: every unit comes out, once, as it went in.
-    #[test]
-    fn what_the_parity_covers_arrives() {
-        let mut seed = 7u64;
-        let mut below = move |n: usize| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) as usize % n.max(1)
-        };
-        for playout in [0, 400] {
-            let mut a = Assembler::new(playout, Limits::default());
-            let (mut way, mut lens) = (Vec::new(), Vec::new());
-            for n in 0..300u32 {
-                let (len, parity) = (below(if n % 50 == 0 { 600_000 } else { 20_000 }), below(6));
-                lens.push(len);
-                let mut all = pieces(n, len, parity);
-                let words = Shape::of(&all[0].head).expect("ours").words;
-                // One word may take all the loss: as many as it has parity.
-                for _ in 0..below(if len == 0 { 1 } else { parity / words + 1 }) {
-                    all.swap_remove(below(all.len()));
-                }
-                for piece in all {
-                    for _ in 0..1 + below(2) {
-                        way.push((u64::from(n) * 40 + 20 + below(150) as u64, piece.clone()));
-                    }
-                }
-            }
-            way.sort_by_key(|(ms, _)| *ms);
-            let mut out = Vec::new();
-            for (ms, piece) in way {
-                take(&mut a, &piece, Micros(ms * MS));
-                a.due(Micros(ms * MS), &mut out);
-            }
-            a.due(Micros(60_000 * MS), &mut out);
-            if playout == 0 {
-                out.sort_by_key(|d| d.unit);
-            }
-            assert_eq!(out.len(), 300);
-            for (n, (d, len)) in out.iter().zip(lens).enumerate() {
-                assert_eq!((d.unit, &d.bytes), (n as u32, &unit(n as u32, len)));
-                assert!(!d.late && !d.after_loss);
-            }
-            assert_eq!((a.figures().units_lost, a.pending_bytes()), (0, 0));
         }
     }
 }

@@ -86,6 +86,19 @@ pub struct FlowOptions {
     pub playout_ms: u32,
 }
 
+impl FlowOptions {
+    /// How long a unit is of use beyond the quickest way: its play-out; without one by the class, since a still may take its
+    /// time on a thin link and a word may not.
+    pub fn useful_us(&self) -> u64 {
+        match self.class {
+            _ if self.playout_ms > 0 => u64::from(self.playout_ms) * 1000,
+            Class::Still | Class::Bulk => 20_000_000,
+            Class::Control | Class::Stream => 5_000_000,
+            Class::Voice | Class::Video => 2_000_000,
+        }
+    }
+}
+
 /// The longest play-out a flow may ask for: what a receiver must keep is bounded by it.
 pub const MAX_PLAYOUT_MS: u32 = 10_000;
 

@@ -23,12 +23,15 @@ pub struct FlowIn {
     asked: Vec<(u32, Micros)>,
     looked: Micros,
     key_wished: Option<Micros>,
+    /// Whoever takes the units wants a key unit, and none was handed on since.
+    reader_wishes: bool,
 }
 
 impl FlowIn {
     pub fn new(id: FlowId, options: FlowOptions) -> Self {
-        let assembler = Assembler::new(options.playout_ms, Limits::default());
-        Self { id, options, assembler, asked: Vec::new(), looked: Micros(0), key_wished: None }
+        let limits = Limits { patience_us: options.useful_us(), ..Limits::default() };
+        let assembler = Assembler::new(options.playout_ms, limits);
+        Self { id, options, assembler, asked: Vec::new(), looked: Micros(0), key_wished: None, reader_wishes: false }
     }
 
     /// Collect what is missing, the pieces of one unit together, and should be asked for now. `answer_us`: how long an
@@ -62,9 +65,15 @@ impl FlowIn {
         flush(self.id, unit, &mut indexes, &mut self.asked, now, &mut ask);
     }
 
-    /// Something was lost for good and a key unit would help: say so to the sender, once a second.
+    /// Whoever takes the units can go on with a key unit only.
+    pub fn reader_wishes(&mut self) {
+        self.reader_wishes = true;
+    }
+
+    /// Something was lost for good and a key unit would help, here or at whoever takes the units: say so to the sender, once
+    /// a second until one is there. The sender does not keep wishes: it passes one over that comes while a key unit is under way.
     pub fn wishes_key(&mut self, now: Micros) -> bool {
-        let wanted = self.options.class == Class::Video && self.assembler.wants_key();
+        let wanted = self.options.class == Class::Video && (self.reader_wishes || self.assembler.wants_key());
         let wishes = wanted && self.key_wished.is_none_or(|at| now.since(at) >= 1_000_000);
         if wishes {
             self.key_wished = Some(now);
@@ -73,7 +82,9 @@ impl FlowIn {
     }
 
     pub fn due(&mut self, now: Micros, out: &mut Vec<Due>) {
+        let before = out.len();
         self.assembler.due(now, out);
+        self.reader_wishes &= !out[before..].iter().any(|due| due.key);
     }
 
     pub fn figures(&self) -> FlowFigures {
@@ -159,5 +170,22 @@ mod tests {
         assert!(flow.wishes_key(Micros(1400 * MS)) && !flow.wishes_key(Micros(2300 * MS)));
         assert!(flow.wishes_key(Micros(2400 * MS)));
         assert_eq!(flow.figures().units_lost, 1);
+    }
+
+    #[test]
+    fn a_reader_wishes_until_a_key_unit_is_handed_on() {
+        let mut flow = flow();
+        feed(&mut flow, 1, &[], 1035);
+        flow.reader_wishes();
+        assert!(flow.wishes_key(Micros(1040 * MS)) && !flow.wishes_key(Micros(1050 * MS)));
+        let mut out = Vec::new();
+        flow.due(Micros(1300 * MS), &mut out);
+        assert!(out.len() == 1 && flow.wishes_key(Micros(2050 * MS)), "that was none");
+        for (index, piece) in cut(2, &Bytes::from(vec![1; 3000]), true, 80, 1000, 0).iter().enumerate() {
+            assert!(index < 3);
+            flow.assembler.take(&piece.head, &piece.body, Micros(1115 * MS));
+        }
+        flow.due(Micros(1400 * MS), &mut out);
+        assert!(out.len() == 2 && !flow.wishes_key(Micros(4000 * MS)));
     }
 }

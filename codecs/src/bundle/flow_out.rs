@@ -1,8 +1,7 @@
 //! The sending end of one flow: units that wait, units that are being sent, and what must go again.
 //!
 //! A unit is cut only when its turn comes, so that its pieces fit the paths of that moment and a unit that is left out leaves
-//! no gap in the numbers. What waits too long is left out whole; of pictures everything up to the next key unit with it, since
-//! they mean nothing without it.
+//! no gap in the numbers.
 
 use std::collections::VecDeque;
 
@@ -12,28 +11,25 @@ use crate::time::Micros;
 
 use super::assemble::WHOLE;
 use super::figures::FlowFigures;
-use super::flow::{Class, FlowOptions, Mode};
+use super::flow::{FlowOptions, Mode};
 use super::fragment::Head;
 use super::types::{FlowId, PathId};
 use super::unit_out::UnitOut;
+use super::waiting::Waiting;
 
-/// Of units that wait and of units kept to be sent again, each.
+/// Of units kept to be sent again.
 const MAX_BYTES: usize = 8 << 20;
 const MAX_UNITS: usize = 2048;
-/// How long a unit without a play-out delay is of use.
-const PATIENCE_US: i64 = 2_000_000;
 /// After its time a unit is kept this long: reports of it are still on their way.
 const AFTER_US: i64 = 500_000;
 const MAX_AGAIN: usize = 4096;
-/// Between key units that are asked for: when the receiver wishes one, and when we leave out all others until then.
-const KEY_PAUSE_US: u64 = 1_000_000;
-const OWN_KEY_PAUSE_US: u64 = 300_000;
-
 /// Which queue of a flow a piece is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// Lost, and of use still.
     Again,
+    /// Sent again just now with little time left: over another path as well.
+    Twin,
     First,
     /// The second copy, over another path.
     Copy,
@@ -61,13 +57,8 @@ pub struct Cutting {
     pub parity: f64,
     /// There is room for second copies of key units.
     pub copies: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    unit: Bytes,
-    key: bool,
-    at: Micros,
+    /// What all paths carry, or may be hoped to.
+    pub hoped_bps: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,22 +70,17 @@ struct Place {
 pub struct FlowOut {
     pub id: FlowId,
     pub options: FlowOptions,
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
+    pub waiting: Waiting,
     units: VecDeque<UnitOut>,
     kept_bytes: usize,
     /// Number of the first unit in `units`; on the wire its low half.
     first: u64,
     next: Place,
     copy: Place,
-    again: VecDeque<(u64, u16, Option<PathId>)>,
-    /// Everything up to the next key unit is left out.
-    to_key: bool,
-    /// When a key unit was asked of the source last, and given.
-    key_asked: Option<Micros>,
-    key_given: Option<Micros>,
+    again: VecDeque<(u64, u16)>,
+    /// And the path that each must not take.
+    twins: VecDeque<(u64, u16, PathId)>,
     pub figures: FlowFigures,
-    pub last_given: Option<Micros>,
 }
 
 impl FlowOut {
@@ -102,29 +88,20 @@ impl FlowOut {
         Self {
             id,
             options,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            waiting: Waiting::new(&options),
             units: VecDeque::new(),
             kept_bytes: 0,
             first: 0,
             next: Place::default(),
             copy: Place::default(),
             again: VecDeque::new(),
-            to_key: false,
-            key_asked: None,
-            key_given: None,
+            twins: VecDeque::new(),
             figures: FlowFigures { id, outgoing: true, ..FlowFigures::default() },
-            last_given: None,
         }
     }
 
-    /// How long a unit is of use after it was given to us and the quickest way is behind it.
     fn useful_us(&self) -> i64 {
-        if self.options.playout_ms == 0 {
-            PATIENCE_US
-        } else {
-            i64::from(self.options.playout_ms) * 1000
-        }
+        self.options.useful_us() as i64
     }
 
     /// What is left of the time of a unit from `at`, when the way that it takes is `extra_us` longer than the quickest.
@@ -134,56 +111,19 @@ impl FlowOut {
 
     /// Queue a unit. False: it is left out.
     pub fn give(&mut self, unit: Bytes, key: bool, now: Micros) -> bool {
-        self.last_given = Some(now);
-        self.to_key &= !key;
-        if key {
-            self.key_given = Some(now);
-        }
-        let fits = unit.len() <= super::fragment::MAX_UNIT_BYTES;
-        if self.to_key || !fits {
-            self.figures.dropped += 1;
-            self.to_key |= !fits && self.options.class == Class::Video;
-            return false;
-        }
-        while self.waiting_bytes + unit.len() > MAX_BYTES || self.waiting.len() >= MAX_UNITS {
-            self.leave_out();
-        }
-        if self.to_key && !key {
-            self.figures.dropped += 1;
-            return false;
-        }
-        self.to_key = false;
-        self.waiting_bytes += unit.len();
-        self.waiting.push_back(Waiting { unit, key, at: now });
-        true
+        self.waiting.give(unit, key, now)
     }
 
-    /// The first that waits goes unsent, and of pictures all that hang on it.
-    fn leave_out(&mut self) {
-        let mut count = 0;
-        while let Some(front) = self.waiting.front() {
-            if count > 0 && (front.key || self.options.class != Class::Video) {
-                return;
-            }
-            self.waiting_bytes -= front.unit.len();
-            self.waiting.pop_front();
-            count += 1;
-            self.figures.dropped += 1;
-        }
-        self.to_key = self.options.class == Class::Video;
+    /// Figures of now.
+    pub fn figures(&self) -> FlowFigures {
+        let dropped = self.figures.dropped + self.waiting.dropped();
+        FlowFigures { dropped, ..self.figures.clone() }
     }
 
     /// Drop what came too late to be sent, and forget what is over. `extra_us`: how much longer than the quickest the best
-    /// way is. True when a unit was left out.
+    /// way is. True when a unit was left out since the last time.
     pub fn prune(&mut self, extra_us: i64, now: Micros) -> bool {
-        let before = self.figures.dropped;
-        let budget = (self.useful_us() - extra_us).max(20_000);
-        while self.waiting.front().is_some_and(|front| {
-            // A key unit is worth more than its place: it may use all of the time there is.
-            now.since(front.at) as i64 > if front.key { budget } else { budget * 17 / 20 }
-        }) {
-            self.leave_out();
-        }
+        let left_out = self.waiting.prune(extra_us, now);
         let useful = self.useful_us() + AFTER_US;
         while let Some(unit) = self.units.front() {
             let over = now.since(unit.at) as i64 > useful || unit.is_done() && self.first < self.next.unit;
@@ -199,36 +139,16 @@ impl FlowOut {
                 *place = Place { unit: self.first, piece: 0 };
             }
         }
-        self.figures.dropped > before
-    }
-
-    /// A key unit should be asked of the source: it is waited for and everything else is gone.
-    pub fn wants_key(&mut self, now: Micros) -> bool {
-        self.to_key && self.waiting.is_empty() && self.ask_after(OWN_KEY_PAUSE_US, now)
-    }
-
-    /// The receiver would like a key unit. True: ask for one; not if one is under way, or was asked for just now: key units
-    /// are large, and a link that loses has no use for more of them.
-    pub fn asks_key(&mut self, now: Micros) -> bool {
-        self.ask_after(KEY_PAUSE_US, now)
-    }
-
-    fn ask_after(&mut self, pause: u64, now: Micros) -> bool {
-        let recent = |at: Option<Micros>| at.is_some_and(|at| now.since(at) < pause);
-        let asks = self.options.class == Class::Video && !recent(self.key_asked) && !recent(self.key_given);
-        if asks {
-            self.key_asked = Some(now);
-        }
-        asks
-    }
-
-    pub fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        left_out
     }
 
     /// Something may be sent. Cheap, and true too often rather than too seldom.
     pub fn has_work(&self) -> bool {
-        !self.waiting.is_empty() || !self.again.is_empty() || self.next.unit < self.end() || self.copy.unit < self.end()
+        !self.waiting.is_empty()
+            || !self.again.is_empty()
+            || !self.twins.is_empty()
+            || self.next.unit < self.end()
+            || self.copy.unit < self.end()
     }
 
     fn end(&self) -> u64 {
@@ -259,42 +179,59 @@ impl FlowOut {
     pub fn peek(&mut self, lane: Lane, cutting: &Cutting, now: Micros) -> Option<Turn> {
         match lane {
             Lane::Again => self.peek_again(now),
-            Lane::First => self.peek_first(cutting),
+            Lane::Twin => self.peek_twin(now),
+            Lane::First => self.peek_first(cutting, now),
             Lane::Copy => self.peek_copy(now),
         }
     }
 
+    /// The receiver can do without it, or it would come too late.
+    fn is_idle(&self, number: u64, index: u16, now: Micros) -> bool {
+        self.unit(number)
+            .is_none_or(|unit| unit.came(index.into()) || unit.is_done() || self.left_us(unit.at, 0, now) <= 0)
+    }
+
     fn peek_again(&mut self, now: Micros) -> Option<Turn> {
-        while let Some((number, index, avoid)) = self.again.front().copied() {
-            let of_use = self
-                .unit(number)
-                .is_some_and(|unit| !unit.came(index.into()) && !unit.is_done() && self.left_us(unit.at, 0, now) > 0);
-            if of_use {
-                return self.turn(Lane::Again, number, index.into(), avoid);
+        while let Some((number, index)) = self.again.front().copied() {
+            if !self.is_idle(number, index, now) {
+                return self.turn(Lane::Again, number, index.into(), None);
             }
             self.again.pop_front();
         }
         None
     }
 
-    fn peek_first(&mut self, cutting: &Cutting) -> Option<Turn> {
+    fn peek_twin(&mut self, now: Micros) -> Option<Turn> {
+        while let Some((number, index, avoid)) = self.twins.front().copied() {
+            if !self.is_idle(number, index, now) {
+                return self.turn(Lane::Twin, number, index.into(), Some(avoid));
+            }
+            self.twins.pop_front();
+        }
+        None
+    }
+
+    fn peek_first(&mut self, cutting: &Cutting, now: Micros) -> Option<Turn> {
         loop {
             if let Some(unit) = self.unit(self.next.unit) {
                 if self.next.piece < unit.len() {
-                    return self.turn(Lane::First, self.next.unit, self.next.piece, None);
+                    if self.left_us(unit.at, 0, now) > 0 {
+                        return self.turn(Lane::First, self.next.unit, self.next.piece, None);
+                    }
+                    let bytes = unit.bytes;
+                    self.waiting.lacked(bytes);
                 }
                 self.next = Place { unit: self.next.unit + 1, piece: 0 };
                 continue;
             }
-            let waiting = self.waiting.pop_front()?;
-            self.waiting_bytes -= waiting.unit.len();
-            let pieces = waiting.unit.len().div_ceil(cutting.piece_bytes).max(1);
+            let waiting = self.waiting.take(cutting.hoped_bps, now)?;
+            let pieces = waiting.bytes.len().div_ceil(cutting.piece_bytes).max(1);
             let parity = match self.options.mode {
                 Mode::Spread => (pieces as f64 * cutting.parity).ceil() as usize,
                 Mode::Best | Mode::Duplicate => 0,
             };
             let number = self.end() as u32;
-            let made = UnitOut::new(number, &waiting.unit, waiting.key, waiting.at, cutting.piece_bytes, parity);
+            let made = UnitOut::new(number, &waiting.bytes, waiting.key, waiting.at, cutting.piece_bytes, parity);
             let Some(mut unit) = made else {
                 self.figures.dropped += 1;
                 continue;
@@ -305,8 +242,8 @@ impl FlowOut {
                 Mode::Best => false,
             };
             self.figures.sent += 1;
-            self.figures.sent_bytes += waiting.unit.len() as u64;
-            self.figures.parity_bytes += (unit.bytes - waiting.unit.len()) as u64;
+            self.figures.sent_bytes += waiting.bytes.len() as u64;
+            self.figures.parity_bytes += (unit.bytes - waiting.bytes.len()) as u64;
             self.kept_bytes += unit.bytes;
             self.units.push_back(unit);
         }
@@ -338,9 +275,9 @@ impl FlowOut {
         self.copy = Place { unit: self.copy.unit + 1, piece: 0 };
     }
 
-    /// There is no other way for the second sending.
-    pub fn skip_again(&mut self) {
-        self.again.pop_front();
+    /// There is no other way for the twin.
+    pub fn skip_twin(&mut self) {
+        self.twins.pop_front();
     }
 
     /// The piece of a turn, to be written.
@@ -355,9 +292,13 @@ impl FlowOut {
             Lane::Again => {
                 self.again.pop_front();
                 self.figures.pieces_resent += 1;
-                if twice && turn.avoid.is_none() {
-                    self.again.push_front((number, turn.index, Some(path)));
+                if twice && self.twins.len() < MAX_AGAIN {
+                    self.twins.push_back((number, turn.index, path));
                 }
+            }
+            Lane::Twin => {
+                self.twins.pop_front();
+                self.figures.pieces_resent += 1;
             }
             Lane::First => self.next.piece += 1,
             Lane::Copy => {
@@ -365,7 +306,7 @@ impl FlowOut {
                 self.figures.copy_bytes += turn.len as u64;
             }
         }
-        let copy = turn.lane == Lane::Copy || turn.avoid.is_some();
+        let copy = matches!(turn.lane, Lane::Copy | Lane::Twin);
         if let Some(unit) = self.unit_mut(number) {
             unit.sent(turn.index.into(), path, near, copy, now);
         }
@@ -376,7 +317,7 @@ impl FlowOut {
         let number = self.number(unit);
         let again = self.unit_mut(number).is_some_and(|unit| unit.settled(index.into(), near, came));
         if again && self.again.len() < MAX_AGAIN {
-            self.again.push_back((number, index, None));
+            self.again.push_back((number, index));
         }
     }
 
@@ -389,12 +330,12 @@ impl FlowOut {
             let range = if index == WHOLE { 0..unit.data } else { usize::from(index)..usize::from(index) + 1 };
             for index in range {
                 let sent = (number, index) < (next.unit, next.piece);
-                let asked = |entry: &(u64, u16, Option<PathId>)| entry.0 == number && usize::from(entry.1) == index;
-                if !sent || self.again.len() >= MAX_AGAIN || self.again.iter().any(asked) {
+                let asked = self.again.contains(&(number, index as u16));
+                if !sent || self.again.len() >= MAX_AGAIN || asked {
                     continue;
                 }
                 if self.unit_mut(number).is_some_and(|unit| unit.wanted(index, fresh_us, now)) {
-                    self.again.push_back((number, index as u16, None));
+                    self.again.push_back((number, index as u16));
                 }
             }
         }

@@ -6,6 +6,7 @@
 //! 02 PONG   nonce u64
 //! 03 REPORT see `report`
 //! 04 WANT   flow u16, unit u32, count u8, that many piece indexes u16     what the receiver lacks with little time left
+//! 05 FILL   zeros to the end               to try what the path carries; reported like anything else
 //! 10 UNIT   flow u16, unit u32, sent u32, len u16, bytes                  a unit in one piece; 11: a key unit
 //! 12 PIECE  flow u16, unit u32, sent u32, index u16, data u16, parity u16, unit length u32, len u16, bytes; 13: of a key unit
 //! 20 STREAM id u32, offset u64, len u16, bytes; 21: and these are the last
@@ -54,6 +55,7 @@ pub enum Frame<'a> {
     Pong(u64),
     Report(Report),
     Want { flow: FlowId, unit: u32, indexes: Indexes<'a> },
+    Fill,
     Piece(PieceFrame<'a>),
     Stream { id: StreamId, offset: u64, fin: bool, body: &'a [u8] },
     Open { id: StreamId, purpose: &'a str },
@@ -113,6 +115,7 @@ pub fn next_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Pars
             }
             Frame::Want { flow, unit, indexes: Indexes(reader.take(2 * count)?) }
         }
+        0x05 => Frame::Fill,
         0x10 | 0x11 => {
             let (flow, unit, sent_ms) = (reader.u16()?, reader.u32()?, reader.u32()?);
             let body = body(reader)?;

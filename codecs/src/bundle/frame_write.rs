@@ -53,6 +53,7 @@ impl<'a> Writer<'a> {
                 self.bytes(&[(indexes.0.len() / 2) as u8]);
                 self.bytes(indexes.0);
             }
+            Frame::Fill => self.bytes(&[0x05]),
             Frame::Piece(ref piece) => {
                 self.piece(piece.flow, &piece.head, piece.body);
             }
@@ -179,6 +180,7 @@ pub fn encoded_len(frame: &Frame<'_>) -> usize {
         Frame::Ping(_) | Frame::Pong(_) => 9,
         Frame::Report(report) => 1 + report.len(),
         Frame::Want { indexes, .. } => 8 + indexes.0.len(),
+        Frame::Fill => 1,
         Frame::Piece(piece) => piece_len(piece.head.data == 1 && piece.head.parity == 0, piece.body.len()),
         Frame::Stream { body, .. } => STREAM_HEADER_BYTES + body.len(),
         Frame::Open { purpose, .. } => 6 + purpose.len(),
@@ -210,6 +212,7 @@ mod tests {
             Frame::Ping(1),
             Frame::Pong(u64::MAX),
             Frame::Want { flow: 1, unit: 2, indexes: Indexes(&[0, 1, 0xff, 0xfe]) },
+            Frame::Fill,
             Frame::Piece(piece),
             Frame::Piece(second),
             Frame::Stream { id: 4, offset: 1 << 40, fin: false, body: b"bytes" },
@@ -277,7 +280,7 @@ mod tests {
         // index 4 of 3 + 1 pieces; 13 and 0 bytes in 3 pieces of 4
         let mut buf = [0; 64];
         let frames = all();
-        let Frame::Piece(PieceFrame { flow, head, body }) = frames[4] else { panic!("a piece") };
+        let Frame::Piece(PieceFrame { flow, head, body }) = frames[5] else { panic!("a piece") };
         for bad in [Head { index: 4, ..head }, Head { unit_len: 13, ..head }, Head { unit_len: 0, ..head }] {
             assert!(Writer::new(&mut buf, 0).piece(flow, &bad, body));
             assert!(next_frame(&mut Reader::new(&buf)).is_err());

@@ -20,6 +20,8 @@ pub enum Standing {
 }
 
 const REPORT_US: u64 = 100_000;
+/// The longest wait of a receiver with a report that is reckoned with.
+const MAX_HOLD_US: u64 = 250_000;
 /// Grace beyond the measured time of an answer.
 const GRACE_US: u64 = 8_000;
 /// What is taken for a round trip before one was measured.
@@ -60,9 +62,9 @@ impl Times {
         self.told_after() + self.hold + REPORT_US
     }
 
-    /// Three reports and two round trips.
+    /// Three reports and two round trips. On a thin link reports are seldomer.
     pub fn out_after(&self) -> u64 {
-        3 * REPORT_US + 2 * self.rtt.or(self.feedback).unwrap_or(UNKNOWN_RTT_US)
+        3 * self.hold.clamp(REPORT_US, MAX_HOLD_US) + 2 * self.rtt.or(self.feedback).unwrap_or(UNKNOWN_RTT_US)
     }
 }
 
@@ -89,6 +91,7 @@ pub struct Life {
     /// Send time of the first datagram that wants an answer and has none, nor has any later one.
     unanswered: Option<Micros>,
     good_since: Option<Micros>,
+    went_out: Option<Micros>,
     came_in: Micros,
 }
 
@@ -100,6 +103,7 @@ impl Default for Life {
             suspect: false,
             unanswered: None,
             good_since: None,
+            went_out: None,
             came_in: Micros(0),
         }
     }
@@ -113,6 +117,11 @@ impl Life {
     /// In, and nothing speaks against it.
     pub fn is_sound(&self) -> bool {
         self.is_in() && !self.suspect
+    }
+
+    /// It was in not longer than `us` ago.
+    pub fn was_in(&self, now: Micros, us: u64) -> bool {
+        self.went_out.is_some_and(|at| now.since(at) < us)
     }
 
     /// Out, and yet it answers: good for what has no other way.
@@ -163,7 +172,10 @@ impl Life {
         self.unanswered = None;
     }
 
-    pub fn go_out(&mut self, code: &'static str) {
+    pub fn go_out(&mut self, code: &'static str, now: Micros) {
+        if self.is_in() {
+            self.went_out = Some(now);
+        }
         (self.standing, self.code, self.suspect) = (Standing::Out, code, false);
         (self.unanswered, self.good_since) = (None, None);
     }
@@ -182,7 +194,7 @@ impl Life {
                 } else {
                     return None;
                 };
-                self.go_out(code);
+                self.go_out(code, now);
                 Some(Change::Out(code))
             }
             Standing::New | Standing::Out => {
@@ -278,7 +290,7 @@ mod tests {
     fn the_way_back_is_longer_the_more_others_there_are() {
         for (others, wait) in [(0, 0), (1, 1000), (2, 10_000)] {
             let mut life = path();
-            life.go_out("path-silent");
+            life.go_out("path-silent", ms(2000));
             life.asked(ms(3000));
             life.answered(ms(3000), None, ms(3070));
             if wait > 0 {
@@ -291,7 +303,7 @@ mod tests {
     #[test]
     fn a_missed_probe_starts_the_count_anew() {
         let mut life = path();
-        life.go_out("path-silent");
+        life.go_out("path-silent", ms(2000));
         life.answered(ms(3000), None, ms(3000));
         life.missed();
         assert_eq!(life.look(&lte(), false, beside(1), ms(4500)), None);

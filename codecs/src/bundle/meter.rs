@@ -6,6 +6,8 @@ const SLOT_US: u64 = 250_000;
 const SLOTS: usize = 4;
 /// Between two words of it.
 const TELL_US: u64 = 500_000;
+/// Key pictures that do not help are asked for that seldom at last: until the next one what was lacked counts.
+const LACKED_US: u64 = 6_000_000;
 /// Headers on the way: what is given takes this much more.
 const HEADERS: f64 = 1.06;
 
@@ -18,6 +20,8 @@ pub struct Meter {
     /// Units were left out since the last word.
     left_out: bool,
     told: Option<(Micros, u64)>,
+    /// What a picture that was left out would have taken, and when that was.
+    lacked: Option<(Micros, f64)>,
 }
 
 impl Meter {
@@ -60,6 +64,28 @@ impl Meter {
         self.left_out = true;
     }
 
+    /// A picture was left out for which the paths would have had to carry so much.
+    pub fn lacked(&mut self, bps: f64, now: Micros) {
+        if bps > 0.0 && bps * HEADERS >= self.lacked_bps(now) {
+            self.lacked = Some((now, bps));
+        }
+    }
+
+    /// What the paths would have had to carry, of late.
+    pub fn lacked_bps(&self, now: Micros) -> f64 {
+        self.lacked.filter(|(at, _)| now.since(*at) < LACKED_US).map_or(0.0, |(_, bps)| bps * HEADERS)
+    }
+
+    /// What was lacked is there: once true, then forgotten.
+    pub fn is_met(&mut self, usable: f64, now: Micros) -> bool {
+        let lacked = self.lacked_bps(now);
+        let met = lacked > 0.0 && usable >= lacked;
+        if met {
+            self.lacked = None;
+        }
+        met
+    }
+
     /// Whether `usable` is to be told now: when units are left out, when it does not suffice, and when it became another
     /// one by a fifth; never more often than every half second.
     pub fn tells(&mut self, usable: u64, now: Micros) -> Option<(u64, u64)> {
@@ -95,6 +121,19 @@ mod tests {
         assert!((1_000_000..1_150_000).contains(&wanted), "{wanted}");
         assert_eq!(meter.wanted_bps(ms(8000)), 0);
         assert!(meter.is_active(ms(6900)) && !meter.is_active(ms(7000)));
+    }
+
+    #[test]
+    fn what_was_lacked_is_remembered_a_while() {
+        let mut meter = Meter::default();
+        meter.lacked(0.0, ms(500));
+        assert_eq!(meter.lacked_bps(ms(500)), 0.0);
+        meter.lacked(4e6, ms(1000));
+        meter.lacked(1e6, ms(2000));
+        assert!(meter.lacked_bps(ms(6999)) > 4e6 && meter.lacked_bps(ms(7000)) == 0.0);
+        meter.lacked(1e6, ms(7000));
+        assert!(meter.lacked_bps(ms(7100)) < 1.1e6 && !meter.is_met(0.9e6, ms(7100)));
+        assert!(meter.is_met(1.2e6, ms(7100)) && !meter.is_met(1.2e6, ms(7100)));
     }
 
     #[test]

@@ -24,6 +24,9 @@ const AMPLIFY: u64 = 3;
 /// Of the pacing: what may be sent at once, and how far ahead of its rate something urgent may go.
 const BURST_US: u64 = 4_000;
 const URGENT_US: u64 = 30_000;
+/// A path of less than this is not probed for its MTU.
+const PROBE_BPS: f64 = 300_000.0;
+const CALL_BPS: f64 = 64_000.0;
 /// Beyond rate and answer time this much may be under way.
 const SLACK_US: u64 = 150_000;
 
@@ -243,13 +246,20 @@ impl Path {
         self.validated || self.credit >= bytes as u64
     }
 
-    /// A datagram of `bytes` left.
-    pub fn left(&mut self, bytes: usize, now: Micros) {
+    /// A datagram of `bytes` left. An `urgent` one counts as on a link that carries a call at least: an estimate below that
+    /// must not silence it, and if it is true the link will.
+    pub fn left(&mut self, bytes: usize, urgent: bool, now: Micros) {
         self.credit = self.credit.saturating_sub(bytes as u64);
         self.figures.bytes_out += bytes as u64;
         self.figures.packets_out += 1;
-        let takes = ((bytes + OVERHEAD_BYTES) as f64 * 8e6 / self.rate.usable_bps()) as u64;
+        let takes = ((bytes + OVERHEAD_BYTES) as f64 * 8e6
+            / self.rate.pace_bps(now).max(if urgent { CALL_BPS } else { 1.0 })) as u64;
         self.next_free = Micros(self.next_free.max(Micros(now.0.saturating_sub(BURST_US))).0 + takes);
+    }
+
+    /// Its MTU may be looked for: it is used, and such a probe does not hold a thin link up.
+    pub fn may_probe(&self) -> bool {
+        self.life.is_sound() && self.validated && self.rate.usable_bps() > PROBE_BPS
     }
 
     /// When a datagram may go by pacing: now if this is not later than `now`.
@@ -296,7 +306,7 @@ mod tests {
         assert!(!path.may_send(1));
         path.heard(100, Micros(1_000_000));
         assert!(path.may_send(300) && !path.may_send(301));
-        path.left(250, Micros(1_000_000));
+        path.left(250, false, Micros(1_000_000));
         assert!(path.may_send(50) && !path.may_send(51));
         path.validated = true;
         assert!(path.may_send(1400));
@@ -306,11 +316,11 @@ mod tests {
     fn pacing_follows_the_rate_and_lets_urgent_things_ahead() {
         let mut path = path(None);
         let now = Micros(1_000_000);
-        path.left(1847, now); // 1875 bytes with headers: 10 ms at 1.5 Mb/s
-        path.left(1847, now);
+        path.left(1847, false, now); // 1875 bytes with headers: 10 ms at 1.5 Mb/s
+        path.left(1847, false, now);
         assert_eq!(path.free_at(false), Micros(now.0 - BURST_US + 20_000));
         assert!(path.free_at(true) <= now);
-        path.left(1847, Micros(5_000_000));
+        path.left(1847, false, Micros(5_000_000));
         assert_eq!(path.free_at(false), Micros(5_000_000 - BURST_US + 10_000), "a pause is not saved up");
     }
 

@@ -7,28 +7,38 @@
 
 use crate::time::Micros;
 
+use super::probe::{Hunger, Known, Probe};
+use super::trial::{Act, Trial};
+
 pub const INITIAL_BPS: f64 = 1_500_000.0;
 pub const MIN_BPS: f64 = 24_000.0;
 const MAX_BPS: f64 = 1_000_000_000.0;
 /// Between two judgements.
 const STEP_US: u64 = 100_000;
+const LONGEST_STEP_US: u64 = 600_000;
+/// Eight small datagrams, and two.
+const STEP_BITS: f64 = 8.0 * 2400.0;
+const SLACK_BITS: f64 = 2.0 * 2400.0;
 /// Queueing delay that is left alone, that stops growth, and that means too much.
 const FINE_US: u64 = 25_000;
 const FULL_US: u64 = 60_000;
-/// How long sending less is tried before it is judged.
-const TRIAL_US: u64 = 1_300_000;
 const CLAIM: f64 = 1.35;
 const CLAIM_AT_FIRST: f64 = 1.6;
-/// Growth each step: at first, and later.
+/// Growth each step: at first, later, and while more is looked for.
 const START: f64 = 2.0;
 const STEADY: f64 = 1.07;
-/// The first growth is over by then.
-const START_US: u64 = 6_000_000;
-const BACK: f64 = 1.12;
-/// Bursts may come close together for a second; what goes on longer is something else.
-const LOSSY_STEPS: u32 = 12;
-/// Two trials within this time are no chance.
-const TRIALS_US: u64 = 6_000_000;
+const PROBED: f64 = 1.2;
+const THIN_BPS: f64 = 150_000.0;
+/// The first growth is over after so many steps with something waiting: what limits by then is none of the path.
+const START_STEPS: u32 = 60;
+/// As long as no limit was felt the estimate is caution and no measure: so many times as much may be hoped for.
+const HOPE: f64 = 3.0;
+const BACK: f64 = 1.5;
+/// A queue this many steps long that a small load stands in is its own, on the only path; so much more it may carry.
+const QUEUED_STEPS: u32 = 5;
+const CALL_CLAIM: f64 = 2.0;
+/// Of the most that was usable, at each look (100 a second at most): half of it in two hours.
+const FADE: f64 = 0.999_999;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -50,51 +60,60 @@ pub struct Seen {
     pub loss: f64,
 }
 
+/// What is wanted of all paths, and whether this one is the only one.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand {
+    pub wanted: bool,
+    /// They are thought to carry less.
+    pub short: bool,
+    pub alone: bool,
+}
+
 #[derive(Debug, Clone)]
 pub struct Rate {
     usable: f64,
-    starting: bool,
+    /// Steps that are left of the first growth; none once a limit was felt.
+    starting: u32,
     /// Something waited for this path since the last judgement.
     limited: bool,
     /// What was seen at the last judgement, and when that was.
     mark: Option<Seen>,
     judged: Micros,
-    began: Micros,
     delivered: f64,
     /// Of some steps.
     mean: f64,
     /// Most that arrived, in this span of ten seconds and the one before.
     peak: (f64, f64),
     span_began: Micros,
-    chance: f64,
     /// Since when we hold back, and the queue at the last look.
     draining: Option<(Micros, u64)>,
-    /// Whether sending less loses less is being tried: since when, what was usable before, and what arrived then.
-    trial: Option<(Micros, f64, f64)>,
-    /// Judgements in a row that found more lost than by chance.
-    lossy_steps: u32,
-    /// When a trial ended last.
-    tried: Option<Micros>,
+    /// Judgements in a row that found a queue.
+    queued: u32,
+    alone: bool,
+    trial: Trial,
+    probe: Probe,
+    /// The most that was usable, fading over the hours.
+    most: f64,
 }
 
 impl Default for Rate {
     fn default() -> Self {
         Self {
             usable: INITIAL_BPS,
-            starting: true,
+            starting: START_STEPS,
             limited: false,
             mark: None,
             judged: Micros(0),
-            began: Micros(0),
             delivered: 0.0,
             mean: 0.0,
             peak: (0.0, 0.0),
             span_began: Micros(0),
-            chance: 0.0,
             draining: None,
-            trial: None,
-            lossy_steps: 0,
-            tried: None,
+            queued: 0,
+            alone: false,
+            trial: Trial::default(),
+            probe: Probe::default(),
+            most: 0.0,
         }
     }
 }
@@ -110,6 +129,42 @@ impl Rate {
         self.delivered
     }
 
+    /// What may be put on the path now; more than is usable while more is looked for.
+    pub fn pace_bps(&self, now: Micros) -> f64 {
+        self.usable * self.probe.gain(now)
+    }
+
+    /// What it may turn out to carry.
+    pub fn hoped_bps(&self) -> f64 {
+        self.usable * if self.starting > 0 { HOPE } else { 1.0 }
+    }
+
+    /// Filling is wanted to look for more.
+    pub fn fills(&self, now: Micros) -> bool {
+        self.probe.fills(now)
+    }
+
+    /// It carries so little that headers weigh.
+    pub fn is_thin(&self) -> bool {
+        self.usable < THIN_BPS
+    }
+
+    /// Time passes: look for more, if something is wanted and all paths are too short for it, or this one was better once.
+    /// `answer_us`: how long it takes to hear of what was sent.
+    pub fn turn(&mut self, demand: Demand, answer_us: u64, now: Micros) {
+        let Demand { wanted, short, alone } = demand;
+        self.alone = alone;
+        self.most = (self.most * FADE).max(self.usable);
+        let hunger = match (wanted, short) {
+            (true, true) => Hunger::Much,
+            (true, false) if self.usable < 0.7 * self.most => Hunger::Some,
+            _ => Hunger::None,
+        };
+        let takes_us = answer_us + 3 * self.step_us();
+        let (usable, starting, thin) = (self.usable, self.starting > 0, self.is_thin());
+        self.probe.turn(hunger, Known { usable, starting, thin, takes_us }, now);
+    }
+
     /// Something waits because this path is full.
     pub fn note_limited(&mut self) {
         self.limited = true;
@@ -118,24 +173,27 @@ impl Rate {
     /// The path was away: begin anew, carefully, with half of what it was.
     pub fn restart(&mut self) {
         let usable = (self.usable / 2.0).max(INITIAL_BPS / 2.0);
-        *self = Self { usable, chance: self.chance, ..Self::default() };
+        *self = Self { usable, trial: self.trial.knowing(), most: self.most, ..Self::default() };
     }
 
     /// A report came.
     pub fn report(&mut self, seen: &Seen, now: Micros) -> Verdict {
         let Some(mark) = self.mark else {
-            (self.mark, self.judged, self.began) = (Some(*seen), now, now);
+            (self.mark, self.judged) = (Some(*seen), now);
             return Verdict::Same;
         };
+        if seen.queue_us > FINE_US + self.slack_us() {
+            self.probe.stop(now);
+        }
         let over_us = u64::from(seen.arrived.wrapping_sub(mark.arrived) & 0xff_ffff) * super::wire::TICK_US;
         let ours_us = now.since(self.judged);
-        if ours_us < STEP_US || over_us < STEP_US / 2 {
+        if ours_us < self.step_us() || over_us < self.step_us() / 2 {
             return Verdict::Same;
         }
         self.delivered = f64::from(seen.bytes.wrapping_sub(mark.bytes)) * 8e6 / over_us.max(1) as f64;
         let sent = (seen.sent - mark.sent) as f64 * 8e6 / ours_us as f64;
         // A pause makes the arrivals look slow: what came after one says nothing.
-        let steady = over_us < 4 * STEP_US;
+        let steady = over_us < 4 * self.step_us();
         (self.mark, self.judged) = (Some(*seen), now);
         if now.since(self.span_began) > 10_000_000 {
             (self.peak, self.span_began) = ((0.0, self.peak.0), now);
@@ -147,59 +205,68 @@ impl Rate {
         self.mean += (self.delivered - self.mean) / 6.0;
         let verdict = self.judge(seen.queue_us, seen.loss, used, grows, now);
         self.limited = false;
-        self.chance += (seen.loss.min(0.5) - self.chance) / 50.0;
+        self.trial.learn(seen.loss);
         verdict
     }
 
+    /// On a thin link a judgement takes some datagrams' time, or chance would judge.
+    fn step_us(&self) -> u64 {
+        ((STEP_BITS * 1e6 / self.usable) as u64).clamp(STEP_US, LONGEST_STEP_US)
+    }
+
+    /// There a datagram or two waiting are no queue.
+    fn slack_us(&self) -> u64 {
+        (SLACK_BITS * 1e6 / self.usable) as u64
+    }
+
     fn judge(&mut self, queue_us: u64, loss: f64, used: bool, grows: bool, now: Micros) -> Verdict {
+        let queue_us = queue_us.saturating_sub(self.slack_us());
+        self.queued = if queue_us > FULL_US { self.queued + 1 } else { 0 };
         if queue_us > FULL_US {
             if used || grows {
-                (self.starting, self.trial) = (false, None);
+                self.starting = 0;
+                self.trial.cancel();
+                self.probe.stop(now);
                 return self.drain(queue_us, now);
+            }
+            // A call is little beside what the path once carried, and yet all that it carries now. Of one path among others
+            // that is not believed: it may be needed for a picture at once, and its queue be made by somebody else.
+            if self.alone && self.queued >= QUEUED_STEPS && self.delivered > MIN_BPS {
+                self.peak = (CALL_CLAIM * self.delivered, 0.0);
+                self.set(self.usable.min(self.peak.0));
             }
             return Verdict::Same;
         }
         self.draining = None;
-        let lossy = used && loss > (1.5 * self.chance + 0.2).max(0.3) && self.delivered < 0.9 * self.usable;
-        self.lossy_steps = if lossy { self.lossy_steps + 1 } else { 0 };
-        let too_lossy = if self.trial.is_some() { lossy } else { self.lossy_steps >= LOSSY_STEPS };
-        match self.trial {
-            // The loss is that of the last second: give it time to show the difference.
-            Some((since, ..)) if now.since(since) < TRIAL_US => return Verdict::Same,
-            Some((_, before, arrived)) => {
-                self.trial = None;
-                let again = self.tried.is_some_and(|at| now.since(at) < TRIALS_US);
-                self.tried = Some(now);
-                if too_lossy && self.mean < 0.8 * arrived {
-                    // Less is sent and less arrives: it is the radio, not us.
-                    self.chance = loss;
-                    self.set(before);
-                    return Verdict::Same;
-                }
-                if again {
-                    // What arrived before we sent less was more than there is room for.
-                    self.peak = (self.mean, self.mean);
-                } else {
-                    self.set(before);
-                }
-            }
-            None if too_lossy => {
-                self.starting = false;
-                self.trial = Some((now, self.usable, self.mean));
-                self.set(self.usable.min((self.mean * 0.95).max(self.usable * 0.3)));
+        match self.trial.look(loss, used, self.usable, (self.delivered, self.mean), now) {
+            Act::Nothing => {}
+            Act::Hold => return Verdict::Same,
+            Act::Lower(bps) => {
+                self.starting = 0;
+                self.set(self.usable.min(bps));
                 return Verdict::Same;
             }
-            None => {}
+            Act::Restore(bps) => {
+                self.set(bps);
+                return Verdict::Same;
+            }
+            Act::Keep => self.peak = (self.mean, self.mean),
         }
         if queue_us > FINE_US {
             return Verdict::Same;
         }
-        if self.limited && loss < (self.chance + 0.15).max(0.2) {
-            let (step, claim) = if self.starting { (START, CLAIM_AT_FIRST) } else { (STEADY, CLAIM) };
-            let most = (claim * self.peak()).max(INITIAL_BPS).max(self.usable);
-            self.starting &= now.since(self.began) < START_US;
+        if self.limited && !self.trial.is_high(loss) {
+            let starting = self.starting > 0;
+            let (step, claim) = match (starting, self.probe.is_active()) {
+                (true, _) => (START, CLAIM_AT_FIRST),
+                (false, true) => (PROBED, CLAIM),
+                (false, false) => (STEADY, CLAIM),
+            };
+            let floor = if starting { INITIAL_BPS } else { 2.0 * MIN_BPS };
+            let most = (claim * self.peak()).max(floor).max(self.usable);
+            self.starting = self.starting.saturating_sub(1);
             self.set((self.usable * step + 4_000.0).min(most));
-        } else if self.usable < self.peak() && loss < (self.chance + 0.15).max(0.2) {
+        } else if self.usable < self.peak() && !self.trial.is_high(loss) {
             // So much arrived not long ago: it need not be found anew.
             self.set((self.usable * BACK).min(self.peak()));
         }
@@ -236,152 +303,5 @@ impl Rate {
 
     fn set(&mut self, bps: f64) {
         self.usable = bps.clamp(MIN_BPS, MAX_BPS);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A link of `capacity` that is offered `offered` (or all that is usable), judged every 100 ms.
-    struct Link {
-        rate: Rate,
-        capacity: f64,
-        queue_bits: f64,
-        bytes: f64,
-        sent: f64,
-        own_us: u64,
-        now: u64,
-    }
-
-    impl Link {
-        fn new(capacity: f64) -> Self {
-            Self { rate: Rate::default(), capacity, queue_bits: 0.0, bytes: 0.0, sent: 0.0, own_us: 0, now: 1_000_000 }
-        }
-
-        fn step(&mut self, offered: f64, loss: f64) -> Verdict {
-            self.lossy_step(offered, loss, loss)
-        }
-
-        fn lossy_step(&mut self, offered: f64, loss: f64, told: f64) -> Verdict {
-            let sent = offered.min(self.rate.usable_bps());
-            if offered >= self.rate.usable_bps() {
-                self.rate.note_limited();
-            }
-            let bits = self.queue_bits + sent * 0.1;
-            let out = bits.min(self.capacity * 0.1);
-            self.queue_bits = bits - out;
-            self.bytes += out / 8.0 * (1.0 - loss);
-            self.sent += sent * 0.1 / 8.0;
-            self.now += 100_000;
-            let queue_us = (self.queue_bits / self.capacity * 1e6) as u64 + self.own_us;
-            let arrived = (self.now / 64) as u32 & 0xff_ffff;
-            let seen = Seen { bytes: self.bytes as u32, arrived, sent: self.sent as u64, queue_us, loss: told };
-            self.rate.report(&seen, Micros(self.now))
-        }
-
-        fn run(&mut self, seconds: u64, offered: f64, loss: f64) -> f64 {
-            let mut sum = 0.0;
-            for _ in 0..seconds * 10 {
-                self.step(offered, loss);
-                sum += self.rate.usable_bps();
-            }
-            sum / (seconds * 10) as f64
-        }
-    }
-
-    #[test]
-    fn it_finds_what_a_link_carries_and_keeps_the_queue_short() {
-        for capacity in [64e3, 500e3, 2e6, 8e6, 50e6] {
-            let mut link = Link::new(capacity);
-            link.run(6, 1e9, 0.0);
-            let mean = link.run(20, 1e9, 0.0);
-            assert!(mean > 0.75 * capacity && mean < 1.25 * capacity, "{capacity}: {mean}");
-            assert!(link.queue_bits / capacity < 0.15, "{capacity}: {}", link.queue_bits / capacity);
-        }
-    }
-
-    #[test]
-    fn loss_by_chance_is_no_reason() {
-        let mut link = Link::new(8e6);
-        for step in 0..300 {
-            // bursts: a tenth of the time everything is lost
-            link.step(1e9, if step % 10 == 0 { 0.3 } else { 0.08 });
-        }
-        assert!(link.rate.usable_bps() > 5e6, "{}", link.rate.usable_bps());
-    }
-
-    #[test]
-    fn a_policer_is_felt_by_loss() {
-        let mut link = Link::new(1e9);
-        link.run(3, 4e6, 0.0);
-        let mut loss = 0.0;
-        for _ in 0..100 {
-            let real = (1.0 - 1e6 / link.rate.usable_bps().min(4e6)).max(0.0);
-            loss += (real - loss) / 5.0; // of the last second
-            link.lossy_step(4e6, real, loss);
-        }
-        let usable = link.rate.usable_bps();
-        assert!(usable > 0.5e6 && usable < 2.2e6, "{usable}");
-    }
-
-    #[test]
-    fn a_bad_radio_is_not_starved() {
-        let mut link = Link::new(8e6);
-        link.run(5, 1e9, 0.0);
-        link.run(10, 1e9, 0.35);
-        assert!(link.rate.usable_bps() > 3e6, "{}", link.rate.usable_bps());
-    }
-
-    #[test]
-    fn what_is_not_tried_is_not_claimed() {
-        let mut link = Link::new(100e6);
-        link.run(30, 800e3, 0.0);
-        assert!(link.rate.usable_bps() <= INITIAL_BPS * 2.0, "{}", link.rate.usable_bps());
-        // A source that takes four fifths climbs.
-        for _ in 0..100 {
-            let offered = link.rate.usable_bps() * 0.8;
-            link.rate.note_limited();
-            link.step(offered, 0.0);
-        }
-        assert!(link.rate.usable_bps() > 10e6, "{}", link.rate.usable_bps());
-    }
-
-    #[test]
-    fn a_sudden_drop_is_followed_at_once() {
-        let mut link = Link::new(8e6);
-        link.run(5, 1e9, 0.0);
-        link.capacity = 64e3;
-        link.queue_bits = 0.0;
-        let steps = (0..100).take_while(|_| {
-            link.step(1e9, 0.0);
-            link.rate.usable_bps() > 100e3
-        });
-        assert!(steps.count() <= 5, "within half a second");
-    }
-
-    #[test]
-    fn a_longer_way_is_not_a_queue_for_ever() {
-        let mut link = Link::new(8e6);
-        link.run(5, 3e6, 0.0);
-        link.own_us = 90_000; // handed over to a farther cell
-        let mut rebased = false;
-        for _ in 0..40 {
-            if link.step(3e6, 0.0) == Verdict::Rebase {
-                (link.own_us, rebased) = (0, true);
-            }
-        }
-        assert!(rebased && link.rate.usable_bps() > 0.2e6);
-        link.run(5, 3e6, 0.0);
-        assert!(link.rate.usable_bps() > 2.5e6, "{}", link.rate.usable_bps());
-    }
-
-    #[test]
-    fn after_an_absence_it_begins_with_half() {
-        let mut link = Link::new(8e6);
-        link.run(10, 1e9, 0.0);
-        let before = link.rate.usable_bps();
-        link.rate.restart();
-        assert!((link.rate.usable_bps() - before / 2.0).abs() < 1.0);
     }
 }

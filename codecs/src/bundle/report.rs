@@ -137,6 +137,8 @@ pub struct Received {
     interval_us: u64,
     hold_us: u64,
     gap_at: Micros,
+    /// Something was missing since the last report.
+    gap: bool,
 }
 
 impl Received {
@@ -166,7 +168,7 @@ impl Received {
         self.bytes += bytes as u64;
         self.delay(super::wire::delta24(sent, ticks(now)) as u32 & 0xff_ffff);
         if gap {
-            self.gap_at = now;
+            (self.gap_at, self.gap) = (now, true);
             let at = Micros(now.0 + self.hold_us.max(MIN_HOLD_US));
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
         } else if asks && self.due.is_none() {
@@ -215,6 +217,13 @@ impl Received {
         self.due
     }
 
+    /// When a report needs a datagram of its own, where one waits `patience_us` for another that it can ride in. A loss does
+    /// not wait.
+    pub fn due_alone(&self, patience_us: u64) -> Option<Micros> {
+        let patience = if self.gap { 0 } else { patience_us };
+        self.due.map(|due| Micros(due.0.saturating_add(patience)))
+    }
+
     /// There is something that no report told yet.
     pub fn has_news(&self) -> bool {
         self.count > 0
@@ -243,7 +252,7 @@ impl Received {
         self.runs(highest, &mut report);
         // Two clocks drift: the anchor follows, so that what is relative to it stays small.
         self.anchor = Some(report.quickest);
-        (self.least, self.sum, self.count, self.due) = (0, 0, 0, None);
+        (self.least, self.sum, self.count, self.due, self.gap) = (0, 0, 0, None, false);
         let (bits, over) = (8 * (self.bytes - self.told_bytes), now.since(self.told_at).max(1));
         self.interval_us = if bits * 1_000_000 / over > BUSY_BPS { BUSY_INTERVAL_US } else { INTERVAL_US };
         (self.told_at, self.told_bytes) = (now, self.bytes);
@@ -322,8 +331,10 @@ mod tests {
         received.report(0, ms(1));
         received.came(1, 0, 100, true, ms(2));
         assert!(received.due().expect("asked for") > ms(50), "no hurry");
+        let alone = Micros(received.due().expect("asked for").0 + 150_000);
+        assert_eq!(received.due_alone(150_000), Some(alone), "it may ride with another");
         received.came(3, 0, 100, true, ms(4));
-        assert!(received.due().expect("a gap") <= ms(5));
+        assert!(received.due_alone(150_000).expect("a gap") <= ms(5));
         received.came(2, 0, 100, true, ms(12));
         received.report(0, ms(13));
         received.came(5, 0, 100, true, ms(14));

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 
 use crate::time::Micros;
 
+use super::item::{Acked, Item, Outcome};
 use super::measure::Loss;
 use super::report::Report;
-use super::types::{FlowId, PathId, StreamId};
 use super::wire::unwrap24;
 
 /// Datagrams kept at most; a path that has more under way than this carries 40 Mb/s with a second of delay.
@@ -22,42 +22,6 @@ const MIN_PATIENCE_US: u64 = 4_000;
 const MAX_PATIENCE_US: u64 = 120_000;
 /// On a path that was never seen to reorder, this many later ones are enough (RFC 9002 §6.1.1).
 const LATER_ONES: u64 = 3;
-
-/// One thing in a datagram that matters whether it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Item {
-    /// `near`: it took a path that is about as quick as the quickest.
-    Piece {
-        flow: FlowId,
-        unit: u32,
-        index: u16,
-        near: bool,
-    },
-    Stream {
-        id: StreamId,
-        offset: u64,
-        len: u16,
-        fin: bool,
-    },
-    Control(Control),
-    /// A probe of the path's MTU with this nonce.
-    Probe(u64),
-}
-
-/// A frame that is made anew from what holds now, should it be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Control {
-    Flow(FlowId),
-    FlowClose(FlowId),
-    FlowStop(FlowId),
-    KeyWish(FlowId),
-    Open(StreamId),
-    Window(StreamId),
-    Reset(StreamId),
-    Path(PathId),
-    PathGone(PathId),
-    Rekey,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -79,24 +43,6 @@ struct Record {
     /// It wants a report; one that does not is never missed.
     asks: bool,
     state: State,
-}
-
-/// What became of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
-    pub item: Item,
-    pub came: bool,
-}
-
-/// What one report changed, in sums.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Acked {
-    /// Datagrams that wanted a report and are now known to have come, or to be lost.
-    pub came: u32,
-    pub lost: u32,
-    pub came_bytes: u64,
-    /// Send time of the highest one, when this report is the first to tell of it.
-    pub newest_sent: Option<Micros>,
 }
 
 #[derive(Debug)]

@@ -14,12 +14,13 @@ pub use super::figures::{Figures, FlowFigures, PathFigures};
 use super::flow::{Class, FlowOptions, Mode};
 use super::flow_in::FlowIn;
 use super::flow_out::{Cutting, FlowOut};
+use super::item::{Control, Item, Outcome};
 use super::keys::Keys;
 use super::path::Path;
 use super::paths::{Paths, MAX_PATHS};
 use super::rekey::Rekey;
 use super::report::Report;
-use super::sent::{Control, Item, Outcome, Sent};
+use super::sent::Sent;
 use super::streams::Streams;
 use super::types::{Event, FlowId, Hello, Identity, PathId, PathOptions, Remote, StreamId, Transmit};
 use super::window::ReplayWindow;
@@ -136,7 +137,7 @@ impl Session {
             reports: Vec::with_capacity(MAX_PATHS),
             reported_over: None,
             wants: Vec::new(),
-            cutting: Cutting { piece_bytes: 1100, parity: 0.0, copies: true },
+            cutting: Cutting { piece_bytes: 1100, parity: 0.0, copies: true, hoped_bps: 1e6 },
             turn: 0,
             heard: now,
             ticked: Micros(0),
@@ -305,8 +306,10 @@ impl Session {
     }
 
     /// Ask the peer for a key unit of a flow of its: `KeyWanted` there.
-    pub fn want_key(&mut self, flow: FlowId, _now: Micros) {
-        if self.flows_in.iter().any(|known| known.id == flow) {
+    pub fn want_key(&mut self, flow: FlowId, now: Micros) {
+        let Some(known) = self.flows_in.iter_mut().find(|known| known.id == flow) else { return };
+        known.reader_wishes();
+        if known.wishes_key(now) {
             self.tell_peer(Control::KeyWish(flow));
         }
     }
@@ -350,7 +353,7 @@ impl Session {
 
     pub fn figures(&self, now: Micros) -> Figures {
         let paths = self.paths.list.iter().map(|path| path.figures(now));
-        let flows = self.flows_out.iter().map(|flow| flow.figures.clone());
+        let flows = self.flows_out.iter().map(FlowOut::figures);
         Figures {
             paths: paths.collect(),
             flows: flows.chain(self.flows_in.iter().map(FlowIn::figures)).collect(),

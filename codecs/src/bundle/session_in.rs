@@ -6,11 +6,11 @@ use super::codes;
 use super::flow_in::FlowIn;
 use super::fragment::Head;
 use super::frame::{next_frame, Frame, PieceFrame};
+use super::item::{Acked, Control, Item, Outcome};
 use super::path::MAX_PONGS;
 use super::paths::MAX_PATHS;
 use super::rekey::Rekey;
 use super::report::Report;
-use super::sent::{Acked, Control, Item, Outcome};
 use super::session::{Session, Stage, MAX_FLOWS};
 use super::stream_out::Part;
 use super::suite;
@@ -170,6 +170,7 @@ impl Session {
                     flow.wanted(unit, indexes.iter(), fresh, now);
                 }
             }
+            Frame::Fill => {}
             Frame::Piece(piece) => self.on_piece(&piece, now),
             Frame::Stream { id, offset, fin, body } => {
                 self.streams.on_data(id, offset, body, fin, &mut self.events);
@@ -194,7 +195,7 @@ impl Session {
             }
             Frame::KeyWish(flow) => {
                 let known = self.flows_out.iter_mut().find(|known| known.id == flow);
-                if known.is_some_and(|known| known.asks_key(now)) {
+                if known.is_some_and(|known| known.waiting.asks_key(now)) {
                     self.event(Event::KeyWanted { flow });
                 }
             }
@@ -285,7 +286,7 @@ impl Session {
                     self.streams.settled(id, &part, came, &mut self.events);
                 }
                 Item::Control(control) if !came => self.repeat(control, now),
-                Item::Control(_) | Item::Probe(_) => {}
+                Item::Control(_) => {}
             }
         }
         self.outcomes = outcomes;

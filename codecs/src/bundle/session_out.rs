@@ -1,30 +1,35 @@
 //! Datagrams out: which is due, what goes into it, sealing and noting it.
 
+use super::flow::Class;
 use super::flow_out::Lane;
 use super::frame::{Frame, MAX_WANTED};
 use super::frame_write::Writer;
-use super::life::Standing;
-use super::sent::{Control, Item};
+use super::item::{Control, Item};
 use super::session::{Session, Stage};
 use super::session_pick::{Filling, Job};
 use super::suite::TAG_BYTES;
-use super::types::{Event, PathId, Remote, Transmit};
-use super::wire::{write_accept, DATA_HEADER_BYTES, DATA_PREFIX_BYTES};
+use super::types::{PathId, Remote, Transmit};
+use super::wire::{DATA_HEADER_BYTES, DATA_PREFIX_BYTES};
 use crate::time::Micros;
 
-const FRAMES_AT: usize = DATA_HEADER_BYTES + DATA_PREFIX_BYTES;
+pub(super) const FRAMES_AT: usize = DATA_HEADER_BYTES + DATA_PREFIX_BYTES;
 /// Time that is too short for a second try: the piece goes over two paths at once.
 const SHORT_US: i64 = 20_000;
+
+/// Reports alone then take a twentieth of 64 kb/s.
+const THIN_REPORT_US: u64 = 150_000;
 
 /// A probe and an answer or two.
 pub(super) const LEAST_BYTES: usize = 100;
 
 /// A datagram that is being made.
-struct Draft {
-    path: usize,
-    end: usize,
+pub(super) struct Draft {
+    pub path: usize,
+    pub end: usize,
     /// It wants a report.
-    asks: bool,
+    pub asks: bool,
+    /// Nothing in it could have waited.
+    pub urgent: bool,
 }
 
 impl Session {
@@ -39,7 +44,8 @@ impl Session {
                     .or_else(|| self.next_question(now, buf))
                     .or_else(|| self.next_probe(now, buf))
                     .or_else(|| self.next_due(now, buf))
-                    .or_else(|| self.next_payload(now, buf));
+                    .or_else(|| self.next_payload(now, buf))
+                    .or_else(|| self.next_filling(now, buf));
                 if made.is_none() {
                     self.idle = now;
                 }
@@ -48,46 +54,6 @@ impl Session {
             Stage::Closing { .. } => self.next_farewell(now, buf),
             Stage::Over => None,
         }
-    }
-
-    /// Message 2, to each address that the greeting came from.
-    fn next_accept(&mut self, buf: &mut [u8]) -> Option<Transmit> {
-        let guest = self.guest.as_mut()?;
-        let to = guest.accept_to.pop()?;
-        let datagram = write_accept(self.keys.as_ref()?.receiver, &guest.accept);
-        buf.get_mut(..datagram.len())?.copy_from_slice(&datagram);
-        Some(Transmit { path: 0, to: Some(to), len: datagram.len() })
-    }
-
-    /// A kit's new address must answer.
-    fn next_question(&mut self, now: Micros, buf: &mut [u8]) -> Option<Transmit> {
-        for index in 0..self.paths.list.len() {
-            let Some((nonce, to)) = self.paths.list[index].address_question(now) else { continue };
-            let mut draft = Draft { path: index, end: FRAMES_AT, asks: true };
-            self.put(&mut draft, buf, &Frame::Ping(nonce));
-            return self.seal(draft, buf, Some(to), now);
-        }
-        None
-    }
-
-    /// A padded PING to find the path's MTU.
-    fn next_probe(&mut self, now: Micros, buf: &mut [u8]) -> Option<Transmit> {
-        for index in 0..self.paths.list.len() {
-            let path = &mut self.paths.list[index];
-            if !path.life.is_sound() || !path.validated {
-                continue;
-            }
-            let Some(size) = path.mtu.due(now) else { continue };
-            let nonce = path.ping(now);
-            path.mtu.sent(nonce, size, now);
-            let mut draft = Draft { path: index, end: FRAMES_AT, asks: false };
-            self.put(&mut draft, buf, &Frame::Ping(nonce));
-            let mut writer = Writer::new(buf, draft.end);
-            writer.pad(usize::from(size) - TAG_BYTES);
-            draft.end = writer.position();
-            return self.seal(draft, buf, None, now);
-        }
-        None
     }
 
     /// What must go over a certain path now: answers, probes, reports, frames for the peer.
@@ -99,7 +65,7 @@ impl Session {
                 return self.packet(index, now, buf);
             }
         }
-        self.make_reports(now);
+        self.make_reports(self.report_patience_us(), now);
         let (best, second) = self.two_best();
         if !self.reports.is_empty() || !self.wants.is_empty() {
             // A copy that comes much later tells nothing new.
@@ -137,9 +103,19 @@ impl Session {
         self.is_kit() || self.paths.list[index].remote.is_some()
     }
 
-    /// When a report is due, all paths that have news tell them.
-    fn make_reports(&mut self, now: Micros) {
-        let due = self.paths.list.iter().any(|path| path.received.due().is_some_and(|due| due <= now));
+    /// How long a report waits for a datagram that goes anyway: alone it is all headers, and on a thin link they weigh.
+    pub(super) fn report_patience_us(&self) -> u64 {
+        if self.paths.is_thin() {
+            THIN_REPORT_US
+        } else {
+            0
+        }
+    }
+
+    /// When a report is due, all paths that have news tell them; after `patience_us` if need be alone.
+    fn make_reports(&mut self, patience_us: u64, now: Micros) {
+        let is_due = |due: Option<Micros>| due.is_some_and(|due| due <= now);
+        let due = self.paths.list.iter().any(|path| is_due(path.received.due_alone(patience_us)));
         if !due || self.paths.are_in() == 0 {
             return;
         }
@@ -167,7 +143,7 @@ impl Session {
         self.packet(path, now, buf)
     }
 
-    fn put(&mut self, draft: &mut Draft, buf: &mut [u8], frame: &Frame<'_>) -> bool {
+    pub(super) fn put(&mut self, draft: &mut Draft, buf: &mut [u8], frame: &Frame<'_>) -> bool {
         let limit = self.limit(draft.path);
         let mut writer = Writer::new(&mut buf[..limit], draft.end);
         let put = writer.put(frame);
@@ -182,11 +158,14 @@ impl Session {
 
     /// A datagram for the path with all that is to go there, as far as it fits.
     fn packet(&mut self, index: usize, now: Micros, buf: &mut [u8]) -> Option<Transmit> {
-        let mut draft = Draft { path: index, end: FRAMES_AT, asks: false };
+        let mut draft = Draft { path: index, end: FRAMES_AT, asks: false, urgent: true };
         self.items.clear();
         self.put_answers(&mut draft, buf, now);
         let life = &self.paths.list[index].life;
         if life.is_in() || life.answers() {
+            if self.reports.is_empty() {
+                self.make_reports(0, now);
+            }
             self.put_reports(&mut draft, buf);
             self.put_control(&mut draft, buf);
             self.fill(&mut draft, buf, now);
@@ -310,6 +289,7 @@ impl Session {
                         return;
                     }
                     let near = self.paths.is_near(path);
+                    draft.urgent &= flow.options.class <= Class::Voice;
                     self.items.push(Item::Piece { flow: flow.id, unit: turn.unit, index: turn.index, near });
                     // Another round would come too late: a second copy now is the better one.
                     let answer = self.paths.list[path].feedback.us().unwrap_or(100_000) as i64;
@@ -322,6 +302,7 @@ impl Session {
                         return;
                     }
                     self.streams.sent(id, &part);
+                    draft.urgent = false;
                     let (offset, len, fin) = (part.offset, part.len as u16, part.fin);
                     self.items.push(Item::Stream { id, offset, len, fin });
                 }
@@ -331,7 +312,7 @@ impl Session {
         }
     }
 
-    fn seal(&mut self, draft: Draft, buf: &mut [u8], to: Option<Remote>, now: Micros) -> Option<Transmit> {
+    pub(super) fn seal(&mut self, draft: Draft, buf: &mut [u8], to: Option<Remote>, now: Micros) -> Option<Transmit> {
         let path = &mut self.paths.list[draft.path];
         let number = path.sent.next_number() as u32;
         buf[DATA_HEADER_BYTES..DATA_HEADER_BYTES + 3].copy_from_slice(&number.to_be_bytes()[1..]);
@@ -339,7 +320,7 @@ impl Session {
         let len = self.keys.as_mut()?.seal(path.id, buf, draft.end)?;
         path.sent.push(len, &self.items, draft.asks, now, &mut self.outcomes);
         self.items.clear();
-        path.left(len, now);
+        path.left(len, draft.urgent, now);
         path.given += len as f64 / path.rate.usable_bps().sqrt();
         if draft.asks {
             path.life.asked(now);
@@ -349,28 +330,5 @@ impl Session {
             self.settle(now);
         }
         Some(Transmit { path: id, to, len })
-    }
-
-    fn next_farewell(&mut self, now: Micros, buf: &mut [u8]) -> Option<Transmit> {
-        let Stage::Closing { code, left, next } = self.stage else { return None };
-        if now < next {
-            return None;
-        }
-        if left == 0 {
-            self.stage = Stage::Over;
-            self.keys = None;
-            self.event(Event::Down { code, detail: String::new() });
-            return None;
-        }
-        self.stage = Stage::Closing { code, left: left - 1, next: Micros(now.0 + 50_000) };
-        // In turn over the paths: one of them gets it through.
-        let paths: Vec<usize> = (0..self.paths.list.len())
-            .filter(|index| self.leads_somewhere(*index) && self.paths.list[*index].life.standing() != Standing::Out)
-            .collect();
-        let index = paths.get(usize::from(left) % paths.len().max(1)).copied()?;
-        let mut draft = Draft { path: index, end: FRAMES_AT, asks: false };
-        self.items.clear();
-        self.put(&mut draft, buf, &Frame::Bye { code, detail: "" });
-        self.seal(draft, buf, None, now)
     }
 }

@@ -1,11 +1,11 @@
 //! What goes next, and over which path: classes in their order, within a class what was lost, then what is new, then
 //! second copies; flows of one class in turn.
 
+use super::choose::{Choice, Need};
 use super::flow::{Class, FlowOptions, Mode};
 use super::flow_out::{Lane, Turn};
 use super::frame::STREAM_HEADER_BYTES;
 use super::frame_write::piece_len;
-use super::paths::{Choice, Need};
 use super::session::Session;
 use super::stream_out::Part;
 use super::types::StreamId;
@@ -13,6 +13,12 @@ use crate::time::Micros;
 
 /// A second copy that has no second path goes behind the first over the same one, this much later: beyond most bursts.
 const SHIFT_US: u64 = 60_000;
+/// On a thin link words wait this long for each other: three in one datagram take two thirds of three alone. Only where
+/// their play-out has the time.
+const GATHER_US: u64 = 42_000;
+const GATHER_PLAYOUT_MS: u32 = 150;
+/// A twin waits so long for its path.
+const TWIN_US: u64 = 20_000;
 /// Loss that makes that worth while.
 const SHIFT_LOSS: f64 = 0.005;
 /// Streams have no deadline; a path slower than this is not for them as long as there is another.
@@ -51,7 +57,7 @@ impl Session {
         // Flows stand in the order of their classes.
         let first = self.flows_out.partition_point(|flow| flow.options.class < class);
         let count = self.flows_out[first..].iter().take_while(|flow| flow.options.class == class).count();
-        for lane in [Lane::Again, Lane::First, Lane::Copy] {
+        for lane in [Lane::Again, Lane::Twin, Lane::First, Lane::Copy] {
             for step in 0..count {
                 let place = first + (self.turn + step) % count;
                 if !self.flows_out[place].has_work() {
@@ -85,18 +91,25 @@ impl Session {
             if filling.is_some_and(|filling| need.bytes > filling.room) {
                 return None;
             }
+            let gathered = Micros(turn.at.0 + GATHER_US);
+            let gathers = class == Class::Voice && playout_ms >= GATHER_PLAYOUT_MS && self.paths.is_thin();
+            if gathers && filling.is_none() && now < gathered {
+                self.wake = Some(self.wake.map_or(gathered, |wake| wake.min(gathered)));
+                return None;
+            }
             match self.paths.choose(&need, now) {
                 Choice::Go(path) => {
                     return filling.is_none_or(|f| f.path == path).then_some((Job::Piece(place, turn), path));
                 }
+                // A twin that must wait long is not worth it, and others wait behind it.
+                Choice::Wait(at) if lane == Lane::Twin && at.since(now) > TWIN_US => self.flows_out[place].skip_twin(),
                 Choice::Wait(at) => {
                     self.wake_at(at, now);
                     return None;
                 }
                 Choice::Never => match lane {
-                    Lane::First => return None,
-                    Lane::Again if turn.avoid.is_some() => self.flows_out[place].skip_again(),
-                    Lane::Again => return None,
+                    Lane::First | Lane::Again => return None,
+                    Lane::Twin => self.flows_out[place].skip_twin(),
                     Lane::Copy => {
                         if let Some(found) = self.shifted_copy(place, &turn, mode, filling, now)? {
                             return Some(found);
@@ -120,9 +133,11 @@ impl Session {
     ) -> Option<Option<(Job, usize)>> {
         let flow = &mut self.flows_out[place];
         let over = turn.avoid.and_then(|id| self.paths.position(id)).filter(|path| self.paths.list[*path].life.is_in());
-        let lossy = over.is_some_and(|path| self.paths.list[path].lossy > SHIFT_LOSS);
+        // On a thin path a copy would be half of what it carries, and make the queue that loses.
+        let lossy =
+            over.map(|path| &self.paths.list[path]).is_some_and(|path| path.lossy > SHIFT_LOSS && !path.rate.is_thin());
         let late = flow.left_us(turn.at, 0, now) < SHIFT_US as i64 / 2;
-        let (Some(path), true, false, Mode::Duplicate) = (over, lossy, late, mode) else {
+        let (Some(path), true, false, Mode::Duplicate) = (over, lossy && self.cutting.copies, late, mode) else {
             flow.skip_copy();
             return Some(None);
         };
@@ -136,7 +151,7 @@ impl Session {
         if !matches!(class, Class::Stream | Class::Bulk) {
             return None;
         }
-        let most = self.paths.mtu().saturating_sub(super::keys::overhead_bytes() + STREAM_HEADER_BYTES);
+        let most = self.paths.body_bytes(STREAM_HEADER_BYTES);
         let room = filling.map_or(most, |filling| filling.room.saturating_sub(STREAM_HEADER_BYTES).min(most));
         if filling.is_some() && room < LEAST_PART {
             return None;

@@ -3,9 +3,12 @@
 use super::assemble::Due;
 use super::dial;
 use super::figures::PathFigures;
+use super::item::Control;
 use super::life::{Change, Others, Standing};
+use super::path::Path;
+use super::paths::NEAR_US;
+use super::rate::Demand;
 use super::rekey::Rekey;
-use super::sent::Control;
 use super::session::{Session, Stage};
 use super::streams::Streams;
 use super::suite;
@@ -20,13 +23,14 @@ const REST_US: u64 = 500;
 const SILENT_US: u64 = 60_000_000;
 /// A center's greeting that nobody followed up.
 const GREETED_US: u64 = 10_000_000;
-/// Probes of a path: in use, suspect, idle, out (at first, later).
+/// Probes of a path: in use, in use and thin, suspect, idle, out (at first, later).
 const PING_ACTIVE_US: u64 = 200_000;
+const PING_THIN_US: u64 = 1_000_000;
 const PING_SUSPECT_US: u64 = 40_000;
 const PING_IDLE_US: u64 = 2_000_000;
 const PING_OUT_US: u64 = 200_000;
 const PING_LONG_OUT_US: u64 = 1_000_000;
-const LONG_OUT_US: u64 = 20_000_000;
+const LONG_OUT_US: u64 = 120_000_000;
 /// After an absence that long a path may be another one: its rate is found anew.
 const LONG_AWAY_US: u64 = 30_000_000;
 /// Of a path that costs, everything but suspicion takes this much longer.
@@ -49,6 +53,16 @@ impl Session {
         }
         self.settle(now);
         self.paths.rank(now);
+        let wanted = self.meter.wanted_bps(now) as f64;
+        // Not only all together must fit, but each picture in its time.
+        let short = wanted.max(self.meter.lacked_bps(now)) > self.paths.usable_bps();
+        let demand = Demand { wanted: wanted > 0.0, short, alone: self.paths.are_in() == 1 };
+        for path in self.paths.list.iter_mut().filter(|path| path.life.is_in() && path.cost == 0) {
+            path.rate.turn(demand, path.feedback.us().unwrap_or_default(), now);
+        }
+        if self.meter.is_met(self.paths.usable_bps(), now) {
+            self.flows_out.iter_mut().for_each(|flow| flow.waiting.hope());
+        }
         self.plan_cutting(now);
         self.serve_flows(now);
         self.hand_on_units(now);
@@ -60,9 +74,7 @@ impl Session {
 
     /// Judge one path: what is overdue on it, and whether it is in.
     pub(super) fn look_at(&mut self, index: usize, now: Micros) {
-        let sound = self.paths.list.iter().enumerate().filter(|(other, path)| *other != index && path.life.is_sound());
-        let (count, usable) = sound.fold((0, 0.0), |sum, (_, path)| (sum.0 + 1, sum.1 + path.rate.usable_bps()));
-        let others = Others { sound: count, suffice: count > 0 && usable >= self.meter.wanted_bps(now) as f64 };
+        let others = self.others(index, now);
         let path = &mut self.paths.list[index];
         let times = path.times();
         let lost = path.sent.overdue(times.overdue_before(now), now, &mut self.outcomes);
@@ -89,10 +101,22 @@ impl Session {
                 }
                 self.paths.rank(now);
                 self.paths.level(index);
+                self.flows_out.iter_mut().for_each(|flow| flow.waiting.hope());
                 self.event(Event::PathUp { path: id, name });
             }
             Some(Change::Out(code)) => self.path_is_out(index, code, now),
         }
+    }
+
+    /// What could stand in for a path: those as quick as it is. A satellite is no substitute for a radio link, nor does it
+    /// keep one waiting.
+    fn others(&self, index: usize, now: Micros) -> Others {
+        let slowest = self.paths.list[index].expected_us() + NEAR_US;
+        let stands_in =
+            |(other, path): &(usize, &Path)| *other != index && path.life.is_sound() && path.expected_us() < slowest;
+        let all = self.paths.list.iter().enumerate().filter(stands_in);
+        let (sound, usable) = all.fold((0, 0.0), |sum, (_, path)| (sum.0 + 1, sum.1 + path.rate.usable_bps()));
+        Others { sound, suffice: sound > 0 && usable >= self.meter.wanted_bps(now) as f64 }
     }
 
     /// A path is out: what was under way on it goes elsewhere.
@@ -112,7 +136,7 @@ impl Session {
     pub(super) fn take_path_out(&mut self, index: usize, code: &'static str, now: Micros) {
         let path = &mut self.paths.list[index];
         let was_in = path.life.is_in();
-        path.life.go_out(code);
+        path.life.go_out(code, now);
         if was_in {
             self.path_is_out(index, code, now);
         }
@@ -124,7 +148,10 @@ impl Session {
         let path = &mut self.paths.list[index];
         let dear = if path.cost > 0 { DEAR } else { 1 };
         let pause = match path.life.standing() {
+            // On a thin path that is suspect for its own queue they would be what fills it.
+            Standing::In if !path.life.is_sound() && path.rate.is_thin() => PING_ACTIVE_US,
             Standing::In if !path.life.is_sound() => PING_SUSPECT_US,
+            Standing::In if active && path.rate.is_thin() => PING_THIN_US * dear,
             Standing::In if active => PING_ACTIVE_US * dear,
             Standing::In => PING_IDLE_US * dear,
             _ if now.since(path.heard.unwrap_or_default()) > LONG_OUT_US => PING_LONG_OUT_US * dear,
@@ -135,16 +162,16 @@ impl Session {
 
     /// How units that are cut from now on are cut.
     fn plan_cutting(&mut self, now: Micros) {
-        let mtu = self.paths.mtu();
-        self.cutting.piece_bytes = mtu - super::keys::overhead_bytes() - super::frame::PIECE_HEADER_BYTES;
+        self.cutting.piece_bytes = self.paths.body_bytes(super::frame::PIECE_HEADER_BYTES);
         let in_use = || self.paths.ordered().map(|index| &self.paths.list[index]);
         let loss = in_use().map(|path| path.lossy).fold(0.0, f64::max);
         let (usable, wanted) = (self.paths.usable_bps(), self.meter.wanted_bps(now) as f64);
         // Parity and copies take what is to spare, never what pictures need.
         let spare = if wanted > 0.0 { ((0.85 * usable - wanted) / wanted).max(0.0) } else { 1.0 };
-        let useful = if loss < 0.003 || in_use().nth(1).is_none() { 0.0 } else { (0.05 + 1.5 * loss).min(0.5) };
+        let useful = if loss < 0.003 || in_use().nth(1).is_none() { 0.0 } else { (0.05 + 3.0 * loss).min(0.5) };
         self.cutting.parity = useful.min(spare);
         self.cutting.copies = spare > 0.3;
+        self.cutting.hoped_bps = self.paths.hoped_bps();
     }
 
     /// Late units out, wishes told.
@@ -155,7 +182,8 @@ impl Session {
             if flow.prune(extra, now) {
                 self.meter.left_out();
             }
-            if flow.wants_key(now) {
+            self.meter.lacked(flow.waiting.take_lacked_bps(), now);
+            if flow.waiting.wants_key(now) {
                 let flow = flow.id;
                 self.event(Event::KeyWanted { flow });
             }
@@ -276,14 +304,18 @@ impl Session {
 
     fn timers(&self) -> impl Iterator<Item = Micros> + '_ {
         let under_way = self.paths.list.iter().any(|path| path.sent.under_way_bytes() > 0);
-        let busy = under_way || !self.flows_in.is_empty() || self.flows_out.iter().any(|flow| flow.has_work());
+        // What is given and all left out is work too: a source that does not fit is looked after.
+        let active = self.meter.is_active(self.ticked);
+        let busy =
+            active || under_way || !self.flows_in.is_empty() || self.flows_out.iter().any(|flow| flow.has_work());
         let round = busy.then_some(Micros(self.ticked.0 + BUSY_US));
-        let of_paths = self.paths.list.iter().enumerate().flat_map(|(index, path)| {
+        let patience = self.report_patience_us();
+        let of_paths = self.paths.list.iter().enumerate().flat_map(move |(index, path)| {
             let ping =
                 (self.leads_somewhere(index) && path.may_send(super::session_out::LEAST_BYTES)).then_some(path.ping_at);
             let question = path.candidate.map(|candidate| candidate.next);
-            let probe = path.mtu.next_timer().filter(|_| path.life.is_sound() && path.validated);
-            let report = path.received.due().filter(|_| self.paths.are_in() > 0);
+            let probe = path.mtu.next_timer().filter(|_| path.may_probe());
+            let report = path.received.due_alone(patience).filter(|_| self.paths.are_in() > 0);
             [ping, question, probe, report, path.life.next_look(&path.times())]
         });
         let of_flows = self.flows_in.iter().map(|flow| flow.assembler.next_timer());

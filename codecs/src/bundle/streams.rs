@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::flow::Class;
-use super::sent::Control;
+use super::item::Control;
 use super::stream_in::{StreamIn, FIRST_WINDOW};
 use super::stream_out::{Part, StreamOut};
 use super::types::{Event, StreamId};

@@ -163,7 +163,7 @@ impl World {
     }
 
     /// Something arrives at the center's socket.
-    pub fn to_center(&mut self, from: SocketAddr, mut datagram: Vec<u8>) {
+    pub fn reach_center(&mut self, from: SocketAddr, mut datagram: Vec<u8>) {
         if self.center_is_off {
             return;
         }
@@ -188,11 +188,11 @@ impl World {
         }
         if !self.reply.is_empty() {
             let reply = std::mem::take(&mut self.reply);
-            self.to_kit(from, &reply);
+            self.reach_kit(from, &reply);
         }
     }
 
-    fn to_kit(&mut self, to: SocketAddr, datagram: &[u8]) {
+    fn reach_kit(&mut self, to: SocketAddr, datagram: &[u8]) {
         let now = self.now;
         for kit in &mut self.kits {
             if let Some(wire) = kit.wires.values_mut().find(|wire| wire.address == to) {
@@ -234,7 +234,7 @@ impl World {
         }
         if !self.center_is_off {
             for (to, datagram) in out {
-                self.to_kit(to, &datagram);
+                self.reach_kit(to, &datagram);
             }
         }
     }
@@ -275,7 +275,7 @@ impl World {
                     let from = wire.address;
                     let Some(datagram) = wire.up.arrived(self.now) else { break };
                     if !datagram.is_empty() {
-                        self.to_center(from, datagram);
+                        self.reach_center(from, datagram);
                     }
                 }
                 while let Some(wire) = self.kits[number].wires.get_mut(&path) {
