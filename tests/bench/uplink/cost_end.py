@@ -93,7 +93,8 @@ class Relay:
 
     def counted(self) -> dict[str, float]:
         frames = sum(int(self.engine.stream_stats(stream)["frames"]) for stream in self.streams)
-        return {"cpu_ns": thread_cpu_ns(os.getpid(), "fg-"), "frames": frames}
+        parts = {name: thread_cpu_ns(os.getpid(), name) for name in ("fg-media", "fg-bundle")}
+        return {"cpu_ns": thread_cpu_ns(os.getpid(), "fg-"), "frames": frames, **parts}
 
 
 def main() -> None:

@@ -40,8 +40,9 @@ def quantiles(delays: list[float]) -> tuple[float, float, float]:
     return (round(picked[0], 1), round(picked[1], 1), round(picked[2], 1))
 
 
-def judge(kind: Kind, sent: Iterable[Item], received: Iterable[Item], playout_ms: float) -> Seen:
-    """`sent` in the order of numbers. What was sent in the last seconds must have had time to come: cut it before."""
+def judge(kind: Kind, sent: Iterable[Item], received: Iterable[Item], playout_ms: float, begin_ns: int = 0) -> Seen:
+    """`sent` in the order of numbers. What was sent in the last seconds must have had time to come: cut it before.
+    Counted from `begin_ns` on; what was sent before it is what the first pictures are built on."""
     ours = [item for item in sent if item.kind is kind]
     came: dict[int, Item] = {}
     twice = 0
@@ -50,15 +51,16 @@ def judge(kind: Kind, sent: Iterable[Item], received: Iterable[Item], playout_ms
             twice += item.number in came
             came.setdefault(item.number, item)
     limit_ns = (FASTEST_MS + playout_ms + TOLERANCE_MS) * 1e6
-    good, lost, late = [], 0, 0
+    good = []
     for item in ours:
         there = came.get(item.number)
-        lost += there is None
-        on_time = there is not None and there.at_ns - item.sent_ns <= limit_ns
-        late += there is not None and not on_time
-        good.append(on_time)
+        good.append(there is not None and there.at_ns - item.sent_ns <= limit_ns)
     each_ms = 1000 // (FPS if kind is Kind.PICTURE else VOICE_PPS)
     shown = _decodable(ours, good) if kind is Kind.PICTURE else good
+    first = next((place for place, item in enumerate(ours) if item.sent_ns >= begin_ns), len(ours))
+    ours, good, shown = ours[first:], good[first:], shown[first:]
+    lost = sum(item.number not in came for item in ours)
+    late = len(ours) - sum(good) - lost
     run = _longest_false(shown) * each_ms
     numbers = {item.number for item in ours}
     delays = [(item.at_ns - item.sent_ns) / 1e6 for item in came.values() if item.number in numbers]

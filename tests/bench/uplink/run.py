@@ -21,6 +21,8 @@ from tests.emu.world import CENTER_ADDRESS, Node, World
 
 PORT = 8444
 SECOND = 1_000_000_000
+# Before the weather begins, and what is judged: rates are learnt by use, and a kit is at work when trouble comes.
+WARM_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class System:
 
 @dataclass
 class Outcome:
+    """`begin_ns`: of the weather; what was sent before it is warming up."""
+
     begin_ns: int
     seconds: float
     kit_sent: list[Item]
@@ -95,13 +99,14 @@ def run(
         kit = _start(world.kit, system, Options(kit=True, **common), folder / "kit")
         for process, what in ((center, "the center's end"), (kit, "the kit's end")):
             _told(process, what)
-        begin_ns = time.monotonic_ns() + SECOND
+        start_ns = time.monotonic_ns() + SECOND
+        begin_ns = start_ns + int(WARM_S * SECOND)
         for index, name in enumerate(PATHS):
             if link := world.kit.links.get(name):
                 link.begin(seed * 100 + index, plans.get(name, []), begin_ns)
         for process in (center, kit):
             assert process.stdin
-            process.stdin.write(f"{begin_ns} {seconds} {seed}\n")
+            process.stdin.write(f"{start_ns} {WARM_S + seconds} {seed}\n")
             process.stdin.flush()
         told = [json.loads(_told(process, what)) for process, what in ((kit, "the kit"), (center, "the center"))]
         return Outcome(

@@ -50,19 +50,21 @@ def row(system: System, situation: str, seed: int, outcome: Outcome) -> Row:
     voice = system.latency_ms if system.way == "srt" else system.voice_playout_ms
     begin, end = outcome.begin_ns, outcome.at(outcome.seconds)
     up, down = between(outcome.kit_sent, begin, end), between(outcome.center_sent, begin, end)
-    useful = sum(item.length for item in up)
+    # Links count from the beginning of the weather to the end, as these do.
+    useful = sum(item.length for item in outcome.kit_sent if item.sent_ns >= begin)
     carried = sum(link["up"]["bytes_in"] for link in outcome.links.values())
     parity = outcome.kit["figures"].get("out.1.parity_bytes")
+    all_sent = sum(item.length for item in outcome.kit_sent)
     made = Row(
         system=system.name,
         situation=situation,
         seed=seed,
         playout_ms=video,
-        picture=judge(Kind.PICTURE, up, outcome.center_received, video),
+        picture=judge(Kind.PICTURE, between(outcome.kit_sent, 0, end), outcome.center_received, video, begin),
         voice=judge(Kind.VOICE, up, outcome.center_received, voice),
         voice_back=None if system.way == "srt" else judge(Kind.VOICE_BACK, down, outcome.kit_received, voice),
         overhead=round(carried / useful - 1, 3),
-        parity=None if parity is None else round(parity / useful, 3),
+        parity=None if parity is None else round(parity / all_sent, 3),
         cpu_s=round(outcome.kit["cpu_s"] + outcome.center["cpu_s"], 2),
         load=outcome.load,
         emulator_late_ms=outcome.emulator_late_ms,

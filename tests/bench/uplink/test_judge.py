@@ -36,6 +36,14 @@ def test_a_whole_run_has_no_gap_and_no_freeze() -> None:
     assert (seen.lost, seen.late, seen.in_time, seen.freeze_ms) == (0, 0, 1.0, 40)
 
 
+def test_what_was_sent_before_the_window_is_built_on_and_not_counted() -> None:
+    pictures = sent(Kind.PICTURE, 100, 40)
+    seen = judge(Kind.PICTURE, pictures, came(pictures, without={3}), 400, 20 * 40 * MS)
+    # The window begins in the group that is broken since picture 3.
+    assert (seen.sent, seen.lost, seen.in_time, seen.freeze_ms) == (80, 0, 1.0, 31 * 40)
+    assert judge(Kind.PICTURE, pictures, came(pictures), 400, 20 * 40 * MS).freeze_ms == 40
+
+
 def test_a_missing_picture_stops_the_decoder_until_the_next_key() -> None:
     pictures = sent(Kind.PICTURE, 200, 40)
     seen = judge(Kind.PICTURE, pictures, came(pictures, without={60}), 400)
