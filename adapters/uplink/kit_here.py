@@ -163,10 +163,12 @@ class KitHere:
             finally:
                 for task in running:
                     task.cancel()
-                await asyncio.gather(*running, return_exceptions=True)
-                for line in lines:
-                    line.close()
-                self._end("kit-unreachable")
+                try:
+                    await asyncio.gather(*running, return_exceptions=True)
+                finally:  # also where a center that stops does not let us wait
+                    for line in lines:
+                        line.close()
+                    self._end("kit-unreachable")
                 # The bundle may carry, but nobody is spoken with: it is not here until the kit begins anew.
                 self._paths()
 

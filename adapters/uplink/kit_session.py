@@ -92,9 +92,11 @@ class KitSession:
             bundle.on_stream = lambda _number, _purpose: None
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for line in lines:
-                line.close()
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            finally:  # also where a gateway that stops does not let us wait
+                for line in lines:
+                    line.close()
             await self.giving.close_all()
             await self._seats.close()
             await self._nest.close()

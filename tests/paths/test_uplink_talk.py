@@ -17,7 +17,7 @@ from gateway.model.voice import GroupId, MemberState
 from gateway.sim.radio import Radio, RadioProfile
 from gateway.sim.report import silent
 from tests.paths.talk_rig import HEARD, UNHEARD, Ear, ToneTrack, hearing
-from tests.paths.uplink_rig import STREAM, County, county, until
+from tests.paths.uplink_rig import STREAM, County, comes, county, until
 from tests.peers.stage import Ports, ports
 from tests.unit.webrtc.client import Client, only_loopback
 
@@ -53,13 +53,19 @@ class Person:
     """Somebody at the center with a microphone that hears a tone, in a group or a conversation of the kit."""
 
     http: httpx.AsyncClient
-    target: str
+    group: str
     member: str
     ear: Ear
 
     async def key(self, action: str, **args: Any) -> dict[str, Any]:
-        body = {"action": action, "target": self.target, "args": {"member": self.member, **args}}
-        answer = await self.http.post("/api/v1/commands", json=body)
+        body = {"action": action, "target": self.group, "args": {"member": self.member, **args}}
+
+        async def pressed() -> httpx.Response | None:
+            """A busy machine may judge both links to be out for a moment: then one presses again."""
+            answer = await self.http.post("/api/v1/commands", json=body)
+            return None if answer.status_code == 503 else answer
+
+        answer: httpx.Response = await comes("an answer of the kit", pressed)
         assert answer.is_success, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -74,8 +80,10 @@ async def talking(http: httpx.AsyncClient, target: str) -> AsyncIterator[Person]
         assert answer.status_code == 201, answer.text
         await client.answer(answer.content)
         await asyncio.wait_for(client.connected.wait(), 20)
+        # A word with a channel is a conversation of its own: the session says which.
+        group = (await http.get(answer.headers["Location"])).json()["group"]
         async with hearing(client.tracks["audio"]) as ear:
-            yield Person(http, target, answer.headers["Fieldgate-Member"], ear)
+            yield Person(http, group, answer.headers["Fieldgate-Member"], ear)
     finally:
         await client.close()
 
@@ -110,9 +118,13 @@ async def both_ways(made: County, radio: Radio) -> None:
         finally:
             keyed.cancel()
             await asyncio.gather(keyed, return_exceptions=True)
+
         # Who spoke when is the kit's record, and is read at the center.
-        rows = (await anna.get(f"/api/v1/talk/{OPS}/spurts")).json()
-        assert {one["member"] for one in rows} >= {person.member, RADIO}
+        async def recorded() -> bool:
+            rows = (await anna.get(f"/api/v1/talk/{OPS}/spurts")).json()
+            return {one["member"] for one in rows} >= {person.member, RADIO}
+
+        await comes("both are in the record", recorded)
 
 
 async def test_into_a_group_of_the_kit_and_back(tmp_path: Path, free: tuple[Ports, Ports]) -> None:
@@ -127,10 +139,10 @@ async def test_voices_by_tcp_where_no_udp_passes(tmp_path: Path, free: tuple[Por
         on_the_air(free[0]) as radio,
         county(tmp_path, *free, kit='udp_patience = "1s"\n', links=1, more_kit=more) as made,
     ):
-        made.net.cut = True
+        made.net.cut, carried = True, made.net.carried
         await made.here()
         await both_ways(made, radio)
-        assert made.net.carried == 0
+        assert made.net.carried == carried
 
 
 async def test_a_word_with_a_ball(tmp_path: Path, free: tuple[Ports, Ports]) -> None:

@@ -40,6 +40,8 @@ PATIENCE_S = 30.0
 OTTO = Principal("otto", Role.OPERATOR, "s-otto")
 STREAM = "kit7/ball-1/ch1"
 NUMBERS = itertools.count()
+NO_BROKER = "[adapter.mqtt]\nenabled = false\n"
+"""What comes, comes by the bundle; and no other test's broker is called by its usual port."""
 
 
 async def until(what: str, true: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
@@ -199,13 +201,16 @@ async def county(
     kit: str = "fallback = false\n",
     center: str = "",
     links: int = 2,
+    sip: str = "",
     more_kit: str = "",
     more_center: str = "",
 ) -> AsyncIterator[County]:
-    """`kit` and `center` are lines of their `[adapter.uplink]`, `more_…` sections of their own."""
+    """`kit`, `center`: lines of their `[adapter.uplink]`; `sip`: of the kit's `[adapter.sip]`; `more_…`: sections."""
     named = "".join(f'[[adapter.uplink.links]]\nname = "lte-{number + 1}"\n' for number in range(links))
     at_kit = (
-        kit_ports.config().replace("0.0.0.0", "127.0.0.1")
+        NO_BROKER
+        + kit_ports.config().replace("0.0.0.0", "127.0.0.1")
+        + sip
         + '[gateway]\nid = "kit7"\nname = "County 7"\n'
         + f"[adapter.uplink]\n{kit}{named}{more_kit}"
     )
@@ -234,7 +239,8 @@ async def county(
 
 def at_center(name: str, ports: Ports, uplink: str = "") -> str:
     return (
-        ports.config().replace("0.0.0.0", "127.0.0.1")
+        NO_BROKER
+        + ports.config().replace("0.0.0.0", "127.0.0.1")
         + f'[gateway]\nid = "{name}"\nrole = "center"\nname = "The {name}"\n'
         + f'[adapter.uplink]\nlisten_udp = "127.0.0.1:{ports.other}"\n{uplink}'
     )

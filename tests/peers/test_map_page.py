@@ -35,7 +35,11 @@ async def a_map(place: Path, more: str) -> AsyncIterator[Page]:
             await stage.begin()
             await stage.until("the ball's position", lambda: stage.client.get("/api/v1/positions"))
             async with launch() as browser:
-                page = await browser.open(stage.console("tina", "technician"))
+                page = await browser.open()
+                await page.send(
+                    "Emulation.setDeviceMetricsOverride", width=1440, height=900, deviceScaleFactor=1, mobile=False
+                )
+                await page.goto(stage.console("tina", "technician"))
                 await page.wait_for("document.querySelector('[data-key=map]') !== null", 30, "the console")
                 await page.evaluate("document.querySelector('[data-key=map]').click()")
                 await page.wait_for(f"{MAP} !== null && {MARK} !== null", 60, "the map with the ball")
