@@ -19,6 +19,8 @@ use super::wire::write_init;
 /// Between two sendings of a greeting: at first, doubled up to the last.
 const FIRST_US: u64 = 250_000;
 const LAST_US: u64 = 4_000_000;
+/// Between two greetings over a path that a Retry brought about: anyone on the way could send many, each with a new cookie.
+const RETRY_US: u64 = 1_000_000;
 /// A greeting's ephemeral key is used that long.
 const GREETING_US: u64 = 10_000_000;
 /// After a refusal: at first, doubled up to the last.
@@ -36,7 +38,8 @@ pub struct Dial {
     hinted: Option<Micros>,
     /// Paths that the greeting is still to go over.
     to_greet: Vec<PathId>,
-    cookies: Vec<(PathId, Mac)>,
+    /// Of each path, and when it came.
+    cookies: Vec<(PathId, Mac, Micros)>,
     /// When the greeting went out first, for a first round trip.
     greeted: Option<Micros>,
     repeats: u32,
@@ -131,7 +134,7 @@ impl Session {
             if !self.paths.list.iter().any(|known| known.id == path) {
                 continue;
             }
-            let cookie = dial.cookies.iter().find(|(of, _)| *of == path).map_or([0; 16], |(_, cookie)| *cookie);
+            let cookie = dial.cookies.iter().find(|(of, ..)| *of == path).map_or([0; 16], |(_, cookie, _)| *cookie);
             let out = buf.get_mut(..init.len())?;
             out.copy_from_slice(init);
             InitMac::of(&self.peer).finish(out, &cookie);
@@ -198,15 +201,17 @@ impl Session {
     }
 
     /// The center is busy and wants to see that we have the address we write from.
-    pub(super) fn on_retry(&mut self, path: Option<PathId>, receiver: u32, cookie: Mac) {
+    pub(super) fn on_retry(&mut self, path: Option<PathId>, receiver: u32, cookie: Mac, now: Micros) {
         let Stage::Dialling(dial) = &mut self.stage else { return };
         let Some(path) = path.filter(|_| receiver == self.index) else { return };
-        dial.cookies.retain(|(of, known)| *of != path || *known == cookie);
         // A cookie that did not help is not tried again at once: a loop of two would flood the center.
-        if dial.cookies.iter().all(|(of, _)| *of != path) {
-            dial.cookies.push((path, cookie));
-            dial.greet_over(path);
+        let idle = |known: &(PathId, Mac, Micros)| known.1 == cookie || now.since(known.2) < RETRY_US;
+        if dial.cookies.iter().any(|known| known.0 == path && idle(known)) {
+            return;
         }
+        dial.cookies.retain(|(of, ..)| *of != path);
+        dial.cookies.push((path, cookie, now));
+        dial.greet_over(path);
     }
 
     /// The center does not know our session (any more).

@@ -4,6 +4,8 @@
 //! keys, by the gateway id under which a key was admitted, and by what is known of the kit's runs: a higher boot counter, or
 //! a later attempt of the same run, may take the place of a session that lives; anything else only once that one is quiet.
 //! And it takes the place only when the kit shows that it holds the new keys, so a greeting that is played again does nothing.
+//! Greetings that wait for that are few for each kit, and a later one takes the place of the earliest: old ones that are
+//! played again never keep the kit out.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use super::cookie::{same, Cookies, InitMac, ResetTokens};
 use super::handshake::{Answer, Answering, Greeting, HandshakeError};
 use super::keys::Keys;
 use super::session::{Guest, Session, Stage};
+use super::sources::Sources;
 use super::suite;
 use super::types::{Identity, Remote};
 use super::wire::{self, Datagram, Init};
@@ -33,8 +36,9 @@ const MOST_HANDSHAKES: u32 = 500;
 pub enum DoorAnswer {
     /// Send what is in `reply` back.
     Reply,
-    /// A new session, not yet up. Keep it under `index` and let it transmit.
-    New { index: u32, session: Box<Session> },
+    /// A new session, not yet up. Keep it under `index` and let it transmit. `instead`: one that nobody followed up and that
+    /// gives way to it; drop it.
+    New { index: u32, session: Box<Session>, instead: Option<u32> },
     /// Give the datagram to this session.
     Session(u32),
     /// Somebody was not taken in, for `code`; `gateway` is whom it claims to be, if that could be read. Send `reply`, if it is not empty.
@@ -53,8 +57,14 @@ struct Held {
     greeting: Greeting,
     /// Of message 1: a repeated one is known by it.
     ephemeral: [u8; 32],
-    seen: Micros,
     up: bool,
+}
+
+impl Held {
+    /// Of one kit's greetings, which is the later. Attempts of different runs can not be compared; boots can.
+    fn order(&self) -> (u64, u32) {
+        (self.greeting.hello.boot, self.greeting.attempt)
+    }
 }
 
 /// Admits kits by their keys. It holds no session: the engine does, under the index that the door gave.
@@ -70,6 +80,7 @@ pub struct Door {
     greeted: usize,
     free: Budget,
     most: Budget,
+    sources: Sources,
     unsigned: Budget,
     resets: Budget,
 }
@@ -88,6 +99,7 @@ impl Door {
             greeted: 0,
             free: Budget::new(FREE_HANDSHAKES, now),
             most: Budget::new(MOST_HANDSHAKES, now),
+            sources: Sources::new(now),
             unsigned: Budget::new(20, now),
             resets: Budget::new(5000, now),
         }
@@ -115,21 +127,25 @@ impl Door {
         self.held.iter().filter(|(_, held)| !stays(held)).map(|(index, _)| *index).collect()
     }
 
-    pub fn receive(&mut self, datagram: &mut [u8], from: Remote, now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
+    /// Judge a datagram. `heard`: when a session, by its index, heard its kit last; what is not authentic does not count.
+    pub fn receive(
+        &mut self,
+        datagram: &[u8],
+        from: Remote,
+        now: Micros,
+        reply: &mut Vec<u8>,
+        heard: impl Fn(u32) -> Option<Micros>,
+    ) -> DoorAnswer {
         reply.clear();
         match Datagram::parse(datagram) {
-            Ok(Datagram::Data(header)) => match self.held.get_mut(&header.receiver) {
-                Some(held) => {
-                    held.seen = now;
-                    DoorAnswer::Session(header.receiver)
-                }
-                None if self.resets.take(now) => {
-                    *reply = wire::write_reset(header.receiver, &self.tokens.token(header.receiver));
-                    DoorAnswer::Reply
-                }
-                None => DoorAnswer::Drop,
-            },
-            Ok(Datagram::Init(init)) => self.greeted(&init, from, now, reply),
+            Ok(Datagram::Data(header)) if self.held.contains_key(&header.receiver) => {
+                DoorAnswer::Session(header.receiver)
+            }
+            Ok(Datagram::Data(header)) if self.resets.take(now) => {
+                *reply = wire::write_reset(header.receiver, &self.tokens.token(header.receiver));
+                DoorAnswer::Reply
+            }
+            Ok(Datagram::Init(init)) => self.greeted(&init, from, now, reply, heard),
             Ok(_) => DoorAnswer::Drop,
             Err(_) => self.unreadable(datagram, now, reply),
         }
@@ -155,7 +171,14 @@ impl Door {
         DoorAnswer::Refused { code, detail: String::new(), peer_key: None, gateway: String::new() }
     }
 
-    fn greeted(&mut self, init: &Init<'_>, from: Remote, now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
+    fn greeted(
+        &mut self,
+        init: &Init<'_>,
+        from: Remote,
+        now: Micros,
+        reply: &mut Vec<u8>,
+        heard: impl Fn(u32) -> Option<Micros>,
+    ) -> DoorAnswer {
         if !same(&init.mac, &self.mac.of_covered(init.covered)) {
             return self.refuse_unsigned("wrong-center-key", init.sender, now, reply);
         }
@@ -172,7 +195,8 @@ impl Door {
                 *reply = wire::write_retry(init.sender, &self.cookies.give(&from, now));
                 return DoorAnswer::Reply;
             }
-            if !self.most.take(now) {
+            // An address that proved itself is still only one: it does not use up what there is for all.
+            if !self.sources.take(&from, now) || !self.most.take(now) {
                 return self.refuse_unsigned("center-busy", init.sender, now, reply);
             }
         }
@@ -183,8 +207,14 @@ impl Door {
                 return self.refuse_unsigned("bundle-version", init.sender, now, reply);
             }
         };
-        match self.judge(&answering.peer, &greeting, now) {
-            Judged::Welcome => self.welcome(answering, greeting, init.sender, ephemeral, from, now),
+        match self.judge(&answering.peer, &greeting, now, heard) {
+            Judged::Welcome => match self.room_for(&answering.peer, &greeting) {
+                Some(instead) => {
+                    let (index, session) = self.welcome(answering, greeting, init.sender, ephemeral, from, now);
+                    DoorAnswer::New { index, session, instead }
+                }
+                None => DoorAnswer::Drop,
+            },
             Judged::Ignored => DoorAnswer::Drop,
             Judged::Refused { code, detail, boot } => {
                 let (peer_key, gateway) = (Some(answering.peer), greeting.hello.gateway);
@@ -195,7 +225,30 @@ impl Door {
         }
     }
 
-    fn judge(&self, peer: &[u8; 32], greeting: &Greeting, now: Micros) -> Judged {
+    /// Whether one more greeting of this kit may wait to be followed up; the one that gives way to it, if one must. It is
+    /// forgotten then.
+    #[allow(clippy::option_option)]
+    fn room_for(&mut self, peer: &[u8; 32], greeting: &Greeting) -> Option<Option<u32>> {
+        let waiting = || self.held.iter().filter(|(_, held)| held.peer == *peer && !held.up);
+        if waiting().count() < MAX_GREETED_OF_ONE {
+            return (self.greeted < MAX_GREETED).then_some(None);
+        }
+        let (index, earliest) = waiting().min_by_key(|(_, held)| held.order())?;
+        if earliest.order() >= (greeting.hello.boot, greeting.attempt) {
+            return None;
+        }
+        let index = *index;
+        self.down(index);
+        Some(Some(index))
+    }
+
+    fn judge(
+        &self,
+        peer: &[u8; 32],
+        greeting: &Greeting,
+        now: Micros,
+        heard: impl Fn(u32) -> Option<Micros>,
+    ) -> Judged {
         let gateway = &greeting.hello.gateway;
         let Some(known) = self.peers.get(peer) else {
             let code = if self.revoked.contains(peer) { "revoked" } else { "unknown-key" };
@@ -206,18 +259,15 @@ impl Door {
             let code = if taken { "duplicate-gateway" } else { "unknown-key" };
             return Judged::refused(code, format!("its key was admitted as {}", known.gateway));
         }
-        let of_it = self.held.values().filter(|held| held.peer == *peer && !held.up).count();
-        if of_it >= MAX_GREETED_OF_ONE || self.greeted >= MAX_GREETED {
-            return Judged::Ignored;
-        }
-        let Some(live) = known.live.and_then(|index| self.held.get(&index)) else { return Judged::Welcome };
+        let live = known.live.and_then(|index| Some((index, self.held.get(&index)?)));
+        let Some((index, live)) = live else { return Judged::Welcome };
         let (ours, theirs) = (&live.greeting, greeting);
         if ours.run == theirs.run {
             let later = theirs.attempt > ours.attempt && theirs.hello.boot == ours.hello.boot;
             return if later { Judged::Welcome } else { Judged::Ignored };
         }
         let (known_boot, boot) = (ours.hello.boot, theirs.hello.boot);
-        if boot > known_boot || now.since(live.seen) >= QUIET_US {
+        if boot > known_boot || heard(index).is_none_or(|at| now.since(at) >= QUIET_US) {
             return Judged::Welcome;
         }
         let detail = format!("boot {boot}, a session of boot {known_boot} is up");
@@ -236,7 +286,7 @@ impl Door {
         ephemeral: [u8; 32],
         from: Remote,
         now: Micros,
-    ) -> DoorAnswer {
+    ) -> (u32, Box<Session>) {
         let index = loop {
             let index = super::path::nonce() as u32;
             if index != 0 && !self.held.contains_key(&index) {
@@ -250,16 +300,15 @@ impl Door {
         session.index = index;
         session.keys = Some(Keys::new(&split, false, receiver, now));
         session.guest = Some(Guest { accept, accept_to: vec![from], greeted_from: vec![from] });
-        self.held.insert(index, Held { peer, greeting, ephemeral, seen: now, up: false });
+        self.held.insert(index, Held { peer, greeting, ephemeral, up: false });
         self.by_ephemeral.insert(ephemeral, index);
         self.greeted += 1;
-        DoorAnswer::New { index, session: Box::new(session) }
+        (index, Box::new(session))
     }
 
     /// A session told `Event::Up`. The one that it replaces, to be closed with `replaced`.
-    pub fn up(&mut self, index: u32, now: Micros) -> Option<u32> {
+    pub fn up(&mut self, index: u32) -> Option<u32> {
         let held = self.held.get_mut(&index)?;
-        held.seen = now;
         if !std::mem::replace(&mut held.up, true) {
             self.greeted -= 1;
         }
@@ -280,7 +329,7 @@ impl Door {
 
 enum Judged {
     Welcome,
-    /// A repetition, or too many at once: no word of it.
+    /// A repetition: no word of it.
     Ignored,
     Refused {
         code: &'static str,

@@ -35,6 +35,8 @@ pub struct FlowFigures {
     pub units_lost: u64,
     pub pieces_recovered: u64,
     pub duplicates: u64,
+    /// Of units that are not whole, or not due.
+    pub held_bytes: u64,
     pub sent: u64,
     pub sent_bytes: u64,
     /// Units left out whole because the paths could not carry them.

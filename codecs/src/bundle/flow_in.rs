@@ -8,12 +8,24 @@ use crate::time::Micros;
 use super::assemble::{Assembler, Due, Gap, Limits};
 use super::figures::FlowFigures;
 use super::flow::{Class, FlowOptions};
+use super::fragment::Head;
 use super::types::FlowId;
 
 /// Units asked for at a time.
 const MAX_ASKED: usize = 64;
 /// Between two looks for what is missing.
 const LOOK_US: u64 = 10_000;
+
+/// What a flow may hold whatever others do, and what all of a session may beyond that: a peer that opens many flows and
+/// completes nothing does not fill our memory. A piece that finds no room is as if it had been lost.
+const SHARE_BYTES: usize = 256 << 10;
+const ALL_BYTES: usize = 64 << 20;
+
+/// Whether the flow at `place` may hold the unit of one more piece.
+pub fn has_room(flows: &[FlowIn], place: usize, head: &Head) -> bool {
+    let own = flows[place].assembler.pending_bytes() + head.unit_len as usize;
+    own <= SHARE_BYTES || flows.iter().map(|flow| flow.assembler.pending_bytes()).sum::<usize>() <= ALL_BYTES
+}
 
 pub struct FlowIn {
     pub id: FlowId,
@@ -96,6 +108,7 @@ impl FlowIn {
             units_lost: of.units_lost,
             pieces_recovered: of.pieces_recovered,
             duplicates: of.duplicates,
+            held_bytes: self.assembler.pending_bytes() as u64,
             ..FlowFigures::default()
         }
     }

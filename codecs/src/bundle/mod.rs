@@ -42,6 +42,7 @@ mod session_out;
 mod session_own;
 mod session_pick;
 mod session_timer;
+pub mod sources;
 pub mod stream_in;
 pub mod stream_out;
 pub mod streams;

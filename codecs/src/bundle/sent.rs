@@ -2,8 +2,8 @@
 //! lost it, and to what was in it, so that exactly that is sent again.
 //!
 //! A datagram is *lost* when a later one of the same path came and enough time lay between them for the path's own
-//! reordering; or when nothing came at all for so long that the answer is overdue. One that came after it was called lost
-//! teaches the path's patience.
+//! reordering; or when nothing came at all for so long that the answer is overdue. One that came soon after it was called lost
+//! teaches the path's patience; those that never do, or seconds later, have it fade.
 
 use std::collections::VecDeque;
 
@@ -20,6 +20,8 @@ pub const MAX_RECORDS: usize = 8192;
 const FORGET_US: u64 = 3_000_000;
 const MIN_PATIENCE_US: u64 = 4_000;
 const MAX_PATIENCE_US: u64 = 120_000;
+/// Patience would have helped against this much reordering; what strays by seconds is as good as lost.
+const LEARN_US: u64 = 2 * MAX_PATIENCE_US;
 /// On a path that was never seen to reorder, this many later ones are enough (RFC 9002 §6.1.1).
 const LATER_ONES: u64 = 3;
 
@@ -150,6 +152,9 @@ impl Sent {
 
     fn pop(&mut self) {
         if let Some(record) = self.records.pop_front() {
+            if record.state == State::Lost {
+                self.lose_patience();
+            }
             self.items.drain(..usize::from(record.items));
             self.first_item += u64::from(record.items);
             self.first += 1;
@@ -165,11 +170,12 @@ impl Sent {
         if highest >= self.next_number() {
             return acked; // of a number that was never sent
         }
+        let newest = self.record(highest).map_or(now, |index| self.records[index].at);
         let mut number = highest;
         'runs: for run in report.runs() {
             for _ in 0..run.received {
                 let Some(index) = self.record(number) else { break 'runs };
-                self.came(index, &mut acked, out);
+                self.came(index, newest, &mut acked, out);
                 if number == highest && self.highest_came.is_none_or(|before| highest > before) {
                     acked.newest_sent = Some(self.records[index].at);
                 }
@@ -185,10 +191,12 @@ impl Sent {
         acked
     }
 
-    fn came(&mut self, index: usize, acked: &mut Acked, out: &mut Vec<Outcome>) {
+    /// `newest`: send time of the highest that came.
+    fn came(&mut self, index: usize, newest: Micros, acked: &mut Acked, out: &mut Vec<Outcome>) {
         let record = self.records[index];
         match record.state {
             State::Came => return,
+            State::Lost if newest.since(record.at) > LEARN_US => self.lose_patience(),
             // Sent again for nothing: the path reorders by more than was thought.
             State::Lost => self.patience_us = (self.patience_us * 3 / 2).min(MAX_PATIENCE_US),
             State::Overdue => {}
@@ -199,6 +207,10 @@ impl Sent {
         }
         acked.came_bytes += u64::from(record.bytes);
         self.settle(index, State::Came, out);
+    }
+
+    fn lose_patience(&mut self) {
+        self.patience_us = (self.patience_us - self.patience_us / 16).max(MIN_PATIENCE_US);
     }
 
     /// `highest` came: what was sent clearly before it and did not is lost.

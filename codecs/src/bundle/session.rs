@@ -218,6 +218,11 @@ impl Session {
         matches!(self.stage, Stage::Up)
     }
 
+    /// When something authentic came last; the beginning, before that.
+    pub fn heard(&self) -> Micros {
+        self.heard
+    }
+
     /// The center's index for it, which its datagrams are found by; a kit's own.
     pub fn index(&self) -> u32 {
         self.index

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::codes;
-use super::flow_in::FlowIn;
+use super::flow_in::{self, FlowIn};
 use super::fragment::Head;
 use super::frame::{next_frame, Frame, PieceFrame};
 use super::item::{Acked, Control, Item, Outcome};
@@ -35,7 +35,7 @@ impl Session {
             Ok(Datagram::Data(header)) => self.on_data(path, from, header, datagram, now),
             Ok(Datagram::Accept { receiver, noise }) => self.on_accept(path, receiver, noise, now),
             Ok(Datagram::Refuse { receiver, code }) => self.on_refuse(receiver, code, now),
-            Ok(Datagram::Retry { receiver, cookie }) => self.on_retry(path, receiver, cookie),
+            Ok(Datagram::Retry { receiver, cookie }) => self.on_retry(path, receiver, cookie, now),
             Ok(Datagram::Reset { token, .. }) => self.on_reset(&token, now),
             // The door found that it repeats the greeting that this session began with.
             Ok(Datagram::Init(_)) => self.repeat_accept(from),
@@ -75,6 +75,9 @@ impl Session {
             self.refused_packets += 1;
             return;
         };
+        if matches!(self.stage, Stage::Closing { .. }) {
+            return; // It was told to go: whatever it still says is not heard.
+        }
         let Some(index) = known.or_else(|| self.new_guest_path(header.path, from, now)) else {
             self.refused_packets += 1;
             return;
@@ -137,7 +140,11 @@ impl Session {
             path.mtu = super::mtu::Mtu::fixed(super::wire::MAX_DATAGRAM_BYTES as u16);
             return;
         }
-        let greeted = self.guest.as_ref().is_some_and(|guest| guest.greeted_from.contains(&from));
+        // A greeting counts once, however often its address is asked.
+        let greeted = self.guest.as_mut().is_some_and(|guest| {
+            let place = guest.greeted_from.iter().position(|known| *known == from);
+            place.map(|place| guest.greeted_from.swap_remove(place)).is_some()
+        });
         path.ask_address(from, if greeted { super::wire::INIT_BYTES } else { 0 }, now);
     }
 
@@ -315,8 +322,10 @@ impl Session {
     fn on_piece(&mut self, piece: &PieceFrame<'_>, now: Micros) {
         self.meter.note(now);
         let head = piece.head;
-        if let Some(flow) = self.flows_in.iter_mut().find(|known| known.id == piece.flow) {
-            flow.assembler.take(&head, piece.body, now);
+        if let Some(place) = self.flows_in.iter().position(|known| known.id == piece.flow) {
+            if flow_in::has_room(&self.flows_in, place, &head) {
+                self.flows_in[place].assembler.take(&head, piece.body, now);
+            }
         } else if self.early.pieces.len() < MAX_EARLY {
             self.early.pieces.push((piece.flow, head, Bytes::copy_from_slice(piece.body), now));
         }

@@ -73,6 +73,7 @@ pub fn of_bundle(held: &Held, now: Micros) -> BundleFigures {
             put("units_lost", int(flow.units_lost));
             put("pieces_recovered", int(flow.pieces_recovered));
             put("duplicates", int(flow.duplicates));
+            put("held_bytes", int(flow.held_bytes));
             put("bytes", int(own.bytes));
             put("dropped", int(own.dropped));
             put("unreadable", int(own.unreadable));

@@ -265,7 +265,9 @@ impl Thread {
     fn knock(&mut self, door: &mut DoorHeld, data: &mut [u8], from: Remote) {
         let now = self.ground.now;
         let mut reply = Vec::new();
-        match door.door.receive(data, from, now, &mut reply) {
+        let (sessions, bundles) = (&door.sessions, &self.bundles);
+        let heard = |index| Some(bundles.get(sessions.get(&index)?)?.session.heard());
+        match door.door.receive(data, from, now, &mut reply, heard) {
             DoorAnswer::Session(index) => {
                 let known = door.sessions.get(&index).copied();
                 let Some(id) = known.filter(|id| self.bundles.contains_key(id)) else {
@@ -287,7 +289,11 @@ impl Thread {
                 });
                 self.hear_of_up(door, id);
             }
-            DoorAnswer::New { index, session } => {
+            DoorAnswer::New { index, session, instead } => {
+                // It was never up: nobody was told of it.
+                if let Some(id) = instead.and_then(|index| door.sessions.remove(&index)) {
+                    self.drop_bundle(id);
+                }
                 let id = self.ground.queue.incoming();
                 let mut held = Held::new(id, door.id, index, session);
                 if let Remote::Udp(address) = from {
@@ -309,10 +315,9 @@ impl Thread {
 
     /// A session that has just come up replaces an older one of the same kit.
     fn hear_of_up(&mut self, door: &mut DoorHeld, id: BundleId) {
-        let now = self.ground.now;
         let Some(held) = self.bundles.get_mut(&id).filter(|h| !h.counted && h.session.is_up()) else { return };
         held.counted = true;
-        let Some(old) = door.door.up(held.index, now) else { return };
+        let Some(old) = door.door.up(held.index) else { return };
         if let Some(old) = door.sessions.get(&old).copied() {
             self.close(old, "replaced");
         }

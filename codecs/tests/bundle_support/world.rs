@@ -11,7 +11,7 @@ use codecs::time::Micros;
 use super::link::{Link, Shape};
 
 /// The center's clock is a year ahead of the kit's, and nobody minds.
-const YEAR_US: u64 = 365 * 86_400 * 1_000_000;
+pub const YEAR_US: i64 = 365 * 86_400 * 1_000_000;
 
 pub struct Wire {
     pub up: Link,
@@ -37,6 +37,10 @@ pub struct Guest {
 pub struct World {
     /// Microseconds of the kits' clocks.
     pub now: u64,
+    /// By which the center's clock is ahead of them.
+    ahead: i64,
+    /// What the kits take for the time of day.
+    pub unix_ms: u64,
     pub center: Identity,
     pub door: Door,
     pub guests: HashMap<u32, Guest>,
@@ -47,36 +51,43 @@ pub struct World {
     pub refused: Vec<(u64, &'static str)>,
     /// Whatever came to the center's socket, when it is to be kept for later.
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    /// And whatever the center sent.
+    pub tap_down: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    /// Bytes that the center sent to addresses that are no kit's.
+    pub astray: usize,
     pub center_is_off: bool,
     buf: Vec<u8>,
     reply: Vec<u8>,
 }
 
-fn theirs(now: u64) -> Micros {
-    Micros(now + YEAR_US)
-}
-
 impl World {
     pub fn new() -> Self {
+        Self::with_clocks(1_000_000, YEAR_US)
+    }
+
+    pub fn with_clocks(now: u64, ahead: i64) -> Self {
         let center = Identity::new(None);
-        let now = 1_000_000;
         Self {
             now,
-            door: Door::new(&center, theirs(now)),
+            ahead,
+            unix_ms: 0,
+            door: Door::new(&center, Micros(now.saturating_add_signed(ahead))),
             center,
             guests: HashMap::new(),
             kits: Vec::new(),
             up: HashMap::new(),
             refused: Vec::new(),
             tap: None,
+            tap_down: None,
+            astray: 0,
             center_is_off: false,
             buf: vec![0; MAX_DATAGRAM_BYTES],
             reply: Vec::new(),
         }
     }
 
-    fn hello(name: &str, boot: u64) -> Hello {
-        Hello { gateway: name.to_owned(), boot, suite: 1, clock_unix_ms: 0 }
+    fn hello(&self, name: &str, boot: u64) -> Hello {
+        Hello { gateway: name.to_owned(), boot, suite: 1, clock_unix_ms: self.unix_ms }
     }
 
     /// A kit with these links, admitted. Its number.
@@ -88,7 +99,7 @@ impl World {
 
     pub fn kit_unadmitted(&mut self, name: &str, seed: u64, shapes: &[(&str, Shape)]) -> usize {
         let identity = Identity::new(None);
-        let session = Session::new_initiator(&identity, self.center.public, Self::hello(name, 1), Micros(self.now));
+        let session = Session::new_initiator(&identity, self.center.public, self.hello(name, 1), Micros(self.now));
         let number = self.kits.len();
         self.kits.push(Kit {
             session,
@@ -119,17 +130,24 @@ impl World {
     }
 
     pub fn admit_only(&mut self, peers: &[([u8; 32], String)]) {
+        let now = self.theirs();
         for index in self.door.admit(peers) {
             if let Some(guest) = self.guests.get_mut(&index) {
-                guest.session.close("revoked", theirs(self.now));
+                guest.session.close("revoked", now);
             }
         }
     }
 
+    /// The center's clock jumps forward, the kit's does not.
+    pub fn jump(&mut self, us: i64) {
+        self.ahead += us;
+    }
+
     /// The kit's daemon starts anew; `boot`: its counter.
     pub fn restart_kit(&mut self, kit: usize, boot: u64) {
-        let Kit { identity, name, wires, session, .. } = &mut self.kits[kit];
-        *session = Session::new_initiator(identity, self.center.public, Self::hello(name, boot), Micros(self.now));
+        let hello = self.hello(&self.kits[kit].name, boot);
+        let Kit { identity, wires, session, .. } = &mut self.kits[kit];
+        *session = Session::new_initiator(identity, self.center.public, hello, Micros(self.now));
         for path in wires.keys() {
             let options =
                 PathOptions { id: *path, name: format!("link-{path}"), kind: PathKind::Udp, mtu: 1350, cost: 0 };
@@ -142,7 +160,7 @@ impl World {
     pub fn restart_center(&mut self) {
         self.guests.clear();
         self.up.clear();
-        self.door = Door::new(&self.center, theirs(self.now));
+        self.door = Door::new(&self.center, self.theirs());
         self.admit();
     }
 
@@ -159,21 +177,26 @@ impl World {
     }
 
     pub fn theirs(&self) -> Micros {
-        theirs(self.now)
+        Micros(self.now.saturating_add_signed(self.ahead))
     }
 
     /// Something arrives at the center's socket.
     pub fn reach_center(&mut self, from: SocketAddr, mut datagram: Vec<u8>) {
-        if self.center_is_off {
-            return;
-        }
         if let Some(tap) = &mut self.tap {
             tap.push((from, datagram.clone()));
         }
-        let (now, remote) = (theirs(self.now), Remote::Udp(from));
-        match self.door.receive(&mut datagram, remote, now, &mut self.reply) {
+        if self.center_is_off {
+            return;
+        }
+        let (now, remote) = (self.theirs(), Remote::Udp(from));
+        let guests = &self.guests;
+        let heard = |index| guests.get(&index).map(|guest| guest.session.heard());
+        match self.door.receive(&datagram, remote, now, &mut self.reply, heard) {
             DoorAnswer::Reply => {}
-            DoorAnswer::New { index, session } => {
+            DoorAnswer::New { index, session, instead } => {
+                if let Some(instead) = instead {
+                    self.guests.remove(&instead);
+                }
                 self.guests.insert(index, Guest { session: *session, events: Vec::new() });
                 self.flush_guest(index);
             }
@@ -194,15 +217,18 @@ impl World {
 
     fn reach_kit(&mut self, to: SocketAddr, datagram: &[u8]) {
         let now = self.now;
-        for kit in &mut self.kits {
-            if let Some(wire) = kit.wires.values_mut().find(|wire| wire.address == to) {
-                wire.down.send(now, datagram);
-            }
+        if let Some(tap) = &mut self.tap_down {
+            tap.push((to, datagram.to_vec()));
+        }
+        let mut wires = self.kits.iter_mut().flat_map(|kit| kit.wires.values_mut());
+        match wires.find(|wire| wire.address == to) {
+            Some(wire) => wire.down.send(now, datagram),
+            None => self.astray += datagram.len(),
         }
     }
 
     pub fn flush_guest(&mut self, index: u32) {
-        let now = theirs(self.now);
+        let now = self.theirs();
         let mut out = Vec::new();
         let Some(guest) = self.guests.get_mut(&index) else { return };
         let mut ups = Vec::new();
@@ -220,7 +246,7 @@ impl World {
         let over = guest.session.is_over();
         for peer in ups {
             self.up.insert(peer, index);
-            if let Some(old) = self.door.up(index, now) {
+            if let Some(old) = self.door.up(index) {
                 if let Some(guest) = self.guests.get_mut(&old) {
                     guest.session.close("replaced", now);
                 }
@@ -266,7 +292,7 @@ impl World {
         let arrivals = links.flat_map(|wire| [wire.up.next_arrival(), wire.down.next_arrival()]).flatten();
         let kits = self.kits.iter().filter_map(|kit| kit.session.next_timer()).map(|at| at.0);
         let guests = self.guests.values().filter_map(|guest| guest.session.next_timer());
-        let guests = guests.map(|at| at.0.saturating_sub(YEAR_US));
+        let guests = guests.map(|at| at.0.saturating_add_signed(-self.ahead));
         let next = arrivals.chain(kits).chain(guests).min().unwrap_or(until);
         self.now = next.clamp(self.now, until);
         for number in 0..self.kits.len() {
@@ -293,7 +319,7 @@ impl World {
                 self.flush_kit(number);
             }
         }
-        let now = theirs(self.now);
+        let now = self.theirs();
         for index in self.guests.keys().copied().collect::<Vec<_>>() {
             let Some(guest) = self.guests.get_mut(&index) else { continue };
             if guest.session.next_timer().is_some_and(|at| at <= now) {

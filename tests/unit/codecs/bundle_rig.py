@@ -38,6 +38,9 @@ class Way:
     def __init__(self, to: tuple[str, int], *, loss: float = 0.0, delay_s: float = 0.0, seed: int = 1) -> None:
         self.loss, self.delay_s, self.cut = loss, delay_s, False
         self.moved: list[tuple[str, int]] = []
+        self.heard: list[tuple[bool, bytes]] = []
+        """What came by, when somebody listens: (from the kit, datagram)."""
+        self.listens = False
         self._to = to
         self._chance = random.Random(seed)
         self._near, self._far = _quick(), _quick()
@@ -61,6 +64,13 @@ class Way:
         self._left.append(self._far)
         self._far = _quick()
         self._poke()
+
+    def forge(self, data: bytes, *, to_center: bool) -> None:
+        """A datagram of somebody on the way, from the address that the other end knows."""
+        if to_center:
+            self._far.sendto(data, self._to)
+        elif self._kit is not None:
+            self._near.sendto(data, self._kit)
 
     def close(self) -> None:
         WAYS.remove(self)
@@ -88,6 +98,8 @@ class Way:
                         break
                     if sock is near:
                         self._kit = source
+                    if self.listens:
+                        self.heard.append((sock is near, data))
                     if not self.cut and self._chance.random() >= self.loss:
                         self._wait.append((time.monotonic() + self.delay_s, data, sock is near))
             while self._wait and self._wait[0][0] <= time.monotonic():
