@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use super::bundle_door::DoorHeld;
 use super::bundle_hub::BundleQueue;
+use super::bundle_send::Lane;
 use super::event::{BundleId, BundleTold, DoorId, Event};
 use super::queue::Events;
 use super::sys::{self, Epoll};
-use crate::bundle::session::MAX_DATAGRAM_BYTES;
 use crate::time::Micros;
-
-use super::bundle_wires::MAX_RUN;
 
 /// What a stream socket or a frame port is read into.
 const SCRATCH_BYTES: usize = 128 << 10;
@@ -38,8 +36,8 @@ pub struct Ground {
     events: Arc<Events>,
     pub now: Micros,
     pub scratch: Vec<u8>,
-    /// A run of datagrams under way, and the one that did not fit it.
-    pub out: Vec<u8>,
+    /// Runs of datagrams under way.
+    pub lanes: Vec<Lane>,
 }
 
 impl Ground {
@@ -53,7 +51,7 @@ impl Ground {
             events,
             now: Micros(sys::monotonic_us()),
             scratch: vec![0; SCRATCH_BYTES],
-            out: vec![0; (MAX_RUN + 1) * MAX_DATAGRAM_BYTES],
+            lanes: Vec::new(),
         }
     }
 

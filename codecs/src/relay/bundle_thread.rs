@@ -72,8 +72,15 @@ impl Thread {
         self.work();
     }
 
-    fn next_timer(&self) -> Option<Micros> {
-        let bundle = self.timers.peek().map(|Reverse((at, _))| *at);
+    fn next_timer(&mut self) -> Option<Micros> {
+        // A timer that was moved is not worth waking up for.
+        let bundle = loop {
+            let Some(Reverse((at, id))) = self.timers.peek() else { break None };
+            if self.bundles.get(id).is_some_and(|held| held.timer_at == Some(*at)) {
+                break Some(*at);
+            }
+            self.timers.pop();
+        };
         self.ground.doors.values().filter_map(DoorHeld::next_timer).chain(bundle).min()
     }
 
