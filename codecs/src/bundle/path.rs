@@ -21,8 +21,9 @@ const PINGS: usize = 8;
 pub const MAX_PONGS: usize = 8;
 /// How much more than came may be sent to an address that has not answered yet (RFC 9000 §8.1).
 const AMPLIFY: u64 = 3;
-/// Of the pacing: what may be sent at once, and how far ahead of its rate something urgent may go.
-const BURST_US: u64 = 4_000;
+/// Of the pacing: what may be sent at once, which is more than what a session's rest between two looks saves up; and how far
+/// ahead of its rate something urgent may go.
+const BURST_US: u64 = 8_000;
 const URGENT_US: u64 = 30_000;
 /// A path of less than this is not probed for its MTU.
 const PROBE_BPS: f64 = 300_000.0;

@@ -17,8 +17,9 @@ use crate::time::Micros;
 
 /// Between two rounds while something is under way.
 const BUSY_US: u64 = 10_000;
-/// From one look in vain to the next.
-const REST_US: u64 = 500;
+/// From one look in vain to the next. What waits for its pace then leaves together, and the pace allows for it
+/// (`path::BURST_US`): a wake-up costs more than a datagram.
+const REST_US: u64 = 5_000;
 /// Without one authentic packet for so long there is no session any more.
 const SILENT_US: u64 = 60_000_000;
 /// A center's greeting that nobody followed up.
@@ -297,18 +298,22 @@ impl Session {
             Stage::Greeted => Some(Micros(self.heard.0 + GREETED_US + 1)),
             Stage::Closing { next, .. } => Some(*next),
             Stage::Over => None,
-            // Whatever could not be done just now is not tried again at once.
-            Stage::Up => self.timers().min().map(|at| at.max(Micros(self.idle.0 + REST_US))),
+            Stage::Up => {
+                let under_way = self.paths.list.iter().any(|path| path.sent.under_way_bytes() > 0);
+                // What is given and all left out is work too: a source that does not fit is looked after.
+                let active = self.meter.is_active(self.ticked);
+                let flows = !self.flows_in.is_empty() || self.flows_out.iter().any(|flow| flow.has_work());
+                let busy = active || under_way || flows;
+                let round = busy.then_some(Micros(self.ticked.0 + BUSY_US));
+                // Whatever could not be done just now is not tried again at once. The round is not put off by it: every
+                // datagram that comes is a look.
+                let others = self.timers().min().map(|at| at.max(Micros(self.idle.0 + REST_US)));
+                round.into_iter().chain(others).min()
+            }
         }
     }
 
     fn timers(&self) -> impl Iterator<Item = Micros> + '_ {
-        let under_way = self.paths.list.iter().any(|path| path.sent.under_way_bytes() > 0);
-        // What is given and all left out is work too: a source that does not fit is looked after.
-        let active = self.meter.is_active(self.ticked);
-        let busy =
-            active || under_way || !self.flows_in.is_empty() || self.flows_out.iter().any(|flow| flow.has_work());
-        let round = busy.then_some(Micros(self.ticked.0 + BUSY_US));
         let patience = self.report_patience_us();
         let of_paths = self.paths.list.iter().enumerate().flat_map(move |(index, path)| {
             let ping =
@@ -319,7 +324,7 @@ impl Session {
             [ping, question, probe, report, path.life.next_look(&path.times())]
         });
         let of_flows = self.flows_in.iter().map(|flow| flow.assembler.next_timer());
-        let ends = [round, self.wake, Some(Micros(self.heard.0 + SILENT_US + 1))];
+        let ends = [self.wake, Some(Micros(self.heard.0 + SILENT_US + 1))];
         of_paths.chain(of_flows).chain(ends).flatten()
     }
 }
