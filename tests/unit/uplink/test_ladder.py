@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.uplink.ladder import NEED_BPS, WAIT_MOST_S, WAIT_S, Ladder, Step
@@ -123,6 +123,7 @@ def test_without_pictures_nothing_is_judged() -> None:
     assert ladder.look(50.0, 9e9, False) == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_the_links_do_it_never_leaves_the_ladder(seed: int) -> None:
     rng = random.Random(seed)
