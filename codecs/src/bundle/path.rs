@@ -15,8 +15,8 @@ use super::sent::Sent;
 use super::types::{PathId, PathKind, PathOptions, Remote};
 use super::window::ReplayWindow;
 
-/// Probes that wait for their answer.
-const PINGS: usize = 8;
+/// Probes that wait for their answer: two and a half seconds of them.
+const PINGS: usize = 32;
 /// Answers that wait to go out; a peer that asks faster is answered less.
 pub const MAX_PONGS: usize = 8;
 /// How much more than came may be sent to an address that has not answered yet (RFC 9000 §8.1).

@@ -30,6 +30,8 @@ const PING_THIN_US: u64 = 1_000_000;
 const PING_SUSPECT_US: u64 = 40_000;
 const PING_IDLE_US: u64 = 2_000_000;
 const PING_OUT_US: u64 = 200_000;
+/// While nothing is in: what comes back first is all there is.
+const PING_NONE_US: u64 = 80_000;
 const PING_LONG_OUT_US: u64 = 1_000_000;
 const LONG_OUT_US: u64 = 120_000_000;
 /// After an absence that long a path may be another one: its rate is found anew.
@@ -146,6 +148,7 @@ impl Session {
     /// When the path is to be probed next.
     pub(super) fn plan_ping(&mut self, index: usize, now: Micros) {
         let active = self.meter.is_active(now);
+        let out_us = if self.paths.are_in() == 0 { PING_NONE_US } else { PING_OUT_US };
         let path = &mut self.paths.list[index];
         let dear = if path.cost > 0 { DEAR } else { 1 };
         let pause = match path.life.standing() {
@@ -156,7 +159,7 @@ impl Session {
             Standing::In if active => PING_ACTIVE_US * dear,
             Standing::In => PING_IDLE_US * dear,
             _ if now.since(path.heard.unwrap_or_default()) > LONG_OUT_US => PING_LONG_OUT_US * dear,
-            _ => PING_OUT_US * dear,
+            _ => out_us * dear,
         };
         path.ping_at = Micros(now.0 + pause);
     }
