@@ -164,13 +164,16 @@ impl FlowIn {
             self.datagrams.pop_front();
         }
         let waits = if outcome == Outcome::Full { sys::WRITE } else { 0 };
-        reader.watch.want(epoll, sys::READ | waits);
+        // Nothing is written back for datagrams, and what can be read there is another's: a voice's two flows share its
+        // socket. That their reader is gone the next write tells.
+        let looks = if reader.carries == Carries::Frames { sys::READ } else { 0 };
+        reader.watch.want(epoll, looks | waits);
         outcome != Outcome::Failed
     }
 
     /// Something was written back: a wish, or the end. False: nobody reads any more.
     pub fn look(&mut self, scratch: &mut [u8]) -> bool {
-        let Some(reader) = &self.reader else { return true };
+        let Some(reader) = self.reader.as_ref().filter(|r| r.carries == Carries::Frames) else { return true };
         for _ in 0..16 {
             match sys::read(reader.fd.as_raw_fd(), scratch) {
                 Ok(0) if reader.ends => return false,
