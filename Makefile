@@ -116,7 +116,12 @@ test-console: $(STAMPS)/node
 .PHONY: test-python
 test-python: $(STAMPS)/codecs $(STAMPS)/console
 	$(say) 'tests: the gateway (pytest; peers we did not write included)'
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest $(PYTEST_ARGS) --ignore=tests/paths/test_uplink_links.py
+
+# In memory the same situations are run by cargo test; here on emulated links, which want the machine for themselves.
+.PHONY: test-links
+test-links: build peers ## the link bundle over emulated links: cuts, bursts, reordering (root; 4 minutes)
+	@$(PY) -m pytest tests/paths/test_uplink_links.py
 
 .PHONY: test-interop
 test-interop: $(STAMPS)/codecs $(STAMPS)/console

@@ -90,7 +90,7 @@ async def test_a_click_cuts_a_link_and_the_picture_goes_on(demo: dict[str, str])
         links = await browser.open(demo["page"])
         attempts = await picture.evaluate("__fieldgate.attempts")
         # One link is cut and comes back, then the other: the viewer's session is the same all the time.
-        for name in ("lteA", "lteB"):
+        for name in ("lte-a", "lte-b"):
             await click(links, "County A", name, "Cut")
             for _ in range(3):
                 await frames_grow(picture, 60, f"pictures while {name} is away")
