@@ -16,6 +16,10 @@ use crate::bundle::flow::FlowOptions;
 
 /// Of a flow that nobody took yet.
 const MAX_WAITING_BYTES: usize = 4 << 20;
+/// What keeping a unit takes besides its bytes.
+const UNIT_COST: usize = 64;
+/// Of all flows of a session that nobody took yet.
+pub const MAX_ALL_WAITING_BYTES: usize = 16 << 20;
 /// Datagrams that wait for their reader; full, the oldest goes.
 const MAX_DATAGRAMS: usize = 512;
 const MAX_DATAGRAM_BYTES: usize = 4 << 20;
@@ -92,20 +96,32 @@ impl FlowIn {
         old.map(|r| (r.watch, r.fd))
     }
 
-    pub fn unit(&mut self, bytes: Bytes, key: bool, after_loss: bool) {
+    /// Bytes that wait for somebody to take it.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// `others`: what waits in the session's other flows.
+    pub fn unit(&mut self, bytes: Bytes, key: bool, after_loss: bool, others: usize) {
         self.units += 1;
         self.bytes += bytes.len() as u64;
         let unit = Waiting { bytes, key, after_loss };
         if self.reader.is_some() {
             return self.put(unit);
         }
-        if self.waiting_bytes + unit.bytes.len() > MAX_WAITING_BYTES {
+        let cost = UNIT_COST + unit.bytes.len();
+        let after = self.waiting_bytes + cost;
+        if after > MAX_WAITING_BYTES || after + others > MAX_ALL_WAITING_BYTES {
             self.dropped += self.waiting.len() as u64;
             self.waiting.clear();
             self.waiting_bytes = 0;
             (self.waits, self.wants_key) = (true, true);
         }
-        self.waiting_bytes += unit.bytes.len();
+        if cost + others > MAX_ALL_WAITING_BYTES {
+            self.dropped += 1;
+            return;
+        }
+        self.waiting_bytes += cost;
         self.waiting.push_back(unit);
     }
 
@@ -194,5 +210,36 @@ impl FlowIn {
         if let Some(reader) = self.reader {
             ground.unwatch(reader.watch);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::flow::{Class, Mode};
+
+    fn flow() -> FlowIn {
+        FlowIn::new(FlowOptions { class: Class::Bulk, mode: Mode::Best, playout_ms: 0 })
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_however_small_it_is() {
+        let mut untaken = flow();
+        (0..200_000).for_each(|_| untaken.unit(Bytes::new(), false, false, 0));
+        assert!(untaken.waiting.len() <= MAX_WAITING_BYTES / UNIT_COST && untaken.dropped > 100_000);
+    }
+
+    #[test]
+    fn flows_that_nobody_takes_share_one_bound() {
+        let mut flows: Vec<FlowIn> = (0..64).map(|_| flow()).collect();
+        for turn in 0..64 * 40 {
+            let others = |but: usize| {
+                flows.iter().enumerate().filter(|(at, _)| *at != but).map(|(_, flow)| flow.waiting_bytes()).sum()
+            };
+            let others = others(turn % 64);
+            flows[turn % 64].unit(Bytes::from(vec![0; 100_000]), true, false, others);
+        }
+        let all: usize = flows.iter().map(FlowIn::waiting_bytes).sum();
+        assert!(all <= MAX_ALL_WAITING_BYTES && all > MAX_ALL_WAITING_BYTES / 2, "{all}");
     }
 }

@@ -295,8 +295,10 @@ impl Held {
             said = true;
             match event {
                 Event::Unit { flow, bytes, key, after_loss } => {
+                    let others = self.flows_in.iter().filter(|(other, _)| **other != flow);
+                    let others = others.map(|(_, held)| held.waiting_bytes()).sum();
                     if let Some(held) = self.flows_in.get_mut(&flow) {
-                        held.unit(bytes, key, after_loss);
+                        held.unit(bytes, key, after_loss, others);
                         if arrived.last() != Some(&flow) {
                             arrived.push(flow);
                         }
