@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::event::{Event, SessionId, VoiceId};
+use super::event::{BundleKind, BundleTold, Event, SessionId, VoiceId};
 use super::order::Command;
 use super::sys::EventFd;
 use super::OrderError;
@@ -111,8 +111,9 @@ struct Waiting {
     lost_ever: u64,
 }
 
-/// Events to Python. Full: what comes is counted and told as `EventsLost`; STUN and DTLS leave the last quarter to
-/// the others, so that a flood of strangers' datagrams does not hide a stream's end. Messages of wires are bounded in
+/// Events to Python. Full: what comes is counted and told as `EventsLost`; STUN and DTLS, and what happens within a bundle,
+/// leave the last quarter to the others, so that neither a flood of strangers' datagrams nor of one kit's flows hides a
+/// stream's end, or that another kit has come. Messages of wires are bounded in
 /// bytes too.
 pub struct Events {
     waiting: Mutex<Waiting>,
@@ -139,8 +140,10 @@ impl Events {
 
     pub fn push(&self, event: Event) {
         let mut w = lock(&self.waiting);
-        let room = match event {
+        let minor = |told: &BundleTold| !matches!(told.kind, BundleKind::Up | BundleKind::Down | BundleKind::Refused);
+        let room = match &event {
             Event::Datagram { .. } => self.capacity - self.capacity / 4,
+            Event::Bundle(told) if minor(told) => self.capacity - self.capacity / 4,
             _ => self.capacity,
         };
         let bytes = wire_bytes(&event);
@@ -193,10 +196,17 @@ mod tests {
         for stream in 0..6 {
             events.push(Event::StreamPanic { stream, detail: String::new() });
         }
+        events.push(Event::Bundle(BundleTold::new(1, 1, BundleKind::Flow)));
         let all = events.drain(100);
-        assert_eq!(all[0], Event::EventsLost { count: 8 + 2 });
+        assert_eq!(all[0], Event::EventsLost { count: 8 + 2 + 1 });
         assert_eq!(all.len(), 1 + 12 + 4);
         assert_eq!(all.last(), Some(&Event::StreamPanic { stream: 3, detail: String::new() }));
         assert!(events.drain(100).is_empty());
+        for kind in [BundleKind::FlowClosed, BundleKind::Up] {
+            (0..14).for_each(|_| events.push(Event::Bundle(BundleTold::new(1, 1, kind))));
+        }
+        let all = events.drain(100);
+        let ups = all.iter().filter(|event| matches!(event, Event::Bundle(told) if told.kind == BundleKind::Up));
+        assert_eq!((all.len(), ups.count()), (1 + 16, 4), "a kit that comes is heard of whatever another one does");
     }
 }
