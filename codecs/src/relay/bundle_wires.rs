@@ -50,7 +50,7 @@ impl Run {
 pub struct UdpWire {
     fd: OwnedFd,
     pub v6: bool,
-    /// False once the kernel refused UDP_SEGMENT on it.
+    /// False once the kernel refused UDP_SEGMENT on it, whatever the size.
     segments: bool,
     pub unsent: u64,
 }
@@ -71,7 +71,7 @@ impl UdpWire {
         let mut outcome = None;
         if run.count > 1 && self.segments {
             outcome = sys::send_segmented(fd, data, run.segment, to);
-            self.segments = outcome.is_some();
+            self.segments = outcome.is_some() || !sys::never_segments();
         }
         let outcome = outcome.unwrap_or_else(|| sys::send_plain(fd, data, run.segment, to));
         if outcome != Outcome::Sent {

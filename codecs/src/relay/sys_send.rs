@@ -76,6 +76,13 @@ pub fn send_segmented(fd: RawFd, data: &[u8], segment: usize, to: &SockAddr) -> 
     }
 }
 
+/// Asked right after `send_segmented` gave `None`: it never will on that socket. Else only this run did not fit the way: a
+/// probe of the MTU is longer than some routes carry.
+pub fn never_segments() -> bool {
+    let error = io::Error::last_os_error().raw_os_error();
+    matches!(error, Some(libc::EIO | libc::EOPNOTSUPP | libc::ENOPROTOOPT | libc::ENOSYS))
+}
+
 /// The same bytes as `send_segmented`, a datagram each. `Full` only when not even the first left.
 pub fn send_plain(fd: RawFd, data: &[u8], segment: usize, to: &SockAddr) -> Outcome {
     for (i, packet) in data.chunks(segment.max(1)).enumerate() {
