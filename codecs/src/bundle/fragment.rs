@@ -14,6 +14,14 @@ pub const MAX_UNIT_BYTES: usize = 2 << 20;
 pub const MAX_DATA: usize = 4096;
 /// Parity pieces of one unit.
 pub const MAX_PARITY: usize = 4096;
+/// Bytes of a piece, at least, where a unit has several: half of the least that `cut` is asked for.
+const LEAST_PIECE_BYTES: usize = 32;
+/// So much parity any unit may have; beyond, half as much as data. What repair costs grows with the third power of it.
+const FREE_PARITY: usize = 48;
+
+fn most_parity(data: usize) -> usize {
+    (data / 2 + 1).clamp(FREE_PARITY, MAX_PARITY)
+}
 
 /// What a piece tells of its unit, the same on each of them but for `index`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +62,16 @@ impl Shape {
     pub fn of(head: &Head) -> Option<Self> {
         let (data, parity) = (usize::from(head.data), usize::from(head.parity));
         let unit_len = head.unit_len as usize;
-        if !(1..=MAX_DATA).contains(&data) || parity > MAX_PARITY || unit_len > MAX_UNIT_BYTES {
+        if !(1..=MAX_DATA).contains(&data) || parity > most_parity(data) || unit_len > MAX_UNIT_BYTES {
             return None;
         }
         if usize::from(head.index) >= data + parity {
             return None;
         }
         let size = unit_len.div_ceil(data);
+        if data > 1 && size < LEAST_PIECE_BYTES {
+            return None;
+        }
         // Each data piece has something in it, unless the unit is empty.
         if (data - 1) * size >= unit_len.max(1) {
             return None;
@@ -90,7 +101,7 @@ fn words(data: usize, parity: usize) -> usize {
 }
 
 /// Cut a unit: its data pieces first, then `parity` more (at most as many as data pieces that a code word leaves room for are
-/// of use, `MAX_PARITY` at most). No piece is longer than `piece_bytes` (at least 64). A unit over `MAX_UNIT_BYTES`, or of
+/// of use, half as many where they are many). No piece is longer than `piece_bytes` (at least 64). A unit over `MAX_UNIT_BYTES`, or of
 /// more than `MAX_DATA` pieces, is not cut: nothing comes back.
 pub fn cut(unit_no: u32, unit: &Bytes, key: bool, sent_ms: u32, piece_bytes: usize, parity: usize) -> Vec<Piece> {
     let piece_bytes = piece_bytes.max(64);
@@ -107,7 +118,7 @@ pub fn cut(unit_no: u32, unit: &Bytes, key: bool, sent_ms: u32, piece_bytes: usi
         }
         data = needed;
     };
-    let parity = if unit.is_empty() { 0 } else { parity.min(MAX_PARITY) };
+    let parity = if unit.is_empty() { 0 } else { parity.min(most_parity(data)) };
     let words = words(data, parity);
     let head = Head {
         unit: unit_no,
@@ -190,6 +201,9 @@ mod tests {
             Head { unit_len: MAX_UNIT_BYTES as u32 + 1, ..good },
             Head { data: 4097, unit_len: 1 << 20, ..good },
             Head { parity: 4097, ..good },
+            // Tiny ones, whose repair would cost out of all proportion; and parity of which that is true.
+            Head { data: 127, parity: 40, unit_len: 127, ..good },
+            Head { data: 127, parity: 128, unit_len: 127 * 64, ..good },
         ] {
             assert_eq!(Shape::of(&bad), None, "{bad:?}");
         }

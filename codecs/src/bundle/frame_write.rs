@@ -206,8 +206,8 @@ mod tests {
         let options = FlowOptions { class: Class::Video, mode: Mode::Spread, playout_ms: 400 };
         let head = Head { unit: 9, index: 0, data: 1, parity: 0, unit_len: 4, sent_ms: 0xfedc_ba98, key: true };
         let piece = PieceFrame { flow: 7, head, body: b"unit" };
-        let head = Head { index: 3, data: 3, parity: 1, unit_len: 11, key: false, ..head };
-        let second = PieceFrame { flow: 7, head, body: b"unit" };
+        let head = Head { index: 3, data: 3, parity: 1, unit_len: 110, key: false, ..head };
+        let second = PieceFrame { flow: 7, head, body: &[5; 37] };
         vec![
             Frame::Ping(1),
             Frame::Pong(u64::MAX),
