@@ -4,7 +4,7 @@
 //! as long as no later one is due, and handed on late; after that it is given up. Without a delay each leaves as soon as it is
 //! whole. Repair is done when a unit leaves, and only if it must be: pieces under way on a slower path cost no work.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use super::assembled::{Due, Figures, Gap, Limits, Taken, WHOLE};
 use super::fragment::{Head, Shape};
@@ -26,6 +26,8 @@ pub struct Assembler {
     playout: Playout,
     /// By their number, carried over its wraps.
     pending: BTreeMap<u64, Partial>,
+    /// Those of them that can be made: looked at with each datagram, so they are not searched for.
+    makeable: BTreeSet<u64>,
     bytes: usize,
     /// With a play-out delay: everything before this is handed on or given up.
     next: u64,
@@ -46,6 +48,7 @@ impl Assembler {
             limits,
             playout: Playout::new(playout_ms),
             pending: BTreeMap::new(),
+            makeable: BTreeSet::new(),
             bytes: 0,
             next: FIRST,
             recent: Recent::new(FIRST),
@@ -120,8 +123,11 @@ impl Assembler {
             return Taken::Refused;
         }
         self.bytes += unit.put(index, body, arrival);
-        if !self.ordered && unit.can_be_made() {
-            self.hand_on(n);
+        if unit.can_be_made() {
+            self.makeable.insert(n);
+            if !self.ordered {
+                self.hand_on(n);
+            }
         }
         Taken::New
     }
@@ -206,6 +212,7 @@ impl Assembler {
 
     fn drop_unit(&mut self, n: u64) -> Option<Partial> {
         let unit = self.pending.remove(&n)?;
+        self.makeable.remove(&n);
         self.bytes -= unit.cost;
         Some(unit)
     }
@@ -241,7 +248,8 @@ impl Assembler {
 
     /// The first of those that wait that can be made: the next to leave.
     fn candidate(&self) -> Option<(u64, Micros)> {
-        self.pending.iter().find(|(_, u)| u.can_be_made()).map(|(n, u)| (*n, u.target))
+        let n = *self.makeable.first()?;
+        self.pending.get(&n).map(|unit| (n, unit.target))
     }
 
     /// When the first that can not be made is given up, should nothing happen.
