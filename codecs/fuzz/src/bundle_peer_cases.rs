@@ -30,7 +30,7 @@ fn identity(fill: u8) -> Identity {
     Identity::new(Some([fill; 32]))
 }
 
-fn remote(last: u8) -> Remote {
+pub fn remote(last: u8) -> Remote {
     Remote::Udp(([10, 0, 0, last], 5000).into())
 }
 
@@ -105,21 +105,23 @@ pub fn bundle_door(mut data: &[u8]) {
 }
 
 /// A kit that holds its keys, and a center's session of it.
-struct Peer {
-    session: Session,
+pub struct Peer {
+    pub session: Session,
     keys: Keys,
     number: u32,
-    now: u64,
+    pub now: u64,
     came: usize,
     left: usize,
     /// It answers probes, as an honest one does.
-    answers: bool,
-    pongs: Vec<u64>,
+    pub answers: bool,
+    pub pongs: Vec<u64>,
+    /// Where the last datagram of the session went.
+    pub led_to: Option<Remote>,
     buf: Vec<u8>,
 }
 
 impl Peer {
-    fn meet() -> Option<Self> {
+    pub fn meet() -> Option<Self> {
         let (center, kit, now) = (identity(1), identity(2), Micros(1_000_000));
         let mut door = Door::new(&center, now);
         door.admit(&[(kit.public, "kit".to_owned())]);
@@ -132,10 +134,21 @@ impl Peer {
         let Ok(Answer::Welcome { index, .. }) = asking.answer(noise) else { return None };
         let keys = Keys::new(&asking.split(), true, index, now);
         let (came, left) = (init.len(), accept.len);
-        Some(Self { session, keys, number: 0, now: now.0, came, left, answers: false, pongs: Vec::new(), buf })
+        Some(Self {
+            session,
+            keys,
+            number: 0,
+            now: now.0,
+            came,
+            left,
+            answers: false,
+            pongs: Vec::new(),
+            led_to: None,
+            buf,
+        })
     }
 
-    fn say(&mut self, path: u8, from: u8, frames: &[u8]) {
+    pub fn say(&mut self, path: u8, from: u8, frames: &[u8]) {
         let frames = &frames[..frames.len().min(MAX_DATAGRAM_BYTES - FRAMES_AT - TAG)];
         let mut datagram = vec![0; FRAMES_AT + frames.len() + TAG];
         datagram[DATA_HEADER_BYTES..DATA_HEADER_BYTES + 3].copy_from_slice(&self.number.to_be_bytes()[1..]);
@@ -149,11 +162,11 @@ impl Peer {
     }
 
     /// What the session has to say; how many datagrams.
-    fn hear(&mut self) -> usize {
+    pub fn hear(&mut self) -> usize {
         let mut count = 0;
         while let Some(sent) = self.session.transmit(Micros(self.now), &mut self.buf) {
             assert!(sent.to.is_some() && sent.len <= MAX_DATAGRAM_BYTES);
-            (count, self.left) = (count + 1, self.left + sent.len);
+            (count, self.left, self.led_to) = (count + 1, self.left + sent.len, sent.to);
             assert!(count < 5_000, "it never ends");
             let datagram = &mut self.buf[..sent.len];
             let Ok(Datagram::Data(header)) = Datagram::parse(datagram) else { continue };
@@ -168,7 +181,7 @@ impl Peer {
         count
     }
 
-    fn answer(&mut self, path: u8, from: u8) {
+    pub fn answer(&mut self, path: u8, from: u8) {
         let mut frames = [0; 9 * 32];
         let mut writer = Writer::new(&mut frames, 0);
         for nonce in self.pongs.drain(..).rev().take(32) {

@@ -37,6 +37,7 @@ pub mod rekey;
 pub mod report;
 pub mod sent;
 pub mod session;
+mod session_flows;
 mod session_in;
 mod session_out;
 mod session_own;

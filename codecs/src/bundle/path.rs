@@ -60,8 +60,8 @@ pub struct Path {
     pub feedback: RoundTrip,
     /// When a report, of whatever path, came last.
     pub reported: Micros,
-    /// The receiver's clock in its latest report of this path.
-    pub told_arrived: Option<u32>,
+    /// The receiver's clock in its latest report of this path, and ours when it came: theirs wraps.
+    pub told_arrived: Option<(u32, Micros)>,
     /// The longest that the peer waited with a report, fading.
     pub hold_us: u64,
     pub delay: Delay,

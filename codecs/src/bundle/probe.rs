@@ -36,10 +36,11 @@ pub enum Hunger {
 
 impl Hunger {
     /// After a probe in vain.
-    fn pause_us(self) -> u64 {
+    fn pause_us(self, failures: u32) -> u64 {
         match self {
             Hunger::None => u64::MAX / 2,
-            Hunger::Some => 8_000_000,
+            // What was there once may be gone for good: ever longer, up to four minutes.
+            Hunger::Some => 8_000_000 << failures.min(5),
             Hunger::Much => 5_000_000,
         }
     }
@@ -52,11 +53,13 @@ pub struct Probe {
     fills_until: Micros,
     ended: Option<Micros>,
     gain: f64,
+    /// In a row.
+    failures: u32,
 }
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { active: None, fills_until: Micros(0), ended: None, gain: FIRST_GAIN }
+        Self { active: None, fills_until: Micros(0), ended: None, gain: FIRST_GAIN, failures: 0 }
     }
 }
 
@@ -83,6 +86,7 @@ impl Probe {
     pub fn stop(&mut self, now: Micros) {
         if self.active.take().is_some() {
             (self.ended, self.gain) = (Some(now), FIRST_GAIN);
+            self.failures = self.failures.saturating_add(1);
         }
     }
 
@@ -93,11 +97,14 @@ impl Probe {
             Some((until, before)) if now >= until => {
                 let found = usable > 1.1 * before;
                 self.gain = if found { (self.gain * STEP_GAIN).min(MOST_GAIN) } else { FIRST_GAIN };
+                self.failures = if found { 0 } else { self.failures.saturating_add(1) };
                 // After a success the next one follows at once.
                 self.ended = if found { None } else { Some(now) };
                 self.active = None;
             }
-            None if hunger != Hunger::None && self.ended.is_none_or(|ended| now.since(ended) >= hunger.pause_us()) => {
+            None if hunger != Hunger::None
+                && self.ended.is_none_or(|ended| now.since(ended) >= hunger.pause_us(self.failures)) =>
+            {
                 self.gain = match known {
                     Known { thin: true, .. } => FIRST_GAIN,
                     Known { starting: true, .. } => self.gain.max(START_GAIN),
@@ -143,6 +150,14 @@ mod tests {
         probe.stop(ms(5700));
         probe.turn(Hunger::Much, known(1.3e6), ms(5800));
         assert!(!probe.is_active());
+        // Much was there once, and is not any more.
+        let (mut probe, mut begun) = (Probe::default(), 0);
+        for at in 0..36_000 {
+            let was = probe.is_active();
+            probe.turn(Hunger::Some, known(1e6), ms(at * 100));
+            begun += u32::from(probe.is_active() && !was);
+        }
+        assert!((14..22).contains(&begun), "{begun} in an hour");
     }
 
     #[test]

@@ -39,6 +39,8 @@ const QUEUED_STEPS: u32 = 5;
 const CALL_CLAIM: f64 = 2.0;
 /// Of the most that was usable, at each look (100 a second at most): half of it in two hours.
 const FADE: f64 = 0.999_999;
+/// What was told that long ago is no mark to reckon from: the receiver's clock on the wire wraps after 18 minutes.
+pub const LONG_AGO_US: u64 = 60_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -185,12 +187,18 @@ impl Rate {
         if seen.queue_us > FINE_US + self.slack_us() {
             self.probe.stop(now);
         }
+        // Nor is one of a count that began anew.
+        let bytes = seen.bytes.wrapping_sub(mark.bytes);
+        if bytes > u32::MAX / 2 || now.since(self.judged) > LONG_AGO_US {
+            (self.mark, self.judged) = (Some(*seen), now);
+            return Verdict::Same;
+        }
         let over_us = u64::from(seen.arrived.wrapping_sub(mark.arrived) & 0xff_ffff) * super::wire::TICK_US;
         let ours_us = now.since(self.judged);
         if ours_us < self.step_us() || over_us < self.step_us() / 2 {
             return Verdict::Same;
         }
-        self.delivered = f64::from(seen.bytes.wrapping_sub(mark.bytes)) * 8e6 / over_us.max(1) as f64;
+        self.delivered = f64::from(bytes) * 8e6 / over_us.max(1) as f64;
         let sent = (seen.sent - mark.sent) as f64 * 8e6 / ours_us as f64;
         // A pause makes the arrivals look slow: what came after one says nothing.
         let steady = over_us < 4 * self.step_us();

@@ -10,7 +10,7 @@ use crate::error::ParseError;
 use crate::time::Micros;
 
 use super::types::PathId;
-use super::wire::TICK_US;
+use super::wire::{above24, unwrap24, TICK_US};
 
 /// Runs told at most: 16 bursts within a report's reach are far beyond what a usable path does.
 pub const MAX_RUNS: usize = 16;
@@ -142,6 +142,16 @@ pub struct Received {
 }
 
 impl Received {
+    /// The number of a datagram by its `low` bits. `newest`: it was sealed after all that came by this path before, so its
+    /// number is above theirs, however far the sender went on: one that gives a path anew counts on from elsewhere.
+    pub fn number(&self, low: u32, newest: bool) -> u64 {
+        match self.highest {
+            None => low.into(),
+            Some(highest) if newest => above24(low, highest),
+            Some(highest) => unwrap24(low, highest),
+        }
+    }
+
     /// A datagram of `number` came; `sent` is its send time, `asks`: it wants a report. Returns false for one that came before.
     pub fn came(&mut self, number: u64, sent: u32, bytes: usize, asks: bool, now: Micros) -> bool {
         let gap = match self.highest {
@@ -358,6 +368,19 @@ mod tests {
         let mut wire = [0; 128];
         let len = report.write(&mut wire);
         assert_eq!(Report::parse(&mut Reader::new(&wire[..len])), Ok(report));
+    }
+
+    /// A path that was given anew hours later, under its old id.
+    #[test]
+    fn a_path_that_counts_on_from_elsewhere_is_heard() {
+        let mut received = Received::default();
+        received.came(received.number(0x83_3aa0, true), 0, 1, false, ms(0));
+        let first = received.number(0x08_0000, true);
+        assert!(received.came(first, 0, 1, false, ms(10)), "half of the space and more lies between");
+        assert!(received.came(received.number(0x08_0002, true), 0, 1, false, ms(20)));
+        assert!(received.came(received.number(0x08_0001, false), 0, 1, false, ms(30)), "reordered");
+        let report = received.report(0, ms(40)).expect("something came");
+        assert_eq!((report.highest, told(&report)), (0x08_0002, vec![(3, 0)]));
     }
 
     /// The clock on the wire wraps every 18 minutes, and starts anywhere.

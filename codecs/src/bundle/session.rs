@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::assemble::Due;
+use super::budget::Budget;
 use super::dial::Dial;
 pub use super::figures::{Figures, FlowFigures, PathFigures};
 use super::flow::{Class, FlowOptions, Mode};
@@ -31,6 +32,11 @@ use crate::time::Micros;
 pub const MAX_FLOWS: usize = 256;
 /// Events that nobody fetches; units go first.
 const MAX_EVENTS: usize = 16_384;
+/// Events a second that the peer's frames bring about, and at once: all flows and streams opened and closed. All sessions
+/// share one queue to whoever hears of it, and one must not hide the others.
+const MOST_TOLD: u32 = 1024;
+/// Frames that wait to be sent or repeated. A peer that acknowledges none of so many is broken.
+pub(super) const MAX_CONTROL: usize = 4096;
 
 pub(super) enum Stage {
     /// A kit without a session.
@@ -83,7 +89,7 @@ pub struct Session {
     pub(super) highest: u64,
     pub(super) flows_out: Vec<FlowOut>,
     pub(super) flows_in: Vec<FlowIn>,
-    pub(super) early: super::session_in::Early,
+    pub(super) early: super::session_flows::Early,
     pub(super) streams: Streams,
     /// Frames to send, and those that still have their copy to go over another path.
     pub(super) control: VecDeque<Control>,
@@ -103,6 +109,8 @@ pub struct Session {
     pub(super) idle: Micros,
     pub(super) meter: super::meter::Meter,
     pub(super) refused_packets: u64,
+    /// What the peer's frames may have us tell our side: flows, streams and paths that come and go.
+    pub(super) told: Budget,
     // Kept for their memory only.
     pub(super) items: Vec<Item>,
     pub(super) outcomes: Vec<Outcome>,
@@ -145,6 +153,7 @@ impl Session {
             idle: Micros(0),
             meter: Default::default(),
             refused_packets: 0,
+            told: Budget::new(MOST_TOLD, now),
             items: Vec::with_capacity(64),
             outcomes: Vec::with_capacity(256),
             dues: Vec::new(),
@@ -223,6 +232,11 @@ impl Session {
         self.heard
     }
 
+    /// A path leads there: something authentic came from it.
+    pub fn leads_to(&self, remote: Remote) -> bool {
+        self.paths.list.iter().any(|path| path.remote == Some(remote))
+    }
+
     /// The center's index for it, which its datagrams are found by; a kit's own.
     pub fn index(&self) -> u32 {
         self.index
@@ -275,7 +289,7 @@ impl Session {
 
     /// A frame for the peer, once; it is repeated until it came.
     pub(super) fn tell_peer(&mut self, control: Control) {
-        if self.keys.is_some() && !self.control.contains(&control) {
+        if self.keys.is_some() && self.control.len() <= MAX_CONTROL && !self.control.contains(&control) {
             self.control.push_back(control);
         }
     }

@@ -1,33 +1,20 @@
 //! Datagrams in: opened, counted for their path, and their frames handed to whom they concern.
 
-use bytes::Bytes;
-
 use super::codes;
-use super::flow_in::{self, FlowIn};
-use super::fragment::Head;
-use super::frame::{next_frame, Frame, PieceFrame};
+use super::frame::{next_frame, Frame};
 use super::item::{Acked, Control, Item, Outcome};
 use super::path::MAX_PONGS;
 use super::paths::MAX_PATHS;
 use super::rekey::Rekey;
 use super::report::Report;
-use super::session::{Session, Stage, MAX_FLOWS};
+use super::session::{Session, Stage};
 use super::stream_out::Part;
 use super::suite;
-use super::types::{Event, FlowId, PathId, PathKind, PathOptions, Remote};
-use super::wire::{unwrap24, DataHeader, Datagram, DATA_PREFIX_BYTES};
+use super::types::{Event, PathId, PathKind, PathOptions, Remote};
+use super::wire::{DataHeader, Datagram, DATA_PREFIX_BYTES};
 use crate::bytes::Reader;
 use crate::error::ParseError;
 use crate::time::Micros;
-
-/// Pieces that came before their flow was announced: kept for a moment.
-#[derive(Default)]
-pub struct Early {
-    pieces: Vec<(FlowId, Head, Bytes, Micros)>,
-}
-
-const MAX_EARLY: usize = 64;
-const EARLY_US: u64 = 1_000_000;
 
 impl Session {
     pub(super) fn take_in(&mut self, path: Option<PathId>, from: Option<Remote>, datagram: &mut [u8], now: Micros) {
@@ -89,15 +76,16 @@ impl Session {
         self.heard = now;
         self.highest = self.highest.max(header.number + 1);
         let path = &mut self.paths.list[index];
+        let newest = path.window.is_newest(header.number);
         path.window.take(header.number);
         path.heard(len, now);
         let word = |at: usize| u32::from(plain[at]) << 16 | u32::from(plain[at + 1]) << 8 | u32::from(plain[at + 2]);
         let (number, sent) = (word(0), word(3));
         self.note_address(index, from, now);
-        match self.take_frames(index, &plain[DATA_PREFIX_BYTES..], now) {
+        match self.take_frames(index, from, &plain[DATA_PREFIX_BYTES..], now) {
             Ok(asks) => {
                 let path = &mut self.paths.list[index];
-                let number = unwrap24(number, path.received.highest().unwrap_or(number.into()));
+                let number = path.received.number(number, newest);
                 path.received.came(number, sent, len, asks, now);
             }
             Err(error) => self.close_for(error, now),
@@ -134,7 +122,11 @@ impl Session {
             return;
         }
         if let Remote::Stream(_) = from {
-            // A connection was accepted by us: it has the address it has.
+            // A connection was accepted by us: it has the address it has. Another one is another way, and counts anew.
+            if path.remote.is_some_and(|before| before != from) {
+                path.rate.restart();
+                (path.rtt, path.feedback) = Default::default();
+            }
             (path.remote, path.validated, path.candidate) = (Some(from), true, None);
             path.kind = PathKind::Stream;
             path.mtu = super::mtu::Mtu::fixed(super::wire::MAX_DATAGRAM_BYTES as u16);
@@ -148,12 +140,31 @@ impl Session {
         path.ask_address(from, if greeted { super::wire::INIT_BYTES } else { 0 }, now);
     }
 
-    fn take_frames(&mut self, index: usize, frames: &[u8], now: Micros) -> Result<bool, ParseError> {
+    fn take_frames(
+        &mut self,
+        index: usize,
+        from: Option<Remote>,
+        frames: &[u8],
+        now: Micros,
+    ) -> Result<bool, ParseError> {
         let mut reader = Reader::new(frames);
         let mut asks = false;
         while let Some(frame) = next_frame(&mut reader)? {
             asks |= !matches!(frame, Frame::Report(_) | Frame::Pong(_) | Frame::Bye { .. } | Frame::Want { .. });
-            self.on_frame(index, frame, now);
+            let tells = matches!(
+                frame,
+                Frame::Flow { .. }
+                    | Frame::FlowClose(_)
+                    | Frame::FlowStop(_)
+                    | Frame::Open { .. }
+                    | Frame::Reset(_)
+                    | Frame::Path { .. }
+            );
+            let events = self.events.len();
+            self.on_frame(index, from, frame, now);
+            if tells && self.events.len() > events && !self.told.take(now) {
+                return Err(ParseError::new("flows, streams and paths come and go too fast", reader.position()));
+            }
             if self.keys.is_none() {
                 break; // it was a farewell
             }
@@ -161,7 +172,7 @@ impl Session {
         Ok(asks)
     }
 
-    fn on_frame(&mut self, index: usize, frame: Frame<'_>, now: Micros) {
+    fn on_frame(&mut self, index: usize, from: Option<Remote>, frame: Frame<'_>, now: Micros) {
         match frame {
             Frame::Ping(nonce) => {
                 let pongs = &mut self.paths.list[index].pongs;
@@ -169,7 +180,7 @@ impl Session {
                     pongs.push(nonce);
                 }
             }
-            Frame::Pong(nonce) => self.on_pong(index, nonce, now),
+            Frame::Pong(nonce) => self.on_pong(index, from, nonce, now),
             Frame::Report(report) => self.on_report(&report, now),
             Frame::Want { flow, unit, indexes } => {
                 let fresh = self.paths.best().and_then(|path| path.feedback.us()).unwrap_or(100_000);
@@ -180,26 +191,16 @@ impl Session {
             Frame::Fill => {}
             Frame::Piece(piece) => self.on_piece(&piece, now),
             Frame::Stream { id, offset, fin, body } => {
-                self.streams.on_data(id, offset, body, fin, &mut self.events);
+                if !self.streams.on_data(id, offset, body, fin, &mut self.events) {
+                    self.close_for(ParseError::new("a stream beyond its window or its end", 0), now);
+                }
             }
             Frame::Open { id, purpose } => self.streams.on_open(id, purpose, &mut self.events),
             Frame::Window { id, offset } => self.streams.on_window(id, offset),
             Frame::Reset(id) => self.streams.on_reset(id, &mut self.events),
             Frame::Flow { flow, options } => self.on_flow(flow, options, now),
-            Frame::FlowClose(flow) => {
-                let before = self.flows_in.len();
-                self.flows_in.retain(|known| known.id != flow);
-                if self.flows_in.len() < before {
-                    self.event(Event::FlowClosed { flow });
-                }
-            }
-            Frame::FlowStop(flow) => {
-                let before = self.flows_out.len();
-                self.flows_out.retain(|known| known.id != flow);
-                if self.flows_out.len() < before {
-                    self.event(Event::FlowStopped { flow });
-                }
-            }
+            Frame::FlowClose(flow) => self.on_flow_close(flow),
+            Frame::FlowStop(flow) => self.on_flow_stop(flow),
             Frame::KeyWish(flow) => {
                 let known = self.flows_out.iter_mut().find(|known| known.id == flow);
                 if known.is_some_and(|known| known.waiting.asks_key(now)) {
@@ -218,9 +219,13 @@ impl Session {
         }
     }
 
-    fn on_pong(&mut self, index: usize, nonce: u64, now: Micros) {
+    fn on_pong(&mut self, index: usize, from: Option<Remote>, nonce: u64, now: Micros) {
         let path = &mut self.paths.list[index];
-        if path.candidate.is_some_and(|candidate| candidate.nonce == nonce) {
+        if let Some(candidate) = path.candidate.filter(|candidate| candidate.nonce == nonce) {
+            // The answer must come from there: whoever only sends on what he overhears does not have the path led to him.
+            if from != Some(candidate.remote) {
+                return;
+            }
             path.take_address(now);
             self.paths.rank(now);
             return;
@@ -238,14 +243,16 @@ impl Session {
         let (quickest, typical) = (self.paths.relative(report.quickest), self.paths.relative(report.typical));
         // A copy that took a slow path tells of the past: good for what came, not for how things are.
         let before = self.paths.get(report.path).and_then(|path| path.told_arrived);
-        let fresh = before.is_none_or(|before| super::wire::delta24(before, report.arrived) > 0);
+        let fresh = before.is_none_or(|(before, at)| {
+            super::wire::delta24(before, report.arrived) > 0 || now.since(at) > super::rate::LONG_AGO_US
+        });
         if fresh {
             self.paths.list.iter_mut().for_each(|path| path.reported = now);
         }
         let Some(path) = self.paths.get_mut(report.path) else { return };
         let acked = path.sent.report(report, now, &mut self.outcomes);
         if fresh {
-            path.told_arrived = Some(report.arrived);
+            path.told_arrived = Some((report.arrived, now));
             self.judge_path(report, &acked, quickest, typical, now);
         }
         self.settle(now);
@@ -317,34 +324,6 @@ impl Session {
         if holds {
             self.tell_peer(control);
         }
-    }
-
-    fn on_piece(&mut self, piece: &PieceFrame<'_>, now: Micros) {
-        self.meter.note(now);
-        let head = piece.head;
-        if let Some(place) = self.flows_in.iter().position(|known| known.id == piece.flow) {
-            if flow_in::has_room(&self.flows_in, place, &head) {
-                self.flows_in[place].assembler.take(&head, piece.body, now);
-            }
-        } else if self.early.pieces.len() < MAX_EARLY {
-            self.early.pieces.push((piece.flow, head, Bytes::copy_from_slice(piece.body), now));
-        }
-    }
-
-    fn on_flow(&mut self, flow: FlowId, options: super::flow::FlowOptions, now: Micros) {
-        let known = self.flows_in.iter().find(|known| known.id == flow);
-        if known.is_some_and(|known| known.options == options) || self.flows_in.len() >= MAX_FLOWS {
-            return;
-        }
-        self.flows_in.retain(|known| known.id != flow);
-        let mut fresh = FlowIn::new(flow, options);
-        for (of, head, body, came) in self.early.pieces.drain(..) {
-            if of == flow && now.since(came) < EARLY_US {
-                fresh.assembler.take(&head, &body, came);
-            }
-        }
-        self.flows_in.push(fresh);
-        self.event(Event::FlowOpened { flow, options });
     }
 
     fn on_path_named(&mut self, id: PathId, kind: PathKind, cost: u8, name: &str) {

@@ -36,6 +36,10 @@ const PING_LONG_OUT_US: u64 = 1_000_000;
 const LONG_OUT_US: u64 = 120_000_000;
 /// After an absence that long a path may be another one: its rate is found anew.
 const LONG_AWAY_US: u64 = 30_000_000;
+/// There is room enough where this many times what is wanted passes, and the largest step up of a source: from nothing to a
+/// full picture.
+const MUCH_ROOM: f64 = 3.0;
+const LARGE_STEP_BPS: f64 = 5_000_000.0;
 /// Of a path that costs, everything but suspicion takes this much longer.
 const DEAR: u64 = 5;
 
@@ -51,6 +55,9 @@ impl Session {
             Stage::Up => {}
         }
         self.ticked = now;
+        if self.control.len() + self.streams.control.len() > super::session::MAX_CONTROL {
+            return self.end("bundle-protocol", "it acknowledges nothing".to_owned(), now);
+        }
         for index in 0..self.paths.list.len() {
             self.look_at(index, now);
         }
@@ -59,7 +66,9 @@ impl Session {
         let wanted = self.meter.wanted_bps(now) as f64;
         // Not only all together must fit, but each picture in its time.
         let short = wanted.max(self.meter.lacked_bps(now)) > self.paths.usable_bps();
-        let demand = Demand { wanted: wanted > 0.0, short, alone: self.paths.are_in() == 1 };
+        // What nobody comes near to using is not looked for: filling costs money by the hour.
+        let uses = wanted > 0.0 && self.paths.usable_bps() < (MUCH_ROOM * wanted).max(LARGE_STEP_BPS);
+        let demand = Demand { wanted: uses, short, alone: self.paths.are_in() == 1 };
         for path in self.paths.list.iter_mut().filter(|path| path.life.is_in() && path.cost == 0) {
             path.rate.turn(demand, path.feedback.us().unwrap_or_default(), now);
         }

@@ -24,6 +24,11 @@ impl ReplayWindow {
         Self { top: floor, taken: [u64::MAX; WORDS] }
     }
 
+    /// It is above all that were taken.
+    pub fn is_newest(&self, number: u64) -> bool {
+        number >= self.top
+    }
+
     /// Neither taken nor too old. Ask before opening the packet, `take` only when it was authentic.
     pub fn is_new(&self, number: u64) -> bool {
         if number >= self.top {

@@ -201,6 +201,12 @@ pub fn unwrap24(low: u32, near: u64) -> u64 {
     }
 }
 
+/// The least number above `floor` whose low 24 bits are `low`.
+pub fn above24(low: u32, floor: u64) -> u64 {
+    let step = u64::from(low.wrapping_sub(floor as u32) & 0xff_ffff);
+    floor.saturating_add(if step == 0 { 1 << 24 } else { step })
+}
+
 /// The distance from `a` to `b` in a space of 24 bits, the shorter way round.
 pub fn delta24(a: u32, b: u32) -> i32 {
     (b.wrapping_sub(a) << 8) as i32 >> 8
@@ -265,6 +271,7 @@ mod tests {
                 assert_eq!(unwrap24((want & 0xff_ffff) as u32, near), want, "{near:x} {away:x}");
             }
         }
+        assert_eq!((above24(5, 3), above24(3, 3), above24(2, 3)), (5, 0x0100_0003, 0x0100_0002));
         assert_eq!((delta24(0xff_fffe, 3), delta24(3, 0xff_fffe), delta24(7, 7)), (5, -5, 0));
     }
 }

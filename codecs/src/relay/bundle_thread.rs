@@ -283,17 +283,13 @@ impl Thread {
                     door.stray += 1;
                     return;
                 };
-                if let Remote::Stream(number) = from {
-                    if let Some(stream) = door.streams.get_mut(&number) {
-                        stream.session = Some(index);
-                    }
-                }
                 self.with(id, |held, _| {
-                    if let Remote::Udp(address) = from {
-                        held.heard = Some(address);
-                    }
                     held.session.receive(None, Some(from), data, now);
+                    if let Remote::Udp(address) = from {
+                        held.heard = held.session.leads_to(from).then_some(address).or(held.heard);
+                    }
                 });
+                self.bind_stream(door, index, from);
                 self.hear_of_up(door, id);
             }
             DoorAnswer::New { index, session, instead } => {
@@ -317,6 +313,23 @@ impl Thread {
                 door.refuse(code, detail, peer_key, gateway, &from);
             }
             DoorAnswer::Drop => door.stray += 1,
+        }
+    }
+
+    /// A connection belongs to a session once something authentic came by it: whoever only names its index stays a stranger.
+    /// The ones that its paths have left are closed.
+    fn bind_stream(&mut self, door: &mut DoorHeld, index: u32, from: Remote) {
+        let Remote::Stream(number) = from else { return };
+        let Some(held) = door.sessions.get(&index).and_then(|id| self.bundles.get(id)) else { return };
+        let Some(stream) = door.streams.get_mut(&number) else { return };
+        if stream.session == Some(index) || !held.session.leads_to(from) {
+            return;
+        }
+        stream.session = Some(index);
+        for old in streams_of(door, index) {
+            if !held.session.leads_to(Remote::Stream(old)) {
+                door.close_stream(old, &mut self.ground);
+            }
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Wire {
     pub down: Link,
     /// The kit's address as the center sees it (NAT).
     pub address: SocketAddr,
+    /// It is a connection, which the center knows by this number.
+    pub stream: Option<u64>,
 }
 
 pub struct Kit {
@@ -118,10 +120,27 @@ impl World {
     pub fn wire(&mut self, kit: usize, path: PathId, name: &str, shape: &Shape, seed: u64) {
         let down = Shape { rate_bps: shape.rate_bps * 2.5, ..shape.clone() };
         let address = SocketAddr::from(([10, kit as u8, path, 1], 5000));
-        let wire = Wire { up: Link::new(shape.clone(), seed), down: Link::new(down, seed + 1), address };
+        let wire = Wire { up: Link::new(shape.clone(), seed), down: Link::new(down, seed + 1), address, stream: None };
         self.kits[kit].wires.insert(path, wire);
         let options = PathOptions { id: path, name: name.into(), kind: PathKind::Udp, mtu: 1350, cost: 0 };
         self.kits[kit].session.add_path(options, Micros(self.now));
+    }
+
+    /// The path is a connection from now on, or another one: the kit connected anew.
+    pub fn connect(&mut self, kit: usize, path: PathId, name: &str, number: u64) {
+        let Some(wire) = self.kits[kit].wires.get_mut(&path) else { return };
+        let before = wire.stream.replace(number);
+        wire.address.set_port(10_000 + number as u16);
+        let options = PathOptions { id: path, name: name.into(), kind: PathKind::Stream, mtu: 1350, cost: 0 };
+        let (now, theirs) = (Micros(self.now), self.theirs());
+        self.kits[kit].session.add_path(options, now);
+        for guest in self.guests.values_mut() {
+            before.into_iter().for_each(|before| guest.session.lost(Remote::Stream(before), theirs));
+        }
+    }
+
+    fn wires(&self) -> impl Iterator<Item = &Wire> {
+        self.kits.iter().flat_map(|kit| kit.wires.values())
     }
 
     pub fn admit(&mut self) {
@@ -188,7 +207,8 @@ impl World {
         if self.center_is_off {
             return;
         }
-        let (now, remote) = (self.theirs(), Remote::Udp(from));
+        let stream = self.wires().find(|wire| wire.address == from).and_then(|wire| wire.stream);
+        let (now, remote) = (self.theirs(), stream.map_or(Remote::Udp(from), Remote::Stream));
         let guests = &self.guests;
         let heard = |index| guests.get(&index).map(|guest| guest.session.heard());
         match self.door.receive(&datagram, remote, now, &mut self.reply, heard) {
@@ -239,9 +259,15 @@ impl World {
             guest.events.push((self.now, event));
         }
         while let Some(transmit) = guest.session.transmit(now, &mut self.buf) {
-            if let Some(Remote::Udp(to)) = transmit.to {
-                out.push((to, self.buf[..transmit.len].to_vec()));
-            }
+            let to = match transmit.to {
+                Some(Remote::Udp(to)) => Some(to),
+                Some(Remote::Stream(number)) => {
+                    let mut wires = self.kits.iter().flat_map(|kit| kit.wires.values());
+                    wires.find(|wire| wire.stream == Some(number)).map(|wire| wire.address)
+                }
+                None => None,
+            };
+            out.extend(to.map(|to| (to, self.buf[..transmit.len].to_vec())));
         }
         let over = guest.session.is_over();
         for peer in ups {
