@@ -4,8 +4,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 export CARGO_TERM_COLOR ?= never
+MAKEFLAGS += --no-print-directory
 # The tests start some hundred Pythons: none compiles the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Of its own: make's job server does not reach it through a recipe.
+CARGO := MAKEFLAGS= cargo
 # Most tests wait for others most of their time: twice as many workers as cores. With arguments of one's own: one process.
 PYTEST_ARGS ?= -n $(shell echo $$((2 * $$(nproc)))) --dist loadgroup
 
@@ -32,7 +35,7 @@ $(STAMPS)/node: console/package-lock.json scripts/setup.sh
 	@mkdir -p $(STAMPS) && touch $@
 
 .PHONY: peers
-peers: ## install the programs the tests are held against (Debian packages)
+peers: $(STAMPS)/python ## install the programs the tests are held against (Debian packages)
 	@scripts/setup.sh peers
 
 .PHONY: bench-peers
@@ -49,7 +52,7 @@ bytecode: $(STAMPS)/python
 $(STAMPS)/codecs: $(STAMPS)/python $(RUST_SOURCES)
 	$(say) 'media plane: building the extension gateway.codecs (first time: 2 to 3 minutes)'
 	@scripts/setup.sh rust
-	@.venv/bin/maturin develop --release --quiet --locked > $(STAMPS)/codecs.log 2>&1 || { tail -n 30 $(STAMPS)/codecs.log; exit 1; }
+	@MAKEFLAGS= .venv/bin/maturin develop --release --quiet --locked > $(STAMPS)/codecs.log 2>&1 || { tail -n 30 $(STAMPS)/codecs.log; exit 1; }
 	@touch $@
 $(STAMPS)/console: $(STAMPS)/node $(CONSOLE_SOURCES)
 	$(say) 'console: building'
@@ -85,8 +88,13 @@ demo-check: build peers ## the demo without a person: headless Chromium plays, m
 	@$(PY) -m tests.peers.demo_check
 
 # ── test ─────────────────────────────────────────────────────────────────────
+# Two at once: a download beside a compiler, a checker beside another. The last two use all cores by themselves.
 .PHONY: test
-test: build peers lint types test-rust test-console test-python test-interop ## set everything up and pass all tests (what CI runs)
+test: ## set everything up and pass all tests (what CI runs)
+	@$(MAKE) -j2 build peers
+	@$(MAKE) -j2 lint types test-console test-rust
+	@$(MAKE) test-python
+	@$(MAKE) test-interop
 	$(say) 'all tests passed'
 
 .PHONY: lint
@@ -94,8 +102,8 @@ lint: $(STAMPS)/python
 	$(say) 'lint: ruff, rustfmt, clippy'
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
-	@cd codecs && cargo fmt --check
-	@cd codecs && cargo clippy --quiet --locked --no-deps --all-targets -- -D warnings
+	@cd codecs && $(CARGO) fmt --check
+	@cd codecs && $(CARGO) clippy --quiet --locked --no-deps --all-targets -- -D warnings
 
 .PHONY: types
 types: $(STAMPS)/codecs
@@ -106,7 +114,7 @@ types: $(STAMPS)/codecs
 .PHONY: test-rust
 test-rust: $(STAMPS)/python
 	$(say) 'tests: the media plane (cargo test)'
-	@cd codecs && cargo test --quiet --locked --no-default-features 2>&1 | grep -vE '^(running 0|test result: ok. 0 passed|\.*$$|$$)' || (exit $${PIPESTATUS[0]})
+	@cd codecs && $(CARGO) test --quiet --locked --no-default-features 2>&1 | grep -vE '^(running 0|test result: ok. 0 passed|\.*$$|$$)' || (exit $${PIPESTATUS[0]})
 
 .PHONY: test-console
 test-console: $(STAMPS)/node

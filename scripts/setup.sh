@@ -27,6 +27,10 @@ apt_install() { # what for, packages
         "$what 需要先执行  sudo apt-get install ${missing[*]}  再重试。"
     as_root=(sudo)
   fi
+  # One at a time, as apt wants it: `make test` sets several parts up at once.
+  local lock
+  exec {lock}>"${TMPDIR:-/tmp}/fieldgate-apt.$(id -u).lock"
+  flock "$lock"
   say "$what: installing ${missing[*]}"
   local log
   log=$(mktemp)
@@ -44,6 +48,7 @@ apt_install() { # what for, packages
       "apt-get 无法安装 ${missing[*]}：见上方输出，检查软件源后重试。"
   fi
   rm -f "$log"
+  exec {lock}>&-
 }
 
 pjsua2() {
