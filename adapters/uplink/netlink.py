@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +142,7 @@ def _attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
-async def changes() -> AsyncIterator[list[Interface]]:
+async def changes() -> AsyncGenerator[list[Interface]]:
     """How it stands now, and again whenever that may have changed; for ever."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:

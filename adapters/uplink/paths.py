@@ -11,7 +11,7 @@ import fnmatch
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from adapters.uplink.config import MOST_LINKS, UplinkConfig
@@ -123,9 +123,10 @@ class Paths:
     async def run(self) -> None:
         resolving = asyncio.create_task(self._resolve(), name=f"addresses of {self._center.gateway}")
         try:
-            async for found in changes():
-                self._wished = wishes(self._config, found)
-                self._sync()
+            async with aclosing(changes()) as news:  # its socket is closed with us, not when it is collected
+                async for found in news:
+                    self._wished = wishes(self._config, found)
+                    self._sync()
         finally:
             resolving.cancel()
             await asyncio.gather(resolving, return_exceptions=True)
