@@ -4,6 +4,7 @@ They are asked for every few seconds and seldom change, so what was read is kept
 
 from __future__ import annotations
 
+import atexit
 import socket
 import struct
 from collections.abc import Sequence
@@ -47,6 +48,13 @@ class _Kept:
                 self._addresses = tuple(_read())
             return self._addresses
 
+    def close(self) -> None:
+        """The process ends: whatever is asked later is read anew."""
+        with self._lock:
+            if self._changes is not None:
+                self._changes.close()
+                self._changes = None
+
     def _changed(self) -> bool:
         """All that was told is taken: one reading answers it. True as well where the kernel tells nothing."""
         changed = self._changes is None
@@ -62,6 +70,7 @@ class _Kept:
 
 
 _kept = _Kept()
+atexit.register(_kept.close)
 
 
 def all_addresses() -> Sequence[str]:
