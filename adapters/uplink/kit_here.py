@@ -168,7 +168,7 @@ class KitHere:
                 finally:  # also where a center that stops does not let us wait
                     for line in lines:
                         line.close()
-                    self._end("kit-unreachable")
+                    self._end(self._why_silent())
                 # The bundle may carry, but nobody is spoken with: it is not here until the kit begins anew.
                 self._paths()
 
@@ -285,6 +285,11 @@ class KitHere:
         opened = await asyncio.shield(self._waiting(purpose))
         del self._streams[purpose]
         return opened
+
+    def _why_silent(self) -> str:
+        """Nobody is spoken with: because the session is over, or though it is not."""
+        over = self._bundle.over
+        return WENT.get(over.result()[0], "kit-offline") if over.done() else "kit-unreachable"
 
     def _voice_playout_ms(self) -> int:
         return voice_playout_ms(self._config.voice_playout, self._hearing.links if self._hearing is not None else ())

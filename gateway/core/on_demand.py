@@ -130,8 +130,8 @@ class OnDemand:
         if self.state in (StreamState.OPENING, StreamState.STALLED):
             self._cancel()
             self._offline()
-        elif self.state is StreamState.WAITING:
-            self._offline()
+        elif self.state in (StreamState.WAITING, StreamState.OFFLINE):
+            self._offline()  # away already: why may be known better now
 
     # — the attempt —
 

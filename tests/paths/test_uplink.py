@@ -94,7 +94,7 @@ async def test_the_kit_restarts_and_the_center_does(tmp_path: Path, free: tuple[
             await viewer.sees(10)
             await made.kit.stop()
             await until("the kit is gone", lambda: made.center.core.fleet.kit(SYSTEM, "kit7").state is KitState.OFFLINE)
-            await until("it is said", lambda: made.state()[0] == "offline" and made.state()[1].startswith("kit-"))
+            await until("it is said", lambda: made.state() == ("offline", "kit-stopped"))
             await made.kit.start()
             await viewer.sees(10, 60.0)
             assert not viewer.client.ended.is_set()

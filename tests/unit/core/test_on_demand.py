@@ -114,6 +114,8 @@ def test_device_gone_while_waiting_says_so_and_coming_back_opens_at_once() -> No
     assert (r.state, r.code) == (S.OFFLINE, "keepalive-lost") and r.poll().cancel
     r.ended(6.1, "")
     assert r.next_timer() is None
+    r.device(False, 7, "kit-stopped")
+    assert (r.state, r.code) == (S.OFFLINE, "kit-stopped"), "why is known better now"
     r.device(True, 30)
     assert r.poll().run and r.state is S.OPENING
 
