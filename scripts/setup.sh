@@ -68,6 +68,14 @@ scapy() {
     say 'peers: scapy could not be installed; the tests that listen to the wire are left out'
 }
 
+pysnmp() {
+  # The extra for SNMP v3; its tests need it in the gateway's own venv.
+  .venv/bin/python -c 'import pysnmp' 2>/dev/null && return
+  say 'peers: pysnmp'
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check pysnmp==7.1.30 ||
+    say 'peers: pysnmp could not be installed; the tests of SNMP v3 are left out'
+}
+
 onvif_peer() {
   # Devices that are not ours (IPyCam: ONVIF, WS-Discovery, PTZ, RTSP; zeroconf: mDNS; ssdpy: SSDP) and an ONVIF client that
   # is not ours, in a venv of their own: what they bring (OpenCV, lxml, aiohttp) has no place in the gateway's.
@@ -178,9 +186,10 @@ peers)
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
     gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp \
     python3-gi gir1.2-gst-rtsp-server-1.0 srt-tools libsrt1.5-gnutls tshark vlc-bin vlc-plugin-base \
-    baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules mosquitto mosquitto-clients strace
+    baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules mosquitto mosquitto-clients strace snmpd babeld
   pjsua2
   scapy
+  pysnmp
   onvif_peer
   ;;
 bench)
