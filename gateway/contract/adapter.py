@@ -16,6 +16,7 @@ from gateway.contract.grants import Grants
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
+from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
@@ -77,6 +78,8 @@ class Context(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def inbox(self) -> Inbox: ...
+    @property
+    def links(self) -> Links: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
 

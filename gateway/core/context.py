@@ -16,6 +16,7 @@ from gateway.contract.grants import Grants
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
+from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
@@ -51,6 +52,7 @@ class AdapterContext:
     home: Home
     outbox: Outbox
     inbox: Inbox
+    links: Links
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
     on_started: Callable[[], Awaitable[object]] = _at_once
@@ -99,6 +101,7 @@ def context_of(
         home=core.home,
         outbox=core.outbox,
         inbox=core.inbox,
+        links=core.links,
         on_ready=ready,
         tls=tls,
         on_started=started,

@@ -32,6 +32,7 @@ from gateway.core.housekeeping import keep_house
 from gateway.core.informants import Informants
 from gateway.core.invitations import Invitations
 from gateway.core.link_trails import LinkTrails
+from gateway.core.links import Links
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.on_demand import Patience
@@ -205,6 +206,7 @@ class Core:
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.pairings = Pairings(store.pairings, state_dir, clock)
         self.link_trails = LinkTrails(store.link_trails, clock)
+        self.links = Links(gateway, self.bus, clock)
         self.fleet = make_fleet(self, config)
         self.pairing = make_pairing(self, config)
         self.streams.on_offered = self._stream_offered

@@ -115,6 +115,7 @@ async def rig_of(
         home=nothing,
         outbox=nothing,
         inbox=nothing,
+        links=nothing,
         tls=lambda: tls,
     )
     listen = {"listen": "127.0.0.1:0"} | ({"listen_tls": "127.0.0.1:0"} if tls else {})
