@@ -12,6 +12,7 @@ from gateway.store.devices import DeviceRepo
 from gateway.store.inbox import InboxRepo
 from gateway.store.informants import InformantRepo
 from gateway.store.kits import CounterRepo, KitRepo, LinkTrailRepo
+from gateway.store.links import LinkUseRepo
 from gateway.store.opening import backup
 from gateway.store.orders import PresetRepo, ResultRepo
 from gateway.store.outbox import OutboxRepo
@@ -45,6 +46,7 @@ class Store:
         self.pairings = PairingRepo(self.db)
         self.kits = KitRepo(self.db)
         self.link_trails = LinkTrailRepo(self.db)
+        self.link_use = LinkUseRepo(self.db)
         self.counters = CounterRepo(self.db)
 
     async def alive(self) -> bool:
