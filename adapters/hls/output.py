@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 START_S = 20.0
 """Longest that a first request waits for media."""
-SOUND_S = 1.0
+SOUND_S = 2.0
 """How long the sound may come after the picture: many players never take up a sound that a playlist began without."""
 READ_BYTES = 256 * 1024
 

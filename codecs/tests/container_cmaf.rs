@@ -205,3 +205,33 @@ fn a_source_without_key_frames_is_asked_for_one_and_others_are_not() {
     assert_eq!(asks(&[0]), (vec![4, 6, 8, 10], 0), "and again, as the wish may have been lost");
     assert_eq!(asks(&[0, 5]), (vec![4, 9, 11], 1), "what comes ends the segment");
 }
+
+/// Where each unit of a kind lies, from the first picture on, as a player reads it.
+fn read_back(records: &[Record], kind: Kind) -> Vec<(i64, i64)> {
+    let mut found = Vec::new();
+    Fmp4Reader::new().push(&media(records), Micros(0), &mut found).unwrap();
+    let units = |kind: Kind| {
+        let of =
+            move |f: &Found| if let Found::Unit(u) = f { (u.kind == kind).then_some((u.pts, u.dts)) } else { None };
+        found.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let first = units(Kind::Video)[0].1;
+    let first = if kind == Kind::Video { first } else { first * 48_000 / 90_000 };
+    units(kind).iter().map(|(pts, dts)| (pts - first, dts - first)).collect()
+}
+
+#[test]
+fn pictures_that_are_decoded_before_the_time_line_begins_keep_their_distances() {
+    let a = source("flv_h264_b_aac.flv");
+    let written = |shift_90k: i64| {
+        let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+        feed(&mut writer, &a, shift_90k, &mut out);
+        records(&out)
+    };
+    let begin = a.iter().find_map(|f| if let Found::Unit(u) = f { Some(u.dts) } else { None }).unwrap();
+    let (usual, early) = (written(90_000), written(-begin - 43_200));
+    assert!(early.iter().filter(|r| r.kind == 1).all(|r| r.begin >= 0), "begins of parts are on the time line");
+    for kind in [Kind::Video, Kind::Audio] {
+        assert_eq!(read_back(&early, kind), read_back(&usual, kind), "{kind:?}");
+    }
+}

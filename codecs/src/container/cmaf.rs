@@ -65,6 +65,9 @@ pub struct CmafWriter {
     sequence: u32,
     /// What came before it was clear which tracks there are; `None`: it is clear.
     held: Option<Vec<AccessUnit>>,
+    /// Added to all times, in 90 kHz: pictures that refer to later ones are decoded before a time line's beginning, and
+    /// a fragment's time has no sign (ISO/IEC 14496-12 §8.8.12).
+    lead: i64,
 }
 
 impl CmafWriter {
@@ -80,6 +83,7 @@ impl CmafWriter {
             asked: None,
             sequence: 0,
             held: Some(Vec::new()),
+            lead: 0,
         }
     }
 
@@ -270,10 +274,25 @@ impl CmafWriter {
     }
 
     fn one(&mut self, unit: &AccessUnit, out: &mut BytesMut) {
+        if self.lead == 0 {
+            return self.placed(unit, out);
+        }
+        let clock_hz = self.clock_hz(unit.kind);
+        let lead = (i128::from(self.lead) * i128::from(clock_hz) / 90_000) as i64;
+        self.placed(&AccessUnit { pts: unit.pts + lead, dts: unit.dts + lead, ..unit.clone() }, out);
+    }
+
+    fn placed(&mut self, unit: &AccessUnit, out: &mut BytesMut) {
         match unit.kind {
             Kind::Video => self.video(unit, out),
             Kind::Audio => self.audio(unit, out),
         }
+    }
+
+    fn clock_hz(&self, kind: Kind) -> u32 {
+        let k = usize::from(kind == Kind::Audio);
+        let here = self.lanes[k].as_ref().map(|lane| &lane.params);
+        here.or(self.coming[k].as_ref()).map_or(90_000, |params| params.clock_hz)
     }
 
     /// A part without picture in a stream that has one; the open picture stays for the next.
@@ -313,8 +332,7 @@ impl Writer for CmafWriter {
     fn unit(&mut self, unit: &AccessUnit, out: &mut BytesMut) {
         let Some(mut held) = self.held.take() else { return self.one(unit, out) };
         // A track that comes a moment after the other would need another init segment.
-        let clock = |kind: Kind| self.coming[usize::from(kind == Kind::Audio)].as_ref().map_or(90_000, |p| p.clock_hz);
-        let at = |unit: &AccessUnit| to_90k(unit.dts, clock(unit.kind));
+        let at = |unit: &AccessUnit| to_90k(unit.dts, self.clock_hz(unit.kind));
         let span = held.first().map_or(0, |first| at(unit) - at(first));
         held.push(unit.clone());
         let clear = self.coming.iter().all(Option::is_some) && held.iter().any(|u| u.kind == Kind::Video);
@@ -322,6 +340,11 @@ impl Writer for CmafWriter {
         if !clear && (0..most).contains(&span) && held.len() < MAX_HELD {
             self.held = Some(held);
             return;
+        }
+        let earliest = held.iter().map(at).min().unwrap_or(0);
+        if earliest < 0 {
+            // Sound that comes yet may lie as much before the first picture as it may wait for one.
+            self.lead = AUDIO_WAITS - earliest;
         }
         held.iter().for_each(|unit| self.one(unit, out));
     }
