@@ -201,6 +201,7 @@ class Daemon:
         state_dir = self.config.gateway.state_dir
         self.core = Core(lambda: self.config, state_dir, self._store, self._secrets, plane, self._clock)
         self.core.start()
+        self.core.field.adapters, self.core.field.started = self.adapters, self._ready.is_set
         # Hashing takes a while: signing in waits for it, being ready does not.
         self.core.spawn("first accounts", self.core.accounts.first_start())
         gauges.register(self._metrics, self.core, self.adapters, self._adapter_figures)

@@ -20,13 +20,17 @@ from gateway.base.clock import Clock
 
 FLOOR = 1_767_225_600.0
 """2026-01-01: no clock that is set reads less."""
+BUILT = 1_793_491_200.0
+"""2026-11-01: this software was not there before; raised with every release."""
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
 
 
 class TimeQuality(StrEnum):
     UNSYNCED = "unsynced"  # nobody told this clock the time since it started
-    NTP = "ntp"  # the kernel follows a reference (chrony, timesyncd, GNSS by chrony)
+    NITZ = "nitz"  # a mobile network tells the same time, within seconds
+    NTP = "ntp"  # the kernel follows a reference (chrony, timesyncd)
+    GNSS = "gnss"  # that reference is a satellite receiver of this machine, or one tells the same time
 
     @property
     def good(self) -> bool:

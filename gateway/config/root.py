@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from gateway.config.forward import Forward
+from gateway.config.kit import Kit, Team
 from gateway.config.section import Section
 from gateway.config.sources import Program, Push, Security, Source
 from gateway.config.talk import Talk
@@ -176,6 +177,8 @@ class Config:
     reports: Reports = field(default_factory=Reports)
     map: Map = field(default_factory=Map)
     forward: Forward = field(default_factory=Forward)
+    kit: Kit = field(default_factory=Kit)
+    team: Team = field(default_factory=Team)
     adapters: dict[str, AdapterSection] = field(default_factory=dict)
 
 
@@ -195,6 +198,8 @@ SECTIONS: dict[str, type[Section]] = {
     "reports": Reports,
     "map": Map,
     "forward": Forward,
+    "kit": Kit,
+    "team": Team,
 }
 
 

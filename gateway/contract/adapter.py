@@ -16,6 +16,7 @@ from gateway.contract.grants import Grants
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
+from gateway.contract.kit import KitStanding
 from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
@@ -80,6 +81,8 @@ class Context(Protocol):
     def inbox(self) -> Inbox: ...
     @property
     def links(self) -> Links: ...
+    @property
+    def kit(self) -> KitStanding: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
 

@@ -16,6 +16,7 @@ from gateway.contract.grants import Grants
 from gateway.contract.home import Home
 from gateway.contract.http import Http
 from gateway.contract.informant import Informants
+from gateway.contract.kit import KitStanding
 from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
@@ -53,6 +54,7 @@ class AdapterContext:
     outbox: Outbox
     inbox: Inbox
     links: Links
+    kit: KitStanding
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
     on_started: Callable[[], Awaitable[object]] = _at_once
@@ -102,6 +104,7 @@ def context_of(
         outbox=core.outbox,
         inbox=core.inbox,
         links=core.links,
+        kit=core.standing,
         on_ready=ready,
         tls=tls,
         on_started=started,

@@ -21,6 +21,7 @@ from gateway.core.commands import Commands
 from gateway.core.devices import Devices
 from gateway.core.directory import Directory
 from gateway.core.discovery import Discovery
+from gateway.core.field_state import Field
 from gateway.core.figures import Figures
 from gateway.core.fleet_made import about, make_fleet, make_pairing
 from gateway.core.forward_made import make_inbox, make_outbox
@@ -31,6 +32,7 @@ from gateway.core.home import Home
 from gateway.core.housekeeping import keep_house
 from gateway.core.informants import Informants
 from gateway.core.invitations import Invitations
+from gateway.core.kit_standing import Standing, make_kit
 from gateway.core.link_trails import LinkTrails
 from gateway.core.links import Links
 from gateway.core.mediaplane import MediaPlane
@@ -222,12 +224,16 @@ class Core:
             self.bus,
             clock.wall,
         )
+        self.kit = make_kit(self, config, state_dir)
+        self.field = Field(self, config)
+        self.standing = Standing(self.kit, self.field)
         self.figures = Figures(plane, self.streams.live, self.bus)
         self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive, "media": plane.alive})
         self.recheck = Recheck(
             plane, self.streams.live, lambda code, text: self.watch.notice(code, text, standing=False)
         )
         plane.on_lost = self.recheck.lost
+        self.watch.on_jump = self.kit.stepped
         self._tasks: list[asyncio.Task[None]] = []
         self._audit_task: asyncio.Task[None] | None = None
 
@@ -250,6 +256,8 @@ class Core:
             ("phones", self.phones.run()),
             ("link trails", self.link_trails.run()),
             ("outbox", self.outbox.run()),
+            ("kit state", self.kit.run()),
+            ("field word", self.field.run()),
             ("housekeeping", keep_house(self, self._config)),
         ):
             self.spawn(name, work)
@@ -366,6 +374,7 @@ class Core:
             fleet=self.fleet,
             forward=ForwardView(self.outbox, self.inbox, self.audit),
             pairing=self.pairing,
+            kit=self.standing,
         )
 
 

@@ -23,7 +23,7 @@ def make_outbox(core: Core, config: Callable[[], Config], state_dir: Path) -> Ou
         core.store.outbox,
         core.bus,
         core.clock,
-        Moments(core.clock),
+        Moments(core.clock, quality=lambda: core.kit.quality()),
         state_dir / "outbox",
         lambda: config().forward,
         say=lambda code, text: core.watch.notice(code, text),

@@ -25,6 +25,7 @@ from gateway.model.forward import KeptEvent, KeptFile, Uplink, WaitingFile
 from gateway.model.ids import StreamId
 from gateway.model.informant import Invitation, Report
 from gateway.model.kit import Kit, KitLinks, LinkTrail, Thumbnail
+from gateway.model.kit_state import FieldState, KitCondition
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.pairing import PairedCenter, PairedKit, PairingOffer
 from gateway.model.position import Position
@@ -257,6 +258,15 @@ class FleetFace(Protocol):
         """What a center really receives. Raises NotFound (`thumbnail-none`), Denied."""
 
 
+class KitFace(Protocol):
+    """The kit itself: its power, heat, disk, clock and place; and the field team's word."""
+
+    @property
+    def condition(self) -> KitCondition: ...
+    @property
+    def field(self) -> FieldState: ...
+
+
 class ForwardFace(Protocol):
     """Store and forward: at a kit what waits for its centers, at a center what kits sent."""
 
@@ -355,6 +365,7 @@ class Services:
     fleet: FleetFace
     forward: ForwardFace
     pairing: PairingFace
+    kit: KitFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
     by_bearer: Callable[[str, str], Principal | None] | None = None  # a program by its key, from an address

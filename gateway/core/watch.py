@@ -40,6 +40,7 @@ class Watch:
         self.lag_s = 0.0
         self.jumps = 0
         self.ticked_at = clock.monotonic()
+        self.on_jump: Callable[[float], None] = lambda _by_s: None
 
     @property
     def ok(self) -> bool:
@@ -91,6 +92,7 @@ class Watch:
             self.jumps += 1
             text = f"the wall clock jumped by {step:+.1f} s; timers and running streams are not touched"
             self.notice("clock-jump", text, standing=False)
+            self.on_jump(step)
 
     async def _ask(self) -> None:
         for part, alive in self._alive.items():

@@ -116,6 +116,7 @@ async def rig_of(
         outbox=nothing,
         inbox=nothing,
         links=nothing,
+        kit=core.standing,
         tls=lambda: tls,
     )
     listen = {"listen": "127.0.0.1:0"} | ({"listen_tls": "127.0.0.1:0"} if tls else {})

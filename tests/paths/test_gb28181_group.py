@@ -159,6 +159,7 @@ async def kit(tmp_path: Path, *faults: str) -> AsyncIterator[Kit]:
         core.home,
         core.outbox,
         core.inbox,
+        core.standing,
         ready.set,
     )
     settings = Gb28181Config(listen=HostPort("127.0.0.1", free_port()), invite_timeout=1.0)

@@ -36,6 +36,7 @@ from gateway.model.forward import (
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report, ReportKind
 from gateway.model.kit import Kit, KitLinks, KitState, LinkState, LinkTrail, LinkUse, Thumbnail
+from gateway.model.kit_state import FieldLink, FieldState, FieldWord, KitCondition, Power, PowerSource
 from gateway.model.media import Codec, Snapshot, StreamState, StreamStatus, Track, TrackKind
 from gateway.model.pairing import OfferState, PairedCenter, PairedKit, PairingOffer
 from gateway.model.position import Datum, Position, PositionSource
@@ -479,6 +480,18 @@ async def _presets(who: Principal, stream: str) -> Sequence[Preset]:
     return [Preset(1, "Gate")]
 
 
+class FakeKit:
+    def __init__(self) -> None:
+        self.condition = KitCondition(
+            "kit1", NOW, Power(PowerSource.BATTERY, 0.4, code="on-battery"), codes=("on-battery",)
+        )
+        links = (FieldLink("lte0", "lte", True, "up", bars=3), FieldLink("sat", "satellite", False, "searching"))
+        self.field = FieldState(FieldWord.READY, "", NOW, ("on-battery",), links, 1, PowerSource.BATTERY, 0.4)
+
+    def says(self, word: str, code: str) -> None:
+        self.field = replace(self.field, word=FieldWord(word), code=code)
+
+
 def fake_services() -> Services:
     """Services whose parts are all fakes; reach them by their fields."""
     parts: dict[str, Any] = {
@@ -505,5 +518,6 @@ def fake_services() -> Services:
         "fleet": FakeFleet(),
         "forward": FakeForward(),
         "pairing": FakePairing(),
+        "kit": FakeKit(),
     }
     return Services(gateway="kit1", version="0.1.0", config=Config, now=lambda: NOW, **parts)

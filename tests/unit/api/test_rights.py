@@ -56,6 +56,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("POST", "/api/v1/alarms/01A/acknowledge", None, (P, T, A)),
     ("GET", "/api/v1/positions", None, LADDER),
     ("GET", "/api/v1/positions/kit1/ball-1/trail", None, LADDER),
+    ("GET", "/api/v1/kit", None, LADDER),
     ("GET", "/api/v1/kits", None, LADDER),
     ("GET", "/api/v1/kits/kit7", None, LADDER),
     ("GET", "/api/v1/kits/kit7/links", None, LADDER),

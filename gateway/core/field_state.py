@@ -1,0 +1,111 @@
+"""The field team's word as of now: what the rule (`field_word`) looks at is gathered here once a second.
+
+What it says is shown on the local page, by a lamp, by voice and by `fieldgate status`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.base.tasks import beat
+from gateway.core.facts import AdapterStatus
+from gateway.core.field_word import FieldFacts, FieldJudge, links_of, stuck_codes
+from gateway.model.device import DeviceState
+from gateway.model.kit_state import FieldLink, FieldState
+from gateway.model.link import BearerKind, LinkPhase
+from gateway.model.principal import SYSTEM
+
+if TYPE_CHECKING:
+    from gateway.config.root import Config
+    from gateway.core.core import Core
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+
+
+class Field:
+    """On the event loop; `run` is a task of the core. `adapters` and `started` are the daemon's to say."""
+
+    def __init__(self, core: Core, config: Callable[[], Config]) -> None:
+        self._core = core
+        self._bus = core.bus
+        self._clock = core.clock
+        self._config = config
+        self._judge = FieldJudge()
+        self._listeners: list[Callable[[FieldState], None]] = []
+        self._messages: set[str] = set()
+        self.adapters: Callable[[], Sequence[AdapterStatus]] = tuple
+        self.started: Callable[[], bool] = lambda: True
+
+    @property
+    def state(self) -> FieldState:
+        return self._judge.state
+
+    def listen(self, called: Callable[[FieldState], None]) -> Callable[[], None]:
+        self._listeners.append(called)
+        return lambda: self._listeners.remove(called) if called in self._listeners else None
+
+    def messages(self, way: str, held: bool) -> None:
+        """A broker holds the kit by this adapter, or no longer."""
+        (self._messages.add if held else self._messages.discard)(way)
+
+    async def run(self) -> None:
+        while True:
+            self.look()
+            await beat(EVERY_S)
+
+    def look(self) -> None:
+        before = self._judge.state
+        self._judge.patience_s = self._config().team.technician_after
+        state = self._judge.look(self._facts(), self._clock.monotonic(), self._clock.wall())
+        if state == before:
+            return
+        if (state.word, state.code) != (before.word, before.code):
+            log.info("the field team reads: %s%s", state.word, f" ({state.code})" if state.code else "")
+        same = replace(state, links=before.links, level=before.level) == before
+        self._bus.publish("field", "", state, transient=same)
+        for called in list(self._listeners):
+            try:
+                called(state)
+            except Exception:
+                log.exception("telling the field team's word")
+
+    def _facts(self) -> FieldFacts:
+        core, config = self._core, self._config()
+        centers = core.fleet.centers()
+        links, stuck = self._links()
+        devices = core.home.devices(SYSTEM)
+        return FieldFacts(
+            condition=core.kit.condition,
+            centers=centers,
+            paired=sum(one.revoked_at is None for one in core.pairings.centers()),
+            wanted=config.team.center and config.gateway.role != "center",
+            messages=bool(self._messages),
+            links=links or links_of(centers),
+            stuck=stuck,
+            failed=[one.code or "config" for one in self.adapters() if one.state == "failed"],
+            broken=[code for code in core.watch.parts.values() if code],
+            devices=len(devices),
+            devices_online=sum(one.state in (DeviceState.ONLINE, DeviceState.DEGRADED) for one in devices),
+            started=self.started(),
+        )
+
+    def _links(self) -> tuple[list[FieldLink], frozenset[str]]:
+        """The links of this machine, as the team sees them. A satellite phone carries no packets, but voices."""
+        view = self._core.links.view()
+        shown = [
+            FieldLink(
+                name=link.name,
+                kind=link.kind.value,
+                carries=link.usable or (link.kind is BearerKind.SATPHONE and link.phase is LinkPhase.UP),
+                phase=link.phase.value,
+                code=link.code,
+                bars=link.signal.bars,
+            )
+            for link in view
+        ]
+        return shown, stuck_codes([(link.phase.value, link.code) for link in view])

@@ -1,0 +1,127 @@
+"""The four words: by what, with which reason, and without flicker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.core.field_word import FieldFacts, FieldJudge, links_of, stuck_codes
+from gateway.model.kit import CenterState, KitState, LinkState, LinkUse
+from gateway.model.kit_state import FieldLink, FieldState, FieldWord, KitCondition
+from gateway.model.reason import REASONS
+
+NOW = 1_800_000_000.0
+WELL = KitCondition("kit1")
+LTE = FieldLink("lte0", "lte", True, "up", bars=3)
+SEARCHING = FieldLink("lte0", "lte", False, "searching", "field-no-link")
+PHONE = FieldLink("sat0", "satphone", True, "up")
+
+
+def center(state: KitState = KitState.ONLINE, code: str = "", *bps: float | None) -> CenterState:
+    links = tuple(LinkState(f"l{at}", "lte", "", LinkUse.IN, usable_bps=rate) for at, rate in enumerate(bps or (2e6,)))
+    return CenterState("county", state=state, code=code, links=links if state is not KitState.OFFLINE else ())
+
+
+HELD = FieldFacts(WELL, [center()], 1, links=[LTE])
+ALONE = FieldFacts(WELL, [center(KitState.OFFLINE, "center-silent")], 1, links=[LTE])
+
+
+def said(facts: FieldFacts, *, after_s: float = 0.0, patience_s: float = 600.0) -> FieldState:
+    """At once after the start, or after so long."""
+    judge = FieldJudge(patience_s)
+    judge.look(facts, 0.0, NOW)
+    at = 0.0
+    while at < after_s:
+        at += 1.0
+        judge.look(facts, at, NOW + at)
+    return judge.state
+
+
+@pytest.mark.parametrize(
+    ("facts", "word", "code"),
+    [
+        (HELD, "ready", ""),
+        (replace(HELD, started=False), "connecting", "field-starting"),
+        (ALONE, "connecting", "field-center-away"),
+        (replace(ALONE, links=[SEARCHING]), "connecting", "field-no-link"),
+        (replace(ALONE, links=[]), "connecting", "center-silent"),
+        (replace(ALONE, centers=[], paired=0), "technician", "field-no-center"),
+        (replace(ALONE, centers=[], paired=0, wanted=False, links=[]), "connecting", "field-no-link"),
+        (replace(ALONE, centers=[], paired=0, wanted=False), "ready", ""),
+        (replace(ALONE, centers=[center(KitState.OFFLINE, "kit-revoked")]), "technician", "kit-revoked"),
+        (replace(ALONE, messages=True), "degraded", "field-messages-only"),
+        (replace(ALONE, links=[SEARCHING, PHONE]), "degraded", "field-satphone-only"),
+        (replace(ALONE, links=[], failed=["config"]), "technician", "config"),
+        (replace(ALONE, broken=["store-fault"]), "technician", "store-fault"),
+        (replace(HELD, centers=[center(KitState.ONLINE, "", 90e3)]), "degraded", "field-voice-only"),
+        (replace(HELD, centers=[center(KitState.DEGRADED, "kit-link-out", 90e3, 400e3)]), "ready", ""),
+        (replace(HELD, centers=[center(KitState.ONLINE, "", 90e3, None)]), "ready", ""),
+        (replace(HELD, devices=3), "ready", "field-no-device"),
+        (replace(HELD, devices=3, devices_online=1), "ready", ""),
+        (replace(HELD, failed=["port-in-use"]), "ready", "field-adapter"),
+        (replace(HELD, condition=replace(WELL, codes=("battery-low", "position-none"))), "ready", "battery-low"),
+        (replace(HELD, condition=replace(WELL, codes=("position-none", "on-battery"))), "ready", ""),
+    ],
+)
+def test_by_what(facts: FieldFacts, word: str, code: str) -> None:
+    state = said(facts)
+    assert (state.word.value, state.code) == (word, code)
+    assert not code or code in REASONS
+
+
+def test_only_where_all_links_are_stuck_is_that_the_reason() -> None:
+    locked = FieldLink("lte0", "lte", False, "locked", "sim-pin")
+    absent = FieldLink("lte1", "lte", False, "absent", "sim-absent")
+    stuck = stuck_codes([("locked", "sim-pin"), ("absent", "sim-absent"), ("searching", "no-service"), ("absent", "")])
+    assert stuck == {"sim-pin", "sim-absent"}
+    state = said(replace(ALONE, links=[locked, absent], stuck=stuck))
+    assert (state.word, state.code) == (FieldWord.TECHNICIAN, "sim-pin")
+    state = said(replace(ALONE, links=[locked, replace(SEARCHING, code="no-service")], stuck=stuck))
+    assert (state.word, state.code) == (FieldWord.CONNECTING, "no-service"), "one may come yet"
+
+
+def test_without_a_center_for_long_help_is_called() -> None:
+    assert said(ALONE, after_s=50, patience_s=60).word is FieldWord.CONNECTING
+    state = said(ALONE, after_s=70, patience_s=60)
+    assert (state.word, state.code) == (FieldWord.TECHNICIAN, "field-too-long")
+    state = said(replace(ALONE, links=[replace(SEARCHING, code="no-service")]), after_s=70, patience_s=60)
+    assert (state.word, state.code) == (FieldWord.TECHNICIAN, "no-service"), "the reason is the better word"
+
+
+def test_it_does_not_flicker() -> None:
+    judge, words = FieldJudge(), []
+    for second in range(118):  # a link that comes and goes each two seconds
+        facts = HELD if second % 4 < 2 else ALONE
+        words.append(judge.look(facts, float(second), NOW + second).word)
+    assert set(words) == {FieldWord.READY}
+    words = [judge.look(ALONE, 120.0 + second, NOW).word for second in range(6)]
+    assert words == [FieldWord.READY] * 3 + [FieldWord.CONNECTING] * 3, "sooner to the worse"
+    words = [judge.look(HELD, 130.0 + second, NOW).word for second in range(9)]
+    assert words == [FieldWord.CONNECTING] * 6 + [FieldWord.READY] * 3
+
+
+def test_a_thin_link_at_its_edge_stays_thin() -> None:
+    judge, words = FieldJudge(), []
+    for second, rate in enumerate([500e3] * 5 + [190e3] * 5 + [250e3] * 20 + [310e3] * 10):
+        facts = replace(HELD, centers=[center(KitState.ONLINE, "", rate)])
+        words.append(judge.look(facts, float(second), NOW).word.value)
+    changes = [word for at, word in enumerate(words) if at == 0 or words[at - 1] != word]
+    assert changes == ["ready", "degraded", "ready"]
+
+
+def test_since_is_of_the_word_and_the_rest_is_of_now() -> None:
+    judge = FieldJudge()
+    first = judge.look(HELD, 0.0, NOW)
+    second = judge.look(replace(HELD, links=[replace(LTE, bars=1)]), 5.0, NOW + 5)
+    assert first.since == second.since == NOW and second.links[0].bars == 1 and second.centers == 1
+    noted = replace(HELD, condition=replace(WELL, codes=("battery-low", "hot", "disk-low", "gnss-jump", "on-battery")))
+    state = said(noted)
+    assert (state.code, state.more) == ("battery-low", ("hot", "gnss-jump", "disk-low"))
+
+
+def test_links_of_the_bundle_stand_in_for_bearers() -> None:
+    out = LinkState("lte-1", "lte", "wwan0", LinkUse.OUT, "link-silent")
+    both = [CenterState("a", links=(out,)), CenterState("b", links=(replace(out, state=LinkUse.IN, code=""),))]
+    assert links_of(both) == [FieldLink("lte-1", "lte", True, "up")]
+    assert links_of(both[:1]) == [FieldLink("lte-1", "lte", False, "degraded", "link-silent")]

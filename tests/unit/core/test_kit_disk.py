@@ -1,0 +1,49 @@
+"""Room, read-only and wear of the disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.core.kit_disk import judged, read_space, read_wear
+
+
+def test_a_real_disk(tmp_path: Path) -> None:
+    space = read_space(tmp_path)
+    assert space.total_bytes >= space.free_bytes > 0 and not space.read_only
+    assert read_space(tmp_path / "gone").code == "disk-read-only"
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "more", "code"),
+    [
+        (10**10, 10**11, {}, ""),
+        (4 * 10**8, 10**11, {}, "disk-low"),
+        (4 * 10**7, 10**11, {}, "disk-full"),
+        (4 * 10**7, 10**8, {}, ""),  # a small disk is not always full
+        (10**10, 10**11, {"read_only": True}, "disk-read-only"),
+        (10**10, 10**11, {"worn": 0.9}, "disk-worn"),
+        (10**10, 10**11, {"worn": 0.8}, ""),
+    ],
+)
+def test_codes(free: int, total: int, more: dict[str, object], code: str) -> None:
+    assert judged(free, total, **more).code == code  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("told", "worn"),
+    [("0x01 0x03", 0.3), ("0x0b 0x01", 1.0), ("0x00 0x00", None), ("", None), ("rust", None), ("0xff", None)],
+)
+def test_wear_of_flash(tmp_path: Path, told: str, worn: float | None) -> None:
+    disk = tmp_path / "devices" / "mmcblk0"
+    (disk / "device").mkdir(parents=True)
+    (disk / "device" / "life_time").write_text(told + "\n")
+    part = disk / "mmcblk0p2"
+    part.mkdir()
+    (part / "partition").write_text("2\n")
+    (tmp_path / "dev" / "block").mkdir(parents=True)
+    (tmp_path / "dev" / "block" / "179:2").symlink_to(part)
+    assert read_wear(os.makedev(179, 2), tmp_path) == worn
+    assert read_wear(os.makedev(8, 1), tmp_path) is None

@@ -1,0 +1,106 @@
+"""The kit's state in the core: read, judged, told; the word of the team; the clock's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.base.moment import TimeQuality
+from gateway.config.kit import Kit as KitConfig
+from gateway.config.root import Config
+from gateway.core.facts import AdapterStatus, BusEvent
+from gateway.core.kit_power import Supply
+from gateway.core.kit_state import Readings
+from gateway.model.kit import CenterState, KitState, LinkState, LinkUse
+from gateway.model.kit_state import ClockStep, FieldState, FieldWord, Fix, Heat, KitCondition, PowerSource
+from gateway.model.principal import SYSTEM
+from tests.unit.core.house import a_house, advance, by_hand
+
+BATTERY = [Supply("Battery", status="Discharging", level=0.2)]
+
+
+@by_hand
+async def test_readings_become_codes_and_events(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        house.core.kit._readings = Readings(BATTERY, [Heat("cpu", 96.0)])
+        async with house.core.bus.subscribe(SYSTEM, types=("condition",)) as heard:
+            house.core.kit.look()
+            (event,) = heard._waiting
+        condition = house.core.standing.condition
+        assert condition.codes[:2] == ("too-hot", "battery-low") and condition.power.source is PowerSource.BATTERY
+        assert isinstance(event, BusEvent) and event.data is condition and isinstance(condition, KitCondition)
+
+
+@by_hand
+async def test_the_place_is_a_position_like_any_other(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        kit = house.core.standing
+        assert kit.fix("gpsd", "receiver", Fix(104.06, 30.67, accuracy_m=3.0)) == ""
+        house.core.kit.look()
+        (position,) = house.core.home.positions(SYSTEM)
+        assert (position.device, position.longitude, position.accuracy_m) == ("kit1/kit", 104.06, 3.0)
+        assert kit.condition.place is not None and kit.condition.place.by == "gpsd"
+        assert kit.fix("gpsd", "receiver", Fix(10.0, 30.67)) == "gnss-jump"
+        house.core.kit.look()
+        assert kit.condition.place_code == "gnss-jump" and "gnss-jump" in kit.condition.codes
+        kit.no_fix("gpsd", "receiver", "gnss-no-fix")
+        kit.no_source("gpsd")
+        house.core.kit.look()
+        assert kit.condition.place_code == "position-old" and kit.condition.place is not None
+
+
+@by_hand
+async def test_a_written_place_follows_the_configuration(tmp_path: Path) -> None:
+    config = Config(kit=KitConfig(longitude=120.0, latitude=30.0))
+    async with a_house(tmp_path, config) as house:
+        house.core.kit.look()
+        place = house.core.standing.condition.place
+        assert place is not None and (place.by, place.source) == ("fixed", "manual")
+        house.core.kit._config = KitConfig  # type: ignore[assignment]
+        house.core.kit.look()
+        assert house.core.standing.condition.place_code == "position-none"
+
+
+@by_hand
+async def test_a_jump_of_the_clock_is_told_as_one_pair(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        kit = house.core.standing
+        kit.time("lte0", TimeQuality.NITZ, house.clock.wall() - 1.0)
+        async with house.core.bus.subscribe(SYSTEM, types=("clock",)) as heard:
+            house.jumps.append(-86400.0)
+            house.core.watch.look_at_clock()
+            (event,) = heard._waiting
+        assert isinstance(event, BusEvent) and isinstance(event.data, ClockStep)
+        step = event.data
+        assert step.before - step.after == pytest.approx(86400.0)
+        assert step.boot_id and kit.quality() is TimeQuality.UNSYNCED
+
+
+@by_hand
+async def test_the_word_follows_centers_and_adapters(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        told: list[FieldState] = []
+        house.core.field.started = lambda: True
+        undo = house.core.standing.on_field(told.append)
+        await advance(1.1)
+        assert (told[-1].word, told[-1].code) == (FieldWord.TECHNICIAN, "field-no-center")
+        links = (LinkState("lte-1", "lte", "wwan0", LinkUse.IN, usable_bps=2e6),)
+        house.core.fleet.center(CenterState("county", state=KitState.ONLINE, links=links))
+        await advance(8.0)
+        assert (told[-1].word, told[-1].code, told[-1].centers) == (FieldWord.READY, "", 1)
+        assert [(one.name, one.carries) for one in told[-1].links] == [("lte-1", True)]
+        house.core.field.adapters = lambda: failed
+        failed: Sequence[AdapterStatus] = [AdapterStatus("sip", "sip", "failed", "port-in-use")]
+        await advance(5.0)
+        assert (told[-1].word, told[-1].code) == (FieldWord.READY, "field-adapter")
+        house.core.fleet.center_gone("county")
+        house.core.standing.held("mqtt", True)
+        await advance(8.0)
+        assert (told[-1].word, told[-1].code) == (FieldWord.DEGRADED, "field-messages-only")
+        undo()
+        before = len(told)
+        house.core.standing.held("mqtt", False)
+        await advance(8.0)
+        assert len(told) == before and house.core.standing.field.word is FieldWord.TECHNICIAN
