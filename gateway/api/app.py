@@ -23,7 +23,16 @@ from gateway.api.routes import FIRST, rest
 from gateway.core.services import Services
 
 STATIC = Path(__file__).with_name("static")
-OPEN_PATHS: Sequence[str] = ("/healthz", "/api/v1/auth/login", "/api/v1/auth/code", "/api/v1/pairing/answers/{answer}")
+OPEN_PATHS: Sequence[str] = (
+    "/healthz",
+    "/api/v1/auth/login",
+    "/api/v1/auth/code",
+    "/api/v1/pairing/answers/{answer}",
+    "/field",
+    "/field/state",
+    "/field/page.css",
+    "/field/page.js",
+)
 
 DESCRIPTION = """\
 Everything that a person or program may ask of a Fieldgate gateway. Every answer needs a bearer token or the console's

@@ -20,6 +20,7 @@ from gateway.cli.words import t
 COMMANDS: dict[str, str] = {
     "run": "gateway.cli.run",
     "demo": "gateway.cli.demo",
+    "status": "gateway.cli.status",
     "doctor": "gateway.cli.doctor",
     "devices": "gateway.cli.devices",
     "streams": "gateway.cli.streams",

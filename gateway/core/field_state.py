@@ -6,7 +6,7 @@ What it says is shown on the local page, by a lamp, by voice and by `fieldgate s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,11 @@ class Field:
     def messages(self, way: str, held: bool) -> None:
         """A broker holds the kit by this adapter, or no longer."""
         (self._messages.add if held else self._messages.discard)(way)
+
+    def outward(self) -> Collection[str]:
+        """Our addresses on networks that are not the kit's own."""
+        away = (BearerKind.LTE, BearerKind.NR, BearerKind.SATELLITE, BearerKind.SATPHONE)
+        return {address for link in self._core.links.view() if link.kind in away for address in link.addresses}
 
     async def run(self) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from gateway.base.moment import TimeQuality
@@ -48,6 +48,9 @@ class Standing:
     @property
     def field(self) -> FieldState:
         return self._team.state
+
+    def outward(self) -> Collection[str]:
+        return self._team.outward()
 
     def on_field(self, called: Callable[[FieldState], None]) -> Callable[[], None]:
         return self._team.listen(called)

@@ -7,7 +7,7 @@ Methods without `async` read memory and return at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,6 +265,8 @@ class KitFace(Protocol):
     def condition(self) -> KitCondition: ...
     @property
     def field(self) -> FieldState: ...
+    def outward(self) -> Collection[str]:
+        """Addresses of this machine that lead elsewhere: those of modems and satellite stations."""
 
 
 class ForwardFace(Protocol):

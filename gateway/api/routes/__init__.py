@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from gateway.api.routes import system
+from gateway.api.routes import field, system
 
-FIRST = (system.router,)
+FIRST = (system.router, field.router)
 
 
 def rest() -> tuple[APIRouter, ...]:

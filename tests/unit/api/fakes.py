@@ -488,6 +488,9 @@ class FakeKit:
         links = (FieldLink("lte0", "lte", True, "up", bars=3), FieldLink("sat", "satellite", False, "searching"))
         self.field = FieldState(FieldWord.READY, "", NOW, ("on-battery",), links, 1, PowerSource.BATTERY, 0.4)
 
+    def outward(self) -> Sequence[str]:
+        return ("10.64.0.9",)
+
     def says(self, word: str, code: str) -> None:
         self.field = replace(self.field, word=FieldWord(word), code=code)
 

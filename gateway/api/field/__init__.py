@@ -1,0 +1,1 @@
+"""The field team's page: `/field`."""

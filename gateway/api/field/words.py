@@ -1,0 +1,74 @@
+"""The four words and what stands beside them, in both languages: of the page, the lamp's guide and the voice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.model.kit_state import FieldLink, FieldState, FieldWord, PowerSource
+from gateway.model.reason import reason
+
+LANGUAGES = ("zh", "en")
+
+WORDS: Mapping[FieldWord, Mapping[str, str]] = {
+    FieldWord.READY: {"zh": "就绪", "en": "Ready"},
+    FieldWord.CONNECTING: {"zh": "正在连接", "en": "Connecting"},
+    FieldWord.DEGRADED: {"zh": "仅语音", "en": "Voice only"},
+    FieldWord.TECHNICIAN: {"zh": "呼叫技术员", "en": "Call the technician"},
+}
+WELL = {"zh": "中心已连通，可以开展工作。", "en": "The center is connected. Work can begin."}
+
+KINDS: Mapping[str, Mapping[str, str]] = {
+    "lte": {"zh": "4G", "en": "4G"},
+    "nr": {"zh": "5G", "en": "5G"},
+    "satellite": {"zh": "卫星站", "en": "Satellite"},
+    "satphone": {"zh": "卫星电话", "en": "Satellite phone"},
+    "mesh": {"zh": "自组网", "en": "Mesh"},
+    "wire": {"zh": "网线", "en": "Cable"},
+    "wifi": {"zh": "Wi-Fi", "en": "Wi-Fi"},
+    "tcp": {"zh": "TCP", "en": "TCP"},
+}
+PHASES: Mapping[str, Mapping[str, str]] = {
+    "absent": {"zh": "未插入", "en": "absent"},
+    "locked": {"zh": "已锁定", "en": "locked"},
+    "searching": {"zh": "搜索中", "en": "searching"},
+    "registered": {"zh": "已注册", "en": "registered"},
+    "connecting": {"zh": "连接中", "en": "connecting"},
+    "up": {"zh": "正常", "en": "up"},
+    "degraded": {"zh": "较差", "en": "weak"},
+    "recovering": {"zh": "恢复中", "en": "recovering"},
+    "down": {"zh": "中断", "en": "down"},
+    "off": {"zh": "关闭", "en": "off"},
+}
+
+
+def told(state: FieldState) -> dict[str, Any]:
+    """What the page shows, and no more: nothing in it is personal or secret."""
+    return {
+        "word": state.word.value,
+        "words": dict(WORDS[state.word]),
+        "code": state.code,
+        "cause": _cause(state.code) if state.code else dict(WELL),
+        "cure": _cure(state.code) if state.code else {"zh": "", "en": ""},
+        "more": [_cause(code) for code in state.more],
+        "links": [link_row(link) for link in state.links],
+        "level": None if state.level is None else round(state.level * 100),
+        "battery": state.power is PowerSource.BATTERY,
+    }
+
+
+def link_row(link: FieldLink) -> dict[str, Any]:
+    kind = KINDS.get(link.kind)
+    phase = PHASES.get(link.phase, {"zh": link.phase, "en": link.phase})
+    named = {language: link.name if kind is None else f"{kind[language]} {link.name}" for language in LANGUAGES}
+    return {"name": named, "phase": dict(phase), "carries": link.carries, "bars": link.bars}
+
+
+def _cause(code: str) -> dict[str, str]:
+    words = reason(code)
+    return {"zh": words.cause_zh, "en": words.cause_en}
+
+
+def _cure(code: str) -> dict[str, str]:
+    words = reason(code)
+    return {"zh": words.cure_zh, "en": words.cure_en}

@@ -1,0 +1,134 @@
+"""The field team's page: who sees it, what it says, and that it says no more."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from gateway.api.field.near import is_near
+from gateway.api.field.page import FOLDER, SHAPES, language_of
+from gateway.api.field.words import KINDS, PHASES, WORDS
+from gateway.config.kit import Team
+from gateway.config.root import Config
+from gateway.model.kit_state import FieldLink, FieldWord
+from gateway.model.link import BearerKind, LinkPhase
+from gateway.model.reason import REASONS
+
+
+@pytest.mark.parametrize(
+    ("client", "here", "networks", "near"),
+    [
+        ("192.168.10.7", "192.168.10.1", [], True),
+        ("127.0.0.1", "127.0.0.1", [], True),
+        ("::ffff:10.1.2.3", "::ffff:10.1.2.1", [], True),
+        ("fe80::1%eth0", "fe80::2", [], True),
+        ("fd00::7", "fd00::1", [], True),
+        ("203.0.113.9", "192.168.10.1", [], False),
+        ("100.64.3.4", "100.64.3.1", [], False),
+        ("10.64.0.1", "10.64.0.9", [], False),  # by the modem
+        ("::ffff:10.64.0.1", "::ffff:10.64.0.9", [], False),
+        ("2001:db8::7", "2001:db8::1", [], False),
+        ("", "192.168.10.1", [], False),
+        ("unix", "", [], False),
+        ("192.168.10.7", "192.168.10.1", ["192.168.20.0/24"], False),
+        ("2001:db8::7", "2001:db8::1", ["10.0.0.0/8", "2001:db8::/64"], True),
+    ],
+)
+def test_who_is_near(client: str, here: str, networks: list[str], near: bool) -> None:
+    assert is_near(client, here, outward=["10.64.0.9"], networks=networks) is near
+
+
+@pytest.mark.parametrize(
+    ("wished", "accepted", "language"),
+    [("", "", "zh"), ("", "en-GB,zh;q=0.5", "en"), ("", "zh-CN", "zh"), ("en", "zh-CN", "en"), ("xx", "fr", "en")],
+)
+def test_language(wished: str, accepted: str, language: str) -> None:
+    assert language_of(wished, accepted) == language
+
+
+async def test_every_word_in_both_languages(client: httpx.AsyncClient, services: Any) -> None:
+    for word in FieldWord:
+        services.kit.says(word.value, "" if word is FieldWord.READY else "field-no-link")
+        for language in ("zh", "en"):
+            answer = await client.get(f"/field?lang={language}")
+            text = answer.text
+            assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+            assert f'<body class="{word.value}"' in text and f'<html lang="{language}"' in text
+            assert f'<h1 id="word">{WORDS[word][language]}</h1>' in text
+            if word is not FieldWord.READY:
+                row = REASONS["field-no-link"]
+                assert (row.cause_zh if language == "zh" else row.cause_en) in text
+                assert (row.cure_zh if language == "zh" else row.cure_en) in text
+            assert "4G lte0" in text and "▮▮▮▯▯" in text and "▼ 40 %" in text
+            assert '<noscript><meta http-equiv="refresh"' in text, "whole without a script"
+
+
+async def test_it_says_no_more_than_it_shows(client: httpx.AsyncClient, services: Any) -> None:
+    told = (await client.get("/field/state")).json()
+    assert set(told) == {"word", "words", "code", "cause", "cure", "more", "links", "level", "battery"}
+    assert set(told["links"][0]) == {"name", "phase", "carries", "bars"}
+    name = "<script>alert(1)</script>"
+    services.kit.field = replace(services.kit.field, links=(FieldLink(name, "odd", False, "<b>", bars=9),))
+    assert "<script>alert" not in (await client.get("/field")).text
+
+
+async def test_elsewhere_it_is_refused_in_words(app: ASGIApp, services: Any) -> None:
+    far = httpx.ASGITransport(app=app, client=("203.0.113.9", 40000))
+    async with httpx.AsyncClient(transport=far, base_url="https://kit1:8443") as made:
+        for path in ("/field", "/field/state", "/field/page.js", "/field/page.css"):
+            answer = await made.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (403, "field-elsewhere")
+
+
+async def test_switched_off_it_is_not_there(client: httpx.AsyncClient, services: Any) -> None:
+    object.__setattr__(services, "config", lambda: Config(team=Team(page=False)))
+    assert (await client.get("/field")).status_code == 404
+
+
+async def test_it_reads_and_changes_nothing(client: httpx.AsyncClient) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert (await client.request(method, "/field")).status_code in (404, 405)
+    policy = (await client.get("/field")).headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    text = (await client.get("/field")).text
+    assert not re.search(r"\son[a-z]+=|style=|<script>(?!<)", text), "nothing that the policy would not let pass"
+    for name, kind in (("page.js", "text/javascript"), ("page.css", "text/css")):
+        answer = await client.get(f"/field/{name}")
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
+
+
+def test_the_script_is_of_the_oldest_syntax() -> None:
+    text = re.sub(r"//.*", "", (FOLDER / "page.js").read_text())
+    text = re.sub(r'"(\\.|[^"\\])*"', '""', text)
+    for new in (
+        "=>",
+        "`",
+        "let ",
+        "const ",
+        "class ",
+        "async ",
+        "await ",
+        "fetch(",
+        "?.",
+        "??",
+        "...",
+        "Promise",
+        "for (var",
+    ):
+        assert new not in text, new
+
+
+def test_every_word_phase_and_kind_has_its_shape_and_name() -> None:
+    assert {word.value for word in FieldWord} <= set(SHAPES)
+    assert {phase.value for phase in LinkPhase} == set(PHASES)
+    assert {kind.value for kind in BearerKind if kind.value} <= set(KINDS)
+    css = Path(FOLDER / "page.css").read_text()
+    assert all(f"body.{word}" in css for word in SHAPES)
+    assert json.dumps(dict(WORDS[FieldWord.READY]))
