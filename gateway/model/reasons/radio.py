@@ -21,10 +21,10 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         "serial-lost",
-        "The serial port of the radio is not there, or was unplugged.",
-        "Plug the adapter in again; use its name below /dev/serial/by-id/ and see `fieldgate doctor`.",
-        "电台的串口不存在或已被拔出。",
-        "请重新插入串口线；使用 /dev/serial/by-id/ 下的名称，并查看 `fieldgate doctor`。",
+        "The serial port is not there, or the device was unplugged.",
+        "Plug it in again; use its name below /dev/serial/by-path/ or by-id/ and see `fieldgate doctor`.",
+        "串口不存在，或设备已被拔出。",
+        "请重新插好；使用 /dev/serial/by-path/ 或 by-id/ 下的名称，并查看 `fieldgate doctor`。",
     ),
     (
         "sound-card",
