@@ -95,6 +95,8 @@ class HeardKit:
             return
         if told.links:
             self.hold.links(told.links)
+        if told.condition is not None:
+            self.hold.condition(told.condition)
         off = told.wall - self._wall()
         if self._clock_off_s is None or abs(off - self._clock_off_s) > CLOCK_TOLD_S:
             self._clock_off_s = off

@@ -61,13 +61,15 @@ class ClientTls:
 
 @dataclass(frozen=True, slots=True)
 class Dialler:
-    """How connections are made; one for all brokers of a list. `clock_good`: certificates' times can be judged."""
+    """How connections are made; one for all brokers of a list. `clock_good`: certificates' times can be judged.
+    `clock_past`: the clock shows what can not be; then certificates of others, of which the time counts, wait."""
 
     tls: ClientTls = field(default_factory=ClientTls)
     interface: str = ""
     bind_address: str = ""
     dead_after_s: float = 20.0
     clock_good: Callable[[], bool] = lambda: True
+    clock_past: Callable[[], bool] = lambda: False
     uplink: OpenStream = no_uplink
 
     async def dial(self, broker: Broker, timeout_s: float) -> Socket:
@@ -96,6 +98,8 @@ class Dialler:
     async def _stream(self, broker: Broker) -> Socket:
         context = None
         if broker.way == "tls" or (broker.way == "uplink" and not self.tls.nothing):
+            if self.tls.ca is None and self.clock_past():
+                raise LinkDown(f"{broker}: no certificate can be judged by this clock", code="clock-past")
             context = self.tls.context(check_time=self.clock_good())
         if broker.way == "uplink":
             connected = await self.uplink(broker.host, broker.service)

@@ -12,6 +12,7 @@ from gateway.base.moment import Moment
 from gateway.model.command import CommandResult
 from gateway.model.device import Device
 from gateway.model.kit import LinkState
+from gateway.model.kit_state import KitCondition
 from gateway.model.position import Position
 
 
@@ -43,5 +44,8 @@ class KitFacts(Protocol):
     def moment(self) -> Moment: ...
     def figures(self) -> Mapping[str, float]: ...
     def links(self) -> Sequence[LinkState]: ...
+    def condition(self) -> KitCondition | None:
+        """How the kit itself stands; None: that is nothing to those who listen."""
+
     async def order(self, order: Order, left_s: float) -> CommandResult:
         """Never raises GatewayError."""

@@ -259,6 +259,7 @@ class KitSession:
             tally=self._own.sum,
             figures=dict(self._facts.figures()),
             links=tuple(self._facts.links()),
+            condition=self._facts.condition(),
         )
 
     async def _follow(self, connection: Connection, changes: AsyncIterator[Change]) -> None:

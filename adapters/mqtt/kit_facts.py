@@ -16,6 +16,7 @@ from gateway.contract.home import Told
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.device import Device
 from gateway.model.kit import LinkState
+from gateway.model.kit_state import KitCondition
 from gateway.model.pairing import PairedCenter
 from gateway.model.position import Position
 from gateway.model.principal import SYSTEM, Role
@@ -54,7 +55,7 @@ class DaemonFacts:
         self._context = context
         self._birth = birth
         self._clock = clock
-        self._moments = Moments(clock)
+        self._moments = Moments(clock, quality=lambda: context.kit.quality())
         self._trusted = trusted
         self._uplinks = uplinks
         self._scope = scope
@@ -86,6 +87,10 @@ class DaemonFacts:
     def links(self) -> Sequence[LinkState]:
         """Those of the link bundle with the first center that it holds."""
         return next((center.links for center in self._context.fleet.centers() if center.links), ())
+
+    def condition(self) -> KitCondition | None:
+        """Not where the narrowest of those who listen sees a part of the kit only."""
+        return None if self._scope else self._context.kit.condition
 
     async def order(self, order: Order, left_s: float) -> CommandResult:
         center = self._center(order.center)

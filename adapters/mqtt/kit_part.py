@@ -112,11 +112,12 @@ class KitPart(Part):
         from adapters.mqtt.kit_facts import DaemonFacts
 
         config = self.config
-        refused = 0
+        refused, way = 0, f"{self.name} {' '.join(group.centers)}"
 
         def told(standing: Standing) -> None:
             nonlocal refused
             refused = refused + 1 if standing.code in _REFUSED else 0
+            self.context.kit.held(way, not standing.code)
             if refused >= REFUSED_TIMES:
                 for applicant in applicants:
                     applicant.refused()
@@ -134,6 +135,7 @@ class KitPart(Part):
             await session.run()
         finally:
             self.sessions.remove(session)
+            self.context.kit.held(way, False)
 
     def _applicants(self, company: _Company) -> dict[str, Applicant]:
         if self.config.certificate is not None:

@@ -13,7 +13,6 @@ from adapters.mqtt.manner import Setting, Times, Versions
 from adapters.mqtt.protocol.messages import Birth
 from gateway.base.authority import ClientFiles
 from gateway.base.clock import Clock
-from gateway.base.moment import kernel_quality
 from gateway.contract.adapter import Context
 
 
@@ -48,7 +47,7 @@ class Part:
 
     def setting(self, brokers: Sequence[Broker], files: ClientFiles | None) -> Setting:
         """`files`: what pairing brought; the configuration's own go before."""
-        config = self.config
+        config, context = self.config, self.context
         tls = ClientTls(config.ca, config.certificate, config.key)
         if config.certificate is None and config.ca is None and files is not None:
             tls = ClientTls(files.ca, files.certificate, files.key)
@@ -57,7 +56,8 @@ class Part:
             config.interface,
             config.bind_address,
             dead_after_s=config.keep_alive,
-            clock_good=lambda: kernel_quality().good,
+            clock_good=lambda: context.kit.quality().good,
+            clock_past=lambda: context.kit.condition.clock.code == "clock-past",
             uplink=self.context.fleet.services.connect,
         )
         times = Times(config.answer, config.keep_alive)

@@ -14,6 +14,7 @@ from gateway.contract.home import VoiceEnd
 from gateway.model.device import Device
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import LinkState
+from gateway.model.kit_state import KitCondition
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Position
 from gateway.model.ptz import PtzHolder
@@ -37,6 +38,7 @@ class Hearing:
         tell.hear("gone", self._gone)
         tell.hear("position", self._position)
         tell.hear("ptz", self._ptz)
+        tell.hear("condition", self._condition)
         rpc.hear("links", self._links)
         rpc.hear("gave-up", self._gave_up)
 
@@ -82,6 +84,9 @@ class Hearing:
     def _ptz(self, args: Mapping[str, Any]) -> None:
         holder = args.get("holder")
         self._hold.holder(text(args, "stream"), record(PtzHolder, holder) if holder is not None else None)
+
+    def _condition(self, args: Mapping[str, Any]) -> None:
+        self._hold.condition(record(KitCondition, args))
 
     def _links(self, args: Mapping[str, Any]) -> None:
         links = args.get("links")

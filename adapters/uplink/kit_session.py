@@ -133,7 +133,9 @@ class KitSession:
         failed: GatewayError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(Telling(home, tell, self._center_itself).run())
+                standing = self._context.kit
+                telling = Telling(home, tell, self._center_itself, lambda: standing.condition)
+                group.create_task(telling.run())
                 group.create_task(Forwarding(side, tell, self._center.scope, self._passes).run())
                 group.create_task(self._next_key(rpc))
         except* GatewayError as several:

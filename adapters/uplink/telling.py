@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +16,13 @@ from adapters.uplink.line import Line
 from adapters.uplink.words import parts, shaped
 from gateway.contract.home import Home, Told
 from gateway.model.device import Device
+from gateway.model.kit_state import KitCondition
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Position
 from gateway.model.principal import Principal
 from gateway.model.voice import GroupStatus
 
-TYPES = ("device", "stream", "talk", "endpoint", "ptz", "position")
+TYPES = ("device", "stream", "talk", "endpoint", "ptz", "position", "condition")
 GATHER_S = 0.25
 HIGH_WATER = 128 * 1024
 """Bytes that wait on the line; with more, changes are gathered on."""
@@ -32,10 +33,11 @@ Key = tuple[str, str]
 class Telling:
     """`run` until cancelled. `who`: the center as the kit lets it see."""
 
-    def __init__(self, home: Home, line: Line, who: Principal) -> None:
+    def __init__(self, home: Home, line: Line, who: Principal, condition: Callable[[], KitCondition]) -> None:
         self._home = home
         self._line = line
         self._who = who
+        self._condition = condition
         self._changed: OrderedDict[Key, Mapping[str, Any] | None] = OrderedDict()
         self._wake = asyncio.Event()
         self._streams: dict[str, tuple[str, str]] = {}
@@ -66,6 +68,8 @@ class Telling:
             for part in parts(kind, values):
                 await self._room()
                 self._line.notice("list", part)
+        if not who.scope:
+            self._put("condition", "", self._condition())
         for position in home.positions(who):
             self._put("position", f"{position.device}/{position.channel}", position)
 
@@ -81,6 +85,8 @@ class Telling:
                 self._put("group", group.id, None if told.gone else group)
             case Position() as position:
                 self._put("position", f"{position.device}/{position.channel}", position)
+            case KitCondition() as condition:
+                self._put("condition", "", condition)
             case _ if told.type == "ptz":
                 self._put("ptz", told.subject, None if told.gone else told.data)
             case _ if told.type == "endpoint":
@@ -117,8 +123,8 @@ class Telling:
             case "voices":
                 for part in parts("voice", self._home.voices(self._who)):
                     self._line.notice("list", part)
-            case "position":
-                self._line.notice("position", value)
+            case "position" | "condition":
+                self._line.notice(kind, value)
             case "ptz":
                 self._line.notice("ptz", {"stream": id_, "holder": value})
             case _ if value is None:

@@ -18,7 +18,7 @@ On the stream `rpc` (both may ask, answers are awaited):
   and the center's: revoked {detail}, just before it ends the session
 On the stream `tell`, where a long list holds up nobody:
     list      kit → center  {kind, items, first, last}    all there is of a kind, in parts
-    item      {kind, value}   gone {kind, id}   position {…}   ptz {stream, holder}
+    item      {kind, value}   gone {kind, id}   position {…}   ptz {stream, holder}   condition {…}
     events    {batch} → {kept, refused}   file-begin {file} → {received}   file-append {file, offset, data} → {received}
     thumbnail center → kit  {stream, jpeg, age_s}
 """

@@ -21,6 +21,7 @@ from gateway.model.command import Command, CommandResult
 from gateway.model.device import Device
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import CenterState, LinkState, Thumbnail
+from gateway.model.kit_state import KitCondition
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.pairing import PairedCenter, PairedKit
 from gateway.model.position import Position
@@ -136,6 +137,9 @@ class KitHold(Protocol):
 
     def holder(self, stream: str, holder: PtzHolder | None) -> None: ...
     def links(self, links: Sequence[LinkState]) -> None: ...
+    def condition(self, condition: KitCondition) -> None:
+        """How the kit itself stands: power, heat, disk, clock, place."""
+
     def gave_up(self, stream: StreamId, code: str) -> None:
         """The kit sends less of a stream than it has; "" ends it."""
 

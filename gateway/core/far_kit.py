@@ -10,6 +10,7 @@ from gateway.contract.home import VoiceEnd
 from gateway.model.device import Device, DeviceState
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import GaveUp, Kit, KitState, LinkState, LinkUse, Thumbnail
+from gateway.model.kit_state import KitCondition
 from gateway.model.media import StreamStatus
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus, MemberState
@@ -50,6 +51,8 @@ class FarKit:
     holders: dict[str, PtzHolder] = field(default_factory=dict)
     links: tuple[LinkState, ...] = ()
     gave_up: dict[StreamId, GaveUp] = field(default_factory=dict)
+    condition: KitCondition | None = None
+    """The newest that it told; shown while it is away too, with its time."""
     thumbnail: Thumbnail | None = None
     weighed: int = 0
     """Bytes that it told since all that is held of it was weighed, and what that weighed."""
@@ -159,6 +162,7 @@ class FarKit:
             clock_off_s=about.clock_off_s,
             thumbnail_at=self.thumbnail.made_at if self.thumbnail is not None else None,
             thumbnail_of=self.thumbnail.stream if self.thumbnail is not None else "",
+            condition=self.condition,
         )
 
     def take_about(self, about: KitAbout) -> None:

@@ -10,11 +10,13 @@ from gateway.base.errors import RemoteProtocolError
 from gateway.contract.fleet import KitAbout
 from gateway.contract.home import VoiceEnd
 from gateway.core.far_kit import FarKit, Way
+from gateway.core.kit_told import drawn
 from gateway.core.link_trails import EACH
 from gateway.model.alarm import Alarm
 from gateway.model.device import Channel, Device
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import GaveUp, LinkState, Thumbnail
+from gateway.model.kit_state import KitCondition
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.position import Position
 from gateway.model.ptz import PtzHolder
@@ -151,6 +153,14 @@ class FleetHold:
             self._fleet.links_told(self._kit.gateway, self._kit.links)
             if before != tuple((link.name, link.state, link.code) for link in self._kit.links):
                 self._fleet.judge(self._kit)
+
+    def condition(self, condition: KitCondition) -> None:
+        """As it speaks of itself: bounded, and of nobody else."""
+        if self._mine and self._leads:
+            told = drawn(condition, self._kit.gateway)
+            before, self._kit.condition = self._kit.condition, told
+            if before is None or replace(told, at=before.at) != before:
+                self._fleet.told(self._kit.gateway)
 
     def gave_up(self, stream: StreamId, code: str) -> None:
         if not self._mine:

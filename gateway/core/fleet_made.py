@@ -33,7 +33,12 @@ def make_fleet(core: Core, config: Callable[[], Config]) -> Fleet:
     def own() -> Kit:
         told = about(config())
         return Kit(
-            config().gateway.id, name=told["name"], boot=core.boot, version=told["version"], adcode=told["adcode"]
+            config().gateway.id,
+            name=told["name"],
+            boot=core.boot,
+            version=told["version"],
+            adcode=told["adcode"],
+            condition=core.kit.condition,
         )
 
     items = Items(core.streams, core.bus, core.store.kits)

@@ -126,5 +126,5 @@ class Home:
         async for event in subscription:
             if isinstance(event, Missed):
                 yield Told("missed", data=event.events)
-            elif event.subject.startswith(self._own) or not event.subject:
+            elif event.subject.startswith(self._own) or event.subject in ("", self._own[:-1]):
                 yield Told(event.type, event.subject, event.data, event.gone)

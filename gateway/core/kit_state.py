@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 TIMESYNCD = Path("/run/systemd/timesync/synchronized")
 CHRONY_S = 3.0
 REPORT_S = 10.0
+FIGURES_S = 60.0
 RECORD_S = 60.0
 DEVICE = "kit"
 """The kit's own place is the position of this device: it goes where positions go."""
@@ -106,7 +107,7 @@ class KitState:
         self._fixed: tuple[float, float] | None = None
         self._readings = Readings(space=first or Space())
         self._reported: tuple[float, Place | None] = (-REPORT_S, None)
-        self._recorded = clock.monotonic()
+        self._recorded = self._figures_at = clock.monotonic()
         self.condition = KitCondition(gateway, clock.wall(), space=self._readings.space)
 
     # — what adapters tell —
@@ -166,7 +167,9 @@ class KitState:
         worth = _worth(self.condition)
         if worth != _worth(before):
             self._bus.publish("condition", self._gateway, self.condition)
-        elif replace(self.condition, at=before.at) != before:
+            self._figures_at = now
+        elif now - self._figures_at >= FIGURES_S and replace(self.condition, at=before.at) != before:
+            self._figures_at = now
             self._bus.publish("condition", self._gateway, self.condition, transient=True)
         self._tell_place(place, now)
 

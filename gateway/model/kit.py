@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.model.kit_state import KitCondition
 from gateway.model.principal import Role
 
 
@@ -94,6 +95,7 @@ class Kit:
     clock_off_s: float | None = None  # its clock minus ours
     thumbnail_at: float | None = None
     thumbnail_of: str = ""  # the stream that the thumbnail shows
+    condition: KitCondition | None = None  # how the kit itself stands; None: it has not told
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ async def test_pictures_orders_alarms_and_positions(tmp_path: Path, free: tuple[
             links = (await _json(anna, "/api/v1/kits"))[0]["links"]
             assert {link["name"] for link in links} == {"lte-1", "lte-2"}
 
+            condition = (await _json(anna, "/api/v1/kits"))[0]["condition"]
+            assert condition["gateway"] == "kit7" and condition["space"]["total_bytes"] > 0, "how the kit itself stands"
+
             # The kit's own API, with its own words.
             answer = await anna.get("/api/v1/kits/kit7/api/v1/devices")
             assert answer.status_code == 200 and answer.json()[0]["id"] == "kit7/ball-1"

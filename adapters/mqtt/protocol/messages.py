@@ -18,6 +18,7 @@ from gateway.model.command import ArgValue, CommandResult
 from gateway.model.device import Device
 from gateway.model.forward import MAX_BODY_BYTES, Batch, ClockMark, Event, EventKind, ForwardFile, Rank
 from gateway.model.kit import LinkState
+from gateway.model.kit_state import KitCondition
 from gateway.model.position import Position
 from gateway.wire.records import plain, record, record_json
 
@@ -72,6 +73,7 @@ class Telemetry:
     links: tuple[LinkState, ...] = ()
     devices: int = -1  # how many it has told (`tally.Tally`); -1: it does not say
     tally: int = -1  # the sum over them; -1: it does not say
+    condition: KitCondition | None = None  # how the kit itself stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,10 @@ def read_device(data: bytes) -> Device:
 
 
 def telemetry_bytes(told: Telemetry) -> bytes:
-    return _pack(plain(told))
+    value = plain(told)
+    # Most of it is as it is by itself: told each time on a thin link.
+    value["condition"] = None if told.condition is None else plain(told.condition, lean=True)
+    return _pack(value)
 
 
 def read_telemetry(data: bytes) -> Telemetry:

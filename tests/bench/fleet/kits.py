@@ -23,6 +23,7 @@ from gateway.model.device import Capabilities, Channel, Device, DeviceState
 from gateway.model.forward import Batch, Event, EventKind, Rank, Uplink, WaitingFile
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import LinkState, LinkUse
+from gateway.model.kit_state import Heat, KitCondition, Power, PowerSource
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.wire.records import plain
 
@@ -32,6 +33,7 @@ LINKS = (
     LinkState("lte-2", "lte", "wwan1", LinkUse.IN, rtt_ms=51.0, loss=0.04, usable_bps=4e6, bytes_out=98_765_432),
     LinkState("satellite", "satellite", "eth1", LinkUse.IN, rtt_ms=560.0, usable_bps=1e6, cost=10),
 )
+CONDITION = KitCondition("kit", 1.8e9, Power(PowerSource.BATTERY, 0.62, code="on-battery"), (Heat("cpu", 61.5),))
 FIGURES = {"cpu": 0.21, "rss_mb": 141.0, "streams": 8.0, "streams_live": 3.0, "outbox": 0.0, "links_in": 3.0}
 
 
@@ -119,6 +121,9 @@ class MadeUp:
 
     def links(self) -> Sequence[LinkState]:
         return LINKS
+
+    def condition(self) -> KitCondition | None:
+        return CONDITION
 
     async def order(self, order: Order, left_s: float) -> CommandResult:
         self.orders += 1

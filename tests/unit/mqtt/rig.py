@@ -27,9 +27,11 @@ from gateway.model.device import Device, DeviceState
 from gateway.model.forward import Batch, Event, EventKind, ForwardFile, Rank, Uplink, WaitingFile
 from gateway.model.ids import DeviceId
 from gateway.model.kit import LinkState
+from gateway.model.kit_state import KitCondition, Power, PowerSource
 from gateway.model.position import Position
 
 PATIENCE_S = 20.0
+CONDITION = KitCondition("kit7", 1.0, Power(PowerSource.BATTERY, 0.5, code="on-battery"), codes=("on-battery",))
 
 
 async def until(true: Callable[[], Any], what: str = "it") -> None:
@@ -134,6 +136,9 @@ class Facts:
     def links(self) -> Sequence[LinkState]:
         return (LinkState("lte"),)
 
+    def condition(self) -> KitCondition | None:
+        return CONDITION
+
     async def order(self, order: Order, left_s: float) -> CommandResult:
         self.orders.append((order, left_s))
         return self.answer(order)
@@ -220,6 +225,7 @@ class Hold:
     known: dict[str, Device] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
     linked: Sequence[LinkState] = ()
+    stands: KitCondition | None = None
     signs: int = 0
     gone: tuple[str, str] | None = None
 
@@ -240,6 +246,9 @@ class Hold:
 
     def links(self, links: Sequence[LinkState]) -> None:
         self.linked = links
+
+    def condition(self, condition: KitCondition) -> None:
+        self.stands = condition
 
     def position(self, position: Position) -> None:
         self.positions.append(position)

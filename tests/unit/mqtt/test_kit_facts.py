@@ -18,7 +18,7 @@ from gateway.model.kit import CenterState, LinkState
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal
-from tests.unit.mqtt.rig import device
+from tests.unit.mqtt.rig import CONDITION, device
 
 BALL = replace(device("kit7", "ball-1"), channels=(Channel("ch1", "1", "one"), Channel("ch2", "2", "two")))
 OTHER = device("kit7", "ball-10")
@@ -39,6 +39,12 @@ class Home:
     @property
     def home(self) -> Home:
         return self
+
+    @property
+    def kit(self) -> Home:
+        return self
+
+    condition = CONDITION
 
     @property
     def fleet(self) -> Home:
@@ -97,6 +103,10 @@ async def test_what_one_of_them_may_not_see_is_told_to_none() -> None:
     assert [one.key for one in ball.channels] == ["ch1"]
     assert await heard(scope) == [ball, place("ball-1", "ch1"), Gone(OTHER.id), Missed()]
     assert await heard("-") == [Gone(OTHER.id), Missed()]
+
+
+def test_how_the_kit_stands_is_for_those_who_see_all_of_it() -> None:
+    assert facts("").condition() == CONDITION and facts("kit7/ball-1/ch1").condition() is None
 
 
 def test_telemetry_tells_links_and_how_the_kit_is_doing() -> None:

@@ -21,7 +21,7 @@ from gateway.model.ids import DeviceId
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from tests.fakes.mqtt_broker import Script, fake_broker
-from tests.unit.mqtt.rig import Facts, Side, a_center, device, event, setting, stage, until
+from tests.unit.mqtt.rig import CONDITION, Facts, Side, a_center, device, event, setting, stage, until
 
 WANG = Principal("wang", Role.OPERATOR, "s1", address="10.9.9.9")
 
@@ -46,6 +46,7 @@ async def test_a_kit_comes_with_its_devices_and_goes_in_order() -> None:
         assert set(hold.known) == {"kit7/ball-1", "kit7/car.2"}
         await until(lambda: hold.linked, "telemetry")
         assert hold.linked[0].name == "lte" and hold.signs > 0
+        assert hold.stands == CONDITION, "how the kit itself stands"
         await s.end(s.tasks[task_count])
         await until(lambda: hold.gone is not None, "its death")
         assert hold.gone == ("kit-stopped", "")
