@@ -70,12 +70,15 @@ class Output:
             return False
         return True
 
-    async def started(self) -> None:
-        """Wait for a whole segment: players without low latency take an empty playlist for an end.
+    async def started(self, *, anew: bool = False) -> None:
+        """Wait for a whole segment: players without low latency take an empty playlist for an end. `anew`: for one of
+        what comes now; who plays already keeps what was before while the source is away.
 
         Raises LinkDown with the stream's own reason when nothing comes.
         """
-        if not await self.until(lambda: self.window.has(self.window.first, None), START_S):
+        window = self.window
+        there = (lambda: window.now_on(time.time())) if anew else (lambda: window.has(window.first, None))
+        if not await self.until(there, START_S):
             raise LinkDown(f"{self.stream} has no picture yet", code=self.state or "no-media")
 
     async def run(self) -> None:

@@ -10,6 +10,8 @@ from adapters.hls.window import HZ, Part, Segment, Window
 PARTS_OF = 3
 """Parts are listed of the segments within this many target durations of the end (RFC 8216bis §6.2.2)."""
 _LEAST_BPS = 500_000
+BEGIN = "begin"
+"""Of a media playlist's URL: the segment with which this player begins."""
 
 
 def target_s(window: Window, segment_s: float) -> int:
@@ -21,8 +23,10 @@ def part_target_s(window: Window, part_s: float) -> float:
     return max(window.longest_part_s, 0.001) if window.longest_part_s else part_s
 
 
-def media(window: Window, *, segment_s: float, part_s: float) -> str:
-    """The media playlist as it stands."""
+def media(window: Window, *, segment_s: float, part_s: float, begin: int = 0) -> str:
+    """The media playlist as it stands, without the segments before `begin`."""
+    segments = [segment for segment in window.segments if segment.number >= begin]
+    before = sum(segment.discontinuity for segment in window.segments if segment.number < begin)
     target, part_target = target_s(window, segment_s), part_target_s(window, part_s)
     lines = [
         "#EXTM3U",
@@ -30,13 +34,13 @@ def media(window: Window, *, segment_s: float, part_s: float) -> str:
         f"#EXT-X-TARGETDURATION:{target}",
         f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={part_target * 3.1:.3f},HOLD-BACK={target * 3}",
         f"#EXT-X-PART-INF:PART-TARGET={part_target:.5f}",
-        f"#EXT-X-MEDIA-SEQUENCE:{window.first}",
+        f"#EXT-X-MEDIA-SEQUENCE:{max(window.first, begin)}",
     ]
-    if window.dropped_discontinuities:
-        lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{window.dropped_discontinuities}")
-    left_s = sum(segment.duration_s for segment in window.segments)
+    if dropped := window.dropped_discontinuities + before:
+        lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{dropped}")
+    left_s = sum(segment.duration_s for segment in segments)
     init = -1
-    for segment in window.segments:
+    for segment in segments:
         if segment.discontinuity:
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.init != init:
@@ -59,7 +63,7 @@ def multivariant(window: Window, *, width: int, height: int) -> str:
     if width and height:
         told.append(f"RESOLUTION={width}x{height}")
     lines = ["#EXTM3U", "#EXT-X-VERSION:9", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    return "\n".join([*lines, "#EXT-X-STREAM-INF:" + ",".join(told), "media.m3u8", ""])
+    return "\n".join([*lines, "#EXT-X-STREAM-INF:" + ",".join(told), f"media.m3u8?{BEGIN}={window.form}", ""])
 
 
 def codecs_of(init: bytes) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from adapters.hls.config import HlsConfig
 from adapters.hls.output import Output, Outputs
-from adapters.hls.playlist import media, multivariant, target_s
+from adapters.hls.playlist import BEGIN, media, multivariant, target_s
 from adapters.hls.tickets import Ticket, Tickets
 from gateway.base.errors import NotFound, RemoteProtocolError
 from gateway.contract.adapter import Context
@@ -51,7 +51,7 @@ class Serving:
     async def index(self, request: HttpRequest) -> HttpResponse:
         stream = self._stream(request)
         output = self._outputs.open(stream, request.who)
-        await output.started()
+        await output.started(anew=True)
         ticket = self._ticket(request.who, stream)
         text = multivariant(output.window, width=output.width, height=output.height)
         return _text(text.replace("media.m3u8", f"/hls-media/{ticket}/media.m3u8"))
@@ -73,7 +73,7 @@ class Serving:
         name = request.path["file"]
         if name == "index.m3u8":
             output = self._outputs.open(StreamId(ticket.stream), who)
-            await output.started()
+            await output.started(anew=True)
             return _text(multivariant(output.window, width=output.width, height=output.height))
         if name == "media.m3u8":
             return await self._media(self._outputs.open(StreamId(ticket.stream), who), request)
@@ -96,7 +96,8 @@ class Serving:
                 raise RemoteProtocolError(f"segment {number} is far from now", code="bad-request")
             # The source is away: what stands is told when the wait is over, and the player asks again.
             await output.until(lambda: window.has(number, part), 3 * target_s(window, self._config.segment))
-        return _text(media(window, segment_s=self._config.segment, part_s=self._config.part))
+        begin = min(_begin(request), window.form)
+        return _text(media(window, segment_s=self._config.segment, part_s=self._config.part, begin=begin))
 
     async def _bytes(self, ticket: Ticket, name: str) -> HttpResponse:
         output, parts = self._outputs.find(StreamId(ticket.stream)), _FILE.fullmatch(name)
@@ -122,6 +123,14 @@ class Serving:
 
 def _text(text: str) -> HttpResponse:
     return HttpResponse(200, text.encode(), M3U8, {"Cache-Control": "no-store"})
+
+
+def _begin(request: HttpRequest) -> int:
+    """Raises RemoteProtocolError (`bad-request`)."""
+    begin = request.query.get(BEGIN, "0")
+    if not _NUMBER.fullmatch(begin):
+        raise RemoteProtocolError(f"{BEGIN} is the number of a segment", code="bad-request")
+    return int(begin)
 
 
 def _wanted(request: HttpRequest) -> tuple[int, int | None] | None:

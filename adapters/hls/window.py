@@ -15,6 +15,8 @@ from gateway.base.errors import GatewayError
 
 HZ = 90_000
 _EPOCH = 1_735_689_600  # 2025-01-01: numbers stay within the 31 bits of older players until 2059
+STALE_S = 5.0
+"""Where nothing came for so long, and a segment's length, nothing comes now."""
 _A_SECOND = 2  # numbers; no segment is configured shorter than half a second
 
 
@@ -72,6 +74,7 @@ class Window:
         self._next = first
         self._break = False
         self._clock: tuple[int, float] | None = None  # a begin and the wall clock's time of it
+        self._came = float("-inf")
 
     @property
     def size(self) -> int:
@@ -103,6 +106,7 @@ class Window:
     def _part(self, record: Record, now: float) -> None:
         if self._init < self._first:
             return
+        self._came = now
         current = self._open()
         if current is None:
             wall = self._wall(record, now)
@@ -155,6 +159,22 @@ class Window:
         """Segment and part number of what comes next."""
         current = self._open()
         return (self._next, 0) if current is None else (current.number, len(current.parts))
+
+    @property
+    def form(self) -> int:
+        """The first segment of those, up to the newest, that need the same init segment: a program that begins now
+        begins there, as many never take up tracks that a playlist began without."""
+        number = self._next
+        for segment in reversed(self.segments):
+            if segment.init != self._init:
+                break
+            number = segment.number
+        return number
+
+    def now_on(self, now: float) -> bool:
+        """There is a whole segment of what comes now: whoever begins is not shown what was before the source went."""
+        fresh = now - self._came <= STALE_S + self.longest_segment_s
+        return fresh and not self._break and self.has(self.form, None)
 
     def has(self, number: int, part: int | None) -> bool:
         """RFC 8216bis §6.2.5.2: the playlist holds that segment, or part of it, or something later."""

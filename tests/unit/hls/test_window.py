@@ -153,9 +153,48 @@ def test_memory_is_bounded() -> None:
     assert fresh.size == 0, "nothing before an init"
 
 
+def another_form(window: Window, begin: float, now: float, *, whole: bool) -> None:
+    """The source comes back with other tracks."""
+    window.take(BREAK, now)
+    window.take(Record(Kind.INIT, False, 0, 0, AVC + b"more"), now)
+    for place in range(10):
+        window.take(part(begin + place * 0.2, key=place == 0), now + place * 0.2)
+    if whole:
+        window.take(END, now + 2)
+
+
+def test_who_begins_after_a_change_of_tracks_begins_there_and_who_plays_keeps_what_was() -> None:
+    window = a_window(3)
+    assert window.form == 0 and window.now_on(NOW + 6)
+    another_form(window, 20.0, NOW + 20, whole=False)
+    assert window.form == 3 and not window.now_on(NOW + 22), "not a whole segment of it yet"
+    window.take(END, NOW + 22)
+    assert window.now_on(NOW + 22)
+    assert multivariant(window, width=0, height=0).endswith("media.m3u8?begin=3\n")
+    told = media(window, segment_s=2.0, part_s=0.2, begin=3)
+    Rules("x").check(told)
+    assert "#EXT-X-MEDIA-SEQUENCE:3\n" in told
+    assert told.count("#EXT-X-MAP") == 1 and "seg-2.m4s" not in told
+    whole = media(window, segment_s=2.0, part_s=0.2)
+    assert whole.count("#EXT-X-MAP") == 2 and "seg-0.m4s" in whole
+
+
+def test_what_was_before_the_source_went_is_nothing_to_begin_with() -> None:
+    window = a_window(3)
+    assert window.now_on(NOW + 12) and not window.now_on(NOW + 14), "nothing came for longer than a segment and 5 s"
+    window.take(BREAK, NOW + 30)
+    assert not window.now_on(NOW + 30)
+    window.take(part(30.0, key=True), NOW + 30)
+    assert window.now_on(NOW + 30), "as it was before: its tracks are the same"
+
+
 def test_the_multivariant_playlist() -> None:
     told = multivariant(a_window(2), width=1280, height=720)
-    assert 'CODECS="avc1.64001f,mp4a.40.2"' in told and "RESOLUTION=1280x720" in told and told.endswith("media.m3u8\n")
+    assert (
+        'CODECS="avc1.64001f,mp4a.40.2"' in told
+        and "RESOLUTION=1280x720" in told
+        and told.endswith("media.m3u8?begin=0\n")
+    )
     hvcc = bytes([1, 0x01, 0x60, 0, 0, 0, 0xB0, 0, 0, 0, 0, 0, 93, 0])
     assert codecs_of(b"...." + b"hvcC" + hvcc) == "hvc1.1.6.L93.B0"
     for cut in range(len(AVC)):
