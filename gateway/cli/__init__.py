@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "pair": "gateway.cli.pair",
     "kits": "gateway.cli.kits",
     "outbox": "gateway.cli.outbox",
+    "sms": "gateway.cli.sms",
     "mqtt": "gateway.cli.mqtt",
     "config": "gateway.cli.config",
     "sim": "gateway.cli.sim",

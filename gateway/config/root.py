@@ -14,6 +14,7 @@ from gateway.config.kit import Kit, Team
 from gateway.config.section import Section
 from gateway.config.sources import Program, Push, Security, Source
 from gateway.config.talk import Talk
+from gateway.config.texts import LastResort, Texts
 from gateway.config.units import ByteSize, Duration, PortRange, Ports, is_slug
 
 
@@ -179,6 +180,8 @@ class Config:
     forward: Forward = field(default_factory=Forward)
     kit: Kit = field(default_factory=Kit)
     team: Team = field(default_factory=Team)
+    texts: Texts = field(default_factory=Texts)
+    last_resort: LastResort = field(default_factory=LastResort)
     adapters: dict[str, AdapterSection] = field(default_factory=dict)
 
 
@@ -200,6 +203,8 @@ SECTIONS: dict[str, type[Section]] = {
     "forward": Forward,
     "kit": Kit,
     "team": Team,
+    "texts": Texts,
+    "last_resort": LastResort,
 }
 
 

@@ -21,6 +21,7 @@ from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
+from gateway.contract.texts import Texts
 from gateway.contract.voice import Calls, Talk
 from gateway.model.doctor import Finding
 
@@ -83,6 +84,8 @@ class Context(Protocol):
     def links(self) -> Links: ...
     @property
     def kit(self) -> KitStanding: ...
+    @property
+    def texts(self) -> Texts: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
 

@@ -68,7 +68,7 @@ class Texts(Protocol):
         *,
         id: str = "",
         priority: TextPriority = TextPriority.PERSON,
-        max_age_s: float = 86400.0,
+        max_age_s: float | None = None,
         replaces: str = "",
         by: str = "",
         carrier: str = "",
@@ -76,7 +76,7 @@ class Texts(Protocol):
         """Put a message into the outbox; durable when it returns. The same `id` again: the same message, once.
 
         `replaces`: a name of which one message waits at most; a newer one takes its place. `max_age_s`: it is given up
-        when it is older.
+        when it is older (None: `texts.max_age`).
         Raises RemoteProtocolError (`text-address`, `text-too-long`), Busy (`texts-full`).
         """
 

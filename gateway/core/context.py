@@ -21,6 +21,7 @@ from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
+from gateway.contract.texts import Texts
 from gateway.contract.voice import Calls, Talk
 from gateway.core.addresses import own_addresses
 
@@ -55,6 +56,7 @@ class AdapterContext:
     inbox: Inbox
     links: Links
     kit: KitStanding
+    texts: Texts
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
     on_started: Callable[[], Awaitable[object]] = _at_once
@@ -105,6 +107,7 @@ def context_of(
         inbox=core.inbox,
         links=core.links,
         kit=core.standing,
+        texts=core.texts,
         on_ready=ready,
         tls=tls,
         on_started=started,

@@ -66,6 +66,8 @@ from gateway.core.talk_acts import TalkActs
 from gateway.core.talk_endpoint import Endpoint
 from gateway.core.talk_group import Group
 from gateway.core.talk_view import TalkView, info
+from gateway.core.texts_made import make_last_resort, make_telemetry_in, make_texts
+from gateway.core.texts_view import TextsView
 from gateway.core.transcode import Transcoder
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
@@ -123,6 +125,7 @@ class Core:
             gateway, store.positions, self.bus, self.audit, clock, lambda: config().store, self.outbox
         )
         self.inbox = make_inbox(self, config, state_dir)
+        self.texts = make_texts(self, config)
         self.reports = Reports(self.alarms, self.positions)
         self.accounts = Accounts(
             store.people, self.audit, secrets, clock, lambda: config().accounts, lambda: config().api
@@ -211,6 +214,8 @@ class Core:
         self.links = Links(gateway, self.bus, clock)
         self.fleet = make_fleet(self, config)
         self.pairing = make_pairing(self, config)
+        self.telemetry_in = make_telemetry_in(self, config)
+        self.last_resort = make_last_resort(self, config)
         self.streams.on_offered = self._stream_offered
         self.home = Home(
             gateway,
@@ -258,6 +263,9 @@ class Core:
             ("outbox", self.outbox.run()),
             ("kit state", self.kit.run()),
             ("field word", self.field.run()),
+            ("texts", self.texts.run()),
+            ("telemetry", self.telemetry_in.run()),
+            ("last resort", self.last_resort.run()),
             ("housekeeping", keep_house(self, self._config)),
         ):
             self.spawn(name, work)
@@ -375,6 +383,7 @@ class Core:
             forward=ForwardView(self.outbox, self.inbox, self.audit),
             pairing=self.pairing,
             kit=self.standing,
+            texts=TextsView(self.texts, self.telemetry_in, self.audit),
         )
 
 

@@ -13,6 +13,7 @@ from gateway.model.kit import GaveUp, Kit, KitState, LinkState, LinkUse, Thumbna
 from gateway.model.kit_state import KitCondition
 from gateway.model.media import StreamStatus
 from gateway.model.ptz import PtzHolder
+from gateway.model.telemetry import KitRecord
 from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus, MemberState
 from gateway.wire.weight import weight
 
@@ -54,6 +55,8 @@ class FarKit:
     condition: KitCondition | None = None
     """The newest that it told; shown while it is away too, with its time."""
     thumbnail: Thumbnail | None = None
+    by_text: KitRecord | None = None
+    """What it told last by short message."""
     weighed: int = 0
     """Bytes that it told since all that is held of it was weighed, and what that weighed."""
     full_until: float = 0.0
@@ -122,6 +125,8 @@ class FarKit:
     def judged(self) -> tuple[KitState, str]:
         """State and reason as they follow from its ways and links."""
         if not self.here:
+            if self.by_text is not None and self.by_text.received_at > (self.last_seen or 0.0):
+                return KitState.OFFLINE, self.code if self.code == "kit-revoked" else "kit-by-text"
             codes = [way.code for way in self.ways.values() if way.code]
             return KitState.OFFLINE, next(iter(codes), self.code or "kit-offline")
         if self.streams and self.bundle() is None:
@@ -161,6 +166,7 @@ class FarKit:
             devices_online=online if self.here else 0,
             clock_off_s=about.clock_off_s,
             thumbnail_at=self.thumbnail.made_at if self.thumbnail is not None else None,
+            by_text=self.by_text,
             thumbnail_of=self.thumbnail.stream if self.thumbnail is not None else "",
             condition=self.condition,
         )

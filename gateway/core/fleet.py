@@ -30,6 +30,7 @@ from gateway.model.ids import DeviceId
 from gateway.model.kit import CenterState, Kit, KitLinks, KitState, LinkState, LinkTrail, Thumbnail
 from gateway.model.pairing import PairedCenter
 from gateway.model.principal import Principal, Role
+from gateway.model.telemetry import KitRecord
 from gateway.model.voice import GroupId, GroupStatus
 
 log = logging.getLogger(__name__)
@@ -136,6 +137,13 @@ class Fleet:
         return Principal(
             f"{name[:64]}@{home}", least, f"{session[:64]}@{home}", _both(center.scope, scope), address[:64]
         )
+
+    def by_text(self, record: KitRecord) -> None:
+        """A kit told by short message how it stands; older ones than the newest change nothing."""
+        kit = self._kits.get(record.gateway)
+        if kit is not None and (kit.by_text is None or record.sequence > kit.by_text.sequence):
+            kit.by_text = record
+            self.judge(kit)
 
     # — what the core asks —
 

@@ -29,6 +29,7 @@ async def keep_house(core: Core, config: Callable[[], Config]) -> None:
         store.spurts.prune(now - kept.spurts_keep)
         store.results.prune(now - KEEP_RESULTS_S)
         core.link_trails.prune()
+        core.texts.prune(now)
         try:
             await core.informants.prune(now)
             await core.inbox.prune(now)

@@ -20,7 +20,9 @@ RING = 2048
 QUEUE = 1024
 
 # Who hears what: events of these types only from this role up.
-_LEAST = {"pending": Role.TECHNICIAN, "adapter": Role.TECHNICIAN, "call": Role.OPERATOR}
+_LEAST = {"pending": Role.TECHNICIAN, "adapter": Role.TECHNICIAN, "call": Role.OPERATOR} | dict.fromkeys(
+    ("text-in", "text-out", "text-carrier"), Role.OPERATOR
+)
 
 
 class Subscription:

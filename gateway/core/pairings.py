@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, ConfigError, Denied, GatewayError, NotFound
@@ -63,6 +63,15 @@ class Pairings:
 
     def public_key(self) -> bytes:
         return X25519PrivateKey.from_private_bytes(self.private_key()).public_key().public_bytes_raw()
+
+    def shared_with(self, key: bytes) -> bytes | None:
+        """The secret that we have with whoever has this public key (RFC 7748 §6.1); None for a key that is none."""
+        try:
+            return X25519PrivateKey.from_private_bytes(self.private_key()).exchange(
+                X25519PublicKey.from_public_bytes(key)
+            )
+        except ValueError:
+            return None
 
     # — a new key: told to each center over its standing session, used there from then on, ours alone when all have it —
 

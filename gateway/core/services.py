@@ -32,6 +32,8 @@ from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset, PtzHolder
 from gateway.model.source import ProgramInfo, PushStatus, SourceInfo, SourceTest
+from gateway.model.telemetry import KitRecord
+from gateway.model.texts import Arrived, CarrierState, TextIn, TextOut
 from gateway.model.voice import CallStatus, GroupStatus, Spurt
 from gateway.store.rows import Account, AuditHead, AuditRow, AuditVerdict, TokenInfo
 
@@ -320,6 +322,38 @@ class PairingFace(Protocol):
     async def forget_center(self, who: Principal, gateway: str) -> None: ...
 
 
+class TextsFace(Protocol):
+    """Short messages: operators and up; messages are personal."""
+
+    def carriers(self, who: Principal) -> Sequence[CarrierState]: ...
+    async def out(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextOut]:
+        """Newest first; `before` is a number."""
+
+    async def came(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextIn]: ...
+    async def send(
+        self,
+        who: Principal,
+        to: str,
+        body: str,
+        *,
+        id_: str = "",
+        urgent: bool = False,
+        max_age_s: float | None = None,
+        carrier: str = "",
+    ) -> TextOut:
+        """Raises RemoteProtocolError (`text-address`, `text-too-long`), Busy (`texts-full`)."""
+
+    async def cancel(self, who: Principal, id_: str) -> TextOut:
+        """Raises NotFound."""
+
+    async def seen(self, who: Principal, id_: str) -> TextIn: ...
+    async def arrived(self, who: Principal, text: Arrived, carrier: str) -> bool:
+        """From a provider's program (technician and up); True when it was new. Durable."""
+
+    async def records(self, who: Principal, gateway: str, limit: int) -> Sequence[KitRecord]:
+        """What a kit told by short message, newest first. Raises NotFound, Denied."""
+
+
 class RightsFace(Protocol):
     def allowed(self, who: Principal, action: Action, target: str = "") -> bool: ...
 
@@ -368,6 +402,7 @@ class Services:
     forward: ForwardFace
     pairing: PairingFace
     kit: KitFace
+    texts: TextsFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
     by_bearer: Callable[[str, str], Principal | None] | None = None  # a program by its key, from an address

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from gateway.model.kit_state import KitCondition
 from gateway.model.principal import Role
+from gateway.model.telemetry import KitRecord
 
 
 class KitState(StrEnum):
@@ -96,6 +97,7 @@ class Kit:
     thumbnail_at: float | None = None
     thumbnail_of: str = ""  # the stream that the thumbnail shows
     condition: KitCondition | None = None  # how the kit itself stands; None: it has not told
+    by_text: KitRecord | None = None  # what it told last by short message, when nothing else was left
 
 
 @dataclass(frozen=True, slots=True)

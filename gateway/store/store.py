@@ -21,6 +21,8 @@ from gateway.store.people import PeopleRepo
 from gateway.store.positions import PositionRepo
 from gateway.store.sources import SourceRepo
 from gateway.store.spurts import SpurtRepo
+from gateway.store.texts_in import TelemetryRepo, TextInRepo
+from gateway.store.texts_out import TextOutRepo
 
 FILE = "state.db"
 ALIVE_S = 5.0
@@ -48,6 +50,9 @@ class Store:
         self.link_trails = LinkTrailRepo(self.db)
         self.link_use = LinkUseRepo(self.db)
         self.counters = CounterRepo(self.db)
+        self.texts_out = TextOutRepo(self.db)
+        self.texts_in = TextInRepo(self.db)
+        self.telemetry = TelemetryRepo(self.db)
 
     async def alive(self) -> bool:
         """The writer's thread answers. A full disk is no death: it answers that as well."""

@@ -32,6 +32,7 @@ def rest() -> tuple[APIRouter, ...]:
         sources,
         streams,
         talk,
+        texts,
     )
 
     return (
@@ -51,6 +52,7 @@ def rest() -> tuple[APIRouter, ...]:
         basemap.router,
         pairing.router,
         talk.router,
+        texts.router,
         accounts.router,
         audit.router,
         away.router,

@@ -154,4 +154,11 @@ ROWS: tuple[Row, ...] = (
         "有两个网关使用相同的编号。",
         "请为每个网关设置唯一的 gateway.id，重启后重新配对。",
     ),
+    (
+        "kit-by-text",
+        "No link of this kit is left; how it stands it told by short message.",
+        "See the age of what it told; answer by short message (`fieldgate sms send`), or call its satellite phone.",
+        "该终端站已无可用链路，仅通过短信上报状态。",
+        "请注意上报时间；可用短信回复（`fieldgate sms send`）或拨打其卫星电话。",
+    ),
 )

@@ -51,6 +51,8 @@ from gateway.model.source import (
     SourceOrigin,
     SourceTest,
 )
+from gateway.model.telemetry import KitRecord
+from gateway.model.texts import Arrived, CarrierKind, CarrierState, TextIn, TextOut, TextState
 from gateway.model.voice import (
     CallState,
     CallStatus,
@@ -476,6 +478,37 @@ class FakeForward:
         return self.file_, self.path
 
 
+class FakeTexts:
+    def __init__(self) -> None:
+        self.sent: list[TextOut] = []
+        self.text = TextIn("01T", "17400000001", "all well", "sat1", NOW)
+
+    def carriers(self, who: Principal) -> Sequence[CarrierState]:
+        return [CarrierState("bd1", CarrierKind.BEIDOU, False, "bd-card-limit", again_at=NOW + 40)]
+
+    async def out(self, who: Principal, **_: Any) -> Sequence[TextOut]:
+        return self.sent
+
+    async def came(self, who: Principal, **_: Any) -> Sequence[TextIn]:
+        return [self.text]
+
+    async def send(self, who: Principal, to: str, body: str, *, id_: str = "", **_: Any) -> TextOut:
+        self.sent.append(TextOut(id_, to, body))
+        return self.sent[-1]
+
+    async def cancel(self, who: Principal, id_: str) -> TextOut:
+        return TextOut(id_, "10086", "", state=TextState.CANCELLED)
+
+    async def seen(self, who: Principal, id_: str) -> TextIn:
+        return replace(self.text, seen_by=who.name)
+
+    async def arrived(self, who: Principal, text: Arrived, carrier: str) -> bool:
+        return True
+
+    async def records(self, who: Principal, gateway: str, limit: int) -> Sequence[KitRecord]:
+        return [KitRecord(gateway, battery_percent=41)]
+
+
 async def _presets(who: Principal, stream: str) -> Sequence[Preset]:
     return [Preset(1, "Gate")]
 
@@ -522,5 +555,6 @@ def fake_services() -> Services:
         "forward": FakeForward(),
         "pairing": FakePairing(),
         "kit": FakeKit(),
+        "texts": FakeTexts(),
     }
     return Services(gateway="kit1", version="0.1.0", config=Config, now=lambda: NOW, **parts)

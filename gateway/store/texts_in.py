@@ -1,0 +1,228 @@
+"""Short messages that came: parts as they came, each once, and the whole messages that were made of them.
+
+A part is known again by what the network says of it. Parts of one long message form a set: those of one sender,
+reference and count whose network times lie together; a reference comes again after 256 long messages, which takes
+longer than `TOGETHER_S` to send.
+"""
+
+# ruff: noqa: S608 - the only text put into statements is this file's own lists of columns
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from gateway.model.texts import Arrived, TextIn
+from gateway.store.database import Database
+
+TOGETHER_S = 480.0
+_COLUMNS = "number, id, sender, body, carrier, received_at, sent_at, missing, seen_by, seen_at, code, detail"
+
+MakeId = Callable[[], str]
+"""Called in the writer's thread."""
+
+
+class TextInRepo:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def take(self, one: Arrived, carrier: str, now: float, make_id: MakeId) -> tuple[bool, TextIn | None]:
+        """Whether it was new, and the message that is whole with it. Durable."""
+        return await self._db.write(lambda conn: _take(conn, one, carrier, now, make_id), durable=True)
+
+    async def give_up(self, before: float, now: float, make_id: MakeId) -> Sequence[TextIn]:
+        """Sets of which no part came since `before`: what there is of them becomes a message. Durable."""
+
+        def job(conn: sqlite3.Connection) -> list[TextIn]:
+            _join_late(conn, before)
+            made = []
+            stale = "SELECT set_number FROM text_part WHERE text = 0 GROUP BY set_number HAVING max(received_at) < ?"
+            for (number,) in conn.execute(stale, (before,)).fetchall():
+                made.append(_whole(conn, number, now, make_id))
+            return made
+
+        return await self._db.write(job, durable=True)
+
+    async def note(self, number: int, code: str, detail: str) -> None:
+        """What became of it. Durable."""
+        sql = "UPDATE text_in SET code = ?, detail = ? WHERE number = ?"
+        await self._db.write(lambda conn: conn.execute(sql, (code, detail, number)), durable=True)
+
+    async def seen(self, id_: str, by: str, at: float) -> TextIn | None:
+        def job(conn: sqlite3.Connection) -> TextIn | None:
+            conn.execute("UPDATE text_in SET seen_by = ?, seen_at = ? WHERE id = ? AND seen_at IS NULL", (by, at, id_))
+            row = conn.execute(f"SELECT {_COLUMNS} FROM text_in WHERE id = ?", (id_,)).fetchone()
+            return _text(row) if row else None
+
+        return await self._db.write(job, durable=True)
+
+    async def recent(self, *, before: int | None, limit: int) -> Sequence[TextIn]:
+        """Newest first; `before` is a number."""
+        sql = f"SELECT {_COLUMNS} FROM text_in WHERE number < ? ORDER BY number DESC LIMIT ?"
+        most = 2**62 if before is None else before
+        return await self._db.read(lambda conn: [_text(row) for row in conn.execute(sql, (most, limit))])
+
+    def prune(self, before: float, known_before: float, most: int) -> None:
+        """`known_before`: what came before is not known again any more. Of messages the newest `most` stay."""
+
+        def job(conn: sqlite3.Connection) -> None:
+            conn.execute("DELETE FROM text_in WHERE received_at < ?", (before,))
+            oldest = "SELECT number FROM text_in ORDER BY number DESC LIMIT 1 OFFSET ?"
+            conn.execute(f"DELETE FROM text_in WHERE number <= coalesce(({oldest}), 0)", (most,))
+            conn.execute("DELETE FROM text_part WHERE text <> 0 AND received_at < ?", (known_before,))
+
+        self._db.write_soon(job)
+
+
+class TelemetryRepo:
+    """Records of kits at a center."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def latest(self) -> Sequence[tuple[str, int, bytes, str, float]]:
+        """Gateway, sequence, record, carrier, received_at: the newest of each, at start."""
+        sql = "SELECT gateway, max(sequence), record, carrier, received_at FROM kit_telemetry GROUP BY gateway"
+        return self._db.read_now(lambda conn: [(g, n, bytes(r), c, at) for g, n, r, c, at in conn.execute(sql)])
+
+    async def put(self, gateway: str, sequence: int, record: bytes, carrier: str, at: float, keep: int) -> bool:
+        """False: it is one that was here before, or older than all that are kept. Durable."""
+
+        def job(conn: sqlite3.Connection) -> bool:
+            held, oldest = conn.execute(
+                "SELECT count(*), coalesce(min(sequence), 0) FROM kit_telemetry WHERE gateway = ?", (gateway,)
+            ).fetchone()
+            if held >= keep and sequence < oldest:
+                return False
+            new = conn.execute(
+                "INSERT OR IGNORE INTO kit_telemetry (gateway, sequence, record, carrier, received_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (gateway, sequence, record, carrier, at),
+            ).rowcount
+            if new and held >= keep:
+                # The oldest goes; whatever is older than the new oldest is refused from now on.
+                conn.execute("DELETE FROM kit_telemetry WHERE gateway = ? AND sequence = ?", (gateway, oldest))
+            return bool(new)
+
+        return await self._db.write(job, durable=True)
+
+    async def recent(self, gateway: str, limit: int) -> Sequence[tuple[int, bytes, str, float]]:
+        sql = (
+            "SELECT sequence, record, carrier, received_at FROM kit_telemetry WHERE gateway = ?"
+            " ORDER BY sequence DESC LIMIT ?"
+        )
+        return await self._db.read(
+            lambda conn: [(n, bytes(r), c, at) for n, r, c, at in conn.execute(sql, (gateway, limit))]
+        )
+
+    async def forget(self, gateway: str) -> None:
+        sql = "DELETE FROM kit_telemetry WHERE gateway = ?"
+        await self._db.write(lambda conn: conn.execute(sql, (gateway,)), durable=True)
+
+    async def next(self, name: str, least: int) -> int:
+        """The next of a counter that never gives a number twice, at least `least`; on the disk when it returns."""
+
+        def job(conn: sqlite3.Connection) -> int:
+            row = conn.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
+            value = max(int(row[0]) + 1 if row else 1, least)
+            conn.execute("INSERT OR REPLACE INTO counter (name, value) VALUES (?, ?)", (name, value))
+            return value
+
+        return await self._db.write(job, durable=True)
+
+
+def _take(
+    conn: sqlite3.Connection, one: Arrived, carrier: str, now: float, make_id: MakeId
+) -> tuple[bool, TextIn | None]:
+    digest = hashlib.sha256(one.body.encode()).hexdigest()[:32]
+    words = "\x00".join((one.sender, one.mark, str(one.reference), str(one.part), str(one.parts), digest))
+    known = hashlib.sha256(words.encode()).hexdigest()[:32] if one.mark else secrets.token_hex(16)
+    if one.parts > 1 and _sent_again(conn, one, digest, now):
+        return False, None
+    if conn.execute("SELECT 1 FROM text_part WHERE known = ?", (known,)).fetchone() is not None:
+        return False, None
+    number = conn.execute(
+        "INSERT INTO text_part (known, digest, sender, reference, part, parts, body, carrier, sent_at, received_at,"
+        " set_number, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+        (known, digest, one.sender, one.reference, one.part, one.parts, one.body, carrier, one.sent_at, now),
+    ).lastrowid
+    set_number = _set_of(conn, one, now) or number
+    conn.execute("UPDATE text_part SET set_number = ? WHERE number = ?", (set_number, number))
+    sql = "SELECT count(*) FROM text_part WHERE text = 0 AND set_number = ?"
+    if conn.execute(sql, (set_number,)).fetchone()[0] < one.parts:
+        return True, None
+    return True, _whole(conn, int(set_number or 0), now, make_id)
+
+
+def _sent_again(conn: sqlite3.Connection, one: Arrived, digest: str, now: float) -> bool:
+    """By its sender, who did not hear that it went: the network dates it anew."""
+    sql = (
+        "SELECT 1 FROM text_part WHERE sender = ? AND reference = ? AND part = ? AND digest = ? AND parts = ?"
+        " AND abs(coalesce(sent_at, received_at) - ?) < ?"
+    )
+    at = one.sent_at if one.sent_at is not None else now
+    values = (one.sender, one.reference, one.part, digest, one.parts, at, TOGETHER_S)
+    return conn.execute(sql, values).fetchone() is not None
+
+
+def _set_of(conn: sqlite3.Connection, one: Arrived, now: float) -> int | None:
+    """The waiting set that it belongs to: the nearest in time that has no such part yet."""
+    if one.parts == 1:
+        return None
+    at = one.sent_at if one.sent_at is not None else now
+    rows = conn.execute(
+        "SELECT set_number, min(abs(coalesce(sent_at, received_at) - ?)) AS apart, max(part = ?) AS has FROM text_part"
+        " WHERE text = 0 AND set_number <> 0 AND sender = ? AND reference = ? AND parts = ? GROUP BY set_number"
+        " HAVING has = 0 AND apart < ? ORDER BY apart LIMIT 1",
+        (at, one.part, one.sender, one.reference, one.parts, TOGETHER_S),
+    ).fetchone()
+    return int(rows[0]) if rows else None
+
+
+def _join_late(conn: sqlite3.Connection, before: float) -> None:
+    """Sets of one sender, reference and count that fill each other: a part was sent hours after the others."""
+    groups = conn.execute(
+        "SELECT sender, reference, parts, min(set_number) FROM text_part WHERE text = 0"
+        " GROUP BY sender, reference, parts"
+        " HAVING count(*) = count(DISTINCT part) AND count(DISTINCT set_number) > 1 AND max(received_at) < ?",
+        (before,),
+    ).fetchall()
+    for sender, reference, parts, number in groups:
+        conn.execute(
+            "UPDATE text_part SET set_number = ? WHERE text = 0 AND sender = ? AND reference = ? AND parts = ?",
+            (number, sender, reference, parts),
+        )
+
+
+def _whole(conn: sqlite3.Connection, set_number: int, now: float, make_id: MakeId) -> TextIn:
+    sql = "SELECT part, body, sender, parts, carrier, sent_at FROM text_part WHERE text = 0 AND set_number = ?"
+    rows = {row[0]: row for row in conn.execute(sql, (set_number,))}
+    first = rows[min(rows)]
+    parts = int(first[3])
+    body = "".join(str(rows[part][1]) if part in rows else "[…]" for part in range(1, parts + 1))
+    sent = [row[5] for row in rows.values() if row[5] is not None]
+    one = (make_id(), first[2], body, first[4], now, max(sent) if sent else None, parts - len(rows))
+    columns = "id, sender, body, carrier, received_at, sent_at, missing, seen_by, code, detail"
+    cursor = conn.execute(f"INSERT INTO text_in ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, '', '', '')", one)
+    number = cursor.lastrowid
+    conn.execute("UPDATE text_part SET text = ?, body = '' WHERE text = 0 AND set_number = ?", (number, set_number))
+    return _text(conn.execute(f"SELECT {_COLUMNS} FROM text_in WHERE number = ?", (number,)).fetchone())
+
+
+def _text(row: Sequence[object]) -> TextIn:
+    number, id_, sender, body, carrier, received_at, sent_at, missing, seen_by, seen_at, code, detail = row
+    return TextIn(
+        id=str(id_),
+        sender=str(sender),
+        body=str(body),
+        carrier=str(carrier),
+        received_at=float(received_at),  # type: ignore[arg-type]
+        sent_at=None if sent_at is None else float(sent_at),  # type: ignore[arg-type]
+        missing=int(missing),  # type: ignore[call-overload]
+        seen_by=str(seen_by),
+        seen_at=None if seen_at is None else float(seen_at),  # type: ignore[arg-type]
+        code=str(code),
+        detail=str(detail),
+        number=int(number),  # type: ignore[call-overload]
+    )

@@ -1,0 +1,188 @@
+"""From a kit that lost its center to the center's page, by short message alone; and what is not believed on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.base.moment import Moment, TimeQuality
+from gateway.config.root import Config, Gateway
+from gateway.config.texts import LastResort
+from gateway.contract.texts import Progress, TextSent
+from gateway.core.last_resort import Policy
+from gateway.model.alarm import Alarm, AlarmSeverity
+from gateway.model.ids import DeviceId
+from gateway.model.kit import KitState
+from gateway.model.pairing import PairedCenter, PairedKit
+from gateway.model.telemetry import RecordAlarm, RecordFix, RecordLink, Why
+from gateway.model.texts import Arrived, CarrierKind, TextOut
+from tests.fakes.loop import by_hand, settle
+from tests.unit.core.house import VIEWER, House, a_house
+
+CENTER = "+8610000000"
+
+
+def test_when_a_record_is_due() -> None:
+    config = LastResort(center=[CENTER], most_a_day=4)
+    policy = Policy(0.0)
+    assert policy.due(config, 299.0) is None and policy.due(config, 300.0) is Why.LOST
+    policy.sent(300.0)
+    assert policy.due(config, 1199.0) is None and policy.due(config, 1200.0) is Why.ROUTINE
+    policy.alarm(400.0)
+    assert policy.due(config, 350.0) is None and policy.due(config, 400.0) is Why.ALARM
+    policy.sent(400.0)
+    policy.held(True, 500.0)
+    policy.alarm(500.0)  # a center holds it: the alarm goes there
+    assert policy.due(config, 9999.0) is None and policy.down_min(9999.0) == 0
+    policy.held(False, 10_000.0)
+    policy.alarm(10_001.0)
+    assert policy.due(config, 10_001.0) is Why.ALARM
+    assert policy.due(LastResort(center=[CENTER], on_alarm=False), 10_001.0) is None
+    for at in (10_001.0, 20_000.0):
+        policy.sent(at)
+    assert policy.due(config, 30_000.0) is None  # four a day
+    assert policy.due(config, 300.0 + 86_400.0) is Why.ROUTINE
+
+
+async def a_pair(kit: House, center: House) -> None:
+    """As pairing leaves them."""
+    await kit.core.pairings.admit_center(PairedCenter("center", center.core.pairings.public_key()))
+    await center.core.pairings.admit_kit(PairedKit("kit7", kit.core.pairings.public_key()))
+
+
+async def read(center: House, kit_text: str, sender: str = "17400000001", mark: str = "1") -> str:
+    """What became of it."""
+    with center.core.texts.carrier("modem", CarrierKind.SMS, nobody) as seat:
+        await seat.take(Arrived(sender, kit_text, mark))
+    for _ in range(50):
+        await center.core.store.db.write(lambda conn: None)
+        await settle()
+        (newest, *_) = await center.core.texts.came_lately()
+        if newest.code:
+            break
+    return newest.code
+
+
+async def nobody(text: TextOut, progress: Progress) -> TextSent:
+    raise AssertionError
+
+
+def configs() -> tuple[Config, Config]:
+    resort = LastResort(center=["bd:412345", CENTER])
+    return Config(gateway=Gateway(id="kit7"), last_resort=resort), Config(gateway=Gateway(id="center", role="center"))
+
+
+@by_hand
+async def test_the_center_shows_what_the_kit_told(tmp_path: Path) -> None:
+    kit_config, center_config = configs()
+    for name in ("kit", "center"):
+        (tmp_path / name).mkdir()
+    async with a_house(tmp_path / "kit", kit_config) as kit, a_house(tmp_path / "center", center_config) as center:
+        await a_pair(kit, center)
+        resort = kit.core.last_resort
+        fix = RecordFix(116.39139, 39.9075, 44, 2, "gnss", 12, 90)
+        links = (RecordLink("lte", "down", 0), RecordLink("satphone", "registered", 3))
+        told = replace(resort._facts(), fix=fix, links=links, battery_percent=41, power="battery", word="degraded")
+        resort._facts = lambda: told
+        now = kit.clock.wall()
+        await kit.core.reports.alarm(
+            Alarm(DeviceId("kit7/ball-1"), "ch1", "k", AlarmSeverity.MAJOR, "motion", "video", "", now, now)
+        )
+        id_ = await resort.send(Why.LOST)
+        (text,) = await kit.core.texts.sent_lately()
+        # Nobody carries BeiDou or SMS yet: the first address waits.
+        assert (text.id, text.to, len(text.body)) == (id_, "bd:0412345", 64)
+
+        assert await read(center, text.body) == "text-telemetry"
+        shown = center.core.fleet.kit(VIEWER, "kit7")
+        assert (shown.state, shown.code) == (KitState.OFFLINE, "kit-by-text") and shown.by_text is not None
+        got = shown.by_text
+        assert (got.fix, got.links, got.battery_percent, got.why) == (fix, links, 41, Why.LOST)
+        assert got.alarms == (RecordAlarm("motion", "major", 0),) and got.alarms_open == 1
+        assert got.carrier == "modem" and got.received_at > 0
+        (where,) = center.core.positions.latest(VIEWER)
+        assert (where.device, where.longitude) == ("kit7/kit", fix.longitude)
+
+        # The network delivers it twice, an attacker plays it again from elsewhere, a stranger makes one up.
+        assert await read(center, text.body, "+8613999999999", "2") == "telemetry-replayed"
+        forged = text.body[:20] + ("A" if text.body[20] != "A" else "B") + text.body[21:]
+        assert await read(center, forged, "+8613999999999", "3") == "telemetry-forged"
+        assert await read(center, "I" * 64, "+8613999999999", "4") in ("telemetry-unknown", "telemetry-damaged", "")
+        assert center.core.fleet.kit(VIEWER, "kit7").by_text == got
+        (kept,) = await center.core.telemetry_in.records(VIEWER, "kit7", 10)
+        assert kept == got
+
+        # An older one that comes later is kept, and does not stand for how the kit is now.
+        await resort.send(Why.ROUTINE)
+        older = (await kit.core.texts.sent_lately())[0].body
+        told = replace(told, battery_percent=12)
+        await resort.send(Why.POWER)
+        newer = (await kit.core.texts.sent_lately())[0].body
+        assert [await read(center, body, mark=mark) for body, mark in ((newer, "5"), (older, "6"))] == [
+            "text-telemetry"
+        ] * 2
+        newest = center.core.fleet.kit(VIEWER, "kit7").by_text
+        assert newest is not None and newest.battery_percent == 12
+
+        await center.core.pairings.revoke_kit("kit7", "stolen")
+        await resort.send(Why.ROUTINE)
+        assert await read(center, (await kit.core.texts.sent_lately())[0].body, mark="7") == "telemetry-revoked"
+
+    # It is shown again after a restart.
+    async with a_house(tmp_path / "center", center_config) as center:
+        again = center.core.fleet.kit(VIEWER, "kit7").by_text
+        assert again == newest
+
+
+def test_the_sequence_goes_on_over_restarts_and_a_lost_store(tmp_path: Path) -> None:
+    sequences: list[int] = []
+
+    @by_hand
+    async def once() -> None:
+        async with a_house(tmp_path, configs()[0]) as kit:
+            await kit.core.pairings.admit_center(PairedCenter("center", kit.core.pairings.public_key()))
+            for _ in range(2):
+                sequences.append(await kit.core.store.telemetry.next("telemetry", 1))
+            if not sequences[2:]:
+                return
+            resort = kit.core.last_resort
+            wall = kit.clock.wall()
+            good = Moment("boot", 1.0, wall, TimeQuality.NTP)
+            resort._moments.now = lambda: good  # type: ignore[method-assign]
+            await resort.send(Why.ROUTINE)
+            sequences.append(await kit.core.store.telemetry.next("telemetry", 1))
+
+    once()
+    once()
+    assert sequences[:4] == [1, 2, 3, 4] and sequences[4] > 50_000_000
+
+
+@by_hand
+async def test_it_goes_by_itself_when_no_center_holds_the_kit(tmp_path: Path) -> None:
+    config = configs()[0]
+    gone: list[TextOut] = []
+
+    async def send(text: TextOut, progress: Progress) -> TextSent:
+        gone.append(text)
+        return TextSent()
+
+    async with a_house(tmp_path, config) as kit:
+        await kit.core.pairings.admit_center(PairedCenter("center", kit.core.pairings.public_key()))
+        with kit.core.texts.carrier("phone", CarrierKind.SMS, send) as seat:
+            seat.tell(True)
+            loop_time = asyncio.get_running_loop().time
+            kit.core.last_resort.policy.away_since = loop_time() - 301
+            await kit.core.last_resort.look()
+            for _ in range(20):
+                await kit.core.store.db.write(lambda conn: None)
+                await settle()
+        assert [text.to for text in gone] == [CENTER]  # the phone is ready, no BeiDou terminal is
+
+
+@pytest.mark.parametrize("bad", ["call me", "bd:", "bd:123456789", "+12"])
+def test_an_address_that_is_none_is_named(bad: str) -> None:
+    with pytest.raises(ValueError, match="no telephone number"):
+        LastResort(center=[bad])

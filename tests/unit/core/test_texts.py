@@ -1,0 +1,230 @@
+"""Short messages both ways: none lost, none twice, over restarts and by networks that repeat themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.base.errors import Busy, LinkDown, PeerError, RemoteProtocolError, Unsupported
+from gateway.config.root import Config
+from gateway.config.texts import Texts as TextsConfig
+from gateway.contract.texts import Progress, TextSent
+from gateway.model.texts import Arrived, CarrierKind, TextIn, TextOut, TextPriority, TextState
+from tests.fakes.loop import advance, by_hand, settle
+from tests.unit.core.house import OPERATOR, House, a_house, housed
+
+
+class ACarrier:
+    """A network in memory that fails as it is told to."""
+
+    def __init__(self) -> None:
+        self.gone: list[TextOut] = []
+        self.failing: list[Exception] = []
+
+    async def send(self, text: TextOut, progress: Progress) -> TextSent:
+        await asyncio.sleep(0)
+        if self.failing:
+            raise self.failing.pop(0)
+        self.gone.append(text)
+        return TextSent(1, (f"mr{len(self.gone)}",))
+
+
+async def until(house: House, done: Callable[[], bool]) -> None:
+    """Time goes on no faster than the disk writes."""
+    for _ in range(2000):
+        for _ in range(3):
+            await house.core.store.db.write(lambda conn: None)
+            await settle()
+        if done():
+            return
+        await advance(0.5)
+    raise AssertionError("it never came")
+
+
+@housed
+async def test_it_goes_by_whoever_is_ready_and_cheapest(house: House) -> None:
+    texts = house.core.texts
+    dear, cheap = ACarrier(), ACarrier()
+    with (
+        texts.carrier("sat", CarrierKind.SMS, dear.send, cost=9) as sat,
+        texts.carrier("lte", CarrierKind.SMS, cheap.send) as lte,
+    ):
+        one = await texts.send("+86 138-0000 0000", "救援队已到达")
+        assert (one.to, one.state) == ("+8613800000000", TextState.WAITING)
+        sat.tell(True)
+        await until(house, lambda: bool(dear.gone))
+        lte.tell(True)
+        await texts.send("13900000000", "two")
+        await until(house, lambda: bool(cheap.gone))
+        assert len(dear.gone) == 1
+        await sat.report("mr1", True)
+        found = {text.body: text.state for text in await texts.sent_lately()}
+        assert found == {"救援队已到达": TextState.DELIVERED, "two": TextState.SENT}
+        states = {state.name: state for state in texts.carriers()}
+        assert states["sat"].sent == states["lte"].sent == 1
+    assert not texts.carriers()
+
+
+@housed
+async def test_what_an_attempt_comes_to(house: House) -> None:
+    texts = house.core.texts
+    one, other = ACarrier(), ACarrier()
+    with texts.carrier("a", CarrierKind.SMS, one.send) as a:
+        a.tell(True)
+        one.failing = [LinkDown("lost", code="text-unsure"), LinkDown("hung")]
+        await texts.send("10086", "again")
+        await until(house, lambda: bool(one.gone))
+        (told,) = await texts.sent_lately()
+        assert (told.state, told.attempts, told.unsure) == (TextState.SENT, 3, 1)
+
+        one.failing = [PeerError("CMS 21", status=21)]
+        with texts.carrier("b", CarrierKind.SMS, other.send, cost=5) as b:
+            await texts.send("10086", "refused by one")
+            b.tell(True)
+            await until(house, lambda: bool(other.gone))
+        one.failing = [Unsupported("no", code="text-too-long")]
+        last = await texts.send("10086", "refused by all")
+        await until(house, lambda: not texts.queue.rows)
+        assert (await texts.cancel(last.id)).code == "text-too-long"
+        one.failing = [ValueError("a mistake of ours")]
+        await texts.send("10086", "survives it")
+        await until(house, lambda: one.gone[-1].body == "survives it")
+
+
+@by_hand
+async def test_priority_age_room_and_what_takes_anothers_place(tmp_path: Path) -> None:
+    async with a_house(tmp_path, Config(texts=TextsConfig(waiting=10))) as house:
+        texts, carrier = house.core.texts, ACarrier()
+        with texts.carrier("a", CarrierKind.SMS, carrier.send) as seat:
+            await texts.send("10086", "old news", max_age_s=30)
+            await texts.send("10086", "first state", replaces="state", priority=TextPriority.TELEMETRY)
+            await texts.send("10086", "second state", replaces="state", priority=TextPriority.TELEMETRY)
+            await texts.send("10086", "please", priority=TextPriority.PERSON)
+            await texts.send("10086", "SOS", priority=TextPriority.ALARM)
+            same = await texts.send("10086", "once", id="mine")
+            assert await texts.send("10086", "once", id="mine") == same
+            house.jumps.append(-365 * 86400.0)  # the wall clock: age goes by the other one
+            await advance(60)
+            await until(house, lambda: len(texts.queue.rows) == 4)
+            seat.tell(True)
+            await until(house, lambda: len(carrier.gone) == 4)
+            assert [text.body for text in carrier.gone] == ["SOS", "second state", "please", "once"]
+            codes = {text.body: text.code for text in await texts.sent_lately() if text.code}
+            assert codes == {"old news": "text-expired", "first state": "text-replaced"}
+            seat.tell(False, "link-down", again_in_s=60)
+            for number in range(house.config.texts.waiting):
+                await texts.send("10086", str(number), priority=TextPriority.BULK)
+            with pytest.raises(Busy, match="wait already"):
+                await texts.send("10086", "bulk", priority=TextPriority.BULK)
+            assert (await texts.send("10086", "matters")).state is TextState.WAITING
+            assert (await texts.sent_lately(limit=1000))[-1]
+        for bad in ("", "x" * 1601):
+            with pytest.raises(RemoteProtocolError):
+                await texts.send("10086", bad)
+        with pytest.raises(RemoteProtocolError, match="no number"):
+            await texts.send("call me", "x")
+
+
+def test_what_waits_survives_and_what_was_under_way_is_sent_again(tmp_path: Path) -> None:
+    hung = asyncio.Event()
+
+    async def never(text: TextOut, progress: Progress) -> TextSent:
+        await progress(1, 3)
+        hung.set()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    @by_hand
+    async def before() -> None:
+        async with a_house(tmp_path) as house:
+            with house.core.texts.carrier("a", CarrierKind.SMS, never) as seat:
+                await house.core.texts.send("10086", "long one")
+                await house.core.texts.send("10086", "waits")
+                seat.tell(True)
+                while not hung.is_set():
+                    await advance(0.1)
+                await settle()
+
+    @by_hand
+    async def after() -> None:
+        async with a_house(tmp_path) as house:
+            carrier = ACarrier()
+            with house.core.texts.carrier("a", CarrierKind.SMS, carrier.send) as seat:
+                seat.tell(True)
+                await until(house, lambda: len(carrier.gone) == 2)
+            first = carrier.gone[0]
+            assert (first.body, first.parts_done, first.unsure, first.reference) == ("long one", 1, 1, 1)
+
+    before()
+    after()
+
+
+def parts_of(number: int, rng: random.Random) -> list[Arrived]:
+    body = f"{number}: " + (
+        "现场需要药品和饮用水。" * rng.randint(1, 18) if number % 2 else "all well " * rng.randint(1, 60)
+    )
+    cut = 67 if number % 2 else 153
+    pieces = [body[at : at + cut] for at in range(0, len(body), cut)]
+    at = 1_790_000_000.0 + number * 3
+    return [
+        Arrived(
+            "+8613800000000", piece, f"{at + n:.0f}", number % 256 if len(pieces) > 1 else 0, n + 1, len(pieces), at + n
+        )
+        for n, piece in enumerate(pieces)
+    ]
+
+
+@housed
+async def test_a_thousand_messages_long_chinese_twice_and_out_of_order(house: House) -> None:
+    rng = random.Random(6)
+    made = [parts_of(number, rng) for number in range(1000)]
+    on_air = [part for parts in made for part in parts]
+    on_air += rng.sample(on_air, len(on_air) // 4)  # the network delivers a quarter of them twice
+    rng.shuffle(on_air)
+    kept: list[TextIn] = []
+    house.core.texts.on_kept(kept.append)
+    carriers = [house.core.texts.carrier(name, CarrierKind.SMS, ACarrier().send) for name in ("a", "b")]
+    with carriers[0] as a, carriers[1] as b:
+        for at in range(0, len(on_air), 200):
+            await asyncio.gather(*((a, b)[n % 2].take(part) for n, part in enumerate(on_air[at : at + 200])))
+    assert sorted(text.body for text in kept) == sorted("".join(part.body for part in parts) for parts in made)
+    assert not any(text.missing for text in kept)
+
+
+@housed
+async def test_a_part_that_never_came_and_one_that_came_late(house: House) -> None:
+    texts, kept = house.core.texts, list[TextIn]()
+    texts.on_kept(kept.append)
+    with texts.carrier("a", CarrierKind.SMS, ACarrier().send) as seat:
+        await seat.take(Arrived("10086", "begin ", "1", 7, 1, 3, 1000.0))
+        await seat.take(Arrived("10086", "end", "3", 7, 3, 3, 1001.0))
+        # Sent hours after the others, and by a sender that did not hear its first attempt's answer.
+        await seat.take(Arrived("10010", "one ", "5", 9, 1, 2, 1000.0))
+        assert not await seat.take(Arrived("10010", "one ", "6", 9, 1, 2, 1060.0))
+        await seat.take(Arrived("10010", "two", "7", 9, 2, 2, 9000.0))
+        assert not kept
+        house.jumps.append(house.config.texts.parts_wait + 20)
+        await texts.look()
+        assert {(text.body, text.missing) for text in kept} == {("begin […]end", 1), ("one two", 0)}
+        with pytest.raises(RemoteProtocolError):
+            await seat.take(Arrived("10086", "x", "1", 7, 4, 3))
+        # No mark: nobody can tell whether it is the same again.
+        assert [await seat.take(Arrived("1", "ok")) for _ in range(2)] == [True, True]
+        seen = await texts.seen(kept[0].id, OPERATOR.name)
+        assert seen.seen_by == OPERATOR.name
+
+
+@by_hand
+async def test_a_name_is_one_carriers(tmp_path: Path) -> None:
+    config = Config(texts=TextsConfig(waiting=10))
+    async with a_house(tmp_path, config) as house:
+        with (
+            house.core.texts.carrier("a", CarrierKind.SMS, ACarrier().send),
+            pytest.raises(Busy, match="already"),
+            house.core.texts.carrier("a", CarrierKind.BEIDOU, ACarrier().send),
+        ):
+            pass
