@@ -2,6 +2,7 @@
 
 ADAPTERS: dict[str, str] = {
     "gb28181": "adapters.gb28181:Gb28181Access",
+    "gnss": "adapters.gnss:Gnss",
     "hls": "adapters.hls:Hls",
     "jt808": "adapters.jt808:Jt808",
     "local": "adapters.local:Local",

@@ -186,7 +186,7 @@ peers)
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
     gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp \
     python3-gi gir1.2-gst-rtsp-server-1.0 srt-tools libsrt1.5-gnutls tshark vlc-bin vlc-plugin-base \
-    baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules mosquitto mosquitto-clients strace snmpd babeld \
+    baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules mosquitto mosquitto-clients strace snmpd babeld gpsd espeak-ng alsa-utils \
     modemmanager dbus polkitd python3-dbusmock
   pjsua2
   scapy

@@ -1,0 +1,180 @@
+"""Receivers as an adapter: real gpsd and a serial line, both on pseudo-terminals; what goes and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import tty
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from adapters.gnss import adapter as module
+from adapters.gnss.adapter import Gnss
+from adapters.gnss.config import GnssConfig
+from gateway.base.moment import TimeQuality
+from gateway.model.kit_state import Fix
+from tests.unit.wire.test_nmea import GGA, RMC, sentence
+
+PATIENCE_S = 20.0
+VOID = sentence("GNRMC,082511.00,V,,,,,,,301126,,,N")
+
+
+class Kit:
+    """As much of `contract.kit.KitStanding` and of its context."""
+
+    def __init__(self) -> None:
+        self.fixes: list[tuple[str, Fix]] = []
+        self.codes: list[tuple[str, str]] = []
+        self.times: list[tuple[str, TimeQuality, float]] = []
+        self.gone: list[str] = []
+        self.told = asyncio.Event()
+
+    @property
+    def kit(self) -> Kit:
+        return self
+
+    def ready(self) -> None:
+        pass
+
+    def fix(self, source: str, kind: str, fix: Fix) -> str:
+        self.fixes.append((source, fix))
+        self.told.set()
+        return ""
+
+    def no_fix(self, source: str, kind: str, code: str) -> None:
+        self.codes.append((source, code))
+        self.told.set()
+
+    def time(self, source: str, quality: TimeQuality, unix_s: float) -> None:
+        self.times.append((source, quality, unix_s))
+
+    def no_source(self, source: str) -> None:
+        self.gone.append(source)
+
+    async def until(self, ready: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not ready():
+                self.told.clear()
+                await self.told.wait()
+
+
+@asynccontextmanager
+async def running(**config: Any) -> AsyncIterator[tuple[Kit, Gnss]]:
+    kit: Any = Kit()
+    made = Gnss(GnssConfig(**config), kit)
+    run = asyncio.create_task(made.run())
+    try:
+        yield kit, made
+    finally:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+
+@pytest.fixture
+def pty() -> Any:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    yield master, os.ttyname(slave)
+    for one in (master, slave):
+        try:
+            os.close(one)
+        except OSError:
+            pass
+
+
+async def test_a_receiver_on_a_serial_port(pty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_S", 0.01)
+    master, path = pty
+    async with running(gpsd="", port=path, silent=2.0) as (kit, made):
+        feed = asyncio.create_task(_feed(master, b"\xff\x00garbage" + GGA + RMC))
+        await kit.until(lambda: kit.fixes)
+        feed.cancel()
+        assert kit.fixes[0][0] == "nmea" and kit.fixes[-1][1].longitude == 104.06
+        assert kit.times[0] == ("nmea", TimeQuality.GNSS, 1796027110.0)
+        os.write(master, VOID)
+        await kit.until(lambda: ("nmea", "gnss-no-fix") in kit.codes)
+        (finding,) = made.findings()
+        assert finding.code == "gnss-no-fix"
+        await kit.until(lambda: ("nmea", "gnss-silent") in kit.codes)  # garbage is no sign of life either
+        kit.fixes.clear()
+        feed = asyncio.create_task(_feed(master, RMC))
+        await kit.until(lambda: kit.fixes)
+        feed.cancel()
+    assert kit.gone == ["nmea"]
+
+
+async def test_a_receiver_of_the_past_counts_for_the_place_alone(pty: Any) -> None:
+    master, path = pty
+    past = sentence("GNRMC,082510.00,A,3040.2000,N,10403.6000,E,,,150407,,,A")
+    async with running(gpsd="", port=path) as (kit, _):
+        feed = asyncio.create_task(_feed(master, past))
+        await kit.until(lambda: kit.fixes)
+        feed.cancel()
+        assert kit.times == []
+
+
+async def test_where_no_gpsd_runs_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+    real = asyncio.open_connection
+
+    async def connect(*where: Any, **more: Any) -> Any:
+        tries.append(where)
+        return await real(*where, **more)
+
+    monkeypatch.setattr(module, "FIRST_S", 0.001)
+    monkeypatch.setattr(asyncio, "open_connection", connect)
+    async with running(gpsd=f"127.0.0.1:{_free()}") as (kit, made):
+        async with asyncio.timeout(PATIENCE_S):
+            while len(tries) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert kit.codes == [] and made.findings() == []
+
+
+@pytest.mark.skipif(shutil.which("gpsd") is None, reason="gpsd is not installed (Debian: gpsd)")
+async def test_real_gpsd(pty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_S", 0.05)
+    master, path = pty
+    port = _free()
+    gpsd = shutil.which("gpsd")
+    assert gpsd is not None
+    process = await asyncio.create_subprocess_exec(gpsd, "-N", "-n", "-b", "-S", str(port), path)
+    try:
+        async with running(gpsd=f"127.0.0.1:{port}", silent=5.0) as (kit, _):
+            feed = asyncio.create_task(_feed(master, GGA + RMC))
+            await kit.until(lambda: kit.fixes)
+            source, fix = kit.fixes[-1]
+            assert source == "gpsd" and abs(fix.longitude - 104.06) < 1e-6 and abs(fix.latitude - 30.67) < 1e-6
+            feed.cancel()
+            process.kill()
+            await process.wait()
+            await kit.until(lambda: ("gpsd", "gnss-silent") in kit.codes)
+        assert kit.gone == ["gpsd"]
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _feed(master: int, data: bytes) -> None:
+    """As a receiver speaks, until it is told to be quiet."""
+    while True:
+        os.write(master, data)
+        await asyncio.sleep(0.1)
+
+
+def _free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_addresses_are_checked() -> None:
+    for wrong in ({"gpsd": "localhost"}, {"port": "/dev/ttyUSB2"}, {"port": "../x"}):
+        with pytest.raises(ValueError):
+            GnssConfig(**wrong)
+    assert GnssConfig(gpsd="[::1]:2947", port="usb:1-1.3:2").port == "usb:1-1.3:2"
