@@ -344,6 +344,8 @@ class Daemon:
             self.core.talk.settings_changed()
         if change.live & {"source", "program", "push", "security"}:
             self.core.sources_changed()
+        if change.live & {"links", "link"}:
+            self.core.links.config_changed()
         if "api" in change.parts:
             await self._restart_api(old)
         for name in change.stopped | change.changed:

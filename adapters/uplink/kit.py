@@ -74,7 +74,7 @@ class CenterCall:
             private=key, peer=center.key, gateway=context.gateway, boot=context.home.boot
         )
         media.on_bundle(handle, self._event)
-        self._paths = Paths(media, handle, center, self._config)
+        self._paths = Paths(media, handle, center, self._config, context.links)
         self._paths.on_change = self._tell
         self._other_key = asyncio.Event()
         tasks = [
@@ -116,6 +116,8 @@ class CenterCall:
                 self._address = event.host
         if self._bundle is not None:
             self._bundle.event(event)
+        if event.kind == "path" and event.code:
+            self._silent(event.name)
         if event.kind == "down":
             self._bundle = None
             self._become(KitState.OFFLINE, event.code or "center-silent", event.detail or self._why(event.code))
@@ -181,6 +183,14 @@ class CenterCall:
 
     # — how it stands —
 
+    def _silent(self, name: str) -> None:
+        """A path carries no more: nor does its link, unless its other path (UDP, TCP) does."""
+        other = name.removesuffix(TCP) if name.endswith(TCP) else name + TCP
+        path = self._bundle.paths.get(other) if self._bundle is not None else None
+        interface = self._paths.interface(name)
+        if interface and (path is None or path.code):
+            self._context.links.silent(interface)
+
     def _rate(self) -> None:
         if self._kit is not None and self._bundle is not None and self._bundle.usable_bps is not None:
             pressed = self._bundle.wanted_bps > self._bundle.usable_bps
@@ -197,7 +207,12 @@ class CenterCall:
                 log.debug("the bundle to %s has no figures: %s", self._center.gateway, exc)
                 continue
             look = figures.look(stats, LOOK_S)
+            before = {link.name: link.bytes_in for link in self._links}
             self._links = self._with_wishes(look)
+            for link in self._links:
+                if link.interface and link.state is LinkUse.IN and link.bytes_in != before.get(link.name):
+                    rtt_s = link.rtt_ms / 1000 if link.rtt_ms is not None else None
+                    self._context.links.passed(link.interface, rtt_s)
             if any(link.state is LinkUse.IN for link in self._links):
                 self._seen = self._context.home.now()
             if self._kit is not None:
@@ -211,7 +226,7 @@ class CenterCall:
             if (found := by_either(look.links.get(wish.name), look.links.get(wish.name + TCP))) is not None:
                 links.append(found.state(wish.name, wish.bearer, wish.interface, wish.cost))
             else:
-                code = "link-off" if wish.off else self._paths.problem(wish.name) or "center-unresolved"
+                code = wish.code or ("link-off" if wish.off else self._paths.problem(wish.name) or "center-unresolved")
                 state = LinkUse.OFF if wish.off else LinkUse.TRYING
                 links.append(LinkState(wish.name, wish.bearer, wish.interface, state, code, cost=wish.cost))
         return tuple(links)

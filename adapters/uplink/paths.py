@@ -12,16 +12,17 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.uplink.config import MOST_LINKS, UplinkConfig
 from adapters.uplink.fallback import dial_tcp
-from adapters.uplink.netlink import Interface, changes
 from adapters.uplink.trying import DropTcp, LinkTry, Tcp, Udp
 from gateway import codecs
 from gateway.base.errors import GatewayError
+from gateway.contract.link import Links
 from gateway.contract.media import Media
 from gateway.model.pairing import PairedCenter
+from gateway.net.rtnetlink import Interface, changes
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class Wish:
     v4: str = ""
     v6: str = ""
     mtu: int = MTU
-    off: bool = False  # named, and not there
+    off: bool = False  # named, and not there; or not to be used now
+    code: str = ""  # why it is not to be used
 
     def source(self, family: socket.AddressFamily) -> str:
         """Where a socket of that family is bound; "" where the link has no address of it."""
@@ -59,15 +61,21 @@ class Wish:
         return self.v4 if family == socket.AF_INET else self.v6
 
 
-def wishes(config: UplinkConfig, found: Sequence[Interface]) -> list[Wish]:
-    """What `links` says of the interfaces that there are. At most `MOST_LINKS`; those that come first by name stay."""
+def wishes(config: UplinkConfig, found: Sequence[Interface], links: Links | None = None) -> list[Wish]:
+    """What `links` says of the interfaces that there are; those that may not be used now (roaming, a quota that is
+    spent) are off, and cost what is said of them where the uplink's own part says nothing. At most `MOST_LINKS`; those
+    that come first by name stay."""
     by_name = {one.name: one for one in found}
     if config.links == "auto":
         out = [one for one in found if one.up and ((one.out4 and one.v4) or (one.out6 and one.v6))]
         out = [one for one in out if not any(fnmatch.fnmatch(one.name, skip) for skip in config.without)]
         if len(out) > MOST_LINKS:
             log.warning("%d links are found, %d are used: name them in adapter.uplink.links", len(out), MOST_LINKS)
-        return [_wish(one.name[:24], one, one.bearer, config.metered.get(one.name, 0)) for one in out[:MOST_LINKS]]
+        named = [
+            _wish(one.name[:24], one, one.bearer, config.metered.get(one.name, _cost(one.name, links)))
+            for one in out[:MOST_LINKS]
+        ]
+        return [_barred(wish, links) for wish in named]
     made = []
     for link in config.links:
         interface = by_name.get(link.interface)
@@ -76,8 +84,18 @@ def wishes(config: UplinkConfig, found: Sequence[Interface]) -> list[Wish]:
         elif interface is None or not interface.up or not (interface.v4 or interface.v6):
             made.append(Wish(link.name, link.interface, link.bearer, link.cost, off=True))
         else:
-            made.append(_wish(link.name, interface, link.bearer or interface.bearer, link.cost))
-    return made
+            cost = link.cost or _cost(link.interface, links)
+            made.append(_wish(link.name, interface, link.bearer or interface.bearer, cost))
+    return [_barred(wish, links) for wish in made]
+
+
+def _cost(interface: str, links: Links | None) -> int:
+    return (links.cost(interface) if links is not None else None) or 0
+
+
+def _barred(wish: Wish, links: Links | None) -> Wish:
+    code = links.may_use(wish.interface) if links is not None and wish.interface else ""
+    return replace(wish, off=True, code=code) if code else wish
 
 
 def _wish(name: str, one: Interface, bearer: str, cost: int) -> Wish:
@@ -99,11 +117,15 @@ class _Link:
 class Paths:
     """`run` until cancelled, after the bundle was closed. `told` is given every change of a path of the bundle."""
 
-    def __init__(self, media: Media, bundle: int, center: PairedCenter, config: UplinkConfig) -> None:
+    def __init__(
+        self, media: Media, bundle: int, center: PairedCenter, config: UplinkConfig, links: Links | None = None
+    ) -> None:
         self._media = media
         self._bundle = bundle
         self._center = center
         self._config = config
+        self._policy = links
+        self._found: list[Interface] = []
         self._links: dict[str, _Link] = {}
         self._wished: list[Wish] = []
         self._addresses: list[Address] = []
@@ -122,12 +144,15 @@ class Paths:
 
     async def run(self) -> None:
         resolving = asyncio.create_task(self._resolve(), name=f"addresses of {self._center.gateway}")
+        unheard = self._policy.on_change(self._judged) if self._policy is not None else lambda: None
         try:
             async with aclosing(changes()) as news:  # its socket is closed with us, not when it is collected
                 async for found in news:
-                    self._wished = wishes(self._config, found)
+                    self._found = found
+                    self._wished = wishes(self._config, found, self._policy)
                     self._sync()
         finally:
+            unheard()
             resolving.cancel()
             await asyncio.gather(resolving, return_exceptions=True)
             # The bundle is closed with all its paths, and says its farewell by them.
@@ -151,7 +176,19 @@ class Paths:
             link.trial.udp(carries, now)
         self._carry_out(link)
 
+    def interface(self, name: str) -> str:
+        """By which the path of that name goes; "" when it is none of ours."""
+        found = self._links.get(name.removesuffix(TCP))
+        return found.wish.interface if found is not None else ""
+
     # — within —
+
+    def _judged(self) -> None:
+        """A link costs another price now, or may be used again, or no longer."""
+        wished = wishes(self._config, self._found, self._policy)
+        if wished != self._wished:
+            self._wished = wished
+            self._sync()
 
     async def _resolve(self) -> None:
         """The center's addresses, in the order of its hosts; asked again now and then."""

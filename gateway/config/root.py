@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from gateway.config.forward import Forward
 from gateway.config.kit import Kit, Team
+from gateway.config.links import Links, LinkSection
 from gateway.config.section import Section
 from gateway.config.sources import Program, Push, Security, Source
 from gateway.config.talk import Talk
@@ -182,6 +183,8 @@ class Config:
     team: Team = field(default_factory=Team)
     texts: Texts = field(default_factory=Texts)
     last_resort: LastResort = field(default_factory=LastResort)
+    links: Links = field(default_factory=Links)
+    link: dict[str, LinkSection] = field(default_factory=dict)
     adapters: dict[str, AdapterSection] = field(default_factory=dict)
 
 
@@ -205,6 +208,7 @@ SECTIONS: dict[str, type[Section]] = {
     "team": Team,
     "texts": Texts,
     "last_resort": LastResort,
+    "links": Links,
 }
 
 
@@ -220,6 +224,12 @@ class NamedSection:
 
 
 NAMED: dict[str, NamedSection] = {
+    "link": NamedSection(
+        LinkSection,
+        32,
+        "What a way northward costs and may carry: [link.<name>], named as its bearer (a modem, say) or its interface.",
+        ("wwan0", 'cost = 10\nmetered = true\nquota = "20GB"'),
+    ),
     "source": NamedSection(
         Source,
         1024,

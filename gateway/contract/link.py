@@ -59,5 +59,9 @@ class Links(Protocol):
     def passed(self, interface: str, rtt_s: float | None = None) -> None:
         """Something authentic came in by this interface just now: as good as an answered probe."""
 
+    def silent(self, interface: str) -> None:
+        """Whoever keeps asking by this interface, and was answered before, has had no answer for longer than he waits:
+        down, unless probes of our own say otherwise."""
+
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
         """`called` whenever a link came, went or stands otherwise, until the returned function is called."""

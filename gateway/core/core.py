@@ -34,6 +34,7 @@ from gateway.core.informants import Informants
 from gateway.core.invitations import Invitations
 from gateway.core.kit_standing import Standing, make_kit
 from gateway.core.link_trails import LinkTrails
+from gateway.core.link_watch import LinkWatch
 from gateway.core.links import Links
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
@@ -211,7 +212,10 @@ class Core:
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.pairings = Pairings(store.pairings, state_dir, clock)
         self.link_trails = LinkTrails(store.link_trails, clock)
-        self.links = Links(gateway, self.bus, clock)
+        self.links = Links(
+            gateway, self.bus, clock, lambda: config().links, lambda: config().link, store.link_use.all()
+        )
+        self.link_watch = LinkWatch(gateway, self.links, self.link_trails, store.link_use, clock)
         self.fleet = make_fleet(self, config)
         self.pairing = make_pairing(self, config)
         self.telemetry_in = make_telemetry_in(self, config)
@@ -260,6 +264,7 @@ class Core:
             ("recheck", self.recheck.run()),
             ("phones", self.phones.run()),
             ("link trails", self.link_trails.run()),
+            ("links", self.link_watch.run()),
             ("outbox", self.outbox.run()),
             ("kit state", self.kit.run()),
             ("field word", self.field.run()),

@@ -1,53 +1,94 @@
-"""The links of this machine: bearers as their adapters tell them. Fulfils `contract.link.Links`."""
+"""The links of this machine: which there are, how each stands, what takes which. Fulfils `contract.link.Links`.
+
+A link is a bearer that an adapter tends, an interface that the configuration names, or one with a default route; a
+bearer and its interface are one link under the bearer's name, however the interface is called after it was plugged
+anew. Judged by `link_judge`, ordered by `link_choice`; sockets, routes and the clock's beat are `link_watch`'s.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, LocalProtocolError
+from gateway.config.links import Links as LinksConfig
+from gateway.config.links import LinkSection
 from gateway.config.units import is_slug
+from gateway.core.link_choice import Choice, Tier
+from gateway.core.link_entry import NOTHING, Bearer, Entry
+from gateway.core.link_judge import Judge, Standing
+from gateway.core.link_quota import Use
 from gateway.core.messages import Bus
 from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, TrafficClass, Way
+from gateway.net.rtnetlink import Interface
 
 log = logging.getLogger(__name__)
 
 UNTENDED = BearerFacts(LinkPhase.ABSENT, code="link-untended")
 BEGUN = BearerFacts(LinkPhase.CONNECTING)
+MOST = 32
+"""Links; further interfaces are left alone."""
+FORGET_S = 3600.0
+"""An interface that nobody named and that is gone is forgotten after this long."""
+RECOVER_S, RECOVER_ALONE_S, RECOVER_AGAIN_S = 10.0, 60.0, 60.0
+"""A bearer that says "up" while nothing passes is asked to recover: sooner where data pass elsewhere."""
+NEWS_S = 5.0
+"""Figures that changed are told this often; how a link stands at once."""
 
 
 class Seat:
     """A bearer that is offered. Fulfils `contract.link.LinkSeat`."""
 
-    def __init__(
-        self, links: Links, name: str, kind: BearerKind, recover: Callable[[str], None] | None, facts: BearerFacts
-    ) -> None:
+    def __init__(self, links: Links, name: str, bearer: Bearer) -> None:
         self._links = links
         self.name = name
-        self.kind = kind
-        self.recover = recover
-        self.facts = facts
-        self.tended = True
+        self.bearer = bearer
 
     def tell(self, facts: BearerFacts) -> None:
-        if self.tended and facts != self.facts:
-            self.facts = facts
-            self._links.told(self)
+        if self.bearer.tended and facts != self.bearer.facts:
+            self._set(replace(self.bearer, facts=facts))
+
+    def leave(self) -> None:
+        facts = self.bearer.facts
+        told = replace(UNTENDED, recoveries=facts.recoveries, device=facts.device)
+        self._set(replace(self.bearer, facts=told, recover=None, tended=False))
+
+    def _set(self, bearer: Bearer) -> None:
+        before, self.bearer = self.bearer, bearer
+        self._links.told(self.name, before, bearer)
 
 
 class Links:
-    """On the event loop only."""
+    """On the event loop only. `config` and `said` give `[links]` and `[link.<name>]` now in force."""
 
-    def __init__(self, gateway: str, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        gateway: str,
+        bus: Bus,
+        clock: Clock,
+        config: Callable[[], LinksConfig] = LinksConfig,
+        said: Callable[[], Mapping[str, LinkSection]] = dict,
+        used: Mapping[str, tuple[str, int]] | None = None,
+    ) -> None:
         self._gateway = gateway
         self._bus = bus
         self._clock = clock
-        self._seats: dict[str, Seat] = {}
-        self._shown: dict[str, Link] = {}
+        self.config = config
+        self._said = said
+        self._kept = dict(used or {})
+        self._bearers: dict[str, Bearer] = {}
+        self._interfaces: dict[str, Interface] = {}
+        self.entries: dict[str, Entry] = {}
+        self._gone: dict[str, float] = {}
+        self.choices = {traffic: Choice(traffic) for traffic in TrafficClass}
         self._heard: list[Callable[[], None]] = []
+        self._told_at = 0.0
+        self.on_down: Callable[[Entry], None] = lambda _entry: None
+        """A link that carried does no more."""
 
     # — those who tend bearers —
 
@@ -55,67 +96,205 @@ class Links:
     def offer(self, name: str, kind: BearerKind, *, recover: Callable[[str], None] | None = None) -> Iterator[Seat]:
         if not is_slug(name):
             raise LocalProtocolError(f"{name!r} is no bearer's name")
-        known = self._seats.get(name)
+        known = self._bearers.get(name)
         if known is not None and known.tended:
             raise Busy(f"somebody tends a bearer {name} already", code="link-taken")
-        seat = self._seats[name] = Seat(self, name, kind, recover, BEGUN)
-        self.told(seat)
+        seat = Seat(self, name, Bearer(kind, BEGUN, recover))
+        self.told(name, known, seat.bearer)
         try:
             yield seat
         finally:
-            seat.tended = False
-            seat.recover = None
-            seat.facts = replace(UNTENDED, recoveries=seat.facts.recoveries, device=seat.facts.device)
-            if self._seats.get(name) is seat:
-                self.told(seat)
+            seat.leave()
 
-    def told(self, seat: Seat) -> None:
+    def told(self, name: str, before: Bearer | None, bearer: Bearer) -> None:
         """A bearer stands otherwise."""
-        facts, before = seat.facts, self._shown.get(seat.name)
-        since = self._clock.wall() if before is None or before.phase is not facts.phase else before.since
-        link = Link(
-            name=seat.name,
-            kind=seat.kind,
-            interface=facts.interface,
-            phase=facts.phase,
-            code=facts.code,
-            detail=facts.detail,
-            since=since,
-            usable=facts.phase in (LinkPhase.UP, LinkPhase.DEGRADED) and bool(facts.interface),
-            cost=facts.cost or 0,
-            metered=bool(facts.metered),
-            roaming=facts.roaming,
-            used_bytes=facts.used_bytes or 0,
-            signal=facts.signal,
-            device=facts.device,
-            step=facts.step,
-            recoveries=facts.recoveries,
-            bearer_phase=facts.phase,
-        )
-        if before is None or before.phase is not link.phase:
-            log.info("link %s: %s%s", link.name, link.phase.value, f" ({link.code})" if link.code else "")
-        self._shown[seat.name] = link
-        self._bus.publish("link", f"{self._gateway}/{link.name}", link)
-        for called in list(self._heard):
-            called()
+        if before is not None and self._bearers.get(name) is not before:
+            return
+        self._bearers[name] = bearer
+        if before is None or before.facts.interface != bearer.facts.interface or name not in self.entries:
+            self._rebuild()
+        elif name in self.entries:
+            self.entries[name].bearer = bearer
+        self.update()
+
+    # — what the machine has —
+
+    def found(self, interfaces: Sequence[Interface]) -> None:
+        """The interfaces of this machine are these now."""
+        self._interfaces = {one.name: one for one in interfaces}
+        self._rebuild()
+        self.update()
+
+    def _rebuild(self) -> None:
+        config, said, now = self.config(), self._said(), self._clock.monotonic()
+        owners: dict[str, str] = {}  # interface → link
+        names: dict[str, str] = {}  # link → interface
+        for name, bearer in self._bearers.items():
+            names[name] = bearer.facts.interface or said.get(name, NOTHING).interface
+            if names[name]:
+                owners[names[name]] = name
+        for name, section in said.items():
+            interface = section.interface or name
+            if name not in names and interface not in owners:
+                names[name] = interface
+                owners[interface] = name
+        for one in self._interfaces.values():
+            if one.name in owners or any(fnmatch.fnmatch(one.name, skip) for skip in config.without):
+                continue
+            known = one.name in self.entries
+            if known or (one.up and ((one.out4 and one.v4) or (one.out6 and one.v6))):
+                names.setdefault(one.name, one.name)
+        for name, entry in list(self.entries.items()):
+            if name in names:
+                self._gone.pop(name, None)
+                continue
+            gone = self._gone.setdefault(name, now)
+            claimed = entry.interface is not None and entry.interface.name in owners
+            if claimed or now - gone > FORGET_S:
+                self._drop(name)
+            else:
+                names[name] = name
+        for name in sorted(names)[:MOST]:
+            entry = self.entries.get(name) or self._add(name, now)
+            entry.bearer = self._bearers.get(name)
+            entry.interface = self._interfaces.get(names[name])
+            entry.said = said.get(name) or said.get(names[name]) or NOTHING
+
+    def _add(self, name: str, now: float) -> Entry:
+        period, used = self._kept.get(name, ("", 0))
+        entry = self.entries[name] = Entry(name, Judge(now), use=Use(period, used))
+        return entry
+
+    def _drop(self, name: str) -> None:
+        entry = self.entries.pop(name)
+        self._gone.pop(name, None)
+        self._kept[name] = (entry.use.period, entry.use.used)
+        if entry.shown is not None:
+            self._bus.publish("link", f"{self._gateway}/{name}", entry.shown, gone=True)
+
+    def config_changed(self) -> None:
+        self._rebuild()
+        self.update()
+
+    # — the beat —
+
+    def update(self) -> None:
+        """Judge, choose, tell what is otherwise; cheap, and called several times a second."""
+        now, wall, config = self._clock.monotonic(), self._clock.wall(), self.config()
+        for entry in self.entries.values():
+            judge = entry.judge
+            judge.interval_s = config.metered_interval if entry.metered else config.interval
+            judge.good_s = config.back_after
+            judge.asks = bool(entry.probe)
+            judge.handle_timer(now)
+            entry.use.turn(now, wall, entry.said.quota_every, entry.said.quota_day)
+            if judge.standing is not Standing.BAD or not entry.addressed:
+                entry.bad_since = None
+            elif entry.bad_since is None:
+                entry.bad_since = now
+                self.on_down(entry)
+            self._recover(entry, now)
+        candidates = [entry.candidate(config) for entry in self.entries.values()]
+        for traffic, choice in self.choices.items():
+            before = choice.order[0] if choice.order else ""
+            if choice.update(now, candidates) and choice.order:
+                log.info(
+                    "%s goes by %s%s", traffic.value, choice.order[0], f", no longer by {before}" if before else ""
+                )
+        self._show(now, wall, config)
+
+    def _show(self, now: float, wall: float, config: LinksConfig) -> None:
+        figures = now - self._told_at >= NEWS_S
+        if figures:
+            self._told_at = now
+        news = False
+        for entry in self.entries.values():
+            carries = tuple(t for t, choice in self.choices.items() if choice.order[:1] == (entry.name,))
+            before, link = entry.shown, entry.link(config, wall, carries)
+            if link == before:
+                continue
+            otherwise = before is None or _standing(before) != _standing(link)
+            if not (otherwise or figures):
+                continue
+            entry.shown = link
+            if before is None or (before.phase, before.code) != (link.phase, link.code):
+                log.info("link %s: %s%s", link.name, link.phase.value, f" ({link.code})" if link.code else "")
+            self._bus.publish("link", f"{self._gateway}/{link.name}", link)
+            news = news or otherwise
+        if news:
+            for called in list(self._heard):
+                called()
+
+    def _recover(self, entry: Entry, now: float) -> None:
+        """A bearer that says all is well while nothing passes is asked to take its next step back."""
+        bearer = entry.bearer
+        if bearer is None or bearer.recover is None or entry.bad_since is None:
+            entry.asked_back = None
+            return
+        if bearer.facts.phase not in (LinkPhase.UP, LinkPhase.DEGRADED) or entry.barred(self.config()):
+            return
+        elsewhere = any(other.judge.carries and other.heard_of for other in self.entries.values() if other is not entry)
+        patience = RECOVER_S if elsewhere else RECOVER_ALONE_S
+        if now - entry.bad_since < patience:
+            return
+        if entry.asked_back is None or now - entry.asked_back >= RECOVER_AGAIN_S:
+            entry.asked_back = now
+            log.warning("link %s: nothing passes though its bearer says it is up: it is asked to recover", entry.name)
+            bearer.recover("link-no-reply")
 
     # — those who call out —
 
     def view(self) -> Sequence[Link]:
-        return [self._shown[name] for name in sorted(self._shown)]
+        found = (self.entries[name].shown for name in sorted(self.entries))
+        return [link for link in found if link is not None]
 
     def ways(self, traffic: TrafficClass) -> Sequence[Way]:
-        return []
+        found = (self.entries[name].way() for name in self.choices[traffic].order if name in self.entries)
+        return [way for way in found if way is not None]
 
     def may_use(self, interface: str) -> str:
-        return ""
+        entry = self._of(interface)
+        return entry.barred(self.config()) if entry is not None else ""
 
     def cost(self, interface: str) -> int | None:
-        return None
+        entry = self._of(interface)
+        if entry is None:
+            return None
+        told = entry.facts.cost if entry.facts is not None else None
+        return entry.said.cost if entry.said.cost is not None else told
 
     def passed(self, interface: str, rtt_s: float | None = None) -> None:
-        pass
+        entry = self._of(interface)
+        if entry is not None:
+            entry.heard_of = True
+            entry.judge.passed(self._clock.monotonic(), rtt_s)
+
+    def silent(self, interface: str) -> None:
+        entry = self._of(interface)
+        # Where probes are sent they are the better judge: whoever is silent may be down himself.
+        if entry is not None and entry.heard_of and not entry.probe:
+            entry.judge.silenced(self._clock.monotonic())
+            self.update()
 
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
         self._heard.append(called)
         return lambda: self._heard.remove(called) if called in self._heard else None
+
+    def best(self) -> Entry | None:
+        """Where what nobody steers goes (SIP, MQTT, HTTP): as control does."""
+        order = self.choices[TrafficClass.CONTROL].order
+        return self.entries.get(order[0]) if order else None
+
+    def fit(self) -> Sequence[Entry]:
+        """Links that may carry now or are on probation."""
+        config = self.config()
+        return [one for one in self.entries.values() if one.tier(config) is not Tier.NONE]
+
+    def _of(self, interface: str) -> Entry | None:
+        return next((one for one in self.entries.values() if one.interface and one.interface.name == interface), None)
+
+
+def _standing(link: Link) -> tuple[object, ...]:
+    """What is news at once."""
+    place = (link.interface, link.addresses, link.usable, link.carries)
+    return (link.phase, link.bearer_phase, link.code, link.step, link.roaming, *place)

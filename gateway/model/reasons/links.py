@@ -41,6 +41,20 @@ ROWS: tuple[Row, ...] = (
         "无需处理：连续十秒正常后会自动启用。",
     ),
     (
+        "link-lossy",
+        "The link loses more than a tenth of what is sent.",
+        "Others are taken first where there are some. Look at the antenna and the signal; move the kit if you can.",
+        "该链路丢包率超过十分之一。",
+        "有其他链路时会优先使用；请检查天线和信号，必要时移动设备位置。",
+    ),
+    (
+        "link-routes",
+        "The kernel does not let the gateway make routes for its links.",
+        "Give it CAP_NET_ADMIN (systemd/README.md), or set links.routes = false.",
+        "内核拒绝网关为链路设置路由。",
+        "请授予 CAP_NET_ADMIN（见 systemd/README.md），或设置 links.routes = false。",
+    ),
+    (
         "link-roaming",
         "The bearer roams in a foreign network, and that is not allowed.",
         "Allow it in [links] (roaming = true) if its price is known; else wait for the home network.",

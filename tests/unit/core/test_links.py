@@ -1,43 +1,228 @@
-"""Bearers among the links."""
+"""Bearers and interfaces among the links: what stands, what may be used, who is asked to recover."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from gateway.base.clock import Clock
 from gateway.base.errors import Busy, LocalProtocolError
+from gateway.config.links import Links as LinksConfig
+from gateway.config.links import LinkSection
 from gateway.core.links import Links
 from gateway.core.messages import Bus
-from gateway.model.link import BearerFacts, BearerKind, LinkPhase, Recovery
-from tests.fakes.loop import by_hand
-from tests.unit.core.house import hand_clock
+from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, Recovery, TrafficClass
+from gateway.net.rtnetlink import Interface
+
+UP = BearerFacts(LinkPhase.UP, interface="wwan0")
+NOW = 1_796_000_000.0
 
 
-@by_hand
-async def test_a_bearer_is_shown_as_its_adapter_tells_it_and_stays_when_the_adapter_ends() -> None:
-    bus = Bus()
-    links = Links("kit1", bus, hand_clock())
-    changes: list[int] = []
-    stop = links.on_change(lambda: changes.append(bus.cursor))
+class House:
+    """Links, and time by hand."""
+
+    def __init__(self, **said: LinkSection) -> None:
+        self.now, self.wall = 100.0, NOW
+        self.bus = Bus()
+        self.config, self.said = LinksConfig(), said
+        clock = Clock(lambda: self.now, lambda: self.wall)
+        self.links = Links("kit1", self.bus, clock, lambda: self.config, lambda: self.said, {})
+        self.changes = 0
+        self.links.on_change(self._changed)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def run(self, seconds: float, *answers: str) -> None:
+        """Links named in `answers` are asked five times a second, and answer."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 0.2
+            self.wall += 0.2
+            for name in answers:
+                entry = self.links.entries[name]
+                entry.judge.sent(round(self.now * 10), self.now - 0.05)
+                entry.judge.answered(round(self.now * 10), self.now)
+                entry.heard_of = True
+            self.links.update()
+
+    def link(self, name: str) -> Link:
+        return next(link for link in self.links.view() if link.name == name)
+
+    def probed(self, *names: str) -> None:
+        for name in names:
+            self.links.entries[name].probe = "udp://198.51.100.1:8445"
+
+
+def an_interface(name: str, index: int = 1, address: str = "10.0.0.2", out: bool = True, up: bool = True) -> Interface:
+    return Interface(index, name, up, 1500, [address] if address else [], [], out)
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    yield House()
+
+
+def test_a_bearer_is_shown_as_its_adapter_tells_it_and_stays_when_the_adapter_ends(house: House) -> None:
+    links = house.links
     with links.offer("modem1", BearerKind.LTE) as seat:
-        assert links.view()[0].phase is LinkPhase.CONNECTING
+        assert house.link("modem1").phase is LinkPhase.CONNECTING
         told = BearerFacts(
             LinkPhase.UP, interface="wwan0", device="EG25", recoveries=(Recovery("reopen", 2),), metered=True
         )
         seat.tell(told)
-        seat.tell(told)
-        (link,) = links.view()
+        assert house.link("modem1").code == "link-no-interface", (
+            "its adapter says up, the kernel knows no such interface"
+        )
+        links.found([an_interface("wwan0", out=False)])
+        link = house.link("modem1")
         assert (link.interface, link.usable, link.metered, link.device) == ("wwan0", True, True, "EG25")
-        assert len(changes) == 2, "what is told again unchanged is no news"
+        changes = house.changes
+        seat.tell(told)
+        assert house.changes == changes, "what is told again unchanged is no news"
         with pytest.raises(Busy), links.offer("modem1", BearerKind.NR):
             pass
-    (link,) = links.view()
-    assert (link.phase, link.code, link.interface, link.usable) == (LinkPhase.ABSENT, "link-untended", "", False)
+    link = house.link("modem1")
+    assert (link.phase, link.code, link.usable) == (LinkPhase.ABSENT, "link-untended", False)
     assert link.recoveries == (Recovery("reopen", 2),)
     seat.tell(told)
-    assert links.view()[0].phase is LinkPhase.ABSENT, "a seat that was given back says nothing any more"
-    stop()
+    assert house.link("modem1").phase is LinkPhase.ABSENT, "a seat that was given back says nothing any more"
     with links.offer("modem1", BearerKind.LTE):
-        assert links.view()[0].phase is LinkPhase.CONNECTING
-    assert len(changes) == 3
+        assert house.link("modem1").phase is LinkPhase.CONNECTING
     with pytest.raises(LocalProtocolError), links.offer("not a slug", BearerKind.LTE):
         pass
+
+
+def test_each_phase_of_a_bearer_is_the_links(house: House) -> None:
+    with house.links.offer("modem1", BearerKind.NR) as seat:
+        for phase in LinkPhase:
+            seat.tell(BearerFacts(phase, code="link-no-interface"))
+            shown = house.link("modem1")
+            assert shown.bearer_phase is phase
+            assert shown.phase is (phase if phase not in (LinkPhase.UP, LinkPhase.DEGRADED) else LinkPhase.CONNECTING)
+        assert not shown.usable
+
+
+def test_a_bearer_and_its_interface_are_one_link_when_it_is_renumbered(house: House) -> None:
+    links = house.links
+    links.found([an_interface("eth0"), an_interface("wwan0", 2, "10.1.0.2"), an_interface("veth7", 9, "10.9.0.2")])
+    assert [link.name for link in links.view()] == ["eth0", "wwan0"]
+    with links.offer("modem1", BearerKind.LTE) as seat:
+        seat.tell(UP)
+        assert [link.name for link in links.view()] == ["eth0", "modem1"]
+        links.entries["modem1"].use.used = 7
+        links.found([an_interface("eth0"), an_interface("wwan1", 3, "10.1.0.2")])
+        assert house.link("modem1").code == "link-no-interface"
+        seat.tell(BearerFacts(LinkPhase.UP, interface="wwan1"))
+        assert [(link.name, link.interface) for link in links.view()] == [("eth0", "eth0"), ("modem1", "wwan1")]
+        assert house.link("modem1").used_bytes == 7
+
+
+def test_up_without_a_data_path_is_down_and_its_bearer_asked_to_recover(house: House) -> None:
+    asked: list[str] = []
+    links = house.links
+    with links.offer("modem1", BearerKind.LTE, recover=asked.append) as seat:
+        seat.tell(UP)
+        links.found([an_interface("eth0"), an_interface("wwan0", 2, "10.1.0.2")])
+        house.probed("eth0", "modem1")
+        house.run(3, "eth0")
+        assert (house.link("modem1").phase, house.link("modem1").code) == (LinkPhase.DOWN, "link-no-reply")
+        assert house.link("modem1").carries == () and not house.link("modem1").usable
+        assert house.link("eth0").phase is LinkPhase.UP and len(house.link("eth0").carries) == 5
+        assert asked == []
+        house.run(10, "eth0")
+        assert asked == ["link-no-reply"]
+        house.run(65, "eth0")
+        assert len(asked) == 2, "again after a minute"
+        seat.tell(BearerFacts(LinkPhase.RECOVERING, interface="wwan0", step="radio", code="link-no-interface"))
+        house.run(300, "eth0")
+        assert len(asked) == 2, "it is at it"
+        seat.tell(UP)
+        house.run(5, "eth0", "modem1")
+        assert house.link("modem1").code == "link-probation"
+        house.run(15, "eth0", "modem1")
+        assert house.link("modem1").phase is LinkPhase.UP
+
+
+def test_where_nothing_answers_anywhere_a_bearer_is_asked_late(house: House) -> None:
+    asked: list[str] = []
+    with house.links.offer("modem1", BearerKind.LTE, recover=asked.append) as seat:
+        seat.tell(UP)
+        house.links.found([an_interface("wwan0", 2, "10.1.0.2")])
+        house.probed("modem1")
+        house.run(55)
+        assert asked == [], "it may be the far side"
+        house.run(15)
+        assert len(asked) == 1
+
+
+def test_roaming_where_it_is_not_allowed() -> None:
+    house = House(modem2=LinkSection(roaming=True))
+    links = house.links
+    with links.offer("modem1", BearerKind.LTE) as one, links.offer("modem2", BearerKind.LTE) as two:
+        links.found([an_interface("wwan0"), an_interface("wwan1", 2, "10.1.0.2")])
+        one.tell(BearerFacts(LinkPhase.UP, interface="wwan0", roaming=True))
+        two.tell(BearerFacts(LinkPhase.UP, interface="wwan1", roaming=True))
+        link = house.link("modem1")
+        assert (link.phase, link.code, link.usable) == (LinkPhase.OFF, "link-roaming", False)
+        assert links.may_use("wwan0") == "link-roaming" and links.may_use("wwan1") == links.may_use("eth9") == ""
+        assert [way.link for way in links.ways(TrafficClass.VOICE)] == ["modem2"]
+        house.config = LinksConfig(roaming=True)
+        links.config_changed()
+        assert house.link("modem1").phase is LinkPhase.UP
+        one.tell(BearerFacts(LinkPhase.UP, interface="wwan0", roaming=False))
+        assert links.may_use("wwan0") == ""
+
+
+def test_a_quota_that_is_spent_bars_it_and_a_clock_set_back_does_not_free_it() -> None:
+    house = House(eth0=LinkSection(quota="1MB", cost=3, metered=True), eth1=LinkSection(use=False))
+    links = house.links
+    links.found([an_interface("eth0"), an_interface("eth1", 2, "10.1.0.2")])
+    entry = links.entries["eth0"]
+    entry.use.count("eth0", 5)
+    entry.use.count("eth0", 1_000_005)
+    house.run(1)
+    assert house.link("eth0").code == "link-quota-spent" and links.cost("eth0") == 3 and links.cost("eth1") is None
+    assert house.link("eth1").code == "link-switched-off" and links.ways(TrafficClass.DATA) == []
+    house.wall -= 365 * 86_400
+    house.run(60)
+    assert house.link("eth0").code == "link-quota-spent"
+    house.wall += 365 * 86_400 + 5 * 86_400
+    house.run(1)
+    assert house.link("eth0").phase is LinkPhase.UP and house.link("eth0").used_bytes == 0
+
+
+def test_a_clock_set_back_by_a_year_moves_no_link(house: House) -> None:
+    house.links.found([an_interface("eth0"), an_interface("eth1", 2, "10.1.0.2")])
+    house.probed("eth0", "eth1")
+    house.run(20, "eth0", "eth1")
+    stood = [(link.phase, link.carries, link.downs) for link in house.links.view()]
+    house.wall -= 365 * 86_400
+    house.run(20, "eth0", "eth1")
+    assert [(link.phase, link.carries, link.downs) for link in house.links.view()] == stood
+
+
+def test_ways_follow_and_an_interface_that_is_gone_is_forgotten_late(house: House) -> None:
+    links = house.links
+    links.found([an_interface("eth0"), an_interface("lan", 2, "192.168.1.1", out=False)])
+    (way,) = links.ways(TrafficClass.DATA)
+    assert (way.interface, way.source4, way.mark) == ("eth0", "10.0.0.2", 0)
+    links.found([])
+    assert links.ways(TrafficClass.DATA) == [] and house.link("eth0").code == "link-no-interface"
+    house.run(3700)
+    links.found([])
+    assert links.view() == []
+
+
+def test_what_others_hear_counts_where_nothing_is_probed(house: House) -> None:
+    links = house.links
+    links.found([an_interface("eth0")])
+    links.silent("eth0")
+    assert house.link("eth0").phase is LinkPhase.UP, "whoever was never answered knows nothing"
+    links.passed("eth0", 0.05)
+    links.silent("eth0")
+    assert house.link("eth0").phase is LinkPhase.DOWN
+    links.passed("eth0", 0.05)
+    house.run(1)
+    assert house.link("eth0").code == "link-probation" and house.link("eth0").usable, "there is no other"

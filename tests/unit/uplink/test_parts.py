@@ -17,13 +17,13 @@ from adapters.uplink.center import _bind
 from adapters.uplink.config import Link, UplinkConfig
 from adapters.uplink.figures import LinkFigures, voice_playout_ms
 from adapters.uplink.line import Line
-from adapters.uplink.netlink import Interface, interfaces
 from adapters.uplink.paths import Wish, bound, wishes
 from adapters.uplink.words import PART_BYTES, Lists, number, parts, text, whole
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.model.device import Device, DeviceState
 from gateway.model.ids import DeviceId
 from gateway.model.kit import LinkState, LinkUse
+from gateway.net.rtnetlink import Interface, interfaces
 
 DEVICE = Device(DeviceId("kit7/ball-1"), "gb28181", "34020000001320000001", "Ball", DeviceState.ONLINE)
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from adapters.uplink.config import UplinkConfig
-from adapters.uplink.netlink import changes
 from adapters.uplink.paths import Wish, wishes
+from gateway.net.rtnetlink import changes
 
 
 def ip(*words: str) -> None:
@@ -48,7 +48,7 @@ async def within() -> None:
 
 
 def test_links_are_found_as_they_come_and_go() -> None:
-    code = "import asyncio; from tests.unit.uplink.test_netlink import within; asyncio.run(within())"
+    code = "import asyncio; from tests.unit.net.test_rtnetlink import within; asyncio.run(within())"
     command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", code]
     if subprocess.run([*command[:4], "true"], capture_output=True, check=False).returncode:
         pytest.skip("no network namespaces here (unshare)")

@@ -1,4 +1,4 @@
-"""This machine's interfaces as its kernel tells them: addresses, whether a default route leads out by each, and news.
+"""This machine's interfaces as its kernel tells them (rtnetlink): addresses, default routes by each, and news.
 
 Routes of every table count: a kit with several modems has a table for each.
 """
@@ -17,14 +17,16 @@ from pathlib import Path
 _NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _GETROUTE = 16, 18, 20, 22, 24, 26
 _ERROR, _DONE = 2, 3
 _REQUEST_DUMP = 0x301
-_IFLA_IFNAME, _IFLA_MTU = 3, 4
+_IFLA_IFNAME, _IFLA_MTU, _IFLA_STATS64 = 3, 4, 23
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
-_RTA_OIF, _RTA_PRIORITY, _RTA_MULTIPATH = 4, 6, 9
+_RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 4, 5, 6, 9
 _IFF_UP, _IFF_LOOPBACK, _IFF_LOWER_UP = 0x1, 0x8, 0x10000
 _UNFIT = 0x40 | 0x20 | 0x08  # tentative, deprecated, duplicate
 _SCOPE_GLOBAL = 0
 _UNICAST = 1
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # links, IPv4 and IPv6 addresses and routes
+OUR_PROTOCOL, OUR_TABLES = 186, range(100, 165)
+"""Of routes that are made for links (`gateway.net.links.routes`)."""
 GATHER_S = 0.3
 LOOK_S = 10.0
 """News may be lost: it is looked anew this often anyway."""
@@ -32,7 +34,8 @@ LOOK_S = 10.0
 
 @dataclass(slots=True)
 class Interface:
-    """`v4`, `v6`: its global addresses; `out4`, `out6`: a default route leads out by it."""
+    """`v4`, `v6`: its global addresses; `out4`, `out6`: a default route leads out by it, by `gateway4`, `gateway6` ("":
+    there is none on the way, as on a modem's). `near`: networks that are on the interface itself."""
 
     index: int
     name: str
@@ -42,6 +45,9 @@ class Interface:
     v6: list[str] = field(default_factory=list)
     out4: bool = False
     out6: bool = False
+    gateway4: str = ""
+    gateway6: str = ""
+    near: list[str] = field(default_factory=list)
 
     @property
     def bearer(self) -> str:
@@ -66,43 +72,50 @@ def interfaces() -> list[Interface]:
             mtu = struct.unpack("=I", attributes[_IFLA_MTU])[0] if _IFLA_MTU in attributes else 1500
             up = bool(flags & _IFF_UP) and bool(flags & _IFF_LOWER_UP)
             found[index] = Interface(index, name, up, mtu)
-    for family, index, address in _addresses():
+    for family, index, address, length in _addresses():
         if index in found:
             (found[index].v4 if family == socket.AF_INET else found[index].v6).append(address)
-    for family, index in _default_routes():
+            found[index].near.append(f"{address}/{length}")
+    for family, index, gateway in _default_routes():
         if index in found:
             if family == socket.AF_INET:
                 found[index].out4 = True
+                found[index].gateway4 = found[index].gateway4 or gateway
             else:
                 found[index].out6 = True
+                found[index].gateway6 = found[index].gateway6 or gateway
     return sorted(found.values(), key=lambda one: one.name)
 
 
-def _addresses() -> Iterator[tuple[int, int, str]]:
+def _addresses() -> Iterator[tuple[int, int, str, int]]:
     # struct ifaddrmsg: family, prefix length, flags, scope, index
     for message in _messages(_GETADDR, _NEWADDR):
-        family, _, flags, scope, index = struct.unpack_from("=BBBBI", message)
+        family, length, flags, scope, index = struct.unpack_from("=BBBBI", message)
         attributes = _attributes(message[8:])
         if _IFA_FLAGS in attributes:
             (flags,) = struct.unpack("=I", attributes[_IFA_FLAGS])
         raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
         if raw and scope == _SCOPE_GLOBAL and not flags & _UNFIT and family in (socket.AF_INET, socket.AF_INET6):
-            yield family, index, socket.inet_ntop(family, raw)
+            yield family, index, socket.inet_ntop(family, raw), length
 
 
-def _default_routes() -> Iterator[tuple[int, int]]:
+def _default_routes() -> Iterator[tuple[int, int, str]]:
     # struct rtmsg: family, destination's and source's length, tos, table, protocol, scope, type, flags
     for message in _messages(_GETROUTE, _NEWROUTE):
-        family, length, _, _, _, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", message)
+        family, length, _, _, table, protocol, _, kind, _ = struct.unpack_from("=BBBBBBBBI", message)
+        if protocol == OUR_PROTOCOL and table in OUR_TABLES:
+            continue  # made by us of what else there is
         if length or kind != _UNICAST or family not in (socket.AF_INET, socket.AF_INET6):
             continue
         attributes = _attributes(message[12:])
         if _RTA_OIF in attributes:
-            yield family, struct.unpack("=I", attributes[_RTA_OIF])[0]
+            raw = attributes.get(_RTA_GATEWAY, b"")
+            gateway = socket.inet_ntop(family, raw) if len(raw) == (4 if family == socket.AF_INET else 16) else ""
+            yield family, struct.unpack("=I", attributes[_RTA_OIF])[0], gateway
         hops = attributes.get(_RTA_MULTIPATH, b"")
         while len(hops) >= 8:
             size, _, _, index = struct.unpack_from("=HBBi", hops)
-            yield family, index
+            yield family, index, ""
             hops = hops[max((size + 3) & ~3, 8) :]
 
 
@@ -139,6 +152,18 @@ def _attributes(data: bytes) -> dict[int, bytes]:
             break
         found[kind & 0x3FFF] = data[at + 4 : at + length]
         at += (length + 3) & ~3
+    return found
+
+
+def counted() -> dict[str, tuple[int, int]]:
+    """Bytes in and out by each interface since it came. Raises OSError where the kernel does not answer."""
+    found: dict[str, tuple[int, int]] = {}
+    for _, _, _, attributes in _dump(_GETLINK, _NEWLINK, "=BxHiII", 16, (2, 4)):
+        name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("utf-8", "replace")
+        if name and len(stats := attributes.get(_IFLA_STATS64, b"")) >= 32:
+            # struct rtnl_link_stats64: packets in, out, bytes in, out
+            bytes_in, bytes_out = struct.unpack_from("=QQ", stats, 16)
+            found[name] = (bytes_in, bytes_out)
     return found
 
 

@@ -1,0 +1,64 @@
+"""UDP probes and their answers. What answers tells nothing, sends no more than it got, and nothing to strangers' words.
+
+A probe is 24 bytes: `fgp1`, 8 random bytes of who asks, an 8-byte number, 4 bytes of nothing; the answer is the same
+with `fgp2` in front. A `dns://` target is asked for the root's NS with the number as its id: any answer with that id
+counts, refused too. Sans-IO but for `serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable
+
+from gateway.base.udp import Address, UdpSocket
+from gateway.net.sip.rates import Rates
+
+ASK, ANSWER = b"fgp1", b"fgp2"
+SIZE = 24
+_DNS = struct.Struct(">6H")
+PER_SOURCE, SOURCES = 100, 4096
+"""Probes a second of one address that are answered; a kit with 8 links behind one NAT sends 40."""
+
+
+def probe(token: bytes, number: int) -> bytes:
+    return ASK + token[:8].ljust(8, b"\0") + number.to_bytes(8, "big") + bytes(4)
+
+
+def number_of(data: bytes, token: bytes) -> int | None:
+    """Of an answer to us; None: it is none."""
+    if len(data) != SIZE or data[:4] != ANSWER or data[4:12] != token:
+        return None
+    return int.from_bytes(data[12:20], "big")
+
+
+def answer(data: bytes) -> bytes | None:
+    return ANSWER + data[4:] if len(data) == SIZE and data[:4] == ASK else None
+
+
+def question(number: int) -> bytes:
+    """A DNS question: NS of the root (RFC 1035 §4.1), recursion desired; the id is the number's low 16 bits."""
+    return _DNS.pack(number & 0xFFFF, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 2, 1)
+
+
+def id_of(data: bytes) -> int | None:
+    """Of a DNS answer; None: it is none."""
+    if len(data) < _DNS.size:
+        return None
+    number, flags, *_ = _DNS.unpack_from(data)
+    return int(number) if flags & 0x8000 else None
+
+
+def serve(host: str, port: int) -> Callable[[], None]:
+    """Answer probes there until the returned function is called. Raises ConfigError (`port-in-use`)."""
+    sock = UdpSocket(host, port, receive_buffer_bytes=256 * 1024)
+    rates = Rates(PER_SOURCE, PER_SOURCE, SOURCES)
+    clock = asyncio.get_running_loop().time
+
+    def heard(data: bytes, remote: Address, local: Address) -> None:
+        said = answer(data)
+        if said is not None and rates.take(remote[0], clock()):
+            sock.send(said, remote, local[0])
+
+    sock.open(heard)
+    return sock.close

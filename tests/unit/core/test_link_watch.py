@@ -1,0 +1,102 @@
+"""The beat of the links: probes by an interface's address, counters, history, quota on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.base.clock import Clock
+from gateway.config.links import Links as LinksConfig
+from gateway.config.links import LinkSection
+from gateway.core import link_watch
+from gateway.core.link_judge import Standing
+from gateway.core.link_trails import LinkTrails
+from gateway.core.link_watch import LinkWatch, state_of
+from gateway.core.links import Links
+from gateway.core.messages import Bus
+from gateway.model.kit import LinkUse
+from gateway.net.links import echo
+from gateway.net.rtnetlink import Interface
+from gateway.store.store import Store
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - states that have no event
+            await asyncio.sleep(0.005)
+
+
+LO = Interface(1, "lo", True, 1500, ["127.0.0.1"], [], True)
+
+
+async def test_a_link_is_probed_counted_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    config = LinksConfig(probe=[f"udp://127.0.0.1:{port}"], interval="100ms", echo=f"127.0.0.1:{port}")
+    store = Store(tmp_path, b"audit")
+    clock = Clock()
+    trails = LinkTrails(store.link_trails, clock)
+    links = Links("kit1", Bus(), clock, lambda: config, lambda: {"lo": LinkSection(quota="1GB")}, store.link_use.all())
+    counts = {"lo": (1000, 2000)}
+
+    async def news() -> AsyncIterator[list[Interface]]:
+        yield [LO]
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(link_watch.rtnetlink, "changes", news)
+    monkeypatch.setattr(link_watch.rtnetlink, "counted", lambda: counts)
+    monkeypatch.setattr(link_watch, "COUNT_S", 0.05)
+    watch = LinkWatch("kit1", links, trails, store.link_use, clock)
+    running = asyncio.create_task(watch.run())
+    await until(lambda: "lo" in links.entries and links.entries["lo"].judge.standing is Standing.GOOD)
+    entry = links.entries["lo"]
+    assert entry.probe == f"udp://127.0.0.1:{port}" and entry.judge.srtt_s is not None
+    await until(lambda: entry.counted is not None)
+    counts["lo"] = (5000, 3000)
+    await until(lambda: entry.use.used)
+    assert entry.use.used == 5000 and entry.bytes_in == 4000
+    assert entry.shown is not None and state_of(entry.shown, entry).state is LinkUse.IN
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert not watch.problem
+    store.close()
+    store = Store(tmp_path, b"audit")
+    assert store.link_use.all()["lo"][1] == 5000
+    store.close()
+
+
+async def test_a_target_that_is_silent_gives_way_to_the_next(tmp_path: Path) -> None:
+    port, shut = free_port(), free_port()
+    config = LinksConfig(probe=[f"udp://127.0.0.1:{shut}", f"udp://127.0.0.1:{port}"])
+    store = Store(tmp_path, b"audit")
+    now = [100.0]
+    clock = Clock(lambda: now[0])
+    links = Links("kit1", Bus(), clock, lambda: config, lambda: {"lo": LinkSection()})
+    watch = LinkWatch("kit1", links, LinkTrails(store.link_trails, clock), store.link_use, clock)
+    stop = echo.serve("127.0.0.1", port)
+    links.found([LO])
+    entry = links.entries["lo"]
+    resolving = asyncio.create_task(watch._resolve())
+    await until(lambda: len(watch._targets) == 2)
+    for _ in range(200):
+        now[0] += 0.2
+        watch._tend(entry, now[0])
+        links.update()
+        await asyncio.sleep(0)
+        if entry.probe.endswith(str(port)):
+            break
+    assert entry.probe.endswith(f":{port}") and 115 < now[0] < 135
+    await until(lambda: entry.heard_of)
+    resolving.cancel()
+    watch._drop("lo")
+    stop()
+    store.close()
