@@ -166,6 +166,10 @@ bench-outage: build peers ## a publisher dies and comes back: first pictures, re
 bench-uplink: build bench-peers peers ## a picture and a call over bad links, beside SRT, RTP and MPTCP (root; BENCH_ARGS="--seconds 30 --seeds 1")
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.uplink $(BENCH_ARGS)
+.PHONY: bench-links
+bench-links: build ## links: switching beside kernel metrics, flapping, modems, load (root for some; BENCH_ARGS="--parts flap")
+	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
+	@$(PY) -m tests.bench.links $(BENCH_ARGS)
 .PHONY: bench-fleet
 bench-fleet: build bench-peers peers ## 3,000 made-up kits by mosquitto and by three NATS servers (BENCH_ARGS="--kits 300 --seconds 10")
 	@$(PY) -m tests.bench.fleet $(BENCH_ARGS)

@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "invite": "gateway.cli.invite",
     "pair": "gateway.cli.pair",
     "kits": "gateway.cli.kits",
+    "links": "gateway.cli.links",
     "outbox": "gateway.cli.outbox",
     "sms": "gateway.cli.sms",
     "mqtt": "gateway.cli.mqtt",

@@ -34,6 +34,7 @@ from gateway.core.informants import Informants
 from gateway.core.invitations import Invitations
 from gateway.core.kit_standing import Standing, make_kit
 from gateway.core.link_trails import LinkTrails
+from gateway.core.link_view import LinkView
 from gateway.core.link_watch import LinkWatch
 from gateway.core.links import Links
 from gateway.core.mediaplane import MediaPlane
@@ -385,6 +386,7 @@ class Core:
             now=self.clock.wall,
             by_bearer=self.programs.by_bearer,
             fleet=self.fleet,
+            links=LinkView(self._config().gateway.id, self.links, self.link_trails),
             forward=ForwardView(self.outbox, self.inbox, self.audit),
             pairing=self.pairing,
             kit=self.standing,

@@ -26,6 +26,7 @@ from gateway.model.ids import StreamId
 from gateway.model.informant import Invitation, Report
 from gateway.model.kit import Kit, KitLinks, LinkTrail, Thumbnail
 from gateway.model.kit_state import FieldState, KitCondition
+from gateway.model.link import Link
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.pairing import PairedCenter, PairedKit, PairingOffer
 from gateway.model.position import Position
@@ -271,6 +272,13 @@ class KitFace(Protocol):
         """Addresses of this machine that lead elsewhere: those of modems and satellite stations."""
 
 
+class LinksFace(Protocol):
+    """The ways northward of this gateway itself."""
+
+    def links(self, who: Principal) -> Sequence[Link]: ...
+    async def trails(self, who: Principal, hours: float, points: int) -> Sequence[LinkTrail]: ...
+
+
 class ForwardFace(Protocol):
     """Store and forward: at a kit what waits for its centers, at a center what kits sent."""
 
@@ -399,6 +407,7 @@ class Services:
     metrics: MetricsFace
     daemon: DaemonFace
     fleet: FleetFace
+    links: LinksFace
     forward: ForwardFace
     pairing: PairingFace
     kit: KitFace

@@ -37,6 +37,7 @@ from gateway.model.ids import DeviceId, StreamId
 from gateway.model.informant import Invitation, Report, ReportKind
 from gateway.model.kit import Kit, KitLinks, KitState, LinkState, LinkTrail, LinkUse, Thumbnail
 from gateway.model.kit_state import FieldLink, FieldState, FieldWord, KitCondition, Power, PowerSource
+from gateway.model.link import BearerKind, Link, LinkPhase, Signal, TrafficClass
 from gateway.model.media import Codec, Snapshot, StreamState, StreamStatus, Track, TrackKind
 from gateway.model.pairing import OfferState, PairedCenter, PairedKit, PairingOffer
 from gateway.model.position import Datum, Position, PositionSource
@@ -395,6 +396,26 @@ class FakeFleet:
         return Thumbnail("kit7/ball-1/ch1", b"\xff\xd8small", NOW - 4.0, 0.5)
 
 
+class FakeLinks:
+    def __init__(self) -> None:
+        signal = Signal("lte", rsrp_dbm=-95.0, sinr_db=12.0, bars=3, operator="46000")
+        self.up = Link(
+            "modem1", BearerKind.LTE, "wwan0", LinkPhase.UP, since=NOW, usable=True, signal=signal, rtt_ms=60.0
+        )
+        self.up = replace(
+            self.up, carries=tuple(TrafficClass), loss=0.01, out_bps=2e6, metered=True, quota_bytes=10**10
+        )
+        self.down = Link("sat", BearerKind.SATELLITE, "eth1", LinkPhase.DOWN, "link-no-reply", since=NOW)
+        self.asked: list[tuple[float, int]] = []
+
+    def links(self, who: Principal) -> Sequence[Link]:
+        return [self.up, self.down]
+
+    async def trails(self, who: Principal, hours: float, points: int) -> Sequence[LinkTrail]:
+        self.asked.append((hours, points))
+        return [LinkTrail("modem1", 10.0, (NOW,), (True,), (60.0,), (0.01,), (None,), (1e5,), (2e6,))]
+
+
 PAIRED_KIT = PairedKit("kit7", b"k" * 32, "County 7", admitted_at=NOW, admitted_by="ada")
 PAIRED_CENTER = PairedCenter("county", b"c" * 32, "County", ("203.0.113.5",), admitted_at=NOW)
 OFFER = PairingOffer("ab12", Role.OPERATOR, "", NOW, NOW + 900, "tina")
@@ -552,6 +573,7 @@ def fake_services() -> Services:
         "metrics": SimpleNamespace(render=lambda: b"gateway_streams 1\n"),
         "daemon": FakeDaemon(),
         "fleet": FakeFleet(),
+        "links": FakeLinks(),
         "forward": FakeForward(),
         "pairing": FakePairing(),
         "kit": FakeKit(),

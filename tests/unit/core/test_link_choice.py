@@ -1,15 +1,14 @@
-"""What takes which link, and no haste: 30 minutes of borderline links, by seed, in time of the test's own."""
+"""What takes which link, and no haste."""
 
 from __future__ import annotations
 
-import random
 from itertools import pairwise
 
 import pytest
 
 from gateway.core.link_choice import Candidate, Choice, Tier, ranked
-from gateway.core.link_judge import Judge, Standing
 from gateway.model.link import TrafficClass as T
+from tests.unit.core.borderline import half_an_hour
 
 
 def names(traffic: T, *links: Candidate) -> list[str]:
@@ -44,58 +43,11 @@ def test_a_link_that_is_not_fit_is_left_at_once_and_a_better_one_waited_for() ->
     assert choice.update(34.0, []) and choice.order == ()
 
 
-def weather(seed: int, steps: int) -> list[float]:
-    """The share lost in each 100 ms: good, borderline and dead spells that follow each other by seed."""
-    chance, made = random.Random(seed), []
-    while len(made) < steps:
-        loss = chance.choice((0.0, 0.02, 0.05, 0.15, 0.4, 1.0))
-        made += [loss] * chance.randrange(3, 200)
-    return made[:steps]
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_borderline_links_for_half_an_hour_do_not_flap(seed: int) -> None:
-    """Two borderline links and a dear clean one. The plain rule (any three lost probes: down; any answer: up, the best
-    first) is counted beside ours."""
-    chance = random.Random(seed)
-    steps = 30 * 60 * 10
-    ways = {"lte-a": (weather(seed * 2 + 1, steps), 0.06), "lte-b": (weather(seed * 2 + 2, steps), 0.09)}
-    judges = {name: Judge(0.0) for name in (*ways, "sat")}
-    choice, plain, plain_moves, lost = Choice(T.CONTROL), "lte-a", 0, dict.fromkeys(judges, 0)
-    coming: list[tuple[float, str, int]] = []
-    changes: list[float] = []
-    outage = 0
-    for step in range(steps):
-        now = step / 10
-        for name, judge in judges.items():
-            loss, rtt_s = (ways[name][0][step], ways[name][1]) if name in ways else (0.0, 0.58)
-            if step % 2 == 0 and judge.wants(now):
-                judge.sent(step, now)
-                through = chance.random() >= loss
-                lost[name] = 0 if through else lost[name] + 1
-                if through:
-                    coming.append((now + rtt_s, name, step))
-        for at, name, number in [one for one in coming if one[0] <= now]:
-            coming.remove((at, name, number))
-            judges[name].answered(number, now)
-        for judge in judges.values():
-            judge.handle_timer(now)
-        tiers = {Standing.GOOD: Tier.GOOD, Standing.BAD: Tier.NONE}
-        links = [
-            Candidate(
-                name,
-                Tier.LOSSY if judge.carries and judge.lossy else tiers.get(judge.standing, Tier.PROBATION),
-                cost=10 * (name == "sat"),
-                rtt_ms=(judge.srtt_s or 0) * 1000,
-            )
-            for name, judge in judges.items()
-        ]
-        if choice.update(now, links) and step:
-            changes.append(now)
-        best = next(name for name in judges if lost[name] < 3)
-        plain_moves += best != plain
-        plain = best
-        outage += choice.order[0] in ways and ways[choice.order[0]][0][step] == 1.0
-    assert len(changes) <= 30 and plain_moves > 3 * len(changes), (len(changes), plain_moves)
-    assert outage / steps < 0.02, "it does not stay on what is dead"
-    assert all(later - earlier > 0.5 for earlier, later in pairwise(changes))
+    """Changes are few, and beside the plain rule's very few; it does not stay on what is dead."""
+    told = half_an_hour(seed)
+    assert len(told.changes) <= 30 and told.plain > 3 * len(told.changes), (len(told.changes), told.plain)
+    assert told.dead < 0.02, told.dead
+    back = [later - earlier for earlier, later in pairwise(told.changes)]
+    assert all(one > 0.5 for one in back), back

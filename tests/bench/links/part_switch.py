@@ -1,0 +1,75 @@
+"""Ordinary traffic under cuts: by our policy routes, and by the kernel's metrics alone, over the same emulated links.
+
+A cut is silent: the interface stays up, as a modem's does whose network is gone, so the kernel's metrics never move.
+`detect_s` is from the cut until it was called down; `bound_s` three intervals and two round trips.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.emu.link import LTE, SATELLITE, Shape
+from tests.emu.program import Unable
+from tests.emu.world import CENTER_ADDRESS, World
+
+ROOT = Path(__file__).parents[3]
+CUT_S, FIRST_S = 8.0, 5.0
+INTERVAL_S = 0.2
+
+
+async def run(seconds: float, seed: int) -> dict[str, object]:
+    try:
+        return await asyncio.to_thread(_both, seconds, seed)
+    except Unable as exc:
+        return {"skipped": str(exc)}
+
+
+def _both(seconds: float, seed: int) -> dict[str, object]:
+    ours, plain = _one(True, seconds, seed), _one(False, seconds, seed)
+    return {"ours": ours, "kernel_metrics": plain}
+
+
+def _one(ours: bool, seconds: float, seed: int) -> dict[str, object]:
+    env = dict(os.environ, PYTHONPATH=str(ROOT))
+    piped = {"stdout": subprocess.PIPE, "text": True, "env": env, "cwd": ROOT}
+    with World() as world:
+        world.link("lteA", seed=seed, **LTE)
+        world.link("lteB", seed=seed + 1, up=Shape(rate_bps=6e6, delay_ms=45), down=Shape(rate_bps=12e6, delay_ms=45))
+        world.link("satC", seed=seed + 2, **SATELLITE)
+        words = (sys.executable, "-m", "tests.bench.links.ends")
+        center = world.center.start(*words, "center", **piped)
+        assert center.stdout and center.stdout.readline() == "ready\n"
+        kit = world.kit.start(*words, "kit", CENTER_ADDRESS, "ours" if ours else "plain", **piped)
+        assert kit.stdout and kit.stdout.readline() == "ready\n"
+        began = time.monotonic()
+        cuts: list[tuple[str, float]] = []
+        # lteA is cut, mended, and cut again before it was long good; then both of the ground at once.
+        plan = [(FIRST_S, "lteA"), (FIRST_S + 2.5 * CUT_S, "lteA"), (FIRST_S + 5 * CUT_S, "lteB")]
+        for at, name in plan:
+            if at + CUT_S > seconds:
+                break
+            time.sleep(max(0.0, began + at - time.monotonic()))
+            cuts.append((name, time.monotonic()))
+            world.kit.links[name].cut()
+            time.sleep(CUT_S)
+            world.kit.links[name].mend()
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+        kit.terminate()
+        told = json.loads(kit.stdout.readline())
+        late = max(link.figures()["emulator_late_max_ms"] for link in world.kit.links.values())
+    found: dict[str, object] = {"http": told["http"], "line": told["line"], "cuts": len(cuts), "emulator_late_ms": late}
+    if ours:
+        detect = []
+        for name, at in cuts:
+            after = [when - at for who, when in told["downs"] if who == name and at <= when < at + CUT_S]
+            detect.append(round(after[0], 3) if after else None)
+        bound = 3 * INTERVAL_S + 2 * max(told["srtt_s"].get(name) or 0 for name, _ in cuts)
+        found |= {"detect_s": detect, "bound_s": round(bound, 3), "moves": told["moves"], "cpu_s": told["cpu_s"]}
+        found["downs"] = len(told["downs"])
+    return found

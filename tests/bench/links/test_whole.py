@@ -1,0 +1,18 @@
+"""The last line of `make bench-links`."""
+
+from __future__ import annotations
+
+from tests.bench.links.__main__ import parts, together
+
+
+def test_parts_are_put_together_by_name() -> None:
+    assert {"flap", "probing", "switch"} <= set(parts())
+    found = [
+        {"part": "a", "cpu_percent": 1.5},
+        {"part": "b", "cpu_percent": 0.25, "misattributed": 0},
+        {"skipped": "x"},
+    ]
+    whole = together(found)
+    assert list(whole) == ["misattributed", "modem_back_s", "cpu_percent", "parts"]
+    assert (whole["misattributed"], whole["modem_back_s"], whole["cpu_percent"]) == (0, None, 1.75)
+    assert whole["parts"] == found
