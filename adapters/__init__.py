@@ -9,6 +9,7 @@ ADAPTERS: dict[str, str] = {
     "mpegts": "adapters.mpegts:MpegTs",
     "mqtt": "adapters.mqtt:Mqtt",
     "onvif": "adapters.onvif:Onvif",
+    "panel": "adapters.panel:Panel",
     "phone": "adapters.phone:PhoneDoor",
     "pull": "adapters.pull:Pull",
     "roip": "adapters.roip:Roip",

@@ -68,6 +68,14 @@ scapy() {
     say 'peers: scapy could not be installed; the tests that listen to the wire are left out'
 }
 
+gpiod() {
+  # The extra for lamps; its tests need it in the gateway's own venv.
+  .venv/bin/python -c 'import gpiod' 2>/dev/null && return
+  say 'peers: gpiod'
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check gpiod==2.5.0 ||
+    say 'peers: gpiod could not be installed; one test of lamps is left out'
+}
+
 pysnmp() {
   # The extra for SNMP v3; its tests need it in the gateway's own venv.
   .venv/bin/python -c 'import pysnmp' 2>/dev/null && return
@@ -190,6 +198,7 @@ peers)
     modemmanager dbus polkitd python3-dbusmock
   pjsua2
   scapy
+  gpiod
   pysnmp
   onvif_peer
   ;;

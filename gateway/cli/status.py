@@ -33,7 +33,8 @@ def status(state_dir: StateDir = None, as_json: AsJson = False) -> None:
 
 
 def _show(told: dict[str, Any]) -> None:
-    from gateway.api.field.words import WORDS, link_row
+    from gateway.api.field.words import link_row
+    from gateway.model.field_words import WORDS
     from gateway.model.kit_state import FieldLink, FieldWord
 
     field, condition, spoken = told["field"], told["condition"], language()

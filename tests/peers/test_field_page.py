@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from gateway.api.app import create_app
-from gateway.api.field.words import WORDS
+from gateway.model.field_words import WORDS
 from gateway.model.kit_state import FieldWord
 from tests.peers.browser import Page, launch, require
 from tests.unit.api.fakes import fake_services

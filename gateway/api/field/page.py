@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gateway.api.field.words import LANGUAGES
+from gateway.model.field_words import LANGUAGES
 
 FOLDER = Path(__file__).parent
 FILES = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}

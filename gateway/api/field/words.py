@@ -1,21 +1,14 @@
-"""The four words and what stands beside them, in both languages: of the page, the lamp's guide and the voice."""
+"""What stands beside the four words on the page, in both languages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.model.kit_state import FieldLink, FieldState, FieldWord, PowerSource
+from gateway.model.field_words import LANGUAGES, WORDS
+from gateway.model.kit_state import FieldLink, FieldState, PowerSource
 from gateway.model.reason import reason
 
-LANGUAGES = ("zh", "en")
-
-WORDS: Mapping[FieldWord, Mapping[str, str]] = {
-    FieldWord.READY: {"zh": "就绪", "en": "Ready"},
-    FieldWord.CONNECTING: {"zh": "正在连接", "en": "Connecting"},
-    FieldWord.DEGRADED: {"zh": "仅语音", "en": "Voice only"},
-    FieldWord.TECHNICIAN: {"zh": "呼叫技术员", "en": "Call the technician"},
-}
 WELL = {"zh": "中心已连通，可以开展工作。", "en": "The center is connected. Work can begin."}
 
 KINDS: Mapping[str, Mapping[str, str]] = {

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp
 
 from gateway.api.field.near import is_near
 from gateway.api.field.page import FOLDER, SHAPES, language_of
-from gateway.api.field.words import KINDS, PHASES, WORDS
+from gateway.api.field.words import KINDS, PHASES
 from gateway.config.kit import Team
 from gateway.config.root import Config
+from gateway.model.field_words import WORDS
 from gateway.model.kit_state import FieldLink, FieldWord
 from gateway.model.link import BearerKind, LinkPhase
 from gateway.model.reason import REASONS

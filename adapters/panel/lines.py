@@ -1,0 +1,81 @@
+"""The lamps themselves: lines of a GPIO chip by libgpiod 2, and LEDs of the kernel by sysfs."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from adapters.panel.lamp import Lamp
+from gateway.base.errors import LinkDown
+
+LEDS = Path("/sys/class/leds")
+
+
+class Line(Protocol):
+    """An open lamp. `set` raises LinkDown (`lamp`)."""
+
+    def set(self, on: bool) -> None: ...
+    def close(self) -> None:
+        """Dark, and free for others. Never raises."""
+
+
+def open_lamp(lamp: Lamp, leds: Path = LEDS) -> Line:
+    """Raises LinkDown (`lamp`): it is not there, another program has it, no right, or the library is missing."""
+    return _Led(leds / lamp.led, lamp.text) if lamp.led else _Gpio(lamp)
+
+
+class _Gpio:
+    def __init__(self, lamp: Lamp) -> None:
+        self._text, self._line = lamp.text, lamp.line
+        try:
+            gpiod: Any = importlib.import_module("gpiod")
+        except ImportError as exc:
+            raise LinkDown(f"{lamp.text}: gpiod is missing: install fieldgate[gpio]", code="lamp") from exc
+        value = gpiod.line.Value
+        self._on, self._off = value.ACTIVE, value.INACTIVE
+        settings = gpiod.LineSettings(
+            direction=gpiod.line.Direction.OUTPUT, active_low=lamp.low, output_value=self._off
+        )
+        try:
+            self._request: Any = gpiod.request_lines(lamp.chip, consumer="fieldgate", config={lamp.line: settings})
+        except (OSError, ValueError) as exc:
+            raise LinkDown(f"{lamp.text}: {exc}", code="lamp") from exc
+
+    def set(self, on: bool) -> None:
+        try:
+            self._request.set_value(self._line, self._on if on else self._off)
+        except OSError as exc:
+            raise LinkDown(f"{self._text}: {exc}", code="lamp") from exc
+
+    def close(self) -> None:
+        with suppress(OSError, LinkDown):
+            self.set(False)
+        with suppress(OSError):
+            self._request.release()
+
+
+class _Led:
+    """leds-class: `trigger` none, then `brightness` up to `max_brightness`."""
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self._folder, self._text = folder, text
+        self._most = "1"
+        try:
+            with suppress(OSError):
+                self._most = (folder / "max_brightness").read_text(encoding="ascii").strip() or "1"
+            (folder / "trigger").write_text("none")
+        except OSError as exc:
+            raise LinkDown(f"{text}: {exc}", code="lamp") from exc
+        self.set(False)
+
+    def set(self, on: bool) -> None:
+        try:
+            (self._folder / "brightness").write_text(self._most if on else "0")
+        except OSError as exc:
+            raise LinkDown(f"{self._text}: {exc}", code="lamp") from exc
+
+    def close(self) -> None:
+        with suppress(LinkDown):
+            self.set(False)
