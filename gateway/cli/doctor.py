@@ -98,6 +98,35 @@ def ports(
     )
 
 
+@app.command(
+    help=t(
+        "Why a link is bad, by layers: power, modem, bearer, data path, NAT, DNS, TLS, clock, SIP, ICE.",
+        "逐层检查链路：供电、模块、承载、数据通路、NAT、DNS、TLS、时钟、SIP、ICE，一分钟内完成。",
+    )
+)
+def links(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help=t("Configuration file.", "配置文件。"))] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option("--state-dir", envvar="FIELDGATE_STATE_DIR", help=t("State directory.", "状态目录。")),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    from gateway.cli import doctor_links
+    from gateway.config.load import load_config
+    from gateway.registry import Installed
+
+    client = Client(state_dir)
+    told: list[dict[str, Any]] = client.get("/api/v1/links") if client.running() else []
+    asked = doctor_links.whom(load_config(config, Installed()), _ports(config, state_dir))
+    findings = asyncio.run(doctor_links.examine(told, asked))
+    if as_json:
+        show_json([as_dict(one) for one in findings])
+    else:
+        _show(findings)
+    raise typer.Exit(1 if any(one.grade is Grade.FAIL for one in findings) else 0)
+
+
 def _direction(one: dict[str, Any]) -> str:
     if one["outward"]:
         return escape(f"{t('out', '出站')} → {one['far'] or t('the center', '中心')}")

@@ -92,6 +92,9 @@ def ports_of(config: Config, centers: Sequence[Center] = ()) -> list[PortUse]:
             continue
         types.add(section.type)
         found.extend(_adapter(section.name, section.type, section.values))
+    if config.links.echo:
+        host, _, port = config.links.echo.rpartition(":")
+        found.append(PortUse("udp", port, KITS, *_ECHO, "links", _is_local(host.strip("[]"))))
     if types & ONLY_AT.keys():
         found.append(PortUse("tcp", api[0], KITS, *_PAIRING, "api", api[1]))
     if types & _RTP:
@@ -105,6 +108,7 @@ def ports_of(config: Config, centers: Sequence[Center] = ()) -> list[PortUse]:
 
 _API = ("console and API", "控制台与 API")
 _PAIRING = ("pairing, and links where UDP does not pass", "配对；UDP 不通的链路也由此接入")
+_ECHO = ("probes of kits' links, which are answered", "终端站链路探测的应答")
 _MEDIA = ("pictures and sound of devices and phones (RTP)", "设备与电话的音视频（RTP）")
 CALLS = {"uplink", "mqtt"}
 

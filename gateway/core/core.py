@@ -239,6 +239,7 @@ class Core:
         self.standing = Standing(self.kit, self.field)
         self.figures = Figures(plane, self.streams.live, self.bus)
         self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive, "media": plane.alive})
+        self.link_watch.on_problem = lambda code, text: self.watch.notice(code, text, standing=False)
         self.recheck = Recheck(
             plane, self.streams.live, lambda code, text: self.watch.notice(code, text, standing=False)
         )

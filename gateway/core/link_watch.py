@@ -54,6 +54,8 @@ class LinkWatch:
         self._stirred = asyncio.Event()
         self.problem = ""
         """Why routes are not as they shall be: a reason code."""
+        self.on_problem: Callable[[str, str], None] = lambda _code, _text: None
+        """Something that people should know: a reason code, and what the kernel said."""
         links.on_down = self._down
         links.on_change(self._stirred.set)
         self._severing: set[asyncio.Task[None]] = set()
@@ -193,7 +195,7 @@ class LinkWatch:
             try:
                 self._echo = (wanted, echo.serve(host.strip("[]"), int(port)))
             except ConfigError as exc:
-                log.warning("links.echo: %s", exc)
+                self.on_problem(exc.code, f"links.echo: {exc}")
                 self._echo = (wanted, lambda: None)
 
     # — counters, quotas, history —
@@ -262,7 +264,7 @@ class LinkWatch:
                     log.info("routes for %d links, %d changes", len(links), done)
             except OSError as exc:
                 if not self.problem:
-                    log.warning("no routes for links: %s", exc)
+                    self.on_problem("link-routes", str(exc))
                 self.problem = "link-routes"
 
     async def _plan(self) -> tuple[list[routes.LinkRoute], routes.LinkRoute | None]:

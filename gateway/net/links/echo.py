@@ -1,13 +1,15 @@
 """UDP probes and their answers. What answers tells nothing, sends no more than it got, and nothing to strangers' words.
 
 A probe is 24 bytes: `fgp1`, 8 random bytes of who asks, an 8-byte number, 4 bytes of nothing; the answer is the same
-with `fgp2` in front. A `dns://` target is asked for the root's NS with the number as its id: any answer with that id
-counts, refused too. Sans-IO but for `serve`.
+with `fgp2` in front. One of 48 bytes and more (up to a whole packet) is answered with 48: behind the 24 how many bytes
+came (2), from which port (2) and address (16, IPv4 mapped) they came, and nothing (4). A `dns://` target is asked for
+the root's NS with the number as its id: any answer with that id counts, refused too. Sans-IO but for `serve`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import struct
 from collections.abc import Callable
 
@@ -15,7 +17,7 @@ from gateway.base.udp import Address, UdpSocket
 from gateway.net.sip.rates import Rates
 
 ASK, ANSWER = b"fgp1", b"fgp2"
-SIZE = 24
+SIZE, LONG, MOST = 24, 48, 1500
 _DNS = struct.Struct(">6H")
 PER_SOURCE, SOURCES = 100, 4096
 """Probes a second of one address that are answered; a kit with 8 links behind one NAT sends 40."""
@@ -32,8 +34,29 @@ def number_of(data: bytes, token: bytes) -> int | None:
     return int.from_bytes(data[12:20], "big")
 
 
-def answer(data: bytes) -> bytes | None:
-    return ANSWER + data[4:] if len(data) == SIZE and data[:4] == ASK else None
+def large(token: bytes, number: int, size: int) -> bytes:
+    """A probe of so many bytes, 48 at least."""
+    return probe(token, number).ljust(max(size, LONG), b"\0")
+
+
+def answer(data: bytes, remote: Address = ("", 0)) -> bytes | None:
+    if data[:4] != ASK or not (len(data) == SIZE or LONG <= len(data) <= MOST):
+        return None
+    said = ANSWER + data[4:SIZE]
+    if len(data) == SIZE:
+        return said
+    seen = ipaddress.ip_address(remote[0] or "::")
+    packed = seen.packed if seen.version == 6 else bytes(10) + b"\xff\xff" + seen.packed
+    return said + struct.pack(">HH", len(data), remote[1]) + packed + bytes(4)
+
+
+def seen_from(data: bytes, token: bytes) -> tuple[int, int, str, int] | None:
+    """Of an answer to a large probe: number, bytes that came, our address and port as the far side sees them."""
+    if len(data) != LONG or data[:4] != ANSWER or data[4:12] != token:
+        return None
+    size, port = struct.unpack_from(">HH", data, SIZE)
+    address = ipaddress.IPv6Address(data[SIZE + 4 : SIZE + 20])
+    return int.from_bytes(data[12:20], "big"), size, str(address.ipv4_mapped or address), port
 
 
 def question(number: int) -> bytes:
@@ -56,7 +79,7 @@ def serve(host: str, port: int) -> Callable[[], None]:
     clock = asyncio.get_running_loop().time
 
     def heard(data: bytes, remote: Address, local: Address) -> None:
-        said = answer(data)
+        said = answer(data, remote)
         if said is not None and rates.take(remote[0], clock()):
             sock.send(said, remote, local[0])
 
