@@ -19,6 +19,7 @@ from gateway.contract.informant import Informants
 from gateway.contract.kit import KitStanding
 from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
+from gateway.contract.mesh import Meshes
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
 from gateway.contract.texts import Texts
@@ -80,6 +81,8 @@ class Context(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def inbox(self) -> Inbox: ...
+    @property
+    def meshes(self) -> Meshes: ...
     @property
     def links(self) -> Links: ...
     @property

@@ -19,6 +19,7 @@ from gateway.contract.informant import Informants
 from gateway.contract.kit import KitStanding
 from gateway.contract.link import Links
 from gateway.contract.media import Media, Streams
+from gateway.contract.mesh import Meshes
 from gateway.contract.message import Messages
 from gateway.contract.source import Programs, PushPoints, Reach, Sources
 from gateway.contract.texts import Texts
@@ -54,6 +55,7 @@ class AdapterContext:
     home: Home
     outbox: Outbox
     inbox: Inbox
+    meshes: Meshes
     links: Links
     kit: KitStanding
     texts: Texts
@@ -105,6 +107,7 @@ def context_of(
         home=core.home,
         outbox=core.outbox,
         inbox=core.inbox,
+        meshes=core.meshes,
         links=core.links,
         kit=core.standing,
         texts=core.texts,

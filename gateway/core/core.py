@@ -38,6 +38,7 @@ from gateway.core.link_view import LinkView
 from gateway.core.link_watch import LinkWatch
 from gateway.core.links import Links
 from gateway.core.mediaplane import MediaPlane
+from gateway.core.meshes import Meshes
 from gateway.core.messages import Bus
 from gateway.core.on_demand import Patience
 from gateway.core.pairings import Pairings
@@ -212,6 +213,7 @@ class Core:
         )
         self.commands = Commands(acts, store.results, self.audit, self.bus, clock)
         self.pairings = Pairings(store.pairings, state_dir, clock)
+        self.meshes = Meshes(gateway, self.bus, clock)
         self.link_trails = LinkTrails(store.link_trails, clock)
         self.links = Links(
             gateway, self.bus, clock, lambda: config().links, lambda: config().link, store.link_use.all()
@@ -392,6 +394,7 @@ class Core:
             pairing=self.pairing,
             kit=self.standing,
             texts=TextsView(self.texts, self.telemetry_in, self.audit),
+            meshes=self.meshes,
         )
 
 

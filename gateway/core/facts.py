@@ -14,7 +14,7 @@ from gateway.store.rows import TokenInfo
 @dataclass(frozen=True, slots=True)
 class BusEvent:
     """One event of the bus. `type`: stream, device, pending, alarm, position, ptz, command, notice, adapter, talk,
-    call, floor, endpoint, push, report, kit, link, links, outbox, condition, field, clock.
+    call, floor, endpoint, push, report, kit, link, links, outbox, condition, field, clock, mesh.
 
     `data` is a dataclass of gateway.model (or one of this file). `subject` is the id it speaks of, for scopes; "" for
     everybody. `gone` says that the thing named by `subject` is no more. `within`: the id that decides about scopes

@@ -28,6 +28,7 @@ from gateway.model.kit import Kit, KitLinks, LinkTrail, Thumbnail
 from gateway.model.kit_state import FieldState, KitCondition
 from gateway.model.link import Link
 from gateway.model.media import Snapshot, StreamStatus
+from gateway.model.mesh import MeshMark, MeshSnapshot
 from gateway.model.pairing import PairedCenter, PairedKit, PairingOffer
 from gateway.model.position import Position
 from gateway.model.principal import Principal, Role
@@ -279,6 +280,15 @@ class LinksFace(Protocol):
     async def trails(self, who: Principal, hours: float, points: int) -> Sequence[LinkTrail]: ...
 
 
+class MeshesFace(Protocol):
+    def snapshots(self, who: Principal) -> Sequence[MeshSnapshot]: ...
+    def marks(self, who: Principal, mesh: str, *, hours: float, most: int) -> Sequence[MeshMark]:
+        """Moments of the history, oldest first. Raises NotFound, Denied."""
+
+    def at(self, who: Principal, mesh: str, at: float) -> MeshSnapshot:
+        """As it was then. Raises NotFound (`mesh-no-history`), Denied."""
+
+
 class ForwardFace(Protocol):
     """Store and forward: at a kit what waits for its centers, at a center what kits sent."""
 
@@ -412,6 +422,7 @@ class Services:
     pairing: PairingFace
     kit: KitFace
     texts: TextsFace
+    meshes: MeshesFace
     now: Callable[[], float]  # wall clock, unix seconds
     labels: Mapping[str, str] = field(default_factory=dict)
     by_bearer: Callable[[str, str], Principal | None] | None = None  # a program by its key, from an address

@@ -11,11 +11,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from gateway.base.clock import Clock
 from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config
 from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.core.facts import AdapterStatus, BusEvent, EndpointInfo, Health, Issued, Missed, ViewingInfo
+from gateway.core.meshes import Meshes
+from gateway.core.messages import Bus
 from gateway.core.services import Services
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.command import Command, CommandResult, Outcome
@@ -578,5 +581,6 @@ def fake_services() -> Services:
         "pairing": FakePairing(),
         "kit": FakeKit(),
         "texts": FakeTexts(),
+        "meshes": Meshes("kit1", Bus(), Clock()),
     }
     return Services(gateway="kit1", version="0.1.0", config=Config, now=lambda: NOW, **parts)
