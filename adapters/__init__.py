@@ -6,6 +6,7 @@ ADAPTERS: dict[str, str] = {
     "hls": "adapters.hls:Hls",
     "jt808": "adapters.jt808:Jt808",
     "local": "adapters.local:Local",
+    "mesh": "adapters.mesh:Mesh",
     "mpegts": "adapters.mpegts:MpegTs",
     "mqtt": "adapters.mqtt:Mqtt",
     "onvif": "adapters.onvif:Onvif",

@@ -1,0 +1,1 @@
+"""One file a kind of source: sockets and timers around its parser."""

@@ -1,0 +1,35 @@
+"""What each kind of source is: it runs until it fails, and shows each report as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from adapters.mesh.protocol.meshtastic import Placed
+from adapters.mesh.protocol.report import Report
+from gateway.base.tasks import beat
+from gateway.model.mesh import MeshText
+
+
+@dataclass(slots=True)
+class Show:
+    """Where a source puts what it learned. `silent`: seconds without a word after which a source that is not asked but
+    listened to counts as silent."""
+
+    report: Callable[[Report], None]
+    texts: Callable[[Sequence[MeshText]], None] = field(default=lambda _texts: None)
+    placed: Callable[[Placed], None] = field(default=lambda _placed: None)
+    silent: float = 10.0
+
+
+class MeshReader(Protocol):
+    async def run(self, show: Show) -> None:
+        """Until cancelled; raises GatewayError. It is run anew after a pause."""
+
+
+async def each(every_s: float, ask: Callable[[], Awaitable[None]]) -> None:
+    """`ask` on the beat: those who ask as often ask at the same moments."""
+    while True:
+        await ask()
+        await beat(every_s)
