@@ -65,6 +65,22 @@ export function kitFacts(kit: Kit): string[] {
   return facts;
 }
 
+/** How the kit itself stands, in the order it is read; empty where it has not told. */
+export function conditionFacts(kit: Kit, now: number): string[] {
+  const told = kit.condition;
+  if (!told) return [];
+  const { power, heat, space, clock, place } = told;
+  const level = power.level === null ? "" : `${Math.round(power.level * 100)} %`;
+  const left = power.minutes_left === null ? "" : t("kitLeft", span(power.minutes_left * 60));
+  const facts = power.source === "unknown" ? [] : [[t(power.source === "mains" ? "kitMains" : "kitBattery"), level, power.charging ? t("kitCharging") : "", left].filter(Boolean).join(" ")];
+  const hottest = heat[0];
+  if (hottest) facts.push(`${Math.round(hottest.celsius)} °C`);
+  if (space.total_bytes) facts.push(t("kitSpace", (space.free_bytes / 1e9).toFixed(1)));
+  facts.push(`${t("kitTime")}: ${word(`time.${clock.quality}`)}`);
+  if (place) facts.push(t("kitPlace", place.by, span(Math.max(0, now - place.taken_at))));
+  return facts;
+}
+
 export function centerFacts(center: Center): string[] {
   return [center.gateway, center.address, t("kitMay", word(center.role)), center.scope ? t("kitSees", center.scope) : ""].filter(Boolean);
 }

@@ -7,6 +7,7 @@ import type {
   Alarm,
   CallStatus,
   CommandResult,
+  Condition,
   Device,
   Directory,
   Endpoint,
@@ -257,6 +258,13 @@ export class Store {
         put(this.kits, event.subject, event.data as Kit, event.gone);
         this.changed("kits");
         break;
+      case "condition": {
+        const told = event.data as Condition;
+        const kit = this.kits.get(told.gateway);
+        if (kit) this.kits.set(told.gateway, { ...kit, condition: told });
+        this.changed("kits");
+        break;
+      }
       case "links":
         this.links(event.data as KitLinks);
         break;

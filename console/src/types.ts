@@ -240,6 +240,18 @@ export interface Kit {
   clock_off_s: number | null;
   thumbnail_at: number | null;
   thumbnail_of: string;
+  condition?: Condition | null;
+}
+/** How a kit itself stands; what is not known is null. */
+export interface Condition {
+  gateway: string;
+  at: number;
+  power: { source: "mains" | "battery" | "unknown"; level: number | null; charging: boolean; minutes_left: number | null; code: string };
+  heat: { name: string; celsius: number; code: string }[];
+  space: { free_bytes: number; total_bytes: number; read_only: boolean; worn: number | null; code: string };
+  clock: { quality: "unsynced" | "nitz" | "ntp" | "gnss"; source: string; off_s: number | null; code: string };
+  place: { longitude: number; latitude: number; by: string; taken_at: number; accuracy_m: number | null } | null;
+  codes: string[];
 }
 /** The links of a kit (at a kit: to a center) as they are now. */
 export interface KitLinks {

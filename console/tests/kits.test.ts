@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ApiError } from "../src/api";
 import { setLanguage } from "../src/i18n";
 import { KitsPanel } from "../src/kitspanel";
-import { barFill, inOrder, kitFacts, linkWords } from "../src/kitwords";
+import { barFill, conditionFacts, inOrder, kitFacts, linkWords } from "../src/kitwords";
 import { lines, linkPlots, widthFor } from "../src/linkplot";
 import { Reasons } from "../src/panels";
 import { Store } from "../src/store";
-import type { Center, Kit, Link, Trail } from "../src/types";
+import type { Center, Condition, Kit, Link, Trail } from "../src/types";
 import { fakeApi, install, json, problem } from "./fakes";
 
 const link = (change: Partial<Link> = {}): Link => ({ name: "lte-1", bearer: "lte", interface: "wwan0", state: "in", code: "", rtt_ms: 41.6, loss: 0.024, usable_bps: 3.94e6, bytes_in: 0, bytes_out: 0, cost: 0, ...change });
@@ -37,6 +37,23 @@ test("kits in trouble stand first, the kit itself before all", () => {
   const kits = [kit("b"), kit("a", { state: "degraded" }), kit("z", { state: "offline" }), kit("own", { centers: [center()] })];
   expect(inOrder(kits).map((one) => one.gateway)).toEqual(["own", "z", "a", "b"]);
   expect(kitFacts(kit("a", { clock_off_s: -31e6 }))).toContain("its clock is 359 d off");
+});
+
+test("a kit says how it stands itself", () => {
+  const condition: Condition = {
+    gateway: "a",
+    at: 0,
+    power: { source: "battery", level: 0.42, charging: false, minutes_left: 90, code: "on-battery" },
+    heat: [{ name: "cpu", celsius: 83.4, code: "hot" }],
+    space: { free_bytes: 12.3e9, total_bytes: 64e9, read_only: false, worn: null, code: "" },
+    clock: { quality: "gnss", source: "gpsd", off_s: 0.1, code: "" },
+    place: { longitude: 104, latitude: 30, by: "gpsd", taken_at: 995, accuracy_m: 4 },
+    codes: ["hot", "on-battery"],
+  };
+  expect(conditionFacts(kit("a", { condition }), 1000)).toEqual(["battery 42 % (90 min left)", "83 °C", "12.3 GB free", "clock: satellite", "place by gpsd, 5 s ago"]);
+  expect(conditionFacts(kit("a"), 1000)).toEqual([]);
+  const bare: Condition = { ...condition, power: { ...condition.power, source: "unknown", level: null, minutes_left: null }, heat: [], space: { ...condition.space, total_bytes: 0 }, clock: { ...condition.clock, quality: "unsynced" }, place: null };
+  expect(conditionFacts(kit("a", { condition: bare }), 1000)).toEqual(["clock: not synchronised"]);
 });
 
 describe("a day of a link", () => {

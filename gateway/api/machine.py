@@ -14,6 +14,7 @@ import socket
 import time
 from pathlib import Path
 
+from gateway.base.moment import BUILT
 from gateway.core.addresses import own_addresses
 from gateway.model.doctor import Finding, Grade
 
@@ -21,7 +22,6 @@ DISK_LOW_BYTES, DISK_FULL_BYTES = 1_000_000_000, 100_000_000
 MEMORY_LOW_BYTES = 200_000_000
 FILES_WANTED = 4096
 SOCKET_BUFFER_WANTED = 4_194_304
-CLOCK_FLOOR = 1_735_689_600  # 2025-01-01: a clock before it was never set
 STA_UNSYNC = 0x0040  # <linux/timex.h>
 SOL_UDP_SEGMENT = 103  # <linux/udp.h>
 
@@ -51,7 +51,7 @@ def addresses() -> Finding:
 def clock() -> Finding:
     now = time.time()
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
-    if now < CLOCK_FLOOR:
+    if now < BUILT:
         return Finding("clock", Grade.FAIL, shown, "the time of day", "clock-unsynced")
     synchronised = _kernel_clock_synchronised()
     if synchronised is None:

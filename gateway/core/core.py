@@ -246,7 +246,7 @@ class Core:
             plane, self.streams.live, lambda code, text: self.watch.notice(code, text, standing=False)
         )
         plane.on_lost = self.recheck.lost
-        self.watch.on_jump = self.kit.stepped
+        self.watch.on_jump = self._clock_jumped
         self._tasks: list[asyncio.Task[None]] = []
         self._audit_task: asyncio.Task[None] | None = None
 
@@ -325,6 +325,10 @@ class Core:
         )
         # Keeping it waits for the disk; the floor does not.
         self.spawn("emergency alarm", self.reports.alarm(alarm))
+
+    def _clock_jumped(self, by_s: float) -> None:
+        self.kit.stepped(by_s)
+        self.outbox.clock_set(by_s)
 
     def _store_stands(self, code: str) -> None:
         self.watch.store_stands(code)

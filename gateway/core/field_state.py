@@ -60,7 +60,10 @@ class Field:
 
     async def run(self) -> None:
         while True:
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                log.exception("the field team's word could not be found; it is tried again")
             await beat(EVERY_S)
 
     def look(self) -> None:
@@ -89,6 +92,7 @@ class Field:
             centers=centers,
             paired=sum(one.revoked_at is None for one in core.pairings.centers()),
             wanted=config.team.center and config.gateway.role != "center",
+            is_center=config.gateway.role == "center",
             messages=bool(self._messages),
             links=links or links_of(centers),
             stuck=stuck,

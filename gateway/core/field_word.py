@@ -71,6 +71,8 @@ class FieldFacts:
     devices: int = 0
     devices_online: int = 0
     started: bool = True
+    is_center: bool = False
+    """This is a center itself: nobody holds it, and nothing is missing for that."""
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class FieldJudge:
         if not facts.started:
             return FieldWord.CONNECTING, "field-starting"
         holds = [center for center in facts.centers if center.state is not KitState.OFFLINE]
-        if holds or (not facts.wanted and any(link.carries for link in facts.links)):
+        if holds or facts.is_center or (not facts.wanted and any(link.carries for link in facts.links)):
             self._alone_since = None
             return self._held(facts, holds)
         if self._alone_since is None:

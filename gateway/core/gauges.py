@@ -10,6 +10,7 @@ from functools import partial
 from gateway.base.metrics import Metrics, Sample
 from gateway.core.core import Core
 from gateway.core.facts import AdapterStatus
+from gateway.model.kit_state import PowerSource
 from gateway.model.principal import SYSTEM
 
 _ENGINE = {
@@ -59,6 +60,15 @@ def register(
     loop, db = asyncio.get_running_loop(), core.store.db
     metrics.read("core_devices", "Admitted devices", devices, ("adapter", "state"))
     metrics.read("core_streams", "Streams offered", streams, ("state",))
+
+    def kit(read: Callable[[], float | None]) -> Callable[[], Iterable[Sample]]:
+        return lambda: [] if (value := read()) is None else [((), float(value))]
+
+    metrics.read("kit_battery_ratio", "Of full, all batteries", kit(lambda: core.kit.condition.power.level))
+    metrics.read("kit_on_mains", "1 while power comes from outside", kit(lambda: _on_mains(core)))
+    metrics.read("kit_hottest_celsius", "The hottest sensor", kit(lambda: _hottest(core)))
+    metrics.read("kit_disk_free_bytes", "Room on the gateway's disk", kit(lambda: core.kit.condition.space.free_bytes))
+    metrics.read("kit_clock_good", "1 while the clock is believed", kit(lambda: core.kit.quality().good))
     metrics.read("core_viewings", "Viewings open", one(lambda: core.sessions.count))
     metrics.read("core_listeners", "Listeners of the bus", one(lambda: core.bus.listeners))
     metrics.read("core_events_total", "Events published", one(lambda: core.bus.cursor))
@@ -125,6 +135,16 @@ def register(
         lambda: [((name, key), float(value)) for name, own in figures().items() for key, value in own.items()],
         ("adapter", "figure"),
     )
+
+
+def _on_mains(core: Core) -> float | None:
+    source = core.kit.condition.power.source
+    return None if source is PowerSource.UNKNOWN else float(source is PowerSource.MAINS)
+
+
+def _hottest(core: Core) -> float | None:
+    heat = core.kit.condition.heat
+    return heat[0].celsius if heat else None
 
 
 def _cores(core: Core) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.base.moment import TimeQuality
 from gateway.core.field_state import Field
 from gateway.core.kit_disk import read_space
-from gateway.core.kit_state import KitState, read_machine
+from gateway.core.kit_state import KitState, Machine
 from gateway.model.kit_state import FieldState, Fix, KitCondition
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def make_kit(core: Core, config: Callable[[], Config], state_dir: Path) -> KitSt
         lambda: config().kit,
         core.positions.report,
         last_record=max((mark.wall for mark in marks), default=0.0),
-        read=lambda: read_machine(state_dir),
+        read=Machine(state_dir),
         since_boot=lambda: core.outbox.moments.now().mono,
         first=read_space(state_dir),
     )

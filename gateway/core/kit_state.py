@@ -10,6 +10,7 @@ import asyncio
 import logging
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 TIMESYNCD = Path("/run/systemd/timesync/synchronized")
 CHRONY_S = 3.0
+ASK_S = 60.0
 REPORT_S = 10.0
 FIGURES_S = 60.0
 RECORD_S = 60.0
@@ -53,18 +55,32 @@ class Readings:
     source: str = ""
 
 
-def read_machine(state_dir: Path) -> Readings:
-    """In a thread; never raises."""
-    synchronised, source = clock_source()
-    return Readings(
-        kit_power.read_supplies(), kit_heat.read_heat(), kit_disk.read_space(state_dir), synchronised, source
-    )
+class Machine:
+    """Reads it, in a thread. Who synchronises the clock is asked once a minute: that is a program to start."""
+
+    def __init__(self, state_dir: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._state_dir = state_dir
+        self._monotonic = monotonic
+        self._asked_at: float | None = None
+        self._source = ""
+
+    def __call__(self) -> Readings:
+        synchronised, now = kernel_quality().good, self._monotonic()
+        if not synchronised:
+            self._asked_at, self._source = None, ""
+        elif self._asked_at is None or now - self._asked_at >= ASK_S:
+            self._asked_at, self._source = now, clock_source()
+        return Readings(
+            kit_power.read_supplies(),
+            kit_heat.read_heat(),
+            kit_disk.read_space(self._state_dir),
+            synchronised,
+            self._source,
+        )
 
 
-def clock_source() -> tuple[bool, str]:
-    """Whether the kernel's clock follows a reference, and which one where that can be found out."""
-    if not kernel_quality().good:
-        return False, ""
+def clock_source() -> str:
+    """Which reference a clock follows that follows one, where that can be found out."""
     program = shutil.which("chronyc")
     if program is not None:
         try:
@@ -72,10 +88,10 @@ def clock_source() -> tuple[bool, str]:
                 [program, "-c", "-n", "tracking"], capture_output=True, text=True, timeout=CHRONY_S, check=False
             )
             if told.returncode == 0 and (found := chrony_source(told.stdout)) is not None and found[0]:
-                return True, found[1]
+                return found[1]
         except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as exc:
             log.debug("chronyc: %s", exc)
-    return True, "timesyncd" if TIMESYNCD.exists() else "kernel"
+    return "timesyncd" if TIMESYNCD.exists() else "kernel"
 
 
 class KitState:
@@ -144,8 +160,11 @@ class KitState:
 
     async def run(self) -> None:
         while True:
-            self._readings = await asyncio.to_thread(self._read)
-            self.look()
+            try:
+                self._readings = await asyncio.to_thread(self._read)
+                self.look()
+            except Exception:
+                log.exception("how the kit stands could not be found out; it is tried again")
             await beat(self._config().look_every)
 
     def look(self) -> None:

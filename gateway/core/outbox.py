@@ -205,6 +205,10 @@ class Outbox:
                 log.warning("the outbox could not be looked at: %s", exc)
             await beat(LOOK_EVERY_S)
 
+    def clock_set(self, _by_s: float = 0.0) -> None:
+        """The clock was set: a new pair of clocks is taken as soon as it is good, and dates what was noted before."""
+        self._marked_at = -MARK_EVERY_S
+
     def _mark(self, now: float) -> None:
         """Pairs of clocks date the events of this boot later, also those from before the clock was set."""
         if now - self._marked_at >= MARK_EVERY_S and (moment := self.moments.now()).quality.good:

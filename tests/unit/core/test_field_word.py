@@ -50,6 +50,8 @@ def said(facts: FieldFacts, *, after_s: float = 0.0, patience_s: float = 600.0) 
         (replace(ALONE, centers=[], paired=0, wanted=False, links=[]), "connecting", "field-no-link"),
         (replace(ALONE, centers=[], paired=0, wanted=False), "ready", ""),
         (replace(ALONE, centers=[center(KitState.OFFLINE, "kit-revoked")]), "technician", "kit-revoked"),
+        (FieldFacts(WELL, wanted=False, is_center=True), "ready", ""),
+        (FieldFacts(replace(WELL, codes=("disk-full",)), wanted=False, is_center=True), "ready", "disk-full"),
         (replace(ALONE, messages=True), "degraded", "field-messages-only"),
         (replace(ALONE, links=[SEARCHING, PHONE]), "degraded", "field-satphone-only"),
         (replace(ALONE, links=[], failed=["config"]), "technician", "config"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 from gateway.base.moment import TimeQuality
 from gateway.config.kit import Kit as KitConfig
 from gateway.config.root import Config
+from gateway.core import kit_state
 from gateway.core.facts import AdapterStatus, BusEvent
 from gateway.core.kit_power import Supply
-from gateway.core.kit_state import Readings
+from gateway.core.kit_state import KitState as KitStateTask
+from gateway.core.kit_state import Machine, Readings
 from gateway.model.kit import CenterState, KitState, LinkState, LinkUse
 from gateway.model.kit_state import ClockStep, FieldState, FieldWord, Fix, Heat, KitCondition, PowerSource
 from gateway.model.principal import SYSTEM
@@ -31,6 +34,42 @@ async def test_readings_become_codes_and_events(tmp_path: Path) -> None:
         condition = house.core.standing.condition
         assert condition.codes[:2] == ("too-hot", "battery-low") and condition.power.source is PowerSource.BATTERY
         assert isinstance(event, BusEvent) and event.data is condition and isinstance(condition, KitCondition)
+
+
+def test_the_machine_itself_is_read_and_who_synchronises_is_asked_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, asked, good = [0.0], [], [True]
+    monkeypatch.setattr(kit_state, "kernel_quality", lambda: TimeQuality.NTP if good[0] else TimeQuality.UNSYNCED)
+    monkeypatch.setattr(kit_state, "clock_source", lambda: asked.append(now[0]) or "chrony x")
+    read = Machine(tmp_path, lambda: now[0])
+    for second in (0.0, 5.0, 59.0, 61.0):
+        now[0] = second
+        assert (read().synchronised, read().source) == (True, "chrony x")
+    assert asked == [0.0, 61.0] and read().space.total_bytes > 0
+    good[0] = False
+    assert (read().synchronised, read().source) == (False, "")
+
+
+@by_hand
+async def test_a_reading_that_fails_is_not_the_last(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        tries: list[int] = []
+
+        def read() -> Readings:
+            tries.append(1)
+            if len(tries) == 1:
+                raise RuntimeError("a mistake of ours")
+            return Readings(BATTERY)
+
+        kit = KitStateTask("kit1", house.core.bus, house.clock, KitConfig, lambda _position: None, read=read)
+        run = asyncio.create_task(kit.run())
+        async with asyncio.timeout(None):
+            while kit.condition.power.source is not PowerSource.BATTERY:
+                await advance(1.0)
+                await asyncio.to_thread(lambda: None)
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
 
 
 @by_hand
@@ -83,6 +122,7 @@ async def test_the_word_follows_centers_and_adapters(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
         told: list[FieldState] = []
         house.core.field.started = lambda: True
+        house.core.links.view = tuple  # type: ignore[method-assign]  # of the machine of the tests
         undo = house.core.standing.on_field(told.append)
         await advance(1.1)
         assert (told[-1].word, told[-1].code) == (FieldWord.TECHNICIAN, "field-no-center")
