@@ -3,6 +3,7 @@
 import { fill, h, setText } from "./dom";
 import { language, say, span, t } from "./i18n";
 import { centerFacts, conditionFacts, inOrder, kitFacts, kitState, kitTone, linkWords } from "./kitwords";
+import { ownLinks } from "./linkcard";
 import { linkPlots } from "./linkplot";
 import { AdmitForm, OfferForm } from "./pairform";
 import type { Reasons } from "./panels";
@@ -11,6 +12,8 @@ import type { Center, Kit, Link, Trail } from "./types";
 
 const PICTURE_EVERY_MS = 5000;
 const PLOT_EVERY_MS = 30000;
+/** Among the plots: this machine's own links; no gateway is called so. */
+const OWN = "";
 const ago = (at: number): string => t("ago", span(Date.now() / 1000 - at));
 
 export class KitsPanel {
@@ -58,11 +61,25 @@ export class KitsPanel {
     this.admit.render(this.store.role === "center");
     this.offer.render(this.store.role !== "center");
     const kits = inOrder(this.store.kits.values());
-    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, [...this.plots]]);
+    const own = [...this.store.ownLinks.values()];
+    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, own, [...this.plots]]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    fill(this.list, ...(kits.length === 0 ? [h("li", { class: "empty" }, t("noKits"))] : kits.map((kit) => this.card(kit))));
+    const cards = kits.length === 0 ? [h("li", { class: "empty" }, t("noKits"))] : kits.map((kit) => this.card(kit));
+    fill(this.list, ...(own.length ? [this.ownCard()] : []), ...cards);
     this.pictures();
+  }
+
+  /** The links of this machine itself, with their day. */
+  private ownCard(): HTMLElement {
+    return h(
+      "li",
+      { "data-own-links": "" },
+      h("span", { class: "dot" }),
+      h("div", { class: "text" }, h("strong", {}, t("linksOwn")), ...ownLinks(this.store.ownLinks.values(), this.reasons)),
+      h("span", { class: "acts" }, this.plotButton(OWN)),
+      this.plot(OWN),
+    );
   }
 
   private card(kit: Kit): HTMLElement {
@@ -169,14 +186,21 @@ export class KitsPanel {
     await Promise.all(
       [...this.plots.keys()].map(async (gateway) => {
         try {
-          const told = await this.store.api.get<{ trails: Trail[] }>(`/api/v1/kits/${encodeURIComponent(gateway)}/links?hours=24&points=480`, { background: true });
-          if (this.plots.has(gateway)) this.plots.set(gateway, told.trails);
+          const trails = await this.trails(gateway);
+          if (this.plots.has(gateway)) this.plots.set(gateway, trails);
         } catch {
           return; // what was drawn stays
         }
       }),
     );
     this.render();
+  }
+
+  private async trails(gateway: string): Promise<Trail[]> {
+    const asked = "hours=24&points=480";
+    const background = { background: true };
+    if (gateway === OWN) return this.store.api.get<Trail[]>(`/api/v1/links/trails?${asked}`, background);
+    return (await this.store.api.get<{ trails: Trail[] }>(`/api/v1/kits/${encodeURIComponent(gateway)}/links?${asked}`, background)).trails;
   }
 
   private async revoke(kit: Kit): Promise<void> {

@@ -23,8 +23,7 @@ import type {
   PtzHolder,
   Push,
   Report,
-  StreamStatus,
-} from "./types";
+  StreamStatus, OwnLink } from "./types";
 
 export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes" | "kits";
 
@@ -50,6 +49,8 @@ export class Store {
   readonly endpoints = new Map<string, Endpoint>();
   readonly pushes = new Map<string, Push>();
   readonly kits = new Map<string, Kit>();
+  /** Ways northward of this machine, by `gateway/name`. */
+  readonly ownLinks = new Map<string, OwnLink>();
   /** What the floor says to a member of ours; set by whoever holds the key. */
   onFloor: (word: FloorWord) => void = () => undefined;
   onLevels: (group: string, levels: Record<string, number>) => void = () => undefined;
@@ -201,6 +202,13 @@ export class Store {
     } catch {
       // asked for again with the next reading of all lists
     }
+    try {
+      const links = await this.api.get<OwnLink[]>("/api/v1/links", { background: true });
+      replace(this.ownLinks, links, (link) => `${this.gateway}/${link.name}`);
+      this.changed("kits");
+    } catch {
+      // the same
+    }
   }
 
   /** Fresh figures of links: of a kit, or of one of this kit's centers. */
@@ -265,6 +273,10 @@ export class Store {
         this.changed("kits");
         break;
       }
+      case "link":
+        put(this.ownLinks, event.subject, event.data as OwnLink, event.gone);
+        this.changed("kits");
+        break;
       case "links":
         this.links(event.data as KitLinks);
         break;

@@ -207,6 +207,27 @@ export interface Link {
   bytes_out: number;
   cost: number;
 }
+/** A way northward of this machine itself. */
+export interface OwnLink {
+  name: string;
+  kind: string;
+  interface: string;
+  phase: string;
+  code: string;
+  detail: string;
+  usable: boolean;
+  carries: string[];
+  cost: number;
+  metered: boolean;
+  quota_bytes: number | null;
+  used_bytes: number;
+  signal: { rsrp_dbm: number | null; rssi_dbm: number | null };
+  step: string;
+  rtt_ms: number | null;
+  loss: number | null;
+  in_bps: number;
+  out_bps: number;
+}
 export interface Center {
   gateway: string;
   name: string;

@@ -12,11 +12,13 @@ from gateway.config.load import from_tree
 from gateway.model.reason import REASONS
 from gateway.registry import Installed
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide-sources.md"
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "guide-sources.md"
 BLOCKS = re.findall(r"^```toml\n(.*?)^```", GUIDE.read_text(), re.M | re.S)
+OTHERS = [*re.findall(r"^```toml\n(.*?)^```", (DOCS / "guide-links.md").read_text(), re.M | re.S)]
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=[block.splitlines()[0] for block in BLOCKS])
+@pytest.mark.parametrize("block", BLOCKS + OTHERS, ids=[block.splitlines()[0] for block in BLOCKS + OTHERS])
 def test_each_block_is_taken(block: str) -> None:
     _, problems = from_tree(tomllib.loads(block), Installed())
     assert [str(problem) for problem in problems if not problem.warning] == []
