@@ -7,6 +7,7 @@ ADAPTERS: dict[str, str] = {
     "jt808": "adapters.jt808:Jt808",
     "local": "adapters.local:Local",
     "mesh": "adapters.mesh:Mesh",
+    "modem": "adapters.modem:Modem",
     "mpegts": "adapters.mpegts:MpegTs",
     "mqtt": "adapters.mqtt:Mqtt",
     "onvif": "adapters.onvif:Onvif",

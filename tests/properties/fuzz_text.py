@@ -24,7 +24,7 @@ from gateway.wire.sip import Hop, SipRequest, parse_datagram, respond
 from gateway.wire.sip.core import CoreLimits, SipCore
 from gateway.wire.sip.message import check
 from gateway.wire.xml import build_xml, parse_xml
-from tests.properties import cloud_text, devices_binary, devices_text, rtmp_text, rtsp_text, transport_text
+from tests.properties import cloud_text, devices_binary, devices_text, modem_text, rtmp_text, rtsp_text, transport_text
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SLOW_S = 2.0  # an input that takes so long is a finding too
@@ -151,6 +151,8 @@ TARGETS: dict[str, tuple[str, Callable[[bytes], None]]] = {
     "m3u8": ("m3u8", cloud_text.try_m3u8),
     "phone": ("phone", cloud_text.try_phone),
     "cmaf": ("cmaf", cloud_text.try_records),
+    "at": ("at", modem_text.try_at),
+    "sms": ("sms", modem_text.try_sms),
 }
 
 

@@ -65,7 +65,7 @@ class FakeModem:
         if heals in ("radio", "reset"):
             self.active.clear()
             self.netdev = False
-            self.net_urc()
+            self.urc("+CGEV: ME PDN DEACT 1")
 
     @property
     def hung(self) -> str:
@@ -148,8 +148,6 @@ class FakeModem:
         """Of +CEREG and its like: 0 while the radio is off or there is no card."""
         if self.fun != 1 or self.sim.word != "READY":
             return 0
-        if self._heals == "radio":
-            return 2
         if self.net.stat in (1, 5) and asyncio.get_running_loop().time() < self._registered_at:
             return 2
         return self.net.stat

@@ -1,0 +1,335 @@
+"""A modem by its AT port: `CellularModem` by our own engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from adapters.modem import at_data, power, readings
+from adapters.modem.at_texts import SET_UP, AtTexts
+from adapters.modem.config import OneModem
+from adapters.modem.face import (
+    Change,
+    DataSession,
+    Features,
+    Fix,
+    Identity,
+    Registration,
+    RegState,
+    Sim,
+    SimState,
+    Step,
+    Stored,
+    VoiceCall,
+)
+from adapters.modem.quirks import GENERIC, OPERATORS, Chipset, chipset_of
+from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
+from gateway.base.log import Secret
+from gateway.base.serial import usb_socket
+from gateway.contract.texts import Progress, TextSent
+from gateway.model.link import Signal
+from gateway.model.texts import TextOut
+from gateway.net.at import AtPort, refused
+from gateway.wire.at import AtTimes, Command, Outcome, Unsolicited, fields, text
+
+log = logging.getLogger(__name__)
+
+ASK_S = 3.0
+TIMES = AtTimes(quiet_s=0.25, flush_s=2.0, probe_s=0.8, probes=3)
+NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
+
+_WORD = re.compile(r"[\x20-\x7e]{1,80}")
+_DIGITS = re.compile(r"\d{14,17}")
+_REGISTRATIONS = ("+C5GREG", "+CEREG", "+CGREG", "+CREG")
+_CHANGES = {
+    **dict.fromkeys(("+CPIN", "+QUSIM", "+QSIMSTAT", "^SIMST", "+SIM"), Change.SIM),
+    **dict.fromkeys((*_REGISTRATIONS, "^SRVST", "^MODE"), Change.REGISTRATION),
+    **dict.fromkeys(("+CGEV", "+QNETDEVSTATUS", "^NDISSTAT", "+GTRNDIS"), Change.SESSION),
+    **dict.fromkeys(("RING", "+CRING", "+CLIP", "NO CARRIER", "BUSY", "NO ANSWER"), Change.CALL),
+    **dict.fromkeys(("RDY", "^SYSSTART", "+SYSSTART"), Change.RESTARTED),
+}
+# 3GPP TS 27.007 §9.2.0.
+_SIM_ERRORS = {
+    10: SimState.ABSENT,
+    11: SimState.PIN,
+    12: SimState.PUK,
+    13: SimState.FAILED,
+    14: SimState.BUSY,
+    15: SimState.FAILED,
+}
+
+
+def ask(words: str, *prefixes: str, empty_ok: bool = True) -> Command:
+    return Command(words, prefixes, empty_ok=empty_ok, timeout_s=ASK_S)
+
+
+class AtModem:
+    def __init__(self, name: str, config: OneModem, *, times: AtTimes = TIMES) -> None:
+        self._config = config
+        self._port = AtPort(
+            config.port, owner=f"modem {name}", on_urc=self._heard, on_silent=None, baud=config.baud, times=times
+        )
+        self._texts = AtTexts(self._port)
+        self._called: Callable[[Change], None] = lambda change: None
+        self._chipset: Chipset = GENERIC
+        self._socket = ""
+        self._unknown: set[str] = set()
+        """Commands that this modem does not have: not asked again while it is open."""
+        self._texts_ready = False
+        self._gnss_on = False
+
+    @property
+    def address(self) -> str:
+        return self._config.port
+
+    @property
+    def chipset(self) -> Chipset:
+        return self._chipset
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        steps = (Step.RETRY, Step.REOPEN, Step.RADIO, Step.RESET)
+        return (*steps, Step.POWER) if self._config.power and power.switch_of(self._socket) is not None else steps
+
+    @property
+    def features(self) -> Features:
+        return Features(texts=True, calls=True, gnss=bool(self._chipset.gnss))
+
+    def on_change(self, called: Callable[[Change], None]) -> None:
+        self._called = called
+
+    # ── taking it and letting it go ─────────────────────────────────────────
+    async def open(self) -> Identity:
+        await self._port.open()
+        self._unknown.clear()
+        self._texts_ready = self._gnss_on = False
+        self._socket = usb_socket(self._config.port) or self._socket
+        try:
+            await self._awake()
+            for words in ("ATE0", "AT+CMEE=1"):
+                await self._port.ask(ask(words))
+            identity = await self._identify()
+            self._chipset = chipset_of(identity.manufacturer, identity.model, self._config.chipset)
+            if await self._try(ask("AT+CFUN?", "+CFUN")) not in (("+CFUN: 1",), ()):
+                await self._port.ask(Command("AT+CFUN=1", timeout_s=15.0))
+            for name in _REGISTRATIONS:
+                await self._try(ask(f"AT{name}=2"))
+            await self._try(ask("AT+CLIP=1"))
+        except BaseException:
+            await self._port.close()
+            raise
+        return identity
+
+    async def _awake(self) -> None:
+        """The first bytes on a line may be lost; the engine finds back by itself."""
+        for last in (False, True):
+            try:
+                await self._port.ask(Command("AT", timeout_s=1.0))
+                return
+            except LinkDown:
+                if last or not self._port.is_open:
+                    raise
+
+    async def _identify(self) -> Identity:
+        told = []
+        for words in ("AT+CGMI", "AT+CGMM", "AT+CGMR"):
+            lines = await self._try(Command(words, plain=_WORD, empty_ok=True, timeout_s=ASK_S))
+            told.append(lines[0].partition(": ")[2] or lines[0] if lines else "")
+        imei = await self._try(Command("AT+CGSN", plain=_DIGITS, empty_ok=True, timeout_s=ASK_S))
+        return Identity(told[0], told[1], told[2], imei[0] if imei else "")
+
+    async def close(self) -> None:
+        await self._port.close()
+
+    async def gone(self) -> None:
+        await self._port.gone()
+
+    def _heard(self, urc: Unsolicited) -> None:
+        change = Change.TEXT if self._texts.heard(urc) else _CHANGES.get(urc.prefix)
+        if change is Change.RESTARTED:
+            # Echo is on again, and what it was asked will not be answered.
+            asyncio.get_running_loop().call_soon(self._port.restarted)
+        if change is not None:
+            self._called(change)
+
+    async def _try(self, command: Command) -> tuple[str, ...]:
+        """() where it is refused; what this modem does not know is asked once."""
+        if command.text in self._unknown:
+            return ()
+        try:
+            return await self._port.lines(command)
+        except Unsupported:
+            self._unknown.add(command.text)
+        except PeerError as exc:
+            log.debug("%s: %s", self.address, exc)
+        return ()
+
+    # ── how it stands ───────────────────────────────────────────────────────
+    async def sim(self) -> Sim:
+        answer = await self._port.ask(Command("AT+CPIN?", ("+CPIN",), timeout_s=ASK_S))
+        if not answer.ok:
+            state = _SIM_ERRORS.get(answer.code if answer.code is not None else -1)
+            if answer.outcome is Outcome.CME and state is not None:
+                return Sim(state)
+            raise refused(answer.command, answer)
+        word = text(fields(answer.lines[-1]), 0) if answer.lines else ""
+        if word != "READY":
+            state = SimState.PIN if word == "SIM PIN" else SimState.PUK if word == "SIM PUK" else SimState.FAILED
+            return Sim(state, pin_tries=await self._tries())
+        if not self._texts_ready:
+            self._texts_ready = True
+            for command in SET_UP:
+                await self._try(command)
+        iccid = await self._try(ask(self._chipset.iccid, "+QCCID", "+CCID", "+ICCID", "^ICCID"))
+        imsi = await self._try(Command("AT+CIMI", plain=_DIGITS, empty_ok=True, timeout_s=ASK_S))
+        own = await self._try(ask("AT+CNUM", "+CNUM"))
+        return Sim(
+            SimState.READY,
+            text(fields(iccid[0]), 0)[:22] if iccid else "",
+            imsi[0] if imsi else "",
+            text(fields(own[0]), 1)[:21] if own else "",
+        )
+
+    async def _tries(self) -> int | None:
+        if not self._chipset.tries:
+            return None
+        return readings.tries(await self._try(ask(self._chipset.tries, "+QPINC", "+SPIC")))
+
+    async def enter_pin(self, pin: Secret) -> None:
+        command = Command(f'AT+CPIN="{pin.reveal()}"', secret=True, timeout_s=15.0)
+        answer = await self._port.ask(command)
+        if not answer.ok:
+            raise PeerError("the card refused the PIN", status=answer.final, code="sim-pin-wrong")
+
+    async def registration(self) -> Registration:
+        lines: list[str] = []
+        for name in _REGISTRATIONS:
+            command = Command(f"AT{name}?", (name,), shape=readings.REGISTRATION, empty_ok=True, timeout_s=ASK_S)
+            lines += await self._try(command)
+        told = readings.registration(lines, "", "", None)
+        if not told.registered:
+            return told
+        await self._try(ask("AT+COPS=3,2"))
+        plmn, act = readings.operator(await self._try(ask("AT+COPS?", "+COPS")))
+        return readings.registration(lines, OPERATORS.get(plmn, plmn), plmn, act)
+
+    async def signal(self) -> Signal:
+        if self._chipset.signal:
+            words, prefixes, reader = readings.SIGNALS[self._chipset.signal]
+            # Fibocom's rows have no prefix: anything that is none unasked belongs to it.
+            plain = re.compile(r"[\w ,:.-]{1,200}") if self._chipset.signal == "gtccinfo" else None
+            command = Command(words, prefixes, plain=plain, empty_ok=True, timeout_s=ASK_S)
+            found = reader(await self._try(command), raw_sinr=self._chipset.raw_sinr)
+            if found is not None:
+                return found
+        found = readings.cesq(await self._try(ask("AT+CESQ", "+CESQ")))
+        return found or readings.csq(await self._try(ask("AT+CSQ", "+CSQ"))) or Signal()
+
+    # ── data ────────────────────────────────────────────────────────────────
+    async def connect(self, apn: str, user: str, password: Secret, *, roaming: bool) -> DataSession:
+        registration = await self.registration()
+        if registration.state is RegState.ROAMING and not roaming:
+            raise PeerError(f"in the foreign network {registration.plmn}", code="roaming-denied")
+        if apn:
+            contexts = await self._try(at_data.CONTEXTS)
+            if not any(fields(line)[:1] == ["1"] and text(fields(line), 2) == apn for line in contexts):
+                await self._port.lines(at_data.context(apn))
+        if user:
+            await self._port.lines(at_data.credentials(user, password))
+        answer = await self._port.ask(at_data.make(self._chipset.data))
+        if not answer.ok and self._chipset.data != "cgact":
+            answer = await self._port.ask(at_data.make("cgact"))
+        if not answer.ok:
+            code = at_data.refusal(answer, apn)
+            raise PeerError(f"no data session: {answer.final}", status=answer.final, code=code)
+        made = await self.session()
+        if made is None:
+            raise PeerError("the session ended as soon as it was made", code="modem-data-refused")
+        return made
+
+    async def session(self) -> DataSession | None:
+        active = await self._port.lines(at_data.ACTIVE)
+        if not any(fields(line)[:2] == ["1", "1"] for line in active):
+            return None
+        lines = await self._try(at_data.ADDRESSES)
+        addresses = tuple(one for line in lines for one in fields(line)[1:3] if one and one != "0.0.0.0")  # noqa: S104
+        return DataSession(self.interface(), self._config.apn, addresses)
+
+    def interface(self) -> str:
+        """The kernel's name of it now."""
+        return self._config.interface or power.interface_of(self._socket)
+
+    async def disconnect(self) -> None:
+        for way in {self._chipset.data, "cgact"}:
+            await self._try(at_data.end(way))
+
+    # ── the ladder ──────────────────────────────────────────────────────────
+    async def step(self, step: Step) -> None:
+        match step:
+            case Step.RETRY:
+                if not self._port.is_open:
+                    raise LinkDown(f"{self.address} is not open", code="serial-lost")
+                self._port.restarted()
+                await self._awake()
+                await self.disconnect()
+            case Step.REOPEN:
+                await self._port.close()
+            case Step.RADIO:
+                await self._port.ask(Command("AT+CFUN=4", timeout_s=15.0))
+                await asyncio.sleep(1.0)
+                answer = await self._port.ask(Command("AT+CFUN=1", timeout_s=15.0))
+                if not answer.ok:
+                    raise PeerError(f"its radio stays off: {answer.final}", status=answer.final, code="modem-radio-off")
+            case Step.RESET:
+                try:
+                    if not self._port.is_open:
+                        await self._port.open()
+                    self._port.restarted()
+                    await self._port.ask(Command("AT+CFUN=1,1", timeout_s=3.0))
+                finally:
+                    await self._port.close()
+            case Step.POWER:
+                await self._port.close()
+                await power.cycle(self._socket)
+
+    # ── messages, calls, place ──────────────────────────────────────────────
+    async def texts(self) -> Sequence[Stored]:
+        return await self._texts.stored()
+
+    async def delete_text(self, place: str) -> None:
+        await self._texts.delete(place)
+
+    async def send_text(self, text: TextOut, progress: Progress) -> TextSent:
+        return await self._texts.send(text, progress)
+
+    async def calls(self) -> Sequence[VoiceCall]:
+        return readings.calls(await self._port.lines(ask("AT+CLCC", "+CLCC")))
+
+    async def dial(self, number: str) -> None:
+        if NUMBER.fullmatch(number) is None:
+            raise PeerError("a number has digits, and + before an international one", code="modem-refused")
+        await self._port.lines(Command(f"ATD{number};", dials=True, timeout_s=30.0))
+
+    async def answer(self) -> None:
+        await self._port.lines(Command("ATA", dials=True, timeout_s=30.0))
+
+    async def hang_up(self) -> None:
+        """Both words: one ends calls that ring, the other those that speak, by maker."""
+        first = await self._port.ask(Command("AT+CHUP", timeout_s=10.0), urgent=True)
+        if not first.ok:
+            await self._port.lines(Command("ATH", timeout_s=10.0))
+
+    async def fix(self) -> Fix | None:
+        if not self._chipset.gnss:
+            raise Unsupported("it has no satellite receiver that is known", code="modem-unsupported")
+        if not self._gnss_on:
+            start = "AT+QGPS=1" if self._chipset.gnss == "qgps" else "AT+CGPS=1"
+            with suppress(GatewayError):  # on already
+                await self._port.lines(Command(start, timeout_s=10.0))
+            self._gnss_on = True
+        if self._chipset.gnss == "qgps":
+            return readings.qgpsloc(await self._try(ask("AT+QGPSLOC=2", "+QGPSLOC")))
+        return readings.cgpsinfo(await self._try(ask("AT+CGPSINFO", "+CGPSINFO")))

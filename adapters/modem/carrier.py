@@ -1,0 +1,71 @@
+"""A modem as a carrier of short messages: what lies in it is handed in, then taken off; what is handed out is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from adapters.modem.face import CellularModem, Report
+from gateway.base.errors import GatewayError, LinkDown
+from gateway.contract.texts import CarrierSeat, Progress, TextSent
+from gateway.model.texts import Arrived, TextOut
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 60.0
+"""What lies there is fetched when the modem says so, and as often as this: its word may have been lost."""
+
+
+class TextCarrier:
+    def __init__(self, name: str, modem: CellularModem) -> None:
+        self._name = name
+        self._modem = modem
+        self._seat: CarrierSeat | None = None
+        self._ready = False
+        self._news = asyncio.Event()
+
+    def sit(self, seat: CarrierSeat) -> None:
+        self._seat = seat
+
+    def on_text(self) -> None:
+        self._news.set()
+
+    def on_ready(self, ready: bool, code: str, detail: str) -> None:
+        if ready and not self._ready:
+            self._news.set()  # some may have come meanwhile
+        self._ready = ready
+        if self._seat is not None:
+            self._seat.tell(ready, code, detail)
+
+    async def send(self, text: TextOut, progress: Progress) -> TextSent:
+        if not self._ready:
+            raise LinkDown(f"{self._name} is not ready", code="text-carrier-down")
+        return await self._modem.send_text(text, progress)
+
+    async def run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._news.wait()
+            self._news.clear()
+            if self._ready:
+                try:
+                    await self.fetch()
+                except GatewayError as exc:
+                    log.warning("%s: short messages stay where they lie: %s", self._name, exc)
+
+    async def fetch(self) -> None:
+        """Hand in all that lies there. A message leaves the modem only after it is kept here."""
+        seat = self._seat
+        if seat is None:
+            return
+        for stored in await self._modem.texts():
+            if isinstance(stored.what, Arrived):
+                await seat.take(stored.what)
+            elif isinstance(stored.what, Report) and stored.what.final:
+                what = stored.what
+                detail = "" if what.delivered else f"status {what.status:#04x}"
+                code = "" if what.delivered else "text-undelivered"
+                await seat.report(what.reference, what.delivered, code, detail)
+            await self._modem.delete_text(stored.place)

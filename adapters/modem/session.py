@@ -1,0 +1,166 @@
+"""The adapter: a bearer, a carrier of short messages and a receiver for each modem of the configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from adapters.modem.at_modem import AtModem
+from adapters.modem.bearer import Bearer, Wishes
+from adapters.modem.carrier import TextCarrier
+from adapters.modem.config import ModemConfig, OneModem
+from adapters.modem.face import CellularModem
+from adapters.modem.pin import PinKeeper
+from gateway.base.errors import GatewayError
+from gateway.base.log import Secret
+from gateway.base.serial import find_port, holder_of
+from gateway.contract.adapter import Context
+from gateway.model.doctor import Finding, Grade
+from gateway.model.kit_state import Fix
+from gateway.model.link import BearerKind, LinkPhase
+from gateway.model.texts import CarrierKind
+
+log = logging.getLogger(__name__)
+
+FIX_S = 10.0
+
+
+def make(name: str, config: OneModem) -> CellularModem:
+    """Whoever drives it."""
+    return AtModem(name, config)
+
+
+class Modem:
+    name: ClassVar[str] = "modem"
+    Config: ClassVar[type[BaseModel]] = ModemConfig
+
+    def __init__(self, config: BaseModel, context: Context) -> None:
+        assert isinstance(config, ModemConfig)  # noqa: S101
+        self._config = config
+        self._context = context
+        self._bearers: dict[str, Bearer] = {}
+
+    async def run(self) -> None:
+        self._context.ready()
+        async with asyncio.TaskGroup() as group:
+            for name, one in self._config.modems.items():
+                group.create_task(self._one(name, one), name=f"modem {name}")
+            if not self._config.modems:
+                await asyncio.Event().wait()
+
+    async def _one(self, name: str, config: OneModem) -> None:
+        modem = make(name, config)
+        carrier = TextCarrier(name, modem)
+        bearers: list[Bearer] = []
+        kind = BearerKind.NR if config.nr else BearerKind.LTE
+        with ExitStack() as stack:
+            seat = stack.enter_context(
+                self._context.links.offer(name, kind, recover=lambda code: bearers[0].recover(code))
+            )
+            if config.texts:
+                offered = self._context.texts.carrier(
+                    name, CarrierKind.SMS, carrier.send, cost=config.texts_cost, number=config.number
+                )
+                carrier.sit(stack.enter_context(offered))
+            pin = PinKeeper(name, Secret(config.pin.get_secret_value()), self._context.state_dir)
+            bearer = Bearer(name, modem, seat, wishes_of(config), pin, carrier.on_ready)
+            bearer.on_text = carrier.on_text
+            bearers.append(bearer)
+            self._bearers[name] = bearer
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(bearer.run())
+                    group.create_task(carrier.run())
+                    if config.gnss:
+                        group.create_task(self._receive(name, modem, bearer))
+            finally:
+                self._bearers.pop(name, None)
+
+    async def _receive(self, name: str, modem: CellularModem, bearer: Bearer) -> None:
+        kit = self._context.kit
+        try:
+            while True:
+                await asyncio.sleep(FIX_S)
+                if bearer.facts.phase in (LinkPhase.ABSENT, LinkPhase.RECOVERING):
+                    continue
+                try:
+                    found = await modem.fix()
+                except GatewayError as exc:
+                    log.debug("%s: no fix: %s", name, exc)
+                    kit.no_fix(name, "modem", "gnss-silent")
+                    continue
+                if found is None:
+                    kit.no_fix(name, "modem", "gnss-no-fix")
+                    continue
+                kit.fix(
+                    name,
+                    "modem",
+                    Fix(
+                        found.longitude,
+                        found.latitude,
+                        taken_at=found.taken_at,
+                        accuracy_m=found.accuracy_m,
+                        altitude_m=found.altitude_m,
+                        speed_kmh=found.speed_kmh,
+                        direction_deg=found.direction_deg,
+                        satellites=found.satellites,
+                    ),
+                )
+        finally:
+            kit.no_source(name)
+
+    def figures(self) -> Mapping[str, float]:
+        up = sum(bearer.facts.phase is LinkPhase.UP for bearer in self._bearers.values())
+        steps = sum(one.count for bearer in self._bearers.values() for one in bearer.ladder.recoveries())
+        return {"modems": len(self._bearers), "modems_up": up, "recovery_steps_total": steps}
+
+    def findings(self) -> Sequence[Finding]:
+        out = []
+        for name, bearer in self._bearers.items():
+            facts = bearer.facts
+            grade = Grade.OK if facts.phase is LinkPhase.UP else Grade.WARN
+            told = " ".join(filter(None, (facts.device, facts.phase.value, facts.step, facts.detail)))
+            code = "" if grade is Grade.OK else facts.code or "modem-starting"
+            out.append(Finding(f"modem.{name}", grade, told, "up", code))
+        return out
+
+    @classmethod
+    async def checks(cls, config: BaseModel) -> Sequence[Finding]:
+        """Are the ports there, and free?"""
+        assert isinstance(config, ModemConfig)  # noqa: S101
+        if not config.modems:
+            return [Finding("modem.modems", Grade.OFF, "no modem is configured")]
+        loop = asyncio.get_running_loop()
+        return [await loop.run_in_executor(None, _check, name, one.port) for name, one in config.modems.items()]
+
+
+def _check(name: str, port: str) -> Finding:
+    check = f"modem.{name}.port"
+    if port.startswith("tcp://"):
+        return Finding(check, Grade.OK, "reached when it runs", port)
+    try:
+        path = find_port(port)
+    except GatewayError as exc:
+        return Finding(check, Grade.FAIL, str(exc), port, exc.code)
+    if holder := holder_of(path):
+        if holder.startswith("fieldgate"):
+            return Finding(check, Grade.OK, f"in use by {holder}", port)
+        return Finding(check, Grade.FAIL, f"in use by {holder}", port, "serial-held")
+    return Finding(check, Grade.OK, str(path), port)
+
+
+def wishes_of(config: OneModem) -> Wishes:
+    return Wishes(
+        apn=config.apn,
+        user=config.user,
+        password=Secret(config.password.get_secret_value()),
+        roaming=config.roaming,
+        poll_s=config.poll,
+        patience_s=config.patience,
+        cost=config.cost,
+    )
