@@ -10,7 +10,7 @@ import pytest
 from gateway.base.errors import LinkDown, PeerError, Unsupported
 from gateway.net.at import AtPort
 from gateway.wire.at import AtTimes, Command, Unsolicited
-from tests.bench.links_at import TIMES, ask_all, bad_modem, judge_urcs
+from tests.bench.links.asking import TIMES, ask_all, bad_modem, judge_urcs
 from tests.fakes.modem import FakeModem, PtyEnd
 
 IN_S = 20

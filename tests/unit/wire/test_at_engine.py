@@ -284,7 +284,7 @@ async def test_a_text_that_nobody_wants_any_more_is_let_go() -> None:
 @by_hand
 async def test_a_modem_that_is_bad_at_everything() -> None:
     """600 commands, each with an answer of its own; the 10,000 are `make bench-links`."""
-    from tests.bench.links_at import misattributed
+    from tests.bench.links.asking import misattributed
 
     told = await misattributed(600, seed=20261130)
     assert told.wrong == [] and told.answered > 450 and told.timeouts > 5, told
