@@ -272,7 +272,6 @@ class AtModem:
             case Step.RETRY:
                 if not self._port.is_open:
                     raise LinkDown(f"{self.address} is not open", code="serial-lost")
-                self._port.restarted()
                 await self._awake()
                 await self.disconnect()
             case Step.REOPEN:

@@ -135,6 +135,10 @@ class Bearer:
                 self._tell(BearerFacts(LinkPhase.ABSENT, code=exc.code, detail=str(exc)))
                 await asyncio.sleep(self._wishes.poll_s)
                 continue
+            except GatewayError as exc:
+                # It answers, and not as a modem does that could be used: shown, and looked at again.
+                self._on_ready(False, exc.code, str(exc))
+                self._tell(BearerFacts(LinkPhase.DOWN, code=exc.code, detail=str(exc)))
             await self._rest()
 
     async def _take(self) -> None:
@@ -166,13 +170,17 @@ class Bearer:
         self._log.log(level, "%s: %s, round %d", trouble.value, climb.step.value, climb.round + 1)
         try:
             async with asyncio.timeout(STEP_S):
-                await self.modem.step(climb.step)
+                if trouble is Trouble.SILENT and climb.step is Step.RETRY:
+                    await self.modem.sim()  # one answer may have been lost: its session is left alone
+                else:
+                    await self.modem.step(climb.step)
         except (GatewayError, TimeoutError) as exc:
             self._log.log(level, "%s did not help: %s", climb.step.value, exc or "it did not end")
         self._session_again = 0.0
         if climb.step not in (Step.RETRY, Step.RADIO):
             self._open = False
         if climb.step in (Step.RESET, Step.POWER) and trouble is not Trouble.GONE:
+            await asyncio.sleep(LOOK_S)  # it answers OK, and goes a moment later
             self._back_until = self._now() + BACK_S
             if climb.step is Step.RESET and trouble is Trouble.SILENT:
                 # It may not have heard that: soon found out.
@@ -234,7 +242,9 @@ class Bearer:
         denied = registration.state is RegState.DENIED
         code = "modem-denied" if denied else "modem-searching"
         self._tell(BearerFacts(LinkPhase.SEARCHING, code=code, detail=registration.plmn))
-        if self._without_since is None:
+        if denied:
+            self._without_since = None  # a reset changes no network's mind
+        elif self._without_since is None:
             self._without_since = self._now()
 
     async def _connect(self, signal: Signal, roams: bool) -> DataSession | None:

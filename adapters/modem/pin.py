@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from adapters.modem.face import CellularModem, Sim
-from gateway.base.errors import PeerError
+from gateway.base.errors import GatewayError, PeerError
 from gateway.base.log import Secret
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,13 @@ class PinKeeper:
         if sim.pin_tries is not None and sim.pin_tries < 2:
             return "sim-pin-last"
         # Before it is entered: whatever happens then, it is not entered twice.
-        self._mark.write_text(self._print(), encoding="ascii")
-        self._mark.chmod(0o600)
+        try:
+            self._mark.touch(mode=0o600)
+            self._mark.write_text(self._print(), encoding="ascii")
+        except OSError as exc:
+            raise GatewayError(
+                f"{self._name}: its PIN is not entered, for that can not be noted: {exc}", code="disk-full"
+            ) from exc
         try:
             await modem.enter_pin(self._pin)
         except PeerError:

@@ -23,12 +23,12 @@ import termios
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
-
-import serial
-import serial_asyncio_fast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.base.errors import Busy, ConfigError, GatewayError, LinkDown
+
+if TYPE_CHECKING:
+    import serial
 
 log = logging.getLogger(__name__)
 
@@ -223,6 +223,8 @@ class _Line(asyncio.Protocol):
 async def _open_tty(
     address: str, path: Path, owner: str, on_data: OnData, on_lost: OnLost, baud: int, rtscts: bool
 ) -> SerialLine:
+    import serial_asyncio_fast  # not before a port is wanted: the daemon's start waits for no package it can do without
+
     loop = asyncio.get_running_loop()
     _take(str(path), owner, address)
     line = _Line(address, str(path), on_data, on_lost)
@@ -239,6 +241,8 @@ async def _open_tty(
 
 
 def _open_port(address: str, path: Path, baud: int, rtscts: bool) -> serial.Serial:
+    import serial
+
     if holder := holder_of(path):
         raise Busy(f"{address} is in use by {holder}", code="serial-held")
     try:

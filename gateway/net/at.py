@@ -78,10 +78,14 @@ class AtPort:
         self._flush()
 
     async def ask(self, command: Command, *, urgent: bool = False) -> Answer:
-        """The answer, whatever it says. Raises LinkDown: `modem-silent` when none came in time, `serial-lost` when the
-        line went; Busy when too many wait."""
+        """The answer, whatever it says; a line that was given up is tried again.
+
+        Raises LinkDown: `modem-silent` when none came in time, `serial-lost` when the line went; Busy when too
+        many wait.
+        """
         if self._line is None:
             raise LinkDown(f"{self.address} is not open", code="serial-lost")
+        self.engine.revive(self._now())
         identity = self.engine.submit(command, self._now(), urgent=urgent)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[identity] = future

@@ -7,7 +7,7 @@
        │ quiet for quiet_s       │ quiet              ▲ │ quiet after the second ──► IDLE
        │                         ▼                    │ │
        │                       PROBE ── OK ───────────┘ ▼
-       └── probes used up ──► DEAD (Silent); `reset` begins anew
+       └── probes used up ──► DEAD (Silent); `revive`, `reset`
 
 A late OK would answer the next command. So after a time-out nothing is sent until the line is quiet; then a bare AT,
 and again quiet, twice: whatever was still owed comes before the second OK or in the quiet after it, and is dropped.
@@ -141,6 +141,13 @@ class AtEngine:
         self._echoes.clear()
         self._out.clear()
         self.state = State.IDLE
+
+    def revive(self, now: float) -> None:
+        """Try again a line that was given up: quiet, a bare AT, and so on, as after a time-out."""
+        if self.state is State.DEAD:
+            self.state, self._probes, self._clean, self._dropped = State.FLUSH, 0, 0, 0
+            self._flush_end = now + self.times.flush_s
+            self._timer = now + self.times.quiet_s
 
     def receive_data(self, data: bytes, now: float) -> None:
         for at in range(0, len(data), 4096):

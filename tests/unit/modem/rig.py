@@ -51,6 +51,10 @@ class MemoryLine:
         self._port = memory_end(modem, self._out)
         modem.restarted = self._restarted
 
+    @property
+    def heard(self) -> list[str]:
+        return self._port.heard
+
     async def open_serial(
         self, address: str, *, owner: str, on_data: OnData, on_lost: OnLost, baud: int = 0
     ) -> MemoryLine:

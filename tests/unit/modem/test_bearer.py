@@ -10,6 +10,7 @@ import pytest
 from gateway.model.link import LinkPhase
 from tests.fakes.loop import by_hand
 from tests.fakes.modem import CHIPS, RM500Q, Chip, FakeModem, FakeSim
+from tests.fakes.modem.port import Asked, AtError
 from tests.unit.modem.rig import bearer_rig, pass_time
 
 BACK_WITHIN_S = 60.0
@@ -212,3 +213,31 @@ async def test_it_restarts_by_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         await rig.until(LinkPhase.ABSENT, "modem-absent", within_s=5)
         await rig.until(LinkPhase.UP, within_s=30)
         assert rig.line.opened == 2
+
+
+@by_hand
+async def test_one_lost_answer_costs_no_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        await rig.until(LinkPhase.UP)
+        rig.modem.faults.lost = 1.0
+        await pass_time(5.2)
+        rig.modem.faults.lost = 0.0
+        await rig.until(LinkPhase.RECOVERING, "modem-recovering")
+        await rig.until(LinkPhase.UP)
+        assert rig.steps() == ["retry"] and rig.modem.active and not any("CTL=0" in line for line in rig.line.heard)
+
+
+@by_hand
+async def test_an_answer_that_no_modem_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It goes on: shown, and well again when the modem is."""
+    modem = FakeModem()
+    good = modem.handlers["+CPIN"]
+
+    def odd(modem: FakeModem, asked: Asked) -> list[str]:
+        raise AtError("CME", 777)
+
+    modem.handlers["+CPIN"] = odd
+    async with bearer_rig(monkeypatch, tmp_path, modem) as rig:
+        await rig.until(LinkPhase.DOWN, "modem-refused")
+        modem.handlers["+CPIN"] = good
+        await rig.until(LinkPhase.UP)

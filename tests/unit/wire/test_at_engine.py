@@ -203,6 +203,11 @@ def test_a_modem_that_never_answers_is_told_as_silent() -> None:
     after = engine.submit(IMEI, now)
     assert engine.data_to_send(now) == b""
     assert drain(engine) == [Answered(after, Answer(IMEI, Outcome.TIMEOUT))]
+    engine.revive(now)
+    engine.submit(IMEI, now)
+    assert engine.data_to_send(now) == b""
+    engine.handle_timer(now + 1)
+    assert engine.data_to_send(now + 1) == b"AT\r", "first whether it is there"
     engine.reset()
     engine.submit(IMEI, now)
     assert engine.data_to_send(now) == b"AT+CGSN\r"
