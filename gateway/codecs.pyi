@@ -602,10 +602,11 @@ class Engine:
         """The whole list of who may come in: (public key, gateway id). A session whose key is no longer in it is ended
         at once (`revoked`); one key per gateway id and one id per key, else MediaError."""
 
-    def bundle_accept_tcp(self, door: Door, fd: int, *, initial: bytes | None = None) -> None:
+    def bundle_accept_tcp(self, door: Door, fd: int, *, initial: bytes | None = None, host: str = "") -> None:
         """A kit came in by TCP where UDP is blocked: a connected stream socket with the plain bytes (TLS already off),
-        each datagram behind its length in two bytes (RFC 4571). `initial`: what was read of it already. It is closed
-        when no valid handshake came in 10 s."""
+        each datagram behind its length in two bytes (RFC 4571). `initial`: what was read of it already. `host`: the IP
+        address that it came from. It is closed when no session came by it in 10 s, and at once when 32 others of that
+        address wait for theirs; a session has 8 at most, the oldest give way."""
 
     def bundle_path(
         self,

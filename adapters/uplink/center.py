@@ -106,7 +106,7 @@ class Center:
     def _by_tcp(self, sock: socket.socket, initial: bytes, address: str) -> None:
         """A kit came through the API's port. Who it is its handshake says."""
         try:
-            self._context.media.engine.bundle_accept_tcp(self._door, sock.detach(), initial=initial)
+            self._context.media.engine.bundle_accept_tcp(self._door, sock.detach(), initial=initial, host=address)
         except codecs.MediaError as exc:
             log.info("a kit by TCP from %s is not taken: %s", address, exc)
 

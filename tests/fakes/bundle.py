@@ -183,9 +183,9 @@ class FakeBundles:
             if side.peer is not None and side.peer.door == door and self.admitted[door].get(key) != gateway:
                 self.net.down(gateway, "revoked")
 
-    def bundle_accept_tcp(self, door: int, fd: int, *, initial: bytes | None = None) -> None:
+    def bundle_accept_tcp(self, door: int, fd: int, *, initial: bytes | None = None, host: str = "") -> None:
         os.close(fd)
-        self._note("bundle_accept_tcp", door=door, initial=initial)
+        self._note("bundle_accept_tcp", door=door, initial=initial, host=host)
 
     def bundle_path(self, bundle: int, fd: int, host: str, port: int, **given: Any) -> None:
         os.close(fd)

@@ -55,11 +55,18 @@ impl Engine {
         py.detach(|| self.inner.bundle_admit(door, peers)).map_err(refused)
     }
 
-    #[pyo3(signature = (door, fd, *, initial = None))]
-    fn bundle_accept_tcp(&self, py: Python<'_>, door: u64, fd: i32, initial: Option<&[u8]>) -> PyResult<()> {
+    #[pyo3(signature = (door, fd, *, initial = None, host = ""))]
+    fn bundle_accept_tcp(
+        &self,
+        py: Python<'_>,
+        door: u64,
+        fd: i32,
+        initial: Option<&[u8]>,
+        host: &str,
+    ) -> PyResult<()> {
         let fd = own(fd);
-        let initial = initial.unwrap_or_default().to_vec();
-        py.detach(|| self.inner.bundle_accept_tcp(door, fd?, initial)).map_err(refused)
+        let (initial, address) = (initial.unwrap_or_default().to_vec(), host.parse().ok());
+        py.detach(|| self.inner.bundle_accept_tcp(door, fd?, initial, address)).map_err(refused)
     }
 
     #[pyo3(signature = (bundle, fd, host, port, *, path, name, kind, cost = 0, mtu = 1350, initial = None))]

@@ -1,6 +1,7 @@
 //! A center's door with its sockets: the UDP port, and the connections of kits that came by TCP.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 
 use super::bundle_ground::{Ground, Sock, Watch};
@@ -13,6 +14,11 @@ use crate::time::Micros;
 
 /// Connections that came by TCP; more are closed at once.
 const MAX_STREAMS: usize = 4096;
+/// Those of one session: as many as a kit has links (`adapters/uplink/config.py`). The oldest give way.
+pub const MAX_STREAMS_OF_ONE: usize = 8;
+/// Those of one address that brought no session yet; more are closed at once. Behind one address of a carrier there are many
+/// kits, but each is a stranger for a moment only.
+const MAX_STRANGERS_OF_ONE: usize = 32;
 /// One that brought no session in that time is closed.
 const STRANGER_US: u64 = 10_000_000;
 /// Refusals are told at most that often.
@@ -24,6 +30,16 @@ pub struct DoorStream {
     /// The session that uses it.
     pub session: Option<u32>,
     since: Micros,
+    /// Where it came from, if that is known.
+    source: Option<IpAddr>,
+}
+
+/// Whoever has one address of an IPv6 network has all of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
 }
 
 /// Refusals since the last word of them.
@@ -67,9 +83,17 @@ impl DoorHeld {
         }
     }
 
-    /// A connection that a kit came in by. Its number; `None`: there are too many.
-    pub fn add_stream(&mut self, fd: OwnedFd, initial: &[u8], ground: &mut Ground) -> Option<u64> {
-        if self.streams.len() >= MAX_STREAMS {
+    /// A connection that a kit came in by, from `address`. Its number; `None`: there are too many.
+    pub fn add_stream(
+        &mut self,
+        fd: OwnedFd,
+        initial: &[u8],
+        address: Option<IpAddr>,
+        ground: &mut Ground,
+    ) -> Option<u64> {
+        let source = address.map(network);
+        let strangers = self.streams.values().filter(|s| s.session.is_none() && s.source == source).count();
+        if self.streams.len() >= MAX_STREAMS || strangers >= MAX_STRANGERS_OF_ONE {
             return None;
         }
         let number = self.next_stream;
@@ -77,7 +101,7 @@ impl DoorHeld {
         let wire = StreamWire::new(fd, initial);
         let mut watch = ground.watch(wire.fd(), Sock::DoorStream(self.id, number));
         watch.want(&ground.epoll, sys::READ);
-        self.streams.insert(number, DoorStream { wire, watch, session: None, since: ground.now });
+        self.streams.insert(number, DoorStream { wire, watch, session: None, since: ground.now, source });
         Some(number)
     }
 
@@ -157,5 +181,19 @@ impl DoorHeld {
             self.refusals.told = Some(ground.now);
             ground.tell(BundleTold { number: std::mem::take(&mut self.refusals.count), ..told });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_an_address_of_ipv4_or_half_of_one_of_ipv6() {
+        let of = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8:0:1::5"), of("2001:db8:0:1:ffff::9"));
+        assert_ne!(of("2001:db8:0:1::5"), of("2001:db8:0:2::5"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
     }
 }

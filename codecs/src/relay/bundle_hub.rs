@@ -1,6 +1,7 @@
 //! The door to the bundle thread: it starts with the first bundle or door, takes orders by a queue with a wake-up, and
 //! sleeps wholly while nothing is under way.
 
+use std::net::IpAddr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -28,7 +29,7 @@ pub enum BundleOrder {
     Dial { id: BundleId, order: Dial },
     Listen { id: DoorId, fd: OwnedFd, v6: bool, private: [u8; 32] },
     Admit { door: DoorId, peers: Vec<([u8; 32], String)> },
-    AcceptStream { door: DoorId, fd: OwnedFd, initial: Vec<u8> },
+    AcceptStream { door: DoorId, fd: OwnedFd, initial: Vec<u8>, address: Option<IpAddr> },
     Path { bundle: BundleId, fd: OwnedFd, v6: bool, order: PathOrder },
     DropPath { bundle: BundleId, path: u8 },
     Flow { bundle: BundleId, fd: OwnedFd, order: FlowOrder },

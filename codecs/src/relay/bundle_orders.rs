@@ -1,5 +1,6 @@
 //! Orders of the bundle thread: what Python wants of its bundles and doors.
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use super::bundle_door::DoorHeld;
@@ -29,7 +30,7 @@ impl Thread {
                     }
                 }
             }),
-            BundleOrder::AcceptStream { door, fd, initial } => self.accept(door, fd, &initial),
+            BundleOrder::AcceptStream { door, fd, initial, address } => self.accept(door, fd, &initial, address),
             BundleOrder::Path { bundle, fd, v6, order } => {
                 self.with(bundle, |held, ground| {
                     let path = order.path;
@@ -74,9 +75,9 @@ impl Thread {
         self.touch(id);
     }
 
-    fn accept(&mut self, door: DoorId, fd: OwnedFd, initial: &[u8]) {
+    fn accept(&mut self, door: DoorId, fd: OwnedFd, initial: &[u8], address: Option<IpAddr>) {
         self.with_door(door, |door, thread| {
-            if let Some(number) = door.add_stream(fd, initial, &mut thread.ground) {
+            if let Some(number) = door.add_stream(fd, initial, address, &mut thread.ground) {
                 thread.knock_by_stream(door, number);
                 door.tell_refusals(&thread.ground);
             }

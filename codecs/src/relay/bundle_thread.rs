@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
-use super::bundle_door::DoorHeld;
+use super::bundle_door::{DoorHeld, MAX_STREAMS_OF_ONE};
 use super::bundle_ground::{Ground, Sock};
 use super::bundle_held::{streams_of, Held};
 use super::bundle_hub::BundleQueue;
@@ -326,10 +326,15 @@ impl Thread {
             return;
         }
         stream.session = Some(index);
-        for old in streams_of(door, index) {
-            if !held.session.leads_to(Remote::Stream(old)) {
-                door.close_stream(old, &mut self.ground);
-            }
+        let id = held.id;
+        let (mut own, left): (Vec<u64>, Vec<u64>) =
+            streams_of(door, index).into_iter().partition(|own| held.session.leads_to(Remote::Stream(*own)));
+        left.into_iter().for_each(|left| door.close_stream(left, &mut self.ground));
+        own.sort_unstable();
+        for oldest in &own[..own.len().saturating_sub(MAX_STREAMS_OF_ONE)] {
+            door.close_stream(*oldest, &mut self.ground);
+            let oldest = Remote::Stream(*oldest);
+            self.with(id, |held, ground| held.session.lost(oldest, ground.now));
         }
     }
 

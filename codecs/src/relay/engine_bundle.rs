@@ -1,5 +1,6 @@
 //! The engine's face for link bundles.
 
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::sync_channel;
 use std::sync::Arc;
@@ -84,9 +85,10 @@ impl Engine {
         Ok(())
     }
 
-    pub fn bundle_accept_tcp(&self, door: DoorId, fd: OwnedFd, initial: Vec<u8>) -> Done<()> {
+    /// `address`: where it comes from, for a bound by address; those of whom it is not known share one.
+    pub fn bundle_accept_tcp(&self, door: DoorId, fd: OwnedFd, initial: Vec<u8>, address: Option<IpAddr>) -> Done<()> {
         sys::check_socket(&fd, libc::SOCK_STREAM)?;
-        self.bundle_of(door)?.queue.push(BundleOrder::AcceptStream { door, fd, initial });
+        self.bundle_of(door)?.queue.push(BundleOrder::AcceptStream { door, fd, initial, address });
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -132,6 +133,44 @@ def test_where_udp_is_blocked_a_stream_carries_it(engines: tuple[Rig, Rig]) -> N
         by_tcp(pair.kit)
         here.sendall(b"by the second")
         assert there.recv(100) == b"by the second"
+
+
+def test_one_address_does_not_fill_the_door(engines: tuple[Rig, Rig]) -> None:
+    pair = paired(*engines, lambda kit: kit.direct())
+    center, door = engines[1].engine, pair.center.door
+
+    def knock(host: str) -> socket.socket:
+        client, accepted = tcp_pair()
+        center.bundle_accept_tcp(door, accepted.detach(), host=host)
+        return client
+
+    with contextlib.ExitStack() as open_:
+        for n in range(60):
+            open_.enter_context(knock(f"2001:db8::{n + 1:x}"))
+        assert figures(center, door)["streams"] == 32
+        # A kit from elsewhere comes in; and what an index brings that anybody can read does not make a stranger its session's.
+        for host in ("192.0.2.7", "::ffff:192.0.2.8"):
+            open_.enter_context(knock(host))
+        assert figures(center, door)["streams"] == 34
+
+
+def test_a_session_has_some_connections_the_latest(engines: tuple[Rig, Rig]) -> None:
+    def by_tcp(kit: Kit, path: int) -> None:
+        client, accepted = tcp_pair()
+        host, port = client.getpeername()
+        engines[1].engine.bundle_accept_tcp(kit.center.door, accepted.detach(), host="192.0.2.7")
+        engines[0].engine.bundle_path(
+            kit.bundle, client.detach(), host, port, path=path, name=f"tcp-{path}", kind="stream"
+        )
+
+    pair = paired(*engines, lambda kit: by_tcp(kit, 0))
+    for path in range(1, 10):
+        by_tcp(pair.kit, path)
+        told(engines[0], "path", lambda e, name=f"tcp-{path}": (e.name, e.code) == (name, ""))
+    oldest = {told(engines[0], "path", lambda e, n=n: e.name == f"tcp-{n}" and e.code != "").name for n in (0, 1)}
+    assert oldest == {"tcp-0", "tcp-1"}
+    until(lambda: figures(engines[1].engine, pair.center.door)["streams"] == 8)
+    both_ways(pair, 100_000)
 
 
 def test_a_stream_path_that_ends_is_told(engines: tuple[Rig, Rig]) -> None:
