@@ -25,7 +25,7 @@ fn greeting(gateway: &str, boot: u64, attempt: u32) -> Greeting {
 
 /// A message 1 as a kit of that key would write it.
 fn init(kit: &Identity, center: &[u8; 32], greeting: &Greeting, cookie: [u8; 16]) -> Vec<u8> {
-    let (_, noise) = Asking::greet(SUITES[0], kit, center, greeting);
+    let (_, noise) = Asking::greet(SUITES[0], kit, center, 9, greeting);
     let mut out = write_init(1, 9, &noise).expect("it fits");
     InitMac::of(center).finish(&mut out, &cookie);
     out

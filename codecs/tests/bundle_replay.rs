@@ -9,6 +9,7 @@ use bundle_support::link::Shape;
 use bundle_support::load::Load;
 use bundle_support::world::World;
 use bundle_support::Random;
+use codecs::bundle::cookie::{InitMac, ResetTokens};
 use codecs::bundle::flow::Mode;
 use codecs::bundle::types::Event;
 use codecs::bundle::wire::{write_accept, write_refuse, write_reset, write_retry, DataHeader, Datagram};

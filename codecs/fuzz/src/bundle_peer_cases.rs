@@ -36,7 +36,7 @@ pub fn remote(last: u8) -> Remote {
 
 fn greet(kit: &Identity, center: &Identity, gateway: &str, boot: u64, attempt: u32) -> (Asking, Vec<u8>) {
     let hello = Hello { gateway: gateway.to_owned(), boot, suite: 1, clock_unix_ms: 0 };
-    let (asking, noise) = Asking::greet(SUITES[0], kit, &center.public, &Greeting { hello, run: 7, attempt });
+    let (asking, noise) = Asking::greet(SUITES[0], kit, &center.public, 9, &Greeting { hello, run: 7, attempt });
     (asking, sealed(center, &noise, [0; 16]).unwrap_or_default())
 }
 

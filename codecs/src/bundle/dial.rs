@@ -114,7 +114,7 @@ impl Session {
             self.attempt += 1;
             let suite = suite::find(self.hello.suite).unwrap_or(suite::SUITES[0]);
             let greeting = Greeting { hello: self.hello.clone(), run: self.run, attempt: self.attempt };
-            let (asking, message) = Asking::greet(suite, &self.identity, &self.peer, &greeting);
+            let (asking, message) = Asking::greet(suite, &self.identity, &self.peer, self.index, &greeting);
             let init = write_init(suite.id, self.index, &message).unwrap_or_default();
             dial.asking = Some((asking, init, now));
             (dial.greeted, dial.repeats) = (Some(now), 0);

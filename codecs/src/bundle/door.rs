@@ -200,7 +200,7 @@ impl Door {
                 return self.refuse_unsigned("center-busy", init.sender, now, reply);
             }
         }
-        let (answering, greeting) = match Answering::read(suite, &self.identity, init.noise) {
+        let (answering, greeting) = match Answering::read(suite, &self.identity, init.sender, init.noise) {
             Ok(read) => read,
             Err(HandshakeError::Unauthentic) => return DoorAnswer::Drop,
             Err(HandshakeError::Malformed(_)) => {

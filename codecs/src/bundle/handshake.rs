@@ -3,6 +3,9 @@
 //!
 //! A first message can be recorded and played again; so a center does nothing lasting on it. A session counts only when a
 //! packet under its keys came, which takes the kit's ephemeral secret. No wall clock is asked for that.
+//!
+//! What stands in the clear before a message (version, suite, the sender's index; of new keys the phase) is Noise's prologue:
+//! whoever changes it on the way has changed the message.
 
 use snow::HandshakeState;
 
@@ -13,6 +16,7 @@ use super::cookie::Mac;
 use super::noise::builder;
 use super::suite::Suite;
 use super::types::{Hello, Identity};
+use super::wire::init_head;
 
 /// Longest gateway id.
 pub const MAX_GATEWAY_BYTES: usize = 64;
@@ -134,13 +138,18 @@ impl Answer {
     }
 }
 
+/// What is before the messages of a rekeying: no Init begins like that.
+fn rekey_head(suite: Suite, phase: u8) -> [u8; 3] {
+    [0, suite.id, phase]
+}
+
 /// A kit's half: made with message 1, done with message 2.
 pub struct Asking(HandshakeState);
 
 impl Asking {
-    /// The handshake and its message 1 with `payload`.
-    fn start(suite: Suite, identity: &Identity, center: &[u8; 32], payload: &[u8]) -> (Self, Vec<u8>) {
-        let mut state = builder(suite)
+    /// The handshake and its message 1 with `payload`, behind `head`.
+    fn start(suite: Suite, identity: &Identity, center: &[u8; 32], head: &[u8], payload: &[u8]) -> (Self, Vec<u8>) {
+        let mut state = builder(suite, head)
             .local_private_key(identity.private())
             .and_then(|b| b.remote_public_key(center))
             .and_then(|b| b.build_initiator())
@@ -152,13 +161,20 @@ impl Asking {
         (Self(state), message)
     }
 
-    pub fn greet(suite: Suite, identity: &Identity, center: &[u8; 32], greeting: &Greeting) -> (Self, Vec<u8>) {
-        Self::start(suite, identity, center, &greeting.write())
+    /// For an Init with the index `sender`.
+    pub fn greet(
+        suite: Suite,
+        identity: &Identity,
+        center: &[u8; 32],
+        sender: u32,
+        greeting: &Greeting,
+    ) -> (Self, Vec<u8>) {
+        Self::start(suite, identity, center, &init_head(suite.id, sender), &greeting.write())
     }
 
     /// For new keys within a session: nothing is said but the keys.
-    pub fn rekey(suite: Suite, identity: &Identity, center: &[u8; 32]) -> (Self, Vec<u8>) {
-        Self::start(suite, identity, center, &[])
+    pub fn rekey(suite: Suite, identity: &Identity, center: &[u8; 32], phase: u8) -> (Self, Vec<u8>) {
+        Self::start(suite, identity, center, &rekey_head(suite, phase), &[])
     }
 
     fn read(&mut self, message: &[u8]) -> Result<Vec<u8>, HandshakeError> {
@@ -195,8 +211,13 @@ pub struct Answering {
 }
 
 impl Answering {
-    fn start(suite: Suite, identity: &Identity, message: &[u8]) -> Result<(Self, Vec<u8>), HandshakeError> {
-        let mut state = builder(suite)
+    fn start(
+        suite: Suite,
+        identity: &Identity,
+        head: &[u8],
+        message: &[u8],
+    ) -> Result<(Self, Vec<u8>), HandshakeError> {
+        let mut state = builder(suite, head)
             .local_private_key(identity.private())
             .and_then(|b| b.build_responder())
             .expect("a key of 32 bytes builds a responder");
@@ -210,8 +231,14 @@ impl Answering {
         Ok((Self { state, peer }, payload))
     }
 
-    pub fn read(suite: Suite, identity: &Identity, message: &[u8]) -> Result<(Self, Greeting), HandshakeError> {
-        let (answering, payload) = Self::start(suite, identity, message)?;
+    /// Message 1 of an Init with the index `sender`.
+    pub fn read(
+        suite: Suite,
+        identity: &Identity,
+        sender: u32,
+        message: &[u8],
+    ) -> Result<(Self, Greeting), HandshakeError> {
+        let (answering, payload) = Self::start(suite, identity, &init_head(suite.id, sender), message)?;
         Ok((answering, Greeting::parse(&payload, suite.id)?))
     }
 
@@ -231,9 +258,10 @@ impl Answering {
         suite: Suite,
         identity: &Identity,
         peer: &[u8; 32],
+        phase: u8,
         message: &[u8],
     ) -> Result<(Vec<u8>, Split), HandshakeError> {
-        let (answering, _) = Self::start(suite, identity, message)?;
+        let (answering, _) = Self::start(suite, identity, &rekey_head(suite, phase), message)?;
         if answering.peer != *peer {
             return Err(HandshakeError::Unauthentic);
         }
@@ -254,8 +282,8 @@ mod tests {
     #[test]
     fn a_kit_is_known_by_its_key_and_both_have_the_same_keys() {
         let (kit, center) = (Identity::new(None), Identity::new(None));
-        let (mut asking, first) = Asking::greet(SUITES[0], &kit, &center.public, &greeting());
-        let (answering, heard) = Answering::read(SUITES[0], &center, &first).expect("for this center");
+        let (mut asking, first) = Asking::greet(SUITES[0], &kit, &center.public, 5, &greeting());
+        let (answering, heard) = Answering::read(SUITES[0], &center, 5, &first).expect("for this center");
         assert_eq!((answering.peer, heard), (kit.public, greeting()));
         let welcome = Answer::Welcome { index: 7, token: [5; 16], clock_unix_ms: 2 };
         let (second, theirs) = answering.answer(&welcome);
@@ -271,19 +299,20 @@ mod tests {
     #[test]
     fn a_message_for_another_center_says_nothing() {
         let (kit, center, other) = (Identity::new(None), Identity::new(None), Identity::new(None));
-        let (_, first) = Asking::greet(SUITES[0], &kit, &center.public, &greeting());
-        assert!(matches!(Answering::read(SUITES[0], &other, &first), Err(HandshakeError::Unauthentic)));
+        let (_, first) = Asking::greet(SUITES[0], &kit, &center.public, 5, &greeting());
+        assert!(matches!(Answering::read(SUITES[0], &other, 5, &first), Err(HandshakeError::Unauthentic)));
+        assert!(Answering::read(SUITES[0], &center, 6, &first).is_err(), "under another index");
         for cut in 0..first.len() {
-            assert!(Answering::read(SUITES[0], &center, &first[..cut]).is_err());
+            assert!(Answering::read(SUITES[0], &center, 5, &first[..cut]).is_err());
         }
-        assert!(Answering::read(SUITES[0], &center, &[0; 2000]).is_err());
+        assert!(Answering::read(SUITES[0], &center, 5, &[0; 2000]).is_err());
     }
 
     #[test]
     fn a_refusal_is_authentic_too() {
         let (kit, center) = (Identity::new(None), Identity::new(None));
-        let (mut asking, first) = Asking::greet(SUITES[0], &kit, &center.public, &greeting());
-        let (answering, _) = Answering::read(SUITES[0], &center, &first).expect("for this center");
+        let (mut asking, first) = Asking::greet(SUITES[0], &kit, &center.public, 5, &greeting());
+        let (answering, _) = Answering::read(SUITES[0], &center, 5, &first).expect("for this center");
         let refusal = Answer::Refused { code: 4, boot: 30 };
         assert_eq!(asking.answer(&answering.answer(&refusal).0), Ok(refusal));
     }
@@ -291,9 +320,10 @@ mod tests {
     #[test]
     fn new_keys_are_for_the_same_peer_only() {
         let (kit, center, thief) = (Identity::new(None), Identity::new(None), Identity::new(None));
-        let (mut asking, first) = Asking::rekey(SUITES[0], &kit, &center.public);
-        assert!(Answering::rekey(SUITES[0], &center, &thief.public, &first).is_err());
-        let (second, theirs) = Answering::rekey(SUITES[0], &center, &kit.public, &first).expect("the kit's");
+        let (mut asking, first) = Asking::rekey(SUITES[0], &kit, &center.public, 1);
+        assert!(Answering::rekey(SUITES[0], &center, &thief.public, 1, &first).is_err());
+        assert!(Answering::rekey(SUITES[0], &center, &kit.public, 2, &first).is_err());
+        let (second, theirs) = Answering::rekey(SUITES[0], &center, &kit.public, 1, &first).expect("the kit's");
         assert_eq!(asking.rekeyed(&second), Ok(()));
         assert_eq!(asking.split().from_initiator, theirs.from_initiator);
     }

@@ -10,9 +10,10 @@ use snow::{Builder, Error};
 use super::suite::{PacketKey, Suite, TAG_BYTES};
 use super::types::public_of;
 
-/// A builder of handshakes for `suite`.
-pub fn builder(suite: Suite) -> Builder<'static> {
-    Builder::with_resolver(suite.noise.parse().expect("the names of our suites are Noise's"), Box::new(AwsLc))
+/// A builder of handshakes for `suite`. Ends that were told another `prologue` do not understand each other.
+pub fn builder(suite: Suite, prologue: &[u8]) -> Builder<'_> {
+    let params = suite.noise.parse().expect("the names of our suites are Noise's");
+    Builder::with_resolver(params, Box::new(AwsLc)).prologue(prologue).expect("it is the first")
 }
 
 struct AwsLc;
@@ -164,12 +165,12 @@ mod tests {
     #[test]
     fn two_shake_hands_and_split_alike() {
         let (kit, center) = (Identity::new(None), Identity::new(None));
-        let mut ask = builder(SUITES[0])
+        let mut ask = builder(SUITES[0], b"head")
             .local_private_key(kit.private())
             .and_then(|b| b.remote_public_key(&center.public))
             .and_then(|b| b.build_initiator())
             .expect("keys of 32 bytes");
-        let mut answer = builder(SUITES[0])
+        let mut answer = builder(SUITES[0], b"head")
             .local_private_key(center.private())
             .and_then(|b| b.build_responder())
             .expect("a key of 32 bytes");

@@ -23,7 +23,7 @@ pub struct Rekey {
 
 impl Rekey {
     pub fn ask(suite: Suite, identity: &Arc<Identity>, center: &[u8; 32], phase: u8, now: Micros) -> Self {
-        let (asking, message) = Asking::rekey(suite, identity, center);
+        let (asking, message) = Asking::rekey(suite, identity, center, phase);
         Self { phase, asking: Some(asking), message, question: Vec::new(), since: now }
     }
 
@@ -40,7 +40,7 @@ impl Rekey {
             let (message, question) = (known.message.clone(), known.question.clone());
             return Some((None, Self { phase, asking: None, message, question, since: now }));
         }
-        let (message, split) = Answering::rekey(suite, identity, kit, question).ok()?;
+        let (message, split) = Answering::rekey(suite, identity, kit, phase, question).ok()?;
         Some((Some(split), Self { phase, asking: None, message, question: question.to_vec(), since: now }))
     }
 

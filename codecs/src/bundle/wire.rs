@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! byte 0: kind (4 bits), version (2), key phase (2, of Data; else 0)
-//! 1 Init    suite u8, sender index u32, Noise message: length u16 and bytes, zeros up to 1200 bytes in all, mac [16], cookie [16]
+//! 1 Init    suite u8, sender index u32, Noise message: length u16 and bytes, zeros up to 1200 bytes in all, mac [16], cookie [16];
+//!           what is before the length is the prologue of the Noise messages
 //! 2 Accept  receiver index u32, Noise message to the end
 //! 3 Refuse  receiver index u32, code u8                    not authenticated: a hint
 //! 4 Data    receiver index u32, path u8, number u48, then sealed: path number u24, sent u24, frames; tag [16]
@@ -150,11 +151,16 @@ impl DataHeader {
     }
 }
 
+/// How an Init begins; its Noise messages are bound to it.
+pub fn init_head(suite: u8, sender: u32) -> [u8; 6] {
+    let [a, b, c, d] = sender.to_be_bytes();
+    [first(Kind::Init, 0), suite, a, b, c, d]
+}
+
 /// An Init of `INIT_BYTES` without its macs: `seal` of `cookie::Macs` fills them in. `None`: the message does not fit.
 pub fn write_init(suite: u8, sender: u32, noise: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(INIT_BYTES);
-    out.extend_from_slice(&[first(Kind::Init, 0), suite]);
-    out.extend_from_slice(&sender.to_be_bytes());
+    out.extend_from_slice(&init_head(suite, sender));
     out.extend_from_slice(&u16::try_from(noise.len()).ok()?.to_be_bytes());
     out.extend_from_slice(noise);
     if out.len() > INIT_BYTES - 2 * MAC_BYTES {
