@@ -53,7 +53,7 @@ fn session(answers: u8) -> Vec<u8> {
     let options = FlowOptions { class: Class::Video, mode: Mode::Spread, playout_ms: 100 };
     let mut out = vec![answers];
     let path = Frame::Path { path: 0, kind: PathKind::Udp, cost: 0, name: "lte-1" };
-    out.extend(record(0, 10, &packed(&[path, Frame::Flow { flow: 1, options }, Frame::Ping(5)])));
+    out.extend(record(0, 10, &packed(&[path, Frame::Flow { flow: 1, options, first: 0 }, Frame::Ping(5)])));
     let unit = bytes::Bytes::from(vec![6; 2500]);
     for piece in codecs::bundle::fragment::cut(0, &unit, true, 40, 900, 1) {
         let mut buf = vec![0; 1400];
@@ -65,7 +65,7 @@ fn session(answers: u8) -> Vec<u8> {
     let open = Frame::Open { id: 0, purpose: "rpc" };
     out.extend(record(0, 3, &packed(&[open, Frame::Stream { id: 0, offset: 0, fin: false, body: b"a question" }])));
     out.extend(record(64, 30, &packed(&[Frame::Window { id: 1, offset: 1 << 20 }, Frame::KeyWish(1)])));
-    out.extend(record(0, 50, &packed(&[Frame::FlowStop(1), Frame::Reset(1), Frame::PathGone(3)])));
+    out.extend(record(0, 50, &packed(&[Frame::FlowStop { flow: 1, first: 0 }, Frame::Reset(1), Frame::PathGone(3)])));
     out.extend(record(0, 20, &packed(&[Frame::Bye { code: "shutdown", detail: "" }])));
     out
 }

@@ -178,6 +178,52 @@ fn greetings_played_again_do_not_keep_the_kit_out() {
     assert!(world.is_up(0));
 }
 
+/// Whoever changes a greeting on its way (its index; the mac over it anyone can make) does not keep the kit out with it.
+#[test]
+fn a_greeting_whose_index_was_changed_on_its_way_is_none() {
+    let mut world = World::new();
+    world.tap = Some(Vec::new());
+    world.center_is_off = true;
+    world.kit("county-7", 3, &[("lte-1", Shape::lte(0.0))]);
+    world.run_ms(100);
+    let (from, mut bent) = tapped(&world, INIT)[0].clone();
+    bent[3] ^= 1;
+    InitMac::of(&world.center.public).finish(&mut bent, &[0; 16]);
+    world.center_is_off = false;
+    world.reach_center(from, bent);
+    assert!(world.guests.is_empty());
+    world.await_ms("the kit is in", 1000, |world| world.is_up(0));
+}
+
+/// The tokens of Resets hang on the index alone: with patience one collects those of indexes that are not given yet.
+#[test]
+fn a_reset_of_a_center_that_is_there_ends_nothing() {
+    for busy in [true, false] {
+        let mut world = overheard(1);
+        let mut loads = [Load::voice(2, Mode::Duplicate, 200)];
+        if busy {
+            world.open(0, &mut loads);
+        }
+        let (before, index) = (seen(&mut world), center_index(&world));
+        let reset = write_reset(index, &ResetTokens::of(&world.center).token(index));
+        let loads = if busy { &mut loads[..] } else { &mut [] };
+        let (until, sent) = (world.now + 5 * S, world.kits[0].wires[&0].up.sent);
+        world.run_loads(0, loads, until, |world, _| {
+            let now = Micros(world.now);
+            world.kits[0].session.receive(Some(0), None, &mut reset.clone(), now);
+        });
+        undisturbed(&mut world, before);
+        assert!(busy || world.kits[0].wires[&0].up.sent < sent + 50, "asked for by the second");
+    }
+    let mut world = overheard(1);
+    let before = world.kits[0].events.len();
+    world.restart_center();
+    world.run_ms(4000);
+    let down =
+        world.kits[0].events[before..].iter().any(|(_, e)| matches!(e, Event::Down { code: "center-restarted", .. }));
+    assert!(down && world.is_up(0), "one that is gone is believed");
+}
+
 /// An answer to an earlier greeting says nothing to a later one.
 #[test]
 fn an_accept_of_an_earlier_session_is_not_believed() {

@@ -30,7 +30,11 @@ fn identity(fill: u8) -> Identity {
     Identity::new(Some([fill; 32]))
 }
 
+/// An address; from 200 on a connection.
 pub fn remote(last: u8) -> Remote {
+    if last >= 200 {
+        return Remote::Stream(last.into());
+    }
     Remote::Udp(([10, 0, 0, last], 5000).into())
 }
 
@@ -117,6 +121,8 @@ pub struct Peer {
     pub pongs: Vec<u64>,
     /// Where the last datagram of the session went.
     pub led_to: Option<Remote>,
+    /// What goes there does not arrive any more.
+    pub gone: Option<Remote>,
     buf: Vec<u8>,
 }
 
@@ -144,6 +150,7 @@ impl Peer {
             answers: false,
             pongs: Vec::new(),
             led_to: None,
+            gone: None,
             buf,
         })
     }
@@ -168,6 +175,9 @@ impl Peer {
             assert!(sent.to.is_some() && sent.len <= MAX_DATAGRAM_BYTES);
             (count, self.left, self.led_to) = (count + 1, self.left + sent.len, sent.to);
             assert!(count < 5_000, "it never ends");
+            if self.gone.is_some() && self.gone == sent.to {
+                continue;
+            }
             let datagram = &mut self.buf[..sent.len];
             let Ok(Datagram::Data(header)) = Datagram::parse(datagram) else { continue };
             let opened = self.keys.open(&header, datagram, Micros(self.now)).expect("under our keys");

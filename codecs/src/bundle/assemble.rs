@@ -43,6 +43,12 @@ const FIRST: u64 = 1 << 32;
 
 impl Assembler {
     pub fn new(playout_ms: u32, limits: Limits) -> Self {
+        Self::from(0, playout_ms, limits)
+    }
+
+    /// One whose first unit has this number; those before it are of an earlier opening of the flow.
+    pub fn from(unit: u32, playout_ms: u32, limits: Limits) -> Self {
+        let first = FIRST + u64::from(unit);
         Self {
             ordered: playout_ms > 0,
             limits,
@@ -50,8 +56,8 @@ impl Assembler {
             pending: BTreeMap::new(),
             makeable: BTreeSet::new(),
             bytes: 0,
-            next: FIRST,
-            recent: Recent::new(FIRST),
+            next: first,
+            recent: Recent::new(first),
             ready: VecDeque::new(),
             lost_before: false,
             wants_key: false,
@@ -76,6 +82,11 @@ impl Assembler {
     /// Units that wait.
     pub fn pending_units(&self) -> usize {
         self.pending.len()
+    }
+
+    /// So far ahead of what came last that it is of a later opening of the flow.
+    pub fn is_beyond(&self, unit: u32) -> bool {
+        self.recent.distance(unit) > i64::from(super::openings::APART / 2)
     }
 
     /// One piece, as it came.
@@ -283,15 +294,24 @@ impl Assembler {
 
     /// Pieces that lack and could still be of use at `now`, the oldest first; at most 256.
     pub fn missing(&self, now: Micros) -> impl Iterator<Item = Gap> {
+        self.missing_since(now, now)
+    }
+
+    /// Of these, those of which nothing came since `before`: what came just now brings the rest with it, mostly.
+    pub fn missing_since(&self, before: Micros, now: Micros) -> impl Iterator<Item = Gap> {
         let mut gaps = Vec::new();
         let mut expected = if self.ordered { self.next } else { u64::MAX };
         for (n, unit) in &self.pending {
             if unit.target > now {
                 let deadline = unit.target;
-                let unseen = expected.max(n.saturating_sub(MAX_UNSEEN))..*n;
-                gaps.extend(unseen.map(|n| Gap { unit: n as u32, index: WHOLE, since: unit.began, deadline }));
-                let own = |index| Gap { unit: *n as u32, index, since: unit.last, deadline };
-                gaps.extend(unit.gaps().map(own));
+                if unit.began <= before {
+                    let unseen = expected.max(n.saturating_sub(MAX_UNSEEN))..*n;
+                    gaps.extend(unseen.map(|n| Gap { unit: n as u32, index: WHOLE, since: unit.began, deadline }));
+                }
+                if unit.last <= before {
+                    let own = |index| Gap { unit: *n as u32, index, since: unit.last, deadline };
+                    gaps.extend(unit.gaps().map(own));
+                }
             }
             expected = n + 1;
             if gaps.len() >= MAX_GAPS {

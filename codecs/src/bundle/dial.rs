@@ -29,6 +29,10 @@ const REFUSED_LAST_US: u64 = 60_000_000;
 /// Words of a refusal that nobody signed are told this often.
 const HINT_US: u64 = 10_000_000;
 
+/// How long a center that is there has to refute a Reset, beyond two round trips; and for how long none is heeded after that.
+const RESET_US: u64 = 400_000;
+const REFUTED_US: u64 = 1_000_000;
+
 pub struct Dial {
     asking: Option<(Asking, Vec<u8>, Micros)>,
     /// When to greet again over all paths, and the pause after that.
@@ -214,10 +218,30 @@ impl Session {
         dial.greet_over(path);
     }
 
-    /// The center does not know our session (any more).
+    /// The center does not know our session (any more), it is said. The token hangs on the index alone, so that a center knows
+    /// it after a restart: with patience anyone collects those of indexes that are not given yet. So it is asked whether it
+    /// is there: what it says under our keys refutes it.
     pub(super) fn on_reset(&mut self, token: &Mac, now: Micros) {
-        if self.is_up() && self.is_kit() && super::cookie::same(token, &self.token) {
-            self.end("center-restarted", String::new(), now);
+        let refuted = self.refuted.is_some_and(|at| now.since(at) < REFUTED_US);
+        if refuted || self.reset.is_some() || !self.is_up() || !self.is_kit() {
+            return;
         }
+        if super::cookie::same(token, &self.token) {
+            self.reset = Some(now);
+            self.paths.list.iter_mut().for_each(|path| path.ping_at = path.ping_at.min(now));
+        }
+    }
+
+    /// Something came under our keys.
+    pub(super) fn is_there(&mut self, now: Micros) {
+        if self.reset.take().is_some() {
+            self.refuted = Some(now);
+        }
+    }
+
+    /// When a Reset is believed that nothing refutes.
+    pub(super) fn reset_at(&self) -> Option<Micros> {
+        let answer = self.paths.list.iter().filter_map(|path| path.rtt.us()).min().unwrap_or_default();
+        self.reset.map(|at| Micros(at.0 + RESET_US + 2 * answer))
     }
 }

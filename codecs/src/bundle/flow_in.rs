@@ -30,6 +30,8 @@ pub fn has_room(flows: &[FlowIn], place: usize, head: &Head) -> bool {
 pub struct FlowIn {
     pub id: FlowId,
     pub options: FlowOptions,
+    /// The number of its first unit.
+    pub opening: u32,
     pub assembler: Assembler,
     /// Units that were asked for, and when.
     asked: Vec<(u32, Micros)>,
@@ -40,10 +42,19 @@ pub struct FlowIn {
 }
 
 impl FlowIn {
-    pub fn new(id: FlowId, options: FlowOptions) -> Self {
+    pub fn new(id: FlowId, options: FlowOptions, opening: u32) -> Self {
         let limits = Limits { patience_us: options.useful_us(), ..Limits::default() };
-        let assembler = Assembler::new(options.playout_ms, limits);
-        Self { id, options, assembler, asked: Vec::new(), looked: Micros(0), key_wished: None, reader_wishes: false }
+        let assembler = Assembler::from(opening, options.playout_ms, limits);
+        Self {
+            id,
+            options,
+            opening,
+            assembler,
+            asked: Vec::new(),
+            looked: Micros(0),
+            key_wished: None,
+            reader_wishes: false,
+        }
     }
 
     /// Collect what is missing, the pieces of one unit together, and should be asked for now. `answer_us`: how long an
@@ -56,10 +67,10 @@ impl FlowIn {
         self.asked.retain(|(_, at)| now.since(*at) < answer_us + LOOK_US);
         let mut indexes: Vec<u16> = Vec::new();
         let mut unit = None;
-        for gap in self.assembler.missing(now) {
-            let Gap { since, deadline, .. } = gap;
+        for gap in self.assembler.missing_since(Micros(now.0.saturating_sub(settle_us)), now) {
+            let Gap { deadline, .. } = gap;
             let in_time = deadline.0 > now.0 + answer_us;
-            if !in_time || now.since(since) < settle_us {
+            if !in_time {
                 continue;
             }
             if unit != Some(gap.unit) {
@@ -140,7 +151,7 @@ mod tests {
     const MS: u64 = 1000;
 
     fn flow() -> FlowIn {
-        FlowIn::new(9, FlowOptions { class: Class::Video, mode: Mode::Spread, playout_ms: 250 })
+        FlowIn::new(9, FlowOptions { class: Class::Video, mode: Mode::Spread, playout_ms: 250 }, 0)
     }
 
     fn feed(flow: &mut FlowIn, unit: u32, leave_out: &[usize], at: u64) {

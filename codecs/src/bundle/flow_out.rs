@@ -70,6 +70,8 @@ struct Place {
 pub struct FlowOut {
     pub id: FlowId,
     pub options: FlowOptions,
+    /// The number of its first unit: it tells one opening of a flow from the next.
+    pub opening: u32,
     pub waiting: Waiting,
     units: VecDeque<UnitOut>,
     kept_bytes: usize,
@@ -84,16 +86,19 @@ pub struct FlowOut {
 }
 
 impl FlowOut {
-    pub fn new(id: FlowId, options: FlowOptions) -> Self {
+    /// `opening`: the number of its first unit.
+    pub fn new(id: FlowId, options: FlowOptions, opening: u32) -> Self {
+        let place = Place { unit: opening.into(), piece: 0 };
         Self {
             id,
             options,
+            opening,
             waiting: Waiting::new(&options),
             units: VecDeque::new(),
             kept_bytes: 0,
-            first: 0,
-            next: Place::default(),
-            copy: Place::default(),
+            first: opening.into(),
+            next: place,
+            copy: place,
             again: VecDeque::new(),
             twins: VecDeque::new(),
             figures: FlowFigures { id, outgoing: true, ..FlowFigures::default() },
@@ -149,6 +154,11 @@ impl FlowOut {
             || !self.twins.is_empty()
             || self.next.unit < self.end()
             || self.copy.unit < self.end()
+    }
+
+    /// Where the numbers of the flow's next opening begin: beyond all that anybody could take for units of this one.
+    pub fn next_opening(&self) -> u32 {
+        (self.end() as u32).wrapping_add(super::openings::APART)
     }
 
     fn end(&self) -> u64 {

@@ -13,9 +13,10 @@
 //! 22 OPEN   id u32, len u8, purpose
 //! 23 WINDOW id u32, offset u64             may be written up to here
 //! 24 RESET  id u32
-//! 30 FLOW   flow u16, class u8, mode u8, playout u32
-//! 31 FLOW_CLOSE flow u16                   by its sender
-//! 32 FLOW_STOP  flow u16                   by its receiver
+//! 30 FLOW   flow u16, class u8, mode u8, playout u32, first u32     `first`: the number of its first unit, which tells this
+//!                                          opening of the flow from those before it
+//! 31 FLOW_CLOSE flow u16, first u32        by its sender
+//! 32 FLOW_STOP  flow u16, first u32        by its receiver
 //! 33 KEY_WISH   flow u16                  by its receiver: a key unit would help
 //! 34 PATH   path u8, kind u8, cost u8, len u8, name
 //! 35 PATH_GONE path u8
@@ -61,9 +62,9 @@ pub enum Frame<'a> {
     Open { id: StreamId, purpose: &'a str },
     Window { id: StreamId, offset: u64 },
     Reset(StreamId),
-    Flow { flow: FlowId, options: FlowOptions },
-    FlowClose(FlowId),
-    FlowStop(FlowId),
+    Flow { flow: FlowId, options: FlowOptions, first: u32 },
+    FlowClose { flow: FlowId, first: u32 },
+    FlowStop { flow: FlowId, first: u32 },
     KeyWish(FlowId),
     Path { path: PathId, kind: PathKind, cost: u8, name: &'a str },
     PathGone(PathId),
@@ -143,10 +144,10 @@ pub fn next_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Pars
             if playout_ms > MAX_PLAYOUT_MS {
                 return Err(ParseError::new("play-out too long", at));
             }
-            Frame::Flow { flow, options: FlowOptions { class, mode, playout_ms } }
+            Frame::Flow { flow, options: FlowOptions { class, mode, playout_ms }, first: reader.u32()? }
         }
-        0x31 => Frame::FlowClose(reader.u16()?),
-        0x32 => Frame::FlowStop(reader.u16()?),
+        0x31 => Frame::FlowClose { flow: reader.u16()?, first: reader.u32()? },
+        0x32 => Frame::FlowStop { flow: reader.u16()?, first: reader.u32()? },
         0x33 => Frame::KeyWish(reader.u16()?),
         0x34 => {
             let (path, kind, cost) = (reader.u8()?, reader.u8()?, reader.u8()?);

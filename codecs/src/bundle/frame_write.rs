@@ -74,14 +74,17 @@ impl<'a> Writer<'a> {
                 self.bytes(&[0x24]);
                 self.bytes(&id.to_be_bytes());
             }
-            Frame::Flow { flow, options } => {
+            Frame::Flow { flow, options, first } => {
                 self.bytes(&[0x30]);
                 self.bytes(&flow.to_be_bytes());
                 self.bytes(&[options.class.index() as u8, options.mode.index() as u8]);
                 self.bytes(&options.playout_ms.to_be_bytes());
+                self.bytes(&first.to_be_bytes());
             }
-            Frame::FlowClose(flow) => self.flow(0x31, flow),
-            Frame::FlowStop(flow) => self.flow(0x32, flow),
+            Frame::FlowClose { flow, first } | Frame::FlowStop { flow, first } => {
+                self.flow(if matches!(frame, Frame::FlowClose { .. }) { 0x31 } else { 0x32 }, flow);
+                self.bytes(&first.to_be_bytes());
+            }
             Frame::KeyWish(flow) => self.flow(0x33, flow),
             Frame::Path { path, kind, cost, name } => {
                 self.bytes(&[0x34, path, u8::from(kind == PathKind::Stream), cost]);
@@ -186,8 +189,9 @@ pub fn encoded_len(frame: &Frame<'_>) -> usize {
         Frame::Open { purpose, .. } => 6 + purpose.len(),
         Frame::Window { .. } => 13,
         Frame::Reset(_) => 5,
-        Frame::Flow { .. } => 9,
-        Frame::FlowClose(_) | Frame::FlowStop(_) | Frame::KeyWish(_) => 3,
+        Frame::Flow { .. } => 13,
+        Frame::FlowClose { .. } | Frame::FlowStop { .. } => 7,
+        Frame::KeyWish(_) => 3,
         Frame::Path { name, .. } => 5 + name.len(),
         Frame::PathGone(_) => 2,
         Frame::Rekey { noise, .. } => 4 + noise.len(),
@@ -220,9 +224,9 @@ mod tests {
             Frame::Open { id: 4, purpose: "rpc" },
             Frame::Window { id: 4, offset: 65_536 },
             Frame::Reset(4),
-            Frame::Flow { flow: 3, options },
-            Frame::FlowClose(3),
-            Frame::FlowStop(3),
+            Frame::Flow { flow: 3, options, first: 1 << 30 },
+            Frame::FlowClose { flow: 3, first: 7 },
+            Frame::FlowStop { flow: 3, first: u32::MAX },
             Frame::KeyWish(3),
             Frame::Path { path: 2, kind: PathKind::Stream, cost: 5, name: "lte-1" },
             Frame::PathGone(2),

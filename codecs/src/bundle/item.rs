@@ -26,8 +26,9 @@ pub enum Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Control {
     Flow(FlowId),
-    FlowClose(FlowId),
-    FlowStop(FlowId),
+    /// Of the opening that began with this unit.
+    FlowClose(FlowId, u32),
+    FlowStop(FlowId, u32),
     KeyWish(FlowId),
     Open(StreamId),
     Window(StreamId),

@@ -5,6 +5,7 @@ use aws_lc_rs::rand;
 
 use crate::time::Micros;
 
+use super::candidate::{Answer, Candidate, Step};
 use super::figures::PathFigures;
 use super::life::{Life, Times};
 use super::measure::{Delay, RoundTrip};
@@ -28,18 +29,12 @@ const URGENT_US: u64 = 30_000;
 /// A path of less than this is not probed for its MTU.
 const PROBE_BPS: f64 = 300_000.0;
 const CALL_BPS: f64 = 64_000.0;
+/// An address that the path was not led to is not asked again for so long.
+const DENIED_US: u64 = 2_000_000;
+/// Beyond the round trip, what an address is given to answer.
+const ANSWER_US: u64 = 50_000;
 /// Beyond rate and answer time this much may be under way.
 const SLACK_US: u64 = 150_000;
-
-/// An address that the path was seen to come from and that has to answer before it is used.
-#[derive(Debug, Clone, Copy)]
-pub struct Candidate {
-    pub remote: Remote,
-    pub nonce: u64,
-    asked: Option<Micros>,
-    tries: u8,
-    pub next: Micros,
-}
 
 pub struct Path {
     pub id: PathId,
@@ -48,7 +43,10 @@ pub struct Path {
     pub cost: u8,
     /// Where to; `None` at a kit.
     pub remote: Option<Remote>,
+    /// An address that it was seen to come from and that has to answer before it is used.
     pub candidate: Option<Candidate>,
+    /// One that is not asked again until then.
+    denied: Option<(Remote, Micros)>,
     /// It answered from `remote`: no limit on what is sent there. Always so at a kit.
     pub validated: bool,
     /// Bytes that may still go to an address that did not answer yet.
@@ -105,6 +103,7 @@ impl Path {
             cost: options.cost,
             remote,
             candidate: None,
+            denied: None,
             validated: remote.is_none() || matches!(remote, Some(Remote::Stream(_))),
             credit: 0,
             window: ReplayWindow::default(),
@@ -192,11 +191,19 @@ impl Path {
         missed > 0
     }
 
+    /// Whether something that came from there brings up a question: it is not where the path leads, nor being asked.
+    pub fn is_strange(&self, from: Remote, now: Micros) -> bool {
+        let known = self.remote == Some(from) && self.validated;
+        let asked = self.candidate.is_some_and(|candidate| candidate.remote == from || candidate.is_answered());
+        let denied = self.denied.is_some_and(|(denied, until)| denied == from && now < until);
+        !known && !asked && !denied
+    }
+
     /// Something authentic came from another address than the one the path leads to, or than was ever tried: it has to
-    /// answer first. Until then the old one stays, so that nobody can turn the path away by sending on what he overhears.
-    /// `came`: bytes that count as come from there already.
+    /// answer first. Until then the old one stays. `came`: bytes that count as come from there already.
     pub fn ask_address(&mut self, from: Remote, came: usize, now: Micros) {
-        self.candidate = Some(Candidate { remote: from, nonce: nonce(), asked: None, tries: 0, next: now });
+        let before = self.remote.filter(|_| self.validated);
+        self.candidate = Some(Candidate::new(from, before, now));
         if self.remote.is_none() {
             (self.remote, self.validated, self.credit) = (Some(from), false, 0);
         }
@@ -205,31 +212,77 @@ impl Path {
         }
     }
 
-    /// The address that was asked answered: the path leads there.
-    pub fn take_address(&mut self, now: Micros) {
+    /// An address answers, perhaps. False: the answer is to another question.
+    pub fn address_answer(&mut self, nonce: u64, from: Option<Remote>, now: Micros) -> bool {
+        let patience_us = self.rtt.us().unwrap_or(300_000) * 3 / 2 + ANSWER_US;
+        let Some(candidate) = &mut self.candidate else { return false };
+        match candidate.answer(nonce, from, patience_us, now) {
+            Answer::Other => return false,
+            Answer::Wait => {}
+            Answer::Take => self.take_address(now),
+            Answer::Stay => self.keep_address(now),
+        }
+        true
+    }
+
+    /// What goes to the address that the path leads to arrives: it stays.
+    pub fn keep_address(&mut self, now: Micros) {
+        self.denied = self.candidate.take().map(|candidate| (candidate.remote, Micros(now.0 + DENIED_US)));
+    }
+
+    /// The path leads to its new address from now on.
+    fn take_address(&mut self, now: Micros) {
         let Some(candidate) = self.candidate.take() else { return };
         if self.remote != Some(candidate.remote) {
-            self.rate.restart();
-            self.mtu.reset(now);
-            (self.rtt, self.feedback) = Default::default();
+            self.lead_to(candidate.remote, now);
         }
-        if let Some(asked) = candidate.asked.filter(|_| candidate.tries == 1) {
-            self.rtt.sample(now.since(asked));
+        if let Some(took) = candidate.took(now) {
+            self.rtt.sample(took);
         }
-        (self.remote, self.validated) = (Some(candidate.remote), true);
+        self.validated = true;
         self.life.answered(now, None, now);
     }
 
-    /// The question to the new address is to be put now: its nonce and where to. It is put five times.
-    pub fn address_question(&mut self, now: Micros) -> Option<(u64, Remote)> {
-        let candidate = self.candidate.as_mut().filter(|candidate| now >= candidate.next)?;
-        if candidate.tries >= 5 {
-            self.candidate = None;
-            return None;
+    /// Another way: what was measured of the one before says nothing of it.
+    fn lead_to(&mut self, remote: Remote, now: Micros) {
+        self.rate.restart();
+        (self.rtt, self.feedback) = Default::default();
+        let most = super::wire::MAX_DATAGRAM_BYTES as u16;
+        match (remote, self.kind) {
+            (Remote::Stream(_), _) => (self.kind, self.mtu) = (PathKind::Stream, Mtu::fixed(most)),
+            (Remote::Udp(_), PathKind::Stream) => (self.kind, self.mtu) = (PathKind::Udp, Mtu::new(most, now)),
+            (Remote::Udp(_), PathKind::Udp) => self.mtu.reset(now),
         }
-        candidate.tries += 1;
-        (candidate.asked, candidate.next) = (Some(now), Micros(now.0 + 200_000 * u64::from(candidate.tries)));
-        Some((candidate.nonce, candidate.remote))
+        self.remote = Some(remote);
+    }
+
+    /// A connection came, and the path led nowhere: it was accepted by us, so it has the address it has.
+    pub fn take_connection(&mut self, remote: Remote, now: Micros) {
+        self.lead_to(remote, now);
+        (self.validated, self.candidate) = (true, None);
+    }
+
+    /// A question to an address that is to be put now: its nonce and where to.
+    pub fn address_question(&mut self, now: Micros) -> Option<(u64, Remote)> {
+        let number = self.sent.next_number() as u32 & 0xff_ffff;
+        let candidate = self.candidate.as_mut()?;
+        match candidate.step(now) {
+            Step::Wait => None,
+            Step::Ask(nonce, to) => {
+                if to == candidate.remote {
+                    candidate.put(number);
+                }
+                Some((nonce, to))
+            }
+            Step::Take => {
+                self.take_address(now);
+                None
+            }
+            Step::Forget => {
+                self.candidate = None;
+                None
+            }
+        }
     }
 
     /// Something authentic came by it.

@@ -28,8 +28,12 @@ impl Recent {
 
     /// The number nearest to the newest whose low half is `n`.
     pub fn unwrap(&self, n: u32) -> u64 {
-        let ahead = n.wrapping_sub(self.newest as u32) as i32;
-        self.newest.saturating_add_signed(i64::from(ahead))
+        self.newest.saturating_add_signed(self.distance(n))
+    }
+
+    /// How far `n` is ahead of the newest.
+    pub fn distance(&self, n: u32) -> i64 {
+        i64::from(n.wrapping_sub(self.newest as u32) as i32)
     }
 
     /// `n` is reached: how many fall out of sight of which nothing became, or are jumped over.

@@ -12,9 +12,10 @@ use super::assemble::Due;
 use super::budget::Budget;
 use super::dial::Dial;
 pub use super::figures::{Figures, FlowFigures, PathFigures};
-use super::flow::{Class, FlowOptions, Mode};
+use super::flow::{Class, Mode};
 use super::flow_in::FlowIn;
 use super::flow_out::{Cutting, FlowOut};
+use super::guest::Guest;
 use super::item::{Control, Item, Outcome};
 use super::keys::Keys;
 use super::path::Path;
@@ -28,8 +29,6 @@ use super::window::ReplayWindow;
 pub use super::wire::MAX_DATAGRAM_BYTES;
 use crate::time::Micros;
 
-/// Flows of one direction.
-pub const MAX_FLOWS: usize = 256;
 /// Events that nobody fetches; units go first.
 const MAX_EVENTS: usize = 16_384;
 /// Events a second that the peer's frames bring about, and at once: all flows and streams opened and closed. All sessions
@@ -53,15 +52,6 @@ pub(super) enum Stage {
     Over,
 }
 
-/// What a center's end knows besides.
-pub(super) struct Guest {
-    /// Message 2, told again to whoever repeats message 1.
-    pub accept: Vec<u8>,
-    pub accept_to: Vec<Remote>,
-    /// Addresses that sent a greeting of full size: as much counts for them.
-    pub greeted_from: Vec<Remote>,
-}
-
 /// One end of a bundle. A kit's lives as long as the pairing does and dials again by itself; a center's begins at its
 /// `Door` and ends with `Event::Down`.
 ///
@@ -82,6 +72,9 @@ pub struct Session {
     pub(super) index: u32,
     /// A Reset with this token is the center's.
     pub(super) token: [u8; 16],
+    /// When one came, if the center was not heard since; and when it last was, after one.
+    pub(super) reset: Option<Micros>,
+    pub(super) refuted: Option<Micros>,
     pub(super) rekey: Option<Rekey>,
     pub(super) paths: Paths,
     /// Ids that were a path in this session, and one above the highest packet number that came.
@@ -89,7 +82,7 @@ pub struct Session {
     pub(super) highest: u64,
     pub(super) flows_out: Vec<FlowOut>,
     pub(super) flows_in: Vec<FlowIn>,
-    pub(super) early: super::session_flows::Early,
+    pub(super) openings: super::openings::Openings,
     pub(super) streams: Streams,
     /// Frames to send, and those that still have their copy to go over another path.
     pub(super) control: VecDeque<Control>,
@@ -131,13 +124,15 @@ impl Session {
             keys: None,
             index: super::path::nonce() as u32,
             token: [0; 16],
+            reset: None,
+            refuted: None,
             rekey: None,
             paths: Paths::default(),
             used_paths: Vec::new(),
             highest: 0,
             flows_out: Vec::new(),
             flows_in: Vec::new(),
-            early: Default::default(),
+            openings: Default::default(),
             streams: Streams::new(kit),
             control: VecDeque::new(),
             control_copies: Vec::new(),
@@ -215,6 +210,9 @@ impl Session {
     pub fn lost(&mut self, remote: Remote, now: Micros) {
         if let Some(index) = self.paths.list.iter().position(|path| path.remote == Some(remote)) {
             self.take_path_out(index, "path-broken", now);
+            if !self.is_kit() {
+                (self.paths.list[index].remote, self.paths.list[index].candidate) = (None, None);
+            }
         }
     }
 
@@ -291,36 +289,6 @@ impl Session {
     pub(super) fn tell_peer(&mut self, control: Control) {
         if self.keys.is_some() && self.control.len() <= MAX_CONTROL && !self.control.contains(&control) {
             self.control.push_back(control);
-        }
-    }
-
-    /// Open a flow of ours. Flows end with the session: open them again after `Event::Up`.
-    pub fn open_flow(&mut self, flow: FlowId, options: FlowOptions, now: Micros) {
-        let options = FlowOptions { playout_ms: options.playout_ms.min(super::flow::MAX_PLAYOUT_MS), ..options };
-        if !self.is_up() || self.flows_out.len() >= MAX_FLOWS {
-            return;
-        }
-        self.flows_out.retain(|known| known.id != flow);
-        self.flows_out.push(FlowOut::new(flow, options));
-        self.flows_out.sort_by_key(|flow| flow.options.class);
-        self.control.retain(|control| *control != Control::FlowClose(flow));
-        self.tell_peer(Control::Flow(flow));
-        self.meter.note(now);
-    }
-
-    /// Close a flow of ours.
-    pub fn close_flow(&mut self, flow: FlowId, _now: Micros) {
-        if let Some(at) = self.flows_out.iter().position(|known| known.id == flow) {
-            self.flows_out.remove(at);
-            self.tell_peer(Control::FlowClose(flow));
-        }
-    }
-
-    /// Take no more of a flow of the peer's.
-    pub fn stop_flow(&mut self, flow: FlowId, _now: Micros) {
-        if let Some(at) = self.flows_in.iter().position(|known| known.id == flow) {
-            self.flows_in.remove(at);
-            self.tell_peer(Control::FlowStop(flow));
         }
     }
 

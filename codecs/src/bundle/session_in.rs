@@ -32,12 +32,7 @@ impl Session {
 
     fn repeat_accept(&mut self, from: Option<Remote>) {
         if let (Some(guest), Some(from)) = (&mut self.guest, from) {
-            if guest.accept_to.len() < MAX_PATHS && !guest.accept_to.contains(&from) {
-                guest.accept_to.push(from);
-                if guest.greeted_from.len() < MAX_PATHS && !guest.greeted_from.contains(&from) {
-                    guest.greeted_from.push(from);
-                }
-            }
+            guest.greeted(from);
         }
     }
 
@@ -74,6 +69,7 @@ impl Session {
             self.begin_guest(now);
         }
         self.heard = now;
+        self.is_there(now);
         self.highest = self.highest.max(header.number + 1);
         let path = &mut self.paths.list[index];
         let newest = path.window.is_newest(header.number);
@@ -117,26 +113,13 @@ impl Session {
     fn note_address(&mut self, index: usize, from: Option<Remote>, now: Micros) {
         let Some(from) = from.filter(|_| !self.is_kit()) else { return };
         let path = &mut self.paths.list[index];
-        let asked = path.candidate.is_some_and(|candidate| candidate.remote == from);
-        if (path.remote == Some(from) && path.validated) || asked {
+        if !path.is_strange(from, now) {
             return;
         }
-        if let Remote::Stream(_) = from {
-            // A connection was accepted by us: it has the address it has. Another one is another way, and counts anew.
-            if path.remote.is_some_and(|before| before != from) {
-                path.rate.restart();
-                (path.rtt, path.feedback) = Default::default();
-            }
-            (path.remote, path.validated, path.candidate) = (Some(from), true, None);
-            path.kind = PathKind::Stream;
-            path.mtu = super::mtu::Mtu::fixed(super::wire::MAX_DATAGRAM_BYTES as u16);
-            return;
+        if path.remote.is_none() && matches!(from, Remote::Stream(_)) {
+            return path.take_connection(from, now);
         }
-        // A greeting counts once, however often its address is asked.
-        let greeted = self.guest.as_mut().is_some_and(|guest| {
-            let place = guest.greeted_from.iter().position(|known| *known == from);
-            place.map(|place| guest.greeted_from.swap_remove(place)).is_some()
-        });
+        let greeted = self.guest.as_mut().is_some_and(|guest| guest.takes_greeting(from));
         path.ask_address(from, if greeted { super::wire::INIT_BYTES } else { 0 }, now);
     }
 
@@ -154,8 +137,8 @@ impl Session {
             let tells = matches!(
                 frame,
                 Frame::Flow { .. }
-                    | Frame::FlowClose(_)
-                    | Frame::FlowStop(_)
+                    | Frame::FlowClose { .. }
+                    | Frame::FlowStop { .. }
                     | Frame::Open { .. }
                     | Frame::Reset(_)
                     | Frame::Path { .. }
@@ -198,9 +181,9 @@ impl Session {
             Frame::Open { id, purpose } => self.streams.on_open(id, purpose, &mut self.events),
             Frame::Window { id, offset } => self.streams.on_window(id, offset),
             Frame::Reset(id) => self.streams.on_reset(id, &mut self.events),
-            Frame::Flow { flow, options } => self.on_flow(flow, options, now),
-            Frame::FlowClose(flow) => self.on_flow_close(flow),
-            Frame::FlowStop(flow) => self.on_flow_stop(flow),
+            Frame::Flow { flow, options, first } => self.on_flow(flow, options, first, now),
+            Frame::FlowClose { flow, first } => self.on_flow_close(flow, first),
+            Frame::FlowStop { flow, first } => self.on_flow_stop(flow, first),
             Frame::KeyWish(flow) => {
                 let known = self.flows_out.iter_mut().find(|known| known.id == flow);
                 if known.is_some_and(|known| known.waiting.asks_key(now)) {
@@ -221,14 +204,8 @@ impl Session {
 
     fn on_pong(&mut self, index: usize, from: Option<Remote>, nonce: u64, now: Micros) {
         let path = &mut self.paths.list[index];
-        if let Some(candidate) = path.candidate.filter(|candidate| candidate.nonce == nonce) {
-            // The answer must come from there: whoever only sends on what he overhears does not have the path led to him.
-            if from != Some(candidate.remote) {
-                return;
-            }
-            path.take_address(now);
-            self.paths.rank(now);
-            return;
+        if path.address_answer(nonce, from, now) {
+            return self.paths.rank(now);
         }
         let open = path.sent.oldest_open();
         if let Some(sent) = path.pong(nonce) {
@@ -270,6 +247,9 @@ impl Session {
             let held = u64::from(report.held) * super::wire::TICK_US;
             path.feedback.sample(now.since(sent).saturating_sub(held));
             path.hold_us = held.max(path.hold_us - path.hold_us / 16);
+            if path.candidate.is_some_and(|candidate| candidate.shows_before(report.highest, sent)) {
+                path.keep_address(now);
+            }
             let open = path.sent.oldest_open();
             path.life.answered(sent, open, now);
         }
@@ -310,10 +290,10 @@ impl Session {
     fn repeat(&mut self, control: Control, _now: Micros) {
         let holds = match control {
             Control::Flow(flow) => self.flows_out.iter().any(|known| known.id == flow),
-            Control::FlowClose(flow) => self.flows_out.iter().all(|known| known.id != flow),
-            Control::FlowStop(flow) | Control::KeyWish(flow) => {
-                self.flows_in.iter().any(|known| known.id == flow) == matches!(control, Control::KeyWish(_))
-            }
+            // Whoever hears of a later opening knows that this one is over.
+            Control::FlowClose(flow, _) => self.flows_out.iter().all(|known| known.id != flow),
+            Control::FlowStop(flow, _) => self.flows_in.iter().all(|known| known.id != flow),
+            Control::KeyWish(flow) => self.flows_in.iter().any(|known| known.id == flow),
             Control::Open(id) => self.streams.get(id).is_some(),
             Control::Window(id) => self.streams.window(id).is_some(),
             Control::Reset(_) => true,

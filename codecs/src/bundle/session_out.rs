@@ -2,7 +2,7 @@
 
 use super::flow::Class;
 use super::flow_out::Lane;
-use super::frame::{Frame, MAX_WANTED};
+use super::frame::{Frame, MAX_WANTED, UNIT_HEADER_BYTES};
 use super::frame_write::Writer;
 use super::item::{Control, Item};
 use super::session::{Session, Stage};
@@ -237,11 +237,11 @@ impl Session {
         let mut writer = Writer::new(&mut buf[..limit], draft.end);
         let written = match control {
             Control::Flow(id) => match self.flows_out.iter().find(|flow| flow.id == id) {
-                Some(flow) => writer.put(&Frame::Flow { flow: id, options: flow.options }),
+                Some(flow) => writer.put(&Frame::Flow { flow: id, options: flow.options, first: flow.opening }),
                 None => return true,
             },
-            Control::FlowClose(flow) => writer.put(&Frame::FlowClose(flow)),
-            Control::FlowStop(flow) => writer.put(&Frame::FlowStop(flow)),
+            Control::FlowClose(flow, first) => writer.put(&Frame::FlowClose { flow, first }),
+            Control::FlowStop(flow, first) => writer.put(&Frame::FlowStop { flow, first }),
             Control::KeyWish(flow) => writer.put(&Frame::KeyWish(flow)),
             Control::Open(id) => match self.streams.get(id) {
                 Some(stream) => writer.put(&Frame::Open { id, purpose: &stream.purpose }),
@@ -278,6 +278,10 @@ impl Session {
         let limit = self.limit(draft.path);
         loop {
             let room = limit - draft.end;
+            // Full, as a rule: nothing is looked for that could not be put.
+            if room < UNIT_HEADER_BYTES {
+                return;
+            }
             let Some((job, path)) = self.pick(Some(Filling { path: draft.path, room }), now) else { return };
             let id = self.paths.list[path].id;
             let mut writer = Writer::new(&mut buf[..limit], draft.end);

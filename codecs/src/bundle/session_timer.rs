@@ -52,6 +52,9 @@ impl Session {
             }
             Stage::Greeted | Stage::Closing { .. } | Stage::Over => return,
             Stage::Up if now.since(self.heard) > SILENT_US => return self.end("peer-silent", String::new(), now),
+            Stage::Up if self.reset_at().is_some_and(|at| now > at) => {
+                return self.end("center-restarted", String::new(), now);
+            }
             Stage::Up => {}
         }
         self.ticked = now;
@@ -156,11 +159,13 @@ impl Session {
 
     /// When the path is to be probed next.
     pub(super) fn plan_ping(&mut self, index: usize, now: Micros) {
-        let active = self.meter.is_active(now);
+        let (active, asks) = (self.meter.is_active(now), self.reset.is_some());
         let out_us = if self.paths.are_in() == 0 { PING_NONE_US } else { PING_OUT_US };
         let path = &mut self.paths.list[index];
         let dear = if path.cost > 0 { DEAR } else { 1 };
         let pause = match path.life.standing() {
+            // It is said that the center is gone: it is given more than one chance to answer.
+            Standing::In if asks => PING_NONE_US,
             // On a thin path that is suspect for its own queue they would be what fills it.
             Standing::In if !path.life.is_sound() && path.rate.is_thin() => PING_ACTIVE_US,
             Standing::In if !path.life.is_sound() => PING_SUSPECT_US,
@@ -274,6 +279,8 @@ impl Session {
         self.reports.clear();
         self.wants.clear();
         self.rekey = None;
+        self.openings = Default::default();
+        (self.reset, self.refuted) = (None, None);
     }
 
     /// The kit behind the greeting showed that it has the keys.
@@ -336,7 +343,8 @@ impl Session {
             [ping, question, probe, report, path.life.next_look(&path.times())]
         });
         let of_flows = self.flows_in.iter().map(|flow| flow.assembler.next_timer());
-        let ends = [self.wake, Some(Micros(self.heard.0 + SILENT_US + 1))];
+        let reset = self.reset_at().map(|at| Micros(at.0 + 1));
+        let ends = [self.wake, reset, Some(Micros(self.heard.0 + SILENT_US + 1))];
         of_paths.chain(of_flows).chain(ends).flatten()
     }
 }
