@@ -11,6 +11,7 @@ import pytest
 
 from gateway.model.command import Action, Outcome
 from gateway.model.kit import KitState
+from gateway.model.kit_state import FieldWord
 from gateway.model.principal import SYSTEM
 from tests.paths.uplink_rig import STREAM, County, comes, county, until
 from tests.peers.stage import Ports, ports
@@ -77,12 +78,14 @@ async def test_one_link_dies_and_then_all_of_them(tmp_path: Path, free: tuple[Po
             await until("one link is out", lambda: _uses(made) == {"in": 1, "out": 1})
             await viewer.sees(20)
             assert made.state()[0] == "live"
+            await until("the team reads ready", lambda: made.kit.core.field.state.word is FieldWord.READY)
             made.net.cut = True
             await until("it is said", lambda: made.state()[1] in ("kit-unreachable", "kit-no-bundle"))
             assert not viewer.client.ended.is_set()
             # Cut off, the kit's own people go on.
             assert (await made.kit.order(Action.PTZ_MOVE, STREAM, pan=0.5)).outcome is Outcome.DONE
             made.ball.press_alarm()
+            await until("the team reads connecting", lambda: made.kit.core.field.state.word is FieldWord.CONNECTING)
             made.net.cut, made.net.dead = False, 0
             await viewer.sees(20, 60.0)
             await until("it is live", lambda: made.state() == ("live", ""))

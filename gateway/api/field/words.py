@@ -59,9 +59,14 @@ def link_row(link: FieldLink) -> dict[str, Any]:
 
 def _cause(code: str) -> dict[str, str]:
     words = reason(code)
-    return {"zh": words.cause_zh, "en": words.cause_en}
+    return _plain(words.cause_zh, words.cause_en)
 
 
 def _cure(code: str) -> dict[str, str]:
     words = reason(code)
-    return {"zh": words.cure_zh, "en": words.cure_en}
+    return _plain(words.cure_zh, words.cure_en)
+
+
+def _plain(zh: str, en: str) -> dict[str, str]:
+    """Without the marks that a terminal or a guide puts around commands."""
+    return {"zh": zh.replace("`", ""), "en": en.replace("`", "")}

@@ -28,6 +28,12 @@ def test_it_is_watched_and_comes_back() -> None:
     assert unit["ExecStart"].split()[1:] == ["run"]
 
 
+def test_it_waits_for_no_link_and_for_no_clock() -> None:
+    text = (UNITS / "fieldgate.service").read_text()
+    waits = [line for line in text.splitlines() if line.startswith(("After=", "Wants=", "Requires="))]
+    assert waits and not any("time-sync" in line or "online" in line for line in waits)
+
+
 def test_it_has_no_power_it_does_not_need() -> None:
     unit = service()
     assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == ""
