@@ -2,6 +2,7 @@
 
 import { DISCOVER_TEXT } from "./text_discover";
 import { KITS_TEXT } from "./text_kits";
+import { MESH_TEXT } from "./text_mesh";
 import { SOURCES_TEXT } from "./text_sources";
 import { TALK_TEXT } from "./text_talk";
 import type { Lang, Words } from "./types";
@@ -11,6 +12,7 @@ const TEXT = {
   ...SOURCES_TEXT,
   ...DISCOVER_TEXT,
   ...KITS_TEXT,
+  ...MESH_TEXT,
   console: { en: "Console", zh: "控制台" },
   signIn: { en: "Sign in", zh: "登录" },
   signOut: { en: "Sign out", zh: "退出" },

@@ -8,6 +8,7 @@ import { TalkDock } from "./dock";
 import { fill, h, type Icon, icon, setText } from "./dom";
 import { type Key, language, setLanguage, t } from "./i18n";
 import { KitsPanel } from "./kitspanel";
+import { MeshPanel } from "./meshpanel";
 import { MapPanel } from "./mappanel";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
 import { PtzPad } from "./ptz";
@@ -32,6 +33,7 @@ const TABS: [Key, Icon][] = [
   ["calls", "phone"],
   ["alarms", "alarm"],
   ["kits", "satellite"],
+  ["mesh", "mesh"],
   ["map", "pin"],
   ["sources", "in"],
   ["reports", "camera"],
@@ -67,6 +69,7 @@ class Console {
   private readonly reports = new ReportsPanel(this.store);
   private readonly sources = new SourcesPanel(this.store, this.reasons, (stream) => this.toggle(stream));
   private readonly kits = new KitsPanel(this.store, this.reasons);
+  private readonly mesh = new MeshPanel(this.store, this.reasons);
   private readonly map = new MapPanel(this.store, (stream) => this.toggle(stream));
   private readonly positions = new PositionsPanel(this.store);
   private readonly notices = new NoticesPanel(this.store, this.reasons);
@@ -83,6 +86,7 @@ class Console {
     alarms: this.alarms,
     reports: this.reports,
     kits: this.kits,
+    mesh: this.mesh,
     map: this.map,
     sources: this.sources,
     positions: this.positions,
@@ -95,7 +99,7 @@ class Console {
     new ResizeObserver(() => this.layout()).observe(this.grid);
     this.voice.on(() => this.tree.render());
     this.store.on("directory", () => this.prune());
-    for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports", "kits"] as const) this.store.on(topic, () => this.showTabs());
+    for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports", "kits", "meshes"] as const) this.store.on(topic, () => this.showTabs());
   }
 
   start(): void {
@@ -178,6 +182,7 @@ class Console {
       alarms: this.alarms.open(),
       reports: this.reports.fresh(),
       kits: this.kits.troubled(),
+      mesh: this.mesh.troubled(),
       notices: this.store.notices.filter((notice) => !notice.cleared).length,
       calls: this.calls.ringing().length,
       talk: [...this.store.groups.values()].filter((group) => group.emergency || group.floor.emergency).length,

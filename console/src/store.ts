@@ -16,6 +16,7 @@ import type {
   GroupStatus,
   Kit,
   KitLinks,
+  MeshSnapshot,
   Notice,
   PendingDevice,
   Position,
@@ -25,7 +26,7 @@ import type {
   Report,
   StreamStatus, OwnLink } from "./types";
 
-export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes" | "kits";
+export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes" | "kits" | "meshes";
 
 const KEPT_ALARMS = 300;
 const KEPT_REPORTS = 200;
@@ -51,6 +52,7 @@ export class Store {
   readonly kits = new Map<string, Kit>();
   /** Ways northward of this machine, by `gateway/name`. */
   readonly ownLinks = new Map<string, OwnLink>();
+  readonly meshes = new Map<string, MeshSnapshot>();
   /** What the floor says to a member of ours; set by whoever holds the key. */
   onFloor: (word: FloorWord) => void = () => undefined;
   onLevels: (group: string, levels: Record<string, number>) => void = () => undefined;
@@ -167,6 +169,7 @@ export class Store {
       void this.readEndpoints();
       void this.readPushes();
       void this.readKits();
+      void this.readMeshes();
     } catch {
       // the link says so in the header; the event socket asks again when it is back
       setTimeout(() => void this.refresh(), 3000);
@@ -208,6 +211,17 @@ export class Store {
       this.changed("kits");
     } catch {
       // the same
+    }
+  }
+
+  /** Meshes; events keep them true. A gateway before them has no such list. */
+  async readMeshes(): Promise<void> {
+    try {
+      const meshes = await this.api.get<MeshSnapshot[]>("/api/v1/meshes", { background: true }).catch(none);
+      replace(this.meshes, meshes, (mesh) => mesh.mesh);
+      this.changed("meshes");
+    } catch {
+      // asked for again with the next reading of all lists
     }
   }
 
@@ -276,6 +290,10 @@ export class Store {
       case "link":
         put(this.ownLinks, event.subject, event.data as OwnLink, event.gone);
         this.changed("kits");
+        break;
+      case "mesh":
+        put(this.meshes, event.subject, event.data as MeshSnapshot, event.gone);
+        this.changed("meshes");
         break;
       case "links":
         this.links(event.data as KitLinks);

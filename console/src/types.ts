@@ -292,6 +292,46 @@ export interface Trail {
   in_bps: number[];
   out_bps: number[];
 }
+/** A mesh at one moment (gateway/model/mesh.py). */
+export interface MeshNode {
+  id: string;
+  name: string;
+  read: boolean;
+  own: boolean;
+  source: string;
+  longitude: number | null;
+  latitude: number | null;
+  battery_percent: number | null;
+  age_s: number | null;
+  readings: { key: string; value: number; unit: string }[];
+}
+/** How `a` hears `b`. */
+export interface MeshEdge {
+  a: string;
+  b: string;
+  snr_db: number | null;
+  rssi_dbm: number | null;
+  rate_bps: number | null;
+  rtt_ms: number | null;
+  cost: number | null;
+  quality: number | null;
+  age_s: number | null;
+}
+export interface MeshSnapshot {
+  mesh: string;
+  title: string;
+  at: number;
+  nodes: MeshNode[];
+  edges: MeshEdge[];
+  sources: { name: string; kind: string; since: number; code: string; detail: string }[];
+  texts: { at: number; sender: string; to: string; text: string; channel: string }[];
+}
+export interface MeshMark {
+  at: number;
+  nodes: number;
+  edges: number;
+  worst: number | null;
+}
 /** A pairing code that stands. */
 export interface Offer {
   id: string;

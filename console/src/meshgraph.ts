@@ -1,0 +1,130 @@
+// A mesh as a drawing. Pure but for the last function: nodes and edges in, places and tones out.
+
+import type { MeshEdge, MeshNode, MeshSnapshot } from "./types";
+
+export type Tone = "live" | "wait" | "bad" | "idle";
+export interface Place {
+  x: number;
+  y: number;
+}
+/** Both directions of a link as one line: it is as good as its worse end. */
+export interface Line {
+  a: string;
+  b: string;
+  quality: number | null;
+  tone: Tone;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+export const [WIDTH, HEIGHT] = [480, 360];
+const [MARGIN, ROUNDS] = [30, 120];
+
+export function toneOf(quality: number | null): Tone {
+  if (quality === null) return "idle";
+  return quality >= 0.6 ? "live" : quality >= 0.3 ? "wait" : "bad";
+}
+
+export function linesOf(edges: MeshEdge[]): Line[] {
+  const found = new Map<string, Line>();
+  for (const edge of edges) {
+    const [a, b] = edge.a < edge.b ? [edge.a, edge.b] : [edge.b, edge.a];
+    const known = found.get(`${a}\n${b}`);
+    const worse = known === undefined || known.quality === null ? edge.quality : Math.min(known.quality, edge.quality ?? 1);
+    found.set(`${a}\n${b}`, { a, b, quality: worse, tone: toneOf(worse) });
+  }
+  return [...found.values()];
+}
+
+/** Where each node is drawn: linked ones near each other, all of them apart; who was drawn before stays about there. */
+export function layout(nodes: MeshNode[], lines: Line[], before: Map<string, Place> = new Map()): Map<string, Place> {
+  const at = new Map<string, Place>();
+  nodes.forEach((node, n) => {
+    const turn = (2 * Math.PI * n) / nodes.length;
+    const start = node.own ? { x: 0, y: 0 } : { x: Math.cos(turn), y: Math.sin(turn) };
+    at.set(node.id, before.has(node.id) ? inUnit(before.get(node.id) as Place) : start);
+  });
+  const ends = lines.flatMap((line) => {
+    const [a, b] = [at.get(line.a), at.get(line.b)];
+    return a && b ? [[a, b] as const] : [];
+  });
+  const all = [...at.values()];
+  const apart = 1.2 / Math.sqrt(Math.max(1, all.length));
+  const rounds = nodes.every((node) => before.has(node.id)) ? 0 : ROUNDS;
+  for (let round = 0; round < rounds; round += 1) {
+    const step = 0.08 * (1 - round / rounds);
+    const push = all.map(() => ({ x: 0, y: 0 }));
+    all.forEach((one, i) => {
+      for (let j = i + 1; j < all.length; j += 1) {
+        const other = all[j] as Place;
+        const [dx, dy] = [one.x - other.x || 0.001 * (i + 1), one.y - other.y || 0.001];
+        const far = Math.max(0.01, dx * dx + dy * dy);
+        const force = (apart * apart) / far;
+        move(push[i] as Place, dx * force, dy * force);
+        move(push[j] as Place, -dx * force, -dy * force);
+      }
+    });
+    for (const [a, b] of ends) {
+      const [i, j] = [all.indexOf(a), all.indexOf(b)];
+      const pull = Math.hypot(a.x - b.x, a.y - b.y) / apart;
+      move(push[i] as Place, (b.x - a.x) * pull, (b.y - a.y) * pull);
+      move(push[j] as Place, (a.x - b.x) * pull, (a.y - b.y) * pull);
+    }
+    all.forEach((one, i) => {
+      const wish = push[i] as Place;
+      const long = Math.max(1, Math.hypot(wish.x, wish.y));
+      one.x += (wish.x / long) * step;
+      one.y += (wish.y / long) * step;
+    });
+  }
+  return rounds === 0 ? new Map([...at].map(([id, place]) => [id, onPaper(place)])) : fitted(at);
+}
+
+function move(place: Place, x: number, y: number): void {
+  place.x += x;
+  place.y += y;
+}
+
+const onPaper = (place: Place): Place => ({ x: WIDTH / 2 + place.x * (WIDTH / 2 - MARGIN), y: HEIGHT / 2 + place.y * (HEIGHT / 2 - MARGIN) });
+const inUnit = (place: Place): Place => ({ x: (place.x - WIDTH / 2) / (WIDTH / 2 - MARGIN), y: (place.y - HEIGHT / 2) / (HEIGHT / 2 - MARGIN) });
+
+/** Spread over the whole drawing. */
+function fitted(at: Map<string, Place>): Map<string, Place> {
+  const [xs, ys] = [[...at.values()].map((one) => one.x), [...at.values()].map((one) => one.y)];
+  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const along = (value: number, low: number, high: number): number => (high - low < 1e-6 ? 0 : (2 * (value - low)) / (high - low) - 1);
+  return new Map([...at].map(([id, one]) => [id, onPaper({ x: along(one.x, left, right), y: along(one.y, top, bottom) })]));
+}
+
+/** The drawing; `pick` is called with a node's id. */
+export function drawn(mesh: MeshSnapshot, places: Map<string, Place>, chosen: string, label: string, pick: (id: string) => void): SVGElement {
+  const svg = made("svg", { class: "graph", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
+  for (const line of linesOf(mesh.edges)) {
+    const [a, b] = [places.get(line.a), places.get(line.b)];
+    if (a && b) svg.append(made("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, "data-tone": line.tone, "data-link": `${line.a} ${line.b}` }));
+  }
+  for (const node of mesh.nodes) {
+    const at = places.get(node.id);
+    if (!at) continue;
+    const group = made("g", { "data-node": node.id, tabindex: 0, role: "button", "aria-label": node.name || node.id });
+    if (node.own) group.setAttribute("data-own", "");
+    if (!node.read) group.setAttribute("data-unknown", "");
+    if (node.id === chosen) group.setAttribute("data-chosen", "");
+    const name = made("text", { x: at.x, y: at.y + 22 });
+    name.textContent = short(node.name || node.id);
+    group.append(made("circle", { cx: at.x, cy: at.y, r: 9 }), name);
+    group.addEventListener("click", () => pick(node.id));
+    group.addEventListener("keydown", (event) => (event as KeyboardEvent).key === "Enter" && pick(node.id));
+    svg.append(group);
+  }
+  return svg;
+}
+
+function short(name: string): string {
+  return name.length > 14 ? `…${name.slice(-12)}` : name;
+}
+
+function made(tag: string, attributes: Record<string, string | number>): SVGElement {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, typeof value === "number" ? String(Math.round(value * 10) / 10) : value);
+  return element;
+}

@@ -1,0 +1,35 @@
+// Words of meshes.
+
+import type { Words } from "./types";
+
+export const MESH_TEXT = {
+  mesh: { en: "Mesh", zh: "自组网" },
+  noMesh: { en: "No mesh radio is set up: [adapter.mesh] of the configuration.", zh: "未配置自组网电台：请在配置 [adapter.mesh] 中设置。" },
+  meshNow: { en: "now", zh: "当前" },
+  meshThen: { en: "As it was, {0}", zh: "历史时刻 {0}" },
+  meshBack: { en: "Back to now", zh: "回到当前" },
+  meshScrub: { en: "Moment of the last 24 hours", zh: "最近 24 小时内的时刻" },
+  meshCount: { en: "{0} radios, {1} of them unknown, {2} links", zh: "电台 {0} 个（未知 {1} 个），链路 {2} 条" },
+  meshUnknown: { en: "unknown: nobody can read it", zh: "未知：无法读取其状态" },
+  meshOwn: { en: "this kit", zh: "本站" },
+  meshHears: { en: "hears", zh: "收听到" },
+  meshQuality: { en: "quality", zh: "质量" },
+  meshAlone: { en: "hears nobody", zh: "未收听到其他电台" },
+  meshTexts: { en: "Messages", zh: "消息" },
+  meshAll: { en: "all", zh: "全体" },
+  meshChoose: { en: "Choose a radio to see what it hears.", zh: "选择电台查看其收听情况。" },
+  meshSignal: { en: "signal", zh: "信号" },
+  meshRate: { en: "rate", zh: "速率" },
+  meshAge: { en: "heard", zh: "收听" },
+  "reading.battery": { en: "battery", zh: "电池" },
+  "reading.voltage": { en: "voltage", zh: "电压" },
+  "reading.temperature": { en: "temperature", zh: "温度" },
+  "reading.humidity": { en: "humidity", zh: "湿度" },
+  "reading.pressure": { en: "pressure", zh: "气压" },
+  "reading.wind": { en: "wind", zh: "风速" },
+  "reading.uptime": { en: "running for", zh: "运行时长" },
+  "reading.channel-use": { en: "channel in use", zh: "信道占用" },
+  "reading.air-time": { en: "own air time", zh: "自身发射占空" },
+  "reading.signal": { en: "signal", zh: "信号" },
+  "reading.snr": { en: "signal to noise", zh: "信噪比" },
+} satisfies Record<string, Words>;

@@ -1,0 +1,107 @@
+// The mesh's drawing and panel.
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { layout, linesOf, toneOf, WIDTH, HEIGHT } from "../src/meshgraph";
+import { factsOf, figuresOf, MeshPanel } from "../src/meshpanel";
+import { setLanguage } from "../src/i18n";
+import { Reasons } from "../src/panels";
+import { Store } from "../src/store";
+import type { MeshEdge, MeshNode, MeshSnapshot } from "../src/types";
+import { fakeApi, install, json } from "./fakes";
+
+const node = (id: string, more: Partial<MeshNode> = {}): MeshNode => ({ id, name: "", read: true, own: false, source: "", longitude: null, latitude: null, battery_percent: null, age_s: null, readings: [], ...more });
+const edge = (a: string, b: string, quality: number | null = 1): MeshEdge => ({ a, b, snr_db: null, rssi_dbm: null, rate_bps: null, rtt_ms: null, cost: null, quality, age_s: null });
+const mesh = (more: Partial<MeshSnapshot> = {}): MeshSnapshot => ({ mesh: "ridge", title: "Ridge", at: 100, nodes: [node("a", { own: true, name: "Alpha" }), node("b"), node("c", { read: false })], edges: [edge("a", "b", 0.9), edge("b", "a", 0.4), edge("b", "c", 0.1)], sources: [], texts: [], ...more });
+
+describe("the drawing", () => {
+  test("a link is as good as its worse end", () => {
+    expect(linesOf(mesh().edges)).toEqual([
+      { a: "a", b: "b", quality: 0.4, tone: "wait" },
+      { a: "b", b: "c", quality: 0.1, tone: "bad" },
+    ]);
+    expect([toneOf(null), toneOf(0.7)]).toEqual(["idle", "live"]);
+  });
+
+  test("sixty-four radios have places apart, within the drawing, and keep them", () => {
+    const nodes = Array.from({ length: 64 }, (_, n) => node(String(n)));
+    const lines = linesOf(nodes.flatMap((one, n) => (n ? [edge(one.id, String(Math.floor(n / 2)))] : [])));
+    const places = layout(nodes, lines);
+    const all = [...places.values()];
+    expect(all.every((one) => one.x >= 0 && one.x <= WIDTH && one.y >= 0 && one.y <= HEIGHT)).toBe(true);
+    let nearest = Infinity;
+    all.forEach((one, i) => all.slice(i + 1).forEach((other) => (nearest = Math.min(nearest, Math.hypot(one.x - other.x, one.y - other.y)))));
+    expect(nearest).toBeGreaterThan(4);
+    const again = layout(nodes, lines.slice(1), places);
+    expect(again.get("9")?.x).toBeCloseTo(places.get("9")?.x ?? 0);
+    expect(layout([], []).size).toBe(0);
+    expect(layout([node("x")], []).get("x")).toEqual({ x: WIDTH / 2, y: HEIGHT / 2 });
+  });
+});
+
+describe("the panel", () => {
+  let store: Store;
+  let panel: MeshPanel;
+  const settle = (): Promise<void> => new Promise((done) => setTimeout(done, 20));
+
+  beforeEach(async () => {
+    install();
+    setLanguage("en");
+    const { api } = fakeApi((_method, path) => {
+      if (path === "/api/v1/meshes") return json([mesh()]);
+      if (path.includes("/marks")) return json([{ at: 10, nodes: 3, edges: 1, worst: 0.1 }, { at: 20, nodes: 3, edges: 2, worst: 0.1 }]);
+      if (path.includes("/at/10")) return json(mesh({ at: 10, edges: [] }));
+      if (path === "/api/v1/reasons") return json({ "mesh-silent": { cause: { en: "It is silent.", zh: "无响应。" }, cure: { en: "Look.", zh: "请检查。" } } });
+      return json([]);
+    });
+    store = new Store(api, () => undefined);
+    const reasons = new Reasons(store);
+    await reasons.read();
+    panel = new MeshPanel(store, reasons);
+    document.body.replaceChildren(panel.element);
+    await store.readMeshes();
+    await settle();
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  test("unknown radios and link colours are drawn, events followed, words in both languages", async () => {
+    expect(panel.element.querySelectorAll("g").length).toBe(3);
+    expect(panel.element.querySelectorAll("g[data-unknown]").length).toBe(1);
+    expect([...panel.element.querySelectorAll("line")].map((one) => one.getAttribute("data-tone"))).toEqual(["wait", "bad"]);
+    const source = { name: "mast", kind: "ubus", since: 1, code: "mesh-silent", detail: "" };
+    const text = { at: 5, sender: "a", to: "", text: "<b>hi</b>", channel: "Long" };
+    store.take({ cursor: 1, type: "mesh", subject: "ridge", data: mesh({ edges: [edge("a", "b")], sources: [source], texts: [text] }) });
+    await settle();
+    expect(panel.element.querySelectorAll("line").length).toBe(1);
+    expect(panel.element.textContent).toContain("mast: It is silent. Look.");
+    expect(panel.element.textContent).toContain("<b>hi</b>");
+    expect(panel.troubled()).toBe(1);
+    setLanguage("zh");
+    panel.render();
+    expect(panel.element.textContent).toContain("电台 3 个");
+    store.take({ cursor: 2, type: "mesh", subject: "ridge", data: mesh(), gone: true });
+    await settle();
+    expect(panel.element.textContent).toContain("未配置自组网电台");
+  });
+
+  test("the slider goes back in time and now again", async () => {
+    const slider = panel.element.querySelector("input");
+    if (!slider) throw new Error("no slider");
+    expect(slider.max).toBe("2");
+    slider.value = "0";
+    slider.dispatchEvent(new Event("input"));
+    await settle();
+    expect(panel.element.querySelectorAll("line").length).toBe(0);
+    expect(panel.element.textContent).toContain("As it was");
+    panel.element.querySelector<HTMLButtonElement>(".scrub button")?.click();
+    await settle();
+    expect(panel.element.querySelectorAll("line").length).toBe(2);
+  });
+
+  test("a radio that is chosen tells what it hears", () => {
+    panel.element.querySelector('g[data-node="b"]')?.dispatchEvent(new Event("click"));
+    expect(panel.element.querySelectorAll(".about tr").length).toBe(3);
+    const facts = factsOf(node("x", { battery_percent: 80, readings: [{ key: "voltage", value: 3.981, unit: "V" }, { key: "own word", value: 1, unit: "" }] }));
+    expect(facts).toEqual(["battery 80 %", "voltage 3.98 V", "own word 1"]);
+    expect(figuresOf({ ...edge("a", "b", 0.5), snr_db: 12.34, rssi_dbm: -71, rate_bps: 6e6, age_s: 2 })[1]).toBe("12.3 dB, -71 dBm");
+  });
+});
