@@ -25,7 +25,7 @@ from gateway.core.rights import in_scope
 from gateway.model.mesh import MeshMark, MeshSnapshot, shape
 from gateway.model.principal import Principal
 
-EVERY_S, CHANGE_S, PUBLISH_S = 30.0, 2.0, 1.0
+EVERY_S, CHANGE_S, PUBLISH_S = 30.0, 2.0, 0.9
 KEEP_S = 86400.0
 MOST_BYTES = 8 << 20
 MOST_MESHES = 16

@@ -4,67 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.peers.babel_net import babel_triangle, ip
 from tests.peers.programs import need
 from tests.unit.mesh.test_adapter import running
 
 pytestmark = pytest.mark.peer
-PAIRS = ("ab", "bc", "ac")
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
 @pytest.fixture
 def triangle(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The namespaces' common name, and the folder of the sockets `a`, `b`, `c`."""
     need("babeld", "ip")
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    name = f"fgb{os.getpid()}"
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        for node in "abc":
-            ip("netns", "add", name + node)
-            ip("-n", name + node, "link", "set", "lo", "up")
-            ip("-n", name + node, "addr", "add", f"10.77.0.{ord(node) - 96}/32", "dev", "lo")
-        for one, other in PAIRS:
-            ends = (f"v{one}{other}", f"v{other}{one}")
-            ip(
-                "link",
-                "add",
-                ends[0],
-                "netns",
-                name + one,
-                "type",
-                "veth",
-                "peer",
-                "name",
-                ends[1],
-                "netns",
-                name + other,
-            )
-            ip("-n", name + one, "link", "set", ends[0], "up")
-            ip("-n", name + other, "link", "set", ends[1], "up")
-        for node in "abc":
-            interfaces = [f"v{node}{other}" for other in "abc" if other != node]
-            said = ["redistribute local ip 10.77.0.0/24 allow", "redistribute local deny"]
-            files = ["-I", tmp_path / f"{node}.pid", "-S", tmp_path / f"{node}.state", "-G", tmp_path / node]
-            command = ["ip", "netns", "exec", name + node, "babeld", *files, "-h", "1", "-H", "1", "-L", "/dev/null"]
-            started.append(subprocess.Popen([*command, *(w for s in said for w in ("-C", s)), *interfaces]))
+    with babel_triangle(tmp_path) as name:
         yield name, tmp_path
-    finally:
-        for process in started:
-            process.terminate()
-            process.wait(10)
-        for node in "abc":
-            subprocess.run(["ip", "netns", "del", name + node], check=False, capture_output=True)
 
 
 async def test_three_nodes_a_cut_and_an_unknown(triangle: tuple[str, Path]) -> None:
