@@ -184,14 +184,14 @@ class Fleet:
 
     def kits(self, who: Principal) -> Sequence[Kit]:
         """At a center its kits; at a kit itself, with its centers."""
-        return [kit for kit in self._all() if _sees(who, kit.gateway)]
+        return [_shown(who, kit) for kit in self._all() if _sees(who, kit.gateway)]
 
     def kit(self, who: Principal, gateway: str) -> Kit:
         for kit in self._all():
             if kit.gateway == gateway:
                 if not _sees(who, gateway):
                     raise Denied(f"{gateway} lies outside of what {who.name} may see")
-                return kit
+                return _shown(who, kit)
         raise NotFound(f"there is no kit {gateway[:80]!r}")
 
     async def link_trails(
@@ -341,6 +341,11 @@ class Fleet:
 def _sees(who: Principal, gateway: str) -> bool:
     """Whoever may see something of it sees the kit."""
     return in_scope(who, gateway) or who.scope.startswith(f"{gateway}/")
+
+
+def _shown(who: Principal, kit: Kit) -> Kit:
+    """Who sees a part of it is not told where the whole is, and how it stands."""
+    return kit if kit.condition is None or in_scope(who, kit.gateway) else replace(kit, condition=None)
 
 
 def _both(one: str, other: str) -> str:

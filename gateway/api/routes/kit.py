@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from gateway.api.auth import AppServices, Viewer
 from gateway.api.problems import Words
+from gateway.core.rights import in_scope
 from gateway.model.kit_state import FieldState, KitCondition
 from gateway.model.reason import reason
 
@@ -25,10 +28,12 @@ class Standing(BaseModel):
 @router.get("")
 async def kit(who: Viewer, services: AppServices) -> Standing:
     """How this machine stands, at a center as at a kit. Changes come as events `condition`, `field` and `clock`."""
-    state = services.kit.field
+    state, condition = services.kit.field, services.kit.condition
+    if not in_scope(who, services.gateway):
+        condition = replace(condition, place=None)  # who sees one device here is not told where the kit is
     words = reason(state.code) if state.code else None
     return Standing(
-        condition=services.kit.condition,
+        condition=condition,
         field=state,
         cause=Words(en=words.cause_en if words else "", zh=words.cause_zh if words else ""),
         cure=Words(en=words.cure_en if words else "", zh=words.cure_zh if words else ""),

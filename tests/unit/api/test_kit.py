@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
+from gateway.model.kit_state import Place
+from gateway.model.position import Datum, PositionSource
 from gateway.model.principal import Role
 
 
@@ -16,6 +19,11 @@ async def test_the_kit_says_how_it_stands(client: httpx.AsyncClient, bearer: Any
         "code": "on-battery",
     }  # fmt: skip
     assert told["field"]["word"] == "ready" and told["cause"] == {"en": "", "zh": ""}
+    place = Place(104.0, 30.0, Datum.WGS84, PositionSource.GNSS, "gpsd", 1.0)
+    services.kit.condition = replace(services.kit.condition, place=place)
+    whole = (await client.get("/api/v1/kit", headers=bearer(Role.VIEWER))).json()
+    part = (await client.get("/api/v1/kit", headers=bearer(Role.VIEWER, scope="kit1/ball-1"))).json()
+    assert whole["condition"]["place"]["by"] == "gpsd" and part["condition"]["place"] is None
     services.kit.says("technician", "field-no-center")
     told = (await client.get("/api/v1/kit", headers=bearer(Role.VIEWER))).json()
     assert "pair" in told["cure"]["en"] and "配对" in told["cause"]["zh"]

@@ -14,8 +14,10 @@ from gateway.core.far_kit import FarKit
 from gateway.core.fleet_hold import FleetHold
 from gateway.model.device import Channel, Device, DeviceState
 from gateway.model.ids import DeviceId, StreamId
+from gateway.model.kit_state import KitCondition, Power, PowerSource
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.position import Datum, Position, PositionSource
+from gateway.model.principal import Principal, Role
 from gateway.model.ptz import PtzHolder
 from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus
 from tests.unit.core.house import VIEWER, House, housed
@@ -137,3 +139,17 @@ def test_a_kits_clock_is_not_believed(off_s: float, tmp_path: object) -> None:
         assert (latest.longitude, latest.taken_at) == (117.0, now)
 
     housed(checks)(tmp_path)
+
+
+@housed
+async def test_how_a_kit_stands_is_for_those_who_see_all_of_it(house: House) -> None:
+    hold = await up(house)
+    told = KitCondition("kit9", 1.0, Power(PowerSource.BATTERY, 0.5, code="no-such-code"), codes=("on-battery", "x"))
+    hold.condition(told)
+    (kit,) = house.core.fleet.kits(VIEWER)
+    assert kit.condition is not None and kit.condition.gateway == "kit7", "it speaks of itself only"
+    assert (kit.condition.power.level, kit.condition.power.code, kit.condition.codes) == (0.5, "", ("on-battery",))
+    part = Principal("lena", Role.VIEWER, "s", scope="kit7/ball-1")
+    assert house.core.fleet.kits(part)[0].condition is None and house.core.fleet.kit(part, "kit7").condition is None
+    hold.down("kit-offline")
+    assert house.core.fleet.kits(VIEWER)[0].condition == kit.condition, "as it was when it was heard last"
