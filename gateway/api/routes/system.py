@@ -19,6 +19,8 @@ from gateway.model.doctor import Finding, Grade
 from gateway.model.reason import REASONS
 
 router = APIRouter(tags=["system"])
+QUIET = ("on-battery", "position-none", "position-old", "clock-unsynced", "disk-low", "disk-full")
+"""Of a kit's own codes: no fault, or found by a check of the machine already."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -112,6 +114,11 @@ async def doctor(who: Technician, request: Request, services: AppServices) -> li
         told = f"{adapter.state} {adapter.detail}".strip()
         found.append(Finding(f"adapter {adapter.name}", grade, told, "running", "" if well else adapter.code))
     found.extend(services.daemon.findings())
+    found.extend(
+        Finding(f"kit {code}", Grade.WARN, REASONS[code].cause_en, "", code)
+        for code in services.kit.condition.codes
+        if code in REASONS and code not in QUIET
+    )
     for part, code in services.daemon.health().parts.items():
         if code:
             found.append(Finding(f"daemon {part}", Grade.FAIL, code, "", code))

@@ -12,6 +12,12 @@ from gateway.model.position import Datum, PositionSource
 from gateway.model.principal import Role
 
 
+async def test_the_doctor_knows_what_ails_the_kit(client: httpx.AsyncClient, bearer: Any, services: Any) -> None:
+    services.kit.condition = replace(services.kit.condition, codes=("too-hot", "on-battery", "disk-low"))
+    found = (await client.get("/api/v1/system/doctor", headers=bearer(Role.TECHNICIAN))).json()
+    assert [one["code"] for one in found if one["check"].startswith("kit ")] == ["too-hot"]
+
+
 async def test_the_kit_says_how_it_stands(client: httpx.AsyncClient, bearer: Any, services: Any) -> None:
     told = (await client.get("/api/v1/kit", headers=bearer(Role.VIEWER))).json()
     assert told["condition"]["power"] == {
