@@ -61,7 +61,7 @@ class Links(Protocol):
 
     def silent(self, interface: str) -> None:
         """Whoever keeps asking by this interface, and was answered before, has had no answer for longer than he waits:
-        down, unless probes of our own say otherwise."""
+        down, where data pass by another link and no probes of our own say otherwise."""
 
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
         """`called` whenever a link came, went or stands otherwise, until the returned function is called."""

@@ -14,6 +14,7 @@ from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, Traffic
 from gateway.net.rtnetlink import Interface
 
 NOTHING = LinkSection()
+_MODEMS = (BearerKind.LTE, BearerKind.NR)
 _TOLD_UP = (LinkPhase.UP, LinkPhase.DEGRADED)
 
 
@@ -41,6 +42,8 @@ class Entry:
     since: float = 0.0
     bad_since: float | None = None  # monotonic
     asked_back: float | None = None  # monotonic: when the bearer was last asked to recover
+    asked_times: int = 0  # since it last carried
+    carried: Interface | None = None  # as it was when it was last usable
     bytes_in: int = 0
     bytes_out: int = 0
     in_bps: float = 0.0
@@ -117,6 +120,12 @@ class Entry:
             return LinkPhase.OFF, why, ""
         if facts is not None and facts.phase not in _TOLD_UP:
             return facts.phase, facts.code, facts.detail
+        if self.interface is None and facts is not None and not facts.interface and self.kind not in _MODEMS:
+            return (
+                facts.phase,
+                facts.code,
+                facts.detail,
+            )  # a phone, a station behind a cable: no packets by it, or not known
         if self.interface is None:
             return LinkPhase.CONNECTING if facts is not None else LinkPhase.ABSENT, "link-no-interface", ""
         if not self.addressed:

@@ -24,6 +24,7 @@ FEW = 15
 """So many probes say something about loss."""
 FIRST_RTT_S = 0.5
 """Before a round trip is known: a satellite's."""
+LIVELY_S = 3.0
 PENDING = 256
 
 
@@ -69,6 +70,10 @@ class Judge:
     def carries(self) -> bool:
         return self.standing is Standing.GOOD
 
+    def lively(self, now: float) -> bool:
+        """Something got through just now."""
+        return self.carries and now - self._alive <= max(self.limit_s, LIVELY_S)
+
     def wants(self, now: float) -> bool:
         """Is a probe worth sending? Not while traffic says the same."""
         return self.standing is not Standing.GOOD or now - self._alive >= self.interval_s / 2 + (self.srtt_s or 0.0)
@@ -106,7 +111,7 @@ class Judge:
 
     def handle_timer(self, now: float) -> None:
         """At `next_timer` and every now and then (each interval)."""
-        late = now - self._looked > 2 * self.interval_s + 0.05
+        late = self.asks and now - self._looked > 2 * self.interval_s + 0.05
         self._looked = now
         limit = self.limit_s
         for number in [number for number, left in self._pending.items() if now - left > limit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 
 from gateway.base.clock import Clock
@@ -21,6 +21,7 @@ from gateway.net import rtnetlink
 from gateway.net.links import echo, routes
 from gateway.net.links.prober import Prober, Target, parse_target
 from gateway.net.links.severed import sever
+from gateway.net.rtnetlink import Interface
 from gateway.store.links import LinkUseRepo
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ REST_S = 1.0
 COUNT_S = 2.0
 RESOLVE_S, RESOLVE_SOON_S = 300.0, 5.0
 SAVE_S = 60.0
+AGAIN_S = 5.0
 NEXT_TARGET_S = 15.0
 """A link whose target has been silent for this long asks the next one."""
 _DOWN = (LinkPhase.DOWN, LinkPhase.OFF, LinkPhase.ABSENT)
@@ -61,8 +63,8 @@ class LinkWatch:
         self._severing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        work = (self._follow(), self._probe(), self._count(), self._resolve(), self._route())
-        tasks = [asyncio.create_task(one, name="links") for one in work]
+        work = (self._follow, self._probe, self._count, self._resolve, self._route)
+        tasks = [asyncio.create_task(self._kept(one), name="links") for one in work]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -78,6 +80,18 @@ class LinkWatch:
             if self._routed:
                 with suppress(OSError):
                     await asyncio.shield(asyncio.to_thread(routes.apply, [], None))
+
+    async def _kept(self, work: Callable[[], Awaitable[None]]) -> None:
+        """For ever: what fails is told once, and begun anew."""
+        told = ""
+        while True:
+            try:
+                await work()
+            except Exception as exc:
+                if str(exc) != told:
+                    log.exception("links: it is begun anew")
+                told = str(exc)
+            await asyncio.sleep(AGAIN_S)
 
     @property
     def config(self) -> LinksConfig:
@@ -287,10 +301,9 @@ class LinkWatch:
         best = self._links.best()
         return list(made.values()), made.get(best.name) if best is not None else None
 
-    def _down(self, entry: Entry) -> None:
-        """What waits on it would wait for minutes: it is ended, and made anew by another link."""
-        one = entry.interface
-        if one is None or not self.config.routes or not any(other is not entry for other in self._links.fit()):
+    def _down(self, entry: Entry, one: Interface) -> None:
+        """What waits on it would wait for minutes: it is ended, and made anew by another link. `one`: as it was."""
+        if not self.config.routes or not any(other is not entry for other in self._links.fit()):
             return
 
         async def end() -> None:

@@ -34,8 +34,9 @@ MOST = 32
 """Links; further interfaces are left alone."""
 FORGET_S = 3600.0
 """An interface that nobody named and that is gone is forgotten after this long."""
-RECOVER_S, RECOVER_ALONE_S, RECOVER_AGAIN_S = 10.0, 60.0, 60.0
-"""A bearer that says "up" while nothing passes is asked to recover: sooner where data pass elsewhere."""
+RECOVER_S, RECOVER_ALONE_S, RECOVER_AGAIN_S, RECOVER_SELDOM_S = 10.0, 60.0, 60.0, 1800.0
+"""A bearer that says "up" while nothing passes is asked to recover: soon, and each minute, where data pass elsewhere.
+Where nothing passes anywhere it may be the far side that is down: later, and ever more seldom."""
 NEWS_S = 5.0
 """Figures that changed are told this often; how a link stands at once."""
 
@@ -87,8 +88,8 @@ class Links:
         self.choices = {traffic: Choice(traffic) for traffic in TrafficClass}
         self._heard: list[Callable[[], None]] = []
         self._told_at = 0.0
-        self.on_down: Callable[[Entry], None] = lambda _entry: None
-        """A link that carried does no more."""
+        self.on_down: Callable[[Entry, Interface], None] = lambda _entry, _was: None
+        """A link that was usable is so no more, or not by the same addresses; as its interface was then."""
 
     # — those who tend bearers —
 
@@ -192,8 +193,8 @@ class Links:
                 entry.bad_since = None
             elif entry.bad_since is None:
                 entry.bad_since = now
-                self.on_down(entry)
             self._recover(entry, now)
+            self._carried(entry, config)
         candidates = [entry.candidate(config) for entry in self.entries.values()]
         for traffic, choice in self.choices.items():
             before = choice.order[0] if choice.order else ""
@@ -225,22 +226,39 @@ class Links:
             for called in list(self._heard):
                 called()
 
+    def _carried(self, entry: Entry, config: LinksConfig) -> None:
+        was, one = entry.carried, entry.interface
+        entry.carried = one if entry.tier(config) is not Tier.NONE else None
+        if was is None:
+            return
+        left = {*one.v4, *one.v6} if entry.carried is not None and one is not None else set()
+        gone = [[address for address in some if address not in left] for some in (was.v4, was.v6)]
+        if gone[0] or gone[1]:
+            self.on_down(entry, replace(was, v4=gone[0], v6=gone[1]))
+
     def _recover(self, entry: Entry, now: float) -> None:
         """A bearer that says all is well while nothing passes is asked to take its next step back."""
         bearer = entry.bearer
         if bearer is None or bearer.recover is None or entry.bad_since is None:
             entry.asked_back = None
+            if entry.judge.carries:
+                entry.asked_times = 0
             return
         if bearer.facts.phase not in (LinkPhase.UP, LinkPhase.DEGRADED) or entry.barred(self.config()):
             return
-        elsewhere = any(other.judge.carries and other.heard_of for other in self.entries.values() if other is not entry)
-        patience = RECOVER_S if elsewhere else RECOVER_ALONE_S
-        if now - entry.bad_since < patience:
+        elsewhere = self._passes_elsewhere(entry, now)
+        if now - entry.bad_since < (RECOVER_S if elsewhere else RECOVER_ALONE_S):
             return
-        if entry.asked_back is None or now - entry.asked_back >= RECOVER_AGAIN_S:
+        again = RECOVER_AGAIN_S if elsewhere else min(RECOVER_SELDOM_S, RECOVER_AGAIN_S * 2.0**entry.asked_times)
+        if entry.asked_back is None or now - entry.asked_back >= again:
             entry.asked_back = now
+            entry.asked_times = min(entry.asked_times + 1, 16)
             log.warning("link %s: nothing passes though its bearer says it is up: it is asked to recover", entry.name)
             bearer.recover("link-no-reply")
+
+    def _passes_elsewhere(self, entry: Entry, now: float) -> bool:
+        others = (other for other in self.entries.values() if other is not entry)
+        return any(other.heard_of and other.judge.lively(now) for other in others)
 
     # — those who call out —
 
@@ -271,9 +289,10 @@ class Links:
 
     def silent(self, interface: str) -> None:
         entry = self._of(interface)
-        # Where probes are sent they are the better judge: whoever is silent may be down himself.
-        if entry is not None and entry.heard_of and not entry.probe:
-            entry.judge.silenced(self._clock.monotonic())
+        now = self._clock.monotonic()
+        # Where probes are sent they are the better judge. And if nothing passes elsewhere, it may be the far side.
+        if entry is not None and entry.heard_of and not entry.probe and self._passes_elsewhere(entry, now):
+            entry.judge.silenced(now)
             self.update()
 
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:

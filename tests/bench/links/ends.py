@@ -15,11 +15,13 @@ from pathlib import Path
 
 from gateway.base.clock import Clock
 from gateway.config.links import Links as LinksConfig
+from gateway.core.link_entry import Entry
 from gateway.core.link_trails import LinkTrails
 from gateway.core.link_watch import LinkWatch
 from gateway.core.links import Links
 from gateway.core.messages import Bus
 from gateway.net.links import echo
+from gateway.net.rtnetlink import Interface
 from gateway.store.store import Store
 
 ECHO, TRAFFIC = 8445, 8080
@@ -116,9 +118,9 @@ async def kit(host: str, ours: bool) -> None:
         downs: list[tuple[str, float]] = []
         cut = watch._down
 
-        def down(entry: object) -> None:
-            downs.append((entry.name, time.monotonic()))  # type: ignore[attr-defined]
-            cut(entry)  # type: ignore[arg-type]
+        def down(entry: Entry, was: Interface) -> None:
+            downs.append((entry.name, time.monotonic()))
+            cut(entry, was)
 
         links.on_down = down
         if ours:

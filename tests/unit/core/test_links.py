@@ -155,6 +155,8 @@ def test_where_nothing_answers_anywhere_a_bearer_is_asked_late(house: House) -> 
         assert asked == [], "it may be the far side"
         house.run(15)
         assert len(asked) == 1
+        house.run(3600)
+        assert len(asked) <= 8, "ever more seldom"
 
 
 def test_roaming_where_it_is_not_allowed() -> None:
@@ -222,7 +224,37 @@ def test_what_others_hear_counts_where_nothing_is_probed(house: House) -> None:
     assert house.link("eth0").phase is LinkPhase.UP, "whoever was never answered knows nothing"
     links.passed("eth0", 0.05)
     links.silent("eth0")
+    assert house.link("eth0").phase is LinkPhase.UP, "nothing passes elsewhere: it may be the far side"
+    links.found([an_interface("eth0"), an_interface("eth1", 2, "10.1.0.2")])
+    links.passed("eth1", 0.05)
+    links.silent("eth0")
     assert house.link("eth0").phase is LinkPhase.DOWN
+    links.silent("eth1")
+    assert house.link("eth1").phase is LinkPhase.UP
     links.passed("eth0", 0.05)
-    house.run(1)
-    assert house.link("eth0").code == "link-probation" and house.link("eth0").usable, "there is no other"
+    links.update()
+    assert house.link("eth0").code == "link-probation"
+    for _ in range(15):
+        house.now += 1.0  # the beat while nothing is probed
+        links.update()
+    assert house.link("eth0").phase is LinkPhase.UP
+
+
+def test_a_phone_without_an_interface_is_as_it_says(house: House) -> None:
+    with house.links.offer("tiantong", BearerKind.SATPHONE) as seat:
+        seat.tell(BearerFacts(LinkPhase.UP))
+        link = house.link("tiantong")
+        assert (link.phase, link.code, link.usable, link.carries) == (LinkPhase.UP, "", False, ())
+
+
+def test_it_is_told_which_addresses_are_no_way_any_more(house: House) -> None:
+    lost: list[tuple[str, list[str]]] = []
+    house.links.on_down = lambda entry, was: lost.append((entry.name, was.v4))
+    house.links.found([an_interface("eth0")])
+    house.links.found([an_interface("eth0", address="10.0.0.9")])
+    house.links.found([an_interface("eth0", address="10.0.0.9")])
+    assert lost == [("eth0", ["10.0.0.2"])], "another address by DHCP"
+    house.said["eth0"] = LinkSection(use=False)
+    house.links.config_changed()
+    house.links.update()
+    assert lost[1:] == [("eth0", ["10.0.0.9"])]
