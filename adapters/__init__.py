@@ -17,6 +17,7 @@ ADAPTERS: dict[str, str] = {
     "roip": "adapters.roip:Roip",
     "rtmp": "adapters.rtmp:Rtmp",
     "rtsp": "adapters.rtsp:Rtsp",
+    "satphone": "adapters.satphone:Satphones",
     "sip": "adapters.sip:SipGateway",
     "srt": "adapters.srt:Srt",
     "uplink": "adapters.uplink:Uplink",

@@ -123,8 +123,8 @@ class Seat:
         try:
             # On the disk before anything leaves: after a crash it is known that it may have gone.
             await self._texts.keep(row)
-            async with asyncio.timeout(SEND_S):
-                sent = await self._send(row.text, self._progress(row))
+            async with asyncio.timeout(SEND_S) as limit:
+                sent = await self._send(row.text, self._progress(row, limit))
         except TimeoutError:
             await self._again(row, LinkDown(f"{self.name} did not answer for {SEND_S:.0f} s", code="text-unsure"))
         except (PeerError, Unsupported) as exc:
@@ -141,9 +141,11 @@ class Seat:
         else:
             await self._gone(row, sent)
 
-    def _progress(self, row: Waiting) -> Progress:
+    def _progress(self, row: Waiting, limit: asyncio.Timeout) -> Progress:
         async def progress(done: int, parts: int) -> None:
             row.text = replace(row.text, parts_done=done, parts=parts)
+            # Each part has its time: a BeiDou card may send one a minute.
+            limit.reschedule(asyncio.get_running_loop().time() + SEND_S)
             await self._texts.keep(row)
 
         return progress

@@ -1,0 +1,1 @@
+"""BeiDou terminals, Iridium SBD, profiles of phones: sans-IO."""
