@@ -20,6 +20,7 @@ ADAPTERS: dict[str, str] = {
     "satphone": "adapters.satphone:Satphones",
     "sip": "adapters.sip:SipGateway",
     "srt": "adapters.srt:Srt",
+    "station": "adapters.station:Stations",
     "uplink": "adapters.uplink:Uplink",
     "webrtc": "adapters.webrtc:WebRtc",
 }
