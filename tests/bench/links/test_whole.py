@@ -6,7 +6,7 @@ from tests.bench.links.__main__ import parts, together
 
 
 def test_parts_are_put_together_by_name() -> None:
-    assert {"flap", "probing", "switch"} <= set(parts())
+    assert {"flap", "modem", "probing", "switch"} <= set(parts())
     found = [
         {"part": "a", "cpu_percent": 1.5},
         {"part": "b", "cpu_percent": 0.25, "misattributed": 0},

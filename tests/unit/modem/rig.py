@@ -107,8 +107,10 @@ class Seats:
         self.reports: list[tuple[str, bool, str]] = []
         self.ready: list[tuple[bool, str]] = []
         self.full: GatewayError | None = None
+        self.changed = asyncio.Event()
 
     def tell(self, *facts: Any, **more: Any) -> None:
+        self.changed.set()
         if isinstance(facts[0], BearerFacts):
             self.told.append(facts[0])
         else:
@@ -118,6 +120,7 @@ class Seats:
         if self.full is not None:
             raise self.full
         self.taken.append(text)
+        self.changed.set()
         return True
 
     async def report(self, reference: str, delivered: bool, code: str = "", detail: str = "") -> None:
