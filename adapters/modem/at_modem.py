@@ -78,6 +78,8 @@ class AtModem:
         self._socket = ""
         self._unknown: set[str] = set()
         """Commands that this modem does not have: not asked again while it is open."""
+        self._card: Sim | None = None
+        """Read once, until the modem says something of its card."""
         self._texts_ready = False
         self._gnss_on = False
 
@@ -106,6 +108,7 @@ class AtModem:
         await self._port.open()
         self._unknown.clear()
         self._texts_ready = self._gnss_on = False
+        self._card = None
         self._socket = usb_socket(self._config.port) or self._socket
         try:
             await self._awake()
@@ -152,6 +155,8 @@ class AtModem:
         if change is Change.RESTARTED:
             # Echo is on again, and what it was asked will not be answered.
             asyncio.get_running_loop().call_soon(self._port.restarted)
+        if change is Change.SIM:
+            self._card = None
         if change is not None:
             self._called(change)
 
@@ -171,6 +176,7 @@ class AtModem:
     async def sim(self) -> Sim:
         answer = await self._port.ask(Command("AT+CPIN?", ("+CPIN",), timeout_s=ASK_S))
         if not answer.ok:
+            self._card = None
             state = _SIM_ERRORS.get(answer.code if answer.code is not None else -1)
             if answer.outcome is Outcome.CME and state is not None:
                 return Sim(state)
@@ -179,6 +185,8 @@ class AtModem:
         if word != "READY":
             state = SimState.PIN if word == "SIM PIN" else SimState.PUK if word == "SIM PUK" else SimState.FAILED
             return Sim(state, pin_tries=await self._tries())
+        if self._card is not None:
+            return self._card
         if not self._texts_ready:
             self._texts_ready = True
             for command in SET_UP:
@@ -186,12 +194,13 @@ class AtModem:
         iccid = await self._try(ask(self._chipset.iccid, "+QCCID", "+CCID", "+ICCID", "^ICCID"))
         imsi = await self._try(Command("AT+CIMI", plain=_DIGITS, empty_ok=True, timeout_s=ASK_S))
         own = await self._try(ask("AT+CNUM", "+CNUM"))
-        return Sim(
+        self._card = Sim(
             SimState.READY,
             text(fields(iccid[0]), 0)[:22] if iccid else "",
             imsi[0] if imsi else "",
             text(fields(own[0]), 1)[:21] if own else "",
         )
+        return self._card
 
     async def _tries(self) -> int | None:
         if not self._chipset.tries:

@@ -241,3 +241,14 @@ async def test_an_answer_that_no_modem_gives(monkeypatch: pytest.MonkeyPatch, tm
         await rig.until(LinkPhase.DOWN, "modem-refused")
         modem.handlers["+CPIN"] = good
         await rig.until(LinkPhase.UP)
+
+
+@by_hand
+async def test_the_card_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        await rig.until(LinkPhase.UP)
+        await pass_time(60)
+        assert rig.line.heard.count("AT+CIMI") == 1 and rig.line.heard.count("AT+CPIN?") > 8
+        rig.modem.put_sim(FakeSim(imsi="460110000000001"))
+        await pass_time(6)
+        assert rig.line.heard.count("AT+CIMI") == 2
