@@ -2,7 +2,7 @@
 
 import { fill, h, setText } from "./dom";
 import { language, say, span, t } from "./i18n";
-import { centerFacts, conditionFacts, inOrder, kitFacts, kitState, kitTone, linkWords } from "./kitwords";
+import { centerFacts, conditionFacts, inOrder, kitFacts, kitState, kitTone, linkWords, textFacts } from "./kitwords";
 import { ownLinks } from "./linkcard";
 import { linkPlots } from "./linkplot";
 import { AdmitForm, OfferForm } from "./pairform";
@@ -97,6 +97,7 @@ export class KitsPanel {
         // What was given up is said with its picture.
         why && !kit.gave_up.some((one) => one.code === kit.code) && h("span", { class: "warn" }, why),
         kit.detail && h("span", { class: "quiet detail" }, kit.detail),
+        kit.by_text && h("span", { class: "warn" }, textFacts(kit, ago).join(" · ")),
         kit.condition && h("span", { class: "quiet condition" }, conditionFacts(kit, Date.now() / 1000).join(" · ")),
         ...(kit.condition?.codes ?? []).filter((code) => code !== "on-battery").map((code) => h("span", { class: "warn", title: this.reasons.cure(code) }, this.reasons.cause(code))),
         ...kit.gave_up.map((one) => h("span", { class: "warn" }, `${t("kitGaveUp", this.store.streams.get(one.stream)?.title || one.stream)} ${this.reasons.cause(one.code)}`)),

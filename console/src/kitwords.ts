@@ -65,6 +65,18 @@ export function kitFacts(kit: Kit): string[] {
   return facts;
 }
 
+/** What it told by short message, while that is the newest there is of it; the age stands first. */
+export function textFacts(kit: Kit, age: (unix: number) => string): string[] {
+  const told = kit.by_text;
+  if (!told || told.received_at <= (kit.last_seen ?? 0)) return [];
+  const facts = [`${t("kitByText")}, ${age(told.received_at)}`];
+  if (told.battery_percent !== null) facts.push(`${t("kitBattery")} ${told.battery_percent} %`);
+  if (told.fix) facts.push(`${told.fix.latitude.toFixed(4)}, ${told.fix.longitude.toFixed(4)}`);
+  for (const link of told.links) facts.push(`${link.kind || "–"} ${link.phase}${link.bars === null ? "" : ` ${link.bars}/5`}`);
+  if (told.alarms_open) facts.push(t("kitAlarmsOpen", told.alarms_open, told.alarms.map((alarm) => alarm.kind).join(", ")));
+  return facts;
+}
+
 /** How the kit itself stands, in the order it is read; empty where it has not told. */
 export function conditionFacts(kit: Kit, now: number): string[] {
   const told = kit.condition;

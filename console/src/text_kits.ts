@@ -81,6 +81,8 @@ export const KITS_TEXT = {
   pairRevokeSure: { en: "Revoke {0}? It is out at once and stays out until it is admitted anew.", zh: "撤销 {0}？将立即断开，重新准入前无法接入。" },
   pairPart: { en: "Part", zh: "解除配对" },
   pairPartSure: { en: "Part from {0}? It is called no more and may do nothing here.", zh: "与 {0} 解除配对？将不再呼叫该中心，其权限随之取消。" },
+  kitByText: { en: "by SMS", zh: "短信上报" },
+  kitAlarmsOpen: { en: "{0} alarms: {1}", zh: "{0} 条报警：{1}" },
   map: { en: "Map", zh: "地图" },
   mapLoading: { en: "The map is loading …", zh: "地图加载中…" },
   mapFailed: { en: "This browser can not draw the map (WebGL is missing). The list of positions has everything.", zh: "此浏览器无法绘制地图（缺少 WebGL）。位置列表包含全部信息。" },

@@ -262,6 +262,21 @@ export interface Kit {
   thumbnail_at: number | null;
   thumbnail_of: string;
   condition?: Condition | null;
+  by_text?: KitRecord | null;
+}
+/** What a kit told by short message when nothing else was left. Times in unix seconds. */
+export interface KitRecord {
+  why: string;
+  received_at: number;
+  carrier: string;
+  fix: { longitude: number; latitude: number; age_min: number } | null;
+  links: { kind: string; phase: string; bars: number | null }[];
+  battery_percent: number | null;
+  power: string;
+  temperature_c: number | null;
+  alarms: { kind: string; severity: string }[];
+  alarms_open: number;
+  down_min: number;
 }
 /** How a kit itself stands; what is not known is null. */
 export interface Condition {

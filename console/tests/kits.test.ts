@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ApiError } from "../src/api";
 import { setLanguage } from "../src/i18n";
 import { KitsPanel } from "../src/kitspanel";
-import { barFill, conditionFacts, inOrder, kitFacts, linkWords } from "../src/kitwords";
+import { barFill, conditionFacts, inOrder, kitFacts, linkWords, textFacts } from "../src/kitwords";
 import { lines, linkPlots, widthFor } from "../src/linkplot";
 import { Reasons } from "../src/panels";
 import { Store } from "../src/store";
@@ -15,6 +15,17 @@ const kit = (gateway: string, change: Partial<Kit> = {}): Kit => ({ gateway, nam
 const trail = (change: Partial<Trail> = {}): Trail => ({ name: "lte-1", every_s: 10, at: [], used: [], rtt_ms: [], loss: [], usable_bps: [], in_bps: [], out_bps: [], ...change });
 
 beforeEach(() => setLanguage("en"));
+
+describe("a kit that is left with short messages", () => {
+  const by_text = { why: "lost", received_at: 500, carrier: "sat1", fix: { longitude: 116.39139, latitude: 39.9075, age_min: 2 }, links: [{ kind: "lte", phase: "down", bars: 0 }, { kind: "satphone", phase: "registered", bars: null }], battery_percent: 41, power: "battery", temperature_c: null, alarms: [{ kind: "motion", severity: "major" }], alarms_open: 1, down_min: 6 };
+  test("is shown by what it told, its age first", () => {
+    expect(textFacts(kit("kit7", { state: "offline", by_text }), () => "3 min ago")).toEqual(["by SMS, 3 min ago", "battery 41 %", "39.9075, 116.3914", "lte down 0/5", "satphone registered", "1 alarms: motion"]);
+  });
+  test("is not once it was here again", () => {
+    expect(textFacts(kit("kit7", { last_seen: 600, by_text }), () => "")).toEqual([]);
+    expect(textFacts(kit("kit7"), () => "")).toEqual([]);
+  });
+});
 
 describe("a link in words", () => {
   test("carries with rate, round trip and loss", () => {

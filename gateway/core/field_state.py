@@ -53,6 +53,11 @@ class Field:
         """A broker holds the kit by this adapter, or no longer."""
         (self._messages.add if held else self._messages.discard)(way)
 
+    @property
+    def by_messages(self) -> bool:
+        """Some broker holds the kit."""
+        return bool(self._messages)
+
     def outward(self) -> Collection[str]:
         """Our addresses on networks that are not the kit's own."""
         away = (BearerKind.LTE, BearerKind.NR, BearerKind.SATELLITE, BearerKind.SATPHONE)

@@ -53,7 +53,8 @@ def make_telemetry_in(core: Core, config: Callable[[], Config]) -> TelemetryIn:
 
 def make_last_resort(core: Core, config: Callable[[], Config]) -> LastResort:
     def held() -> bool:
-        return any(center.state is not KitState.OFFLINE for center in core.fleet.centers())
+        by_bundle = any(center.state is not KitState.OFFLINE for center in core.fleet.centers())
+        return by_bundle or core.field.by_messages
 
     async def alarms() -> list[Alarm]:
         own = f"{config().gateway.id}/"

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config, Gateway
 from gateway.config.texts import LastResort
 from gateway.contract.texts import Progress, TextSent
 from gateway.core.last_resort import Policy
+from gateway.core.pairings import KEY_FILE, read_key
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
 from gateway.model.kit import KitState
@@ -47,10 +49,9 @@ def test_when_a_record_is_due() -> None:
     assert policy.due(config, 300.0 + 86_400.0) is Why.ROUTINE
 
 
-async def a_pair(kit: House, center: House) -> None:
-    """As pairing leaves them."""
-    await kit.core.pairings.admit_center(PairedCenter("center", center.core.pairings.public_key()))
-    await center.core.pairings.admit_kit(PairedKit("kit7", kit.core.pairings.public_key()))
+def public_key(state_dir: Path) -> bytes:
+    state_dir.mkdir(exist_ok=True)
+    return X25519PrivateKey.from_private_bytes(read_key(state_dir / KEY_FILE)).public_key().public_bytes_raw()
 
 
 async def read(center: House, kit_text: str, sender: str = "17400000001", mark: str = "1") -> str:
@@ -75,66 +76,69 @@ def configs() -> tuple[Config, Config]:
     return Config(gateway=Gateway(id="kit7"), last_resort=resort), Config(gateway=Gateway(id="center", role="center"))
 
 
-@by_hand
-async def test_the_center_shows_what_the_kit_told(tmp_path: Path) -> None:
-    kit_config, center_config = configs()
-    for name in ("kit", "center"):
-        (tmp_path / name).mkdir()
-    async with a_house(tmp_path / "kit", kit_config) as kit, a_house(tmp_path / "center", center_config) as center:
-        await a_pair(kit, center)
-        resort = kit.core.last_resort
-        fix = RecordFix(116.39139, 39.9075, 44, 2, "gnss", 12, 90)
-        links = (RecordLink("lte", "down", 0), RecordLink("satphone", "registered", 3))
-        told = replace(resort._facts(), fix=fix, links=links, battery_percent=41, power="battery", word="degraded")
+FIX = RecordFix(116.39139, 39.9075, 44, 2, "gnss", 12, 90)
+LINKS = (RecordLink("lte", "down", 0), RecordLink("satphone", "registered", 3))
+
+
+async def told_by_a_kit(tmp_path: Path) -> list[str]:
+    """Records of a kit that lost its center, in their order."""
+    bodies = []
+    async with a_house(tmp_path / "kit", configs()[0]) as kit:
+        await kit.core.pairings.admit_center(PairedCenter("center", public_key(tmp_path / "center")))
+        resort, now = kit.core.last_resort, kit.clock.wall()
+        told = replace(resort._facts(), fix=FIX, links=LINKS, battery_percent=41, power="battery", word="degraded")
         resort._facts = lambda: told
-        now = kit.clock.wall()
         await kit.core.reports.alarm(
             Alarm(DeviceId("kit7/ball-1"), "ch1", "k", AlarmSeverity.MAJOR, "motion", "video", "", now, now)
         )
-        id_ = await resort.send(Why.LOST)
-        (text,) = await kit.core.texts.sent_lately()
-        # Nobody carries BeiDou or SMS yet: the first address waits.
-        assert (text.id, text.to, len(text.body)) == (id_, "bd:0412345", 64)
+        for why in (Why.LOST, Why.ROUTINE, Why.POWER, Why.ROUTINE):
+            id_ = await resort.send(why)
+            text = (await kit.core.texts.sent_lately())[0]
+            # Nobody carries BeiDou or SMS yet: the first address waits.
+            assert (text.id, text.to, len(text.body)) == (id_, "bd:0412345", 64)
+            bodies.append(text.body)
+            told = replace(told, battery_percent=12)
+    return bodies
 
-        assert await read(center, text.body) == "text-telemetry"
+
+@by_hand
+async def test_the_center_shows_what_the_kit_told(tmp_path: Path) -> None:
+    public_key(tmp_path / "kit")
+    first, older, newer, last = await told_by_a_kit(tmp_path)
+    center_config = configs()[1]
+    async with a_house(tmp_path / "center", center_config) as center:
+        await center.core.pairings.admit_kit(PairedKit("kit7", public_key(tmp_path / "kit")))
+        assert await read(center, first) == "text-telemetry"
         shown = center.core.fleet.kit(VIEWER, "kit7")
         assert (shown.state, shown.code) == (KitState.OFFLINE, "kit-by-text") and shown.by_text is not None
         got = shown.by_text
-        assert (got.fix, got.links, got.battery_percent, got.why) == (fix, links, 41, Why.LOST)
+        assert (got.fix, got.links, got.battery_percent, got.why) == (FIX, LINKS, 41, Why.LOST)
         assert got.alarms == (RecordAlarm("motion", "major", 0),) and got.alarms_open == 1
         assert got.carrier == "modem" and got.received_at > 0
         (where,) = center.core.positions.latest(VIEWER)
-        assert (where.device, where.longitude) == ("kit7/kit", fix.longitude)
+        assert (where.device, where.longitude) == ("kit7/kit", FIX.longitude)
 
         # The network delivers it twice, an attacker plays it again from elsewhere, a stranger makes one up.
-        assert await read(center, text.body, "+8613999999999", "2") == "telemetry-replayed"
-        forged = text.body[:20] + ("A" if text.body[20] != "A" else "B") + text.body[21:]
+        assert await read(center, first, "+8613999999999", "2") == "telemetry-replayed"
+        forged = first[:20] + ("A" if first[20] != "A" else "B") + first[21:]
         assert await read(center, forged, "+8613999999999", "3") == "telemetry-forged"
-        assert await read(center, "I" * 64, "+8613999999999", "4") in ("telemetry-unknown", "telemetry-damaged", "")
+        assert await read(center, "I" * 64, "+8613999999999", "4") == "telemetry-unknown"
         assert center.core.fleet.kit(VIEWER, "kit7").by_text == got
         (kept,) = await center.core.telemetry_in.records(VIEWER, "kit7", 10)
         assert kept == got
 
         # An older one that comes later is kept, and does not stand for how the kit is now.
-        await resort.send(Why.ROUTINE)
-        older = (await kit.core.texts.sent_lately())[0].body
-        told = replace(told, battery_percent=12)
-        await resort.send(Why.POWER)
-        newer = (await kit.core.texts.sent_lately())[0].body
-        assert [await read(center, body, mark=mark) for body, mark in ((newer, "5"), (older, "6"))] == [
-            "text-telemetry"
-        ] * 2
+        became = [await read(center, body, mark=mark) for body, mark in ((newer, "5"), (older, "6"))]
+        assert became == ["text-telemetry"] * 2
         newest = center.core.fleet.kit(VIEWER, "kit7").by_text
-        assert newest is not None and newest.battery_percent == 12
+        assert newest is not None and (newest.battery_percent, newest.why) == (12, Why.POWER)
 
         await center.core.pairings.revoke_kit("kit7", "stolen")
-        await resort.send(Why.ROUTINE)
-        assert await read(center, (await kit.core.texts.sent_lately())[0].body, mark="7") == "telemetry-revoked"
+        assert await read(center, last, mark="7") == "telemetry-revoked"
 
     # It is shown again after a restart.
     async with a_house(tmp_path / "center", center_config) as center:
-        again = center.core.fleet.kit(VIEWER, "kit7").by_text
-        assert again == newest
+        assert center.core.fleet.kit(VIEWER, "kit7").by_text == newest
 
 
 def test_the_sequence_goes_on_over_restarts_and_a_lost_store(tmp_path: Path) -> None:
