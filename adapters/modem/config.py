@@ -19,7 +19,11 @@ class OneModem(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backend: Literal["at"] = Field("at", description="who drives it: at, our own engine on its serial port")
+    backend: Literal["auto", "modemmanager", "at"] = Field(
+        "auto",
+        description="who drives it: modemmanager; at, our own engine on its serial port (docs/modems.md says how to "
+        "keep ModemManager from it); auto: ModemManager where it shows the modem within half a minute, else at",
+    )
     port: str = Field(
         description="its AT port by where it is plugged in: /dev/serial/by-path/…, usb:1-1.3:2 (socket, interface) or "
         "tcp://host:port"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -22,17 +23,33 @@ from gateway.base.serial import find_port, holder_of
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
 from gateway.model.kit_state import Fix
-from gateway.model.link import BearerKind, LinkPhase
+from gateway.model.link import BearerFacts, BearerKind, LinkPhase
 from gateway.model.texts import CarrierKind
+
+if TYPE_CHECKING:
+    from adapters.modem.manager import Manager
 
 log = logging.getLogger(__name__)
 
 FIX_S = 10.0
 
 
-def make(name: str, config: OneModem) -> CellularModem:
+LOOK_S = 30.0
+"""With `backend = "auto"`: so long ModemManager has to show the modem."""
+
+
+async def make(name: str, config: OneModem, manager: Manager | None) -> CellularModem:
     """Whoever drives it."""
-    return AtModem(name, config)
+    if config.backend == "at" or manager is None:
+        return AtModem(name, config)
+    from adapters.modem.manager_modem import ManagerModem
+
+    driven = ManagerModem(manager, config.port, gnss=config.gnss, power=config.power)
+    if config.backend == "auto" and (config.port.startswith("tcp://") or not await driven.shown(LOOK_S)):
+        log.info("%s: driven by our own AT engine, as ModemManager does not show it", name)
+        return AtModem(name, config)
+    log.info("%s: driven by ModemManager", name)
+    return driven
 
 
 class Modem:
@@ -44,24 +61,34 @@ class Modem:
         self._config = config
         self._context = context
         self._bearers: dict[str, Bearer] = {}
+        self._manager: Manager | None = None
 
     async def run(self) -> None:
         self._context.ready()
+        if any(one.backend != "at" for one in self._config.modems.values()):
+            # Loads dbus-fast, which the start of the daemon does not wait for.
+            await self._context.started()
+            module = await asyncio.to_thread(importlib.import_module, "adapters.modem.manager")
+            await asyncio.to_thread(importlib.import_module, "adapters.modem.manager_modem")
+            self._manager = module.Manager()
         async with asyncio.TaskGroup() as group:
+            if self._manager is not None:
+                group.create_task(self._manager.run(), name="ModemManager")
             for name, one in self._config.modems.items():
                 group.create_task(self._one(name, one), name=f"modem {name}")
             if not self._config.modems:
                 await asyncio.Event().wait()
 
     async def _one(self, name: str, config: OneModem) -> None:
-        modem = make(name, config)
-        carrier = TextCarrier(name, modem)
         bearers: list[Bearer] = []
         kind = BearerKind.NR if config.nr else BearerKind.LTE
         with ExitStack() as stack:
             seat = stack.enter_context(
                 self._context.links.offer(name, kind, recover=lambda code: bearers[0].recover(code))
             )
+            seat.tell(BearerFacts(LinkPhase.ABSENT, code="modem-starting"))
+            modem = await make(name, config, self._manager)
+            carrier = TextCarrier(name, modem)
             if config.texts:
                 offered = self._context.texts.carrier(
                     name, CarrierKind.SMS, carrier.send, cost=config.texts_cost, number=config.number

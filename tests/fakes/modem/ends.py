@@ -134,8 +134,13 @@ def memory_end(modem: FakeModem, write: Callable[[bytes], None]) -> ModemPort:
 
 
 def _serve(modem: FakeModem) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+    """One port, whoever comes: it keeps its settings (echo, words of errors) as a tty does when it is opened anew."""
+    port = ModemPort(modem, lambda data: None)
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        port = memory_end(modem, writer.write)
+        port.opened(writer.write)
+        if port not in modem.ports:
+            modem.ports.append(port)
         modem.port_opened()
         try:
             while data := await reader.read(65536):
@@ -143,7 +148,8 @@ def _serve(modem: FakeModem) -> Callable[[asyncio.StreamReader, asyncio.StreamWr
         except ConnectionError:
             pass
         finally:
-            modem.ports.remove(port)
+            if port.writes_to(writer.write):
+                modem.ports.remove(port)
             writer.close()
 
     return serve

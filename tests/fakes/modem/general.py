@@ -119,9 +119,21 @@ def charsets(modem: FakeModem, asked: Asked) -> list[str]:
 
 
 def restricted_access(modem: FakeModem, asked: Asked) -> list[str]:
-    """AT+CRSM: the elementary files that ModemManager reads; others are not there (SW 6A82)."""
+    """AT+CRSM: two of the elementary files that ModemManager reads; others are not there (SW 6A82)."""
+    if asked.op == "=?":
+        return []
     modem.need_sim()
+    if asked.values[:2] == ["176", "12258"]:  # EF_ICCID, 3GPP TS 31.101 §13.2: digits swapped
+        digits = modem.sim.iccid.ljust(20, "F")
+        return [f'+CRSM: 144,0,"{"".join(digits[at + 1] + digits[at] for at in range(0, 20, 2))}"']
+    if asked.values[:2] == ["176", "28589"]:  # EF_AD, 3GPP TS 31.102 §4.2.18: the MNC has two digits
+        return ['+CRSM: 144,0,"00000002"']
     return ['+CRSM: 106,130,""']
+
+
+def modes(modem: FakeModem, asked: Asked) -> list[str]:
+    """3GPP TS 27.007 §5.9: GERAN, UTRAN, E-UTRAN; from here ModemManager knows that it can do LTE."""
+    return ["+WS46: (12,22,25,28,29,30,31)"] if asked.op == "=?" else ["+WS46: 31"] if asked.op == "?" else []
 
 
 HANDLERS = {
@@ -148,4 +160,5 @@ HANDLERS = {
     "+CLCK": clck,
     "+CSCS": charsets,
     "+CRSM": restricted_access,
+    "+WS46": modes,
 }

@@ -153,7 +153,8 @@ HANDLERS = {
     "+CGCONTRDP": dynamic,
     "+CGAUTH": auth,
     "+CGEREP": lambda modem, asked: ["+CGEREP: (0-2),(0,1)"] if asked.op == "=?" else [],
-    "+CTZR": lambda modem, asked: [],
-    "+CTZU": lambda modem, asked: [],
+    "+CTZR": lambda modem, asked: ["+CTZR: (0-2)"] if asked.op == "=?" else [],
+    # ModemManager 1.20.4 crashes on an OK without this line (its Quectel plug-in, while it looks what the modem has).
+    "+CTZU": lambda modem, asked: ["+CTZU: (0,1)"] if asked.op == "=?" else [],
     "+CCLK": lambda modem, asked: ['+CCLK: "26/11/30,14:15:30+32"'] if asked.op == "?" else [],
 }

@@ -85,6 +85,14 @@ class ModemPort:
         self._text, self._busy = None, False
         self._inbox.clear()
 
+    def opened(self, write: Callable[[bytes], None]) -> None:
+        """Somebody else opens it; what the one before began to type is gone."""
+        self._write, self._text, self._busy = write, None, False
+        self._inbox.clear()
+
+    def writes_to(self, write: Callable[[bytes], None]) -> bool:
+        return self._write == write
+
     def receive(self, data: bytes) -> None:
         if self.modem.deaf:
             return

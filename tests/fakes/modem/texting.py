@@ -24,9 +24,10 @@ class FakeTexts:
     reference: int = 0
     reports: bool = True  # the network tells what became of them
     mode: int = 1  # +CNMI's second value
+    memory: str = "ME"  # what is read: all lies in the modem, nothing on the card
 
     def settings(self) -> None:
-        self.mode = 1
+        self.mode, self.memory = 1, "ME"
 
     def arrive(self, pdu: str) -> list[str]:
         """The unsolicited lines of a message that comes."""
@@ -60,6 +61,7 @@ def storage(modem: FakeModem, asked: Asked) -> list[str]:
         return ['+CPMS: ("ME","SM"),("ME","SM"),("ME","SM")']
     if asked.op == "?":
         return ["+CPMS: " + ",".join(f'"ME",{used},{total}' for _ in range(3))]
+    modem.texts.memory = asked.values[0] if asked.values else "ME"
     return ["+CPMS: " + ",".join(f"{used},{total}" for _ in range(3))]
 
 
@@ -77,8 +79,8 @@ def listing(modem: FakeModem, asked: Asked) -> list[str]:
     if asked.op == "=?":
         return ["+CMGL: (0-4)"]
     modem.need_sim()
-    out = []
-    for place, (status, pdu) in sorted(modem.texts.stored.items()):
+    out: list[str] = []
+    for place, (status, pdu) in sorted(modem.texts.stored.items()) if modem.texts.memory != "SM" else ():
         out.append(f"+CMGL: {place},{status},,{_length(pdu)}\n{pdu}")
         modem.texts.stored[place] = (1, pdu)
     return out

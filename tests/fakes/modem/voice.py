@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tests.fakes.modem.network import session_wanted
 from tests.fakes.modem.port import Asked, AtError, Final
 from tests.fakes.modem.state import FakeCall
 
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 def dial(modem: FakeModem, asked: Asked) -> list[str]:
     number = asked.args.rstrip(";").strip()
+    if number.startswith("*99"):
+        session_wanted(modem)
+        modem.active.add(int(number.strip("#").rpartition("*")[2] or 1) if number.count("*") > 1 else 1)
+        raise Final("CONNECT 150000000")  # PPP begins here; nobody speaks it
     if not asked.args.endswith(";"):
-        raise Final("NO CARRIER")  # data by PPP is not here
+        raise Final("NO CARRIER")
     modem.need_sim()
     if modem.stat not in (1, 5):
         raise Final("NO CARRIER")

@@ -72,7 +72,7 @@ async def test_a_modem_of_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(at, "open_serial", line.open_serial)
     context = FakeContext(tmp_path)
     config = ModemConfig.model_validate(
-        {"modems": {"lte0": {"port": "usb:1-1.3:2", "interface": "wwan0", "gnss": True}}}
+        {"modems": {"lte0": {"backend": "at", "port": "usb:1-1.3:2", "interface": "wwan0", "gnss": True}}}
     )
     adapter = Modem(config, context)  # type: ignore[arg-type]
     assert isinstance(adapter, Measured) and isinstance(adapter, Checked)

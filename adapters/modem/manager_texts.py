@@ -1,0 +1,88 @@
+"""Short messages by ModemManager: it codes and joins the parts; what was read and kept is taken off the SIM here."""
+
+from __future__ import annotations
+
+from adapters.modem import manager_facts as facts
+from adapters.modem import manager_words as mm
+from adapters.modem.face import Stored
+from adapters.modem.manager import Manager
+from adapters.modem.manager_bus import Variant
+from adapters.modem.manager_tree import Thing
+from gateway.base.errors import GatewayError, LinkDown, PeerError
+from gateway.contract.texts import TextSent
+from gateway.model.texts import TextOut
+
+SEND_S = 180.0  # a long one, part by part
+ASK_S = 20.0
+HELD = 64
+
+
+class ManagerTexts:
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._made: dict[str, str] = {}
+        """Messages that were made and not sent yet, by our id: one that is tried again keeps its reference, so that the
+        far side knows the parts that went before. Its object says so by being there still."""
+
+    async def stored(self, modem: Thing) -> list[Stored]:
+        found = [
+            facts.stored(message)
+            for message in await self._manager.parts(modem, mm.MESSAGING, "Messages")
+            if message.path not in self._made.values()
+        ]
+        return [one for one in found if one is not None]
+
+    async def delete(self, modem: Thing, path: str) -> None:
+        """One that is not there any more is deleted already."""
+        try:
+            await self._manager.call(modem.path, mm.MESSAGING, "Delete", "o", [path], limit_s=ASK_S)
+        except PeerError as exc:
+            if not str(exc.status).endswith("Core.NotFound"):
+                raise
+
+    async def send(self, modem: Thing, text: TextOut) -> TextSent:
+        path = await self._object(modem, text)
+        try:
+            await self._manager.call(path, mm.SMS, "Send", limit_s=SEND_S)
+        except LinkDown as exc:
+            if exc.code == "modem-absent":
+                self._made.pop(text.id, None)
+                raise
+            # Asked, and not answered: it may have gone.
+            raise LinkDown(str(exc), code="text-unsure") from exc
+        except PeerError as exc:
+            self._made.pop(text.id, None)
+            await self._away(modem, path)
+            raise PeerError(str(exc), status=exc.status, code="text-refused") from exc
+        self._made.pop(text.id, None)
+        reference = await self._reference(modem, path)
+        await self._away(modem, path)
+        return TextSent(1, (reference,) if reference else ())
+
+    async def _object(self, modem: Thing, text: TextOut) -> str:
+        held = self._made.get(text.id)
+        if held is not None and held in modem.paths(mm.MESSAGING, "Messages"):
+            return held
+        wanted = {
+            "number": Variant("s", text.to),
+            "text": Variant("s", text.body),
+            "delivery-report-request": Variant("b", True),
+        }
+        [path] = await self._manager.call(modem.path, mm.MESSAGING, "Create", "a{sv}", [wanted], limit_s=ASK_S)
+        while len(self._made) >= HELD:
+            self._made.pop(next(iter(self._made)))
+        self._made[text.id] = str(path)
+        return str(path)
+
+    async def _reference(self, modem: Thing, path: str) -> str:
+        for message in await self._manager.parts(modem, mm.MESSAGING, "Messages"):
+            if message.path == path:
+                return str(message.number(mm.SMS, "MessageReference"))
+        return ""
+
+    async def _away(self, modem: Thing, path: str) -> None:
+        """Sent ones would fill the list."""
+        try:
+            await self.delete(modem, path)
+        except GatewayError:
+            pass
