@@ -58,6 +58,7 @@ async def a_house(state_dir: Path, config: Config | None = None) -> AsyncIterato
     plane = MediaPlane(cast(codecs.Engine, engine), lambda: config.media.rtp_ports)
     core = Core(lambda: config, state_dir, store, secrets, plane, clock)
     core.start()
+    await asyncio.sleep(0)  # its tasks have begun theirs: of two houses neither takes the other's for its own
     yield House(core, engine, config, clock, state_dir, jumps)
     quiesce = asyncio.ensure_future(core.quiesce())
     while not quiesce.done():
