@@ -32,6 +32,12 @@ SEEN = """(() => {
 })()"""
 
 
+NINE_SECONDS_GO_BY = """(() => {
+  const real = Date.prototype.getTime;
+  Date.prototype.getTime = function () { return real.call(this) + 9000; };
+})()"""
+
+
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[tuple[str, Any]]:
     services = fake_services()
@@ -92,5 +98,6 @@ async def test_without_a_script_and_without_the_kit(tmp_path: Path) -> None:
             assert (await _says(page, FieldWord.DEGRADED))["text"] == "Voice only"
             tree = await old.send("DOM.getDocument", depth=-1)
             assert "degraded" in str(tree) and "meta" in str(tree).lower()
+        await page.evaluate(NINE_SECONDS_GO_BY)
         await page.wait_for("document.body.className === 'lost'", 30, "the kit is gone, and the page says so")
         assert (await page.evaluate(SEEN))["text"] == "No contact with the kit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.api.app import OPEN_PATHS
 from gateway.api.auth import Authenticator
 from gateway.api.routes import FIRST, rest
 from gateway.base.errors import Denied
+from gateway.model.mesh import MeshSnapshot
 from gateway.model.principal import Principal, Role
 from tests.unit.api.fakes import STREAM
 
@@ -56,6 +58,11 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("POST", "/api/v1/alarms/01A/acknowledge", None, (P, T, A)),
     ("GET", "/api/v1/positions", None, LADDER),
     ("GET", "/api/v1/positions/kit1/ball-1/trail", None, LADDER),
+    ("GET", "/api/v1/links", None, LADDER),
+    ("GET", "/api/v1/links/trails", None, LADDER),
+    ("GET", "/api/v1/meshes", None, LADDER),
+    ("GET", "/api/v1/meshes/ridge/marks", None, LADDER),
+    ("GET", "/api/v1/meshes/ridge/at/4000000001", None, LADDER),
     ("GET", "/api/v1/kit", None, LADDER),
     ("GET", "/api/v1/kits", None, LADDER),
     ("GET", "/api/v1/kits/kit7", None, LADDER),
@@ -142,6 +149,13 @@ def test_the_table_is_whole() -> None:
         if not any(method == listed and regex.match(path) for listed, path, _, _ in TABLE)
     ]
     assert missing == []
+
+
+@pytest.fixture(autouse=True)
+def a_mesh(services: Any) -> Iterator[None]:
+    with services.meshes.offer("ridge", "Ridge") as seat:
+        seat.tell(MeshSnapshot("ridge", "Ridge", 4e9))
+        yield
 
 
 @pytest.mark.parametrize(("method", "path", "body", "_roles"), TABLE)
