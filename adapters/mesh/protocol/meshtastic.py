@@ -130,8 +130,8 @@ class Meshtastic:
             return
         self._node(gateway, now).speaks = True
         snr, rssi = number(told.get("snr"), -40, 40), number(told.get("rssi"), -160, 20)
-        # Packets that were relayed carry the signal of whoever relayed them last.
-        if gateway == sender or told.get("hops_away", 0) != 0 or not rssi:
+        # Packets that were relayed carry the signal of whoever relayed them last; older firmware does not say so.
+        if gateway == sender or told.get("hops_away") != 0 or not rssi:
             return
         self._edge(Heard(gateway, sender, snr_db=snr, rssi_dbm=rssi, quality=lora_quality(snr)), now)
 

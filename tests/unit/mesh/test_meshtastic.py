@@ -63,10 +63,11 @@ def test_what_nodes_tell_is_put_together() -> None:
 def test_relayed_packets_and_the_same_by_another_gateway_make_nothing_up() -> None:
     mesh = Meshtastic()
     mesh.receive(message("text", {"text": "one"}, hops_away=2, id=7), 1, 0)
+    mesh.receive(message("text", {"text": "zero"}, sender=B, hops_away=None, id=8), 1, 0)
     assert mesh.report(1).links == ()
     again = json.loads(message("text", {"text": "one"}, id=7)) | {"sender": "!0a0b0cfe"}
     mesh.receive(json.dumps(again).encode(), 2, 0)
-    assert len(mesh.texts) == 1
+    assert len(mesh.texts) == 2
     assert [link.a for link in mesh.report(2).links] == ["!0a0b0cfe"], "but it was heard there too"
 
 
