@@ -189,6 +189,9 @@ class TrunkConfig(Part):
     rewrite_in: list[Rewrite] = Field(default_factory=list, max_length=64, description="changes of called numbers")
     rewrite_out: list[Rewrite] = Field(default_factory=list, max_length=64, description="changes of dialled numbers")
     max_calls: int = Field(30, ge=1, le=10_000, description="calls at one time, both directions")
+    day_budget: Duration = Field(
+        0.0, ge=0, le=86400, description='most time of its calls within 24 hours ("30m" by satellite); 0: no bound'
+    )
     engine: Literal["native", "pjsua2"] = Field(
         "native", description="who places its calls; pjsua2: PJSIP in worker processes, sound only (extra [pjsua2])"
     )

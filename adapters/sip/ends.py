@@ -34,6 +34,7 @@ _BY_CODE = {
     "talk-denied": 403,
     "no-route": 404,
     "trunk-full": 503,
+    "trunk-budget": 503,
     "trunk-down": 503,
     "group-full": 486,
     "too-many-calls": 503,

@@ -189,7 +189,7 @@ class Desk:
             meaning = self._mean(caller, number)
         identity = caller_of(request, config)
         emergency = meaning.emergency or (config.emergency and _emergency(request))
-        give_back = self.caps.take(caller.label, config.max_calls, over=emergency)
+        give_back = self.caps.take(caller.label, config.max_calls, over=emergency, budget_s=config.day_budget)
         who = self._principal(f"trunk:{trunk.name}", config.role, request, hop, number)
         return Origin(
             name=trunk.name,

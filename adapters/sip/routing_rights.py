@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,11 +45,18 @@ def check_rights(caller: Caller, meaning: Meaning, dialled: str, group_callers: 
     raise Denied(f"{caller.label} may not call {dialled[:64]!r}", code="number-denied")
 
 
+DAY_S = 86400.0
+MOST_TIMES = 4096
+
+
 class Caps:
     """Places for concurrent calls: the whole, and one for each trunk and user. Full means Busy."""
 
-    def __init__(self, whole: int) -> None:
+    def __init__(self, whole: int, now: Callable[[], float] = time.monotonic) -> None:
         self.whole = whole
+        self._now = now
+        self._times: dict[str, deque[list[float]]] = {}
+        """Of trunks with a budget: when each place was taken and given back (infinity: it stands)."""
         self._total = 0
         self._held: Counter[str] = Counter()
 
@@ -58,10 +67,18 @@ class Caps:
     def held(self, label: str) -> int:
         return self._held[label]
 
-    def take(self, label: str, limit: int, *, over: bool = False) -> Callable[[], None]:
+    def used_s(self, label: str) -> float:
+        """How long places of it were held within the last day, since the gateway started."""
+        now = self._now()
+        return sum(max(0.0, min(end, now) - max(begin, now - DAY_S)) for begin, end in self._times.get(label, ()))
+
+    def take(self, label: str, limit: int, *, over: bool = False, budget_s: float = 0.0) -> Callable[[], None]:
         """A place for one call of `label`; what is returned gives it back, once. `over`: an emergency call has a place
-        whatever the caps say. Raises Busy `trunk-full` or `too-many-calls`."""
+        whatever the caps say. `budget_s`: so long may its calls take within a day; one that stands is not cut off.
+        Raises Busy `trunk-full`, `trunk-budget` or `too-many-calls`."""
         if not over:
+            if budget_s and self.used_s(label) >= budget_s:
+                raise Busy(f"{label}: {budget_s / 60:.0f} minutes within a day are used up", code="trunk-budget")
             if self._held[label] >= limit:
                 code = "trunk-full" if label.startswith("trunk:") else "too-many-calls"
                 raise Busy(f"{label}: {limit} calls stand (max_calls)", code=code)
@@ -70,12 +87,16 @@ class Caps:
         self._total += 1
         self._held[label] += 1
         given = False
+        times = [self._now(), math.inf]
+        if budget_s:
+            self._times.setdefault(label, deque(maxlen=MOST_TIMES)).append(times)
 
         def give_back() -> None:
             nonlocal given
             if given:
                 return
             given = True
+            times[1] = self._now()
             self._total -= 1
             self._held[label] -= 1
             if self._held[label] <= 0:

@@ -120,7 +120,9 @@ class Ways:
             user, display = account.user, account.config.name or display
         else:
             user = config.caller_id or number
-        ended = self._caps.take(f"trunk:{trunk.name}", config.max_calls, over=meaning.emergency)
+        ended = self._caps.take(
+            f"trunk:{trunk.name}", config.max_calls, over=meaning.emergency, budget_s=config.day_budget
+        )
         asserted = config.caller_id or number
         headers = identity_headers(config, account, asserted, display, diverted_from)
         if meaning.emergency:

@@ -145,4 +145,11 @@ ROWS: tuple[Row, ...] = (
         "证书已过期或即将过期。",
         "请更新证书。",
     ),
+    (
+        "trunk-budget",
+        "The trunk's minutes of this day are used up (`day_budget`).",
+        "Wait, call by another trunk, or raise `day_budget`; emergency calls go all the same.",
+        "该中继今日通话时长已用完（`day_budget`）。",
+        "请稍候、改用其他中继或调高 `day_budget`；紧急呼叫不受限制。",
+    ),
 )

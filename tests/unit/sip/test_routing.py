@@ -395,3 +395,21 @@ async def test_identities_that_can_not_be_read_are_none(tmp_path: Path, header: 
         assert await server.invite(hop, "600", [header]) == 486
         found = await origin(at)
         assert found.diversion == "" and found.number in ("4000", "anonymous")
+
+
+def test_a_trunk_with_a_budget_has_an_end_within_a_day() -> None:
+    now = [0.0]
+    caps = Caps(8, lambda: now[0])
+    end = caps.take("trunk:sat", 1, budget_s=600)
+    now[0] = 700.0
+    with pytest.raises(Busy) as refused:
+        caps.take("trunk:sat", 2, budget_s=600)
+    assert refused.value.code == "trunk-budget"  # the one that stands is not cut off, and counts
+    end()
+    now[0] = 80_000.0
+    with pytest.raises(Busy):
+        caps.take("trunk:sat", 1, budget_s=600)
+    caps.take("trunk:sat", 1, over=True, budget_s=600)()
+    now[0] = 86_400.0 + 650
+    assert caps.used_s("trunk:sat") == 50.0
+    caps.take("trunk:sat", 1, budget_s=600)()
