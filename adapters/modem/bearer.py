@@ -124,9 +124,16 @@ class Bearer:
                     await asyncio.sleep(LOOK_S)
                     continue
                 self._log.warning("%s", exc)
-                if exc.code == "modem-silent":
+                if exc.code in ("modem-silent", "mm-modem-failed"):
                     return Trouble.SILENT
                 self._open = False
+                if exc.code.startswith("mm-"):
+                    # Who drives it is not there, or does not know it: no step of the ladder helps.
+                    self._on_ready(False, exc.code, str(exc))
+                    self._tell(BearerFacts(LinkPhase.ABSENT, code=exc.code, detail=str(exc)))
+                    await self.modem.close()
+                    await asyncio.sleep(self._wishes.poll_s)
+                    continue
                 self._tell(BearerFacts(LinkPhase.ABSENT, code="modem-absent", detail=str(exc)))
                 return Trouble.GONE
             except Busy as exc:

@@ -325,6 +325,8 @@ class ManagerModem:
             self._prepared = False
             await self._enable()
         elif step is Step.RESET:
+            if not self._path:  # REOPEN came before
+                self._path = (await self._find()).path
             await self._ask(mm.MODEM, "Reset", "", [], ASK_S)
 
     # ── messages, calls, position ───────────────────────────────────────────

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from adapters.modem.bearer import Bearer, Wishes
 from adapters.modem.face import CallPhase, CellularModem, Change, RegState, Report, SimState, Step
 from adapters.modem.manager import Manager
 from adapters.modem.manager_modem import ManagerModem
+from adapters.modem.pin import PinKeeper
 from gateway.base.errors import Denied, LinkDown, PeerError
 from gateway.base.log import Secret
+from gateway.model.link import BearerFacts, LinkPhase
 from gateway.model.texts import Arrived, TextOut
 from tests.fakes.modem import EG25, FakeModem, FakeSim
 from tests.fakes.modem.pdus import deliver
@@ -275,3 +278,37 @@ async def test_a_manager_that_is_not_there_comes_and_is_started_anew(tmp_path: P
         await stage.plug(FakeModem(EG25))
         await opened(modem)
         assert (await modem.sim()).state is SimState.READY
+
+
+async def test_the_rules_say_why_and_go_on_by_themselves(tmp_path: Path) -> None:
+    """The whole bearer on ModemManager: absent with its reason, then refused, then up, with nobody touching it."""
+    told: asyncio.Queue[BearerFacts] = asyncio.Queue()
+
+    class Seat:
+        name = "lte0"
+
+        def tell(self, facts: BearerFacts) -> None:
+            told.put_nowait(facts)
+
+    async def comes(phase: LinkPhase, code: str = "") -> BearerFacts:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                facts = await told.get()
+                if (facts.phase, facts.code) == (phase, code):
+                    return facts
+
+    async with a_bus(tmp_path / "mm") as stage, following(stage) as manager:
+        modem = ManagerModem(manager, "")
+        wishes = Wishes(apn="cmnet", poll_s=0.5)
+        bearer = Bearer("lte0", modem, Seat(), wishes, PinKeeper("lte0", NO_WORD, tmp_path), lambda *words: None)
+        running = asyncio.create_task(bearer.run())
+        await comes(LinkPhase.ABSENT, "mm-absent")
+        await stage.polkit(allows=False)
+        await stage.manager()
+        await stage.plug(FakeModem(EG25), plugin="quectel", ports=2)
+        await comes(LinkPhase.DOWN, "mm-not-allowed")
+        await stage.polkit(allows=True)
+        facts = await comes(LinkPhase.UP)
+        assert facts.interface and facts.device == "Quectel EG25"
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
