@@ -123,14 +123,15 @@ class ManagerModem:
         return facts.identity(self._modem())
 
     async def shown(self, limit_s: float) -> bool:
-        """Whether ModemManager shows it, within that time."""
-        end = asyncio.get_running_loop().time() + limit_s
+        """Whether ModemManager shows it, within that time; far sooner known when there is no ModemManager."""
+        begun = asyncio.get_running_loop().time()
         while True:
             try:
                 await self._find()
                 return True
-            except GatewayError:
-                if asyncio.get_running_loop().time() >= end:
+            except GatewayError as exc:
+                waited = asyncio.get_running_loop().time() - begun
+                if waited >= limit_s or (waited >= 2 * APPEAR_S and exc.code in ("mm-absent", "mm-no-bus")):
                     return False
 
     async def close(self) -> None:
