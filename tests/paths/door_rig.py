@@ -116,6 +116,8 @@ async def rig_of(
         outbox=nothing,
         inbox=nothing,
         links=nothing,
+        meshes=nothing,
+        texts=nothing,
         kit=core.standing,
         tls=lambda: tls,
     )

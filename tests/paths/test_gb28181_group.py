@@ -159,7 +159,10 @@ async def kit(tmp_path: Path, *faults: str) -> AsyncIterator[Kit]:
         core.home,
         core.outbox,
         core.inbox,
+        core.meshes,
+        core.links,
         core.standing,
+        core.texts,
         ready.set,
     )
     settings = Gb28181Config(listen=HostPort("127.0.0.1", free_port()), invite_timeout=1.0)

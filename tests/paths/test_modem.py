@@ -32,7 +32,7 @@ async def test_a_modem_comes_goes_and_comes_again(tmp_path: Path) -> None:
     modem.faults.urcs = ('+QIND: "csq",{n}', "+CREG: 1")
     context = FakeContext(tmp_path)
     with PtyEnd(modem, tmp_path / "by-path") as end:
-        config = {"modems": {"nr0": {"port": str(end.path), "interface": "wwan0", "poll": "1s"}}}
+        config = {"modems": {"nr0": {"backend": "at", "port": str(end.path), "interface": "wwan0", "poll": "1s"}}}
         task = asyncio.ensure_future(Modem(ModemConfig.model_validate(config), context).run())  # type: ignore[arg-type]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
