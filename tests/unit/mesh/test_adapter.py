@@ -49,7 +49,11 @@ class Context:
     async def connect(self, host: str, port: int, **_how: Any) -> socket.socket:
         made = socket.socket()
         made.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(made, (host, port))
+        try:
+            await asyncio.get_running_loop().sock_connect(made, (host, port))
+        except BaseException:  # the adapter ended meanwhile
+            made.close()
+            raise
         return made
 
     async def until(self, seen: Callable[[MeshSnapshot], bool], mesh: str = "mesh") -> MeshSnapshot:
