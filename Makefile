@@ -124,7 +124,11 @@ test-console: $(STAMPS)/node
 .PHONY: test-python
 test-python: $(STAMPS)/codecs $(STAMPS)/console
 	$(say) 'tests: the gateway (pytest; peers we did not write included)'
-	@$(PY) -m pytest $(PYTEST_ARGS) --ignore=tests/paths/test_uplink_links.py
+	@$(PY) -m pytest $(PYTEST_ARGS) -m 'not long' --ignore=tests/paths/test_uplink_links.py
+
+.PHONY: test-long
+test-long: build peers ## tests of half a minute each that `make test` leaves out (4 minutes)
+	@$(PY) -m pytest -m long
 
 # In memory cargo test runs the same situations by two seeds; here by five, then on emulated links, which want the machine
 # for themselves.

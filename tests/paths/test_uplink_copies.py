@@ -29,6 +29,7 @@ def flows_out(made: County) -> list[str]:
     return [name for name in stats if name.startswith("out.") and name.endswith(".units")]
 
 
+@pytest.mark.long
 async def test_three_viewers_cost_the_links_one(tmp_path: Path, free: tuple[Ports, Ports]) -> None:
     # By one link alone and without a second copy of anything: what passes there is what is sent.
     async with county(tmp_path, *free, kit='fallback = false\nmode = "best"\n', links=1) as made:

@@ -146,6 +146,7 @@ async def test_a_drone_with_b_frames_and_aac_is_seen_and_heard(hall: Hall) -> No
         await sender.stop()
 
 
+@pytest.mark.long
 async def test_a_ball_that_comes_back_with_another_codec_is_seen_in_the_same_session(hall: Hall) -> None:
     await hall.open("--codec", "h264", "--size", "640x360")
     page, _ = await play(hall.browser, hall.stage.link(hall.stream))
@@ -162,6 +163,7 @@ async def test_a_ball_that_comes_back_with_another_codec_is_seen_in_the_same_ses
     assert await page.evaluate("window.__fieldgate.attempts") == 1
 
 
+@pytest.mark.long
 async def test_a_worker_that_is_killed_or_stopped_costs_no_viewer(hall: Hall) -> None:
     await hall.open("--codec", "h265", "--size", "640x360")
     page, _ = await play(hall.browser, hall.stage.link(hall.stream))

@@ -80,6 +80,7 @@ async def until_in(center: Client, link: str) -> None:
             await asyncio.sleep(0.2)
 
 
+@pytest.mark.long
 async def test_a_click_cuts_a_link_and_the_picture_goes_on(demo: dict[str, str]) -> None:
     streams: dict[str, Any] = {name.split()[1]: one for name, one in demo.items() if name.startswith("stream ")}
     assert set(streams) == {"county-a", "county-b"}

@@ -85,6 +85,7 @@ async def test_gstreamer_reads_it(tmp_path: Path) -> None:
         assert len(pictures) == 100 and pictures == sorted(pictures), pictures[-5:]
 
 
+@pytest.mark.long
 async def test_it_keeps_the_rules(tmp_path: Path) -> None:
     """Blocking reloads and hinted parts as a low-latency player asks for them, every playlist held to the rules."""
     async with a_link(tmp_path) as (stage, url, client):

@@ -161,6 +161,7 @@ async def test_the_console_invites_and_shows(tmp_path: Path, photo: Path) -> Non
         assert not console.errors and not page.errors
 
 
+@pytest.mark.long
 async def test_a_dead_gateway_a_killed_tab(tmp_path: Path, photo: Path) -> None:
     async with a_site(tmp_path) as site:
         page = await site.open()
@@ -184,6 +185,7 @@ async def test_a_dead_gateway_a_killed_tab(tmp_path: Path, photo: Path) -> None:
         assert next(one["text"] for one in site.reports("text")) == "堤坝漏水"
 
 
+@pytest.mark.long
 async def test_a_tab_killed_in_the_middle_of_a_photo(tmp_path: Path, photo: Path) -> None:
     """The link is slow and the tab dies while pieces are on the way; two tabs then send the same report."""
     async with a_site(tmp_path) as site:

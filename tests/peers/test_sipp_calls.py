@@ -81,7 +81,10 @@ async def scenario(folder: Path, name: str, act: Act, transport: str = "udp", **
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-@pytest.mark.parametrize(("name", "port"), [("ua_late", 6000), ("ua_update", 6010), ("ua_lost_ack", 6000)])
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [("ua_late", 6000), ("ua_update", 6010), pytest.param("ua_lost_ack", 6000, marks=pytest.mark.long)],
+)
 async def test_sipp_calls_us(name: str, port: int, transport: str, tmp_path: Path) -> None:
     ua = await scenario(tmp_path, name, plain, transport)
     assert [end.by for end in ua.ends] == ["remote"] * CALLS

@@ -70,6 +70,7 @@ async def test_a_made_up_kit_says_what_a_real_one_says() -> None:
     assert gone == [id_] and not await side.waiting(10)
 
 
+@pytest.mark.long
 @pytest.mark.peer
 @pytest.mark.parametrize("make", [Mosquitto, nats.Nats], ids=["mosquitto", "nats"])
 async def test_fifty_kits_come_obey_and_lose_nothing_when_a_broker_is_killed(make: MakeBrokers, tmp_path: Path) -> None:
