@@ -29,6 +29,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield scene
 
 
+@pytest.mark.long
 async def test_viewers_stay_over_outages_and_changes(scene: Scene) -> None:
     require()
     for program in ("ffmpeg", "srt-live-transmit"):
