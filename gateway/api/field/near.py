@@ -22,6 +22,8 @@ def is_near(client: str, here: str, *, outward: Collection[str] = (), networks: 
         return False
     if networks:
         return any(asks in network for one in networks if (network := _network(one)).version == asks.version)
+    if asks == ours:
+        return True  # this machine itself, by whichever of its addresses
     if ours is not None and ours in {_address(one) for one in outward}:
         return False
     own = any(asks in network for network in OWN if network.version == asks.version)

@@ -133,3 +133,9 @@ def test_every_word_phase_and_kind_has_its_shape_and_name() -> None:
     css = Path(FOLDER / "page.css").read_text()
     assert all(f"body.{word}" in css for word in SHAPES)
     assert json.dumps(dict(WORDS[FieldWord.READY]))
+
+
+def test_the_machine_itself_is_near_by_whichever_address() -> None:
+    assert is_near("192.0.2.2", "192.0.2.2", outward=["192.0.2.2"])
+    assert not is_near("192.0.2.3", "192.0.2.2") and not is_near("", "192.0.2.2")
+    assert not is_near("192.0.2.2", "192.0.2.2", networks=["10.0.0.0/8"]), "where networks are named, only they"
