@@ -1,5 +1,6 @@
 """`python -m tests.bench.uplink`: what it measures stands in docs/performance.md. `--only` and `--systems` for a part,
-`--seconds`, `--ten-seconds` and `--seeds` for a short run. Needs root (network namespaces)."""
+`--seconds`, `--ten-seconds` and `--seeds` for a short run, `--at-once` for runs beside each other (each in namespaces
+of its own). Needs root (network namespaces)."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def gap(one: Row) -> int:
     return max(one.voice.gap_ms, one.voice_back.gap_ms if one.voice_back else 0)
 
 
-def bench(parts: set[str], systems: set[str], seeds: list[int], seconds: float, ten_seconds: float) -> dict[str, Any]:
+def bench(
+    parts: set[str], systems: set[str], seeds: list[int], seconds: float, ten_seconds: float, at_once: int
+) -> dict[str, Any]:
     chosen = [one for one in (*OURS, *BESIDE) if one.name in systems]
     result: dict[str, Any] = dict.fromkeys(
         ("voice_gap_ms", "frames_lost_duplicate", "freeze_spread_ms", "in_time_at_10_percent", "resume_s")
@@ -44,7 +47,7 @@ def bench(parts: set[str], systems: set[str], seeds: list[int], seconds: float, 
     result["cpu_ratio_to_srtp"] = None
     rows: list[Row] = []
     if "cuts" in parts:
-        rows += scenarios.cuts(chosen, seeds[0], seconds)
+        rows += scenarios.cuts(chosen, seeds[0], seconds, at_once)
         ours = {one.system: one for one in rows}
         if gaps := [gap(ours[name]) for name in ("duplicate", "spread") if name in ours]:
             result["voice_gap_ms"] = max(gaps)
@@ -53,7 +56,7 @@ def bench(parts: set[str], systems: set[str], seeds: list[int], seconds: float, 
         if one := ours.get("spread"):
             result["freeze_spread_ms"] = one.picture.freeze_ms
     if "ten" in parts:
-        found = scenarios.ten_percent(chosen, seeds, ten_seconds)
+        found = scenarios.ten_percent(chosen, seeds, ten_seconds, at_once)
         rows += found
         shares = {name: scenarios.pooled(found, name) for name in sorted({one.system for one in found})}
         result["in_time_by_system"] = shares
@@ -68,13 +71,16 @@ def bench(parts: set[str], systems: set[str], seeds: list[int], seconds: float, 
         result |= cpu_ratio()
     if rows:
         print(table(rows), file=sys.stderr)
-    return result | {"rows": [asdict(one) for one in rows], "machine": machine()}
+    return result | {"at_once": at_once, "rows": [asdict(one) for one in rows], "machine": machine()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300, help="of the run with cuts")
     parser.add_argument("--ten-seconds", type=float, default=60, help="of each run with 10 percent loss")
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="runs with cuts and with 10 percent loss beside each other"
+    )
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--systems", default=",".join(one.name for one in (*OURS, *BESIDE)))
@@ -85,7 +91,7 @@ def main() -> None:
     parts, systems = set(given.only.split(",")), set(given.systems.split(","))
     if unknown := parts - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
-    finish(bench(parts, systems, seeds, given.seconds, given.ten_seconds))
+    finish(bench(parts, systems, seeds, given.seconds, given.ten_seconds, given.at_once))
 
 
 if __name__ == "__main__":

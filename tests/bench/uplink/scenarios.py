@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -87,20 +88,28 @@ def words(one: Row) -> str:
     )
 
 
-def cuts(systems: Iterable[System], seed: int, seconds: float) -> list[Row]:
-    """(a) 2 to 10 % in bursts on both LTE, one path cut each 10 s."""
+def cuts(systems: Iterable[System], seed: int, seconds: float, at_once: int = 1) -> list[Row]:
+    """(a) 2 to 10 % in bursts on both LTE, one path cut each 10 s. `at_once` runs beside each other, each in
+    namespaces of its own: how late their ends and emulators were stands in every row."""
     plans = weather.cuts(seed, seconds)
-    return [row(system, "cuts", seed, run(system, plans, seed=seed, seconds=seconds)) for system in systems]
+
+    def one(system: System) -> Row:
+        return row(system, "cuts", seed, run(system, plans, seed=seed, seconds=seconds))
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(one, systems))
 
 
-def ten_percent(systems: Iterable[System], seeds: Iterable[int], seconds: float) -> list[Row]:
+def ten_percent(systems: Iterable[System], seeds: Iterable[int], seconds: float, at_once: int = 1) -> list[Row]:
     """(b) 10 % in bursts on both LTE, play-out 250 ms (SRT's is its own latency); voice by LTE alone, 200 ms."""
-    rows = []
-    for seed in seeds:
-        for system in systems:
-            tight = replace(system, playout_ms=IN_TIME_MS, voice_playout_ms=200)
-            rows.append(row(tight, "10 percent", seed, run(tight, weather.ten_percent(), seed=seed, seconds=seconds)))
-    return rows
+
+    def one(asked: tuple[System, int]) -> Row:
+        tight, seed = replace(asked[0], playout_ms=IN_TIME_MS, voice_playout_ms=200), asked[1]
+        return row(tight, "10 percent", seed, run(tight, weather.ten_percent(), seed=seed, seconds=seconds))
+
+    chosen = list(systems)
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(one, [(system, seed) for seed in seeds for system in chosen]))
 
 
 def pooled(rows: Iterable[Row], system: str) -> tuple[float, float]:
