@@ -38,6 +38,8 @@ from gateway.wire.at import AtTimes, Command, Outcome, Unsolicited, fields, text
 log = logging.getLogger(__name__)
 
 ASK_S = 3.0
+MADE_LOOKS = 4
+"""For a session that was granted, a second apart."""
 TIMES = AtTimes(quiet_s=0.25, flush_s=2.0, probe_s=0.8, probes=3)
 NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 
@@ -75,7 +77,8 @@ class AtModem:
         self._texts = AtTexts(self._port)
         self._called: Callable[[Change], None] = lambda change: None
         self._chipset: Chipset = GENERIC
-        self._socket = ""
+        self._way = "cgact"
+        self._socket = self._vendor = ""
         self._unknown: set[str] = set()
         """Commands that this modem does not have: not asked again while it is open."""
         self._card: Sim | None = None
@@ -110,12 +113,14 @@ class AtModem:
         self._texts_ready = self._gnss_on = False
         self._card = None
         self._socket = usb_socket(self._config.port) or self._socket
+        self._vendor = power.vendor_of(self._socket) or self._vendor
         try:
             await self._awake()
             for words in ("ATE0", "AT+CMEE=1"):
                 await self._port.ask(ask(words))
             identity = await self._identify()
             self._chipset = chipset_of(identity.manufacturer, identity.model, self._config.chipset)
+            self._way = self._chipset.data
             if await self._try(ask("AT+CFUN?", "+CFUN")) not in (("+CFUN: 1",), ()):
                 await self._port.ask(Command("AT+CFUN=1", timeout_s=15.0))
             for name in _REGISTRATIONS:
@@ -248,18 +253,24 @@ class AtModem:
                 await self._port.lines(at_data.context(apn))
         if user:
             await self._port.lines(at_data.credentials(user, password))
-        answer = await self._port.ask(at_data.make(self._chipset.data))
-        if not answer.ok and self._chipset.data != "cgact":
+        self._way = self._chipset.data
+        answer = await self._port.ask(at_data.make(self._way))
+        if not answer.ok and self._way != "cgact":
+            self._way = "cgact"  # another program may dial for its interface
             answer = await self._port.ask(at_data.make("cgact"))
         if not answer.ok:
             code = at_data.refusal(answer, apn)
             raise PeerError(f"no data session: {answer.final}", status=answer.final, code=code)
-        made = await self.session()
-        if made is None:
-            raise PeerError("the session ended as soon as it was made", code="modem-data-refused")
-        return made
+        for _ in range(MADE_LOOKS):  # some say OK, and do it then
+            if (made := await self.session()) is not None:
+                return made
+            await asyncio.sleep(1.0)
+        raise PeerError("the session ended as soon as it was made", code="modem-data-refused")
 
     async def session(self) -> DataSession | None:
+        asked = at_data.state(self._way)
+        if asked is not None and at_data.stands(self._way, await self._try(asked)) is False:
+            return None
         active = await self._port.lines(at_data.ACTIVE)
         if not any(fields(line)[:2] == ["1", "1"] for line in active):
             return None
@@ -301,7 +312,7 @@ class AtModem:
                     await self._port.close()
             case Step.POWER:
                 await self._port.close()
-                await power.cycle(self._socket)
+                await power.cycle(self._socket, self._vendor)
 
     # ── messages, calls, place ──────────────────────────────────────────────
     async def texts(self) -> Sequence[Stored]:

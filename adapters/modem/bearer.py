@@ -14,10 +14,20 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from adapters.modem.face import CellularModem, Change, DataSession, Identity, Registration, RegState, SimState, Step
-from adapters.modem.ladder import Ladder, Trouble
+from adapters.modem.face import (
+    CallPhase,
+    CellularModem,
+    Change,
+    DataSession,
+    Identity,
+    Registration,
+    RegState,
+    SimState,
+    Step,
+)
+from adapters.modem.ladder import GONE_S, Climb, Ladder, Trouble
 from adapters.modem.pin import PinKeeper
-from gateway.base.errors import Busy, GatewayError, LinkDown, PeerError, Unsupported
+from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, PeerError, Unsupported
 from gateway.base.log import Secret, session_log
 from gateway.contract.link import LinkSeat
 from gateway.model.link import BearerFacts, LinkPhase, Signal
@@ -31,6 +41,15 @@ BACK_S = 25.0
 """So long may a modem take to be there again after a reset."""
 
 LOOK_S = 1.0
+CALM_S = 0.3
+"""Between what a modem says unasked and the look that follows: it may say a hundred things in a second."""
+
+HOLD_S = 600.0
+"""So long a call or a short message may put off a step that would cut it."""
+
+OURS = ("disk-full", "store-busy")
+"""Troubles that are this machine's: the modem is left in peace."""
+
 RETRY_SESSION_S = (5.0, 15.0, 60.0, 300.0)
 """Between attempts to make a session that the network refuses."""
 
@@ -64,9 +83,15 @@ class Bearer:
         self._pin = pin
         self._on_ready = on_ready
         self._log = session_log(log, adapter="modem", modem=name)
+        self.sending: Callable[[], bool] = lambda: False
+        """Whether a short message is just going out."""
         self._woken = asyncio.Event()
+        self._pause_s = wishes.poll_s
         self._no_data = ""
-        self._open = False
+        self._open = self._was_there = False
+        self._step = ""
+        self._warned = ""
+        self._held_since: float | None = None
         self._back_until = 0.0
         self._without_since: float | None = None
         self._session_again = 0.0
@@ -97,84 +122,140 @@ class Bearer:
     async def run(self) -> None:
         try:
             while True:
-                trouble = await self._tend()
-                self._on_ready(False, trouble.value, "")
-                await self._climb(trouble)
+                self._pause_s = self._wishes.poll_s
+                trouble = await self._once()
+                climb = None if trouble is None else await self._due(trouble)
+                if trouble is not None and climb is not None:
+                    await self._climb(trouble, climb)
+                else:
+                    await self._rest()
         finally:
             self._on_ready(False, "modem-absent", "")
             await self.modem.close()
 
-    async def _tend(self) -> Trouble:
-        """Until something is wrong that the ladder is for."""
-        while True:
-            try:
-                if not self._open:
-                    await self._take()
-                await self._look()
-                if self._no_data:
-                    self._no_data = ""
-                    return Trouble.NO_DATA
-                if self._without_since is not None and self._now() - self._without_since > self._wishes.patience_s:
-                    self._without_since = self._now()
-                    return Trouble.NO_NETWORK
-            except LinkDown as exc:
-                if self._now() < self._back_until:
-                    self._open = False
-                    await self.modem.close()
-                    await asyncio.sleep(LOOK_S)
-                    continue
-                self._log.warning("%s", exc)
-                if exc.code in ("modem-silent", "mm-modem-failed"):
-                    return Trouble.SILENT
-                self._open = False
-                if exc.code.startswith("mm-"):
-                    # Who drives it is not there, or does not know it: no step of the ladder helps.
-                    self._on_ready(False, exc.code, str(exc))
-                    self._tell(BearerFacts(LinkPhase.ABSENT, code=exc.code, detail=str(exc)))
-                    await self.modem.close()
-                    await asyncio.sleep(self._wishes.poll_s)
-                    continue
-                self._tell(BearerFacts(LinkPhase.ABSENT, code="modem-absent", detail=str(exc)))
-                return Trouble.GONE
-            except Busy as exc:
-                # Another program has the port, or ours asks too much: no step of the ladder helps.
+    async def _once(self) -> Trouble | None:
+        """One look; what is wrong that the ladder is for."""
+        try:
+            if not self._open:
+                await self._take()
+            await self._look()
+        except LinkDown as exc:
+            return await self._down(exc)
+        except Busy as exc:
+            self._on_ready(False, exc.code, str(exc))
+            if exc.code == "serial-held":
+                # Another program has the port: no step of the ladder helps.
                 self._open = False
                 self._tell(BearerFacts(LinkPhase.ABSENT, code=exc.code, detail=str(exc)))
-                await asyncio.sleep(self._wishes.poll_s)
-                continue
-            except GatewayError as exc:
-                # It answers, and not as a modem does that could be used: shown, and looked at again.
-                self._on_ready(False, exc.code, str(exc))
-                self._tell(BearerFacts(LinkPhase.DOWN, code=exc.code, detail=str(exc)))
-            await self._rest()
+                return None
+            self._tell(BearerFacts(LinkPhase.CONNECTING, code=exc.code, detail=str(exc)))
+            return Trouble.STUCK
+        except GatewayError as exc:
+            # It answers, and not as a modem does that could be used: shown, and looked at again.
+            self._on_ready(False, exc.code, str(exc))
+            self._tell(BearerFacts(LinkPhase.DOWN, code=exc.code, detail=str(exc)))
+            return None if isinstance(exc, Denied) or exc.code in OURS else Trouble.STUCK
+        self._warned = ""
+        if self._no_data:
+            return Trouble.NO_DATA
+        if self._without_since is not None and self._now() - self._without_since > self._wishes.patience_s:
+            return Trouble.NO_NETWORK
+        if self.facts.code == "modem-starting":
+            return Trouble.STUCK
+        self.ladder.over(Trouble.STUCK)
+        return None
+
+    async def _down(self, exc: LinkDown) -> Trouble | None:
+        if self._now() < self._back_until:
+            self._open, self._pause_s = False, LOOK_S
+            await self.modem.close()
+            return None
+        if exc.code != self._warned:
+            self._log.warning("%s", exc)
+            self._warned = exc.code
+        if exc.code in ("modem-silent", "mm-modem-failed"):
+            self._on_ready(False, Trouble.SILENT.value, "")
+            return Trouble.SILENT
+        self._open = False
+        await self.modem.close()
+        if exc.code == Trouble.NOT_SHOWN.value and self._was_there:
+            # ModemManager lets go of a modem that does not answer it.
+            self._absent(exc.code, str(exc))
+            self.ladder.over(Trouble.GONE)
+            return Trouble.NOT_SHOWN
+        if exc.code.startswith("mm-") or exc.code == "serial-denied":
+            # Who drives it is not there, or does not know it, or we may not: no step of the ladder helps.
+            self._absent(exc.code, str(exc))
+            return None
+        self._absent("modem-absent", str(exc))
+        self.ladder.over(Trouble.STUCK, Trouble.NOT_SHOWN)
+        self._pause_s = GONE_S
+        return Trouble.GONE
+
+    def _absent(self, code: str, detail: str) -> None:
+        self._on_ready(False, code, detail)
+        self._tell(BearerFacts(LinkPhase.ABSENT, code=code, detail=detail))
 
     async def _take(self) -> None:
         self.identity = await self.modem.open()
-        self._open = True
+        self._open = self._was_there = True
         self.ladder.steps = self.modem.steps
         self._log.info("%s is there", self.identity.shown or "a modem")
 
     async def _rest(self) -> None:
         """Until the next look: `poll`, or a word of the modem, or its end."""
-        gone = asyncio.ensure_future(self.modem.gone())
+        gone = asyncio.ensure_future(self.modem.gone() if self._open else asyncio.Event().wait())
         woken = asyncio.ensure_future(self._woken.wait())
         try:
-            await asyncio.wait({gone, woken}, timeout=self._wishes.poll_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({gone, woken}, timeout=self._pause_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for one in (gone, woken):
                 one.cancel()
             await asyncio.gather(gone, woken, return_exceptions=True)
+        if self._woken.is_set():
+            await asyncio.sleep(CALM_S)
         self._woken.clear()
 
-    async def _climb(self, trouble: Trouble) -> None:
-        climb = self.ladder.next(trouble, self._now())
-        code = "modem-absent" if trouble is Trouble.GONE else "modem-recovering"
-        phase = LinkPhase.ABSENT if trouble is Trouble.GONE else LinkPhase.RECOVERING
+    async def _due(self, trouble: Trouble) -> Climb | None:
+        """The step to take now, if there is one and it disturbs nobody."""
+        step = self.ladder.peek(trouble, self._now())
+        if step is None:
+            if trouble is Trouble.NO_DATA:
+                self._no_data = ""  # said again while it is so
+            elif trouble is Trouble.SILENT:
+                self._tell(
+                    BearerFacts(LinkPhase.RECOVERING, code="modem-recovering", detail=trouble.value, step=self._step)
+                )
+            return None
+        answers = trouble in (Trouble.NO_DATA, Trouble.NO_NETWORK, Trouble.STUCK)
+        if answers and step in (Step.RADIO, Step.RESET, Step.POWER) and await self._in_use():
+            return None
+        self._no_data = ""
+        if trouble is Trouble.NO_NETWORK:
+            self._without_since = self._now()
+        return self.ladder.take(trouble, self._now())
+
+    async def _in_use(self) -> bool:
+        """Somebody calls by it, or a short message is under way: the radio stays on meanwhile, and not for ever."""
+        try:
+            calls = await self.modem.calls() if self._open else ()
+        except GatewayError:
+            calls = ()
+        if not self.sending() and all(call.phase is CallPhase.ENDED for call in calls):
+            self._held_since = None
+            return False
+        if self._held_since is None:
+            self._held_since = self._now()
+            self._log.info("a step back waits for a call or a short message that goes by it")
+        return self._now() - self._held_since < HOLD_S
+
+    async def _climb(self, trouble: Trouble, climb: Climb) -> None:
+        gone = trouble in (Trouble.GONE, Trouble.NOT_SHOWN)
+        self._step = climb.step.value
+        self._on_ready(False, trouble.value, "")
+        code, phase = ("modem-recovering", LinkPhase.RECOVERING) if not gone else (trouble.value, LinkPhase.ABSENT)
         self._tell(BearerFacts(phase, code=code, detail=trouble.value, step=climb.step.value))
-        if climb.after_s:
-            await asyncio.sleep(climb.after_s)
-        level = logging.DEBUG if trouble is Trouble.GONE and climb.step is Step.REOPEN else logging.WARNING
-        self._log.log(level, "%s: %s, round %d", trouble.value, climb.step.value, climb.round + 1)
+        self._log.warning("%s: %s, round %d", trouble.value, climb.step.value, climb.round + 1)
         try:
             async with asyncio.timeout(STEP_S):
                 if trouble is Trouble.SILENT and climb.step is Step.RETRY:
@@ -182,11 +263,13 @@ class Bearer:
                 else:
                     await self.modem.step(climb.step)
         except (GatewayError, TimeoutError) as exc:
-            self._log.log(level, "%s did not help: %s", climb.step.value, exc or "it did not end")
+            self._log.warning("%s did not help: %s", climb.step.value, exc or "it did not end")
+            if climb.step is Step.RADIO:
+                self._open = False  # it may have stayed off: opened anew, it is switched on
         self._session_again = 0.0
         if climb.step not in (Step.RETRY, Step.RADIO):
             self._open = False
-        if climb.step in (Step.RESET, Step.POWER) and trouble is not Trouble.GONE:
+        if climb.step in (Step.RESET, Step.POWER) and not gone:
             await asyncio.sleep(LOOK_S)  # it answers OK, and goes a moment later
             self._back_until = self._now() + BACK_S
             if climb.step is Step.RESET and trouble is Trouble.SILENT:
@@ -196,6 +279,7 @@ class Bearer:
     # ── a look ──────────────────────────────────────────────────────────────
     async def _look(self) -> None:
         sim = await self.modem.sim()
+        self.ladder.answers(self._now())
         if sim.state is SimState.PIN:
             code = await self._pin.unlock(self.modem, sim)
             if not code:
@@ -223,6 +307,7 @@ class Bearer:
         if roams and not self._wishes.roaming:
             if await self.modem.session() is not None:
                 await self.modem.disconnect()
+            self._no_data = ""
             self._tell(
                 BearerFacts(LinkPhase.OFF, code="roaming-denied", detail=registration.plmn, roaming=True), signal
             )
@@ -232,7 +317,8 @@ class Bearer:
             code, detail = self._refusal
             self._tell(BearerFacts(LinkPhase.REGISTERED, code=code, detail=detail, roaming=roams), signal)
             return
-        self.ladder.well(self._now())
+        if not self._no_data:
+            self.ladder.well(self._now())
         if not session.interface:
             facts = BearerFacts(LinkPhase.REGISTERED, code="modem-no-interface", roaming=roams)
         else:
@@ -241,7 +327,7 @@ class Bearer:
 
     def _stuck(self, phase: LinkPhase, code: str, detail: str = "") -> None:
         """For a person: no step of the ladder puts a card in."""
-        self._without_since = None
+        self._without_since, self._no_data = None, ""
         self._on_ready(False, code, detail)
         self._tell(BearerFacts(phase, code=code, detail=detail))
 
@@ -270,7 +356,7 @@ class Bearer:
             self._log.warning("%s; asked again in %.0f s", exc, pause)
             # It had one before, or refuses for ever: it may be the modem that hangs.
             hangs = self._had_session or self._refusals % len(RETRY_SESSION_S) == 0
-            if hangs and exc.code not in ("modem-no-apn", "roaming-denied"):
+            if hangs and exc.code not in ("modem-no-apn", "modem-no-plan", "roaming-denied"):
                 self._no_data = exc.code
             return None
         self._refusals, self._had_session = 0, True

@@ -23,6 +23,7 @@ class TextCarrier:
         self._modem = modem
         self._seat: CarrierSeat | None = None
         self._ready = False
+        self._going = 0
         self._news = asyncio.Event()
 
     def sit(self, seat: CarrierSeat) -> None:
@@ -41,7 +42,14 @@ class TextCarrier:
     async def send(self, text: TextOut, progress: Progress) -> TextSent:
         if not self._ready:
             raise LinkDown(f"{self._name} is not ready", code="text-carrier-down")
-        return await self._modem.send_text(text, progress)
+        self._going += 1
+        try:
+            return await self._modem.send_text(text, progress)
+        finally:
+            self._going -= 1
+
+    def sending(self) -> bool:
+        return self._going > 0
 
     async def run(self) -> None:
         while True:

@@ -200,7 +200,7 @@ class CellularModem(Protocol):
 
     async def connect(self, apn: str, user: str, password: Secret, *, roaming: bool) -> DataSession:
         """Make the data session, or find it made. `roaming`: it may be made in a foreign network. Raises PeerError
-        (`modem-no-apn`, `modem-data-refused`)."""
+        (`modem-no-apn`, `modem-no-plan`: who asks again is told the same; `modem-data-refused`)."""
 
     async def session(self) -> DataSession | None:
         """The data session as the modem sees it now; None when there is none."""

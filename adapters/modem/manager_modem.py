@@ -30,6 +30,7 @@ from adapters.modem.manager_texts import ManagerTexts
 from adapters.modem.manager_tree import Thing
 from gateway.base.errors import Busy, GatewayError, LinkDown, PeerError, Unsupported
 from gateway.base.log import Secret
+from gateway.base.serial import usb_socket
 from gateway.contract.texts import Progress, TextSent
 from gateway.model.link import Signal
 from gateway.model.texts import TextOut
@@ -79,7 +80,7 @@ class ManagerModem:
         self._set_up = set_up
         self._clock = clock
         self._path = ""
-        self._socket = ""  # of USB, kept for when it is gone
+        self._socket = self._vendor = ""  # of USB, kept for when it is gone
         self._gone = asyncio.Event()
         self._called: Callable[[Change], None] = lambda change: None
         self._unwatch: Callable[[], None] = lambda: None
@@ -117,6 +118,7 @@ class ManagerModem:
         self._unwatch()
         self._path, self._prepared = modem.path, False
         self._socket = modem.text(mm.MODEM, "Device").rpartition("/")[2] or self._socket
+        self._vendor = usb_power.vendor_of(self._socket) or self._vendor
         self._unwatch = self._manager.watch(modem.path, self._heard)
         await self._settled()
         await self._enable()
@@ -291,7 +293,7 @@ class ManagerModem:
         try:
             await self._ask(mm.SIMPLE, "Connect", "a{sv}", [wanted], CONNECT_S)
         except PeerError as exc:
-            if apn or exc.code not in ("mm-failed", "modem-data-refused"):
+            if apn or exc.code not in ("mm-failed", "modem-data-refused", "modem-no-plan"):
                 raise
             # What the network gives the card by itself was not enough.
             raise PeerError(str(exc), status=exc.status, code="modem-no-apn") from exc
@@ -315,7 +317,8 @@ class ManagerModem:
     # ── the ladder ──────────────────────────────────────────────────────────
     async def step(self, step: Step) -> None:
         if step is Step.POWER:
-            await usb_power.cycle(self._socket)
+            await self.close()
+            await usb_power.cycle(self._socket, self._vendor)
             return
         if step is Step.RETRY:
             await self.disconnect()
@@ -362,7 +365,10 @@ class ManagerModem:
 
 
 def _resolved(address: str) -> str:
-    """Where a name below /dev leads now; "" when it leads nowhere."""
+    """Where a name below /dev leads now, or the device that is plugged into a USB socket; "" when nothing is there."""
+    if address.startswith("usb:"):
+        device = usb_power.USB / usb_socket(address)
+        return str(device) if device.exists() else ""
     if not address.startswith("/dev/"):
         return ""
     path = Path(address)

@@ -31,9 +31,20 @@ def switch_of(socket: str, *, usb: Path = USB) -> Path | None:
     return None
 
 
-async def cycle(socket: str, *, usb: Path = USB, off_s: float = OFF_S) -> None:
-    """Raises Unsupported where it can not be switched, LinkDown when the kernel refuses."""
+def vendor_of(socket: str, *, usb: Path = USB) -> str:
+    """The USB vendor of what is plugged in there now; "" when nothing is."""
+    try:
+        return (usb / socket / "idVendor").read_text(encoding="ascii", errors="replace").strip()[:8] if socket else ""
+    except OSError:
+        return ""
+
+
+async def cycle(socket: str, vendor: str, *, usb: Path = USB, off_s: float = OFF_S) -> None:
+    """`vendor`: of the modem that was seen there; what another one made is left alone, and so is anything where no
+    modem was seen. Raises Unsupported where it can not or must not be switched, LinkDown when the kernel refuses."""
     path = switch_of(socket, usb=usb)
+    if (there := vendor_of(socket, usb=usb)) and there != vendor:
+        raise Unsupported(f"USB socket {socket} has another device ({there}) now", code="modem-unsupported")
     if path is None:
         raise Unsupported(f"USB socket {socket or '(none)'} can not be switched", code="modem-unsupported")
     off, on = ("1", "0") if path.name == "disable" else ("0", "1")

@@ -96,7 +96,7 @@ class Modem:
                 carrier.sit(stack.enter_context(offered))
             pin = PinKeeper(name, Secret(config.pin.get_secret_value()), self._context.state_dir)
             bearer = Bearer(name, modem, seat, wishes_of(config), pin, carrier.on_ready)
-            bearer.on_text = carrier.on_text
+            bearer.on_text, bearer.sending = carrier.on_text, carrier.sending
             bearers.append(bearer)
             self._bearers[name] = bearer
             try:

@@ -20,6 +20,13 @@ ROWS: tuple[Row, ...] = (
         '请执行 `apt-get install modemmanager` 与 `systemctl enable --now ModemManager`；或将该模块设为 backend = "at"。启动后会自动接管。',
     ),
     (
+        "mm-silent",
+        "ModemManager runs and does not answer.",
+        'It is asked again by itself; if it stays so: `systemctl restart ModemManager`, and `journalctl -u ModemManager`; or set backend = "at" for this modem.',
+        "ModemManager 正在运行但没有应答。",
+        '系统会自动重试；若一直如此，请执行 `systemctl restart ModemManager` 并查看 `journalctl -u ModemManager`；或将该模块设为 backend = "at"。',
+    ),
+    (
         "mm-not-allowed",
         "ModemManager refuses us: polkit does not let this user drive modems.",
         "Install 50-fieldgate-modems.rules of the systemd folder into /etc/polkit-1/rules.d/ and see that polkit runs (`systemctl status polkit`).",

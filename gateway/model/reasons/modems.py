@@ -153,6 +153,20 @@ ROWS: tuple[Row, ...] = (
         "请核对 apn、用户名和密码；向运营商核实流量套餐。",
     ),
     (
+        "modem-no-plan",
+        "The network knows the card and gives it no data: not in its contract, no credit left, or user or password wrong.",
+        "Ask the operator about the card's data plan; check user and password. Asked again by itself; short messages may go on.",
+        "网络认识该卡，但不提供数据业务：套餐未包含、欠费，或用户名、密码错误。",
+        "请向运营商核实该卡的流量套餐，并核对用户名和密码。系统会自动重试；短信可能不受影响。",
+    ),
+    (
+        "modem-stuck",
+        "The modem answers, and for minutes has come no further.",
+        "It is being brought back step by step; if it stays so, switch its power off and on, and look at its card and supply.",
+        "蜂窝模块有应答，但数分钟内没有进展。",
+        "正在逐级恢复；若一直如此，请断电重启模块，并检查 SIM 卡和供电。",
+    ),
+    (
         "modem-no-interface",
         "The data session stands, and no network interface of this machine belongs to the modem.",
         "Set interface for this modem (`ip link` lists them), or load the driver of its network function.",

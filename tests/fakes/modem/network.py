@@ -91,7 +91,8 @@ def activate(modem: FakeModem, asked: Asked) -> list[str]:
     if asked.op == "=?":
         return ["+CGACT: (0,1)"]
     if asked.op == "?":
-        return [f"+CGACT: {cid},{int(cid in modem.active)}" for cid in modem.contexts]
+        default = modem.net.default_bearer and modem.stat in (1, 5)
+        return [f"+CGACT: {cid},{int(cid in modem.active or (default and cid == 1))}" for cid in modem.contexts]
     values = asked.values
     if values[0] == "1":
         session_wanted(modem)

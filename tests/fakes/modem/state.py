@@ -45,6 +45,7 @@ class FakeNet:
     rssi: int = -67
     sinr: int = 14
     refuses_data: bool = False  # AT+CGACT answers an error
+    default_bearer: bool = False  # as LTE has it: context 1 is active as soon as it is registered
     lies: bool = False  # AT+CGACT answers OK, and nothing passes
     address: str = "10.64.12.34"
 

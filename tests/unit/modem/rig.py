@@ -45,6 +45,7 @@ class MemoryLine:
         self.modem = modem
         self.plugged = True
         self.held_by = ""
+        self.denied = False
         self.opened = 0
         self._on_data: OnData | None = None
         self._on_lost: OnLost | None = None
@@ -61,6 +62,8 @@ class MemoryLine:
         self.address = address
         if self.held_by:
             raise Busy(f"{address} is in use by {self.held_by}", code="serial-held")
+        if self.denied:
+            raise LinkDown(f"{address}: no right to open it", code="serial-denied")
         if not self.plugged:
             raise LinkDown(f"{address} is not there", code="serial-lost")
         self.opened += 1
@@ -165,7 +168,7 @@ async def bearer_rig(
     monkeypatch.setattr(at, "open_serial", line.open_serial)
     monkeypatch.setattr(power, "switch_of", lambda socket: Path("/dev/null"))
 
-    async def cycle(socket: str) -> None:
+    async def cycle(socket: str, vendor: str) -> None:
         await asyncio.sleep(power.OFF_S)
         modem.restart("power")
 
@@ -177,7 +180,7 @@ async def bearer_rig(
     carrier.sit(seats)
     pin = PinKeeper("lte0", Secret(one.pin.get_secret_value()), folder)
     bearer = Bearer("lte0", driven, seats, wishes_of(one), pin, carrier.on_ready)
-    bearer.on_text = carrier.on_text
+    bearer.on_text, bearer.sending = carrier.on_text, carrier.sending
     tasks = [asyncio.ensure_future(bearer.run()), asyncio.ensure_future(carrier.run())]
     logging.getLogger("adapters.modem").setLevel(logging.DEBUG)
     try:

@@ -137,7 +137,7 @@ async def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         await rig.until(LinkPhase.SEARCHING, "modem-denied")
 
 
-@pytest.mark.parametrize(("stat", "apn", "code"), [(1, "", "modem-no-apn"), (1, "cmnet", "modem-data-refused")])
+@pytest.mark.parametrize(("stat", "apn", "code"), [(1, "", "modem-no-apn"), (1, "cmnet", "modem-no-plan")])
 @by_hand
 async def test_a_session_that_is_refused(
     stat: int, apn: str, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -149,6 +149,22 @@ async def test_a_session_that_is_refused(
         modem.net.refuses_data = False
         await rig.until(LinkPhase.UP)
         assert modem.contexts[1][1] == apn
+
+
+@pytest.mark.parametrize("model", ["EC25", "RM500U-CN", "FM150-AE", "ME909s-821"])
+@by_hand
+async def test_a_context_that_lte_has_by_itself_is_no_session(
+    model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """+CGACT says 1 as soon as it is registered, and this machine's interface has nothing before it is asked for."""
+    modem = FakeModem(CHIPS[model])
+    modem.net.default_bearer = True
+    async with bearer_rig(monkeypatch, tmp_path, modem) as rig:
+        await rig.until(LinkPhase.UP)
+        assert modem.netdev
+        modem.netdev = False  # the network ended it
+        await pass_time(10)
+        assert modem.netdev and rig.steps() == [] and rig.facts.phase is LinkPhase.UP
 
 
 @pytest.mark.parametrize("heals", ["reopen", "radio", "reset", "power"])

@@ -147,7 +147,7 @@ async def test_usb_power(tmp_path: Path) -> None:
     (port / "disable").write_text("0")
     (tmp_path / "1-1.3:1.4" / "net" / "wwan0").mkdir(parents=True)
     assert switch_of("1-1.3", usb=tmp_path) == port / "disable" and switch_of("1-1.4", usb=tmp_path) is None
-    await cycle("1-1.3", usb=tmp_path, off_s=0)
+    await cycle("1-1.3", "2c7c", usb=tmp_path, off_s=0)
     assert (port / "disable").read_text() == "0"
     root = tmp_path / "2-0:1.0" / "usb2-port1"
     root.mkdir(parents=True)
@@ -155,4 +155,19 @@ async def test_usb_power(tmp_path: Path) -> None:
     assert switch_of("2-1", usb=tmp_path) == root / "disable"
     assert interface_of("1-1.3", usb=tmp_path) == "wwan0" and interface_of("", usb=tmp_path) == ""
     with pytest.raises(Unsupported):
-        await cycle("9-1", usb=tmp_path, off_s=0)
+        await cycle("9-1", "", usb=tmp_path, off_s=0)
+
+
+async def test_the_power_of_another_device_is_not_cut(tmp_path: Path) -> None:
+    """A disk was plugged in where the modem was, or the configuration names a camera's socket."""
+    port = tmp_path / "1-1:1.0" / "1-1-port3" / "disable"
+    port.parent.mkdir(parents=True)
+    port.write_text("untouched")
+    (tmp_path / "1-1.3").mkdir()
+    (tmp_path / "1-1.3" / "idVendor").write_text("0781\n")
+    for seen in ("2c7c", ""):
+        with pytest.raises(Unsupported, match="another device"):
+            await cycle("1-1.3", seen, usb=tmp_path, off_s=0)
+    assert port.read_text() == "untouched"
+    await cycle("1-1.3", "0781", usb=tmp_path, off_s=0)
+    assert port.read_text() == "0"
