@@ -187,7 +187,7 @@ class AtModem:
                 return Sim(state)
             raise refused(answer.command, answer)
         word = text(fields(answer.lines[-1]), 0) if answer.lines else ""
-        if word != "READY":
+        if word not in ("READY", "SIM PIN2", "SIM PUK2"):  # those two guard a few services of the card
             state = SimState.PIN if word == "SIM PIN" else SimState.PUK if word == "SIM PUK" else SimState.FAILED
             return Sim(state, pin_tries=await self._tries())
         if self._card is not None:
@@ -210,13 +210,15 @@ class AtModem:
     async def _tries(self) -> int | None:
         if not self._chipset.tries:
             return None
-        return readings.tries(await self._try(ask(self._chipset.tries, "+QPINC", "+SPIC")))
+        return readings.tries(await self._try(ask(self._chipset.tries, "+QPINC", "+SPIC", "+CPINR")))
 
     async def enter_pin(self, pin: Secret) -> None:
         command = Command(f'AT+CPIN="{pin.reveal()}"', secret=True, timeout_s=15.0)
         answer = await self._port.ask(command)
         if not answer.ok:
-            raise PeerError("the card refused the PIN", status=answer.final, code="sim-pin-wrong")
+            wrong = answer.outcome is Outcome.CME and answer.code in (12, 16)  # asks for the PUK; incorrect password
+            code = "sim-pin-wrong" if wrong else "modem-refused"
+            raise PeerError(f"the PIN was entered: {answer.final}", status=answer.final, code=code)
 
     async def registration(self) -> Registration:
         lines: list[str] = []

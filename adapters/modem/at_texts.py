@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from adapters.modem.face import Report, Stored
 from gateway.base.errors import GatewayError, LinkDown, LocalProtocolError, PeerError, RemoteProtocolError, Unsupported
 from gateway.contract.texts import Progress, TextSent
 from gateway.model.texts import Arrived, TextOut
-from gateway.net.at import AtPort
+from gateway.net.at import AtPort, Unheard
 from gateway.wire.at import PDU, Command, Outcome, Unsolicited, fields, text
 from gateway.wire.sms import Deliver, StatusReport, Submit, read_pdu, split, write_submit
 
@@ -51,15 +52,28 @@ def read(place: str, pdu: str) -> Stored:
     return Stored(place, None)
 
 
+def listed(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Place and PDU of each. A header whose PDU was lost on the line stands for nothing: it comes again."""
+    out = []
+    for head, pdu in itertools.pairwise(lines):
+        place = text(fields(head), 0)
+        if head.startswith("+CMGL") and place.isascii() and place.isdigit() and PDU.fullmatch(pdu):
+            out.append((place, pdu))
+    return out
+
+
 class AtTexts:
     def __init__(self, port: AtPort) -> None:
         self._port = port
         self._came: deque[Stored] = deque(maxlen=MAX_REPORTS)
         """Told without being stored: reports, and messages of modems that store nothing."""
+        self._odd: dict[str, str] = {}
 
     def heard(self, urc: Unsolicited) -> bool:
         """True when it means that there is something to fetch."""
         if urc.prefix in ("+CMT", "+CDS"):
+            if len(self._came) == MAX_REPORTS:
+                log.warning("%s tells more than can be kept: the oldest report or message is lost", self._port.address)
             self._came.append(read("", urc.body))
             return True
         return urc.prefix in ("+CMTI", "+CDSI")
@@ -71,11 +85,20 @@ class AtTexts:
         except GatewayError:
             self._came.extendleft(reversed(came))
             raise
-        for head, body in zip(lines[::2], lines[1::2], strict=False):
-            place = text(fields(head), 0)
-            if place.isascii() and place.isdigit():
-                came.append(read(place, body))
+        came += self._sorted(listed(lines))
         return came
+
+    def _sorted(self, found: Sequence[tuple[str, str]]) -> list[Stored]:
+        """One that can not be read may have been garbled on the line: it is believed when it comes so twice."""
+        out, odd = [], {}
+        for place, pdu in found:
+            one = read(place, pdu)
+            if one.what is None and self._odd.get(place) != pdu:
+                odd[place] = pdu
+            else:
+                out.append(one)
+        self._odd = odd
+        return out
 
     async def delete(self, place: str) -> None:
         if not place:
@@ -106,6 +129,8 @@ class AtTexts:
         command = Command(f"AT+CMGS={length}", ("+CMGS",), payload=payload, timeout_s=SEND_S)
         try:
             answer = await self._port.ask(command)
+        except Unheard:
+            raise
         except LinkDown as exc:
             # Asked, and not answered: it may have gone.
             raise LinkDown(str(exc), code="text-unsure") from exc

@@ -19,7 +19,7 @@ class Chipset:
     raw_sinr: bool = False  # Quectel's SINR of LTE is 0 … 250, a fifth of a decibel each from -20 on
     data: str = "cgact"  # a way of `at_data.WAYS`
     iccid: str = "AT+CCID"
-    tries: str = ""  # how many tries its SIM has left for the PIN
+    tries: str = "AT+CPINR"  # how many tries its SIM has left for the PIN
     gnss: str = ""  # "qgps", "cgps"
     tried: str = ""
 

@@ -317,12 +317,13 @@ def cgpsinfo(lines: Sequence[str]) -> Fix | None:
 
 
 def tries(lines: Sequence[str]) -> int | None:
-    """`+QPINC: "SC",3,10`, `+SPIC: 3,10,0,10`."""
+    """`+QPINC: "SC",3,10`, `+SPIC: 3,10,0,10`, `+CPINR: SIM PIN,3,3` (3GPP TS 27.007 §8.65)."""
     for line in lines:
         values = fields(line)
-        if line.startswith("+QPINC:") and text(values, 0) != "SC":
+        named = {"+QPINC:": "SC", "+CPINR:": "SIM PIN"}.get(line.partition(" ")[0])
+        if named is not None and text(values, 0) != named:
             continue
-        found = number(values, 1 if line.startswith("+QPINC:") else 0)
+        found = number(values, 0 if named is None else 1)
         if found is not None and 0 <= found <= 10:
             return found
     return None

@@ -17,6 +17,10 @@ from gateway.wire.at import Answer, Answered, AtEngine, AtTimes, Command, Outcom
 from gateway.wire.at.events import URC_BODIES
 
 
+class Unheard(LinkDown):
+    """No answer, and the modem never had the command (or never had the text behind its prompt): nothing happened."""
+
+
 class AtPort:
     """Opened, closed and opened anew as often as wanted. `ask` may be called by several at once: they take turns."""
 
@@ -49,10 +53,13 @@ class AtPort:
     async def open(self) -> None:
         """Raises as `open_serial`."""
         await self.close()
-        self._lost = asyncio.get_running_loop().create_future()
-        self._line = await open_serial(
+        lost = self._lost = asyncio.get_running_loop().create_future()
+        line = await open_serial(
             self.address, owner=self._owner, on_data=self._on_data, on_lost=self._on_lost, baud=self._baud
         )
+        if lost.done():  # it went before anybody had it
+            raise lost.result()
+        self._line = line
         self.engine.reset()
 
     async def close(self) -> None:
@@ -80,11 +87,11 @@ class AtPort:
     async def ask(self, command: Command, *, urgent: bool = False) -> Answer:
         """The answer, whatever it says; a line that was given up is tried again.
 
-        Raises LinkDown: `modem-silent` when none came in time, `serial-lost` when the line went; Busy when too
-        many wait.
+        Raises LinkDown: `modem-silent` when none came in time, `serial-lost` when the line went, as Unheard where it
+        was not even asked; Busy when too many wait.
         """
         if self._line is None:
-            raise LinkDown(f"{self.address} is not open", code="serial-lost")
+            raise Unheard(f"{self.address} is not open", code="serial-lost")
         self.engine.revive(self._now())
         identity = self.engine.submit(command, self._now(), urgent=urgent)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -95,10 +102,11 @@ class AtPort:
         finally:
             if self._waiting.pop(identity, None) is not None:
                 self.engine.withdraw(identity)
+        down = LinkDown if answer.begun else Unheard
         if answer.outcome is Outcome.TIMEOUT:
-            raise LinkDown(f"{self.address}: no answer to {command.shown}", code="modem-silent")
+            raise down(f"{self.address}: no answer to {command.shown}", code="modem-silent")
         if answer.outcome is Outcome.LOST:
-            raise LinkDown(f"{self.address}: gone before it answered {command.shown}", code="serial-lost")
+            raise down(f"{self.address}: gone before it answered {command.shown}", code="serial-lost")
         return answer
 
     async def lines(self, command: Command) -> tuple[str, ...]:

@@ -97,6 +97,13 @@ ROWS: tuple[Row, ...] = (
         "请趁还有剩余次数（见详情）更正配置中的 pin，然后重新加载。",
     ),
     (
+        "sim-pin-unsure",
+        "The PIN was entered once, and what the card said to it is not known; it does not tell how many tries are left either.",
+        "Enter the PIN once in a telephone and switch its question off, or correct pin in the configuration; to have the same one entered once more, remove the modem's .pin-tried file from the state folder.",
+        "PIN 已输入过一次，但未得到卡的答复，且卡不报告剩余次数。",
+        "请在手机中正确输入一次 PIN 并关闭 PIN 验证，或更正配置中的 pin；如需再次输入同一 PIN，请删除状态目录中该模块的 .pin-tried 文件。",
+    ),
+    (
         "sim-pin-last",
         "The SIM card has one try left for its PIN; the configured one is not entered, lest the card be locked.",
         "Enter the PIN once in a telephone; that gives three tries again.",

@@ -72,6 +72,7 @@ class Answer:
     lines: tuple[str, ...] = ()  # a body stands as a line of its own behind its header
     final: str = ""  # the word that ended it, as it came
     code: int | None = None  # of +CME and +CMS ERROR
+    begun: bool = True  # False: the modem never had it, or never had the text behind its prompt
 
     @property
     def ok(self) -> bool:

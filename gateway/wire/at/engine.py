@@ -78,6 +78,10 @@ class _Current:
     prompted: bool = False
     held_ok: bool = False
 
+    @property
+    def begun(self) -> bool:
+        return self.prompted or self.command.payload is None
+
 
 class AtEngine:
     def __init__(self, *, times: AtTimes | None = None, urc_bodies: Mapping[str, re.Pattern[str]] = URC_BODIES) -> None:
@@ -131,9 +135,11 @@ class AtEngine:
 
     def reset(self) -> None:
         """The line was opened anew, or the modem has started anew: whatever ran or waited is lost, all is forgotten."""
-        running = [(self._current.id, self._current.command)] if self._current else []
-        for identity, command in running + list(self._waiting):
-            self._tell(Answered(identity, Answer(command, Outcome.LOST)))
+        if self._current is not None:
+            held = self._current
+            self._tell(Answered(held.id, Answer(held.command, Outcome.LOST, begun=held.begun)))
+        for identity, command in self._waiting:
+            self._tell(Answered(identity, Answer(command, Outcome.LOST, begun=False)))
         self._waiting.clear()
         self._current = self._late = self._timer = None
         self._owed_until, self._urc_head = float("-inf"), ""
@@ -231,7 +237,8 @@ class AtEngine:
         if current.command.payload is not None:
             self._out += ESC  # it may sit there waiting for the rest of a text
         self._current = None
-        self._tell(Answered(current.id, Answer(current.command, Outcome.TIMEOUT, tuple(current.lines))))
+        answer = Answer(current.command, Outcome.TIMEOUT, tuple(current.lines), begun=current.begun)
+        self._tell(Answered(current.id, answer))
         self.state, self._probes, self._clean, self._dropped = State.FLUSH, 0, 0, 0
         self._flush_end = now + self.times.flush_s
         self._timer = now + self.times.quiet_s
@@ -239,7 +246,7 @@ class AtEngine:
     def _give_up_all(self) -> None:
         while self._waiting:
             identity, command = self._waiting.popleft()
-            self._tell(Answered(identity, Answer(command, Outcome.TIMEOUT)))
+            self._tell(Answered(identity, Answer(command, Outcome.TIMEOUT, begun=False)))
 
     def _probe(self, now: float) -> None:
         if self._probes >= self.times.probes:

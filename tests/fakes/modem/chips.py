@@ -87,6 +87,10 @@ def qpinc(modem: FakeModem, asked: Asked) -> list[str]:
     return [f'+QPINC: "SC",{modem.sim.tries},10']
 
 
+def cpinr(modem: FakeModem, asked: Asked) -> list[str]:
+    return ["+CPINR: SIM PUK,10,10", f"+CPINR: SIM PIN,{modem.sim.tries},3"]
+
+
 def gtccinfo(modem: FakeModem, asked: Asked) -> list[str]:
     """Fibocom: RSRP and RSRQ as indices of 3GPP TS 36.133, SINR in halves of a decibel."""
     net = modem.net
@@ -181,7 +185,12 @@ _QUECTEL: dict[str, Handler] = {
     "+QUSIM": lambda modem, asked: ["+QUSIM: 1"],
     "+QSIMSTAT": lambda modem, asked: ["+QSIMSTAT: 0,1"],
 }
-_FIBOCOM: dict[str, Handler] = {"+GTCCINFO": gtccinfo, "+GTRNDIS": gtrndis, "+MTSM": lambda modem, asked: ["+MTSM: 41"]}
+_FIBOCOM: dict[str, Handler] = {
+    "+GTCCINFO": gtccinfo,
+    "+GTRNDIS": gtrndis,
+    "+MTSM": lambda modem, asked: ["+MTSM: 41"],
+    "+CPINR": cpinr,
+}
 _SIMCOM: dict[str, Handler] = {
     "+CPSI": cpsi,
     "+CNMP": nothing,

@@ -11,7 +11,9 @@ from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
 from gateway.model.link import LinkPhase
 from gateway.model.texts import TextOut
 from tests.fakes.loop import by_hand
+from tests.fakes.modem import FakeModem
 from tests.fakes.modem.pdus import deliver
+from tests.fakes.modem.port import Asked, AtError
 from tests.unit.modem.rig import BearerRig, bearer_rig, pass_time
 
 LONG = "水位上涨，请求增派冲锋舟两艘。" * 12
@@ -56,7 +58,84 @@ async def test_what_came_while_nobody_looked(monkeypatch: pytest.MonkeyPatch, tm
         rig.modem.texts.stored[7] = (0, "0791ZZ"[:4] + "00" * 3)  # garbage is taken off, lest the modem be full
         await rig.until(LinkPhase.UP)
         await pass_time(10)
-        assert len(rig.seats.taken) == 49 and rig.modem.texts.stored == {}
+        assert len(rig.seats.taken) == 49 and list(rig.modem.texts.stored) == [7], "it may have been the line"
+        await pass_time(62)
+        assert rig.modem.texts.stored == {}
+
+
+@by_hand
+async def test_a_line_that_was_garbled_costs_no_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One PDU of the list was lost on the line, another cut: each is read when it comes whole."""
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        await rig.until(LinkPhase.UP)
+        await pass_time(5)
+        good = rig.modem.handlers["+CMGL"]
+
+        def garbled(modem: FakeModem, asked: Asked) -> list[str]:
+            lines = good(modem, asked)
+            modem.handlers["+CMGL"] = good
+            return [lines[0].partition("\n")[0], lines[1], lines[2][:-7], *lines[3:]]
+
+        rig.modem.handlers["+CMGL"] = garbled
+        rig.modem.texts.stored = {at: (0, deliver("10086", f"number {at}")) for at in range(5)}
+        rig.carrier.on_text()
+        await pass_time(5)
+        assert sorted(one.body for one in rig.seats.taken) == ["number 1", "number 3", "number 4"]
+        assert sorted(rig.modem.texts.stored) == [0, 2]
+        await pass_time(62)
+        assert len(rig.seats.taken) == 5 and rig.modem.texts.stored == {}
+
+
+@by_hand
+async def test_one_that_can_not_be_deleted_holds_up_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        good = rig.modem.handlers["+CMGD"]
+
+        def refuses(modem: FakeModem, asked: Asked) -> list[str]:
+            if asked.args == "1":
+                raise AtError("CMS", 302)
+            return good(modem, asked)
+
+        rig.modem.handlers["+CMGD"] = refuses
+        rig.modem.texts.stored = {at: (0, deliver("10086", f"number {at}")) for at in range(4)}
+        await rig.until(LinkPhase.UP)
+        await pass_time(130)
+        assert [one.body for one in rig.seats.taken] == [f"number {at}" for at in range(4)], "each, and once"
+        assert list(rig.modem.texts.stored) == [1]
+
+
+@by_hand
+async def test_a_modem_that_stores_nothing_and_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        await rig.until(LinkPhase.UP)
+        rig.seats.full = GatewayError("the disk is full", code="disk-full")
+        for number in range(3):
+            pdu = deliver("10086", f"number {number}")
+            rig.modem.urc(f"+CMT: ,{len(pdu) // 2 - 8}\r\n{pdu}")
+            await pass_time(2)
+        assert rig.seats.taken == []
+        rig.seats.full = None
+        await pass_time(62)
+        assert [one.body for one in rig.seats.taken] == ["number 0", "number 1", "number 2"]
+
+
+@by_hand
+async def test_a_modem_full_of_messages_is_emptied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A full one says nothing of those that find no room: the next look makes room, and the network brings them."""
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        await rig.until(LinkPhase.UP)
+        await pass_time(5)
+        rig.seats.full = GatewayError("the disk is full", code="disk-full")
+        for number in range(rig.modem.texts.capacity + 1):
+            rig.modem.text_in(deliver("10086", f"number {number}"))
+        await pass_time(5)
+        assert len(rig.modem.texts.missed) == 1
+        rig.seats.full = None
+        await pass_time(62)
+        assert rig.modem.texts.stored == {} and len(rig.seats.taken) == rig.modem.texts.capacity
+        rig.modem.text_in(rig.modem.texts.missed.pop())
+        await pass_time(5)
+        assert len({one.body for one in rig.seats.taken}) == rig.modem.texts.capacity + 1
 
 
 @by_hand
@@ -89,6 +168,21 @@ async def test_the_answer_of_the_network_is_lost(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(LinkDown) as told:
             await sent(rig, TextOut("1", "10086", "x"))
         assert told.value.code == "text-unsure" and len(rig.modem.texts.sent) == 1
+
+
+@by_hand
+async def test_one_that_never_went_out_is_not_unsure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Unplugged before, or the modem did not even ask for the text: it can not arrive twice."""
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        await rig.until(LinkPhase.UP)
+        rig.modem.faults.lost = 1.0
+        with pytest.raises(LinkDown) as told:
+            await sent(rig, TextOut("1", "10086", "x"))
+        assert told.value.code == "modem-silent"
+        rig.line.unplug()
+        with pytest.raises(LinkDown) as gone:
+            await rig.bearer.modem.send_text(TextOut("1", "10086", "x"), none)
+        assert gone.value.code == "serial-lost" and rig.modem.texts.sent == []
 
 
 @by_hand

@@ -198,11 +198,11 @@ def test_a_modem_that_never_answers_is_told_as_silent() -> None:
         now = due
         engine.handle_timer(now)
         engine.data_to_send(now)
-    assert drain(engine)[1:] == [Silent(3), Answered(waits, Answer(IMEI, Outcome.TIMEOUT))]
+    assert drain(engine)[1:] == [Silent(3), Answered(waits, Answer(IMEI, Outcome.TIMEOUT, begun=False))]
     assert engine.state is State.DEAD and now < 20
     after = engine.submit(IMEI, now)
     assert engine.data_to_send(now) == b""
-    assert drain(engine) == [Answered(after, Answer(IMEI, Outcome.TIMEOUT))]
+    assert drain(engine) == [Answered(after, Answer(IMEI, Outcome.TIMEOUT, begun=False))]
     engine.revive(now)
     engine.submit(IMEI, now)
     assert engine.data_to_send(now) == b""
@@ -211,6 +211,21 @@ def test_a_modem_that_never_answers_is_told_as_silent() -> None:
     engine.reset()
     engine.submit(IMEI, now)
     assert engine.data_to_send(now) == b"AT+CGSN\r"
+
+
+def test_what_the_modem_never_had_is_told_apart() -> None:
+    """A text behind a prompt that never came can not have gone; one that did may have."""
+    engine = AtEngine()
+    send = Command("AT+CMGS=3", ("+CMGS",), payload=b"00")
+    for prompted in (False, True):
+        engine.submit(send, 0.0)
+        engine.submit(CSQ, 0.0)
+        engine.data_to_send(0.0)
+        if prompted:
+            engine.receive_data(b"\r\n> ", 0.0)
+        engine.reset()
+        lost = [event.answer.begun for event in drain(engine) if isinstance(event, Answered)]
+        assert lost == [prompted, False]
 
 
 def test_reset_tells_whoever_waits() -> None:
