@@ -17,8 +17,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from gateway.base.errors import Denied
+from gateway.core.faces_people import AccountsFace
 from gateway.core.rights import at_least as has_role
-from gateway.core.services import AccountsFace, Services
+from gateway.core.services import Services
 from gateway.model.principal import Principal, Role
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

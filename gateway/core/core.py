@@ -25,7 +25,7 @@ from gateway.core.field_state import Field
 from gateway.core.figures import Figures
 from gateway.core.fleet_made import about, make_fleet, make_pairing
 from gateway.core.forward_made import make_inbox, make_outbox
-from gateway.core.forward_view import ForwardView, sent_on
+from gateway.core.forward_view import sent_on
 from gateway.core.grants import Grants
 from gateway.core.holds import Holds
 from gateway.core.home import Home
@@ -34,43 +34,36 @@ from gateway.core.informants import Informants
 from gateway.core.invitations import Invitations
 from gateway.core.kit_standing import Standing, make_kit
 from gateway.core.link_trails import LinkTrails
-from gateway.core.link_view import LinkView
 from gateway.core.link_watch import LinkWatch
 from gateway.core.links import Links
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.meshes import Meshes
 from gateway.core.messages import Bus
-from gateway.core.on_demand import Patience
 from gateway.core.pairings import Pairings
 from gateway.core.phones import Phones
+from gateway.core.pictures_made import make_pushes, make_source_view, make_streams
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
 from gateway.core.programs import Programs
 from gateway.core.ptz import Ptz
 from gateway.core.push_points import PushPoints
-from gateway.core.pushes import Pushes
 from gateway.core.reach import Reach
 from gateway.core.recheck import Recheck
 from gateway.core.reports import Reports
-from gateway.core.rights import Rights
 from gateway.core.secrets import Secrets
 from gateway.core.services import DaemonFace, Services
+from gateway.core.services_made import make_services
 from gateway.core.sessions import Sessions
 from gateway.core.snapshots import Snapshots
 from gateway.core.source_acts import SourceActs
 from gateway.core.source_book import SourceBook
-from gateway.core.source_test import SourceTester
-from gateway.core.source_view import SourceView
 from gateway.core.sources import Sources
-from gateway.core.stream import Setting
-from gateway.core.streams import Streams
 from gateway.core.talk import Talk
 from gateway.core.talk_acts import TalkActs
 from gateway.core.talk_endpoint import Endpoint
 from gateway.core.talk_group import Group
-from gateway.core.talk_view import TalkView, info
+from gateway.core.talk_view import info
 from gateway.core.texts_made import make_last_resort, make_telemetry_in, make_texts
-from gateway.core.texts_view import TextsView
 from gateway.core.transcode import Transcoder
 from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
@@ -102,17 +95,7 @@ class Core:
         self.audit = Audit(store.audit, clock)
         self.sessions = Sessions(clock)
         self.transcoder = Transcoder(plane, clock, lambda: config().convert, lambda: config().media.gop_bytes)
-        self.streams = Streams(
-            gateway,
-            plane,
-            self.bus,
-            self.audit,
-            self.sessions,
-            clock,
-            lambda: _setting(config()),
-            lambda: config().streams.max_viewings,
-            self.transcoder,
-        )
+        self.streams = make_streams(self, config)
         self.snapshots = Snapshots(self.streams, plane, clock, lambda: config().convert)
         self.devices = Devices(
             gateway, store.devices, self.bus, clock, secrets.kit_password(), lambda: config().devices
@@ -142,15 +125,7 @@ class Core:
             gateway, self.streams, self.devices, self.programs, self.audit, clock, lambda: config().security
         )
         self.sources = Sources(gateway, self.streams, self.devices)
-        self.pushes = Pushes(
-            gateway,
-            self.sources,
-            self.streams,
-            self.bus,
-            clock,
-            lambda: config().push,
-            lambda: _setting(config()).patience,
-        )
+        self.pushes = make_pushes(self, config)
         self.phones = Phones(self.devices, clock, self._end_picture)
         self.informants = Informants(
             store.informants,
@@ -168,18 +143,7 @@ class Core:
         self.source_book = SourceBook(
             gateway, store.sources, self.sources, self.devices, clock, lambda: config().source
         )
-        self.source_view = SourceView(
-            gateway,
-            self.source_book,
-            self.sources,
-            self.streams,
-            self.programs,
-            self.push_points,
-            self.pushes,
-            self.sessions,
-            SourceTester(gateway, self.sources, plane, clock, lambda: _setting(config())),
-            self.audit,
-        )
+        self.source_view = make_source_view(self, config)
         self.discovery = Discovery(self.devices, self.source_book, self.reach, clock)
         self.holds = Holds(self.streams)
         self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
@@ -368,52 +332,9 @@ class Core:
 
     def services(self, version: str, metrics: Metrics, daemon: DaemonFace) -> Services:
         """What the API gets."""
-        return Services(
-            gateway=self._config().gateway.id,
-            version=version,
-            config=self._config,
-            directory=self.directory,
-            streams=self.streams,
-            snapshots=self.snapshots,
-            bus=self.bus,
-            commands=self.commands,
-            accounts=self.accounts,
-            audit=self.audit,
-            alarms=self.alarms,
-            positions=self.positions,
-            informants=self.informants,
-            ptz=self.presets,
-            sources=self.source_view,
-            discovery=self.discovery,
-            sessions=self.sessions,
-            talk=TalkView(self.talk, self.calls, self.store.spurts, self.plane, self.talk.far),
-            rights=Rights(),
-            metrics=metrics,
-            daemon=daemon,
-            now=self.clock.wall,
-            by_bearer=self.programs.by_bearer,
-            fleet=self.fleet,
-            links=LinkView(self._config().gateway.id, self.links, self.link_trails),
-            forward=ForwardView(self.outbox, self.inbox, self.audit),
-            pairing=self.pairing,
-            kit=self.standing,
-            texts=TextsView(self.texts, self.telemetry_in, self.audit),
-            meshes=self.meshes,
-        )
+        return make_services(self, self._config, version, metrics, daemon)
 
 
 def _told(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (exc := task.exception()) is not None:
         log.error("%s ended by a mistake of ours", task.get_name(), exc_info=exc)
-
-
-def _setting(config: Config) -> Setting:
-    streams = config.streams
-    patience = Patience(
-        idle_close_s=streams.idle_close,
-        patience_s=streams.patience,
-        open_s=streams.open_patience,
-        retry_first_s=streams.retry_first,
-        retry_most_s=streams.retry_most,
-    )
-    return Setting(patience, streams.stall, config.media.gop_bytes)

@@ -1,4 +1,4 @@
-"""Store and forward as people see it. Fulfils `core.services.ForwardFace`."""
+"""Store and forward as people see it. Fulfils `core.faces_north.ForwardFace`."""
 
 from __future__ import annotations
 

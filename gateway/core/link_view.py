@@ -1,4 +1,4 @@
-"""Links as people see them. Fulfils `core.services.LinksFace`."""
+"""Links as people see them. Fulfils `core.faces_north.LinksFace`."""
 
 from __future__ import annotations
 

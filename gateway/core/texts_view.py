@@ -1,4 +1,4 @@
-"""Short messages as people see and send them. Fulfils `core.services.TextsFace`."""
+"""Short messages as people see and send them. Fulfils `core.faces_north.TextsFace`."""
 
 from __future__ import annotations
 
