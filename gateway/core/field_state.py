@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from gateway.base.tasks import beat
 from gateway.core.facts import AdapterStatus
-from gateway.core.field_word import FieldFacts, FieldJudge, links_of, stuck_codes
+from gateway.core.field_word import FieldFacts, FieldJudge, links_of
 from gateway.model.device import DeviceState
 from gateway.model.kit_state import FieldLink, FieldState
 from gateway.model.link import BearerKind, LinkPhase
 from gateway.model.principal import SYSTEM
+from gateway.model.texts import CarrierKind
 
 if TYPE_CHECKING:
     from gateway.config.root import Config
@@ -90,7 +91,8 @@ class Field:
     def _facts(self) -> FieldFacts:
         core, config = self._core, self._config()
         centers = core.fleet.centers()
-        links, stuck = self._links()
+        links = self._links()
+        failed = [one for one in self.adapters() if one.state == "failed"]
         devices = core.home.devices(SYSTEM)
         return FieldFacts(
             condition=core.kit.condition,
@@ -100,18 +102,18 @@ class Field:
             is_center=config.gateway.role == "center",
             messages=bool(self._messages),
             links=links or links_of(centers),
-            stuck=stuck,
-            failed=[one.code or "config" for one in self.adapters() if one.state == "failed"],
+            voiceless=frozenset(one.name for one in core.texts.carriers() if one.kind is not CarrierKind.SMS),
+            failed=[one.code or "config" for one in failed],
+            severed=next((one.code or "config" for one in failed if one.type == "uplink"), ""),
             broken=[code for code in core.watch.parts.values() if code],
             devices=len(devices),
             devices_online=sum(one.state in (DeviceState.ONLINE, DeviceState.DEGRADED) for one in devices),
             started=self.started(),
         )
 
-    def _links(self) -> tuple[list[FieldLink], frozenset[str]]:
+    def _links(self) -> list[FieldLink]:
         """The links of this machine, as the team sees them. A satellite phone carries no packets, but voices."""
-        view = self._core.links.view()
-        shown = [
+        return [
             FieldLink(
                 name=link.name,
                 kind=link.kind.value,
@@ -120,6 +122,5 @@ class Field:
                 code=link.code,
                 bars=link.signal.bars,
             )
-            for link in view
+            for link in self._core.links.view()
         ]
-        return shown, stuck_codes([(link.phase.value, link.code) for link in view])

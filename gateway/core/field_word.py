@@ -5,8 +5,11 @@
  degraded    voice or messages, but no pictures             technician  waiting does not help
 ```
 A word, and the one reason that stands under it, change only when the new one has lasted a moment: sooner to the worse
-than to the better, so that a link at its edge does not make the lamp flicker. `TECHNICIAN` for want of a center comes
-when that has lasted for `patience_s`.
+than to the better, so that a link at its edge does not make the lamp flicker. What is worse counts from when it was
+first worse, whatever reasons follow each other in the meantime: a word that is too good would stand otherwise for as
+long as a modem changes its mind. `TECHNICIAN` for want of a center comes when that has lasted for `patience_s`; a
+center that is there for a blink does not begin that anew. It comes at once for what only a person ends (`PERSONS`),
+never for what ends by itself.
 """
 
 from __future__ import annotations
@@ -23,6 +26,14 @@ PICTURE_BPS, PICTURE_AGAIN_BPS = 200_000.0, 300_000.0
 MORE = 3
 LINKS = 8
 
+PERSONS = frozenset(
+    {
+        "sim-absent", "sim-pin", "sim-pin-wrong", "sim-pin-last", "sim-puk", "sim-failed", "satphone-pin",
+        "satphone-no-card", "bd-no-card", "mm-not-allowed", "mm-which",
+    }
+)  # fmt: skip
+"""Reasons of links that only a person ends: a card, a PIN, a setting. A modem that starts, is unplugged or has nobody
+who tends it just now comes back by itself."""
 # What waiting does not mend, in words of center and pairing.
 _PAIRING = frozenset({"kit-revoked", "revoked", "unknown-key", "kit-unknown", "kit-stale", "duplicate-gateway"})
 # Of the daemon: it can not keep what it should.
@@ -55,8 +66,9 @@ _QUIET = frozenset({"on-battery", "position-none", "position-old", "disk-worn", 
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """What the rule looks at. `links`: the bearers of this kit; `stuck`: those of their codes that only a person ends
-    (no SIM, a PIN); `failed`: codes of adapters that stopped for a setting; `messages`: a broker holds the kit."""
+    """What the rule looks at. `links`: the bearers of this kit; `failed`: codes of adapters that stopped for a setting,
+    `severed`: of the one among them that calls the centers, "" while it is none; `broken`: reasons of the daemon's own
+    parts; `messages`: a broker holds the kit."""
 
     condition: KitCondition
     centers: Sequence[CenterState] = ()
@@ -65,8 +77,10 @@ class FieldFacts:
     """Whether there should be a center at all: without, links and devices decide."""
     messages: bool = False
     links: Sequence[FieldLink] = ()
-    stuck: frozenset[str] = frozenset()
+    voiceless: frozenset[str] = frozenset()
+    """Links that carry short messages alone: BeiDou terminals, SBD units."""
     failed: Sequence[str] = ()
+    severed: str = ""
     broken: Sequence[str] = ()
     devices: int = 0
     devices_online: int = 0
@@ -83,8 +97,11 @@ class FieldJudge:
     state: FieldState = field(default_factory=FieldState)
     _next: tuple[FieldWord, str] = (FieldWord.CONNECTING, "field-starting")
     _next_since: float = 0.0
+    _worse_since: float | None = None
+    _better_since: float | None = None
     _alone_since: float | None = None
-    _thin: bool = False
+    _held_since: float | None = None
+    _thin: dict[str, bool] = field(default_factory=dict)
     _looked: bool = False
 
     def look(self, facts: FieldFacts, now: float, wall: float) -> FieldState:
@@ -92,9 +109,7 @@ class FieldJudge:
         if wished != self._next:
             self._next, self._next_since = wished, now
         word, code = self.state.word, self.state.code
-        first = not self._looked and facts.started
-        if first or (wished != (word, code) and now - self._next_since >= _waits(word, wished[0])):
-            self._looked = self._looked or facts.started
+        if self._due(facts, wished, now):
             word, code = wished
         more = [one for one in self._noted(facts) if one != code][:MORE]
         power = facts.condition.power
@@ -111,61 +126,104 @@ class FieldJudge:
         )
         return self.state
 
+    def _due(self, facts: FieldFacts, wished: tuple[FieldWord, str], now: float) -> bool:
+        """Whether what is wished has lasted long enough to be said."""
+        word, then = self.state.word, wished[0]
+        if not self._looked and facts.started and then is not FieldWord.TECHNICIAN:
+            self._looked = True
+            return True
+        by = _ORDER.index(then) - _ORDER.index(word)
+        self._worse_since = (self._worse_since if self._worse_since is not None else now) if by > 0 else None
+        self._better_since = (self._better_since if self._better_since is not None else now) if by < 0 else None
+        if by > 0:
+            due = self._worse_since is not None and now - self._worse_since >= WORSE_S
+        elif by < 0:
+            due = self._better_since is not None and now - self._better_since >= BETTER_S
+        else:
+            due = wished != (word, self.state.code) and now - self._next_since >= WORSE_S
+        if due:
+            self._looked, self._worse_since, self._better_since = True, None, None
+        return due
+
     # — the rule, without its patience —
 
     def _judge(self, facts: FieldFacts, now: float) -> tuple[FieldWord, str]:
         if not facts.started:
             return FieldWord.CONNECTING, "field-starting"
         holds = [center for center in facts.centers if center.state is not KitState.OFFLINE]
-        if holds or facts.is_center or (not facts.wanted and any(link.carries for link in facts.links)):
-            self._alone_since = None
+        held = bool(holds) or facts.is_center or (not facts.wanted and any(link.carries for link in facts.links))
+        if "internal" in facts.broken:
+            held = False  # the loop, the store or the media plane does not answer: nothing goes through it
+        self._count(now, held=held)
+        if held:
             return self._held(facts, holds)
-        if self._alone_since is None:
-            self._alone_since = now
+        if "internal" in facts.broken:
+            return self._waited(now, "internal")
         code = self._why_alone(facts)
         if facts.messages:
             return FieldWord.DEGRADED, "field-messages-only"
-        if any(link.kind == "satphone" and link.carries for link in facts.links):
-            return FieldWord.DEGRADED, "field-satphone-only"
-        if code in _PAIRING or code == "field-no-center" or code in facts.stuck:
+        if space := [link for link in facts.links if link.kind == "satphone" and link.carries]:
+            return FieldWord.DEGRADED, _by_space(space, facts)
+        if code in _PAIRING or code == "field-no-center" or code in PERSONS:
             return FieldWord.TECHNICIAN, code
+        if facts.wanted and facts.severed:
+            return FieldWord.TECHNICIAN, facts.severed
         if facts.failed and not facts.links:
             return FieldWord.TECHNICIAN, facts.failed[0]
         broken = next((one for one in facts.broken if one in _BROKEN), "")
         if broken:
             return FieldWord.TECHNICIAN, broken
-        if now - self._alone_since >= self.patience_s:
-            return FieldWord.TECHNICIAN, code if code not in (
-                "field-no-link",
-                "field-center-away",
-            ) else "field-too-long"
-        return FieldWord.CONNECTING, code
+        return self._waited(now, code, long=facts.wanted)
+
+    def _count(self, now: float, *, held: bool) -> None:
+        """How long the kit is alone: a center that is there for a moment does not begin that anew."""
+        if not held:
+            self._held_since = None
+            self._alone_since = now if self._alone_since is None else self._alone_since
+            return
+        self._held_since = now if self._held_since is None else self._held_since
+        if now - self._held_since >= BETTER_S:
+            self._alone_since = None
+
+    def _waited(self, now: float, code: str, *, long: bool = False) -> tuple[FieldWord, str]:
+        if self._alone_since is None or now - self._alone_since < self.patience_s:
+            return FieldWord.CONNECTING, code
+        plain = long and code in ("field-no-link", "field-center-away")
+        return FieldWord.TECHNICIAN, "field-too-long" if plain else code
 
     def _held(self, facts: FieldFacts, holds: Sequence[CenterState]) -> tuple[FieldWord, str]:
-        links = [link for center in holds for link in center.links if link.state is LinkUse.IN]
-        known = [link.usable_bps for link in links if link.usable_bps is not None]
-        if known and len(known) == len(links):
-            self._thin = sum(known) < (PICTURE_AGAIN_BPS if self._thin else PICTURE_BPS)
-        if self._thin and known:
+        thin = [self._is_thin(center) for center in holds]
+        self._thin = {center.gateway: one for center, one in zip(holds, thin, strict=True)}
+        if thin and all(thin):
             return FieldWord.DEGRADED, "field-voice-only"
         carriers = [link for link in facts.links if link.carries]
         if not holds and carriers and all(link.kind == "satphone" for link in carriers):
-            return FieldWord.DEGRADED, "field-satphone-only"
+            return FieldWord.DEGRADED, _by_space(carriers, facts)
         urgent = next((one for one in self._noted(facts) if one not in _QUIET), "")
         return FieldWord.READY, urgent
+
+    def _is_thin(self, center: CenterState) -> bool:
+        """Whether its links carry too little for pictures. Each center by itself: they share the same bearers."""
+        was = self._thin.get(center.gateway, False)
+        links = [link for link in center.links if link.state is LinkUse.IN]
+        known = [link.usable_bps for link in links if link.usable_bps is not None]
+        if not known or len(known) < len(links):
+            return was and bool(known)
+        return sum(known) < (PICTURE_AGAIN_BPS if was else PICTURE_BPS)
 
     def _why_alone(self, facts: FieldFacts) -> str:
         """The most important reason: pairing, then the links from the best to the worst, then the center."""
         if facts.wanted and not facts.paired and not facts.centers:
             return "field-no-center"
-        pairing = next((center.code for center in facts.centers if center.code in _PAIRING), "")
-        if pairing:
-            return pairing
+        # One center that refuses the kit is the reason only where no other may come yet.
+        refused = [center.code for center in facts.centers if center.code in _PAIRING]
+        if refused and len(refused) == len(facts.centers):
+            return refused[0]
         if any(link.carries for link in facts.links):
             return "field-center-away"
-        told = [link for link in facts.links if link.phase != "off"]
+        told = [link for link in facts.links if link.phase != "off"] or list(facts.links)
         # One that may come yet is the reason to wait; only where all are stuck is that the reason.
-        moving = [link for link in told if link.code not in facts.stuck]
+        moving = [link for link in told if link.code not in PERSONS]
         best = min(moving or told, key=lambda link: _NEARNESS.get(link.phase, 9), default=None)
         if best is not None and best.code:
             return best.code
@@ -195,17 +253,14 @@ _NEARNESS = {
     "locked": 4,
     "absent": 5,
     "down": 2,
+    "off": 6,
 }
 _ORDER = (FieldWord.READY, FieldWord.DEGRADED, FieldWord.CONNECTING, FieldWord.TECHNICIAN)
 
 
-def _waits(now: FieldWord, then: FieldWord) -> float:
-    return WORSE_S if _ORDER.index(then) >= _ORDER.index(now) else BETTER_S
-
-
-def stuck_codes(phases: Sequence[tuple[str, str]]) -> frozenset[str]:
-    """Of (phase, code): those that do not change by waiting."""
-    return frozenset(code for phase, code in phases if phase in ("locked", "absent") and code)
+def _by_space(links: Sequence[FieldLink], facts: FieldFacts) -> str:
+    """What satellite phones and terminals are good for."""
+    return "field-texts-only" if all(one.name in facts.voiceless for one in links) else "field-satphone-only"
 
 
 def links_of(centers: Sequence[CenterState]) -> list[FieldLink]:

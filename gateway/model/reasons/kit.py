@@ -167,6 +167,13 @@ ROWS: tuple[Row, ...] = (
         "请使用卫星电话通话，保持天线朝向天空。",
     ),
     (
+        "field-texts-only",
+        "Only a satellite terminal for short messages is left: no voice, no pictures.",
+        "The center gets place, alarms and short messages; keep the antenna towards the sky. The rest comes back by itself.",
+        "仅剩卫星短报文：无语音、无画面。",
+        "中心可收到位置、告警与短消息；请保持天线朝向天空，其余业务会自动恢复。",
+    ),
+    (
         "field-no-device",
         "No camera and no radio is here yet.",
         "Switch on the cameras and radios that belong to the kit.",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.field_word import FieldFacts, FieldJudge, links_of, stuck_codes
+from gateway.core.field_word import FieldFacts, FieldJudge, links_of
 from gateway.model.kit import CenterState, KitState, LinkState, LinkUse
 from gateway.model.kit_state import FieldLink, FieldState, FieldWord, KitCondition
 from gateway.model.reason import REASONS
@@ -27,8 +27,8 @@ HELD = FieldFacts(WELL, [center()], 1, links=[LTE])
 ALONE = FieldFacts(WELL, [center(KitState.OFFLINE, "center-silent")], 1, links=[LTE])
 
 
-def said(facts: FieldFacts, *, after_s: float = 0.0, patience_s: float = 600.0) -> FieldState:
-    """At once after the start, or after so long."""
+def said(facts: FieldFacts, *, after_s: float = 3.0, patience_s: float = 600.0) -> FieldState:
+    """Soon after the start, or after so long."""
     judge = FieldJudge(patience_s)
     judge.look(facts, 0.0, NOW)
     at = 0.0
@@ -75,12 +75,84 @@ def test_by_what(facts: FieldFacts, word: str, code: str) -> None:
 def test_only_where_all_links_are_stuck_is_that_the_reason() -> None:
     locked = FieldLink("lte0", "lte", False, "locked", "sim-pin")
     absent = FieldLink("lte1", "lte", False, "absent", "sim-absent")
-    stuck = stuck_codes([("locked", "sim-pin"), ("absent", "sim-absent"), ("searching", "no-service"), ("absent", "")])
-    assert stuck == {"sim-pin", "sim-absent"}
-    state = said(replace(ALONE, links=[locked, absent], stuck=stuck))
+    state = said(replace(ALONE, links=[locked, absent]))
     assert (state.word, state.code) == (FieldWord.TECHNICIAN, "sim-pin")
-    state = said(replace(ALONE, links=[locked, replace(SEARCHING, code="no-service")], stuck=stuck))
-    assert (state.word, state.code) == (FieldWord.CONNECTING, "no-service"), "one may come yet"
+    state = said(replace(ALONE, links=[locked, replace(SEARCHING, code="modem-searching")]))
+    assert (state.word, state.code) == (FieldWord.CONNECTING, "modem-searching"), "one may come yet"
+
+
+@pytest.mark.parametrize("code", ["modem-starting", "link-untended", "modem-absent", "link-no-interface", "mm-absent"])
+def test_no_technician_is_called_for_a_link_that_comes_back_by_itself(code: str) -> None:
+    """A kit whose only modem is being set up is no case for anybody: that is how each start begins."""
+    state = said(replace(ALONE, links=[FieldLink("lte0", "lte", False, "absent", code)]), after_s=30)
+    assert (state.word, state.code) == (FieldWord.CONNECTING, code)
+
+
+def test_a_start_calls_nobody_in_its_first_moments() -> None:
+    judge = FieldJudge()
+    assert judge.look(replace(ALONE, links=[], failed=["config"]), 0.0, NOW).word is FieldWord.CONNECTING
+    assert judge.look(HELD, 1.0, NOW).word is FieldWord.READY, "the links were found"
+
+
+def test_a_modem_that_changes_its_mind_each_second_does_not_keep_a_word_that_is_too_good() -> None:
+    judge, codes = FieldJudge(), ("modem-searching", "modem-recovering")
+    judge.look(HELD, 0.0, NOW)
+    for second in range(1, 6):
+        facts = replace(ALONE, links=[replace(SEARCHING, code=codes[second % 2])])
+        state = judge.look(facts, float(second), NOW + second)
+    assert state.word is FieldWord.CONNECTING and state.code in codes
+    judge = FieldJudge()
+    judge.look(HELD, 0.0, NOW)
+    for second in range(1, 6):  # worse in two ways by turns
+        state = judge.look(replace(ALONE, messages=bool(second % 2)), float(second), NOW + second)
+    assert state.word in (FieldWord.DEGRADED, FieldWord.CONNECTING)
+
+
+def test_a_terminal_for_short_messages_has_no_voice() -> None:
+    state = said(replace(ALONE, links=[PHONE], voiceless=frozenset({"sat0"})))
+    assert (state.word, state.code) == (FieldWord.DEGRADED, "field-texts-only")
+    both = [PHONE, replace(PHONE, name="sat1")]
+    assert said(replace(ALONE, links=both, voiceless=frozenset({"sat0"}))).code == "field-satphone-only"
+
+
+def test_each_center_counts_its_own_links() -> None:
+    """Both go by the same two bearers: 120 kb/s twice are no 240."""
+    thin = [center(KitState.ONLINE, "", 120e3), replace(center(KitState.ONLINE, "", 120e3), gateway="city")]
+    assert said(replace(HELD, centers=thin)).code == "field-voice-only"
+    assert said(replace(HELD, centers=[thin[0], replace(center(), gateway="city")])).word is FieldWord.READY
+
+
+def test_one_center_that_refuses_is_not_the_reason_while_another_may_come() -> None:
+    revoked, away = center(KitState.OFFLINE, "kit-revoked"), center(KitState.OFFLINE, "center-silent")
+    state = said(replace(ALONE, centers=[revoked, replace(away, gateway="city")]))
+    assert (state.word, state.code) == (FieldWord.CONNECTING, "field-center-away")
+
+
+def test_a_center_that_is_there_for_a_blink_does_not_keep_help_away() -> None:
+    judge = FieldJudge(60.0)
+    for second in range(80):
+        judge.look(HELD if second % 20 == 5 else ALONE, float(second), NOW + second)
+    assert judge.state.word is FieldWord.TECHNICIAN
+
+
+def test_links_that_may_not_be_used_say_why() -> None:
+    off = FieldLink("lte0", "lte", False, "off", "link-roaming")
+    assert said(replace(ALONE, links=[off])).code == "link-roaming"
+    alone = replace(ALONE, centers=[], paired=0, wanted=False, links=[off])
+    state = said(replace(alone, links=[]), after_s=70, patience_s=60)
+    assert (state.word, state.code) == (FieldWord.TECHNICIAN, "field-no-link"), "no center is missed here"
+
+
+def test_ready_is_not_said_while_a_part_of_the_daemon_does_not_answer() -> None:
+    state = said(replace(HELD, broken=["internal"]))
+    assert (state.word, state.code) == (FieldWord.CONNECTING, "internal")
+    assert said(replace(HELD, broken=["internal"]), after_s=70, patience_s=60).word is FieldWord.TECHNICIAN
+
+
+def test_a_mistake_in_the_setting_of_what_calls_the_centers_does_not_mend_by_waiting() -> None:
+    state = said(replace(ALONE, failed=["port-in-use", "config"], severed="config"))
+    assert (state.word, state.code) == (FieldWord.TECHNICIAN, "config")
+    assert said(replace(ALONE, failed=["port-in-use"])).word is FieldWord.CONNECTING
 
 
 def test_without_a_center_for_long_help_is_called() -> None:

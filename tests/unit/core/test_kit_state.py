@@ -123,8 +123,9 @@ async def test_the_word_follows_centers_and_adapters(tmp_path: Path) -> None:
         told: list[FieldState] = []
         house.core.field.started = lambda: True
         house.core.links.view = tuple  # type: ignore[method-assign]  # of the machine of the tests
+        house.core.watch._alive.clear()  # its thread does not live by the time of the tests
         undo = house.core.standing.on_field(told.append)
-        await advance(1.1)
+        await advance(4.1)
         assert (told[-1].word, told[-1].code) == (FieldWord.TECHNICIAN, "field-no-center")
         links = (LinkState("lte-1", "lte", "wwan0", LinkUse.IN, usable_bps=2e6),)
         house.core.fleet.center(CenterState("county", state=KitState.ONLINE, links=links))
