@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -43,6 +45,9 @@ class Gnss:
         self._clock = clock or Clock()
         self._standing: dict[str, str] = {}
         """What each source said last: "" a fix, else a reason code."""
+        self._fixed_at: dict[str, float] = {}
+        """When each had a fix last: of several receivers, or constellations, one may have none."""
+        self._spoke: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -62,16 +67,24 @@ class Gnss:
 
     async def _again(self, source: str, attempt: Callable[[], object], *, quiet: bool = False) -> None:
         """`quiet`: one that has never been there is not missed."""
-        pause_s, met = FIRST_S, not quiet
+        pause_s, met, said = FIRST_S, not quiet, ""
         try:
             while True:
+                spoke = self._spoke.get(source, 0)
                 try:
                     await attempt()  # type: ignore[misc]
                 except GatewayError as exc:
-                    if source in self._standing:
-                        met, pause_s = True, FIRST_S
+                    if self._spoke.get(source, 0) != spoke:
+                        met, pause_s, said = True, FIRST_S, ""
                     if met:
-                        log.info("%s: %s; it is tried again in %g s", source, exc, pause_s)
+                        # One that is unplugged for the day is told once.
+                        log.log(
+                            logging.DEBUG if said == str(exc) else logging.INFO,
+                            "%s: %s; it is tried again",
+                            source,
+                            exc,
+                        )
+                        said = str(exc)
                         self._nothing(source, "gnss-silent")
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, MOST_S)
@@ -95,7 +108,7 @@ class Gnss:
                     async with asyncio.timeout(self._config.silent):
                         data = await reader.read(CHUNK)
                 except TimeoutError:
-                    self._nothing("gpsd", "gnss-silent" if heard.devices else "gnss-no-fix")
+                    self._nothing("gpsd", "gnss-silent")
                     writer.write(b"?DEVICES;\n")
                     continue
                 except OSError as exc:
@@ -103,7 +116,11 @@ class Gnss:
                 if not data:
                     raise LinkDown("gpsd closed the connection", code="gnss-silent")
                 for one in heard.receive(data):
-                    self._take("gpsd", one)
+                    if heard.devices or isinstance(one, Seen):
+                        self._take("gpsd", one)
+                    else:  # an antenna under the open sky does not help where there is no receiver
+                        self._spoke["gpsd"] += 1
+                        self._nothing("gpsd", "gnss-silent")
         finally:
             writer.close()
             with suppress(OSError):
@@ -141,9 +158,13 @@ class Gnss:
             await line.close()
 
     def _take(self, source: str, heard: Heard) -> None:
+        self._spoke[source] += 1
+        now = self._clock.monotonic()
         if not isinstance(heard, Seen):
-            self._nothing(source, "gnss-no-fix")
+            if now - self._fixed_at.get(source, -math.inf) >= self._config.silent:
+                self._nothing(source, "gnss-no-fix")
             return
+        self._fixed_at[source] = now
         self._standing[source] = self._kit.fix(source, "receiver", Fix(**asdict(heard)))
         # A receiver whose weeks have wrapped knows where it is, and not when.
         if heard.taken_at is not None and heard.taken_at >= BUILT:

@@ -26,6 +26,8 @@ class GnssConfig(BaseModel):
     def _gpsd(cls, value: str) -> str:
         if value and re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):\d{1,5}", value) is None:
             raise ValueError('write host:port, as "127.0.0.1:2947"')
+        if value and not 1 <= int(value.rpartition(":")[2]) <= 65_535:
+            raise ValueError("a port is 1 to 65535")
         return value
 
     @field_validator("port")

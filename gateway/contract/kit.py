@@ -14,7 +14,7 @@ class KitStanding(Protocol):
 
     def fix(self, source: str, kind: str, fix: Fix) -> str:
         """Where a receiver says that the kit is. `source`: its name, as "gpsd" or "lte0"; `kind`: "receiver", "modem",
-        "satphone" or "network". Returns why it does not count (a reason code), "" when it does."""
+        "satphone", "station" or "network". Returns why it does not count (a reason code), "" when it does."""
 
     def no_fix(self, source: str, kind: str, code: str) -> None:
         """It has none: `gnss-no-fix`, `gnss-silent`."""

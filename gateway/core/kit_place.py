@@ -7,11 +7,13 @@
    could the kit have got there since the last good one? ──no──► held back (gnss-jump): taken after all when it stays
                │ yes                                              there for STAYS fixes and STAYS_S, or another
                ▼                                                  source says the same
-   best by rank (receiver, modem, satphone, network, written down), then by accuracy; a source that speaks
-   no more gives way after SILENT_S
+   best by rank (receiver, modem, satphone, station, network, written down), then by accuracy; a source that
+   speaks no more gives way after SILENT_S
 ```
-A receiver whose date is wrong (its weeks wrapped, its almanac is empty) may still know where it is: its place counts,
-its date does not.
+A source that says the same moment again and again does not speak: it is stuck (gnss-stuck). How wrong a fix may be by
+its own word counts up to WIDEST_M: whoever says "somewhere on the earth" could say any place otherwise. A receiver
+whose date is wrong (its weeks wrapped, its almanac is empty) may still know where it is: its place counts, its date
+does not.
 """
 
 from __future__ import annotations
@@ -28,16 +30,23 @@ FASTEST_M_S = 120.0
 """Faster than a train or a helicopter: what seems to move so fast did not move."""
 SLACK_M = 200.0
 STAYS, STAYS_S, STAYS_M = 10, 30.0, 300.0
+TOLD_S = 20.0
+"""A jump is told for so long: one that comes and goes each second is one trouble, not twenty."""
+WIDEST_M = 500.0
+"""A worse accuracy than this does not make more room for jumps; a receiver that says more than WORST_M has no fix."""
+WORST_M = 5000.0
+LOWEST_M, HIGHEST_M = -500.0, 50_000.0
 BETTER_FOR_S = 10.0
 """A source of a better rank speaks so long before it takes over."""
 MOST_SOURCES = 16
 DATE_S = 5.0
 
-RANKS = {"receiver": 0, "modem": 1, "satphone": 2, "network": 3, "fixed": 4}
+RANKS = {"receiver": 0, "modem": 1, "satphone": 2, "station": 3, "network": 4, "fixed": 5}
 _KINDS = {
     "receiver": PositionSource.GNSS,
     "modem": PositionSource.GNSS,
     "satphone": PositionSource.GNSS,
+    "station": PositionSource.GNSS,
     "network": PositionSource.NETWORK,
     "fixed": PositionSource.MANUAL,
 }
@@ -52,6 +61,8 @@ class _Source:
     since: float = -1e9  # it has spoken without a pause since
     spoke: float = -1e9
     code: str = ""  # why its last word does not count
+    jumped: float = -1e9  # a jump of it was refused
+    taken: float | None = None  # the moment that it told last, by its own clock
     apart: list[tuple[float, Fix]] = field(default_factory=list)  # fixes that are held back
 
 
@@ -79,8 +90,15 @@ class PlaceChooser:
         if source is None:
             return "gnss-bad"
         source.spoke = now
+        stuck = fix.taken_at is not None and fix.taken_at == source.taken
+        source.taken = fix.taken_at
+        if stuck:  # some say each moment twice: that is no news, and no trouble until it lasts
+            source.code = "gnss-stuck" if now - source.at > SILENT_S else source.code
+            return source.code
+        fix = _sane(fix)
         source.code = self._refused(source, name, fix, now)
         if source.code:
+            source.jumped = now if source.code == "gnss-jump" else source.jumped
             return source.code
         source.apart.clear()
         if now - source.at > SILENT_S:
@@ -128,10 +146,12 @@ class PlaceChooser:
         """Of a source that would be better than the chosen one, or is it."""
         chosen = self._sources.get(self._chosen)
         most = chosen.rank if chosen is not None else max(RANKS.values())
-        told = [one for one in self._sources.values() if one.code and one.rank <= most and now - one.spoke <= OLD_S]
+        near = [one for one in self._sources.values() if one.rank <= most]
+        told = [(one.rank, one.code) for one in near if one.code and now - one.spoke <= OLD_S]
         if chosen is not None and not chosen.code and now - chosen.at <= SILENT_S and chosen.rank < RANKS["fixed"]:
-            told = [one for one in told if one.code == "gnss-jump"]
-        return min(told, key=lambda one: one.rank).code if told else ""
+            told = [one for one in told if one[1] == "gnss-jump"]
+        told += [(one.rank, "gnss-jump") for one in near if now - one.jumped <= TOLD_S]
+        return min(told, default=(0, ""))[1]
 
     def _choose(self, now: float) -> str:
         speaking = {
@@ -161,14 +181,18 @@ class PlaceChooser:
             return "gnss-bad"
         if fix.longitude == fix.latitude == 0.0:  # what receivers without a fix send
             return "gnss-bad"
+        if source.kind is PositionSource.GNSS and (fix.accuracy_m or 0.0) > WORST_M:
+            return "gnss-no-fix"
         before = self._good
         if before is None or before.source is PositionSource.MANUAL or before.datum is not fix.datum:
             return ""
-        slack = SLACK_M + 3 * ((fix.accuracy_m or 0.0) + (before.accuracy_m or 0.0))
+        slack = SLACK_M + 3 * sum(min(one.accuracy_m or 0.0, WIDEST_M) for one in (fix, before))
         far = distance_m(before.longitude, before.latitude, fix.longitude, fix.latitude)
         if far <= slack + FASTEST_M_S * max(0.0, now - self._good_at):
             return ""
         if self._confirmed(source, name, fix, now):
+            for one in self._sources.values():
+                one.jumped = -1e9
             return ""
         return "gnss-jump"
 
@@ -183,6 +207,16 @@ class PlaceChooser:
         if any(now - one.apart[-1][0] <= SILENT_S and _metres(one.apart[-1][1], fix) <= STAYS_M for one in others):
             return True
         return len(apart) >= STAYS and now - apart[0][0] >= STAYS_S
+
+
+def _sane(fix: Fix) -> Fix:
+    """What can not be beside a place that can is as if it were not told."""
+    wide, high = fix.accuracy_m, fix.altitude_m
+    return replace(
+        fix,
+        accuracy_m=wide if wide is not None and math.isfinite(wide) and wide >= 0 else None,
+        altitude_m=high if high is not None and LOWEST_M <= high <= HIGHEST_M else None,
+    )
 
 
 def _order(source: _Source) -> tuple[int, float]:

@@ -40,7 +40,7 @@ DEVICE = "kit"
 WORST = (
     "battery-critical", "too-hot", "disk-read-only", "disk-full", "battery-low", "battery-untold", "hot", "gnss-jump",
     "clock-past", "clock-off", "disk-low", "disk-worn", "clock-unsynced", "position-none", "position-old",
-    "gnss-silent", "gnss-no-fix", "gnss-bad", "on-battery",
+    "gnss-silent", "gnss-stuck", "gnss-no-fix", "gnss-bad", "on-battery",
 )  # fmt: skip
 
 

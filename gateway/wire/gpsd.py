@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,8 @@ from gateway.wire.gnss import Heard, NoFix, Seen
 WATCH = b'?WATCH={"enable":true,"json":true};\n'
 MOST_LINE = 16_384
 """gpsd's own longest line is shorter (a SKY of all satellites)."""
+MOST = 1e9
+"""No figure of a receiver is larger. JSON has integers of any length, which are no floats."""
 
 
 class GpsdReader:
@@ -74,7 +75,7 @@ def _fix(told: dict[str, Any]) -> Heard:
 
 def _number(told: dict[str, Any], key: str) -> float | None:
     value = told.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
         return None
     return float(value)
 

@@ -66,7 +66,7 @@ class NmeaReader:
         fix = Seen(
             longitude=_degrees(f[5], f[6], "EW"),
             latitude=_degrees(f[3], f[4], "NS"),
-            taken_at=_moment(f[9], f[1]),
+            taken_at=_told_moment(f[9], f[1]),
             speed_kmh=None if knots is None else round(knots * 1.852, 1),
             direction_deg=track,
         )
@@ -131,6 +131,14 @@ def _optional(text: str) -> float | None:
     if not math.isfinite(value):
         raise ValueError("no number")
     return value
+
+
+def _told_moment(date: str, time: str) -> float | None:
+    """None where the receiver does not know its date (yet): its place counts."""
+    try:
+        return _moment(date, time)
+    except ValueError:
+        return None
 
 
 def _moment(date: str, time: str) -> float:

@@ -111,6 +111,13 @@ ROWS: tuple[Row, ...] = (
         "请检查接口与 gpsd；系统会自动重试。",
     ),
     (
+        "gnss-stuck",
+        "The satellite receiver repeats the same moment again and again: its place is not of now.",
+        "Switch the receiver off and on; if it goes on, replace it.",
+        "卫星定位接收机反复上报同一时刻，其位置不是当前位置。",
+        "请将接收机断电重启；若持续，请更换。",
+    ),
+    (
         "gnss-no-fix",
         "The satellite receiver answers but has no fix.",
         "Put its antenna under the open sky and wait a minute.",

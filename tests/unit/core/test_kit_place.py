@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.kit_place import OLD_S, SILENT_S, PlaceChooser, distance_m
+from gateway.core.kit_place import _KINDS, OLD_S, RANKS, SILENT_S, TOLD_S, PlaceChooser, distance_m
 from gateway.model.kit_state import Fix
 from gateway.model.position import Datum, PositionSource
 
@@ -52,11 +52,14 @@ def test_a_jump_is_refused_and_said_and_taken_when_it_stays() -> None:
     assert told(places, "gpsd", AWAY, 1.0) == "gnss-jump"
     place, code = places.look(1.0)
     assert place is not None and (place.longitude, code) == (104.06, "gnss-jump")
-    assert told(places, "gpsd", HOME, 2.0) == "" and by(places, 2.0) == ("gpsd", "")
-    codes = [told(places, "gpsd", AWAY, 3.0 + second) for second in range(40)]
+    assert told(places, "gpsd", HOME, 2.0) == "" and by(places, 2.0) == ("gpsd", "gnss-jump")
+    for second in range(3, 22):
+        told(places, "gpsd", HOME, float(second))
+    assert by(places, 1.0 + TOLD_S) == ("gpsd", "gnss-jump") and by(places, 1.1 + TOLD_S) == ("gpsd", "")
+    codes = [told(places, "gpsd", AWAY, 23.0 + second) for second in range(40)]
     assert codes.count("gnss-jump") == 30 and codes[-1] == "", "it stays there for half a minute"
-    place, code = places.look(45.0)
-    assert place is not None and (place.longitude, code) == (104.5, "")
+    place, code = places.look(62.0)
+    assert place is not None and (place.longitude, code) == (104.5, ""), "it was carried there: no jump any more"
 
 
 def test_a_receiver_that_jumps_about_is_never_taken() -> None:
@@ -66,6 +69,55 @@ def test_a_receiver_that_jumps_about_is_never_taken() -> None:
         assert told(places, "gpsd", replace(HOME, longitude=105.0 + second % 7), float(second)) == "gnss-jump"
     place, code = places.look(200.0)
     assert place is not None and place.longitude == 104.06 and code == "gnss-jump"
+
+
+def test_one_that_jumps_each_other_second_is_one_trouble_and_no_flicker() -> None:
+    places, codes = PlaceChooser(), set()
+    for second in range(0, 60, 2):
+        told(places, "gpsd", HOME, float(second))
+        told(places, "gpsd", AWAY, second + 1.0)
+        codes.add(by(places, second + 1.0)[1])
+        told(places, "gpsd", HOME, second + 1.5)
+        codes.add(by(places, second + 1.9)[1])
+    assert codes == {"gnss-jump"}
+
+
+@pytest.mark.parametrize("accuracy", [1e9, 4000.0, -1e9, float("inf"), float("nan")])
+def test_who_says_that_it_may_be_anywhere_does_not_jump_for_that(accuracy: float) -> None:
+    places = PlaceChooser()
+    told(places, "gpsd", HOME, 0.0)
+    code = told(places, "gpsd", replace(AWAY, accuracy_m=accuracy), 1.0)
+    assert code == ("gnss-no-fix" if accuracy == 1e9 else "gnss-jump")
+    assert places.look(1.0)[0].longitude == 104.06  # type: ignore[union-attr]
+
+
+def test_absurd_figures_beside_a_place_are_left_out() -> None:
+    places = PlaceChooser()
+    assert told(places, "gpsd", replace(HOME, altitude_m=1e12, accuracy_m=-3.0), 0.0) == ""
+    place, _ = places.look(0.0)
+    assert place is not None and (place.altitude_m, place.accuracy_m) == (None, None)
+
+
+def test_a_receiver_that_repeats_one_moment_is_stuck() -> None:
+    """Replayed, or frozen: its sentences come each second, and nothing in them is of now."""
+    places = PlaceChooser()
+    for second in range(60):
+        code = places.take("gpsd", "receiver", HOME, WALL, float(second))
+    assert code == "gnss-stuck" and by(places, 60.0) == ("gpsd", "gnss-stuck")
+    assert told(places, "gpsd", HOME, 61.0) == "" and by(places, 61.0) == ("gpsd", "")
+    assert told(places, "gpsd", HOME, 61.0) == "", "some say each moment twice"
+    lte = PlaceChooser()
+    told(lte, "lte0", HOME, 0.0, "modem")
+    for second in range(40):
+        lte.take("gpsd", "receiver", HOME, WALL, float(second))
+        told(lte, "lte0", HOME, float(second) + 0.5, "modem")
+    assert lte.look(40.0)[0].by == "lte0", "one that moves on goes before it"  # type: ignore[union-attr]
+
+
+def test_the_place_of_a_satellite_station_counts() -> None:
+    places = PlaceChooser()
+    assert told(places, "vsat", HOME, 0.0, "station") == "" and by(places, 0.0) == ("vsat", "")
+    assert set(RANKS) == set(_KINDS)
 
 
 def test_another_receiver_that_says_the_same_is_believed_at_once() -> None:

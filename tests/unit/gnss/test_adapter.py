@@ -16,8 +16,10 @@ import pytest
 from adapters.gnss import adapter as module
 from adapters.gnss.adapter import Gnss
 from adapters.gnss.config import GnssConfig
+from gateway.base.clock import Clock
 from gateway.base.moment import TimeQuality
 from gateway.model.kit_state import Fix
+from gateway.wire.gnss import NoFix, Seen
 from tests.unit.wire.test_nmea import GGA, RMC, sentence
 
 PATIENCE_S = 20.0
@@ -96,6 +98,7 @@ async def test_a_receiver_on_a_serial_port(pty: Any, monkeypatch: pytest.MonkeyP
         feed.cancel()
         assert kit.fixes[0][0] == "nmea" and kit.fixes[-1][1].longitude == 104.06
         assert kit.times[0] == ("nmea", TimeQuality.GNSS, 1796027110.0)
+        made._fixed_at["nmea"] -= 2.0
         os.write(master, VOID)
         await kit.until(lambda: ("nmea", "gnss-no-fix") in kit.codes)
         (finding,) = made.findings()
@@ -133,6 +136,52 @@ async def test_where_no_gpsd_runs_nothing_is_said(monkeypatch: pytest.MonkeyPatc
             while len(tries) < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         assert kit.codes == [] and made.findings() == []
+
+
+async def test_one_receiver_of_two_that_has_no_fix_is_no_news() -> None:
+    kit: Any = Kit()
+    made = Gnss(GnssConfig(), kit, Clock(monotonic=lambda: now[0]))
+    now = [100.0]
+    for _ in range(20):
+        made._take("gpsd", Seen(104.06, 30.67))
+        made._take("gpsd", NoFix())
+        now[0] += 1.0
+    assert kit.codes == [] and [one.code for one in made.findings()] == [""]
+    now[0] += 10.0
+    made._take("gpsd", NoFix())
+    assert kit.codes == [("gpsd", "gnss-no-fix")]
+
+
+async def test_gpsd_without_a_receiver_does_not_send_anybody_under_the_open_sky() -> None:
+    async def gpsd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'{"class":"VERSION","release":"3.22"}\n{"class":"DEVICES","devices":[]}\n')
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(gpsd, "127.0.0.1", 0)
+    async with server, running(gpsd=f"127.0.0.1:{server.sockets[0].getsockname()[1]}") as (kit, _):
+        await kit.until(lambda: kit.codes)
+        assert kit.codes == [("gpsd", "gnss-silent")]
+
+
+async def test_a_receiver_that_is_gone_for_the_day_is_told_once_and_asked_seldom(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    caplog.set_level("INFO")
+    async with running(gpsd="", port="/dev/serial/by-path/no-such-port"):
+        async with asyncio.timeout(PATIENCE_S):
+            while len(pauses) < 8:
+                await real(0.001)
+    assert pauses[:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert len([one for one in caplog.records if "tried again" in one.getMessage()]) == 1
 
 
 @pytest.mark.skipif(shutil.which("gpsd") is None, reason="gpsd is not installed (Debian: gpsd)")
@@ -174,7 +223,13 @@ def _free() -> int:
 
 
 def test_addresses_are_checked() -> None:
-    for wrong in ({"gpsd": "localhost"}, {"port": "/dev/ttyUSB2"}, {"port": "../x"}):
+    for wrong in (
+        {"gpsd": "localhost"},
+        {"gpsd": "localhost:99999"},
+        {"gpsd": "::1:0"},
+        {"port": "/dev/ttyUSB2"},
+        {"port": "../x"},
+    ):
         with pytest.raises(ValueError):
             GnssConfig(**wrong)
     assert GnssConfig(gpsd="[::1]:2947", port="usb:1-1.3:2").port == "usb:1-1.3:2"

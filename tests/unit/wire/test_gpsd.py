@@ -44,6 +44,14 @@ def test_a_time_that_is_none_is_none(time: Any) -> None:
     assert isinstance(fix, Seen) and fix.taken_at is None
 
 
+@pytest.mark.parametrize("much", ["9" * 400, "-" + "9" * 4000, "1e308", "1e999", "NaN", "-Infinity"])
+def test_a_number_that_is_none_never_raises(much: str) -> None:
+    told = line().decode().replace("270.0", much).replace("4.5", much).replace(": 5.0", f": {much}")
+    (fix,) = GpsdReader().receive(told.encode())
+    assert isinstance(fix, Seen) and (fix.direction_deg, fix.accuracy_m, fix.speed_kmh) == (None, None, None)
+    assert GpsdReader().receive(line().replace(b"104.06", much.encode())) == [NoFix()]
+
+
 def test_what_it_has() -> None:
     reader = GpsdReader()
     assert reader.receive(b'{"class":"VERSION","release":"3.22"}\n{"class":"DEVICES","devices":[]}\n') == [NoFix()]

@@ -74,7 +74,6 @@ def test_gga_alone_has_no_date() -> None:
         sentence("GNRMC,082510.00,A,3061.0,N,10403.6,E,,,301126,,,A"),
         sentence("GNRMC,082510.00,A,3040.2,Q,10403.6,E,,,301126,,,A"),
         sentence("GNRMC,082510.00,A,nan,N,10403.6,E,,,301126,,,A"),
-        sentence("GNRMC,2510,A,3040.2,N,10403.6,E,,,301326,,,A"),
         sentence("GNRMC,082510.00,A,3040.2,N,10403.6,E,inf,,301126,,,A"),
         b"x" * (MOST_LINE + 1),
     ],
@@ -83,6 +82,15 @@ def test_what_is_wrong_is_counted_and_left(line: bytes) -> None:
     reader = NmeaReader()
     assert reader.receive(line, 0.0) == [] and reader.bad == 1
     assert len(reader.receive(b"\n" + RMC, 0.0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("time", "date"),
+    [("082510.00", ""), ("082510.00", "000000"), ("2510", "301326"), ("", ""), ("256199", "301126"), ("0825x0", "9")],
+)
+def test_a_receiver_that_does_not_know_the_date_knows_the_place(time: str, date: str) -> None:
+    (fix,) = NmeaReader().receive(sentence(f"GNRMC,{time},A,3040.2,N,10403.6,E,,,{date},,,A"), 0.0)
+    assert isinstance(fix, Seen) and (fix.taken_at, fix.longitude) == (None, 104.06)
 
 
 @given(st.binary(max_size=600))
