@@ -19,7 +19,7 @@ from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
-from gateway.model.kit_state import FieldState
+from gateway.model.kit_state import FieldState, FieldWord
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,8 @@ class Panel:
                 now, minute = self._clock.monotonic(), self._minute()
                 state = announcer.take(now, minute)
                 if state is not None:
-                    await self._say(state)
+                    if not await self._say(state):
+                        announcer.failed()
                     continue
                 try:
                     async with asyncio.timeout(min(LOOK_S, announcer.due_in(now, minute))):
@@ -129,13 +130,20 @@ class Panel:
         finally:
             self._changed.discard(changed)
 
-    async def _say(self, state: FieldState) -> None:
-        try:
-            for language in self._config.languages:
+    async def _say(self, state: FieldState) -> bool:
+        """Whether it was heard, in one language at least. What is missing for one does not silence the other."""
+        heard, wrong = False, None
+        for language in self._config.languages:
+            try:
                 await play(await render(state, language, self._config.recordings), self._config.sound)
+                heard = True
+            except GatewayError as exc:
+                wrong = exc
+        if wrong is None:
             self._well("voice")
-        except GatewayError as exc:
-            self._fails("voice", exc)
+        else:
+            self._fails("voice", wrong)
+        return heard
 
     def _minute(self) -> int | None:
         """Of the local day; None while the clock is not good."""
@@ -166,7 +174,8 @@ class Panel:
         if any(text.startswith("gpio:") for text in config.lamps) and importlib.util.find_spec("gpiod") is None:
             found.append(Finding("panel gpiod", Grade.FAIL, "missing", "fieldgate[gpio]", "lamp"))
         if config.speak:
-            missing = [name for name in ("espeak-ng", "aplay") if shutil.which(name) is None]
+            needed = ["aplay"] if _recorded(config) else ["espeak-ng", "aplay"]
+            missing = [name for name in needed if shutil.which(name) is None]
             grade = Grade.FAIL if missing else Grade.OK
             found.append(
                 Finding(
@@ -174,6 +183,14 @@ class Panel:
                 )
             )
         return found
+
+
+def _recorded(config: PanelConfig) -> bool:
+    """Whether there is a recording of each word in each language."""
+    folder = config.recordings
+    return folder is not None and all(
+        (folder / f"{word.value}.{language}.wav").is_file() for word in FieldWord for language in config.languages
+    )
 
 
 async def _for_ever() -> None:

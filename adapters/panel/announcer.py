@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from gateway.model.kit_state import FieldState, FieldWord
 
 HOUR_S = 3600.0
+KEPT = 3
+"""So many of the sayings of an hour are kept for news: a call that is repeated does not use them up."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,10 @@ class Announcer:
         self._said = _news(state)
         return state
 
+    def failed(self) -> None:
+        """What was taken was not heard: it is news still."""
+        self._said = None
+
     def due_in(self, now: float, minute: int | None) -> float:
         """Seconds until there may be something to say: 0 now; a large number: nothing as things stand."""
         if self._state is None or self._is_quiet(minute):
@@ -55,8 +61,9 @@ class Announcer:
             wait = last + self.repeat_s - now
         else:
             wait = 0.0 if last is None else last + self.pause_s - now
-        if len(self._times) >= self.most_an_hour:
-            wait = max(wait, self._times[0] + HOUR_S - now)
+        most = self.most_an_hour if news else max(1, self.most_an_hour - KEPT)
+        if len(self._times) >= most:
+            wait = max(wait, self._times[len(self._times) - most] + HOUR_S - now)
         return max(0.0, wait)
 
     def _is_quiet(self, minute: int | None) -> bool:

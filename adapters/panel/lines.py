@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,11 +34,14 @@ class _Gpio:
             gpiod: Any = importlib.import_module("gpiod")
         except ImportError as exc:
             raise LinkDown(f"{lamp.text}: gpiod is missing: install fieldgate[gpio]", code="lamp") from exc
-        value = gpiod.line.Value
-        self._on, self._off = value.ACTIVE, value.INACTIVE
-        settings = gpiod.LineSettings(
-            direction=gpiod.line.Direction.OUTPUT, active_low=lamp.low, output_value=self._off
-        )
+        try:
+            value = gpiod.line.Value
+            self._on, self._off = value.ACTIVE, value.INACTIVE
+            settings = gpiod.LineSettings(
+                direction=gpiod.line.Direction.OUTPUT, active_low=lamp.low, output_value=self._off
+            )
+        except AttributeError as exc:  # Debian 12's python3-libgpiod is of the first kind
+            raise LinkDown(f"{lamp.text}: this gpiod is older than 2: install fieldgate[gpio]", code="lamp") from exc
         try:
             self._request: Any = gpiod.request_lines(lamp.chip, consumer="fieldgate", config={lamp.line: settings})
         except (OSError, ValueError) as exc:
@@ -57,25 +61,40 @@ class _Gpio:
 
 
 class _Led:
-    """leds-class: `trigger` none, then `brightness` up to `max_brightness`."""
+    """leds-class: `trigger` none, then `brightness` up to `max_brightness`; at the end the trigger that was."""
 
     def __init__(self, folder: Path, text: str) -> None:
         self._folder, self._text = folder, text
-        self._most = "1"
+        self._most, self._trigger = "1", ""
+        with suppress(OSError, ValueError):
+            self._most = str(max(1, int((folder / "max_brightness").read_text(encoding="ascii"))))
         try:
-            with suppress(OSError):
-                self._most = (folder / "max_brightness").read_text(encoding="ascii").strip() or "1"
-            (folder / "trigger").write_text("none")
+            if (folder / "trigger").exists():  # kernels without triggers have LEDs all the same
+                self._trigger = _trigger((folder / "trigger").read_text(encoding="ascii", errors="replace"))
+                (folder / "trigger").write_text("none")
         except OSError as exc:
             raise LinkDown(f"{text}: {exc}", code="lamp") from exc
         self.set(False)
 
     def set(self, on: bool) -> None:
         try:
-            (self._folder / "brightness").write_text(self._most if on else "0")
+            # Never made: where the file is missing, there is no such LED.
+            opened = os.open(self._folder / "brightness", os.O_WRONLY | os.O_TRUNC)
+            try:
+                os.write(opened, (self._most if on else "0").encode())
+            finally:
+                os.close(opened)
         except OSError as exc:
             raise LinkDown(f"{self._text}: {exc}", code="lamp") from exc
 
     def close(self) -> None:
         with suppress(LinkDown):
             self.set(False)
+        if self._trigger not in ("", "none"):
+            with suppress(OSError):
+                (self._folder / "trigger").write_text(self._trigger)
+
+
+def _trigger(text: str) -> str:
+    """The one in brackets of "none [heartbeat] timer"."""
+    return text.partition("[")[2].partition("]")[0][:64]

@@ -12,7 +12,7 @@ from gateway.model.field_words import spoken
 from gateway.model.kit_state import FieldState
 
 VOICES = {"zh": "cmn", "en": "en-gb"}
-RENDER_S, PLAY_S = 20.0, 60.0
+RENDER_S, PLAY_S, END_S = 20.0, 60.0, 5.0
 MOST_BYTES = 16 << 20
 """Of a saying; a minute of speech is a sixth of it."""
 
@@ -50,6 +50,8 @@ def _recording(file: Path) -> bytes | None:
 
 async def _run(within_s: float, program: str, *arguments: str, given: bytes | None = None) -> bytes:
     name = Path(program).name
+    if (stuck := _STUCK.get(name)) is not None and stuck.returncode is None:
+        raise LinkDown(f"{name} hangs in its driver since before: unplug the sound card", code="speech")
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -69,8 +71,20 @@ async def _run(within_s: float, program: str, *arguments: str, given: bytes | No
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await _ended(name, process)
     if process.returncode != 0:
         words = err.decode(errors="replace").strip().splitlines()
         raise LinkDown(f"{name}: {words[-1][:200] if words else process.returncode}", code="speech")
     return out
+
+
+_STUCK: dict[str, asyncio.subprocess.Process] = {}
+"""Of each program the one that did not even end when it was killed: a driver holds it. There is no second one then."""
+
+
+async def _ended(name: str, process: asyncio.subprocess.Process) -> None:
+    try:
+        async with asyncio.timeout(END_S):
+            await process.wait()
+    except TimeoutError:
+        _STUCK[name] = process

@@ -117,6 +117,61 @@ async def test_the_voice_says_each_word_once(monkeypatch: pytest.MonkeyPatch) ->
         clock[0] = 20.0
         kit.says(FieldWord.TECHNICIAN, "field-no-center")
         await until(lambda: made.findings()[0].code == "speech")
+        fails.clear()
+        clock[0] = 26.0
+        await until(lambda: len(said) == 6)
+        assert said[4:] == ["technician.zh", "technician.en"], "it is tried again, as the log says"
+        assert made.findings()[0].code == ""
+
+
+async def test_a_language_that_can_not_be_spoken_does_not_silence_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    async def render(state: FieldState, language: str, recordings: Path | None) -> bytes:
+        if language == "zh":
+            raise LinkDown("espeak-ng is missing, and there is no recording", code="speech")
+        return language.encode()
+
+    async def play(wav: bytes, device: str) -> None:
+        said.append(wav.decode())
+
+    monkeypatch.setattr(module, "render", render)
+    monkeypatch.setattr(module, "play", play)
+    async with running(speak=True, pause=5.0) as (_, made):
+        await until(lambda: said == ["en"] and made.findings()[0].code == "speech")
+
+
+async def test_a_program_that_does_not_even_end_when_killed_is_not_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A driver holds it: the voice says so, and there is never a second one."""
+    program = shutil.which("sleep") or ""
+    monkeypatch.setattr(voice, "END_S", 0.01)
+    monkeypatch.setattr(voice, "_STUCK", {})
+    real = asyncio.subprocess.Process.kill
+    held: list[asyncio.subprocess.Process] = []
+    monkeypatch.setattr(asyncio.subprocess.Process, "kill", lambda self: held.append(self))
+    with pytest.raises(LinkDown, match="did not end"):
+        await voice._run(0.01, program, "60")
+    with pytest.raises(LinkDown, match="hangs in its driver"):
+        await voice._run(0.01, program, "60")
+    (process,) = held
+    real(process)
+    await process.wait()
+    await voice._run(20.0, program, "0")
+
+
+async def test_with_recordings_of_all_words_no_synthesiser_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "espeak-ng" else f"/usr/bin/{name}")
+    config = PanelConfig(speak=True, languages=["zh"], recordings=tmp_path)
+    (found,) = await Panel.checks(config)
+    assert (found.code, found.measured) == ("speech", "espeak-ng")
+    for word in FieldWord:
+        (tmp_path / f"{word.value}.zh.wav").write_bytes(b"RIFF")
+    (found,) = await Panel.checks(config)
+    assert found.code == ""
 
 
 @pytest.mark.skipif(not (shutil.which("espeak-ng") and shutil.which("aplay")), reason="espeak-ng, alsa-utils missing")

@@ -62,3 +62,21 @@ def test_a_call_for_help_is_repeated() -> None:
     assert voice.take(0.0, None) is HELP and voice.take(299.0, None) is None and voice.take(300.0, None) is HELP
     voice.put(AWAY)
     assert voice.take(400.0, None) is AWAY and voice.take(4000.0, None) is None
+
+
+def test_what_was_not_heard_is_said_again() -> None:
+    voice = Announcer(20.0, 12, 0.0)
+    voice.put(READY)
+    assert voice.take(0.0, None) is READY
+    voice.failed()
+    assert voice.take(19.0, None) is None and voice.take(20.0, None) is READY
+
+
+def test_a_call_that_is_repeated_leaves_room_for_news() -> None:
+    """By the defaults: a repetition each five minutes is all of an hour's sayings."""
+    voice = Announcer(20.0, 12, 300.0)
+    voice.put(HELP)
+    said = sum(voice.take(float(second), None) is not None for second in range(0, 4000, 10))
+    assert 9 <= said <= 12
+    voice.put(READY)
+    assert voice.take(4000.0, None) is READY, "it is over: that does not wait"

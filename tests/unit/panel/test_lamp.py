@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,16 +63,40 @@ def test_a_led_of_the_kernel(tmp_path: Path) -> None:
     folder = tmp_path / "kit:green:status"
     folder.mkdir()
     (folder / "max_brightness").write_text("255\n")
-    (folder / "trigger").write_text("[heartbeat] none")
+    (folder / "brightness").write_text("7\n")
+    (folder / "trigger").write_text("none [heartbeat] timer\n")
     made = open_lamp(parse_lamp("led:kit:green:status"), tmp_path)
     assert (folder / "trigger").read_text() == "none"
     made.set(True)
     assert (folder / "brightness").read_text() == "255"
     made.close()
     assert (folder / "brightness").read_text() == "0"
+    assert (folder / "trigger").read_text() == "heartbeat", "whose it was, has it again"
     with pytest.raises(LinkDown) as caught:
         open_lamp(parse_lamp("led:none"), tmp_path)
-    assert caught.value.code == "lamp"
+    assert caught.value.code == "lamp" and not (tmp_path / "none").exists()
+
+
+def test_a_led_of_a_kernel_without_triggers(tmp_path: Path) -> None:
+    folder = tmp_path / "status"
+    folder.mkdir()
+    (folder / "max_brightness").write_text("none")
+    (folder / "brightness").write_text("0")
+    made = open_lamp(parse_lamp("led:status"), tmp_path)
+    made.set(True)
+    assert (folder / "brightness").read_text() == "1" and not (folder / "trigger").exists()
+    (folder / "brightness").unlink()
+    with pytest.raises(LinkDown):
+        made.set(False)
+    made.close()
+    assert not (folder / "brightness").exists()
+
+
+def test_the_library_of_the_first_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 12's python3-libgpiod: another module of the same name."""
+    monkeypatch.setitem(__import__("sys").modules, "gpiod", SimpleNamespace(chip=None, line_request=None))
+    with pytest.raises(LinkDown, match=r"older than 2.*fieldgate\[gpio\]"):
+        open_lamp(parse_lamp("gpio:/dev/gpiochip0:17"))
 
 
 def test_without_the_library_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
