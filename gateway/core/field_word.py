@@ -55,12 +55,15 @@ _URGENT = (
     "clock-past",
     "clock-off",
     "disk-low",
+    "kit-unread",
     "disk-worn",
     "position-none",
     "position-old",
     "on-battery",
 )
-_QUIET = frozenset({"on-battery", "position-none", "position-old", "disk-worn", "clock-past", "clock-off"})
+_QUIET = frozenset(
+    {"on-battery", "position-none", "position-old", "disk-worn", "clock-past", "clock-off", "kit-unread"}
+)
 """Said among the others, but never the one reason under "ready"."""
 
 

@@ -18,6 +18,9 @@ KEPT_S = 1800.0
 """A comparison counts so long: by then a clock of the cheap kind is a second off at most."""
 BACK_S = 60.0
 """A clock may be so much behind the last record."""
+LONELY_S = 6 * 3600.0
+"""A record in the future yields to what synchronises the clock, where nobody else tells the time, after so long: a kit
+whose clock was once a year ahead must not distrust it for a year."""
 
 # Reference ids that chrony and ntpd give to receivers on this machine (their manuals; four letters at most).
 GNSS_NAMES = frozenset({"GPS", "GNSS", "GNS", "PPS", "NMEA", "BDS", "BD", "GLO", "GAL", "SHM0", "SHM1", "SOCK"})
@@ -36,12 +39,13 @@ class Told:
 class ClockJudge:
     """`built`: when this software was made; `last_record`: the newest time that a good clock of this kit showed. No
     right clock shows less than either. The second may itself be of a clock that was deceived: it is given up when two
-    witnesses (what synchronises the clock, and a network or receiver) agree on less."""
+    witnesses (what synchronises the clock, and a network or receiver) agree on less, or one has for `LONELY_S`."""
 
     def __init__(self, built: float, last_record: float = 0.0) -> None:
         self._built = built
         self._record = last_record - BACK_S
         self._told: dict[str, Told] = {}
+        self._less_since: float | None = None
 
     @property
     def floor(self) -> float:
@@ -63,7 +67,9 @@ class ClockJudge:
         """`source`: what synchronises it, as "chrony GPS", "chrony ntp.example", "timesyncd"."""
         best = self._best(now)
         wrong = best is not None and abs(best.off_s) > SAME_S[best.quality]
-        if self._built <= wall < self._record and synchronised and best is not None and not wrong:
+        less = self._built <= wall < self._record and synchronised and not wrong
+        self._less_since = (now if self._less_since is None else self._less_since) if less else None
+        if self._less_since is not None and (best is not None or now - self._less_since >= LONELY_S):
             self._record = wall - BACK_S
         if wall < self.floor:
             return ClockState(TimeQuality.UNSYNCED, "", best.off_s if best else None, "clock-past")

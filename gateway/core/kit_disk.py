@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.model.kit_state import Space
 
 SYSFS = Path("/sys")
 LOW_BYTES, FULL_BYTES = 500_000_000, 50_000_000
+AGAIN = 1.2
+"""So much more room there must be before a warning ends."""
 WORN = 0.9
 
 
@@ -25,19 +28,41 @@ def read_space(state_dir: Path, sysfs: Path = SYSFS) -> Space:
         told.f_blocks * told.f_frsize,
         read_only=bool(told.f_flag & os.ST_RDONLY),
         worn=read_wear(device, sysfs),
+        files=told.f_files == 0 or told.f_favail > 0,
     )
 
 
-def judged(free_bytes: int, total_bytes: int, *, read_only: bool = False, worn: float | None = None) -> Space:
+def judged(
+    free_bytes: int, total_bytes: int, *, read_only: bool = False, worn: float | None = None, files: bool = True
+) -> Space:
+    """`files`: one more can be made; a disk whose table of files is full has all the room and takes nothing."""
     if read_only:
         code = "disk-read-only"
-    elif free_bytes < min(FULL_BYTES, total_bytes * 0.02):
+    elif not files or free_bytes < _full(total_bytes):
         code = "disk-full"
-    elif free_bytes < min(LOW_BYTES, total_bytes * 0.1):
+    elif free_bytes < _low(total_bytes):
         code = "disk-low"
     else:
         code = "disk-worn" if worn is not None and worn >= WORN else ""
     return Space(free_bytes, total_bytes, read_only, worn, code)
+
+
+def steady(space: Space, before: str) -> Space:
+    """A disk at its mark does not warn and fall silent by turns. `before`: the code that stood."""
+    free, total = space.free_bytes, space.total_bytes
+    if before == "disk-full" and space.code in ("", "disk-worn", "disk-low") and free < AGAIN * _full(total):
+        return replace(space, code="disk-full")
+    if before in ("disk-low", "disk-full") and space.code in ("", "disk-worn") and free < AGAIN * _low(total):
+        return replace(space, code="disk-low")
+    return space
+
+
+def _full(total_bytes: int) -> float:
+    return min(FULL_BYTES, total_bytes * 0.02)
+
+
+def _low(total_bytes: int) -> float:
+    return min(LOW_BYTES, total_bytes * 0.1)
 
 
 def read_wear(device: int, sysfs: Path = SYSFS) -> float | None:

@@ -17,7 +17,8 @@ NEAR_C = 5.0
 """So near to its own critical mark a sensor is too hot; three times as near it is hot."""
 BELOW_C = 4.0
 """It must cool by so much more before the warning ends."""
-_COLDEST_C, _HOTTEST_C = -60.0, 150.0
+_COLDEST_C, _HOTTEST_C = -60.0, 125.0
+"""No chip of a running machine is at more: 127 and 128 are what inputs without a sensor tell."""
 
 
 def read_heat(thermal: Path = THERMAL, hwmon: Path = HWMON) -> list[Heat]:

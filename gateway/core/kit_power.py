@@ -15,10 +15,13 @@ SUPPLIES = Path("/sys/class/power_supply")
 MOST = 16
 """Supplies that are looked at."""
 LOW, CRITICAL = 0.25, 0.1
+FALL, FALL_TIMES = 0.2, 2
+"""Between two readings no battery loses so much; after so many of them it is believed all the same."""
 ABOVE = 0.04
 """A battery must be charged by so much more before its warning ends."""
 
 _WORDS = {"Critical": 0.03, "Low": 0.15, "Normal": 0.6, "High": 0.85, "Full": 1.0}
+_ON_BATTERY = ("on-battery", "battery-low", "battery-critical", "battery-untold")
 _OUTER = ("Mains", "USB", "Wireless", "UPS")
 
 
@@ -75,7 +78,10 @@ def _supply(folder: Path) -> Supply | None:
 
 
 def judged(supplies: Sequence[Supply], before: str = "", *, low: float = LOW, critical: float = CRITICAL) -> Power:
-    """One word for all of them. `before` is the code that stood: warnings end a little above where they begin."""
+    """One word for all of them. `before` is the code that stood: warnings end a little above where they begin, and a
+    battery that was in use and tells nothing any more is still in use, as far as anybody knows."""
+    if not supplies and before in _ON_BATTERY:
+        return Power(PowerSource.BATTERY, code="battery-untold")
     batteries = [one for one in supplies if one.kind == "Battery"]
     outer = [one for one in supplies if one.kind in _OUTER]
     discharging = any(one.status == "Discharging" for one in batteries)
@@ -102,6 +108,11 @@ def judged(supplies: Sequence[Supply], before: str = "", *, low: float = LOW, cr
         round(sum(left)) if left and source is PowerSource.BATTERY else None,
         _code(source, level, before, low, critical),
     )
+
+
+def fell(before: Power, now: Power) -> bool:
+    """Faster than batteries fall: a gauge that was read while it was busy tells 0. Believed when it is told again."""
+    return before.level is not None and now.level is not None and before.level - now.level > FALL
 
 
 def _level(batteries: Sequence[Supply]) -> float | None:

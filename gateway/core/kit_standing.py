@@ -57,15 +57,16 @@ class Standing:
 
 
 def make_kit(core: Core, config: Callable[[], Config], state_dir: Path) -> KitState:
-    """After the outbox and the positions. The newest pair of clocks that was kept: no right clock shows less."""
-    marks = core.outbox.marks.values()
+    """After the outbox and the positions. No right clock shows less than the pair of clocks that was kept last; an
+    earlier one may be of a clock that was ahead, and was found out since."""
+    kept = list(core.outbox.marks.values())
     return KitState(
         config().gateway.id,
         core.bus,
         core.clock,
         lambda: config().kit,
         core.positions.report,
-        last_record=max((mark.wall for mark in marks), default=0.0),
+        last_record=kept[-1].wall if kept else 0.0,
         read=Machine(state_dir),
         since_boot=lambda: core.outbox.moments.now().mono,
         first=read_space(state_dir),

@@ -35,10 +35,13 @@ ASK_S = 60.0
 REPORT_S = 10.0
 FIGURES_S = 60.0
 RECORD_S = 60.0
+READ_S, HUNG_S = 5.0, 30.0
+"""A reading is waited for so long, and what was read before counts so long while it does not end."""
 DEVICE = "kit"
 """The kit's own place is the position of this device: it goes where positions go."""
 WORST = (
-    "battery-critical", "too-hot", "disk-read-only", "disk-full", "battery-low", "battery-untold", "hot", "gnss-jump",
+    "battery-critical", "too-hot", "disk-read-only", "disk-full", "kit-unread", "battery-low", "battery-untold", "hot",
+    "gnss-jump",
     "clock-past", "clock-off", "disk-low", "disk-worn", "clock-unsynced", "position-none", "position-old",
     "gnss-silent", "gnss-stuck", "gnss-no-fix", "gnss-bad", "on-battery",
 )  # fmt: skip
@@ -53,6 +56,7 @@ class Readings:
     space: Space = field(default_factory=Space)
     synchronised: bool = False
     source: str = ""
+    hung: bool = False  # the machine does not answer: nothing is known
 
 
 class Machine:
@@ -122,6 +126,9 @@ class KitState:
         self._places = PlaceChooser()
         self._fixed: tuple[float, float] | None = None
         self._readings = Readings(space=first or Space())
+        self._reading: asyncio.Task[Readings] | None = None
+        self._read_at = clock.monotonic()
+        self._fell = 0
         self._reported: tuple[float, Place | None] = (-REPORT_S, None)
         self._recorded = self._figures_at = clock.monotonic()
         self.condition = KitCondition(gateway, clock.wall(), space=self._readings.space)
@@ -161,11 +168,29 @@ class KitState:
     async def run(self) -> None:
         while True:
             try:
-                self._readings = await asyncio.to_thread(self._read)
+                await self._take_reading()
                 self.look()
             except Exception:
                 log.exception("how the kit stands could not be found out; it is tried again")
             await beat(self._config().look_every)
+
+    async def _take_reading(self) -> None:
+        """One that does not end (a disk that hangs, a driver) holds up neither place nor clock: there is never a
+        second one beside it, and after a while what was read before is not shown as if it were of now."""
+        now = self._clock.monotonic()
+        if self._reading is None:
+            self._read_at = now
+            self._reading = asyncio.create_task(asyncio.to_thread(self._read), name="kit readings")
+        await asyncio.wait({self._reading}, timeout=READ_S)
+        if self._reading.done():
+            done, self._reading = self._reading, None
+            if self._readings.hung:
+                log.info("power, heat and disk of the kit can be read again")
+            self._readings = done.result()
+        elif self._clock.monotonic() - self._read_at >= HUNG_S and not self._readings.hung:
+            log.warning("power, heat and disk of the kit can not be read: a driver or the disk hangs")
+            read = self._readings
+            self._readings = Readings(synchronised=read.synchronised, source=read.source, hung=True)
 
     def look(self) -> None:
         """Judge what was read last and what was told since; tell it where it changed."""
@@ -174,15 +199,20 @@ class KitState:
         before, read = self.condition, self._readings
         low, critical = config.battery_low, config.battery_critical
         power = kit_power.judged(read.supplies, before.power.code, low=low, critical=critical)
+        self._fell = self._fell + 1 if kit_power.fell(before.power, power) else 0
+        if 0 < self._fell <= kit_power.FALL_TIMES:
+            power = before.power
         heat = kit_heat.judged(read.heat, {one.name: one.code for one in before.heat}, hot_c=config.hot)
         clock = self._clock_now()
         place, place_code = self._places.look(now)
         if clock.quality.good and now - self._recorded >= RECORD_S:
             self._recorded = now
             self._clocks.record(wall)
-        codes = {power.code, read.space.code, clock.code, place_code, *(one.code for one in heat)}
+        space = kit_disk.steady(read.space, before.space.code)
+        codes = {power.code, space.code, clock.code, place_code, *(one.code for one in heat)}
+        codes |= {"kit-unread"} if read.hung else set()
         told = tuple(code for code in WORST if code in codes)
-        self.condition = KitCondition(self._gateway, wall, power, heat, read.space, clock, place, place_code, told)
+        self.condition = KitCondition(self._gateway, wall, power, heat, space, clock, place, place_code, told)
         worth = _worth(self.condition)
         if worth != _worth(before):
             self._bus.publish("condition", self._gateway, self.condition)

@@ -127,8 +127,8 @@ class OutboxRepo:
         self._db.write_soon(job)
 
     def marks(self) -> Sequence[ClockMark]:
-        """At start."""
-        sql = "SELECT boot_id, mono, wall FROM clock_mark"
+        """At start; the one that was kept last is the last."""
+        sql = "SELECT boot_id, mono, wall FROM clock_mark ORDER BY rowid"
         return self._db.read_now(lambda conn: [ClockMark(*row) for row in conn.execute(sql)])
 
     # — files —

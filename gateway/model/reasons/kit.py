@@ -55,6 +55,13 @@ ROWS: tuple[Row, ...] = (
         "实时业务继续，但无法保存记录。请联系技术员重启、检查或更换磁盘。",
     ),
     (
+        "kit-unread",
+        "The kit's own power, heat and disk can not be read: a disk or a driver hangs.",
+        "Live service goes on. Call the technician when there is time: restart the machine, look at its disk.",
+        "无法读取终端站的电源、温度与磁盘状态：磁盘或驱动无响应。",
+        "实时业务继续。请在方便时联系技术员重启设备并检查磁盘。",
+    ),
+    (
         "disk-worn",
         "The disk is near the end of its life.",
         "Have it replaced after this operation.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.base.moment import TimeQuality
-from gateway.core.kit_clock import KEPT_S, ClockJudge, chrony_source
+from gateway.core.kit_clock import KEPT_S, LONELY_S, ClockJudge, chrony_source
 
 BUILT, NOW = 1_790_000_000.0, 1_800_000_000.0
 NITZ, GNSS, NTP, UNSYNCED = TimeQuality.NITZ, TimeQuality.GNSS, TimeQuality.NTP, TimeQuality.UNSYNCED
@@ -36,6 +36,21 @@ def test_a_record_of_a_deceived_clock_yields_to_two_witnesses() -> None:
     lonely = ClockJudge(BUILT, last_record=NOW + 365 * 86400)
     lonely.told("gpsd", GNSS, 0.2, 1.0)
     assert lonely.look(NOW, 2.0, synchronised=False).code == "clock-past", "one alone may be the one that deceives"
+
+
+def test_a_clock_that_was_ahead_by_a_year_is_not_distrusted_for_a_year() -> None:
+    """Only a time server is there: after some hours it is believed, not before."""
+    judge = ClockJudge(BUILT, last_record=NOW + 365 * 86400)
+    for hour in range(6):
+        assert judge.look(NOW, hour * 3600.0, synchronised=True, source="chrony x").code == "clock-past"
+    assert judge.look(NOW, LONELY_S, synchronised=True, source="chrony x").quality is NTP
+    assert judge.look(NOW, LONELY_S + 1, synchronised=True).code == ""
+    lost = ClockJudge(BUILT, last_record=NOW + 365 * 86400)
+    for at, synchronised in ((0.0, True), (LONELY_S / 2, False), (LONELY_S, True), (LONELY_S * 1.5, True)):
+        assert lost.look(NOW, at, synchronised=synchronised).code == "clock-past", "it must last"
+    built = ClockJudge(BUILT, last_record=NOW)
+    for at in (0.0, LONELY_S, 2 * LONELY_S):
+        assert built.look(BUILT - 1, at, synchronised=True).code == "clock-past", "never before the build"
 
 
 @pytest.mark.parametrize(

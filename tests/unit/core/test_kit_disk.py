@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.kit_disk import judged, read_space, read_wear
+from gateway.core.kit_disk import judged, read_space, read_wear, steady
 
 
 def test_a_real_disk(tmp_path: Path) -> None:
@@ -26,10 +26,30 @@ def test_a_real_disk(tmp_path: Path) -> None:
         (10**10, 10**11, {"read_only": True}, "disk-read-only"),
         (10**10, 10**11, {"worn": 0.9}, "disk-worn"),
         (10**10, 10**11, {"worn": 0.8}, ""),
+        (10**10, 10**11, {"files": False}, "disk-full"),
     ],
 )
 def test_codes(free: int, total: int, more: dict[str, object], code: str) -> None:
     assert judged(free, total, **more).code == code  # type: ignore[arg-type]
+
+
+def test_a_disk_that_can_make_no_more_files_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(tmp_path)
+    none = os.statvfs_result((*real[:5], 1000, 0, 0, *real[8:10]))
+    monkeypatch.setattr(os, "statvfs", lambda _path: none)
+    assert read_space(tmp_path).code == "disk-full"
+    uncounted = os.statvfs_result((*real[:5], 0, 0, 0, *real[8:10]))  # btrfs
+    monkeypatch.setattr(os, "statvfs", lambda _path: uncounted)
+    assert read_space(tmp_path).code != "disk-full"
+
+
+def test_a_disk_at_its_mark_does_not_flicker() -> None:
+    code, codes = "", []
+    for free in (510, 490, 510, 490, 590, 610, 510, 49, 51, 59, 61, 700):
+        code = steady(judged(free * 10**6, 10**11), code).code
+        codes.append(code)
+    low, full = "disk-low", "disk-full"
+    assert codes == ["", low, low, low, low, "", "", full, full, full, low, ""]
 
 
 @pytest.mark.parametrize(

@@ -38,3 +38,13 @@ def test_by_its_own_mark_and_not_at_its_edge() -> None:
     assert codes == ["", "hot", "hot", "hot", "", "too-hot", "too-hot", "hot", "too-hot"]
     assert [one.code for one in judged([Heat("a", 79.0), Heat("b", 81.0), Heat("c", 95.0)])] == ["", "hot", "too-hot"]
     assert judged([Heat("a", 71.0)], hot_c=70.0)[0].code == "hot"
+
+
+def test_an_input_without_a_sensor_is_no_heat(tmp_path: Path) -> None:
+    chip = tmp_path / "hwmon0"
+    chip.mkdir()
+    (chip / "name").write_text("nct6775\n")
+    for number, milli in enumerate(("127000", "127500", "128000", "-128000", "-60000", "61000"), 1):
+        (chip / f"temp{number}_input").write_text(milli)
+    (found,) = judged(read_heat(tmp_path / "none", tmp_path))
+    assert (found.celsius, found.code) == (61.0, "")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.kit_power import Supply, judged, read_supplies
+from gateway.core.kit_power import Supply, fell, judged, read_supplies
 from gateway.model.kit_state import PowerSource
 
 
@@ -70,3 +70,16 @@ def test_a_warning_ends_above_where_it_begins() -> None:
         codes.append(code)
     low, critical, on = "battery-low", "battery-critical", "on-battery"
     assert codes == [on, low, low, low, on, on, critical, critical, low, low, on]
+
+
+def test_a_battery_that_vanishes_while_it_is_used_is_no_good_news() -> None:
+    for before in ("on-battery", "battery-critical", "battery-untold"):
+        power = judged([], before)
+        assert (power.source, power.level, power.code) == (PowerSource.BATTERY, None, "battery-untold")
+    assert judged([], "").source is PowerSource.UNKNOWN, "a machine that never told anything"
+    assert judged([Supply("Mains", online=True)], "battery-untold").source is PowerSource.MAINS
+
+
+def test_a_fall_that_no_battery_makes() -> None:
+    level = [judged([Supply("Battery", status="Discharging", level=one)]) for one in (0.8, 0.0, 0.75)]
+    assert fell(level[0], level[1]) and not fell(level[0], level[2]) and not fell(level[1], level[0])

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from gateway.base.moment import TimeQuality
+from gateway.base.moment import BUILT, TimeQuality
 from gateway.config.kit import Kit as KitConfig
 from gateway.config.root import Config
 from gateway.core import kit_state
 from gateway.core.facts import AdapterStatus, BusEvent
+from gateway.core.kit_clock import BACK_S
 from gateway.core.kit_power import Supply
+from gateway.core.kit_standing import make_kit
 from gateway.core.kit_state import KitState as KitStateTask
 from gateway.core.kit_state import Machine, Readings
+from gateway.model.forward import ClockMark
 from gateway.model.kit import CenterState, KitState, LinkState, LinkUse
 from gateway.model.kit_state import ClockStep, FieldState, FieldWord, Fix, Heat, KitCondition, PowerSource
+from gateway.model.position import Position
 from gateway.model.principal import SYSTEM
 from tests.unit.core.house import a_house, advance, by_hand
 
@@ -70,6 +75,60 @@ async def test_a_reading_that_fails_is_not_the_last(tmp_path: Path) -> None:
                 await asyncio.to_thread(lambda: None)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
+
+
+@by_hand
+async def test_a_disk_that_hangs_holds_up_neither_place_nor_clock(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        released, tries = threading.Event(), []
+
+        def read() -> Readings:
+            tries.append(1)
+            released.wait(20)
+            return Readings(BATTERY)
+
+        told: list[Position] = []
+        kit = KitStateTask("kit1", house.core.bus, house.clock, KitConfig, told.append, read=read)
+        kit._readings = Readings([Supply("Mains", online=True)])
+        run = asyncio.create_task(kit.run())
+        kit.fix("gpsd", "receiver", Fix(104.06, 30.67))
+        await advance(12.0)
+        assert [one.longitude for one in told] == [104.06] and kit.condition.power.source is PowerSource.MAINS
+        await advance(30.0)
+        assert "kit-unread" in kit.condition.codes and kit.condition.power.source is PowerSource.UNKNOWN
+        assert len(tries) == 1, "there is never a second one beside it"
+        released.set()
+        async with asyncio.timeout(None):
+            while kit.condition.power.source is not PowerSource.BATTERY:
+                await advance(1.0)
+                await asyncio.to_thread(lambda: None)
+        assert "kit-unread" not in kit.condition.codes
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+
+@by_hand
+async def test_a_gauge_that_tells_nothing_once_is_not_believed_once(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        levels = []
+        for level in (0.8, 0.0, 0.79, 0.0, 0.0, 0.0):
+            house.core.kit._readings = Readings([Supply("Battery", status="Discharging", level=level)])
+            house.core.kit.look()
+            levels.append((house.core.kit.condition.power.level, house.core.kit.condition.power.code))
+        assert [level for level, _ in levels] == [0.8, 0.8, 0.79, 0.79, 0.79, 0.0]
+        assert [code for _, code in levels[:5]] == ["on-battery"] * 5 and levels[5][1] == "battery-critical"
+
+
+@by_hand
+async def test_the_last_record_is_the_one_that_was_kept_last(tmp_path: Path) -> None:
+    """A mark of a boot whose clock was a year ahead stands among the others for long: it is no record any more."""
+    now = BUILT + 86400 * 30
+    async with a_house(tmp_path) as house:
+        house.core.outbox.marks.clear()
+        for boot, wall in (("a", now - 500), ("b", now + 365 * 86400), ("c", now)):
+            house.core.outbox.marks[boot] = ClockMark(boot, 1.0, wall)
+        made = make_kit(house.core, Config, tmp_path)
+        assert made._clocks.floor == now - BACK_S
 
 
 @by_hand

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.base.moment import Moment, TimeQuality
 from gateway.model.alarm import Alarm, AlarmSeverity
-from gateway.model.forward import Event, EventKind, ForwardFile, Rank
+from gateway.model.forward import ClockMark, Event, EventKind, ForwardFile, Rank
 from gateway.model.ids import DeviceId
 from gateway.store.migrate import version
 from gateway.store.outbox import Bounds, post
@@ -45,6 +45,15 @@ async def joined(path: Path, *names: str) -> Store:
     for name in names:
         await store.outbox.join(name, "mqtt", 1.0)
     return store
+
+
+async def test_the_clocks_mark_that_was_kept_last_is_the_last(tmp_path: Path) -> None:
+    store = await joined(tmp_path, "a")
+    for boot, wall in (("b1", 100.0), ("b2", 900.0), ("b1", 300.0)):
+        store.outbox.mark(ClockMark(boot, 1.0, wall))
+    await store.outbox.waiting("a", limit=1)
+    assert [(mark.boot_id, mark.wall) for mark in store.outbox.marks()] == [("b2", 900.0), ("b1", 300.0)]
+    store.close()
 
 
 async def test_an_alarm_and_what_is_sent_on_of_it_are_one_transaction(tmp_path: Path) -> None:
