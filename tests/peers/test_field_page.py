@@ -12,8 +12,10 @@ import pytest
 import uvicorn
 
 from gateway.api.app import create_app
+from gateway.core.field_word import PERSONS
 from gateway.model.field_words import WORDS
 from gateway.model.kit_state import FieldWord
+from gateway.model.reason import REASONS
 from tests.peers.browser import Page, launch, require
 from tests.unit.api.fakes import fake_services
 
@@ -36,6 +38,10 @@ NINE_SECONDS_GO_BY = """(() => {
   const real = Date.prototype.getTime;
   Date.prototype.getTime = function () { return real.call(this) + 9000; };
 })()"""
+
+
+FACED = sorted(PERSONS | {code for code in REASONS if code.startswith(("field-", "battery-", "clock-"))})
+"""Reasons that stand under the word."""
 
 
 @asynccontextmanager
@@ -83,7 +89,33 @@ async def test_the_four_words_by_themselves(tmp_path: Path) -> None:
         await page.goto(f"{address}/field?lang=en")
         seen = await _says(page, FieldWord.TECHNICIAN)
         assert seen["text"] == "Call the technician" and seen["wide"]
+        await _nobody_must_scroll(page, address, kit)
         assert page.errors == []
+
+
+FOLD = """(() => {
+  const bottom = name => document.getElementById(name).getBoundingClientRect().bottom;
+  return {
+    cure: bottom('cure') <= innerHeight, wide: document.documentElement.scrollWidth <= innerWidth,
+    word: parseFloat(getComputedStyle(document.getElementById('word')).fontSize),
+    cause: parseFloat(getComputedStyle(document.getElementById('cause')).fontSize),
+    button: document.querySelector('header a').getBoundingClientRect().height,
+  };
+})()"""
+
+
+async def _nobody_must_scroll(page: Page, address: str, kit: Any) -> None:
+    """The kit's own screen, and a phone that lies: word, reason and cure above the fold, a button for gloves."""
+    longest = max(FACED, key=lambda code: len(REASONS[code].cause_en + REASONS[code].cure_en))
+    for wide, high in ((800, 480), (740, 360)):
+        await page.send("Emulation.setDeviceMetricsOverride", width=wide, height=high, deviceScaleFactor=1, mobile=True)
+        for word in FieldWord:
+            kit.says(word.value, longest)
+            for language in ("zh", "en"):
+                await page.goto(f"{address}/field?lang={language}")
+                seen = await page.evaluate(FOLD)
+                assert seen["cure"] and seen["wide"], (wide, high, word, language)
+                assert seen["word"] >= high / 8 and seen["cause"] >= high / 16 and seen["button"] >= 40, seen
 
 
 async def test_without_a_script_and_without_the_kit(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.model.field_words import LANGUAGES
+from gateway.model.reason import reason
 
 FOLDER = Path(__file__).parent
 FILES = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
@@ -76,6 +77,39 @@ def page(told: Mapping[str, Any], language: str, name: str) -> str:
 </main>
 <ul id="links">{links}</ul>
 <script src="/field/page.js"></script>
+</body>
+</html>
+"""
+
+
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "field-elsewhere": {"zh": "此处不可查看", "en": "Not shown here"},
+    "field-off": {"zh": "本页未启用", "en": "Switched off"},
+}
+
+
+def refused(code: str, language: str) -> str:
+    """For a person whom the page is not for: why, and what to do, in both languages. Nothing of the kit is in it."""
+    other = "en" if language == "zh" else "zh"
+    words = reason(code)
+    told = {"zh": f"{words.cause_zh}{words.cure_zh}", "en": f"{words.cause_en} {words.cure_en}"}
+    return f"""<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{TEXT["title"][language]} · {REFUSED[code][language]}</title>
+<link rel="stylesheet" href="/field/page.css">
+</head>
+<body class="lost">
+<main>
+<svg class="shape lost" viewBox="0 0 100 100" aria-hidden="true">{SHAPES["lost"]}</svg>
+<h1>{REFUSED[code][language]}</h1>
+<p id="other" lang="{other}">{REFUSED[code][other]}</p>
+<p id="cause">{escape(told[language])}</p>
+<p id="cure" lang="{other}">{escape(told[other])}</p>
+<p id="code">{code}</p>
+</main>
 </body>
 </html>
 """

@@ -23,7 +23,7 @@ def _near(request: Request) -> None:
     services = services_of(request)
     team = services.config().team
     if not team.page:
-        raise NotFound("this gateway shows no page for the field team")
+        raise NotFound("this gateway shows no page for the field team", code="field-off")
     if request.scope.get(LOCAL_SCOPE_KEY):
         return
     here = (request.scope.get("server") or ("",))[0] or ""
@@ -33,9 +33,16 @@ def _near(request: Request) -> None:
 
 @router.get("/field")
 async def field(request: Request, lang: str = "") -> Response:
-    _near(request)
-    services = services_of(request)
+    """A person who is refused reads why; a program gets problem details as everywhere."""
     language = page.language_of(lang, request.headers.get("accept-language", ""))
+    try:
+        _near(request)
+    except (Denied, NotFound) as exc:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        code, status = ("field-elsewhere", 403) if isinstance(exc, Denied) else ("field-off", 404)
+        return HTMLResponse(page.refused(code, language), status, headers=NO_STORE)
+    services = services_of(request)
     name = services.config().gateway.name or services.gateway
     return HTMLResponse(page.page(told(services.kit.field), language, name), headers=NO_STORE)
 
@@ -50,6 +57,6 @@ async def state(request: Request) -> JSONResponse:
 @router.get("/field/page.css")
 @router.get("/field/page.js")
 async def file(request: Request) -> Response:
-    _near(request)
+    """The same in every kit: whoever is told that the page is not for him sees that as well."""
     name = request.url.path.rpartition("/")[2]
     return Response(page.file(name), media_type=page.FILES[name], headers={"Cache-Control": "no-cache"})

@@ -216,6 +216,13 @@ ROWS: tuple[Row, ...] = (
         "请接入终端站网络（网线或 Wi-Fi）后重新打开，或登录控制台。",
     ),
     (
+        "field-off",
+        "The page for the field team is switched off on this kit.",
+        "Look at the kit's lamp, or sign in to the console; a technician switches it on: [team] page = true.",
+        "本终端站未启用现场状态页。",
+        "请查看指示灯或登录控制台；技术员可在配置 [team] 中设置 page = true 启用。",
+    ),
+    (
         "lamp",
         "The status lamp can not be switched.",
         "Check chip and line in [adapter.panel], and that the gateway may open /dev/gpiochip*: see adapters/panel.",

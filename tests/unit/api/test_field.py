@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -80,17 +81,42 @@ async def test_it_says_no_more_than_it_shows(client: httpx.AsyncClient, services
     assert "<script>alert" not in (await client.get("/field")).text
 
 
-async def test_elsewhere_it_is_refused_in_words(app: ASGIApp, services: Any) -> None:
+def elsewhere(app: ASGIApp) -> httpx.AsyncClient:
     far = httpx.ASGITransport(app=app, client=("203.0.113.9", 40000))
-    async with httpx.AsyncClient(transport=far, base_url="https://kit1:8443") as made:
-        for path in ("/field", "/field/state", "/field/page.js", "/field/page.css"):
+    return httpx.AsyncClient(transport=far, base_url="https://kit1:8443")
+
+
+async def test_elsewhere_it_is_refused_in_words(app: ASGIApp, services: Any) -> None:
+    async with elsewhere(app) as made:
+        for path in ("/field", "/field/state"):
             answer = await made.get(path)
             assert (answer.status_code, answer.json()["code"]) == (403, "field-elsewhere")
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_a_person_elsewhere_reads_why_and_nothing_of_the_kit(app: ASGIApp, services: Any, language: str) -> None:
+    services.kit.says("technician", "field-no-link")
+    async with elsewhere(app) as made:
+        answer = await made.get("/field", headers={"accept": "text/html,*/*;q=0.8", "accept-language": language})
+        assert (answer.status_code, answer.headers["cache-control"]) == (403, "no-store")
+        row, text = REASONS["field-elsewhere"], answer.text
+        assert f'<html lang="{language}"' in text and "field-elsewhere" in text
+        for words in (row.cause_zh, row.cure_zh, row.cause_en, row.cure_en):
+            assert html.escape(words) in text
+        for secret in ("lte0", "kit1", WORDS[FieldWord.TECHNICIAN][language], "40 %", "page.js"):
+            assert secret not in text
+        assert (await made.get("/field/page.css")).status_code == 200, "it is seen as it should be"
+        state = await made.get("/field/state", headers={"accept": "text/html"})
+        assert (state.status_code, state.json()["code"]) == (403, "field-elsewhere")
+
+
 async def test_switched_off_it_is_not_there(client: httpx.AsyncClient, services: Any) -> None:
     object.__setattr__(services, "config", lambda: Config(team=Team(page=False)))
-    assert (await client.get("/field")).status_code == 404
+    answer = await client.get("/field")
+    assert (answer.status_code, answer.json()["code"]) == (404, "field-off")
+    answer = await client.get("/field", headers={"accept": "text/html"})
+    assert answer.status_code == 404 and "本页未启用" in answer.text and "Switched off" in answer.text
+    assert (await client.get("/field/state")).status_code == 404
 
 
 async def test_it_reads_and_changes_nothing(client: httpx.AsyncClient) -> None:
