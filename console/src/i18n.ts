@@ -5,6 +5,7 @@ import { KITS_TEXT } from "./text_kits";
 import { MESH_TEXT } from "./text_mesh";
 import { SOURCES_TEXT } from "./text_sources";
 import { TALK_TEXT } from "./text_talk";
+import { TEXTS_TEXT } from "./text_texts";
 import type { Lang, Words } from "./types";
 
 const TEXT = {
@@ -13,6 +14,7 @@ const TEXT = {
   ...DISCOVER_TEXT,
   ...KITS_TEXT,
   ...MESH_TEXT,
+  ...TEXTS_TEXT,
   console: { en: "Console", zh: "控制台" },
   signIn: { en: "Sign in", zh: "登录" },
   signOut: { en: "Sign out", zh: "退出" },

@@ -2,11 +2,12 @@
 
 import { fill, h, setText } from "./dom";
 import { language, say, span, t } from "./i18n";
-import { centerFacts, conditionFacts, inOrder, kitFacts, kitState, kitTone, linkWords, textFacts } from "./kitwords";
+import { centerFacts, conditionFacts, inOrder, kitFacts, kitState, kitTone, linkWords, textWords } from "./kitwords";
 import { ownLinks } from "./linkcard";
 import { linkPlots } from "./linkplot";
 import { AdmitForm, OfferForm } from "./pairform";
 import type { Reasons } from "./panels";
+import { Redraw } from "./redraw";
 import type { Store } from "./store";
 import type { Center, Kit, Link, Trail } from "./types";
 
@@ -25,6 +26,9 @@ export class KitsPanel {
   private readonly plots = new Map<string, Trail[] | null>();
   private timers: ReturnType<typeof setInterval>[] = [];
   private drawn = "";
+  private readonly painter = new Redraw(this.list, () => this.draw());
+  /** Pictures stay where they are while the words around them change. */
+  private readonly figures = new Map<string, HTMLElement>();
 
   constructor(
     private readonly store: Store,
@@ -60,14 +64,18 @@ export class KitsPanel {
   render(): void {
     this.admit.render(this.store.role === "center");
     this.offer.render(this.store.role !== "center");
+    this.painter.now();
+  }
+
+  private draw(): void {
     const kits = inOrder(this.store.kits.values());
     const own = [...this.store.ownLinks.values()];
-    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, own, [...this.plots]]);
+    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, own, [...this.plots], Math.floor(Date.now() / 15000)]); // ages grow
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     const cards = kits.length === 0 ? [h("li", { class: "empty" }, t("noKits"))] : kits.map((kit) => this.card(kit));
     fill(this.list, ...(own.length ? [this.ownCard()] : []), ...cards);
-    this.pictures();
+    for (const [gateway, figure] of this.figures) if (!figure.isConnected) this.figures.delete(gateway);
   }
 
   /** The links of this machine itself, with their day. */
@@ -97,7 +105,7 @@ export class KitsPanel {
         // What was given up is said with its picture.
         why && !kit.gave_up.some((one) => one.code === kit.code) && h("span", { class: "warn" }, why),
         kit.detail && h("span", { class: "quiet detail" }, kit.detail),
-        kit.by_text && h("span", { class: "warn" }, textFacts(kit, ago).join(" · ")),
+        this.byText(kit),
         kit.condition && h("span", { class: "quiet condition" }, conditionFacts(kit, Date.now() / 1000).join(" · ")),
         ...(kit.condition?.codes ?? []).filter((code) => code !== "on-battery").map((code) => h("span", { class: "warn", title: this.reasons.cure(code) }, this.reasons.cause(code))),
         ...kit.gave_up.map((one) => h("span", { class: "warn" }, `${t("kitGaveUp", this.store.streams.get(one.stream)?.title || one.stream)} ${this.reasons.cause(one.code)}`)),
@@ -106,6 +114,22 @@ export class KitsPanel {
       ),
       !own && h("span", { class: "acts" }, this.plotButton(kit.gateway), this.store.api.who?.role === "administrator" && h("button", { type: "button", onclick: () => void this.revoke(kit) }, t("pairRevoke"))),
       !own && this.plot(kit.gateway),
+    );
+  }
+
+  /** What is left of a kit that has nothing but short messages. */
+  private byText(kit: Kit): HTMLElement | false {
+    const told = textWords(kit, ago);
+    if (!told) return false;
+    const dot = (): HTMLElement => h("span", { class: "dot" });
+    return h(
+      "div",
+      { class: "by-text", "data-by-text": kit.gateway },
+      h("strong", { class: "warn" }, told.head),
+      told.facts.length > 0 && h("span", {}, told.facts.join(" · ")),
+      h("span", { class: "number" }, told.place),
+      ...told.links.map((link) => h("span", { class: "told", "data-tone": link.tone }, dot(), link.text)),
+      ...told.alarms.map((alarm) => h("span", { class: "told", "data-tone": alarm.severity === "critical" || alarm.severity === "major" ? "bad" : "wait" }, dot(), alarm.text)),
     );
   }
 
@@ -137,14 +161,20 @@ export class KitsPanel {
         { class: "link-row", "data-tone": said.tone, "data-link": `${gateway}/${link.name}`, title: why },
         h("span", { class: "dot" }),
         h("span", { class: "name" }, said.name),
-        h("span", { class: "number" }, said.figures || `${said.state}${why ? `: ${why}` : ""}`),
+        h("span", { class: "state" }, said.figures || said.state),
         bar,
+        why && h("span", { class: "facts warn" }, why),
       );
     });
   }
 
   private thumbnail(gateway: string, at: number): HTMLElement {
-    return h("figure", { class: "thumbnail", "data-thumbnail": gateway, "data-at": at }, h("img", { alt: "" }), h("figcaption", { class: "quiet" }));
+    const kept = this.figures.get(gateway);
+    const figure = kept ?? h("figure", { class: "thumbnail", "data-thumbnail": gateway }, h("img", { alt: "" }), h("figcaption", { class: "quiet" }));
+    if (!kept || kept.dataset["at"] !== String(at)) void this.picture(figure);
+    figure.dataset["at"] = String(at);
+    this.figures.set(gateway, figure);
+    return figure;
   }
 
   /** Pictures with their age: the age is the server's, so that a kit's wrong clock does no harm. */

@@ -1,6 +1,6 @@
 // What is said of a kit, a center and their links. Pure: data in, words and widths out.
 
-import { byName, span, t, word } from "./i18n";
+import { byName, kindWord, span, t, word } from "./i18n";
 import type { Center, Kit, Link } from "./types";
 import type { Tone } from "./words";
 
@@ -65,16 +65,51 @@ export function kitFacts(kit: Kit): string[] {
   return facts;
 }
 
-/** What it told by short message, while that is the newest there is of it; the age stands first. */
-export function textFacts(kit: Kit, age: (unix: number) => string): string[] {
+/** What a kit told by short message, in words: the head with its age, then what it is about. */
+export interface TextWords {
+  head: string;
+  facts: string[];
+  place: string;
+  links: { tone: Tone; text: string }[];
+  alarms: { severity: string; text: string }[];
+}
+
+const PHASE_TONES: Record<string, Tone> = { up: "live", degraded: "wait", down: "bad", locked: "bad", absent: "idle", off: "idle" };
+/** Minutes that a record has no room beyond. */
+const [FIX_MOST, ALARM_MOST, DOWN_MOST] = [63, 31, 1023];
+
+/** While that is the newest there is of it; else null. */
+export function textWords(kit: Kit, age: (unix: number) => string): TextWords | null {
   const told = kit.by_text;
-  if (!told || told.received_at <= (kit.last_seen ?? 0)) return [];
-  const facts = [`${t("kitByText")}, ${age(told.received_at)}`];
-  if (told.battery_percent !== null) facts.push(`${t("kitBattery")} ${told.battery_percent} %`);
-  if (told.fix) facts.push(`${told.fix.latitude.toFixed(4)}, ${told.fix.longitude.toFixed(4)}`);
-  for (const link of told.links) facts.push(`${link.kind || "–"} ${link.phase}${link.bars === null ? "" : ` ${link.bars}/5`}`);
-  if (told.alarms_open) facts.push(t("kitAlarmsOpen", told.alarms_open, told.alarms.map((alarm) => alarm.kind).join(", ")));
-  return facts;
+  if (!told || told.received_at <= (kit.last_seen ?? 0)) return null;
+  const minutes = (count: number, most: number): string => `${count >= most ? "≥ " : ""}${span(count * 60)}`;
+  const why = `record.${told.why}`;
+  const team = `team.${told.word}`;
+  const battery = told.battery_percent === null ? "" : `${told.battery_percent} %`;
+  const power = told.power === "mains" ? t("kitMains") : told.power === "battery" || battery ? t("kitBattery") : "";
+  const facts = [
+    word(team) === team ? "" : word(team),
+    power ? [power, battery, told.volts === null ? "" : `${told.volts.toFixed(1)} V`].filter(Boolean).join(" ") : "",
+    told.temperature_c === null ? "" : `${told.temperature_c} °C`,
+    told.disk_percent === null ? "" : t("kitDiskUsed", told.disk_percent),
+    told.down_min ? t("kitDown", minutes(told.down_min, DOWN_MOST)) : "",
+  ];
+  const fix = told.fix;
+  return {
+    head: [t("kitByText"), age(told.received_at), told.carrier && t("textBy", told.carrier), word(why) === why ? "" : word(why)].filter(Boolean).join(" · "),
+    facts: facts.filter(Boolean),
+    place: fix ? `${fix.latitude.toFixed(5)}, ${fix.longitude.toFixed(5)} · ${t("kitFix", minutes(fix.age_min, FIX_MOST))}` : t("kitNoFix"),
+    links: [
+      ...told.links.map((link) => ({ tone: PHASE_TONES[link.phase] ?? ("wait" as Tone), text: `${named("bearer", link.kind)} · ${named("phase", link.phase)}${link.bars === null ? "" : ` · ${"▮".repeat(link.bars)}${"▯".repeat(Math.max(0, 5 - link.bars))}`}` })),
+      ...(told.more_links ? [{ tone: "idle" as Tone, text: t("kitMoreLinks") }] : []),
+    ],
+    alarms: told.alarms.map((alarm) => ({ severity: alarm.severity, text: `${word(alarm.severity)} · ${kindWord(alarm.kind)} · ${t("ago", minutes(alarm.age_min, ALARM_MOST))}` })).concat(told.alarms_open > told.alarms.length ? [{ severity: "", text: t("kitAlarmsOpen", told.alarms_open) }] : []),
+  };
+}
+
+function named(of: string, what: string): string {
+  const key = `${of}.${what}`;
+  return word(key) === key ? what || "–" : word(key);
 }
 
 /** How the kit itself stands, in the order it is read; empty where it has not told. */

@@ -26,15 +26,21 @@ export function ownWords(link: OwnLink): OwnWords {
     link.usable && link.out_bps + link.in_bps >= 1000 ? `↑ ${rateText(link.out_bps)} ↓ ${rateText(link.in_bps)}` : "",
     signal.rsrp_dbm !== null ? `${Math.round(signal.rsrp_dbm)} dBm` : signal.rssi_dbm !== null ? `${Math.round(signal.rssi_dbm)} dBm` : "",
     link.carries.length ? link.carries.map((one) => word(`class.${one}`)).join(", ") : "",
+    link.cost ? t("linkCost", link.cost) : "",
     link.metered ? t("linkMetered") : "",
     link.quota_bytes ? `${(link.used_bytes / 1e9).toFixed(1)} / ${(link.quota_bytes / 1e9).toFixed(1)} GB` : "",
   ];
   return {
     name: [link.name, kind && kind !== bearer ? kind : link.kind, link.interface].filter((part, at, all) => part && all.indexOf(part) === at).join(" · "),
-    tone: TONES[link.phase] ?? "idle",
+    tone: idleGood(link) ? "live" : (TONES[link.phase] ?? "idle"),
     state: `${word(`phase.${link.phase}`)}${link.step ? ` (${link.step})` : ""}`,
     figures: figures.filter(Boolean).join(" · "),
   };
+}
+
+/** It carries messages and calls, and no data: nothing is amiss. */
+function idleGood(link: OwnLink): boolean {
+  return link.code === "sat-messages-only";
 }
 
 export function ownLinks(links: Iterable<OwnLink>, reasons: Reasons): HTMLElement[] {
@@ -50,8 +56,10 @@ export function ownLinks(links: Iterable<OwnLink>, reasons: Reasons): HTMLElemen
         { class: "link-row", "data-tone": said.tone, "data-own-link": link.name, title: link.code ? `${why} ${reasons.cure(link.code)}` : "" },
         h("span", { class: "dot" }),
         h("span", { class: "name" }, said.name),
-        h("span", { class: "number" }, [said.state, why, said.figures].filter(Boolean).join(" · ")),
+        h("span", { class: "state" }, said.state),
         h("span", { class: "link-bar" }, filled),
+        said.figures && h("span", { class: "facts quiet number" }, said.figures),
+        why && h("span", { class: link.usable || idleGood(link) ? "facts quiet" : "facts warn" }, why),
       );
     });
 }

@@ -22,6 +22,7 @@ interface Row {
 const ROWS: Row[] = [
   { label: "linkRate", values: (trail) => trail.usable_bps, text: rateText },
   { label: "linkRtt", values: (trail) => trail.rtt_ms, text: (ms) => `${Math.round(ms)} ms` },
+  { label: "linkTraffic", values: (trail) => trail.in_bps.map((bps, at) => (trail.used[at] ? bps + (trail.out_bps[at] ?? 0) : null)), text: rateText },
   { label: "linkLoss", values: (trail) => trail.loss, text: (loss) => `${(loss * 100).toFixed(1)} %` },
 ];
 
@@ -52,7 +53,13 @@ export function linkPlots(trails: Trail[], now: number): HTMLElement {
   const measured = trails.filter((trail) => trail.at.length > 0);
   if (measured.length === 0) return h("p", { class: "empty" }, t("linkNothing"));
   const wide = widthFor(measured, now);
-  return h("div", { class: "plots" }, ...measured.map((trail) => h("div", { class: "plot" }, h("strong", {}, trail.name), ...ROWS.map((row) => drawing(row, trail, now, wide)), axis(wide))));
+  return h("div", { class: "plots" }, ...measured.map((trail) => h("div", { class: "plot" }, h("strong", {}, trail.name), ...rowsOf(trail).map((row) => drawing(row, trail, now, wide)), axis(wide))));
+}
+
+/** What was measured; where nothing was, the first of them shows when it was not used. */
+function rowsOf(trail: Trail): Row[] {
+  const told = ROWS.filter((row) => row.values(trail).some((value) => value !== null));
+  return told.length ? told : ROWS.slice(0, 1);
 }
 
 /** Seconds that the drawings show: the least that has everything measured, at most a day. */

@@ -17,6 +17,7 @@ import { SourcesPanel } from "./sourcespanel";
 import { signIn } from "./signin";
 import { Store } from "./store";
 import { TalkPanel } from "./talkpanel";
+import { TextsPanel } from "./textspanel";
 import { Tile } from "./tile";
 import { type TalkingTo, Tree } from "./tree";
 import { Voice } from "./voice";
@@ -31,6 +32,7 @@ const TABS: [Key, Icon][] = [
   ["control", "move"],
   ["talk", "mic"],
   ["calls", "phone"],
+  ["texts", "mail"],
   ["alarms", "alarm"],
   ["kits", "satellite"],
   ["mesh", "mesh"],
@@ -70,6 +72,7 @@ class Console {
   private readonly sources = new SourcesPanel(this.store, this.reasons, (stream) => this.toggle(stream));
   private readonly kits = new KitsPanel(this.store, this.reasons);
   private readonly mesh = new MeshPanel(this.store, this.reasons);
+  private readonly texts = new TextsPanel(this.store, this.reasons);
   private readonly map = new MapPanel(this.store, (stream) => this.toggle(stream));
   private readonly positions = new PositionsPanel(this.store);
   private readonly notices = new NoticesPanel(this.store, this.reasons);
@@ -87,6 +90,7 @@ class Console {
     reports: this.reports,
     kits: this.kits,
     mesh: this.mesh,
+    texts: this.texts,
     map: this.map,
     sources: this.sources,
     positions: this.positions,
@@ -99,7 +103,7 @@ class Console {
     new ResizeObserver(() => this.layout()).observe(this.grid);
     this.voice.on(() => this.tree.render());
     this.store.on("directory", () => this.prune());
-    for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports", "kits", "meshes"] as const) this.store.on(topic, () => this.showTabs());
+    for (const topic of ["alarms", "notices", "pending", "calls", "talk", "reports", "kits", "meshes", "texts"] as const) this.store.on(topic, () => this.showTabs());
   }
 
   start(): void {
@@ -183,6 +187,7 @@ class Console {
       reports: this.reports.fresh(),
       kits: this.kits.troubled(),
       mesh: this.mesh.troubled(),
+      texts: this.texts.fresh(),
       notices: this.store.notices.filter((notice) => !notice.cleared).length,
       calls: this.calls.ringing().length,
       talk: [...this.store.groups.values()].filter((group) => group.emergency || group.floor.emergency).length,
@@ -190,8 +195,11 @@ class Console {
     this.body.dataset["tab"] = this.tab;
     // The buttons stay: one that is made anew while it is pressed would lose the click.
     if (this.tabs.childElementCount === 0) fill(this.tabs, ...TABS.map(([key, sign]) => this.tabButton(key, sign)));
+    // A kit without mesh radios or carriers of messages has no place for them; one that is looked at stays.
+    const idle: Partial<Record<Key, boolean>> = { mesh: this.store.meshes.size === 0, texts: !this.texts.wanted() };
     TABS.forEach(([key], place) => {
       const made = this.tabs.children[place] as HTMLElement;
+      made.hidden = (idle[key] ?? false) && this.tab !== key;
       const [label, count] = [made.children[1] as HTMLElement, made.children[2] as HTMLElement];
       made.setAttribute("aria-selected", String(this.tab === key));
       setText(label, t(key));

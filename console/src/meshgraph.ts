@@ -48,7 +48,7 @@ export function layout(nodes: MeshNode[], lines: Line[], before: Map<string, Pla
     return a && b ? [[a, b] as const] : [];
   });
   const all = [...at.values()];
-  const apart = 1.2 / Math.sqrt(Math.max(1, all.length));
+  const room = 1.2 / Math.sqrt(Math.max(1, all.length));
   const rounds = nodes.every((node) => before.has(node.id)) ? 0 : ROUNDS;
   for (let round = 0; round < rounds; round += 1) {
     const step = 0.08 * (1 - round / rounds);
@@ -58,14 +58,14 @@ export function layout(nodes: MeshNode[], lines: Line[], before: Map<string, Pla
         const other = all[j] as Place;
         const [dx, dy] = [one.x - other.x || 0.001 * (i + 1), one.y - other.y || 0.001];
         const far = Math.max(0.01, dx * dx + dy * dy);
-        const force = (apart * apart) / far;
+        const force = (room * room) / far;
         move(push[i] as Place, dx * force, dy * force);
         move(push[j] as Place, -dx * force, -dy * force);
       }
     });
     for (const [a, b] of ends) {
       const [i, j] = [all.indexOf(a), all.indexOf(b)];
-      const pull = Math.hypot(a.x - b.x, a.y - b.y) / apart;
+      const pull = Math.hypot(a.x - b.x, a.y - b.y) / room;
       move(push[i] as Place, (b.x - a.x) * pull, (b.y - a.y) * pull);
       move(push[j] as Place, (a.x - b.x) * pull, (a.y - b.y) * pull);
     }
@@ -92,31 +92,96 @@ function fitted(at: Map<string, Place>): Map<string, Place> {
   const [xs, ys] = [[...at.values()].map((one) => one.x), [...at.values()].map((one) => one.y)];
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const along = (value: number, low: number, high: number): number => (high - low < 1e-6 ? 0 : (2 * (value - low)) / (high - low) - 1);
-  return new Map([...at].map(([id, one]) => [id, onPaper({ x: along(one.x, left, right), y: along(one.y, top, bottom) })]));
+  return apart(new Map([...at].map(([id, one]) => [id, onPaper({ x: along(one.x, left, right), y: along(one.y, top, bottom) })])));
 }
 
-/** The drawing; `pick` is called with a node's id. */
-export function drawn(mesh: MeshSnapshot, places: Map<string, Place>, chosen: string, label: string, pick: (id: string) => void): SVGElement {
-  const svg = made("svg", { class: "graph", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
-  for (const line of linesOf(mesh.edges)) {
-    const [a, b] = [places.get(line.a), places.get(line.b)];
-    if (a && b) svg.append(made("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, "data-tone": line.tone, "data-link": `${line.a} ${line.b}` }));
+/** No radio stands upon another one, as far as there is room for all. */
+function apart(places: Map<string, Place>): Map<string, Place> {
+  const all = [...places.values()];
+  const least = Math.min(34, 0.75 * Math.sqrt((WIDTH * HEIGHT) / Math.max(1, all.length)));
+  for (let round = 0; round < 60; round += 1) {
+    let moved = false;
+    all.forEach((one, i) => {
+      for (const other of all.slice(i + 1)) {
+        const [dx, dy] = [one.x - other.x || 0.1, one.y - other.y || 0.1];
+        const far = Math.hypot(dx, dy);
+        if (far >= least - 0.5) continue;
+        moved = true;
+        const push = (least - far) / far / 2;
+        move(one, dx * push, dy * push);
+        move(other, -dx * push, -dy * push);
+      }
+      one.x = Math.min(WIDTH - MARGIN, Math.max(MARGIN, one.x));
+      one.y = Math.min(HEIGHT - MARGIN, Math.max(MARGIN, one.y));
+    });
+    if (!moved) break;
   }
+  return places;
+}
+
+/** How large it is drawn, in the screen's own pixels: words are as large as elsewhere on the page. */
+export interface Size {
+  wide: number;
+  high: number;
+}
+
+const [LETTER, LINE, BELOW, RADIUS] = [7, 14, 22, 9];
+
+/** Whose names are written: the chosen, our own, whoever hears or is heard by the chosen, then all for whom there is room. */
+export function named(mesh: MeshSnapshot, at: Map<string, Place>, chosen: string): Set<string> {
+  const near = new Set(mesh.edges.filter((edge) => edge.a === chosen || edge.b === chosen).flatMap((edge) => [edge.a, edge.b]));
+  const rank = (node: MeshNode): number => (node.id === chosen ? 0 : node.own ? 1 : near.has(node.id) ? 2 : 3);
+  const taken: [number, number, number, number][] = [...at.values()].map((one) => [one.x - RADIUS, one.y - RADIUS, one.x + RADIUS, one.y + RADIUS]);
+  const found = new Set<string>();
+  for (const node of [...mesh.nodes].sort((a, b) => rank(a) - rank(b))) {
+    const place = at.get(node.id);
+    if (!place) continue;
+    const half = (widthOf(short(node.name || node.id)) * LETTER) / 2;
+    const box: [number, number, number, number] = [place.x - half, place.y + BELOW - LINE + 3, place.x + half, place.y + BELOW + 3];
+    const free = taken.every(([left, top, right, bottom]) => box[2] < left || box[0] > right || box[3] < top || box[1] > bottom);
+    if (!free && node.id !== chosen) continue;
+    taken.push(box);
+    found.add(node.id);
+  }
+  return found;
+}
+
+/** The drawing. Whoever shows it hears of presses on `[data-node]`. */
+export function drawn(mesh: MeshSnapshot, places: Map<string, Place>, chosen: string, label: string, size: Size = { wide: WIDTH, high: HEIGHT }): SVGElement {
+  const svg = made("svg", { class: "graph", viewBox: `0 0 ${size.wide} ${size.high}`, width: size.wide, height: size.high, role: "group", "aria-label": label });
+  const at = new Map([...places].map(([id, one]) => [id, { x: (one.x / WIDTH) * size.wide, y: (one.y / HEIGHT) * size.high }]));
+  for (const line of linesOf(mesh.edges)) {
+    const [a, b] = [at.get(line.a), at.get(line.b)];
+    const far = chosen !== "" && line.a !== chosen && line.b !== chosen;
+    if (a && b) svg.append(made("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, "data-tone": line.tone, "data-link": `${line.a} ${line.b}`, ...(far ? { "data-far": "" } : {}) }));
+  }
+  const names = named(mesh, at, chosen);
   for (const node of mesh.nodes) {
-    const at = places.get(node.id);
-    if (!at) continue;
-    const group = made("g", { "data-node": node.id, tabindex: 0, role: "button", "aria-label": node.name || node.id });
+    const place = at.get(node.id);
+    if (!place) continue;
+    const group = made("g", { "data-node": node.id, tabindex: 0, role: "button", "aria-pressed": String(node.id === chosen), "aria-label": node.name || node.id });
     if (node.own) group.setAttribute("data-own", "");
     if (!node.read) group.setAttribute("data-unknown", "");
     if (node.id === chosen) group.setAttribute("data-chosen", "");
-    const name = made("text", { x: at.x, y: at.y + 22 });
-    name.textContent = short(node.name || node.id);
-    group.append(made("circle", { cx: at.x, cy: at.y, r: 9 }), name);
-    group.addEventListener("click", () => pick(node.id));
-    group.addEventListener("keydown", (event) => (event as KeyboardEvent).key === "Enter" && pick(node.id));
+    const title = made("title", {});
+    title.textContent = node.name || node.id;
+    // A finger is wider than a radio is drawn.
+    group.append(title, made("circle", { class: "touch", cx: place.x, cy: place.y, r: 2 * RADIUS }), made("circle", { class: "radio", cx: place.x, cy: place.y, r: RADIUS }));
+    if (names.has(node.id)) {
+      const words = short(node.name || node.id);
+      const half = (widthOf(words) * LETTER) / 2;
+      const name = made("text", { x: Math.min(Math.max(place.x, half + 2), Math.max(size.wide - half - 2, half + 2)), y: place.y + BELOW });
+      name.textContent = words;
+      group.append(name);
+    }
     svg.append(group);
   }
   return svg;
+}
+
+/** In Latin letters: a Chinese sign is as wide as two. */
+function widthOf(name: string): number {
+  return [...name].reduce((sum, sign) => sum + (sign > "\u2e7f" ? 1.8 : 1), 0);
 }
 
 function short(name: string): string {

@@ -3,8 +3,9 @@
 import { fill, h } from "./dom";
 import { language, span, t, word } from "./i18n";
 import { rateText } from "./kitwords";
-import { drawn, layout, linesOf, type Place } from "./meshgraph";
+import { drawn, HEIGHT, layout, linesOf, type Place, type Size, WIDTH } from "./meshgraph";
 import type { Reasons } from "./panels";
+import { Redraw } from "./redraw";
 import type { Store } from "./store";
 import type { MeshEdge, MeshMark, MeshNode, MeshSnapshot } from "./types";
 
@@ -21,13 +22,21 @@ interface View {
 export class MeshPanel {
   readonly element = h("section", { class: "mesh" });
   private readonly views = new Map<string, View>();
+  private readonly painter = new Redraw(this.element, () => this.draw());
   private wanted = 0;
+  /** The radio that a finger went down on. */
+  private pressed = "";
 
   constructor(
     private readonly store: Store,
     private readonly reasons: Reasons,
   ) {
     store.on("meshes", () => this.element.isConnected && !document.hidden && !this.scrubbing() && this.render());
+    // The drawing is made anew each second: what is pressed is heard here, where it stays.
+    this.element.addEventListener("pointerdown", (event) => (this.pressed = radioOf(event)));
+    this.element.addEventListener("pointerup", (event) => this.pressed !== "" && radioOf(event) === this.pressed && this.pick(this.pressed));
+    this.element.addEventListener("click", (event) => !(event as MouseEvent).detail && this.pick(radioOf(event))); // without a pointer
+    this.element.addEventListener("keydown", (event) => event.key === "Enter" && this.pick(radioOf(event)));
   }
 
   /** Sources that can not be read. */
@@ -36,9 +45,28 @@ export class MeshPanel {
   }
 
   render(): void {
+    this.painter.now();
+  }
+
+  private draw(): void {
     this.element.lang = language();
     const meshes = [...this.store.meshes.values()];
     fill(this.element, ...(meshes.length ? meshes.map((mesh) => this.article(mesh)) : [h("p", { class: "empty" }, t("noMesh"))]));
+  }
+
+  /** `mesh id` of a radio: the same again lets it go. */
+  private pick(radio: string): void {
+    const [mesh, id] = [radio.slice(0, radio.indexOf(" ")), radio.slice(radio.indexOf(" ") + 1)];
+    const view = this.views.get(mesh);
+    if (!radio || !view) return;
+    view.chosen = view.chosen === id ? "" : id;
+    this.render();
+  }
+
+  /** As wide as there is room; not higher than most screens show at once. */
+  private size(): Size {
+    const wide = Math.round(Math.max(240, (this.element.clientWidth || WIDTH) - 26));
+    return { wide, high: Math.round(Math.min(wide * (HEIGHT / WIDTH), Math.max(260, window.innerHeight * 0.62))) };
   }
 
   /** A slider that is made anew under a finger would let go of it. */
@@ -61,17 +89,13 @@ export class MeshPanel {
     const unknown = shown.nodes.filter((node) => !node.read).length;
     const label = t("meshCount", shown.nodes.length, unknown, linesOf(shown.edges).length);
     view.places = layout(shown.nodes, linesOf(shown.edges), view.places);
-    const pick = (id: string): void => {
-      view.chosen = view.chosen === id ? "" : id;
-      this.render();
-    };
     return h(
       "article",
       { "data-mesh": now.mesh },
       h("h3", {}, now.title),
       h("p", { class: "quiet" }, view.then ? `${t("meshThen", clock(shown.at))} · ${label}` : label),
       ...shown.sources.filter((source) => source.code).map((source) => h("p", { class: "warn" }, `${source.name}: ${this.reasons.cause(source.code)} ${this.reasons.cure(source.code)}`)),
-      shown.nodes.length > 0 && (drawn(shown, view.places, view.chosen, label, pick) as unknown as HTMLElement),
+      shown.nodes.length > 0 && (drawn(shown, view.places, view.chosen, label, this.size()) as unknown as HTMLElement),
       this.scrub(now.mesh, view),
       this.about(shown, view.chosen),
       now.texts.length > 0 && this.texts(now),
@@ -171,6 +195,14 @@ export class MeshPanel {
       h("ul", {}, ...rows.map((text) => h("li", {}, h("span", { class: "quiet" }, `${clock(text.at)} ${name(text.sender)} → ${text.to ? name(text.to) : text.channel || t("meshAll")}: `), text.text))),
     );
   }
+}
+
+/** Which radio of which mesh an event is about; "" for none. */
+function radioOf(event: Event): string {
+  const target = event.target instanceof Element ? event.target : null;
+  const radio = target?.closest("[data-node]")?.getAttribute("data-node");
+  const mesh = target?.closest("[data-mesh]")?.getAttribute("data-mesh");
+  return radio && mesh ? `${mesh} ${radio}` : "";
 }
 
 /** What a radio says of itself, in words. */

@@ -3,6 +3,7 @@
 import type { Api } from "./api";
 import { ApiError } from "./api";
 import { Events } from "./events";
+import { Texts } from "./texts";
 import type {
   Alarm,
   CallStatus,
@@ -26,7 +27,7 @@ import type {
   Report,
   StreamStatus, OwnLink } from "./types";
 
-export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes" | "kits" | "meshes";
+export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes" | "kits" | "meshes" | "texts";
 
 const KEPT_ALARMS = 300;
 const KEPT_REPORTS = 200;
@@ -53,6 +54,7 @@ export class Store {
   /** Ways northward of this machine, by `gateway/name`. */
   readonly ownLinks = new Map<string, OwnLink>();
   readonly meshes = new Map<string, MeshSnapshot>();
+  readonly texts: Texts;
   /** What the floor says to a member of ours; set by whoever holds the key. */
   onFloor: (word: FloorWord) => void = () => undefined;
   onLevels: (group: string, levels: Record<string, number>) => void = () => undefined;
@@ -73,6 +75,7 @@ export class Store {
     readonly api: Api,
     signedOut: () => void,
   ) {
+    this.texts = new Texts(api, () => this.changed("texts"));
     this.events = new Events({
       event: (event) => this.take(event),
       refresh: () => void this.refresh(),
@@ -170,6 +173,7 @@ export class Store {
       void this.readPushes();
       void this.readKits();
       void this.readMeshes();
+      if (this.mayMove()) void this.texts.read();
     } catch {
       // the link says so in the header; the event socket asks again when it is back
       setTimeout(() => void this.refresh(), 3000);
@@ -332,6 +336,8 @@ export class Store {
       case "notice":
         this.note(event.data as Notice);
         break;
+      default:
+        this.texts.take(event);
     }
   }
 

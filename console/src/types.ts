@@ -266,16 +266,23 @@ export interface Kit {
 }
 /** What a kit told by short message when nothing else was left. Times in unix seconds. */
 export interface KitRecord {
+  sequence: number;
   why: string;
+  made_at: number;
+  clock_good: boolean;
   received_at: number;
   carrier: string;
-  fix: { longitude: number; latitude: number; age_min: number } | null;
+  fix: { longitude: number; latitude: number; age_min: number; source: string } | null;
   links: { kind: string; phase: string; bars: number | null }[];
+  more_links: boolean;
   battery_percent: number | null;
   power: string;
+  volts: number | null;
   temperature_c: number | null;
-  alarms: { kind: string; severity: string }[];
+  disk_percent: number | null;
+  alarms: { kind: string; severity: string; age_min: number }[];
   alarms_open: number;
+  word: string;
   down_min: number;
 }
 /** How a kit itself stands; what is not known is null. */
@@ -521,4 +528,52 @@ export interface InvitationMade {
   invitation: Invitation;
   link: string;
   qr: string;
+}
+// Short messages (gateway/model/texts.py). Times in unix seconds.
+export interface TextOut {
+  id: string;
+  to: string;
+  body: string;
+  priority: number;
+  kind: string;
+  state: "waiting" | "sending" | "sent" | "delivered" | "failed" | "expired" | "cancelled";
+  code: string;
+  detail: string;
+  by: string;
+  wanted: string;
+  carrier: string;
+  number: number;
+  parts: number;
+  parts_done: number;
+  attempts: number;
+  unsure: number;
+  made_at: number;
+  done_at: number | null;
+}
+export interface TextIn {
+  id: string;
+  sender: string;
+  body: string;
+  carrier: string;
+  received_at: number;
+  sent_at: number | null;
+  missing: number;
+  seen_by: string;
+  seen_at: number | null;
+  code: string;
+  detail: string;
+  number: number;
+}
+export interface CarrierState {
+  name: string;
+  kind: string;
+  ready: boolean;
+  code: string;
+  detail: string;
+  cost: number;
+  again_at: number | null;
+  sent: number;
+  received: number;
+  waiting: number;
+  since: number;
 }

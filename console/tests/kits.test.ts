@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ApiError } from "../src/api";
 import { setLanguage } from "../src/i18n";
 import { KitsPanel } from "../src/kitspanel";
-import { barFill, conditionFacts, inOrder, kitFacts, linkWords, textFacts } from "../src/kitwords";
+import { barFill, conditionFacts, inOrder, kitFacts, linkWords, textWords } from "../src/kitwords";
 import { lines, linkPlots, widthFor } from "../src/linkplot";
 import { Reasons } from "../src/panels";
 import { Store } from "../src/store";
-import type { Center, Condition, Kit, Link, Trail } from "../src/types";
+import type { Center, Condition, Kit, KitRecord, Link, Trail } from "../src/types";
 import { fakeApi, install, json, problem } from "./fakes";
 
 const link = (change: Partial<Link> = {}): Link => ({ name: "lte-1", bearer: "lte", interface: "wwan0", state: "in", code: "", rtt_ms: 41.6, loss: 0.024, usable_bps: 3.94e6, bytes_in: 0, bytes_out: 0, cost: 0, ...change });
@@ -17,13 +17,23 @@ const trail = (change: Partial<Trail> = {}): Trail => ({ name: "lte-1", every_s:
 beforeEach(() => setLanguage("en"));
 
 describe("a kit that is left with short messages", () => {
-  const by_text = { why: "lost", received_at: 500, carrier: "sat1", fix: { longitude: 116.39139, latitude: 39.9075, age_min: 2 }, links: [{ kind: "lte", phase: "down", bars: 0 }, { kind: "satphone", phase: "registered", bars: null }], battery_percent: 41, power: "battery", temperature_c: null, alarms: [{ kind: "motion", severity: "major" }], alarms_open: 1, down_min: 6 };
+  const by_text: KitRecord = { sequence: 4, why: "lost", made_at: 490, clock_good: true, received_at: 500, carrier: "sat1", fix: { longitude: 116.39139, latitude: 39.9075, age_min: 2, source: "gnss" }, links: [{ kind: "lte", phase: "down", bars: 0 }, { kind: "satphone", phase: "registered", bars: null }], more_links: true, battery_percent: 41, power: "battery", volts: 12.4, temperature_c: null, disk_percent: 85, alarms: [{ kind: "motion", severity: "major", age_min: 31 }], alarms_open: 3, word: "technician", down_min: 6 };
+  const left = kit("kit7", { state: "offline", by_text });
   test("is shown by what it told, its age first", () => {
-    expect(textFacts(kit("kit7", { state: "offline", by_text }), () => "3 min ago")).toEqual(["by SMS, 3 min ago", "battery 41 %", "39.9075, 116.3914", "lte down 0/5", "satphone registered", "1 alarms: motion"]);
+    expect(textWords(left, () => "3 min ago")).toEqual({
+      head: "by SMS · 3 min ago · by sat1 · lost its center",
+      facts: ["call the technician", "battery 41 % 12.4 V", "disk 85 % full", "without a center for 6 min"],
+      place: "39.90750, 116.39139 · 2 min old when it was sent",
+      links: [{ tone: "bad", text: "4G · down · ▯▯▯▯▯" }, { tone: "wait", text: "satellite phone · registered" }, { tone: "idle", text: "and more links" }],
+      alarms: [{ severity: "major", text: "major · motion · ≥ 31 min ago" }, { severity: "", text: "3 alarms open in all" }],
+    });
+    setLanguage("zh");
+    expect(textWords(left, () => "3 分钟前")?.links[0]?.text).toBe("4G · 中断 · ▯▯▯▯▯");
+    expect(textWords({ ...left, by_text: { ...by_text, fix: null } }, () => "")?.place).toBe("位置未知");
   });
   test("is not once it was here again", () => {
-    expect(textFacts(kit("kit7", { last_seen: 600, by_text }), () => "")).toEqual([]);
-    expect(textFacts(kit("kit7"), () => "")).toEqual([]);
+    expect(textWords({ ...left, last_seen: 600 }, () => "")).toBeNull();
+    expect(textWords(kit("kit7"), () => "")).toBeNull();
   });
 });
 
@@ -90,6 +100,10 @@ describe("a day of a link", () => {
     expect(shown.querySelectorAll("path.gap").length).toBe(3);
     expect(shown.textContent).toContain("usable rate: 1.0 Mb/s");
     expect(linkPlots([trail()], now).textContent).toBe("Nothing has been measured yet.");
+    // A link that nobody probes has its traffic; one that was never used its gap.
+    const bare = linkPlots([trail({ at: [now - 10], used: [true], usable_bps: [null], rtt_ms: [null], loss: [null], in_bps: [3000], out_bps: [5000] }), trail({ at: [now - 10], used: [false], usable_bps: [null], rtt_ms: [null], loss: [null], in_bps: [0], out_bps: [0] })], now);
+    expect([...bare.querySelectorAll("figure > span")].map((one) => one.textContent)).toEqual(["traffic: 8 kb/s (most 8 kb/s)", "usable rate: – (most 0 kb/s)"]);
+    expect(bare.querySelectorAll("path.gap").length).toBe(1);
   });
 });
 
@@ -150,6 +164,28 @@ describe("the panel", () => {
     store.take({ cursor: 3, type: "kit", subject: "kit7", data: kit("kit7"), gone: true });
     await settle();
     expect(text()).toContain("No kit and no center");
+  });
+
+  test("a kit that tells by short message alone has it on its card", async () => {
+    const record = { sequence: 1, why: "alarm", made_at: 0, clock_good: true, received_at: Date.now() / 1000 - 180, carrier: "sat1", fix: null, links: [], more_links: false, battery_percent: 9, power: "battery", volts: null, temperature_c: null, disk_percent: null, alarms: [], alarms_open: 0, word: "degraded", down_min: 0 };
+    answers["GET /api/v1/kits"] = () => json([kit("kit7", { state: "offline", code: "kit-by-text", by_text: record })]);
+    await begin("center");
+    expect(panel.element.querySelector('[data-by-text="kit7"]')?.textContent).toBe("by SMS · 3 min ago · by sat1 · an alarmdegraded · battery 9 %it does not know where it is");
+    store.take({ cursor: 1, type: "kit", subject: "kit7", data: kit("kit7", { last_seen: Date.now() / 1000, by_text: record }) });
+    await settle();
+    expect(panel.element.querySelector("[data-by-text]")).toBeNull();
+  });
+
+  test("what is pressed is not drawn anew under the finger", async () => {
+    await begin("center");
+    const day = button("Links over 24 hours");
+    day?.dispatchEvent(new Event("pointerdown", { bubbles: true }));
+    store.take({ cursor: 1, type: "links", subject: "kit7", data: { gateway: "kit7", at: 2, links: [link({ rtt_ms: 99 })] } });
+    await settle();
+    expect(day?.isConnected).toBe(true);
+    window.dispatchEvent(new Event("pointerup"));
+    await settle();
+    expect(text()).toContain("99 ms");
   });
 
   test("a center admits a kit by its code and shows the answer", async () => {

@@ -1,7 +1,7 @@
 // The mesh's drawing and panel.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { layout, linesOf, toneOf, WIDTH, HEIGHT } from "../src/meshgraph";
+import { drawn, layout, linesOf, named, toneOf, WIDTH, HEIGHT } from "../src/meshgraph";
 import { factsOf, figuresOf, MeshPanel } from "../src/meshpanel";
 import { setLanguage } from "../src/i18n";
 import { Reasons } from "../src/panels";
@@ -30,11 +30,33 @@ describe("the drawing", () => {
     expect(all.every((one) => one.x >= 0 && one.x <= WIDTH && one.y >= 0 && one.y <= HEIGHT)).toBe(true);
     let nearest = Infinity;
     all.forEach((one, i) => all.slice(i + 1).forEach((other) => (nearest = Math.min(nearest, Math.hypot(one.x - other.x, one.y - other.y)))));
-    expect(nearest).toBeGreaterThan(4);
+    expect(nearest).toBeGreaterThan(24); // none upon another
     const again = layout(nodes, lines.slice(1), places);
     expect(again.get("9")?.x).toBeCloseTo(places.get("9")?.x ?? 0);
     expect(layout([], []).size).toBe(0);
     expect(layout([node("x")], []).get("x")).toEqual({ x: WIDTH / 2, y: HEIGHT / 2 });
+  });
+});
+
+describe("names", () => {
+  const nodes = Array.from({ length: 200 }, (_, n) => node(`radio-${n}`));
+  const at = layout(nodes, []);
+  test("are written where there is room, the chosen one's always", () => {
+    const crowd = mesh({ nodes, edges: [edge("radio-7", "radio-9")] });
+    const shown = named(crowd, at, "radio-7");
+    expect(shown.has("radio-7")).toBe(true);
+    expect(shown.size).toBeLessThan(100);
+    expect(named(mesh(), layout(mesh().nodes, []), "")).toEqual(new Set(["a", "b", "c"]));
+  });
+  test("stay within the drawing, which is as large as its place", () => {
+    const one = mesh({ nodes: [node("02:00:00:00:00:01"), node("x"), node("y")], edges: [] });
+    const svg = drawn(one, new Map([["02:00:00:00:00:01", { x: 2, y: 10 }], ["x", { x: 479, y: 300 }], ["y", { x: 240, y: 180 }]]), "", "", { wide: 300, high: 225 });
+    expect(svg.getAttribute("viewBox")).toBe("0 0 300 225");
+    for (const name of svg.querySelectorAll("text")) {
+      const half = ((name.textContent ?? "").length * 7) / 2;
+      expect(Number(name.getAttribute("x"))).toBeGreaterThanOrEqual(half);
+      expect(Number(name.getAttribute("x"))).toBeLessThanOrEqual(300 - half);
+    }
   });
 });
 
@@ -97,8 +119,24 @@ describe("the panel", () => {
     expect(panel.element.querySelectorAll("line").length).toBe(2);
   });
 
+  test("a press that a redraw comes into still chooses, and the focus stays on its radio", async () => {
+    const radio = (): Element => panel.element.querySelector('g[data-node="b"]') as Element;
+    radio().dispatchEvent(new Event("pointerdown", { bubbles: true }));
+    store.take({ cursor: 1, type: "mesh", subject: "ridge", data: mesh({ at: 101 }) });
+    await settle();
+    radio().dispatchEvent(new Event("pointerup", { bubbles: true }));
+    await settle();
+    expect(panel.element.querySelector("g[data-chosen]")?.getAttribute("data-node")).toBe("b");
+    (radio() as HTMLElement).focus();
+    const before = radio();
+    store.take({ cursor: 2, type: "mesh", subject: "ridge", data: mesh({ at: 102 }) });
+    await settle();
+    expect(radio()).not.toBe(before);
+    expect(document.activeElement).toBe(radio());
+  });
+
   test("a radio that is chosen tells what it hears", () => {
-    panel.element.querySelector('g[data-node="b"]')?.dispatchEvent(new Event("click"));
+    panel.element.querySelector('g[data-node="b"]')?.dispatchEvent(new Event("click", { bubbles: true }));
     expect(panel.element.querySelectorAll(".about tr").length).toBe(3);
     const facts = factsOf(node("x", { battery_percent: 80, readings: [{ key: "voltage", value: 3.981, unit: "V" }, { key: "own word", value: 1, unit: "" }] }));
     expect(facts).toEqual(["battery 80 %", "voltage 3.98 V", "own word 1"]);

@@ -1,0 +1,173 @@
+// Short messages as the page knows them: read once, newest first, kept true by events; bounded.
+
+import type { Api } from "./api";
+import { ApiError } from "./api";
+import type { CarrierState, GatewayEvent, TextIn, TextOut } from "./types";
+
+export const PAGE = 200;
+/** So many of each direction are kept in the page; what is older is asked for by the command line. */
+export const MOST = 2000;
+
+/** One message of either direction, as lists show it. */
+export interface Line {
+  key: string;
+  number: string;
+  at: number;
+  out: TextOut | null;
+  came: TextIn | null;
+}
+/** Everything with one number. */
+export interface Thread {
+  number: string;
+  lines: Line[];
+  fresh: number;
+  /** The kit that sent its record from there; "" where none did. */
+  kit: string;
+}
+
+interface Side<T> {
+  all: T[];
+  /** Older ones are with the gateway. */
+  more: boolean;
+}
+
+export class Texts {
+  readonly carriers = new Map<string, CarrierState>();
+  private out: Side<TextOut> = { all: [], more: false };
+  private came: Side<TextIn> = { all: [], more: false };
+
+  constructor(
+    private readonly api: Api,
+    private readonly changed: () => void,
+  ) {}
+
+  get empty(): boolean {
+    return this.carriers.size === 0 && this.out.all.length === 0 && this.came.all.length === 0;
+  }
+
+  /** Messages for people that nobody has looked at. */
+  get fresh(): number {
+    return this.came.all.filter(isFresh).length;
+  }
+
+  /** The last that came. */
+  get newest(): TextIn | undefined {
+    return this.came.all[0];
+  }
+
+  get more(): boolean {
+    return (this.out.more && this.out.all.length < MOST) || (this.came.more && this.came.all.length < MOST);
+  }
+
+  get full(): boolean {
+    return !this.more && (this.out.more || this.came.more);
+  }
+
+  /** The newest of both; what was read before of older ones is let go, so that there is no gap between. */
+  async read(): Promise<void> {
+    try {
+      const [out, came, carriers] = await Promise.all([
+        this.page<TextOut>("out").catch(none),
+        this.page<TextIn>("in").catch(none),
+        this.api.get<CarrierState[]>("/api/v1/texts/carriers", { background: true }).catch(none),
+      ]);
+      this.out = { all: out, more: out.length === PAGE };
+      this.came = { all: came, more: came.length === PAGE };
+      this.carriers.clear();
+      for (const one of carriers) this.carriers.set(one.name, one);
+      this.changed();
+    } catch {
+      // asked for again with the next reading of all lists
+    }
+  }
+
+  /** One page back in each direction. Raises ApiError. */
+  async older(): Promise<void> {
+    const [out, came] = await Promise.all([this.back<TextOut>("out", this.out), this.back<TextIn>("in", this.came)]);
+    this.out = out;
+    this.came = came;
+    this.changed();
+  }
+
+  take(event: GatewayEvent): void {
+    switch (event.type) {
+      case "text-out":
+        put(this.out, event.data as TextOut);
+        break;
+      case "text-in":
+        put(this.came, event.data as TextIn);
+        break;
+      case "text-carrier":
+        if (event.gone) this.carriers.delete(event.subject);
+        else this.carriers.set(event.subject, event.data as CarrierState);
+        break;
+      default:
+        return;
+    }
+    this.changed();
+  }
+
+  /** What the page has of each number, the one with the newest message first. */
+  threads(): Thread[] {
+    const found = new Map<string, Thread>();
+    const at = (number: string): Thread => {
+      let thread = found.get(number);
+      if (!thread) found.set(number, (thread = { number, lines: [], fresh: 0, kit: "" }));
+      return thread;
+    };
+    const since = this.horizon();
+    for (const one of this.out.all) if (one.made_at >= since) at(one.to).lines.push({ key: `out ${one.number}`, number: one.to, at: one.made_at, out: one, came: null });
+    for (const one of this.came.all) {
+      if (one.received_at < since) continue;
+      const thread = at(one.sender);
+      thread.lines.push({ key: `in ${one.number}`, number: one.sender, at: one.received_at, out: null, came: one });
+      thread.fresh += Number(isFresh(one));
+      if (one.code === "text-telemetry") thread.kit ||= one.detail.split(" ")[0] ?? "";
+    }
+    const threads = [...found.values()];
+    for (const thread of threads) thread.lines.sort((a, b) => b.at - a.at);
+    return threads.sort((a, b) => (b.lines[0]?.at ?? 0) - (a.lines[0]?.at ?? 0));
+  }
+
+  /** Before it one direction has not been read: what stands there of the other would look as if it were all. */
+  private horizon(): number {
+    const oldest = [
+      this.out.more ? (this.out.all.at(-1)?.made_at ?? 0) : 0,
+      this.came.more ? (this.came.all.at(-1)?.received_at ?? 0) : 0,
+    ];
+    return Math.max(...oldest);
+  }
+
+  private page<T>(which: "in" | "out", before?: number): Promise<T[]> {
+    return this.api.get<T[]>(`/api/v1/texts/${which}?limit=${PAGE}${before === undefined ? "" : `&before=${before}`}`, { background: true });
+  }
+
+  private async back<T extends { number: number }>(which: "in" | "out", side: Side<T>): Promise<Side<T>> {
+    const last = side.all.at(-1);
+    if (!side.more || !last || side.all.length >= MOST) return side;
+    const older = await this.page<T>(which, last.number);
+    return { all: [...side.all, ...older].slice(0, MOST), more: older.length === PAGE };
+  }
+}
+
+function isFresh(one: TextIn): boolean {
+  return !one.seen_by && !one.code;
+}
+
+/** In its place by number, newest first; one beyond the oldest that was read is of no page yet. */
+function put<T extends { number: number }>(side: Side<T>, one: T): void {
+  const place = side.all.findIndex((other) => other.number <= one.number);
+  if (place >= 0 && side.all[place]?.number === one.number) side.all[place] = one;
+  else if (place >= 0) side.all.splice(place, 0, one);
+  else if (!side.more) side.all.push(one);
+  if (side.all.length > MOST) {
+    side.all.length = MOST;
+    side.more = true;
+  }
+}
+
+/** A gateway before short messages has no such list; a viewer may not read them. */
+function none(error: unknown): [] {
+  if (error instanceof ApiError && (error.problem.status === 404 || error.problem.status === 403)) return [];
+  throw error;
+}
