@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.base.late_methods import compile_late
 from gateway.cli.words import t
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -19,6 +20,7 @@ def load_lightly() -> None:
     # Nothing that starting makes is rubbish, and looking for it takes a seventh of the time. The daemon collects from
     # ready on.
     gc.disable()
+    compile_late()
     # No plugin of pydantic is ours, and looking for one reads the metadata of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from pydantic import BaseModel
