@@ -3,6 +3,8 @@
 The real daemon, FFmpeg as publisher of a short piece under one of eight names, some at a time, as it comes: half of
 them end as they should, the others are killed in the middle. Before and after: resident memory, descriptors, streams
 and legs of the media plane. The last line is JSON; the exit code says whether it held.
+
+`--every 500` rests and looks each 500 publications as well: whether memory comes to rest, or goes on growing.
 """
 
 from __future__ import annotations
@@ -89,8 +91,13 @@ def _config() -> str:
     return f"[program.{USER}]\npassword = '{PASSWORD}'\npublish = ['*']\npush_policy = 'replace'\n"
 
 
-async def run(protocols: list[str], count: int, folder: Path) -> dict[str, Any]:
-    result: dict[str, Any] = {"cycles": count}
+def parts(count: int, every: int) -> list[int]:
+    """`count` in pieces of `every`, the last with what is left; one piece where `every` is 0."""
+    return [min(every, count - at) for at in range(0, count, every)] if every else [count]
+
+
+async def run(protocols: list[str], count: int, every: int, folder: Path) -> dict[str, Any]:
+    result: dict[str, Any] = {"cycles": count, "every": every}
     with ports() as free:
         gates = Gates(
             http=f"https://127.0.0.1:{free.api}", rtsp=free.rtsp, rtmp=free.rtmp, srt=free.srt, ts={},
@@ -105,15 +112,18 @@ async def run(protocols: list[str], count: int, folder: Path) -> dict[str, Any]:
             for protocol in protocols:
                 soak.failed = 0
                 await soak.cycles(protocol, 10 * NAMES)
-                first = await soak.settled()
-                await soak.cycles(protocol, count)
-                last = await soak.settled()
+                samples = [first := await soak.settled()]
+                for part in parts(count, every):
+                    await soak.cycles(protocol, part)
+                    samples.append(last := await soak.settled())
+                    say(f"{protocol}: {part} more: {last}")
                 result[protocol] = {
                     "failed": soak.failed,
                     "rss_kb_per_1000": round((last["rss_kb"] - first["rss_kb"]) * 1000 / count),
                     "fds_left": last["fds"] - first["fds"],
                     "streams_left": last["streams"] - first["streams"],
                     "live_left": last["live"],
+                    "rss_kb": [one["rss_kb"] for one in samples],
                 }
                 say(f"{protocol}: {count} publications: {result[protocol]}{f' ({soak.said})' if soak.failed else ''}")
         finally:
@@ -135,10 +145,11 @@ def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--cycles", type=int, default=1000)
     asked.add_argument("--protocols", default="rtsp,rtmp,srt")
+    asked.add_argument("--every", type=int, default=0, help="look after so many as well")
     given = asked.parse_args()
     protocols = given.protocols.split(",")
     with tempfile.TemporaryDirectory(prefix="fg-publish-") as folder:
-        result = asyncio.run(run(protocols, given.cycles, Path(folder)))
+        result = asyncio.run(run(protocols, given.cycles, given.every, Path(folder)))
     finish({**result, **machine()})
     return 0 if all(held(result[protocol]) for protocol in protocols) else 1
 
