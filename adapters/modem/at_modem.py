@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from adapters.modem import at_data, power, readings
-from adapters.modem.at_texts import SET_UP, AtTexts
 from adapters.modem.config import OneModem
 from adapters.modem.face import (
     Change,
@@ -33,6 +32,7 @@ from gateway.contract.texts import Progress, TextSent
 from gateway.model.link import Signal
 from gateway.model.texts import TextOut
 from gateway.net.at import AtPort, refused
+from gateway.net.at_texts import SET_UP, AtTexts
 from gateway.wire.at import AtTimes, Command, Outcome, Unsolicited, fields, text
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 ASK_S = 3.0
 MADE_LOOKS = 4
 """For a session that was granted, a second apart."""
+TEXT_S = 60.0
 TIMES = AtTimes(quiet_s=0.25, flush_s=2.0, probe_s=0.8, probes=3)
 NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 
@@ -74,7 +75,7 @@ class AtModem:
         self._port = AtPort(
             config.port, owner=f"modem {name}", on_urc=self._heard, on_silent=None, baud=config.baud, times=times
         )
-        self._texts = AtTexts(self._port)
+        self._texts = AtTexts(self._port, send_s=TEXT_S)
         self._called: Callable[[Change], None] = lambda change: None
         self._chipset: Chipset = GENERIC
         self._way = "cgact"
@@ -324,7 +325,7 @@ class AtModem:
         await self._texts.delete(place)
 
     async def send_text(self, text: TextOut, progress: Progress) -> TextSent:
-        return await self._texts.send(text, progress)
+        return TextSent(*await self._texts.send(text, progress))
 
     async def calls(self) -> Sequence[VoiceCall]:
         return readings.calls(await self._port.lines(ask("AT+CLCC", "+CLCC")))

@@ -15,7 +15,9 @@ from typing import Protocol
 from gateway.base.log import Secret
 from gateway.contract.texts import Progress, TextSent
 from gateway.model.link import Signal
-from gateway.model.texts import Arrived, TextOut
+from gateway.model.texts import Report as Report
+from gateway.model.texts import Stored as Stored
+from gateway.model.texts import TextOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +117,6 @@ class Fix:
     speed_kmh: float | None = None
     direction_deg: float | None = None
     satellites: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What the network says became of a part that was sent, `reference` being its own."""
-
-    reference: str
-    delivered: bool
-    final: bool = True  # False: it still tries
-    status: int = 0  # 3GPP TS 23.040 §9.2.3.15
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A message or report that lies in the modem. `place` is how it is deleted; "" where nothing is stored."""
-
-    place: str
-    what: Arrived | Report | None = field(repr=False)  # None: it can not be read
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,43 +6,51 @@ import asyncio
 import logging
 
 from adapters.satphone.aim import aim
+from adapters.satphone.config import PhoneConfig
 from adapters.satphone.protocol.profile import Profile, load
 from adapters.satphone.terminal import Terminal
-from gateway.base.errors import LinkDown, LocalProtocolError, PeerError, RemoteProtocolError, Unsupported
+from gateway.base.errors import GatewayError, LinkDown, PeerError, RemoteProtocolError, Unsupported
+from gateway.contract.adapter import Context
 from gateway.contract.texts import Progress, TextSent
 from gateway.model.kit_state import Fix
 from gateway.model.link import NO_SIGNAL, LinkPhase, Signal
-from gateway.model.texts import Arrived, CarrierKind, TextOut
+from gateway.model.texts import Arrived, CarrierKind, Report, TextOut
 from gateway.net.at import AtPort
-from gateway.wire.at import PDU, Command, Outcome, Unsolicited, fields, number, text
-from gateway.wire.sms import Deliver, StatusReport, Submit, read_pdu, split, write_submit
+from gateway.net.at_texts import SET_UP, AtTexts
+from gateway.wire.at import Command, Outcome, Unsolicited, fields, number
 
 log = logging.getLogger(__name__)
 
 SEND_S = 120.0
-LIST = Command("AT+CMGL=4", ("+CMGL",), body=PDU, empty_ok=True, timeout_s=30.0)
-_NEVER = {1, 8, 10, 21, 28, 30, 50, 69, 304}
-"""TS 24.011 table 8.4: whoever asks again gets the same answer."""
 
 
 class Phone(Terminal):
     carries = CarrierKind.SMS
 
+    def __init__(self, name: str, config: PhoneConfig, context: Context) -> None:
+        super().__init__(name, config, context)
+        # What the phone has told without keeping it outlives the line.
+        self._at = AtPort(config.port, owner=f"satphone {name}", on_urc=self._urc, baud=config.baud)
+        self._texts = AtTexts(self._at, send_s=SEND_S)
+        self._wake = asyncio.Event()
+        self._usable = self._set_up = False
+        self._stays = ""
+
     async def live(self) -> None:
         profile = await asyncio.to_thread(load, self.config.profile)
         self.device = profile.title
-        self._wake = asyncio.Event()
-        self._port: AtPort | None = None
-        port = AtPort(self.config.port, owner=f"satphone {self.name}", on_urc=self._urc, baud=self.config.baud)
+        self._set_up = False
+        port = self._at
         await port.open()
         loop = asyncio.get_running_loop()
         gone = loop.create_task(port.gone(), name=f"{self.name} gone")
         try:
-            await self._begin(port, profile)
-            self._port = port
+            for told in profile.init:
+                await port.ask(Command(told, empty_ok=True))
+            self._usable = True
             while not gone.done():
-                await self._look(port, profile)
                 self._wake.clear()
+                await self._look(port, profile)
                 wake = loop.create_task(self._wake.wait())
                 try:
                     await asyncio.wait(
@@ -52,36 +60,24 @@ class Phone(Terminal):
                     wake.cancel()
             raise gone.result()
         finally:
-            self._port = None
+            self._usable = False
             gone.cancel()
             await port.close()
             self.context.kit.no_source(self.name)
 
     async def send(self, text: TextOut, progress: Progress) -> TextSent:
-        port = self._port
-        if port is None:
+        if not self._usable:
             raise LinkDown(f"{self.name} is not there", code="serial-lost")
-        try:
-            bodies = split(text.body, reference=text.reference)
-            pdus = [write_submit(Submit(text.to, body, report=True)) for body in bodies]
-        except LocalProtocolError as exc:
-            raise Unsupported(str(exc), code=exc.code) from exc
-        references = []
-        for at, (pdu, length) in enumerate(pdus):
-            if at >= text.parts_done:
-                references.append(await self._send_one(port, pdu, length))
-                if at + 1 < len(pdus):
-                    await progress(at + 1, len(pdus))
-        return TextSent(len(pdus), tuple(filter(None, references)))
+        return TextSent(*await self._texts.send(text, progress))
 
     # — within —
 
-    async def _begin(self, port: AtPort, profile: Profile) -> None:
-        for told in profile.init:
-            await port.ask(Command(told, empty_ok=True))
-        if profile.sms:
-            await port.ask(Command("AT+CMGF=0"))
-            await port.ask(Command("AT+CNMI=2,1,0,1,0"))
+    async def _prepared(self, port: AtPort) -> bool:
+        """Its messages are read and sent as PDUs: without that mode a length would be taken for a number to send to."""
+        if not self._set_up:
+            answers = [await port.ask(command) for command in SET_UP]
+            self._set_up = answers[0].ok
+        return self._set_up
 
     async def _look(self, port: AtPort, profile: Profile) -> None:
         pin = await port.ask(Command("AT+CPIN?", ("+CPIN",)))
@@ -97,9 +93,11 @@ class Phone(Terminal):
         found = fields(told.lines[0]) if told.ok and told.lines else []
         state = number(found, 1) if len(found) > 1 else number(found, 0)
         if state in profile.registered:
-            self.tell(LinkPhase.REGISTERED, "sat-messages-only", ready=profile.sms, signal=signal)
-            if profile.sms:
-                await self._fetch(port)
+            ready = profile.sms and await self._prepared(port)
+            refused = "modem-refused" if profile.sms and not ready else ""
+            self.tell(LinkPhase.REGISTERED, "sat-messages-only", ready=ready, signal=signal, text_code=refused)
+            if ready:
+                await self._fetch()
         else:
             self.tell(LinkPhase.SEARCHING, "satphone-searching", await self._aimed(port, profile), signal=signal)
         await self._place(port, profile)
@@ -125,48 +123,29 @@ class Phone(Terminal):
         azimuth, elevation = aim(*found, longitude)
         return f"{azimuth:.0f}°, {elevation:.0f}° up" if elevation > 0 else f"{azimuth:.0f}°, below the horizon"
 
-    async def _fetch(self, port: AtPort) -> None:
-        """A message leaves the phone only after it is kept here."""
-        answer = await port.ask(LIST)
-        if not answer.ok:
-            return
-        for head, body in zip(answer.lines[::2], answer.lines[1::2], strict=False):
-            place = text(fields(head), 0)
-            try:
-                await self._hand_in(body)
-            except RemoteProtocolError as exc:
-                log.info("%s: a short message can not be read: %s", self.name, exc)
-            if place.isascii() and place.isdigit():
-                await port.ask(Command(f"AT+CMGD={int(place)}", timeout_s=25.0))
-
-    async def _hand_in(self, pdu: str) -> None:
-        message = read_pdu(pdu)
-        if isinstance(message, Deliver):
-            part = message.body.part
-            where = (part.reference, part.part, part.parts) if part is not None else (0, 1, 1)
-            arrived = Arrived(message.sender, message.body.text, message.stamp, *where, sent_at=message.sent_at)
-            await self.seat.take(arrived)
-        elif isinstance(message, StatusReport) and message.final:
-            code = "" if message.delivered else "text-undelivered"
-            await self.seat.report(str(message.reference), message.delivered, code, f"status {message.status}")
-
-    async def _send_one(self, port: AtPort, pdu: bytes, length: int) -> str:
-        payload = pdu.hex().upper().encode()
+    async def _fetch(self) -> None:
+        """A message leaves the phone only after it is kept here; while the disk takes none they stay where they lie."""
         try:
-            answer = await port.ask(Command(f"AT+CMGS={length}", ("+CMGS",), payload=payload, timeout_s=SEND_S))
-        except LinkDown as exc:
-            # Asked, and not answered: it may have gone.
-            raise LinkDown(str(exc), code="text-unsure") from exc
-        if answer.ok:
-            return text(fields(answer.lines[0]), 0) if answer.lines else ""
-        if answer.outcome is Outcome.CMS and answer.code in _NEVER:
-            raise PeerError(f"the network refused it: {answer.final}", status=answer.final, code="text-refused")
-        raise LinkDown(f"not sent: {answer.final}", code="modem-refused")
+            for stored in await self._texts.stored():
+                what = stored.what
+                try:
+                    if isinstance(what, Arrived):
+                        await self.seat.take(what)
+                    elif isinstance(what, Report) and what.final:
+                        code = "" if what.delivered else "text-undelivered"
+                        await self.seat.report(what.reference, what.delivered, code, f"status {what.status:#04x}")
+                except RemoteProtocolError as exc:
+                    log.warning("%s: a short message that can be none is taken away: %s", self.name, exc)
+                await self._texts.delete(stored.place)
+            self._stays = ""
+        except LinkDown:
+            raise
+        except GatewayError as exc:
+            self._set_up = self._set_up and not isinstance(exc, (PeerError, Unsupported))  # it may have begun anew
+            if exc.code != self._stays:
+                log.warning("%s: short messages stay in the phone: %s (%s)", self.name, exc, exc.code)
+            self._stays = exc.code
 
     def _urc(self, urc: Unsolicited) -> None:
-        if urc.prefix in ("+CMTI", "+CDSI"):
+        if self._texts.heard(urc):
             self._wake.set()
-        elif urc.prefix in ("+CMT", "+CDS"):
-            log.info(
-                "%s hands over a message that it does not keep: its profile's init should ask for +CMTI", self.name
-            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 
@@ -80,7 +80,7 @@ class Arrived:
 
     `mark` is what the network says of it that stays the same when it is delivered twice (the service centre's time
     stamp, an Iridium MTMSN); "" where there is none. Parts of one message have `reference`, `part` (from 1) and
-    `parts`.
+    `parts`. `again_s`: its sender sends it again, so long after an attempt of which it does not know whether it came.
     """
 
     sender: str
@@ -90,9 +90,28 @@ class Arrived:
     part: int = 1
     parts: int = 1
     sent_at: float | None = None  # unix seconds, by the network's clock
+    again_s: float = 0.0
 
     def __repr__(self) -> str:
         return f"Arrived(part {self.part} of {self.parts})"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the network says became of a part that was sent, `reference` being its own."""
+
+    reference: str
+    delivered: bool
+    final: bool = True  # False: it still tries
+    status: int = 0  # 3GPP TS 23.040 §9.2.3.15
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message or report that lies in a modem or phone. `place` is how it is deleted; "" where nothing is stored."""
+
+    place: str
+    what: Arrived | Report | None = field(repr=False)  # None: it can not be read
 
 
 @dataclass(frozen=True, slots=True)

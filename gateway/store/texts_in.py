@@ -2,13 +2,15 @@
 
 A part is known again by what the network says of it. Parts of one long message form a set: those of one sender,
 reference and count whose network times lie together; a reference comes again after 256 long messages, which takes
-longer than `TOGETHER_S` to send.
+longer than `TOGETHER_S` to send. A message of one part that its sender tries again says since when it may have come
+(`Arrived.again_s`, kept as its row's reference): the same words of the same sender since then are one message.
 """
 
 # ruff: noqa: S608 - the only text put into statements is this file's own lists of columns
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -17,6 +19,10 @@ from gateway.model.texts import Arrived, TextIn
 from gateway.store.database import Database
 
 TOGETHER_S = 480.0
+APART_S = 300.0
+"""Clocks of a sender and of its network differ by less."""
+EACH = 0.25
+"""Of all messages that are kept one sender has at most this share: who sends very many loses their own oldest."""
 _COLUMNS = "number, id, sender, body, carrier, received_at, sent_at, missing, seen_by, seen_at, code, detail"
 
 MakeId = Callable[[], str]
@@ -37,8 +43,12 @@ class TextInRepo:
         def job(conn: sqlite3.Connection) -> list[TextIn]:
             _join_late(conn, before)
             made = []
-            stale = "SELECT set_number FROM text_part WHERE text = 0 GROUP BY set_number HAVING max(received_at) < ?"
-            for (number,) in conn.execute(stale, (before,)).fetchall():
+            # Those of a time to come were dated before the clock was set back: they have waited long enough.
+            stale = (
+                "SELECT set_number FROM text_part WHERE text = 0 GROUP BY set_number"
+                " HAVING max(received_at) < ? OR min(received_at) > ?"
+            )
+            for (number,) in conn.execute(stale, (before, now + TOGETHER_S)).fetchall():
                 made.append(_whole(conn, number, now, make_id))
             return made
 
@@ -68,9 +78,16 @@ class TextInRepo:
 
         def job(conn: sqlite3.Connection) -> None:
             conn.execute("DELETE FROM text_in WHERE received_at < ?", (before,))
+            each = max(int(most * EACH), 1)
+            many = "SELECT sender FROM text_in GROUP BY sender HAVING count(*) > ?"
+            for (sender,) in conn.execute(many, (each,)).fetchall():
+                nth = "SELECT number FROM text_in WHERE sender = ? ORDER BY number DESC LIMIT 1 OFFSET ?"
+                conn.execute(f"DELETE FROM text_in WHERE sender = ? AND number <= ({nth})", (sender, sender, each))
             oldest = "SELECT number FROM text_in ORDER BY number DESC LIMIT 1 OFFSET ?"
             conn.execute(f"DELETE FROM text_in WHERE number <= coalesce(({oldest}), 0)", (most,))
             conn.execute("DELETE FROM text_part WHERE text <> 0 AND received_at < ?", (known_before,))
+            last = "SELECT number FROM text_part ORDER BY number DESC LIMIT 1 OFFSET ?"
+            conn.execute(f"DELETE FROM text_part WHERE text <> 0 AND number <= coalesce(({last}), 0)", (4 * most,))
 
         self._db.write_soon(job)
 
@@ -138,14 +155,15 @@ def _take(
     digest = hashlib.sha256(one.body.encode()).hexdigest()[:32]
     words = "\x00".join((one.sender, one.mark, str(one.reference), str(one.part), str(one.parts), digest))
     known = hashlib.sha256(words.encode()).hexdigest()[:32] if one.mark else secrets.token_hex(16)
-    if one.parts > 1 and _sent_again(conn, one, digest, now):
+    reference = one.reference if one.parts > 1 else math.ceil(one.again_s)
+    if (_sent_again if one.parts > 1 else _tried_again)(conn, one, digest, now):
         return False, None
     if conn.execute("SELECT 1 FROM text_part WHERE known = ?", (known,)).fetchone() is not None:
         return False, None
     number = conn.execute(
         "INSERT INTO text_part (known, digest, sender, reference, part, parts, body, carrier, sent_at, received_at,"
         " set_number, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
-        (known, digest, one.sender, one.reference, one.part, one.parts, one.body, carrier, one.sent_at, now),
+        (known, digest, one.sender, reference, one.part, one.parts, one.body, carrier, one.sent_at, now),
     ).lastrowid
     set_number = _set_of(conn, one, now) or number
     conn.execute("UPDATE text_part SET set_number = ? WHERE number = ?", (set_number, number))
@@ -164,6 +182,20 @@ def _sent_again(conn: sqlite3.Connection, one: Arrived, digest: str, now: float)
     at = one.sent_at if one.sent_at is not None else now
     values = (one.sender, one.reference, one.part, digest, one.parts, at, TOGETHER_S)
     return conn.execute(sql, values).fetchone() is not None
+
+
+def _tried_again(conn: sqlite3.Connection, one: Arrived, digest: str, now: float) -> bool:
+    """A message of one part, by its sender's word; whichever of its attempts came first."""
+    at = one.sent_at if one.sent_at is not None else now
+    same = "SELECT 1 FROM text_part WHERE sender = ? AND part = 1 AND parts = 1 AND digest = ? AND"
+    sent = "coalesce(sent_at, received_at)"
+    if one.again_s > 0:
+        sql, times = f"{same} {sent} BETWEEN ? AND ?", (at - one.again_s - APART_S, at + APART_S)
+        if conn.execute(sql, (one.sender, digest, *times)).fetchone() is not None:
+            return True
+    # An attempt before one that is here already: it came late.
+    sql = f"{same} reference > 0 AND ? BETWEEN {sent} - reference - ? AND {sent}"
+    return conn.execute(sql, (one.sender, digest, at, APART_S)).fetchone() is not None
 
 
 def _set_of(conn: sqlite3.Connection, one: Arrived, now: float) -> int | None:
@@ -200,7 +232,7 @@ def _whole(conn: sqlite3.Connection, set_number: int, now: float, make_id: MakeI
     rows = {row[0]: row for row in conn.execute(sql, (set_number,))}
     first = rows[min(rows)]
     parts = int(first[3])
-    body = "".join(str(rows[part][1]) if part in rows else "[…]" for part in range(1, parts + 1))
+    body = _joined({part: str(row[1]) for part, row in rows.items()}, parts)
     sent = [row[5] for row in rows.values() if row[5] is not None]
     one = (make_id(), first[2], body, first[4], now, max(sent) if sent else None, parts - len(rows))
     columns = "id, sender, body, carrier, received_at, sent_at, missing, seen_by, code, detail"
@@ -208,6 +240,18 @@ def _whole(conn: sqlite3.Connection, set_number: int, now: float, make_id: MakeI
     number = cursor.lastrowid
     conn.execute("UPDATE text_part SET text = ?, body = '' WHERE text = 0 AND set_number = ?", (number, set_number))
     return _text(conn.execute(f"SELECT {_COLUMNS} FROM text_in WHERE number = ?", (number,)).fetchone())
+
+
+def _joined(found: dict[int, str], parts: int) -> str:
+    """One gap for however many are missing between two that came: a number of parts may be a lie."""
+    pieces, gap = list[str](), False
+    for part in range(1, parts + 1):
+        if part in found:
+            pieces.append(found[part])
+        elif not gap:
+            pieces.append("[…]")
+        gap = part not in found
+    return "".join(pieces)
 
 
 def _text(row: Sequence[object]) -> TextIn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -12,6 +13,10 @@ MAX_OCTETS = 140
 MAX_SEPTETS = 160
 MAX_PARTS = 20
 """What we send; the standard has room for 255."""
+AGAIN = 0x9F
+"""An element for two parties that know each other (TS 23.040 §9.2.3.24: 80 … 9F), which others pass over. Ours: this
+message, of one part, is sent again, so many seconds (16 bits) after an attempt of which it is not known whether it
+went."""
 
 
 class Alphabet(IntEnum):
@@ -38,6 +43,11 @@ class Body:
     part: Part | None = None
     alphabet: Alphabet = Alphabet.GSM7
     data: bytes = b""
+    again_s: int = 0
+
+    @property
+    def has_header(self) -> bool:
+        return self.part is not None or self.again_s > 0
 
     def __repr__(self) -> str:
         return f"Body({self.alphabet.name}, {self.part})"
@@ -60,8 +70,9 @@ def coding_of(alphabet: Alphabet) -> int:
     return {Alphabet.GSM7: 0, Alphabet.OCTETS: 4, Alphabet.UCS2: 8}[alphabet]
 
 
-def split(text: str, *, reference: int = 0) -> list[Body]:
-    """A text as the messages that it takes; neither an escape nor a pair of surrogates is cut in two.
+def split(text: str, *, reference: int = 0, again_s: float = 0.0) -> list[Body]:
+    """A text as the messages that it takes; neither an escape nor a pair of surrogates is cut in two. `again_s`: see
+    `AGAIN`; parts of a long one are known by their reference, and one that just fits has no room for it.
 
     Raises LocalProtocolError (`text-too-long`).
     """
@@ -72,7 +83,9 @@ def split(text: str, *, reference: int = 0) -> list[Body]:
         sizes = [2 if ord(char) > 0xFFFF else 1 for char in text]
         alphabet, one, each = Alphabet.UCS2, 70, 67
     if sum(sizes) <= one:
-        return [Body(text, None, alphabet)]
+        head = 6 if alphabet is Alphabet.GSM7 else 3
+        told = min(max(round(again_s), 1), 0xFFFF) if again_s > 0 and sum(sizes) + head <= one else 0
+        return [Body(text, None, alphabet, again_s=told)]
     pieces, begin, used = [], 0, 0
     for at, size in enumerate(sizes):
         if used + size > each:
@@ -93,6 +106,8 @@ def write_body(body: Body) -> bytes:
         number = part.reference.to_bytes(2 if part.wide else 1, "big")
         told = bytes([8 if part.wide else 0, len(number) + 2]) + number + bytes([part.parts, part.part])
         head = bytes([len(told)]) + told
+    elif body.again_s:
+        head = bytes([4, AGAIN, 2]) + body.again_s.to_bytes(2, "big")
     if body.alphabet is Alphabet.GSM7:
         found = gsm7.septets(body.text)
         if found is None:
@@ -117,32 +132,46 @@ def read_body(data: bytes, coding: int, *, has_header: bool) -> Body:
     if not data:
         return Body(alphabet=alphabet)
     length, rest = data[0], data[1:]
-    head = 0
+    head = again_s = 0
     part = None
     if has_header:
         if not rest or 1 + rest[0] > len(rest):
             raise RemoteProtocolError("a header is longer than its message")
         head = 1 + rest[0]
         part = _read_part(rest[1:head])
+        again_s = _read_again(rest[1:head]) if part is None else 0
     if alphabet is Alphabet.GSM7:
         fill = -8 * head % 7
         count = max(0, min(length, MAX_SEPTETS) - (8 * head + fill) // 7)
-        return Body(gsm7.characters(gsm7.unpack(rest[head:], count, fill)), part)
+        return Body(gsm7.characters(gsm7.unpack(rest[head:], count, fill)), part, again_s=again_s)
     octets = rest[head : min(length, MAX_OCTETS)]
     if alphabet is Alphabet.OCTETS:
         return Body("", part, alphabet, octets)
-    return Body(octets[: len(octets) // 2 * 2].decode("utf-16-be", "replace"), part, alphabet)
+    return Body(octets[: len(octets) // 2 * 2].decode("utf-16-be", "replace"), part, alphabet, again_s=again_s)
 
 
 def _read_part(header: bytes) -> Part | None:
     """Elements that we do not know are passed over; one that is wrong makes it a message of its own."""
+    for kind, value in _elements(header):
+        if kind in (0, 8) and len(value) == (3 if kind == 0 else 4):
+            reference, parts, part = int.from_bytes(value[:-2], "big"), value[-2], value[-1]
+            if 1 <= part <= parts:  # otherwise the element is to be ignored (§9.2.3.24.1)
+                return Part(reference, parts, part, kind == 8) if parts > 1 else None
+    return None
+
+
+def _read_again(header: bytes) -> int:
+    for kind, value in _elements(header):
+        if kind == AGAIN and len(value) == 2:
+            return int.from_bytes(value, "big")
+    return 0
+
+
+def _elements(header: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at + 2 <= len(header):
         kind, size = header[at], header[at + 1]
         value = header[at + 2 : at + 2 + size]
-        if kind in (0, 8) and len(value) == size == (3 if kind == 0 else 4):
-            reference, parts, part = int.from_bytes(value[:-2], "big"), value[-2], value[-1]
-            if 1 <= part <= parts:  # otherwise the element is to be ignored (§9.2.3.24.1)
-                return Part(reference, parts, part, kind == 8) if parts > 1 else None
+        if len(value) == size:
+            yield kind, value
         at += 2 + size
-    return None

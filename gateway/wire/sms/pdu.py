@@ -59,14 +59,14 @@ class StatusReport:
 
 def write_submit(message: Submit) -> tuple[bytes, int]:
     """The PDU, and the length for AT+CMGS. Raises LocalProtocolError (`text-address`, `text-too-long`)."""
-    first = 0x01 | 0x10 | (0x20 if message.report else 0) | (0x40 if message.body.part else 0)
+    first = 0x01 | 0x10 | (0x20 if message.report else 0) | (0x40 if message.body.has_header else 0)
     pdu = bytes([first, message.reference & 0xFF]) + write_number(message.to)
     pdu += bytes([0, coding_of(message.body.alphabet), message.validity]) + write_body(message.body)
     return b"\0" + pdu, len(pdu)
 
 
 def write_deliver(message: Deliver, *, centre: str = "") -> bytes:
-    first = 0x04 | (0x40 if message.body.part else 0)
+    first = 0x04 | (0x40 if message.body.has_header else 0)
     pdu = bytes([first]) + write_number(message.sender) + bytes([0, coding_of(message.body.alphabet)])
     return _centre(centre) + pdu + bytes.fromhex(message.stamp or "00" * 7) + write_body(message.body)
 

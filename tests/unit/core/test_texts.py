@@ -218,6 +218,52 @@ async def test_a_part_that_never_came_and_one_that_came_late(house: House) -> No
         assert seen.seen_by == OPERATOR.name
 
 
+@housed
+async def test_one_that_its_sender_tries_again_is_there_once(house: House) -> None:
+    """The network dates each attempt anew: only the sender's word tells that it is the same."""
+    with house.core.texts.carrier("a", CarrierKind.SMS, ACarrier().send) as seat:
+
+        async def new(body: str, at: float, again_s: float = 0.0) -> bool:
+            return await seat.take(Arrived("+8613800000000", body, f"{at:.0f}", sent_at=at, again_s=again_s))
+
+        assert await new("ok", 1000.0)  # said this morning: another matter
+        assert await new("ok", 30_000.0)
+        assert not await new("ok", 30_130.0, 125.0)
+        assert not await new("ok", 30_400.0, 395.0)
+        assert await new("ok", 31_000.0)  # a person says it again
+        assert await new("late", 40_200.0, 180.0)  # the first attempt is still on its way
+        assert not await new("late", 40_020.0)
+        assert await new("late", 40_300.0)
+        assert await new("never came", 50_000.0, 3600.0)
+        assert await new("ok", 60_000.0, 60.0)
+
+
+@housed
+async def test_a_number_of_parts_that_lies_and_a_clock_that_was_set_back(house: House) -> None:
+    texts, kept = house.core.texts, list[TextIn]()
+    texts.on_kept(kept.append)
+    with texts.carrier("a", CarrierKind.SMS, ACarrier().send) as seat:
+        await seat.take(Arrived("10086", "head", "1", 7, 1, 255, 1000.0))
+        await seat.take(Arrived("10086", "tail", "2", 7, 9, 255, 1000.0))
+        house.jumps.append(-365 * 86400.0)
+        await texts.look()
+        assert [(text.body, text.missing) for text in kept] == [("head[…]tail[…]", 253)]
+
+
+@by_hand
+async def test_who_floods_loses_their_own(tmp_path: Path) -> None:
+    async with a_house(tmp_path, Config(texts=TextsConfig(most=100))) as house:
+        with house.core.texts.carrier("a", CarrierKind.SMS, ACarrier().send) as seat:
+            await seat.take(Arrived("+8613800000000", "the bridge is gone", "0"))
+            for number in range(60):
+                await seat.take(Arrived("1069000", f"win {number}", str(number)))
+        house.core.texts.prune(house.clock.wall())
+        await house.core.store.db.write(lambda conn: None)
+        came = await house.core.texts.came_lately(limit=1000)
+        assert [text.body for text in came][-1] == "the bridge is gone" and len(came) == 26
+        assert came[0].body == "win 59"
+
+
 @by_hand
 async def test_a_name_is_one_carriers(tmp_path: Path) -> None:
     config = Config(texts=TextsConfig(waiting=10))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from gateway.base.errors import GatewayError
 from gateway.contract.texts import Send
 from gateway.model.link import BearerFacts, LinkPhase
 from gateway.model.texts import Arrived, CarrierKind, TextOut
@@ -26,6 +27,7 @@ class Rig:
     fixes: list[Any] = field(default_factory=list)
     ready: bool = False
     code: str = ""
+    full: GatewayError | None = None  # the disk: nothing is kept while it is set
 
     def __post_init__(self) -> None:
         self._changed = asyncio.Event()
@@ -45,6 +47,9 @@ class Rig:
     @contextmanager
     def _carrier(self, name: str, kind: CarrierKind, send: Send, **_: object) -> Iterator[Any]:
         async def take(one: Arrived) -> bool:
+            if self.full is not None:
+                self._note(None)
+                raise self.full
             self._note(self.came.append(one))
             return True
 

@@ -13,7 +13,7 @@ from adapters.satphone.aim import aim
 from adapters.satphone.config import PhoneConfig, SatphoneConfig
 from adapters.satphone.phone import Phone
 from adapters.satphone.protocol.profile import FOLDER, load
-from gateway.base.errors import ConfigError
+from gateway.base.errors import ConfigError, GatewayError
 from gateway.model.doctor import Grade
 from gateway.model.link import LinkPhase
 from tests.fakes.modem import FakeModem, tcp_end
@@ -39,6 +39,33 @@ async def test_registered_sends_and_reads() -> None:
         assert rig.came[0].body == "收到" and rig.came[0].mark
         modem.net.stat = 2
         await rig.until(lambda: rig.phase is LinkPhase.SEARCHING and rig.code == "satphone-searching")
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        server.close()
+
+
+async def test_reports_come_and_a_full_disk_takes_nothing_from_the_phone() -> None:
+    modem, rig = FakeModem(), Rig()
+    server = await tcp_end(modem)
+    config = PhoneConfig(port=f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", look_every="1s")  # type: ignore[arg-type]
+    phone = Phone("sat1", config, rig.context)
+    task = asyncio.create_task(phone.run())
+    try:
+        await rig.until(lambda: rig.ready)
+        await phone.send(out("+8613800000000", "x"), progress)
+        await rig.until(lambda: rig.reports == [("1", True)])
+        rig.full = GatewayError("full", code="disk-full")
+        modem.text_in(deliver("10086", "one"))
+        # Handed over without being stored: it lies nowhere but here.
+        modem.urc("+CMT: ,20\r\n" + deliver("10086", "two", stamp="26113006153001"))
+        await rig.until(lambda: phone._stays == "disk-full")
+        assert rig.ready and rig.phase is LinkPhase.REGISTERED and len(modem.texts.stored) == 1
+        rig.full = None
+        await rig.until(lambda: {one.body for one in rig.came} == {"one", "two"})
+        await rig.until(lambda: not modem.texts.stored)
+        assert len(rig.came) == 2
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

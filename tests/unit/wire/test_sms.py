@@ -116,6 +116,18 @@ def test_a_pdu_that_ends_early(cut: int) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    ("text", "told"), [("ok", 70), ("好" * 67, 70), ("好" * 68, 0), ("x" * 154, 70), ("x" * 155, 0)]
+)
+def test_one_that_is_sent_again_says_since_when(text: str, told: int) -> None:
+    (body,) = split(text, again_s=69.6)
+    pdu, _ = write_submit(Submit("10086", body))
+    found = read_pdu(pdu.hex())
+    assert isinstance(found, Submit) and (found.body.text, found.body.again_s, found.body.part) == (text, told, None)
+    assert pdus.submitted(pdu).text == text  # others pass it over
+    assert all(body.again_s == 0 for body in split("好" * 200, again_s=5.0))
+
+
 def test_no_text_is_shown() -> None:
     message = read_pdu(pdus.deliver("+8613900001111", "a secret"))
     assert "secret" not in repr(message) and "139" not in repr(message)
