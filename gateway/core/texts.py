@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 MOST_BODY = 1600
 """Characters: ten parts and more, and all that a person writes."""
-MOST_PART = 2000
+MOST_PART = 255 * 160
+"""Characters: of a long message that a carrier's own program has joined."""
 MOST_CARRIERS = 64
 LOOK_S = 10.0
 KNOWN_S = 60 * 86400.0
@@ -134,16 +135,18 @@ class Texts:
             made_at=now,
             max_age_s=self._config().max_age if max_age_s is None else max_age_s,
         )
-        if len(self.queue.rows) >= self._config().waiting:
-            last = self.queue.gives_way_to(text)
-            if last is None:
-                raise Busy(f"{len(self.queue.rows)} short messages wait already", code="texts-full")
-            await self._end(last, TextState.FAILED, "text-gave-way")
+        full = len(self.queue.rows) >= self._config().waiting
+        if full and id and (known := await self._out.get(id)) is not None:
+            return known
+        if full and self.queue.gives_way_to(text) is None:
+            raise Busy(f"{len(self.queue.rows)} short messages wait already", code="texts-full")
         text, new = await self._out.put(WaitingRow(text, replaces, moment.boot_id, moment.mono))
         if not new:
             return text
         self.queue.put(Waiting(text, replaces, self.clock.monotonic()))
         self._tell_out(text)
+        if full and (last := self.queue.gives_way_to(text)) is not None:
+            await self._end(last, TextState.FAILED, "text-gave-way")
         for older in self.queue.replaced_by(replaces, text.number):
             await self._end(older, TextState.CANCELLED, "text-replaced")
         self._wake()
@@ -228,6 +231,19 @@ class Texts:
         """How it stands goes to the disk."""
         await self._out.update(row.text)
         self._tell_out(row.text)
+
+    async def again(self, row: Waiting) -> None:
+        """It waits for another attempt, unless a newer one has taken its place meanwhile."""
+        if self.queue.out_of_date(row):
+            await self._end(row, TextState.CANCELLED, "text-replaced")
+        else:
+            await self.keep(row)
+            self._wake()  # its next attempt may be another's
+
+    def left(self, row: Waiting) -> None:
+        """Nobody knows how far it got: it waits, as after a crash."""
+        if row.text.state is TextState.SENDING:
+            row.text = replace(row.text, state=TextState.WAITING, unsure=row.text.unsure + 1, code="internal")
 
     def keep_soon(self, row: Waiting) -> None:
         """As `keep`, of one whose carrier leaves: the write is not waited for."""

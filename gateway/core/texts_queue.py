@@ -2,7 +2,8 @@
 
 The queue is all that waits, in memory; the store has the same rows. A message goes by the cheapest carrier of its kind
 that is ready and has not refused it; the first by priority and age. One that failed for want of a link waits a little
-longer each time, so that it does not stand in front of others.
+longer each time, so that it does not stand in front of others; a carrier that says that it is ready and failed it
+`TRIES` times stands behind those that did not, whatever they cost.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from gateway.model.texts import CarrierKind, TextOut, TextState
 
 RETRY_FIRST_S, RETRY_MOST_S = 5.0, 300.0
+TRIES = 2
 
 
 @dataclass(eq=False, slots=True)
@@ -26,9 +28,11 @@ class Waiting:
     failures: int = 0
     refused: set[str] = field(default_factory=set)
     """Names of carriers whose network will not take it."""
+    failed_by: dict[str, int] = field(default_factory=dict)
 
-    def failed(self, now: float) -> None:
+    def failed(self, carrier: str, now: float) -> None:
         self.failures += 1
+        self.failed_by[carrier] = self.failed_by.get(carrier, 0) + 1
         self.retry_at = now + min(RETRY_FIRST_S * 2 ** (self.failures - 1), RETRY_MOST_S)
 
 
@@ -81,6 +85,11 @@ class Queue:
             if name and row.replaces == name and row.text.number < number and row.text.state is TextState.WAITING
         ]
 
+    def out_of_date(self, row: Waiting) -> bool:
+        """A newer one of its name has come while it was under way."""
+        name, number = row.replaces, row.text.number
+        return bool(name) and any(one.replaces == name and one.text.number > number for one in self.rows.values())
+
     def too_old(self, now: float) -> list[Waiting]:
         return [
             row
@@ -98,7 +107,9 @@ class Queue:
         if carrier.name in row.refused:
             return False
         # A dearer one waits while a cheaper one could.
-        return not any(
-            one.ready and one.kind is text.kind and one.cost < carrier.cost and one.name not in row.refused
-            for one in others
-        )
+        able = [one for one in others if one.ready and one.kind is text.kind and one.name not in row.refused]
+        return not any(_worth(row, one) < _worth(row, carrier) for one in able)
+
+
+def _worth(row: Waiting, carrier: Offer) -> tuple[int, int]:
+    return row.failed_by.get(carrier.name, 0) // TRIES, carrier.cost

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 SEND_S = 300.0
 """Longer than any network takes: a carrier that does not answer then is cut off."""
 PAUSE_FIRST_S, PAUSE_MOST_S = 1.0, 60.0
+EARLY = 64
+"""Reports that came while their message was still under way: beyond, the oldest is forgotten."""
 
 
 class Seat:
@@ -37,6 +40,8 @@ class Seat:
         self._sent = self._received = 0
         self._pause_s = 0.0
         self._wake = asyncio.Event()
+        self._busy = False
+        self._early: deque[tuple[str, bool, str, str]] = deque(maxlen=EARLY)
 
     # — what the adapter says —
 
@@ -58,6 +63,10 @@ class Seat:
         return new
 
     async def report(self, reference: str, delivered: bool, code: str = "", detail: str = "") -> None:
+        if self._busy:
+            # Of a part of a long one, as like as not: its number is known when the last part has gone.
+            self._early.append((reference, delivered, code, detail[:200]))
+            return
         await self._texts.report(self.name, reference, delivered, code, detail[:200])
 
     # — what the core asks —
@@ -92,13 +101,26 @@ class Seat:
                 await self._rest()
                 continue
             try:
+                self._busy = True
                 await self._one(row)
+                self._busy = False
+                await self._reported()
             except GatewayError as exc:
                 # What became of it is not on the disk; in memory it is.
                 log.warning("%s: how a short message stands was not kept: %s (%s)", self.name, exc, exc.code)
                 self._pause_s = PAUSE_MOST_S
+            except Exception:
+                log.exception("%s: a short message was left by a mistake of ours", self.name)
+                self._texts.left(row)
+                self._pause_s = PAUSE_MOST_S
+            finally:
+                self._busy = False
             if self._pause_s:
                 await asyncio.sleep(self._pause_s)
+
+    async def _reported(self) -> None:
+        while self._early:
+            await self._texts.report(self.name, *self._early.popleft())
 
     async def _rest(self) -> None:
         """Until something changed, or one that waits for its next attempt may go."""
@@ -163,11 +185,11 @@ class Seat:
         await self._texts.over(row, sent.references)
 
     async def _again(self, row: Waiting, exc: GatewayError) -> None:
-        row.failed(self._texts.clock.monotonic())
+        row.failed(self.name, self._texts.clock.monotonic())
         self._pause_s = min(max(self._pause_s * 2, PAUSE_FIRST_S), PAUSE_MOST_S)
         unsure = row.text.unsure + (exc.code == "text-unsure")
         row.text = replace(row.text, state=TextState.WAITING, code=exc.code, detail=str(exc)[:200], unsure=unsure)
-        await self._texts.keep(row)
+        await self._texts.again(row)
 
     async def _refused(self, row: Waiting, exc: GatewayError) -> None:
         self._pause_s = 0.0

@@ -88,11 +88,13 @@ class TextOutRepo:
             conn.execute(
                 "UPDATE text_sent SET delivered = ? WHERE text = ? AND reference = ?", (delivered, number, reference)
             )
-            left = "SELECT 1 FROM text_sent WHERE text = ? AND coalesce(delivered, 0) = 0"
+            # Parts that went before a restart have no number here: of those nobody will know.
+            known = "SELECT sum(delivered) FROM text_sent WHERE text = ?"
+            parts = "SELECT max(parts, 1) FROM text_out WHERE number = ?"
             if not delivered:
                 sql = "UPDATE text_out SET code = ?, detail = ? WHERE number = ? AND state = 'sent'"
                 conn.execute(sql, (code or "text-undelivered", detail, number))
-            elif conn.execute(left, (number,)).fetchone() is None:
+            elif conn.execute(f"SELECT ({known}) >= ({parts})", (number, number)).fetchone()[0]:
                 conn.execute("UPDATE text_out SET state = 'delivered', code = '' WHERE number = ?", (number,))
             return _text(conn.execute(f"SELECT {_COLUMNS} FROM text_out WHERE number = ?", (number,)).fetchone())
 

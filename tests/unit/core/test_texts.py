@@ -95,6 +95,80 @@ async def test_what_an_attempt_comes_to(house: House) -> None:
         await until(house, lambda: one.gone[-1].body == "survives it")
 
 
+@housed
+async def test_one_that_says_ready_and_always_fails_does_not_hold_it(house: House) -> None:
+    texts, dear, cheap = house.core.texts, ACarrier(), ACarrier()
+    cheap.failing = [LinkDown("CMS 500", code="modem-refused") for _ in range(50)]
+    with (
+        texts.carrier("sat", CarrierKind.SMS, dear.send, cost=50) as sat,
+        texts.carrier("lte", CarrierKind.SMS, cheap.send) as lte,
+    ):
+        sat.tell(True)
+        lte.tell(True)
+        await texts.send("10086", "SOS", priority=TextPriority.ALARM)
+        await until(house, lambda: bool(dear.gone))
+        assert (dear.gone[0].attempts, len(cheap.failing)) == (3, 48)
+        cheap.failing.clear()
+        await texts.send("10086", "next")
+        await until(house, lambda: bool(cheap.gone))
+
+
+@housed
+async def test_reports_of_parts_that_come_before_the_last_part_went(house: House) -> None:
+    texts = house.core.texts
+    seats = []
+
+    async def send(text: TextOut, progress: Progress) -> TextSent:
+        await seats[0].report("1", True)
+        await progress(1, 2)
+        await seats[0].report("2", True)
+        return TextSent(2, ("1", "2"))
+
+    with texts.carrier("a", CarrierKind.SMS, send) as seat:
+        seats.append(seat)
+        seat.tell(True)
+        one = await texts.send("10086", "long")
+        await until(house, lambda: not texts.queue.rows)
+        await until(house, lambda: not texts._seats["a"]._early)
+        assert (await texts.cancel(one.id)).state is TextState.DELIVERED
+
+
+@housed
+async def test_a_newer_one_of_its_name_came_while_it_was_under_way(house: House) -> None:
+    texts, gone = house.core.texts, list[str]()
+
+    async def send(text: TextOut, progress: Progress) -> TextSent:
+        if text.body == "first":
+            await texts.send("10086", "second", replaces="state")
+            raise LinkDown("lost", code="text-unsure")
+        gone.append(text.body)
+        return TextSent()
+
+    with texts.carrier("a", CarrierKind.SMS, send) as seat:
+        seat.tell(True)
+        first = await texts.send("10086", "first", replaces="state")
+        await until(house, lambda: not texts.queue.rows)
+        assert gone == ["second"] and (await texts.cancel(first.id)).code == "text-replaced"
+
+
+@housed
+async def test_a_mistake_of_ours_does_not_end_a_carrier(house: House) -> None:
+    texts, carrier, told = house.core.texts, ACarrier(), house.core.texts._tell_out
+    wrong = [ValueError("a mistake of ours")]
+
+    def tell(text: TextOut) -> None:
+        if text.state is TextState.SENT and wrong:
+            raise wrong.pop()
+        told(text)
+
+    texts._tell_out = tell  # type: ignore[method-assign]
+    with texts.carrier("a", CarrierKind.SMS, carrier.send) as seat:
+        seat.tell(True)
+        for body in ("one", "two"):
+            await texts.send("10086", body)
+        await until(house, lambda: len(carrier.gone) == 2)
+
+
 @by_hand
 async def test_priority_age_room_and_what_takes_anothers_place(tmp_path: Path) -> None:
     async with a_house(tmp_path, Config(texts=TextsConfig(waiting=10))) as house:
@@ -120,7 +194,10 @@ async def test_priority_age_room_and_what_takes_anothers_place(tmp_path: Path) -
                 await texts.send("10086", str(number), priority=TextPriority.BULK)
             with pytest.raises(Busy, match="wait already"):
                 await texts.send("10086", "bulk", priority=TextPriority.BULK)
+            # Asked for again because the answer was lost: it is there, and nobody gives way.
+            assert (await texts.send("10086", "once", id="mine")).id == "mine"
             assert (await texts.send("10086", "matters")).state is TextState.WAITING
+            assert len(texts.queue.rows) == house.config.texts.waiting
             assert (await texts.sent_lately(limit=1000))[-1]
         for bad in ("", "x" * 1601):
             with pytest.raises(RemoteProtocolError):
@@ -212,6 +289,8 @@ async def test_a_part_that_never_came_and_one_that_came_late(house: House) -> No
         assert {(text.body, text.missing) for text in kept} == {("begin […]end", 1), ("one two", 0)}
         with pytest.raises(RemoteProtocolError):
             await seat.take(Arrived("10086", "x", "1", 7, 4, 3))
+        # Joined by a program of the carrier's: as long as a network has room for.
+        assert await seat.take(Arrived("10010", "长" * 17_000, "8"))
         # No mark: nobody can tell whether it is the same again.
         assert [await seat.take(Arrived("1", "ok")) for _ in range(2)] == [True, True]
         seen = await texts.seen(kept[0].id, OPERATOR.name)
