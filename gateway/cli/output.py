@@ -12,6 +12,7 @@ from rich.table import Table
 
 from gateway.base.errors import GatewayError
 from gateway.cli.words import cause_and_cure, t
+from gateway.wire.plain import still
 
 STATE_STYLE = {
     "online": "green",
@@ -44,12 +45,13 @@ def state(word: str) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A plain table; cells may carry markup, so whatever came from outside must be escaped by the caller."""
+    """A plain table; cells may carry markup, so whatever came from outside must be escaped by the caller. Control
+    characters, as a stranger's message may hold, never reach the terminal."""
     made = Table(title=title or None, box=None, pad_edge=False, header_style="bold", title_justify="left")
     for place, column in enumerate(columns):
         made.add_column(column, overflow="fold", no_wrap=place == 0)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*("\n".join(map(still, cell.split("\n"))) for cell in row))
     return made
 
 

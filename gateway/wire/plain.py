@@ -12,3 +12,8 @@ _NOT_SHOWN = re.compile(
 
 def plain(text: str, most: int = 128) -> str:
     return _NOT_SHOWN.sub(" ", text[: most * 4]).strip()[:most].rstrip()
+
+
+def still(text: str) -> str:
+    """As `plain`, as long as it is: for a cell of a table."""
+    return _NOT_SHOWN.sub(" ", text)

@@ -13,6 +13,7 @@ from gateway.model.texts import Arrived, CarrierState, TextIn, TextOut
 
 router = APIRouter(prefix="/api/v1", tags=["texts"])
 
+Before = Annotated[int | None, Query(ge=0, le=2**62)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -36,17 +37,17 @@ class CameIn(BaseModel):
     body: str = Field(max_length=2000)
     mark: str = Field("", max_length=64, description="the provider's id of it: the same again is not taken twice")
     carrier: str = Field("provider", max_length=64)
-    sent_at: float | None = None
+    sent_at: float | None = Field(None, ge=0, le=4e9, allow_inf_nan=False, description="unix seconds")
 
 
 @router.get("/texts/out")
-async def out(who: Operator, services: AppServices, before: int | None = None, limit: Limit = 200) -> list[TextOut]:
+async def out(who: Operator, services: AppServices, before: Before = None, limit: Limit = 200) -> list[TextOut]:
     """Newest first; `before` (a `number`) pages backwards."""
     return list(await services.texts.out(who, before=before, limit=limit))
 
 
 @router.get("/texts/in")
-async def came(who: Operator, services: AppServices, before: int | None = None, limit: Limit = 200) -> list[TextIn]:
+async def came(who: Operator, services: AppServices, before: Before = None, limit: Limit = 200) -> list[TextIn]:
     """Newest first; `before` (a `number`) pages backwards."""
     return list(await services.texts.came(who, before=before, limit=limit))
 
