@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
-from adapters.satphone.protocol.beidou import Feedback, Message, coded, dialect
-from adapters.satphone.protocol.standing import Standing
+from adapters.satphone.config import PhoneConfig
+from adapters.satphone.protocol.beidou import MOST_PIECES, Feedback, Message, coded, dialect, piece
+from adapters.satphone.protocol.standing import SILENT_S, Standing
 from adapters.satphone.terminal import Terminal
-from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
+from gateway.base.errors import GatewayError, LinkDown, LocalProtocolError, PeerError, RemoteProtocolError, Unsupported
 from gateway.base.serial import SerialLine, open_serial
+from gateway.contract.adapter import Context
 from gateway.contract.texts import Progress, TextSent
 from gateway.model.link import LinkPhase, Signal
 from gateway.model.texts import Arrived, CarrierKind, TextOut
 
+log = logging.getLogger(__name__)
+
 ANSWER_S = 12.0
 INBOX = 64
-"""Messages that came and are not on the disk yet: the terminal sends at most one a second; beyond, the line is begun
-anew, and says so."""
+"""Messages that came and are not on the disk yet; beyond, the newest is lost, and the log says so."""
+SOON_S = 120.0
+"""A message is taken when its turn comes within this time; for a longer wait others go first."""
 _PHASES = {"bd-no-card": LinkPhase.ABSENT, "bd-silent": LinkPhase.ABSENT, "bd-no-beam": LinkPhase.SEARCHING}
 
 
 class BeidouTerminal(Terminal):
     carries = CarrierKind.BEIDOU
 
+    def __init__(self, name: str, config: PhoneConfig, context: Context) -> None:
+        super().__init__(name, config, context)
+        # What the card has sent and what came outlive the line.
+        self._standing = Standing(config.every)
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            takes = tasks.create_task(self._take(), name=f"{self.name} takes messages")
+            try:
+                await super().run()
+            finally:
+                takes.cancel()
+
     async def live(self) -> None:
         loop = asyncio.get_running_loop()
         self._dialect = dialect(self.config.protocol)
-        self._standing = Standing(self.config.every)
-        self._inbox: asyncio.Queue[Message] = asyncio.Queue(INBOX)
+        self._standing.line_anew()
         self._waits: asyncio.Future[Feedback] | None = None
         self._over: asyncio.Future[None] = loop.create_future()
         self._line: SerialLine | None = None
@@ -42,18 +61,17 @@ class BeidouTerminal(Terminal):
         )
         self._line = line
         self._opened_at = loop.time()
-        takes = loop.create_task(self._take(), name=f"{self.name} takes messages")
         try:
             while not self._over.done():
                 line.write(self._dialect.ask_card())
                 line.write(self._dialect.ask_beams())
-                await asyncio.wait({self._over, takes}, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
-                if takes.done():
-                    takes.result()
+                await asyncio.wait({self._over}, timeout=self._pause())
                 self._judge()
+                heard_at = self._standing.heard_at or self._opened_at
+                if loop.time() - heard_at > SILENT_S + self.config.look_every:
+                    raise LinkDown(f"{self.name} says nothing", code="bd-silent")  # a line may be dead without an end
             self._over.result()
         finally:
-            takes.cancel()
             self._line = None
             self._unsure()
             await line.close()
@@ -83,23 +101,27 @@ class BeidouTerminal(Terminal):
     async def _send_one(self, to: str, body: str) -> None:
         loop = asyncio.get_running_loop()
         assert self._line is not None  # noqa: S101  (_wait_turn)
-        self._waits = loop.create_future()
-        self._line.write(self._dialect.send(to, body))
+        try:
+            told = self._dialect.send(to, body)
+        except LocalProtocolError as exc:
+            raise Unsupported(str(exc), code=exc.code) from exc
+        waits = self._waits = loop.create_future()
+        self._line.write(told)
         # It counts against the card whether its answer comes or not.
         self._standing.sent(loop.time())
         self._judge()
         try:
             async with asyncio.timeout(ANSWER_S):
-                told = await self._waits
+                answer = await waits
         except TimeoutError:
             raise LinkDown(f"{self.name} did not say what became of the message", code="text-unsure") from None
         finally:
             self._waits = None
-        if told.sent:
+        if answer.sent:
             return
-        if told.code == "bd-cipher":
-            raise PeerError(f"{self.name}: {told.detail}", status=told.detail, code=told.code)
-        raise LinkDown(f"{self.name}: not sent, {told.detail or told.code}", code=told.code)
+        if answer.code == "bd-cipher":
+            raise PeerError(f"{self.name}: {answer.detail}", status=answer.detail, code=answer.code)
+        raise LinkDown(f"{self.name}: not sent, {answer.detail or answer.code}", code=answer.code)
 
     def _data(self, data: bytes) -> None:
         now = asyncio.get_running_loop().time()
@@ -112,7 +134,7 @@ class BeidouTerminal(Terminal):
                 try:
                     self._inbox.put_nowait(told)
                 except asyncio.QueueFull:
-                    self._lost(LinkDown(f"{self.name}: {INBOX} messages wait for the disk", code="store-busy"))
+                    log.error("%s: %d messages wait for the disk, another that came is lost", self.name, INBOX)
         self._judge()
 
     def _lost(self, error: GatewayError) -> None:
@@ -130,14 +152,16 @@ class BeidouTerminal(Terminal):
             told = await self._inbox.get()
             # What dates it at all has no day: without a mark nothing is taken for a repetition.
             mark = f"{int(time.time() // 86400)} {told.mark}" if told.mark else ""
-            arrived = Arrived(told.sender, told.body, mark)
+            body, part, parts = piece(told.body)
+            arrived = Arrived(told.sender, body, mark, part=part, parts=parts)
             while True:
                 try:
                     await self.seat.take(arrived)
                     break
-                except GatewayError as exc:
-                    if exc.code not in ("disk-full", "store-busy"):
-                        raise
+                except RemoteProtocolError as exc:
+                    log.warning("%s: a message that came can be none: %s", self.name, exc)
+                    break
+                except GatewayError:
                     await asyncio.sleep(1.0)
 
     def _judge(self) -> None:
@@ -150,29 +174,37 @@ class BeidouTerminal(Terminal):
             self.tell(_PHASES[why], why, signal=signal)
             return
         wait_s = self._standing.wait_s(now)
-        code = self._standing.inhibited or why
+        code = self._standing.inhibited(now) or why
         number = self._standing.card.number if self._standing.card is not None else ""
         # The card's limit is waited for here: a message may be handed over at once.
-        ready = not code or code == "bd-card-limit"
+        ready = not code or (code == "bd-card-limit" and wait_s <= SOON_S)
         detail = f"card {number}" if not code else f"{wait_s:.0f} s" if why else ""
-        self.tell(LinkPhase.REGISTERED, code or "sat-messages-only", detail, ready=ready, signal=signal, text_code=code)
+        self.tell(
+            LinkPhase.REGISTERED,
+            code or "sat-messages-only",
+            detail,
+            ready=ready,
+            again_in_s=wait_s,
+            signal=signal,
+            text_code=code,
+        )
 
     def _pause(self) -> float:
-        return min(self.config.look_every, 2.0) if self._standing.heard_at is None else self.config.look_every
+        return min(self.config.look_every, 2.0 if self._standing.heard_at is None else SILENT_S / 3)
 
 
 def cut(body: str, most: int) -> list[str]:
     """Pieces of at most so many bytes in the terminal's alphabet; more than one are numbered. Raises Unsupported."""
     if len(coded(body)) <= most:
         return [body]
-    room, pieces, piece, size = most - len("(99/99)"), list[str](), "", 0
+    room, pieces, one, size = most - len("(99/99)"), list[str](), "", 0
     for sign in body:
         more = len(coded(sign))
         if size + more > room:
-            pieces.append(piece)
-            piece, size = "", 0
-        piece, size = piece + sign, size + more
-    pieces.append(piece)
-    if len(pieces) > 20:
-        raise Unsupported(f"{len(pieces)} BeiDou messages, 20 go at most", code="text-too-long")
-    return [f"({at}/{len(pieces)}){one}" for at, one in enumerate(pieces, 1)]
+            pieces.append(one)
+            one, size = "", 0
+        one, size = one + sign, size + more
+    pieces.append(one)
+    if len(pieces) > MOST_PIECES:
+        raise Unsupported(f"{len(pieces)} BeiDou messages, {MOST_PIECES} go at most", code="text-too-long")
+    return [f"({at}/{len(pieces)}){words}" for at, words in enumerate(pieces, 1)]

@@ -17,7 +17,7 @@ def address(text: str) -> str | None:
     if told.startswith("00"):
         told = f"+{told[2:]}"
     if told.startswith("bd:"):
-        return f"bd:{told[3:].zfill(7)}" if _CARD.fullmatch(told) else None
+        return f"bd:{int(told[3:]):07}" if _CARD.fullmatch(told) else None
     if told == "sbd:":
         return told
     return told if _PHONE.fullmatch(told) else None

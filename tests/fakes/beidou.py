@@ -1,5 +1,6 @@
-"""A BeiDou short message terminal that is none: protocols 2.1 and 4.0 over TCP, wrong on purpose as real ones are.
+"""A BeiDou short message terminal that is none: 2.1, 4.0 and BD-3 over TCP, wrong on purpose as real ones are.
 
+BD-3's sentences are as the gateway has them from makers' sheets: it shows that both agree, not that a terminal would.
 Its sentences and frames are made by code of its own. `sent` is what went to the satellite.
 """
 
@@ -41,6 +42,9 @@ class FakeBeidou:
             content = b"\xa4" + body.encode("gbk")
             told = b"\x46" + sender.to_bytes(3, "big") + b"\x08\x1e" + (len(content) * 8).to_bytes(2, "big")
             self.say(self.frame(b"$TXXX", told + content + b"\0"))
+        elif self.protocol == "bd3":
+            hexed = body.encode("gbk").hex().upper().encode()
+            self.say(self.line(b"BDTCI,%08d,%07d,2,023242,3,0,A4" % (sender, self.card) + hexed))
         elif mode == "0":
             self.say(self.line(b"BDTXR,1,%07d,0,," % sender + body.encode("gbk")))
         else:
@@ -84,6 +88,14 @@ class FakeBeidou:
                 self.say(self.line(b"BDICI,%07d,%08d,0000011,6,%d,3,N,0" % (self.card, self.card, self.every)))
             elif body.startswith(b"CCRMO,BSI"):
                 self.say(self.line(b"BDBSI,02,03," + b",".join(b"%d" % one for one in self.powers)))
+            elif body.startswith(b"CCICR"):
+                self.say(self.line(b"BDICP,%07d,%07d,12,%d,3" % (self.card, self.card, self.every)))
+            elif body.startswith(b"CCRMO,PWI"):
+                self.say(self.line(b"BDPWI,023242," + b",".join(b"%d" % one for one in self.powers)))
+            elif body.startswith(b"CCTCQ"):
+                _, to, kind, *_, content, _ = body.split(b",")
+                assert kind == b"2" and content[:2] == b"A4"
+                self._send(to.decode(), bytes.fromhex(content[2:].decode()))
             elif body.startswith(b"CCTXA"):
                 _, to, _, mode, content = body.split(b",")
                 assert mode == b"2" and content[:2] == b"A4"
@@ -121,6 +133,11 @@ class FakeBeidou:
         if self.protocol == "4.0":
             code = {"": 0, "beam": 2, "limit": 4, "cipher": 5}.get(refused, 1)
             self.say(self.frame(b"$FKXX", bytes([code, 45 if refused == "limit" else 0, 0, 0, 0])))
+            return
+        if self.protocol == "bd3":
+            code = {"": 0, "limit": 1, "beam": 2, "inhibit": 3}.get(refused, 9)
+            wait = 45 if refused == "limit" else 0
+            self.say(self.line(b"BDFKI,023242,TCQ,%s,%d,%d" % (b"N" if refused else b"Y", code, wait)))
             return
         word = b"Y" if not refused else b"N"
         inhibit, wait = (b"1" if refused == "inhibit" else b"0"), (b"0045" if refused == "limit" else b"0000")

@@ -12,13 +12,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import reduce
+from itertools import islice
 from typing import Protocol
 
-from gateway.base.errors import RemoteProtocolError
+from gateway.base.errors import LocalProtocolError, RemoteProtocolError
 
 MAX_LINE = 4096
-_SENTENCE = re.compile(rb"\$([A-Z]{2})([A-Z0-9]{3}),([^*$\r\n]{0,4000})\*([0-9A-Fa-f]{2})")
+MOST_WAIT_S = 3600.0
+"""No card waits longer: what tells more is not believed."""
+_HEAD = re.compile(rb"\$([A-Z]{2})([A-Z0-9]{3}),")
+_END = re.compile(rb"\*([0-9A-Fa-f]{2})\s*$")
+_STARTS = 16
+"""A text may hold "$" and "*", noise too: so many places of one line are tried as its beginning."""
 _NUMBER = re.compile(r"\d{1,10}")
+_PIECE = re.compile(r"\((\d{1,2})/(\d{1,2})\)")
+MOST_PIECES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,15 @@ def coded(body: str) -> bytes:
     return body.encode("gbk", "replace")
 
 
+def piece(body: str) -> tuple[str, int, int]:
+    """A part of a longer text as `cut` numbers them: its words, its number and how many there are; 1 of 1 is none."""
+    found = _PIECE.match(body)
+    part, parts = (int(found.group(1)), int(found.group(2))) if found is not None else (1, 1)
+    if found is None or not 1 <= part <= parts <= MOST_PIECES or parts == 1:
+        return body, 1, 1
+    return body[found.end() :], part, parts
+
+
 def decoded(mode: str, content: bytes) -> str:
     """`mode` 0: Chinese characters as they are; 1: a code; 2, 3: mixed, hexadecimal behind A4."""
     if mode == "0":
@@ -132,20 +149,15 @@ class _Sentences:
         self.damaged = 0
 
     def receive(self, data: bytes) -> list[Heard]:
-        self._held += data
+        *lines, self._held = (self._held + data).split(b"\n")
         heard: list[Heard] = []
-        while (end := self._held.find(b"\n")) >= 0:
-            line, self._held = self._held[:end], self._held[end + 1 :]
-            found = _SENTENCE.search(line)
+        for line in lines:
+            found = _whole(line[-MAX_LINE:])
             if found is None:
                 self.damaged += bool(line.strip())
                 continue
-            body = found.group(0)[1:-3]
-            if check(body) != int(found.group(4), 16):
-                self.damaged += 1
-                continue
             try:
-                told = self.read(found.group(2).decode(), found.group(3).split(b","))
+                told = self.read(*found)
             except (IndexError, ValueError, RemoteProtocolError):
                 self.damaged += 1
                 continue
@@ -160,6 +172,17 @@ class _Sentences:
         raise NotImplementedError
 
 
+def _whole(line: bytes) -> tuple[str, list[bytes]] | None:
+    """Name and fields of the sentence that ends the line and fits its sum."""
+    end = _END.search(line)
+    if end is None:
+        return None
+    for head in islice(_HEAD.finditer(line, 0, end.start()), _STARTS):
+        if check(line[head.start() + 1 : end.start()]) == int(end.group(1), 16):
+            return head.group(2).decode(), line[head.end() : end.start()].split(b",")
+    return None
+
+
 class Sentences21(_Sentences):
     def ask_card(self) -> bytes:
         return sentence("CCICA,0,00")
@@ -172,7 +195,7 @@ class Sentences21(_Sentences):
 
     def read(self, name: str, fields: list[bytes]) -> Heard | None:
         if name == "ICI":
-            return _card(fields[0], int(fields[4]))
+            return _card(fields[0], _seconds(fields[4]))
         if name == "BSI":
             return _beams(fields[2:])
         if name == "FKI" and fields[0] == b"TXA":
@@ -227,29 +250,26 @@ class Frames40:
         self._own = 0
 
     def receive(self, data: bytes) -> list[Heard]:
-        self._held += data
-        heard: list[Heard] = []
-        while True:
-            at = self._held.find(b"$")
-            self._held = self._held[at:] if at >= 0 else b""
-            if len(self._held) < 7:
-                return heard
-            length = int.from_bytes(self._held[5:7], "big")
-            if self._held[:5] not in self.HEADS or not self.LEAST <= length <= self.MOST:
-                self._held = self._held[1:]  # a $ within noise, or within another's content
+        held, at, heard = self._held + data, 0, list[Heard]()
+        while (at := held.find(b"$", at)) >= 0 and len(held) - at >= 7:
+            length = int.from_bytes(held[at + 5 : at + 7], "big")
+            if held[at : at + 5] not in self.HEADS or not self.LEAST <= length <= self.MOST:
+                at += 1  # a $ within noise, or within another's content
                 self.damaged += 1
                 continue
-            if len(self._held) < length:
-                return heard
-            frame = self._held[:length]
+            if len(held) - at < length:
+                break
+            frame = held[at : at + length]
             if check(frame[:-1]) != frame[-1]:
-                self._held = self._held[1:]
+                at += 1
                 self.damaged += 1
                 continue
-            self._held = self._held[length:]
+            at += length
             told = self._read(frame[1:5], frame[7:10], frame[10:-1])
             if told is not None:
                 heard.append(told)
+        self._held = held[at:] if at >= 0 else b""
+        return heard
 
     def ask_card(self) -> bytes:
         return self._frame(b"$ICJC", b"\0\0\0", b"\0")
@@ -258,6 +278,8 @@ class Frames40:
         return self._frame(b"$XTZJ", self._own.to_bytes(3, "big"), b"\0\0")
 
     def send(self, to: str, body: str) -> bytes:
+        if int(to) >= 1 << 24:
+            raise LocalProtocolError("a card's number has 24 bits", code="text-address")
         content = b"\xa4" + coded(body)
         # An ordinary message, coded; its length in bits; no receipt.
         told = b"\x46" + int(to).to_bytes(3, "big") + (len(content) * 8).to_bytes(2, "big") + b"\0" + content
@@ -276,6 +298,8 @@ class Frames40:
         if name == b"ZJXX" and len(content) >= 10:
             return Beams(tuple(min(power, 4) for power in content[-6:]))
         if name == b"FKXX" and content:
+            if content[1:5].isalpha() and content[1:5] != b"TXSQ":
+                return None  # of another order than to send
             if content[0] == 0:
                 return Feedback(True)
             wait_s = float(content[1]) if content[0] == 4 and len(content) > 1 else 0.0
@@ -290,11 +314,11 @@ class Frames40:
         return None
 
 
-def _card(number: bytes, every_s: int) -> Card:
+def _card(number: bytes, every_s: float) -> Card:
     text = number.decode("ascii", "replace")
     if _NUMBER.fullmatch(text) is None:
         raise RemoteProtocolError("a card whose number is none")
-    return Card("" if int(text) == 0 else text.zfill(7), float(every_s))
+    return Card("" if int(text) == 0 else text.zfill(7), every_s if every_s <= MOST_WAIT_S else 0.0)
 
 
 def _beams(fields: list[bytes]) -> Beams:
@@ -310,11 +334,11 @@ def _feedback(sent: bool, inhibited: bool, wait_s: float) -> Feedback:
 
 
 def _seconds(field: bytes) -> float:
-    return float(field) if field.isdigit() and len(field) <= 5 else 0.0
+    return min(float(field), MOST_WAIT_S) if field.isdigit() and len(field) <= 5 else 0.0
 
 
 def _number(field: bytes) -> str:
     text = field.decode("ascii", "replace")
     if _NUMBER.fullmatch(text) is None:
         raise RemoteProtocolError("a sender whose number is none")
-    return f"bd:{text.zfill(7)}"
+    return f"bd:{int(text):07}"  # BD-3 terminals tell eight digits of it

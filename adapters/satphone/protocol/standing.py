@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from adapters.satphone.protocol.beidou import Beams, Card, Feedback
 
 SILENT_S = 60.0
+INHIBITED_S = 180.0
+"""A refusal that names no time holds so long: only another attempt tells whether it is over."""
 LEAST_POWER = 2
 
 
@@ -22,7 +24,16 @@ class Standing:
     heard_at: float | None = None
     sent_at: float | None = None
     wait_until: float = 0.0
-    inhibited: str = ""
+    refused: str = ""
+    refused_until: float = 0.0
+
+    def line_anew(self) -> None:
+        """The terminal is asked again for all; what its card has sent counts on."""
+        self.card = self.beams = self.heard_at = None
+
+    def inhibited(self, now: float) -> str:
+        """Why its last attempt was refused, while that holds."""
+        return self.refused if now < self.refused_until else ""
 
     def heard(self, told: object, now: float) -> None:
         self.heard_at = now
@@ -31,7 +42,8 @@ class Standing:
         elif isinstance(told, Beams):
             self.beams = told
         elif isinstance(told, Feedback):
-            self.inhibited = told.code if told.code in ("bd-inhibited", "bd-low-power", "bd-cipher") else ""
+            self.refused = told.code if told.code in ("bd-inhibited", "bd-low-power", "bd-cipher") else ""
+            self.refused_until = now + INHIBITED_S
             if told.wait_s:
                 self.wait_until = now + told.wait_s
             elif told.code == "bd-card-limit":

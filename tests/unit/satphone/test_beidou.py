@@ -11,9 +11,10 @@ import pytest
 from adapters.satphone import beidou
 from adapters.satphone.beidou import BeidouTerminal, cut
 from adapters.satphone.config import PhoneConfig
-from adapters.satphone.protocol.beidou import Beams, Card, Feedback, Message, dialect, sentence
+from adapters.satphone.protocol import standing
+from adapters.satphone.protocol.beidou import MOST_WAIT_S, Beams, Card, Feedback, Message, dialect, sentence
 from adapters.satphone.protocol.standing import Standing
-from gateway.base.errors import LinkDown, PeerError, Unsupported
+from gateway.base.errors import GatewayError, LinkDown, LocalProtocolError, PeerError, Unsupported
 from gateway.model.link import LinkPhase
 from tests.fakes.beidou import FakeBeidou
 from tests.unit.satphone.rig import Rig, out, progress
@@ -35,7 +36,7 @@ async def a_terminal(fake: FakeBeidou, rig: Rig) -> AsyncIterator[BeidouTerminal
         server.close()
 
 
-@pytest.mark.parametrize("protocol", ["2.1", "4.0"])
+@pytest.mark.parametrize("protocol", ["2.1", "4.0", "bd3"])
 async def test_both_ways_through_noise_and_cuts(protocol: str) -> None:
     fake, rig = FakeBeidou(protocol, noise=b"\x00$BD\xff", cut=3), Rig()
     async with a_terminal(fake, rig) as terminal:
@@ -50,7 +51,7 @@ async def test_both_ways_through_noise_and_cuts(protocol: str) -> None:
         assert terminal._standing.wait_s(asyncio.get_running_loop().time()) > 50
 
 
-@pytest.mark.parametrize("protocol", ["2.1", "4.0"])
+@pytest.mark.parametrize("protocol", ["2.1", "4.0", "bd3"])
 async def test_what_was_not_sent_says_why(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fake, rig = FakeBeidou(protocol, every=1), Rig()
     monkeypatch.setattr(Standing, "interval_s", 0.0)
@@ -112,6 +113,93 @@ async def test_a_line_that_goes_is_opened_anew() -> None:
         await rig.until(lambda: rig.ready)
 
 
+@pytest.mark.parametrize("word", ["inhibit", "cipher"])
+async def test_a_refusal_that_names_no_time_ends(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, rig = FakeBeidou("4.0" if word == "cipher" else "2.1", refuse=[word]), Rig()
+    monkeypatch.setattr(Standing, "interval_s", 0.0)
+    monkeypatch.setattr(standing, "INHIBITED_S", 0.3)
+    async with a_terminal(fake, rig) as terminal:
+        await rig.until(lambda: rig.ready)
+        with pytest.raises((LinkDown, PeerError)):
+            await terminal.send(out("bd:0412345", "x"), progress)
+        await rig.until(lambda: not rig.ready and rig.code == f"bd-{word}".replace("inhibit", "inhibited"))
+        await rig.until(lambda: rig.ready)  # otherwise nobody would ever try again
+
+
+async def test_what_came_waits_for_the_disk_when_the_line_goes() -> None:
+    fake, rig = FakeBeidou(), Rig()
+    async with a_terminal(fake, rig) as terminal:
+        await rig.until(lambda: rig.ready)
+        rig.full = GatewayError("full", code="disk-full")
+        for body in ("one", "two"):
+            fake.bring(412345, body)
+        await rig.until(lambda: terminal._inbox.qsize() == 1)
+        for writer in list(fake.writers):
+            writer.transport.abort()
+        await rig.until(lambda: rig.code == "serial-lost")
+        rig.full = None
+        await rig.until(lambda: [one.body for one in rig.came] == ["one", "two"])
+
+
+async def test_the_cards_time_counts_on_when_the_line_is_opened_anew() -> None:
+    fake, rig = FakeBeidou(), Rig()
+    async with a_terminal(fake, rig) as terminal:
+        await rig.until(lambda: rig.ready)
+        await terminal.send(out("bd:0412345", "x"), progress)
+        for writer in list(fake.writers):
+            writer.transport.abort()
+        await rig.until(lambda: rig.code == "serial-lost")
+        await rig.until(lambda: rig.ready)
+        assert rig.code == "bd-card-limit" or terminal._standing.why_not(terminal._opened_at) == "bd-card-limit"
+        assert terminal._standing.wait_s(asyncio.get_running_loop().time()) > 50
+
+
+async def test_a_silent_line_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, rig = FakeBeidou(), Rig()
+    for place in (beidou, standing):
+        monkeypatch.setattr(place, "SILENT_S", 0.5)
+    async with a_terminal(fake, rig):
+        await rig.until(lambda: rig.ready)
+        fake.deaf, first = True, set(fake.writers)
+        await rig.until(lambda: rig.code == "bd-silent" and not first & fake.writers)
+        fake.deaf = False
+        await rig.until(lambda: rig.ready)
+
+
+@pytest.mark.parametrize("protocol", ["2.1", "4.0", "bd3"])
+async def test_a_long_one_is_whole_at_the_other_side(protocol: str) -> None:
+    fake, rig = FakeBeidou(protocol), Rig()
+    async with a_terminal(fake, rig):
+        await rig.until(lambda: rig.ready)
+        for words in cut("堤坝漫水，请求支援。" * 12, 77):
+            fake.bring(412345, words)
+        fake.bring(412345, "(3/2)none")
+        await rig.until(lambda: len(rig.came) == 5)
+        assert [(one.part, one.parts) for one in rig.came] == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 1)]
+        assert "".join(one.body for one in rig.came[:4]) == "堤坝漫水，请求支援。" * 12
+
+
+def test_what_a_terminal_may_say_that_can_not_be() -> None:
+    found = dialect("2.1")
+    for every, told in ((b"9" * 400, 0.0), (b"-5", 0.0), (b"99999", MOST_WAIT_S), (b"61", 61.0)):
+        (card,) = found.receive(FakeBeidou.line(b"BDICI,0242286,00242286,0000011,6,%s,3,N,0" % every))
+        assert isinstance(card, Card) and card.every_s == told
+    (limit,) = found.receive(FakeBeidou.line(b"BDFKI,TXA,N,Y,0,99999"))
+    assert isinstance(limit, Feedback) and limit.wait_s == MOST_WAIT_S
+    # A text may hold what sentences are made of; noise before it too.
+    plain = FakeBeidou.line(b"BDTXR,1,0412345,0,,price*2$BDICI,*ff, 5")
+    assert found.receive(b"$BDICI,1$CC" + plain) == [Message("bd:0412345", "price*2$BDICI,*ff, 5")]
+    assert found.receive(b"\n" * 200_000 + b"$" * 5000 + b"\r\n") == []
+    frames = dialect("4.0")
+    assert frames.receive(b"$" * 200_000) == []
+    for other in (b"ICJC", b"XTZJ"):
+        assert frames.receive(FakeBeidou("4.0").frame(b"$FKXX", b"\0" + other)) == []
+    (sent,) = frames.receive(FakeBeidou("4.0").frame(b"$FKXX", b"\0TXSQ"))
+    assert sent == Feedback(True)
+    with pytest.raises(LocalProtocolError):
+        frames.send("16777216", "x")
+
+
 def test_the_sentences_of_bd3() -> None:
     found = dialect("bd3")
     lines = [
@@ -130,7 +218,7 @@ def test_the_sentences_of_bd3() -> None:
         Feedback(True),
         Feedback(False, "bd-no-beam", 0.0, "reason 2"),
         Feedback(False, "bd-card-limit", 30.0, "reason 1"),
-        Message("bd:04207733", "到达", "023242"),
+        Message("bd:4207733", "到达", "023242"),
     ]
     assert found.damaged == 2
     assert found.send("0412345", "到").startswith(b"$CCTCQ,0412345,2,1,3,A4B5BD,0*")
