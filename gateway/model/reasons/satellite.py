@@ -104,6 +104,13 @@ ROWS: tuple[Row, ...] = (
         "无需处理，将自动重试。",
     ),
     (
+        "sbd-antenna",
+        "The Iridium unit reports a fault of its antenna.",
+        "Look at the antenna, its cable and plugs; messages go by themselves when it is mended.",
+        "铱星终端报告天线故障。",
+        "请检查天线、馈线和接头；恢复后短信自动发送。",
+    ),
+    (
         "sbd-blocked",
         "The Iridium unit's account is suspended, or has no right to this.",
         "Ask the provider with the unit's IMEI.",
