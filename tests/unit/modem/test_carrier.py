@@ -58,14 +58,13 @@ async def test_what_came_while_nobody_looked(monkeypatch: pytest.MonkeyPatch, tm
         rig.modem.texts.stored[7] = (0, "0791ZZ"[:4] + "00" * 3)  # garbage is taken off, lest the modem be full
         await rig.until(LinkPhase.UP)
         await pass_time(10)
-        assert len(rig.seats.taken) == 49 and list(rig.modem.texts.stored) == [7], "it may have been the line"
-        await pass_time(62)
-        assert rig.modem.texts.stored == {}
+        # It may have been the line: it was read by its place too before it went.
+        assert len(rig.seats.taken) == 49 and rig.modem.texts.stored == {}
 
 
 @by_hand
 async def test_a_line_that_was_garbled_costs_no_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One PDU of the list was lost on the line, another cut: each is read when it comes whole."""
+    """One PDU of the list was lost on the line, another cut: each is read again by its place."""
     async with bearer_rig(monkeypatch, tmp_path) as rig:
         await rig.until(LinkPhase.UP)
         await pass_time(5)
@@ -80,10 +79,8 @@ async def test_a_line_that_was_garbled_costs_no_message(monkeypatch: pytest.Monk
         rig.modem.texts.stored = {at: (0, deliver("10086", f"number {at}")) for at in range(5)}
         rig.carrier.on_text()
         await pass_time(5)
-        assert sorted(one.body for one in rig.seats.taken) == ["number 1", "number 3", "number 4"]
-        assert sorted(rig.modem.texts.stored) == [0, 2]
-        await pass_time(62)
-        assert len(rig.seats.taken) == 5 and rig.modem.texts.stored == {}
+        assert [one.body for one in rig.seats.taken] == [f"number {at}" for at in range(5)]
+        assert rig.modem.texts.stored == {}
 
 
 @by_hand
