@@ -6,9 +6,8 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from adapters.modem import at_data, power, readings
+from adapters.modem import at_data, nitz, power, readings
 from adapters.modem.config import OneModem
 from adapters.modem.face import (
     Change,
@@ -25,7 +24,7 @@ from adapters.modem.face import (
     VoiceCall,
 )
 from adapters.modem.quirks import GENERIC, OPERATORS, Chipset, chipset_of
-from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
+from gateway.base.errors import LinkDown, PeerError, Unsupported
 from gateway.base.log import Secret
 from gateway.base.serial import usb_socket
 from gateway.contract.texts import Progress, TextSent
@@ -86,6 +85,7 @@ class AtModem:
         """Read once, until the modem says something of its card."""
         self._texts_ready = False
         self._gnss_on = False
+        self._time = nitz.Reported()
 
     @property
     def address(self) -> str:
@@ -126,7 +126,8 @@ class AtModem:
                 await self._port.ask(Command("AT+CFUN=1", timeout_s=15.0))
             for name in _REGISTRATIONS:
                 await self._try(ask(f"AT{name}=2"))
-            await self._try(ask("AT+CLIP=1"))
+            for words in ("AT+CLIP=1", nitz.REPORT):
+                await self._try(ask(words))
         except BaseException:
             await self._port.close()
             raise
@@ -157,6 +158,7 @@ class AtModem:
         await self._port.gone()
 
     def _heard(self, urc: Unsolicited) -> None:
+        self._time.heard(urc.line, asyncio.get_running_loop().time())
         change = Change.TEXT if self._texts.heard(urc) else _CHANGES.get(urc.prefix)
         if change is Change.RESTARTED:
             # Echo is on again, and what it was asked will not be answered.
@@ -344,14 +346,18 @@ class AtModem:
         if not first.ok:
             await self._port.lines(Command("ATH", timeout_s=10.0))
 
+    async def network_time(self) -> float | None:
+        if self._chipset.keeps_time:
+            return nitz.latest(await self._try(ask(nitz.LATEST, "+QLTS")))
+        return self._time.time(asyncio.get_running_loop().time())
+
     async def fix(self) -> Fix | None:
         if not self._chipset.gnss:
             raise Unsupported("it has no satellite receiver that is known", code="modem-unsupported")
         if not self._gnss_on:
             start = "AT+QGPS=1" if self._chipset.gnss == "qgps" else "AT+CGPS=1"
-            with suppress(GatewayError):  # on already
-                await self._port.lines(Command(start, timeout_s=10.0))
-            self._gnss_on = True
+            answer = await self._port.ask(Command(start, timeout_s=10.0))
+            self._gnss_on = answer.ok or answer.code == 504  # on already
         if self._chipset.gnss == "qgps":
             return readings.qgpsloc(await self._try(ask("AT+QGPSLOC=2", "+QGPSLOC")))
         return readings.cgpsinfo(await self._try(ask("AT+CGPSINFO", "+CGPSINFO")))

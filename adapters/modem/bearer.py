@@ -100,6 +100,10 @@ class Bearer:
         self._refusal: tuple[str, str] = ("", "")
         modem.on_change(self._changed)
 
+    @property
+    def registered(self) -> bool:
+        return self.facts.phase in (LinkPhase.REGISTERED, LinkPhase.CONNECTING, LinkPhase.UP, LinkPhase.OFF)
+
     # ── from outside ────────────────────────────────────────────────────────
     def recover(self, code: str) -> None:
         """The links' probes: its session stands, and nothing passes."""

@@ -209,3 +209,6 @@ class CellularModem(Protocol):
     async def hang_up(self) -> None: ...
     async def fix(self) -> Fix | None:
         """Where it is by its own receiver; None without a fix."""
+
+    async def network_time(self) -> float | None:
+        """Unix seconds now, as the mobile network tells them (NITZ); None while it has told none."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from adapters.modem import manager_words as mm
@@ -99,13 +99,13 @@ class Manager:
 
     async def _load(self, bus: Bus) -> None:
         # Asking starts it where the bus can (systemd), so this comes before the question who owns the name.
-        managed = await bus.call(mm.SERVICE, mm.ROOT, OBJECTS, "GetManagedObjects", limit_s=ASK_S)
+        await _its_own(bus.call(mm.SERVICE, mm.ROOT, OBJECTS, "GetManagedObjects", limit_s=ASK_S))
         self._owner = await bus.owner(mm.SERVICE)
         if not self._owner:
             raise LinkDown("ModemManager went away", code="mm-absent")
         self._tree = Tree()
         # What changed between its answer and ours to it: asked once more, now that its signals are taken.
-        managed = await bus.call(self._owner, mm.ROOT, OBJECTS, "GetManagedObjects", limit_s=ASK_S)
+        managed = await _its_own(bus.call(self._owner, mm.ROOT, OBJECTS, "GetManagedObjects", limit_s=ASK_S))
         self._tree.replace(managed[0])
         if not self._loaded:
             log.info("ModemManager is there: %d modems", len(self._tree.modems()))
@@ -202,7 +202,7 @@ class Manager:
                 if self._tree is not tree:
                     return
                 try:
-                    [values] = await self.call(path, PROPERTIES, "GetAll", "s", [interface], limit_s=ASK_S)
+                    [values] = await _its_own(self.call(path, PROPERTIES, "GetAll", "s", [interface], limit_s=ASK_S))
                 except LinkDown as exc:
                     if exc.code != "modem-absent":
                         raise
@@ -225,6 +225,27 @@ class Manager:
         # To its unique name: one that was started anew is not asked about the objects of the one before.
         return await self._bus.call(self._owner, path, interface, member, signature, body, limit_s=limit_s)
 
+    async def alive(self) -> None:
+        """Raises LinkDown (`mm-silent`) when it answers nothing at all: then it is not the modem that hangs. It is
+        asked anew until it does."""
+        try:
+            await _its_own(self.call(mm.ROOT, OBJECTS, "GetManagedObjects", limit_s=ASK_S))
+        except LinkDown as exc:
+            if self._loaded and exc.code == "mm-silent":
+                self._lost(exc)
+                self._renewed.set()
+            raise
+
     def _why(self) -> GatewayError:
         held = self._trouble
         return type(held)(str(held), code=held.code)
+
+
+async def _its_own(asked: Awaitable[list[Any]]) -> list[Any]:
+    """What ModemManager answers by itself, without a word to a modem: silence is its own."""
+    try:
+        return await asked
+    except LinkDown as exc:
+        if exc.code != "modem-silent":
+            raise
+        raise LinkDown(str(exc), code="mm-silent") from exc

@@ -156,9 +156,14 @@ def _cell(modem: Thing) -> str:
     return parts[3].lstrip("0").upper() if len(parts) >= 4 and parts[3].isalnum() else ""
 
 
+def place(modem: Thing) -> object:
+    """What the receiver said, as it stands."""
+    return modem.table(mm.LOCATION, "Location").get(int(mm.Source.GPS_RAW))
+
+
 def fix(modem: Thing, now: float) -> Fix | None:
     """The receiver's position. It tells a time of day only ("092030.00", UTC): the day is that nearest to `now`."""
-    told = modem.table(mm.LOCATION, "Location").get(int(mm.Source.GPS_RAW))
+    told = place(modem)
     if not isinstance(told, dict):
         return None
     latitude, longitude = _real(told.get("latitude")), _real(told.get("longitude"))
@@ -221,10 +226,15 @@ def call(thing: Thing) -> VoiceCall:
     )
 
 
+def is_incomplete(message: Thing) -> bool:
+    """A long one, parts of which have not come yet."""
+    return message.number(mm.SMS, "State") == mm.SmsState.RECEIVING
+
+
 def stored(message: Thing) -> Stored | None:
     """A message of ModemManager's list; None for one of ours, and for a long one that is not whole yet."""
-    kind, now = message.number(mm.SMS, "PduType"), message.number(mm.SMS, "State")
-    if now == mm.SmsState.RECEIVING:
+    kind = message.number(mm.SMS, "PduType")
+    if is_incomplete(message):
         return None
     if kind == mm.SmsKind.STATUS_REPORT:
         return Stored(message.path, _report(message))

@@ -28,6 +28,7 @@ from adapters.modem.manager import Manager
 from adapters.modem.manager_bus import Variant
 from adapters.modem.manager_texts import ManagerTexts
 from adapters.modem.manager_tree import Thing
+from adapters.modem.nitz import believed
 from gateway.base.errors import Busy, GatewayError, LinkDown, PeerError, Unsupported
 from gateway.base.log import Secret
 from gateway.base.serial import usb_socket
@@ -43,6 +44,7 @@ ENABLE_S = 90.0
 CONNECT_S = 120.0
 ASK_S = 20.0
 SIGNAL_EVERY_S = 5
+FIX_KEPT_S = 120.0  # ModemManager takes a receiver's word each half minute
 
 SetUp = Callable[[Thing, str], Awaitable[None]]
 """Give the interface of a bearer the addresses that the network gave; `interface` is its name here."""
@@ -84,6 +86,7 @@ class ManagerModem:
         self._gone = asyncio.Event()
         self._called: Callable[[Change], None] = lambda change: None
         self._unwatch: Callable[[], None] = lambda: None
+        self._place: tuple[object, float] = (None, 0.0)
         self._prepared = False
         self._enabling = asyncio.Lock()
         self._texts = ManagerTexts(manager)
@@ -316,6 +319,8 @@ class ManagerModem:
 
     # ── the ladder ──────────────────────────────────────────────────────────
     async def step(self, step: Step) -> None:
+        if step in (Step.RESET, Step.POWER):
+            await self._manager.alive()
         if step is Step.POWER:
             await self.close()
             await usb_power.cycle(self._socket, self._vendor)
@@ -360,8 +365,21 @@ class ManagerModem:
     async def hang_up(self) -> None:
         await self._ask(mm.VOICE, "HangupAll", "", [], ASK_S)
 
+    async def network_time(self) -> float | None:
+        if not self._modem().has(mm.TIME):
+            return None
+        try:
+            [told] = await self._ask(mm.TIME, "GetNetworkTime", "", [], ASK_S)
+        except (PeerError, Unsupported, Busy):  # none came yet
+            return None
+        return believed(facts.moment(told)) if isinstance(told, str) else None
+
     async def fix(self) -> Fix | None:
-        return facts.fix(self._modem(), self._clock())
+        """ModemManager shows the last one for ever: one that has not changed for long is none."""
+        told, now = facts.place(self._modem()), asyncio.get_running_loop().time()
+        if told != self._place[0]:
+            self._place = (told, now)
+        return facts.fix(self._modem(), self._clock()) if now - self._place[1] <= FIX_KEPT_S else None
 
 
 def _resolved(address: str) -> str:

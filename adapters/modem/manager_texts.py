@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
 from adapters.modem import manager_facts as facts
 from adapters.modem import manager_words as mm
 from adapters.modem.face import Stored
@@ -15,22 +18,37 @@ from gateway.model.texts import TextOut
 SEND_S = 180.0  # a long one, part by part
 ASK_S = 20.0
 HELD = 64
+INCOMPLETE_S = 3 * 86400.0  # networks keep a message for two or three days
+INCOMPLETE_MOST = 8
+
+log = logging.getLogger(__name__)
 
 
 class ManagerTexts:
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
+        self._waits: dict[str, float] = {}
+        """Since when a long message lacks parts, by its object."""
         self._made: dict[str, str] = {}
         """Messages that were made and not sent yet, by our id: one that is tried again keeps its reference, so that the
         far side knows the parts that went before. Its object says so by being there still."""
 
     async def stored(self, modem: Thing) -> list[Stored]:
-        found = [
-            facts.stored(message)
-            for message in await self._manager.parts(modem, mm.MESSAGING, "Messages")
-            if message.path not in self._made.values()
-        ]
+        messages = await self._manager.parts(modem, mm.MESSAGING, "Messages")
+        await self._give_up(modem, [one.path for one in messages if facts.is_incomplete(one)])
+        found = [facts.stored(message) for message in messages if message.path not in self._made.values()]
         return [one for one in found if one is not None]
+
+    async def _give_up(self, modem: Thing, paths: list[str]) -> None:
+        """Parts that wait for others in vain fill the card: after days, or when many do, the oldest go."""
+        now = asyncio.get_running_loop().time()
+        self._waits = {path: self._waits.get(path, now) for path in paths}
+        oldest = sorted(self._waits, key=self._waits.__getitem__)
+        for path in oldest:
+            if now - self._waits[path] >= INCOMPLETE_S or len(self._waits) > INCOMPLETE_MOST:
+                log.warning("a long message is given up: parts of it never came")
+                del self._waits[path]
+                await self.delete(modem, path)
 
     async def delete(self, modem: Thing, path: str) -> None:
         """One that is not there any more is deleted already."""
@@ -42,6 +60,9 @@ class ManagerTexts:
 
     async def send(self, modem: Thing, text: TextOut) -> TextSent:
         path = await self._object(modem, text)
+        if await self._is_sent(modem, path):  # the answer to the attempt before was lost, and it went
+            self._made.pop(text.id, None)
+            return await self._sent(modem, path)
         try:
             await self._manager.call(path, mm.SMS, "Send", limit_s=SEND_S)
         except LinkDown as exc:
@@ -55,9 +76,16 @@ class ManagerTexts:
             await self._away(modem, path)
             raise PeerError(str(exc), status=exc.status, code="text-refused") from exc
         self._made.pop(text.id, None)
+        return await self._sent(modem, path)
+
+    async def _sent(self, modem: Thing, path: str) -> TextSent:
         reference = await self._reference(modem, path)
         await self._away(modem, path)
         return TextSent(1, (reference,) if reference else ())
+
+    async def _is_sent(self, modem: Thing, path: str) -> bool:
+        messages = await self._manager.parts(modem, mm.MESSAGING, "Messages")
+        return any(one.path == path and one.number(mm.SMS, "State") == mm.SmsState.SENT for one in messages)
 
     async def _object(self, modem: Thing, text: TextOut) -> str:
         held = self._made.get(text.id)

@@ -21,6 +21,7 @@ class Chipset:
     iccid: str = "AT+CCID"
     tries: str = "AT+CPINR"  # how many tries its SIM has left for the PIN
     gnss: str = ""  # "qgps", "cgps"
+    keeps_time: bool = False  # AT+QLTS tells the time that the network sent last
     tried: str = ""
 
 
@@ -36,6 +37,7 @@ CHIPSETS: tuple[Chipset, ...] = (
         iccid="AT+QCCID",
         tries="AT+QPINC?",
         gnss="qgps",
+        keeps_time=True,
     ),
     Chipset(
         "quectel-5g",
@@ -45,6 +47,7 @@ CHIPSETS: tuple[Chipset, ...] = (
         iccid="AT+QCCID",
         tries="AT+QPINC?",
         gnss="qgps",
+        keeps_time=True,
     ),
     Chipset("fibocom", re.compile(r"fibocom", re.I), signal="gtccinfo", data="gtrndis", iccid="AT+ICCID"),
     Chipset("simcom", re.compile(r"simcom", re.I), signal="cpsi", iccid="AT+CICCID", tries="AT+SPIC", gnss="cgps"),

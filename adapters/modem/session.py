@@ -19,6 +19,7 @@ from adapters.modem.face import CellularModem
 from adapters.modem.pin import PinKeeper
 from gateway.base.errors import GatewayError
 from gateway.base.log import Secret
+from gateway.base.moment import TimeQuality
 from gateway.base.serial import find_port, holder_of
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIX_S = 10.0
+ASK_TIME_S, TOLD_S = 30.0, 600.0
+"""Between questions for the network's time: until it has told one, and after."""
 
 
 LOOK_S = 30.0
@@ -103,10 +106,24 @@ class Modem:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(bearer.run())
                     group.create_task(carrier.run())
+                    group.create_task(self._clock(name, modem, bearer))
                     if config.gnss:
                         group.create_task(self._receive(name, modem, bearer))
             finally:
                 self._bearers.pop(name, None)
+
+    async def _clock(self, name: str, modem: CellularModem, bearer: Bearer) -> None:
+        """What time the network tells, for the kit's clock: soon, then now and then."""
+        while True:
+            told = None
+            if bearer.registered:
+                try:
+                    told = await modem.network_time()
+                except GatewayError as exc:
+                    log.debug("%s: no time of the network: %s", name, exc)
+            if told is not None:
+                self._context.kit.time(name, TimeQuality.NITZ, told)
+            await asyncio.sleep(TOLD_S if told is not None else ASK_TIME_S)
 
     async def _receive(self, name: str, modem: CellularModem, bearer: Bearer) -> None:
         kit = self._context.kit

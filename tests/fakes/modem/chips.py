@@ -173,6 +173,7 @@ _QUECTEL: dict[str, Handler] = {
     "+QNETDEVCTL": qnetdevctl,
     "+QPINC": qpinc,
     "+QCCID": qccid,
+    "+QLTS": lambda modem, asked: [f'+QLTS: "{modem.net.time}+32,0"' if modem.net.time else '+QLTS: ""'],
     "+QCFG": lambda modem, asked: [f"+QCFG: {asked.args},0"],
     "+QICSGP": nothing,
     "+QINDCFG": nothing,

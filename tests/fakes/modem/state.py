@@ -48,6 +48,7 @@ class FakeNet:
     default_bearer: bool = False  # as LTE has it: context 1 is active as soon as it is registered
     lies: bool = False  # AT+CGACT answers OK, and nothing passes
     address: str = "10.64.12.34"
+    time: str = "2026/11/30,06:15:30"  # universal, as the network tells it; "": it tells none
 
     @property
     def act(self) -> int:

@@ -16,6 +16,7 @@ from adapters.modem.config import ModemConfig, OneModem
 from adapters.modem.power import cycle, interface_of, switch_of
 from adapters.modem.quirks import CHIPSETS, chipset_of
 from gateway.base.errors import Unsupported
+from gateway.base.moment import TimeQuality
 from gateway.contract.adapter import Adapter, Checked, Measured
 from gateway.model.doctor import Grade
 from gateway.model.kit_state import Fix
@@ -34,6 +35,7 @@ class FakeContext:
         self.seats: dict[str, Seats] = {}
         self.carriers: dict[str, Seats] = {}
         self.fixes: list[tuple[str, Fix | str]] = []
+        self.times: list[tuple[str, TimeQuality, float]] = []
         self.is_ready = False
         self.links = self.texts = self.kit = self
 
@@ -57,6 +59,9 @@ class FakeContext:
     def fix(self, source: str, kind: str, fix: Fix) -> str:
         self.fixes.append((source, fix))
         return ""
+
+    def time(self, source: str, quality: TimeQuality, unix_s: float) -> None:
+        self.times.append((source, quality, unix_s))
 
     def no_fix(self, source: str, kind: str, code: str) -> None:
         self.fixes.append((source, code))
@@ -84,6 +89,9 @@ async def test_a_modem_of_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp
     where = [fix for _, fix in context.fixes if isinstance(fix, Fix)][-1]
     assert (round(where.latitude, 4), round(where.longitude, 4), where.satellites) == (31.2304, 121.4737, 9)
     assert where.taken_at == 1796019330.0
+    assert context.times == [] or context.times[0] == ("lte0", TimeQuality.NITZ, 1796019330.0)
+    await pass_time(30)
+    assert context.times == [("lte0", TimeQuality.NITZ, 1796019330.0)], "told once, then now and then"
     modem.gnss.fix = False
     await pass_time(15)
     assert context.fixes[-1] == ("lte0", "gnss-no-fix")
