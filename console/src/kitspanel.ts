@@ -1,15 +1,15 @@
 // Kits of a center, each with its links and why something is missing; at a kit the same of its centers. And pairing.
 
 import { fill, h, setText } from "./dom";
-import { language, say, span, t } from "./i18n";
-import { centerFacts, conditionFacts, inOrder, kitFacts, kitState, kitTone, linkWords, textWords } from "./kitwords";
+import { language, say, span, t, word } from "./i18n";
+import { centerFacts, conditionFacts, fieldTone, inOrder, kitFacts, kitState, kitTone, linkWords, textWords } from "./kitwords";
 import { ownLinks } from "./linkcard";
 import { linkPlots } from "./linkplot";
 import { AdmitForm, OfferForm } from "./pairform";
 import type { Reasons } from "./panels";
 import { Redraw } from "./redraw";
 import type { Store } from "./store";
-import type { Center, Kit, Link, Trail } from "./types";
+import type { Center, Kit, Link, Standing, Trail } from "./types";
 
 const PICTURE_EVERY_MS = 5000;
 const PLOT_EVERY_MS = 30000;
@@ -70,24 +70,37 @@ export class KitsPanel {
   private draw(): void {
     const kits = inOrder(this.store.kits.values());
     const own = [...this.store.ownLinks.values()];
-    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, own, [...this.plots], Math.floor(Date.now() / 15000)]); // ages grow
+    const standing = this.store.role === "center" ? null : this.store.standing;
+    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, own, standing, [...this.plots], Math.floor(Date.now() / 15000)]); // ages grow
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     const cards = kits.length === 0 ? [h("li", { class: "empty" }, t("noKits"))] : kits.map((kit) => this.card(kit));
-    fill(this.list, ...(own.length ? [this.ownCard()] : []), ...cards);
+    fill(this.list, ...(own.length || standing ? [this.ownCard(standing)] : []), ...cards);
     for (const [gateway, figure] of this.figures) if (!figure.isConnected) this.figures.delete(gateway);
   }
 
-  /** The links of this machine itself, with their day. */
-  private ownCard(): HTMLElement {
+  /** This machine itself: the field team's word at a kit, how it stands, its links with their day. */
+  private ownCard(standing: Standing | null): HTMLElement {
+    const links = ownLinks(this.store.ownLinks.values(), this.reasons);
     return h(
       "li",
-      { "data-own-links": "" },
+      { "data-own-links": "", "data-tone": standing ? fieldTone(standing.field.word) : "idle" },
       h("span", { class: "dot" }),
-      h("div", { class: "text" }, h("strong", {}, t("linksOwn")), ...ownLinks(this.store.ownLinks.values(), this.reasons)),
-      h("span", { class: "acts" }, this.plotButton(OWN)),
+      h("div", { class: "text" }, ...(standing ? this.word(standing) : [h("strong", {}, t("linksOwn"))]), ...(links.length ? links : [h("span", { class: "quiet" }, t("linksNone"))])),
+      h("span", { class: "acts" }, h("a", { href: "/field", target: "_blank", rel: "noopener" }, t("fieldPage")), links.length > 0 && this.plotButton(OWN)),
       this.plot(OWN),
     );
+  }
+
+  private word({ field, condition }: Standing): HTMLElement[] {
+    const codes = new Set([field.code, ...field.more, ...condition.codes]);
+    for (const quiet of ["", field.code, "on-battery"]) codes.delete(quiet);
+    return [
+      h("strong", { "data-tone": fieldTone(field.word) }, `${t("kitThis")}: `, h("span", { class: "state", "data-word": field.word }, word(`field.${field.word}`))),
+      ...(field.code ? [h("span", { class: field.word === "ready" ? "warn" : "" }, `${this.reasons.cause(field.code)} ${this.reasons.cure(field.code)}`)] : []),
+      h("span", { class: "quiet condition" }, conditionFacts({ condition }, Date.now() / 1000).join(" · ")),
+      ...[...codes].map((code) => h("span", { class: "warn", title: this.reasons.cure(code) }, this.reasons.cause(code))),
+    ];
   }
 
   private card(kit: Kit): HTMLElement {

@@ -1,7 +1,7 @@
 // What is said of a kit, a center and their links. Pure: data in, words and widths out.
 
 import { byName, kindWord, span, t, word } from "./i18n";
-import type { Center, Kit, Link } from "./types";
+import type { Center, Condition, FieldWord, Kit, Link } from "./types";
 import type { Tone } from "./words";
 
 /** A bar is full at this rate: what a picture in full quality and a call need. */
@@ -112,8 +112,13 @@ function named(of: string, what: string): string {
   return word(key) === key ? what || "–" : word(key);
 }
 
-/** How the kit itself stands, in the order it is read; empty where it has not told. */
-export function conditionFacts(kit: Kit, now: number): string[] {
+/** The field team's word in colour. */
+export function fieldTone(word: FieldWord["word"]): Tone {
+  return word === "ready" ? "live" : word === "technician" ? "bad" : "wait";
+}
+
+/** How a kit itself stands, in the order it is read; empty where it has not told. */
+export function conditionFacts(kit: { condition?: Condition | null }, now: number): string[] {
   const told = kit.condition;
   if (!told) return [];
   const { power, heat, space, clock, place } = told;

@@ -6,8 +6,9 @@ import { CallsPanel, RingBar } from "./callspanel";
 import { columnsFor } from "./columns";
 import { TalkDock } from "./dock";
 import { fill, h, type Icon, icon, setText } from "./dom";
-import { type Key, language, setLanguage, t } from "./i18n";
+import { type Key, language, setLanguage, t, word } from "./i18n";
 import { KitsPanel } from "./kitspanel";
+import { fieldTone } from "./kitwords";
 import { MeshPanel } from "./meshpanel";
 import { MapPanel } from "./mappanel";
 import { AlarmsPanel, NoticesPanel, PendingPanel, PositionsPanel, Reasons } from "./panels";
@@ -56,6 +57,8 @@ class Console {
   private readonly grid = h("main", { class: "grid" });
   private readonly link = h("span", { class: "link", role: "status" });
   private readonly kit = h("span", { class: "kit" });
+  /** At a kit: the word that its field team reads; the tab of kits says more. */
+  private readonly word = h("button", { type: "button", class: "word", hidden: true, onclick: () => this.choose("kits") });
   private readonly tabs = h("div", { class: "tabs", role: "tablist" });
   private readonly side = h("div", { class: "side-body" });
   private readonly pad = new PtzPad(this.store);
@@ -143,6 +146,7 @@ class Console {
         { class: "bar" },
         h("strong", { class: "brand" }, "Fieldgate"),
         this.kit,
+        this.word,
         this.link,
         h(
           "span",
@@ -211,18 +215,26 @@ class Console {
   }
 
   private tabButton(key: Key, sign: Icon): HTMLElement {
-    const choose = (): void => {
-      this.tab = key;
-      this.showTabs();
-      this.panels[key]?.render();
-    };
-    return h("button", { type: "button", role: "tab", "data-key": key, onclick: choose }, icon(sign), h("span"), h("span", { class: "count" }));
+    return h("button", { type: "button", role: "tab", "data-key": key, onclick: () => this.choose(key) }, icon(sign), h("span"), h("span", { class: "count" }));
+  }
+
+  private choose(key: Key): void {
+    this.tab = key;
+    this.showTabs();
+    this.panels[key]?.render();
   }
 
   private showLink(): void {
     setText(this.kit, this.store.name || this.store.gateway);
     setText(this.link, t(this.store.linked ? "connected" : "disconnected"));
     this.link.dataset["tone"] = this.store.linked ? "live" : "bad";
+    const field = this.store.role === "center" ? undefined : this.store.standing?.field;
+    // While nothing is heard, nobody knows the word.
+    this.word.hidden = !field || !this.store.linked;
+    if (!field) return;
+    setText(this.word, word(`field.${field.word}`));
+    this.word.dataset["tone"] = fieldTone(field.word);
+    this.word.title = field.code ? `${this.reasons.cause(field.code)} ${this.reasons.cure(field.code)}` : "";
   }
 
   private toggle(stream: string): void {

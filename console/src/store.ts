@@ -12,6 +12,7 @@ import type {
   Device,
   Directory,
   Endpoint,
+  FieldWord,
   FloorWord,
   GatewayEvent,
   GroupStatus,
@@ -25,6 +26,7 @@ import type {
   PtzHolder,
   Push,
   Report,
+  Standing,
   StreamStatus, OwnLink } from "./types";
 
 export type Topic = "directory" | "pending" | "alarms" | "positions" | "ptz" | "notices" | "link" | "talk" | "calls" | "reports" | "pushes" | "kits" | "meshes" | "texts";
@@ -53,6 +55,8 @@ export class Store {
   readonly kits = new Map<string, Kit>();
   /** Ways northward of this machine, by `gateway/name`. */
   readonly ownLinks = new Map<string, OwnLink>();
+  /** How this machine itself stands; null until it has said so. */
+  standing: Standing | null = null;
   readonly meshes = new Map<string, MeshSnapshot>();
   readonly texts: Texts;
   /** What the floor says to a member of ours; set by whoever holds the key. */
@@ -216,6 +220,13 @@ export class Store {
     } catch {
       // the same
     }
+    try {
+      const told = await this.api.get<Partial<Standing>>("/api/v1/kit", { background: true });
+      this.standing = told.field && told.condition ? { field: told.field, condition: told.condition } : null;
+      this.changed("kits");
+    } catch {
+      // a gateway before it has no such word
+    }
   }
 
   /** Meshes; events keep them true. A gateway before them has no such list. */
@@ -288,9 +299,14 @@ export class Store {
         const told = event.data as Condition;
         const kit = this.kits.get(told.gateway);
         if (kit) this.kits.set(told.gateway, { ...kit, condition: told });
+        if (this.standing && told.gateway === this.gateway) this.standing = { ...this.standing, condition: told };
         this.changed("kits");
         break;
       }
+      case "field":
+        if (this.standing) this.standing = { ...this.standing, field: event.data as FieldWord };
+        this.changed("kits");
+        break;
       case "link":
         put(this.ownLinks, event.subject, event.data as OwnLink, event.gone);
         this.changed("kits");

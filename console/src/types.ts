@@ -296,6 +296,17 @@ export interface Condition {
   place: { longitude: number; latitude: number; by: string; taken_at: number; accuracy_m: number | null } | null;
   codes: string[];
 }
+/** The field team's word, its one reason, and up to three others. */
+export interface FieldWord {
+  word: "ready" | "connecting" | "degraded" | "technician";
+  code: string;
+  more: string[];
+}
+/** How this machine itself stands. */
+export interface Standing {
+  field: FieldWord;
+  condition: Condition;
+}
 /** The links of a kit (at a kit: to a center) as they are now. */
 export interface KitLinks {
   gateway: string;

@@ -205,6 +205,26 @@ describe("the panel", () => {
     expect(code.value).toBe("");
   });
 
+  test("an unpaired kit shows its team's word, why, how it stands and its links; a center does not", async () => {
+    const condition = { gateway: "kit1", at: 0, power: { source: "battery", level: 0.4, charging: false, minutes_left: null, code: "on-battery" }, heat: [], space: { free_bytes: 0, total_bytes: 0, read_only: false, worn: null, code: "" }, clock: { quality: "ntp", source: "", off_s: null, code: "" }, place: null, codes: ["hot", "on-battery"] };
+    answers["GET /api/v1/kits"] = () => json([]);
+    answers["GET /api/v1/links"] = () => json([]);
+    answers["GET /api/v1/kit"] = () => json({ field: { word: "technician", code: "field-no-center", more: [] }, condition });
+    await begin("edge");
+    expect(text()).toContain("this kit: Call the technician");
+    expect(text()).toContain("field-no-center");
+    expect(text()).toContain("battery 40 %");
+    expect(text()).toContain("No link to the outside is known yet.");
+    expect(panel.element.querySelector('a[href="/field"]')).not.toBeNull();
+    store.take({ cursor: 1, type: "field", subject: "", data: { word: "ready", code: "", more: ["hot"] } });
+    await settle();
+    expect(text()).toContain("this kit: Ready");
+    expect(panel.element.querySelector("[data-own-links]")?.getAttribute("data-tone")).toBe("live");
+    store.role = "center";
+    panel.render();
+    expect(text()).not.toContain("this kit: Ready");
+  });
+
   test("a kit shows its centers, a code for a new one, and when it is taken", async () => {
     answers["GET /api/v1/kits"] = () => json([kit("kit1", { centers: [center()] })]);
     await begin("edge");

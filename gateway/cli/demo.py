@@ -31,6 +31,8 @@ from gateway.cli.demo_stage import Processes, Stage
 from gateway.cli.demo_voice import Phone, start_radio, tell_voice, write_config
 from gateway.cli.output import console
 from gateway.cli.words import t
+from gateway.model.field_words import WORDS
+from gateway.model.kit_state import FieldWord
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -115,6 +117,7 @@ def _play(stage: Stage, qr: bool) -> None:
     base = _base_url(stage.config)
     link = _link(client, base, stream)
     facts: dict[str, str | int] = {"link": link, "url": base, "stream": stream, "gateway_pid": daemon}
+    facts["field_page"] = f"{base}/field"
     facts["ball_command"] = shlex.join(_ball_command(stage))
     if phone is not None:
         facts |= {"phone_user": phone.user, "phone_password": phone.password}
@@ -122,6 +125,8 @@ def _play(stage: Stage, qr: bool) -> None:
     _tell(stage, link, system["version"], qr)
     if phone is not None:
         console().print(f"  [bold]控制台 Console[/] {_console_link(client, base)}\n", soft_wrap=True, highlight=False)
+    _tell_field(client, base)
+    if phone is not None:
         tell_voice(base.partition("://")[2].rpartition(":")[0], phone)
     _tell_ball(stage, ball)
     _attend(stage, lambda: _link(client, base, stream), lambda pid: _write_facts(stage, facts | {"ball_pid": pid}))
@@ -227,6 +232,22 @@ def _tell(stage: Stage, link: str, version: str, qr: bool) -> None:
         import segno
 
         segno.make(link).terminal(compact=True)
+
+
+def _tell_field(client: Client, base: str) -> None:
+    """In both languages: the page without sign-in for whoever stands beside the kit, and the word on it now."""
+    word = FieldWord(client.get("/api/v1/kit")["field"]["word"])
+    to = console()
+    to.print(f"  [bold]现场状态页 Field team's page[/] {base}/field", soft_wrap=True, highlight=False)
+    to.print(
+        f"  四个词之一，无需登录；现在：{WORDS[word]['zh']}。手机接入同一网络即可打开。",
+        soft_wrap=True,
+        highlight=False,
+    )
+    to.print(
+        f"  One of four words, without sign-in; now: {WORDS[word]['en']}. Any phone on the same network opens it.\n",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
 
 
 def _tell_ball(stage: Stage, pid: int) -> None:

@@ -41,6 +41,10 @@ def write_config(state_dir: Path) -> tuple[Path, Phone]:
         file,
         f"""\
 # Made by `fieldgate demo`: a talk group with a ball's loudspeaker, a radio channel and a softphone.
+# No center is missed here: the field team's word is that of the links.
+[team]
+center = false
+
 [talk.group.ops]
 name = "现场指挥 Site command"
 number = "{GROUP_NUMBER}"

@@ -10,6 +10,8 @@ from gateway.model.kit_state import FieldLink, FieldState, PowerSource
 from gateway.model.reason import reason
 
 WELL = {"zh": "中心已连通，可以开展工作。", "en": "The center is connected. Work can begin."}
+WELL_ALONE = {"zh": "系统正常，可以开展工作。", "en": "All is well. Work can begin."}
+"""Where no center is meant to hold the kit, or this is one itself."""
 
 KINDS: Mapping[str, Mapping[str, str]] = {
     "lte": {"zh": "4G", "en": "4G"},
@@ -41,7 +43,7 @@ def told(state: FieldState) -> dict[str, Any]:
         "word": state.word.value,
         "words": dict(WORDS[state.word]),
         "code": state.code,
-        "cause": _cause(state.code) if state.code else dict(WELL),
+        "cause": _cause(state.code) if state.code else dict(WELL if state.centers else WELL_ALONE),
         "cure": _cure(state.code) if state.code else {"zh": "", "en": ""},
         "more": [_cause(code) for code in state.more],
         "links": [link_row(link) for link in state.links],

@@ -72,6 +72,14 @@ async def test_every_word_in_both_languages(client: httpx.AsyncClient, services:
             assert '<noscript><meta http-equiv="refresh"' in text, "whole without a script"
 
 
+async def test_where_no_center_holds_it_none_is_said_to_be_connected(client: httpx.AsyncClient, services: Any) -> None:
+    services.kit.says("ready", "")
+    assert "The center is connected" in (await client.get("/field?lang=en")).text
+    services.kit.field = replace(services.kit.field, centers=0)
+    text = (await client.get("/field?lang=en")).text
+    assert "center" not in text.partition("<main")[2] and "All is well. Work can begin." in text
+
+
 async def test_it_says_no_more_than_it_shows(client: httpx.AsyncClient, services: Any) -> None:
     told = (await client.get("/field/state")).json()
     assert set(told) == {"word", "words", "code", "cause", "cure", "more", "links", "level", "battery"}

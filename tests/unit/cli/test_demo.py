@@ -9,12 +9,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gateway.base.errors import LinkDown
 from gateway.cli import demo
 from gateway.cli.demo_stage import Processes, Stage
+from gateway.cli.demo_voice import write_config
+from gateway.config.load import load_config
+from gateway.registry import Installed
 from tests.unit.cli.conftest import Run
 
 
@@ -161,3 +166,15 @@ def test_the_demo_s_radio_goes_on_the_air(tmp_path: Path, monkeypatch: pytest.Mo
             children.check()
             assert time.monotonic() < until, said.read_text()
             time.sleep(0.05)
+
+
+def test_the_teams_page_and_its_word_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    kit: Any = SimpleNamespace(get=lambda path: {"/api/v1/kit": {"field": {"word": "connecting"}}}[path])
+    demo._tell_field(kit, "https://192.0.2.7:8443")
+    told = capsys.readouterr().out
+    assert "https://192.0.2.7:8443/field" in told and "正在连接" in told and "Connecting" in told
+
+
+def test_the_demos_kit_misses_no_center(tmp_path: Path) -> None:
+    file, _ = write_config(tmp_path)
+    assert load_config(file, Installed()).team.center is False
