@@ -68,29 +68,24 @@ class Choice:
         self.order: tuple[str, ...] = ()
         self.moves = 0
         """Changes of the first, but for the very first choice."""
-        self._wish = ""
-        self._since = 0.0
+        self._ahead: dict[str, float] = {}
+        """Links that are better than the first: since when."""
         self._moved: deque[float] = deque(maxlen=16)
 
     def update(self, now: float, links: Sequence[Candidate]) -> bool:
         """True when the first is another now."""
-        best = ranked(self.traffic, links)
+        best = [one.name for one in ranked(self.traffic, links)]
         held = self.order[0] if self.order else ""
-        here = next((one for one in best if one.name == held), None)
-        first = best[0].name if best else ""
-        if here is not None and first != held:
-            if self._wish != first:
-                self._wish, self._since = first, now
-            if now - self._since < self._patience(now):
-                first = held
-            else:
+        first = best[0] if best else ""
+        ahead = best[: best.index(held)] if held in best else []
+        self._ahead = {name: self._ahead.get(name, now) for name in ahead}
+        if ahead:
+            first = next((name for name in ahead if now - self._ahead[name] >= self._patience(now)), held)
+            if first != held:
                 self._moved.append(now)
-        if first == held:
-            if best and best[0].name == held:
-                self._wish = ""
-        else:
-            self._wish = ""
-        self.order = tuple(sorted((one.name for one in best), key=lambda name: name != first)) if first else ()
+        if first != held:
+            self._ahead = {}
+        self.order = tuple(sorted(best, key=lambda name: name != first))
         if first == held:
             return False
         self.moves += held != ""
@@ -98,7 +93,7 @@ class Choice:
 
     def next_timer(self, now: float) -> float | None:
         """When a better one will have been better for long enough."""
-        return self._since + self._patience(now) if self._wish else None
+        return min(self._ahead.values()) + self._patience(now) if self._ahead else None
 
     def _patience(self, now: float) -> float:
         lately = sum(now - at <= MOVES_WITHIN_S for at in self._moved)
