@@ -24,7 +24,10 @@ class Links(Section):
         0.2, ge=0.1, le=60, description="between two probes; a link is down after three and 2 RTT"
     )
     metered_interval: Duration = Field(
-        2.0, ge=0.1, le=600, description="the same on metered links: each probe and its answer cost about 100 bytes"
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="the same on metered links at rest, of 100 bytes; sooner with traffic (2 % of it) and in doubt",
     )
     back_after: Duration = Field(
         10.0, ge=1, le=300, description="a link that was down is used after this long without a fault"
@@ -32,10 +35,12 @@ class Links(Section):
     roaming: bool = Field(False, description="use modems that are in a foreign network")
     routes: bool = Field(
         False,
-        description="routes for links: tables 100 and up, rules of protocol 186 (CAP_NET_ADMIN). false: only look",
+        description="routes for links: free tables from 100, rules of protocol 186 (CAP_NET_ADMIN). false: only look",
     )
     without: list[str] = Field(
-        ["docker*", "veth*", "br-*", "virbr*", "tun*", "wg*"], max_length=32, description="interfaces that are no links"
+        ["docker*", "veth*", "br-*", "virbr*", "vnet*", "lxc*", "tun*", "wg*", "tailscale*", "zt*"],
+        max_length=32,
+        description="interfaces that are no links",
     )
     echo: str = Field(
         "", pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]{1,5}$|^$", description='answer probes here, as "0.0.0.0:8445"'

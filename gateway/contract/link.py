@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from gateway.model.link import BearerFacts, BearerKind, Link, TrafficClass, Way
+from gateway.model.link import BearerFacts, BearerKind, Link
 
 
 class LinkSeat(Protocol):
@@ -46,9 +46,6 @@ class Links(Protocol):
     def view(self) -> Sequence[Link]:
         """All links, by name."""
 
-    def ways(self, traffic: TrafficClass) -> Sequence[Way]:
-        """Links that may carry this now, the best first; empty: none is known to, go as the kernel's routes lead."""
-
     def may_use(self, interface: str) -> str:
         """ "" when traffic may leave by this interface, else the reason why not (`link-roaming`, `link-quota-spent`,
         `link-switched-off`): whoever binds to interfaces himself asks. An interface that nobody knows may be used."""
@@ -61,7 +58,7 @@ class Links(Protocol):
 
     def silent(self, interface: str) -> None:
         """Whoever keeps asking by this interface, and was answered before, has had no answer for longer than he waits:
-        down, where data pass by another link and no probes of our own say otherwise."""
+        down, where data pass by another link and nothing is probed; where it is, that is done at once."""
 
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
         """`called` whenever a link came, went or stands otherwise, until the returned function is called."""

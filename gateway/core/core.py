@@ -182,7 +182,7 @@ class Core:
         self.links = Links(
             gateway, self.bus, clock, lambda: config().links, lambda: config().link, store.link_use.all()
         )
-        self.link_watch = LinkWatch(gateway, self.links, self.link_trails, store.link_use, clock)
+        self.link_watch = LinkWatch(gateway, self.links, self.link_trails, store.link_use, clock, state_dir)
         self.fleet = make_fleet(self, config)
         self.pairing = make_pairing(self, config)
         self.telemetry_in = make_telemetry_in(self, config)

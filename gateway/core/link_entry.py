@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from gateway.config.links import LinkSection
 from gateway.core.link_choice import Candidate, Tier
 from gateway.core.link_judge import Judge, Standing
 from gateway.core.link_quota import Use
-from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, TrafficClass, Way
+from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, TrafficClass
 from gateway.net.rtnetlink import Interface
 
 NOTHING = LinkSection()
@@ -95,8 +96,23 @@ class Entry:
         one = self.interface
         return one is not None and one.up and bool(one.v4 or one.v6)
 
+    def sources(self, family: socket.AddressFamily) -> tuple[str, ...]:
+        """Addresses of that family by which it leads out: there is a default route by it, or but one far end. What a
+        modem's adapter calls up leads out by IPv4, whoever makes the route."""
+        one = self.interface
+        if one is None or not one.up:
+            return ()
+        if family == socket.AF_INET6:
+            return tuple(one.v6) if one.out6 or one.direct else ()
+        modem = self.facts is not None and self.kind in _MODEMS
+        return tuple(one.v4) if one.out4 or one.direct or modem else ()
+
+    @property
+    def leads_out(self) -> bool:
+        return bool(self.sources(socket.AF_INET) or self.sources(socket.AF_INET6))
+
     def tier(self, config: LinksConfig) -> Tier:
-        if self.barred(config) or not self.addressed:
+        if self.barred(config) or not self.leads_out:
             return Tier.NONE
         if self.facts is not None and self.facts.phase not in _TOLD_UP:
             return Tier.NONE
@@ -130,6 +146,8 @@ class Entry:
             return LinkPhase.CONNECTING if facts is not None else LinkPhase.ABSENT, "link-no-interface", ""
         if not self.addressed:
             return LinkPhase.DOWN if facts is None else LinkPhase.CONNECTING, "link-off", ""
+        if not self.leads_out:
+            return LinkPhase.DOWN if facts is None else LinkPhase.CONNECTING, "link-no-route", ""
         match self.judge.standing:
             case Standing.BAD:
                 return LinkPhase.DOWN, "link-no-reply", self.probe
@@ -142,17 +160,6 @@ class Entry:
         if facts is not None:
             return facts.phase, facts.code, facts.detail
         return LinkPhase.UP, "", ""
-
-    def way(self) -> Way | None:
-        one = self.interface
-        if one is None:
-            return None
-        v4, v6 = next(iter(one.v4), ""), next(iter(one.v6), "")
-        return Way(self.name, one.name, v4, v6, self.mark, self.cost, self.kind)
-
-    @property
-    def mark(self) -> int:
-        return 0x46470000 | self.table if self.table else 0
 
     def link(self, config: LinksConfig, wall: float, carries: tuple[TrafficClass, ...]) -> Link:
         phase, code, detail = self.phase(config)

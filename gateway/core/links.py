@@ -23,7 +23,7 @@ from gateway.core.link_entry import NOTHING, Bearer, Entry
 from gateway.core.link_judge import Judge, Standing
 from gateway.core.link_quota import Use
 from gateway.core.messages import Bus
-from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, TrafficClass, Way
+from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, TrafficClass
 from gateway.net.rtnetlink import Interface
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ BEGUN = BearerFacts(LinkPhase.CONNECTING)
 MOST = 32
 """Links; further interfaces are left alone."""
 FORGET_S = 3600.0
-"""An interface that nobody named and that is gone is forgotten after this long."""
+"""An interface that nobody named and that is gone, and a bearer that nobody tends, are forgotten after this long."""
+KEPT = 256
+"""Links that are gone and whose used quota is remembered."""
 RECOVER_S, RECOVER_ALONE_S, RECOVER_AGAIN_S, RECOVER_SELDOM_S = 10.0, 60.0, 60.0, 1800.0
 """A bearer that says "up" while nothing passes is asked to recover: soon, and each minute, where data pass elsewhere.
 Where nothing passes anywhere it may be the far side that is down: later, and ever more seldom."""
@@ -82,9 +84,11 @@ class Links:
         self._said = said
         self._kept = dict(used or {})
         self._bearers: dict[str, Bearer] = {}
+        self._left: dict[str, float] = {}
         self._interfaces: dict[str, Interface] = {}
         self.entries: dict[str, Entry] = {}
         self._gone: dict[str, float] = {}
+        self._too_many = False
         self.choices = {traffic: Choice(traffic) for traffic in TrafficClass}
         self._heard: list[Callable[[], None]] = []
         self._told_at = 0.0
@@ -112,6 +116,10 @@ class Links:
         if before is not None and self._bearers.get(name) is not before:
             return
         self._bearers[name] = bearer
+        if bearer.tended:
+            self._left.pop(name, None)
+        else:
+            self._left[name] = self._clock.monotonic()
         if before is None or before.facts.interface != bearer.facts.interface or name not in self.entries:
             self._rebuild()
         elif name in self.entries:
@@ -122,20 +130,28 @@ class Links:
 
     def found(self, interfaces: Sequence[Interface]) -> None:
         """The interfaces of this machine are these now."""
-        self._interfaces = {one.name: one for one in interfaces}
+        before, self._interfaces = self._interfaces, {one.name: one for one in interfaces}
         self._rebuild()
         self.update()
+        if before != self._interfaces:
+            self._tell()  # another gateway or number of an interface is news to who makes routes
 
     def _rebuild(self) -> None:
         config, said, now = self.config(), self._said(), self._clock.monotonic()
+        # Names in the configuration are in lower case; the kernel's may not be ("enP8p1s0").
+        lower = {name.lower(): name for name in self._interfaces}
         owners: dict[str, str] = {}  # interface → link
         names: dict[str, str] = {}  # link → interface
+        for name in [name for name, left in self._left.items() if now - left > FORGET_S]:
+            del self._left[name], self._bearers[name]
         for name, bearer in self._bearers.items():
             names[name] = bearer.facts.interface or said.get(name, NOTHING).interface
             if names[name]:
                 owners[names[name]] = name
         for name, section in said.items():
             interface = section.interface or name
+            if interface not in self._interfaces:
+                interface = lower.get(interface.lower(), interface)
             if name not in names and interface not in owners:
                 names[name] = interface
                 owners[interface] = name
@@ -155,11 +171,19 @@ class Links:
                 self._drop(name)
             else:
                 names[name] = name
-        for name in sorted(names)[:MOST]:
+        # Those that somebody named come first: what a kit has besides may be many.
+        taken = sorted(names, key=lambda name: (name not in self._bearers and name not in said, name))
+        if len(taken) > MOST and not self._too_many:
+            log.warning("%d links are found, %d are followed", len(taken), MOST)
+        self._too_many = len(taken) > MOST
+        for name in taken[MOST:]:
+            if name in self.entries:
+                self._drop(name)
+        for name in taken[:MOST]:
             entry = self.entries.get(name) or self._add(name, now)
             entry.bearer = self._bearers.get(name)
             entry.interface = self._interfaces.get(names[name])
-            entry.said = said.get(name) or said.get(names[name]) or NOTHING
+            entry.said = said.get(name) or said.get(names[name]) or said.get(names[name].lower()) or NOTHING
 
     def _add(self, name: str, now: float) -> Entry:
         period, used = self._kept.get(name, ("", 0))
@@ -170,6 +194,8 @@ class Links:
         entry = self.entries.pop(name)
         self._gone.pop(name, None)
         self._kept[name] = (entry.use.period, entry.use.used)
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
         if entry.shown is not None:
             self._bus.publish("link", f"{self._gateway}/{name}", entry.shown, gone=True)
 
@@ -184,9 +210,10 @@ class Links:
         now, wall, config = self._clock.monotonic(), self._clock.wall(), self.config()
         for entry in self.entries.values():
             judge = entry.judge
-            judge.interval_s = config.metered_interval if entry.metered else config.interval
+            judge.interval_s = config.interval
+            judge.rest_s = max(config.interval, config.metered_interval) if entry.metered else config.interval
             judge.good_s = config.back_after
-            judge.asks = bool(entry.probe)
+            judge.ask(bool(entry.probe), now)
             judge.handle_timer(now)
             entry.use.turn(now, wall, entry.said.quota_every, entry.said.quota_day)
             if judge.standing is not Standing.BAD or not entry.addressed:
@@ -223,8 +250,11 @@ class Links:
             self._bus.publish("link", f"{self._gateway}/{link.name}", link)
             news = news or otherwise
         if news:
-            for called in list(self._heard):
-                called()
+            self._tell()
+
+    def _tell(self) -> None:
+        for called in list(self._heard):
+            called()
 
     def _carried(self, entry: Entry, config: LinksConfig) -> None:
         was, one = entry.carried, entry.interface
@@ -247,6 +277,9 @@ class Links:
         if bearer.facts.phase not in (LinkPhase.UP, LinkPhase.DEGRADED) or entry.barred(self.config()):
             return
         elsewhere = self._passes_elsewhere(entry, now)
+        if not elsewhere:
+            for other in self.entries.values():  # those that are asked seldom may not know yet
+                other.judge.look(now)
         if now - entry.bad_since < (RECOVER_S if elsewhere else RECOVER_ALONE_S):
             return
         again = RECOVER_AGAIN_S if elsewhere else min(RECOVER_SELDOM_S, RECOVER_AGAIN_S * 2.0**entry.asked_times)
@@ -254,7 +287,10 @@ class Links:
             entry.asked_back = now
             entry.asked_times = min(entry.asked_times + 1, 16)
             log.warning("link %s: nothing passes though its bearer says it is up: it is asked to recover", entry.name)
-            bearer.recover("link-no-reply")
+            try:
+                bearer.recover("link-no-reply")
+            except Exception:
+                log.exception("link %s: its bearer could not be asked to recover", entry.name)
 
     def _passes_elsewhere(self, entry: Entry, now: float) -> bool:
         others = (other for other in self.entries.values() if other is not entry)
@@ -265,10 +301,6 @@ class Links:
     def view(self) -> Sequence[Link]:
         found = (self.entries[name].shown for name in sorted(self.entries))
         return [link for link in found if link is not None]
-
-    def ways(self, traffic: TrafficClass) -> Sequence[Way]:
-        found = (self.entries[name].way() for name in self.choices[traffic].order if name in self.entries)
-        return [way for way in found if way is not None]
 
     def may_use(self, interface: str) -> str:
         entry = self._of(interface)
@@ -290,8 +322,12 @@ class Links:
     def silent(self, interface: str) -> None:
         entry = self._of(interface)
         now = self._clock.monotonic()
+        if entry is None or not entry.heard_of:
+            return
         # Where probes are sent they are the better judge. And if nothing passes elsewhere, it may be the far side.
-        if entry is not None and entry.heard_of and not entry.probe and self._passes_elsewhere(entry, now):
+        if entry.probe:
+            entry.judge.doubted(now)
+        elif self._passes_elsewhere(entry, now):
             entry.judge.silenced(now)
             self.update()
 

@@ -7,7 +7,7 @@ whether data really passes. A bearer without an interface (a satellite phone) is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -123,17 +123,3 @@ class Link:
     downs: int = 0  # how often data stopped passing since the gateway started
     probe: str = ""  # what is asked: "192.0.2.1:8444"; "" nothing, the link is taken at its bearer's word
     bearer_phase: LinkPhase | None = None  # what its adapter says; None: no adapter tends it
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a connection is made to leave by one link: bind to `interface`, or to `source4`/`source6`, or set `mark`
-    (0: there are no policy routes)."""
-
-    link: str
-    interface: str
-    source4: str = ""
-    source6: str = ""
-    mark: int = 0
-    cost: int = 0
-    kind: BearerKind = field(default=BearerKind.UNKNOWN)

@@ -20,7 +20,7 @@ _REQUEST_DUMP = 0x301
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_STATS64 = 3, 4, 23
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 4, 5, 6, 9
-_IFF_UP, _IFF_LOOPBACK, _IFF_LOWER_UP = 0x1, 0x8, 0x10000
+_IFF_UP, _IFF_LOOPBACK, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 0x1, 0x8, 0x10, 0x80, 0x10000
 _UNFIT = 0x40 | 0x20 | 0x08  # tentative, deprecated, duplicate
 _SCOPE_GLOBAL = 0
 _UNICAST = 1
@@ -35,7 +35,8 @@ LOOK_S = 10.0
 @dataclass(slots=True)
 class Interface:
     """`v4`, `v6`: its global addresses; `out4`, `out6`: a default route leads out by it, by `gateway4`, `gateway6` ("":
-    there is none on the way, as on a modem's). `near`: networks that are on the interface itself."""
+    there is none on the way, as on a modem's). `near`: networks that are on the interface itself. `direct`: it has but
+    one far end (a modem's raw IP, PPP), so that nothing need be asked whom to send to."""
 
     index: int
     name: str
@@ -48,6 +49,7 @@ class Interface:
     gateway4: str = ""
     gateway6: str = ""
     near: list[str] = field(default_factory=list)
+    direct: bool = False
 
     @property
     def bearer(self) -> str:
@@ -71,7 +73,7 @@ def interfaces() -> list[Interface]:
         if name and not flags & _IFF_LOOPBACK:
             mtu = struct.unpack("=I", attributes[_IFLA_MTU])[0] if _IFLA_MTU in attributes else 1500
             up = bool(flags & _IFF_UP) and bool(flags & _IFF_LOWER_UP)
-            found[index] = Interface(index, name, up, mtu)
+            found[index] = Interface(index, name, up, mtu, direct=bool(flags & (_IFF_POINTOPOINT | _IFF_NOARP)))
     for family, index, address, length in _addresses():
         if index in found:
             (found[index].v4 if family == socket.AF_INET else found[index].v6).append(address)

@@ -3,7 +3,8 @@
 A probe is 24 bytes: `fgp1`, 8 random bytes of who asks, an 8-byte number, 4 bytes of nothing; the answer is the same
 with `fgp2` in front. One of 48 bytes and more (up to a whole packet) is answered with 48: behind the 24 how many bytes
 came (2), from which port (2) and address (16, IPv4 mapped) they came, and nothing (4). A `dns://` target is asked for
-the root's NS with the number as its id: any answer with that id counts, refused too. Sans-IO but for `serve`.
+the root's A, which it has not, so that the answer is small; the number is its id, and any answer with that id counts,
+refused too. Sans-IO but for `serve`.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def seen_from(data: bytes, token: bytes) -> tuple[int, int, str, int] | None:
 
 
 def question(number: int) -> bytes:
-    """A DNS question: NS of the root (RFC 1035 §4.1), recursion desired; the id is the number's low 16 bits."""
-    return _DNS.pack(number & 0xFFFF, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 2, 1)
+    """A DNS question: A of the root (RFC 1035 §4.1), recursion desired; the id is the number's low 16 bits."""
+    return _DNS.pack(number & 0xFFFF, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack(">HH", 1, 1)
 
 
 def id_of(data: bytes) -> int | None:

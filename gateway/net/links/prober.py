@@ -45,7 +45,8 @@ def parse_target(text: str) -> tuple[str, str, int]:
 
 
 class Prober:
-    """`send` gives the number that left, None when the kernel took nothing; `on_answer(number)` for each answer.
+    """`send` is False when the kernel took nothing; `on_answer(number)` for each answer. Each probe has a number of its
+    own, which those of other probers may have too.
 
     Raises OSError when there is no such interface or address (any more).
     """
@@ -53,7 +54,6 @@ class Prober:
     def __init__(self, interface: str, source: str, target: Target, on_answer: Callable[[int], None]) -> None:
         self.interface, self.source, self.target = interface, source, target
         self._token = os.urandom(8)
-        self._number = int.from_bytes(os.urandom(4), "big")
         self._on_answer = on_answer
         self._asked: dict[int, int] = {}
         self._socket = bound(interface, source, target.family, socket.SOCK_DGRAM)
@@ -64,9 +64,7 @@ class Prober:
             raise
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
 
-    def send(self) -> int | None:
-        self._number += 1
-        number = self._number
+    def send(self, number: int) -> bool:
         dns = self.target.scheme == "dns"
         data = echo.question(number) if dns else echo.probe(self._token, number)
         for _ in range(2):
@@ -75,13 +73,13 @@ class Prober:
             except ConnectionRefusedError:
                 continue  # an ICMP error of an earlier probe, told now: this one has not left yet
             except OSError:
-                return None
+                return False
             if dns:
                 self._asked[number & 0xFFFF] = number
                 if len(self._asked) > 64:
                     del self._asked[next(iter(self._asked))]
-            return number
-        return None
+            return True
+        return False
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:

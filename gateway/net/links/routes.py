@@ -1,19 +1,20 @@
 """Routes for links: a table each from 101 up, and rules that lead into it, all of them of protocol 186.
 
-    10000  all            → main, but not its default     what is near goes as ever
-    101xx  fwmark of link → its table
+    10000  all              → main, but not its default     what is near goes as ever
     102xx  from its address → its table
-    10300  all            → table 100: the link that is best now
+    10300  all              → table 100: the link that is best now
 
-What has not our protocol number is never touched, so nothing of NetworkManager's, a technician's or another program's;
-taken away, the machine goes as before. IPv4 and IPv6 alike. Blocking: called in a thread.
+A table in which others have routes is theirs (`foreign`): the next free one is taken, in place of 100 too. What has not
+our protocol number is never touched, so nothing of NetworkManager's, a technician's or another program's; taken away,
+the machine goes as before. A family by which a link does not lead out has no route by it: what the kernel refuses at
+once is better than what nobody answers. IPv4 and IPv6 alike. Blocking: called in a thread.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,25 +22,21 @@ from gateway.net.rtnetlink import OUR_PROTOCOL, OUR_TABLES
 
 PROTOCOL = OUR_PROTOCOL
 BEST, FIRST, MOST = OUR_TABLES.start, OUR_TABLES.start + 1, len(OUR_TABLES) - 1
-MARK = 0x46470000
-"""The upper half of our marks; the lower is the table."""
-NEAR, MARKED, FROM, ALL = 10_000, 10_100, 10_200, 10_300
+SOURCES = 8
+"""Addresses of one link and family that have a rule: of IPv6 there may be several that come and go."""
+NEAR, FROM, ALL = 10_000, 10_200, 10_300
 
 
 @dataclass(frozen=True, slots=True)
 class LinkRoute:
-    """One link's way out: interface by its number; a source of "" means that it has no address of that family."""
+    """One link's way out: interface by its number; addresses of the families by which it leads out."""
 
     table: int
     index: int
-    source4: str = ""
-    source6: str = ""
+    sources4: tuple[str, ...] = ()
+    sources6: tuple[str, ...] = ()
     gateway4: str = ""
     gateway6: str = ""
-
-    @property
-    def mark(self) -> int:
-        return MARK | self.table
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,6 @@ class Rule:
     priority: int
     table: int
     source: str = ""
-    mark: int = 0
     near: bool = False
 
 
@@ -60,70 +56,92 @@ class Default:
     gateway: str = ""
 
 
-def wanted(links: Sequence[LinkRoute], best: LinkRoute | None) -> tuple[set[Rule], set[Default]]:
+def wanted(
+    links: Sequence[LinkRoute], best: LinkRoute | None, best_table: int = BEST
+) -> tuple[set[Rule], set[Default]]:
     """What is to stand. Pure."""
     rules: set[Rule] = set()
     defaults: set[Default] = set()
     for link in links[:MOST]:
-        for family, source, gateway in _families(link):
-            place = link.table - FIRST
-            rules.add(Rule(family, MARKED + place, link.table, mark=link.mark))
-            rules.add(Rule(family, FROM + place, link.table, source=source))
+        for family, sources, gateway in _families(link):
+            place = link.table - BEST
+            rules |= {Rule(family, FROM + place, link.table, source=source) for source in sources[:SOURCES]}
             defaults.add(Default(family, link.table, link.index, gateway))
     if best is not None:
         for family, _, gateway in _families(best):
-            rules.add(Rule(family, ALL, BEST))
-            defaults.add(Default(family, BEST, best.index, gateway))
+            rules.add(Rule(family, ALL, best_table))
+            defaults.add(Default(family, best_table, best.index, gateway))
     for family in {rule.family for rule in rules}:
         rules.add(Rule(family, NEAR, 254, near=True))
     return rules, defaults
 
 
-def _families(link: LinkRoute) -> list[tuple[int, str, str]]:
-    both = ((socket.AF_INET, link.source4, link.gateway4), (socket.AF_INET6, link.source6, link.gateway6))
-    return [(int(family), source, gateway) for family, source, gateway in both if source]
+def _families(link: LinkRoute) -> list[tuple[int, tuple[str, ...], str]]:
+    both = ((socket.AF_INET, link.sources4, link.gateway4), (socket.AF_INET6, link.sources6, link.gateway6))
+    return [(int(family), sources, gateway) for family, sources, gateway in both if sources]
 
 
-def apply(links: Sequence[LinkRoute], best: LinkRoute | None) -> int:
-    """Make it so; how many changes that took. Raises OSError (EPERM: CAP_NET_ADMIN is missing)."""
+def apply(links: Sequence[LinkRoute], best: LinkRoute | None, best_table: int = BEST) -> int:
+    """Make it so; how many changes that took. What the kernel refuses of one link is no harm to the others: the rest is
+    done, then OSError raised for the first (EPERM: CAP_NET_ADMIN is missing)."""
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 
-    rules, defaults = wanted(links, best)
+    rules, defaults = wanted(links, best, best_table)
     changes = 0
+    refused: list[NetlinkError] = []
+
+    def order(work: Callable[[], object], *, fine: int = 0) -> bool:
+        nonlocal changes
+        try:
+            work()
+        except NetlinkError as exc:
+            if exc.code != fine:
+                refused.append(exc)
+                return False
+        changes += 1
+        return True
+
     try:
         with IPRoute() as kernel:
             there, ways = _rules(kernel), _defaults(kernel)
             # New ways before the rules that lead to them; old rules go before their ways.
-            for one in defaults - ways:
-                kernel.route("replace", **_route_words(one))
-                changes += 1
+            lacks = {
+                (one.family, one.table)
+                for one in defaults - ways
+                if not order(lambda one=one: kernel.route("replace", **_route_words(one)))  # type: ignore[misc]
+            }
+            rules = {rule for rule in rules if (rule.family, rule.table) not in lacks}
             for rule in rules - there:
-                _quiet(errno.EEXIST, lambda rule=rule: kernel.rule("add", **_rule_words(rule)))
-                changes += 1
+                order(lambda rule=rule: kernel.rule("add", **_rule_words(rule)), fine=errno.EEXIST)  # type: ignore[misc]
             for rule in there - rules:
-                _quiet(errno.ENOENT, lambda rule=rule: kernel.rule("del", **_rule_words(rule)))
-                changes += 1
-            replaced = {(one.family, one.table) for one in defaults}
+                order(lambda rule=rule: kernel.rule("del", **_rule_words(rule)), fine=errno.ENOENT)  # type: ignore[misc]
+            replaced = {(one.family, one.table) for one in defaults} - lacks
             for one in ways - defaults:
                 if (one.family, one.table) not in replaced:
-                    _quiet(errno.ESRCH, lambda one=one: kernel.route("del", **_route_words(one)))
-                    changes += 1
+                    order(lambda one=one: kernel.route("del", **_route_words(one)), fine=errno.ESRCH)  # type: ignore[misc]
     except NetlinkError as exc:
         raise OSError(exc.code, str(exc)) from exc
+    if refused:
+        raise OSError(refused[0].code, str(refused[0]))
     return changes
 
 
 def foreign() -> set[int]:
     """Those of our tables in which others have routes: they are theirs. Raises OSError."""
     from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
 
     found: set[int] = set()
-    with IPRoute() as kernel:
-        for one in kernel.get_routes():
-            table = one.get_attr("RTA_TABLE") or one["table"]
-            if BEST <= table < FIRST + MOST and one["proto"] != PROTOCOL:
-                found.add(table)
+    try:
+        with IPRoute() as kernel:
+            for family in (socket.AF_INET, socket.AF_INET6):
+                for one in kernel.get_routes(family=family):
+                    table = one.get_attr("RTA_TABLE") or one["table"]
+                    if table in OUR_TABLES and not (one["proto"] == PROTOCOL and one["dst_len"] == 0):
+                        found.add(table)
+    except NetlinkError as exc:
+        raise OSError(exc.code, str(exc)) from exc
     return found
 
 
@@ -148,7 +166,6 @@ def _rules(kernel: Any) -> set[Rule]:
                     one.get_attr("FRA_PRIORITY") or 0,
                     one.get_attr("FRA_TABLE") or one["table"],
                     one.get_attr("FRA_SRC") or "",
-                    one.get_attr("FRA_FWMARK") or 0,
                     one.get_attr("FRA_SUPPRESS_PREFIXLEN") == 0,
                 )
             )
@@ -160,7 +177,7 @@ def _defaults(kernel: Any) -> set[Default]:
     for family in (socket.AF_INET, socket.AF_INET6):
         for one in kernel.get_routes(family=family):
             table = one.get_attr("RTA_TABLE") or one["table"]
-            if one["proto"] == PROTOCOL and one["dst_len"] == 0 and BEST <= table < FIRST + MOST:
+            if one["proto"] == PROTOCOL and one["dst_len"] == 0 and table in OUR_TABLES:
                 found.add(Default(int(family), table, one.get_attr("RTA_OIF") or 0, one.get_attr("RTA_GATEWAY") or ""))
     return found
 
@@ -175,8 +192,6 @@ def _rule_words(rule: Rule) -> dict[str, Any]:
     }
     if rule.source:
         words |= {"src": rule.source, "src_len": 32 if rule.family == socket.AF_INET else 128}
-    if rule.mark:
-        words |= {"fwmark": rule.mark}
     if rule.near:
         words |= {"FRA_SUPPRESS_PREFIXLEN": 0}
     return words
@@ -195,13 +210,3 @@ def _route_words(one: Default) -> dict[str, Any]:
     elif one.family == socket.AF_INET:
         words |= {"scope": "link"}
     return words
-
-
-def _quiet(code: int, work: Any) -> None:
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    try:
-        work()
-    except NetlinkError as exc:
-        if exc.code != code:
-            raise

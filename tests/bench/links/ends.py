@@ -116,7 +116,7 @@ async def kit(host: str, ours: bool) -> None:
         links = Links("kit1", Bus(), clock, lambda: config)
         watch = LinkWatch("kit1", links, LinkTrails(store.link_trails, clock), store.link_use, clock)
         downs: list[tuple[str, float]] = []
-        cut = watch._down
+        cut = watch.routes.down
 
         def down(entry: Entry, was: Interface) -> None:
             downs.append((entry.name, time.monotonic()))
@@ -125,7 +125,7 @@ async def kit(host: str, ours: bool) -> None:
         links.on_down = down
         if ours:
             tasks.append(asyncio.create_task(watch.run()))
-            while len(links.fit()) < 2 or watch.problem:  # noqa: ASYNC110
+            while len(links.fit()) < 2 or watch.routes.problem:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             await asyncio.sleep(2)
         before = time.process_time()

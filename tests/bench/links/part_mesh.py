@@ -149,13 +149,13 @@ async def kit(host: str, best: Path) -> None:
         links = Links("kit1", Bus(), clock, lambda: LinksConfig(probe=[f"udp://{host}:{ECHO}"], routes=True))
         watch = LinkWatch("kit1", links, LinkTrails(store.link_trails, clock), store.link_use, clock)
         asyncio.get_running_loop().create_task(watch.run()).add_done_callback(lambda _: None)
-        while len(links.fit()) < 2 or watch.problem:  # noqa: ASYNC110
+        while len(links.fit()) < 2 or watch.routes.problem:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         await asyncio.sleep(2)
         print("ready", flush=True)
         good = time.monotonic()
         while True:
-            best.write_text(next(iter(links.ways(TrafficClass.CONTROL))).link)
+            best.write_text(links.choices[TrafficClass.CONTROL].order[0])
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(0.15):
                     reader, writer = await asyncio.open_connection(host, TRAFFIC)

@@ -19,7 +19,6 @@ from gateway.core.link_watch import LinkWatch, state_of
 from gateway.core.links import Links
 from gateway.core.messages import Bus
 from gateway.model.kit import LinkUse
-from gateway.net.links import echo
 from gateway.net.rtnetlink import Interface
 from gateway.store.store import Store
 
@@ -67,36 +66,29 @@ async def test_a_link_is_probed_counted_and_kept(tmp_path: Path, monkeypatch: py
     assert entry.shown is not None and state_of(entry.shown, entry).state is LinkUse.IN
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert not watch.problem
+    assert not watch.routes.problem
     store.close()
     store = Store(tmp_path, b"audit")
     assert store.link_use.all()["lo"][1] == 5000
     store.close()
 
 
-async def test_a_target_that_is_silent_gives_way_to_the_next(tmp_path: Path) -> None:
-    port, shut = free_port(), free_port()
-    config = LinksConfig(probe=[f"udp://127.0.0.1:{shut}", f"udp://127.0.0.1:{port}"])
-    store = Store(tmp_path, b"audit")
-    now = [100.0]
-    clock = Clock(lambda: now[0])
-    links = Links("kit1", Bus(), clock, lambda: config, lambda: {"lo": LinkSection()})
+async def test_a_port_of_answers_that_was_taken_is_tried_again(tmp_path: Path) -> None:
+    port, now = free_port(), [100.0]
+    config = LinksConfig(echo=f"127.0.0.1:{port}")
+    store, clock = Store(tmp_path, b"audit"), Clock(lambda: now[0])
+    links = Links("kit1", Bus(), clock, lambda: config)
     watch = LinkWatch("kit1", links, LinkTrails(store.link_trails, clock), store.link_use, clock)
-    stop = echo.serve("127.0.0.1", port)
-    links.found([LO])
-    entry = links.entries["lo"]
-    resolving = asyncio.create_task(watch._resolve())
-    await until(lambda: len(watch._targets) == 2)
-    for _ in range(200):
-        now[0] += 0.2
-        watch._tend(entry, now[0])
-        links.update()
-        await asyncio.sleep(0)
-        if entry.probe.endswith(str(port)):
-            break
-    assert entry.probe.endswith(f":{port}") and 115 < now[0] < 135
-    await until(lambda: entry.heard_of)
-    resolving.cancel()
-    watch._drop("lo")
-    stop()
+    told: list[str] = []
+    watch.on_problem = lambda code, text: told.append(code)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", port))
+        for _ in range(4):
+            now[0] += 6
+            watch._serve_echo()
+    assert told == ["port-in-use"]
+    now[0] += 6
+    watch._serve_echo()
+    assert watch._echo is not None
+    watch._echo[1]()
     store.close()

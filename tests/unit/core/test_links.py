@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -169,7 +171,7 @@ def test_roaming_where_it_is_not_allowed() -> None:
         link = house.link("modem1")
         assert (link.phase, link.code, link.usable) == (LinkPhase.OFF, "link-roaming", False)
         assert links.may_use("wwan0") == "link-roaming" and links.may_use("wwan1") == links.may_use("eth9") == ""
-        assert [way.link for way in links.ways(TrafficClass.VOICE)] == ["modem2"]
+        assert links.choices[TrafficClass.VOICE].order == ("modem2",)
         house.config = LinksConfig(roaming=True)
         links.config_changed()
         assert house.link("modem1").phase is LinkPhase.UP
@@ -186,7 +188,7 @@ def test_a_quota_that_is_spent_bars_it_and_a_clock_set_back_does_not_free_it() -
     entry.use.count("eth0", 1_000_005)
     house.run(1)
     assert house.link("eth0").code == "link-quota-spent" and links.cost("eth0") == 3 and links.cost("eth1") is None
-    assert house.link("eth1").code == "link-switched-off" and links.ways(TrafficClass.DATA) == []
+    assert house.link("eth1").code == "link-switched-off" and links.choices[TrafficClass.DATA].order == ()
     house.wall -= 365 * 86_400
     house.run(60)
     assert house.link("eth0").code == "link-quota-spent"
@@ -205,13 +207,12 @@ def test_a_clock_set_back_by_a_year_moves_no_link(house: House) -> None:
     assert [(link.phase, link.carries, link.downs) for link in house.links.view()] == stood
 
 
-def test_ways_follow_and_an_interface_that_is_gone_is_forgotten_late(house: House) -> None:
+def test_an_interface_that_is_gone_is_forgotten_late(house: House) -> None:
     links = house.links
     links.found([an_interface("eth0"), an_interface("lan", 2, "192.168.1.1", out=False)])
-    (way,) = links.ways(TrafficClass.DATA)
-    assert (way.interface, way.source4, way.mark) == ("eth0", "10.0.0.2", 0)
+    assert links.choices[TrafficClass.DATA].order == ("eth0",)
     links.found([])
-    assert links.ways(TrafficClass.DATA) == [] and house.link("eth0").code == "link-no-interface"
+    assert links.choices[TrafficClass.DATA].order == () and house.link("eth0").code == "link-no-interface"
     house.run(3700)
     links.found([])
     assert links.view() == []
@@ -258,3 +259,84 @@ def test_it_is_told_which_addresses_are_no_way_any_more(house: House) -> None:
     house.links.config_changed()
     house.links.update()
     assert lost[1:] == [("eth0", ["10.0.0.9"])]
+
+
+def test_an_address_without_a_way_out_is_no_link_that_carries(house: House) -> None:
+    house.links.found([an_interface("eth0")])
+    assert house.link("eth0").usable
+    house.links.found([an_interface("eth0", out=False)])
+    link = house.link("eth0")
+    assert (link.phase, link.code, link.usable) == (LinkPhase.DOWN, "link-no-route", False)
+    ppp = an_interface("eth0", out=False)
+    ppp.direct, ppp.v6 = True, ["fd00::2"]
+    house.links.found([ppp])
+    entry = house.links.entries["eth0"]
+    assert entry.sources(socket.AF_INET6) == ("fd00::2",) and house.link("eth0").usable
+    local = an_interface("eth0")
+    local.v6 = ["fd00::2"]
+    house.links.found([local])
+    assert entry.sources(socket.AF_INET6) == (), "an address of the site alone leads nowhere"
+
+
+def test_another_gateway_or_number_of_an_interface_is_told_at_once(house: House) -> None:
+    one = an_interface("eth0")
+    house.links.found([one])
+    changes = house.changes
+    house.links.found([replace(one)])
+    assert house.changes == changes
+    house.links.found([replace(one, gateway4="10.0.0.254")])
+    house.links.found([replace(one, gateway4="10.0.0.254", index=9)])
+    assert house.changes == changes + 2
+
+
+def test_a_name_of_the_configuration_fits_an_interface_in_capitals() -> None:
+    house = House(enp8p1s0=LinkSection(cost=7), sat=LinkSection(interface="ENX1", kind="satellite"))
+    house.links.found([an_interface("enP8p1s0"), an_interface("enx1", 2, "10.1.0.2")])
+    assert [(link.name, link.interface, link.cost) for link in house.links.view()] == [
+        ("enp8p1s0", "enP8p1s0", 7),
+        ("sat", "enx1", 0),
+    ]
+
+
+def test_a_bearer_that_nobody_tends_any_more_goes(house: House) -> None:
+    with house.links.offer("modem1", BearerKind.LTE):
+        pass
+    assert house.link("modem1").code == "link-untended"
+    house.run(3700)
+    house.links.found([])
+    house.run(3700)
+    house.links.found([])
+    assert house.links.view() == [] and house.links.entries == {}
+
+
+def test_of_many_interfaces_those_that_are_named_are_followed() -> None:
+    house = House(zz=LinkSection())
+    with house.links.offer("zmodem", BearerKind.LTE):
+        house.links.found([an_interface(f"eth{number}", number, f"10.0.{number}.2") for number in range(40)])
+        names = [link.name for link in house.links.view()]
+    assert len(names) == 32 and {"zz", "zmodem"} <= set(names)
+
+
+def test_a_bearer_that_can_not_be_asked_stops_nothing(house: House) -> None:
+    def wrong(code: str) -> None:
+        raise RuntimeError(code)
+
+    with house.links.offer("modem1", BearerKind.LTE, recover=wrong) as seat:
+        seat.tell(UP)
+        house.links.found([an_interface("eth0"), an_interface("wwan0", 2, "10.1.0.2")])
+        house.probed("eth0", "modem1")
+        house.run(30, "eth0")
+        assert house.link("modem1").phase is LinkPhase.DOWN and house.link("eth0").phase is LinkPhase.UP
+
+
+def test_what_others_find_silent_is_asked_at_once_where_it_is_asked_seldom() -> None:
+    house = House(wwan0=LinkSection(metered=True))
+    house.links.found([an_interface("wwan0")])
+    house.probed("wwan0")
+    house.run(5, "wwan0")
+    judge = house.links.entries["wwan0"].judge
+    assert judge.spares and judge.spacing(house.now) == 30.0
+    house.links.silent("wwan0")
+    assert judge.unsure(house.now) and judge.spacing(house.now) == 0.2
+    house.run(2)
+    assert house.link("wwan0").phase is LinkPhase.DOWN

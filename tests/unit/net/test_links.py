@@ -42,13 +42,13 @@ async def test_a_probe_is_answered_and_a_port_that_is_shut_is_silence() -> None:
         port = free.getsockname()[1]
     heard: asyncio.Queue[int] = asyncio.Queue()
     prober = Prober("", "127.0.0.1", Target("udp", "127.0.0.1", port), heard.put_nowait)
-    assert prober.send() is not None and prober.send() is not None, "an ICMP error of the last one is none of this"
+    assert prober.send(1) and prober.send(2), "an ICMP error of the last one is none of this"
     stop = echo.serve("127.0.0.1", port)
     with pytest.raises(ConfigError):
         echo.serve("127.0.0.1", port)
-    number = prober.send()
+    assert prober.send(3)
     async with asyncio.timeout(5):
-        while await heard.get() != number:
+        while await heard.get() != 3:
             pass
     stop()
     prober.close()
@@ -63,13 +63,13 @@ async def test_a_name_server_counts_by_its_id_alone() -> None:
         server.setblocking(False)
         heard: asyncio.Queue[int] = asyncio.Queue()
         prober = Prober("", "127.0.0.1", Target("dns", *server.getsockname()), heard.put_nowait)
-        number = prober.send()
+        assert prober.send(70_000)
         loop = asyncio.get_running_loop()
         data, where = await loop.sock_recvfrom(server, 512)
         server.sendto(b"\xff\xff\x81\x05" + data[4:], where)
         server.sendto(data[:2] + b"\x81\x05" + data[4:], where)  # REFUSED: it is there
         async with asyncio.timeout(5):
-            assert await heard.get() == number
+            assert await heard.get() == 70_000
         prober.close()
 
 
@@ -92,11 +92,12 @@ def test_connections_by_a_dead_link_end_and_others_do_not() -> None:
 
 
 def test_what_is_to_stand() -> None:
-    one = routes.LinkRoute(101, 3, "10.0.0.2", "2001:db8::2", "10.0.0.1", "fe80::1")
-    two = routes.LinkRoute(102, 4, "10.1.0.2")
+    one = routes.LinkRoute(101, 3, ("10.0.0.2",), ("2001:db8::2", "2001:db8::3"), "10.0.0.1", "fe80::1")
+    two = routes.LinkRoute(102, 4, ("10.1.0.2",))
     rules, defaults = routes.wanted([one, two], two)
     assert routes.Default(socket.AF_INET, 100, 4) in defaults and len(defaults) == 4
-    assert routes.Rule(socket.AF_INET, 10_101, 102, mark=two.mark) in rules and len(rules) == 9
+    assert routes.Rule(socket.AF_INET, 10_202, 102, source="10.1.0.2") in rules
+    assert len(rules) == 7, "each address leads to its table, near things and the best for each family that leads out"
     assert routes.wanted([], None) == (set(), set())
 
 
@@ -118,32 +119,46 @@ def within() -> None:
     ip("route", "add", "default", "via", "10.9.1.1", "dev", "two", "table", "103")
 
     def theirs() -> tuple[str, ...]:
-        """All but ours."""
+        """All but ours, and what the kernel itself does when an address is ready."""
         rules = [line for line in ip("rule").splitlines() if "proto bgp" not in line or line.startswith("9:")]
-        ways = [line for line in ip("route", "show", "table", "all").splitlines() if "proto bgp" not in line]
+        ways = ip("route", "show", "table", "all").splitlines()
+        ways = [line for line in ways if "proto bgp" not in line and "proto kernel" not in line]
         return (*rules, *ways)
 
     before = theirs()
     assert routes.foreign() == {103}
-    one = routes.LinkRoute(101, socket.if_nametoindex("one"), "10.9.0.2", "fd00::2", "10.9.0.1", "fe80::1")
-    two = routes.LinkRoute(102, socket.if_nametoindex("two"), "10.9.1.2", "", "10.9.1.1")
+    one = routes.LinkRoute(101, socket.if_nametoindex("one"), ("10.9.0.2",), ("fd00::2",), "10.9.0.1", "fe80::1")
+    two = routes.LinkRoute(102, socket.if_nametoindex("two"), ("10.9.1.2",), (), "10.9.1.1")
     assert routes.apply([one, two], two) > 0
     assert routes.apply([one, two], two) == 0, "what stands is left"
     assert routes.standing() == routes.wanted([one, two], two)
     assert "dev two" in ip("route", "get", "198.51.100.1")
     assert "dev one" in ip("route", "get", "198.51.100.1", "from", "10.9.0.2")
-    assert "dev one" in ip("route", "get", "198.51.100.1", "mark", str(one.mark))
     assert "dev one" in ip("route", "get", "10.9.0.9"), "what is near goes as ever"
     assert routes.apply([one, two], one) == 3, "the best is another: IPv4 replaced; IPv6 has a way and a rule now"
     assert "dev one" in ip("route", "get", "198.51.100.1")
-    assert theirs() == before
+    assert theirs() == before, set(theirs()) ^ set(before)
+    lost = routes.LinkRoute(104, 99_999, ("10.9.9.2",), (), "10.9.9.1")
+    try:
+        routes.apply([lost, one, two], two)
+    except OSError as exc:
+        assert exc.errno == errno.ENODEV, exc
+    else:
+        raise AssertionError("there is no such interface")
+    assert routes.standing() == routes.wanted([one, two], two), "of one link the kernel refused it; the others are done"
+    ip("route", "add", "default", "via", "10.9.1.1", "dev", "two", "table", "100", "metric", "7")
+    assert routes.foreign() == {100, 103}
+    assert routes.apply([one, two], two, 105) > 0
+    assert "via 10.9.1.1 dev two metric 7" in ip("route", "show", "table", "100"), "a table of somebody else's is left"
+    assert "default" in ip("route", "show", "table", "105")
+    ip("route", "del", "default", "table", "100")
     assert routes.apply([], None) > 0 and routes.standing() == (set(), set()) and theirs() == before
     print("done")
 
 
 def without_right() -> None:
     try:
-        routes.apply([routes.LinkRoute(101, 1, "127.0.0.1")], None)
+        routes.apply([routes.LinkRoute(101, 1, ("127.0.0.1",))], None)
     except OSError as exc:
         print(exc.errno == errno.EPERM)
 
