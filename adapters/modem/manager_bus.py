@@ -58,6 +58,11 @@ class Bus:
         self._bus: MessageBus | None = None
         self._ended = asyncio.Event()
 
+    @property
+    def name(self) -> str:
+        """Ours on the bus, ":1.42"."""
+        return str(self._bus.unique_name) if self._bus is not None else ""
+
     async def connect(self) -> None:
         """Raises LinkDown (`mm-no-bus`)."""
         where = self._address or "the system bus"

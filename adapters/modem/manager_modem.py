@@ -153,10 +153,10 @@ class ManagerModem:
         while True:
             changed = asyncio.ensure_future(self._manager.changed())
             try:
-                resolved = await asyncio.to_thread(_resolved, self._address)
+                where = await asyncio.to_thread(resolved, self._address)
                 try:
-                    found = self._manager.find(self._address, resolved)
-                    why = self._not_found(resolved)
+                    found = self._manager.find(self._address, where)
+                    why = self._not_found(where)
                 except GatewayError as exc:
                     found, why = None, exc
                 if found is not None:
@@ -168,12 +168,12 @@ class ManagerModem:
             finally:
                 changed.cancel()
 
-    def _not_found(self, resolved: str) -> GatewayError:
+    def _not_found(self, where: str) -> GatewayError:
         known = self._manager.modems
         if not self._address and len(known) > 1:
             names = ", ".join(modem.text(mm.MODEM, "Device").rpartition("/")[2] for modem in known)
             return LinkDown(f"ModemManager has {len(known)} modems ({names}): which one is meant?", code="mm-which")
-        if resolved:
+        if where:
             return LinkDown(f"{self._address} is there, and ModemManager shows no modem of it", code="mm-not-shown")
         return LinkDown(f"{self._address or 'a modem'}: not plugged in", code="modem-absent")
 
@@ -382,7 +382,7 @@ class ManagerModem:
         return facts.fix(self._modem(), self._clock()) if now - self._place[1] <= FIX_KEPT_S else None
 
 
-def _resolved(address: str) -> str:
+def resolved(address: str) -> str:
     """Where a name below /dev leads now, or the device that is plugged into a USB socket; "" when nothing is there."""
     if address.startswith("usb:"):
         device = usb_power.USB / usb_socket(address)

@@ -175,16 +175,22 @@ class Modem:
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:
-        """Are the ports there, and free?"""
+        """Are the ports there, and free? Does ModemManager run where it should, and keep off where it should not?"""
         assert isinstance(config, ModemConfig)  # noqa: S101
         if not config.modems:
             return [Finding("modem.modems", Grade.OFF, "no modem is configured")]
         loop = asyncio.get_running_loop()
-        return [await loop.run_in_executor(None, _check, name, one.port) for name, one in config.modems.items()]
+        found = [await loop.run_in_executor(None, _check, name, one) for name, one in config.modems.items()]
+        try:
+            module = await asyncio.to_thread(importlib.import_module, "adapters.modem.manager_check")
+        except ImportError as exc:
+            worst = Grade.OK if all(one.backend == "at" for one in config.modems.values()) else Grade.FAIL
+            return [*found, Finding("modem.manager", worst, str(exc), "", "" if worst is Grade.OK else "not-installed")]
+        return [*found, *await module.checks(config.modems)]
 
 
-def _check(name: str, port: str) -> Finding:
-    check = f"modem.{name}.port"
+def _check(name: str, one: OneModem) -> Finding:
+    check, port = f"modem.{name}.port", one.port
     if port.startswith("tcp://"):
         return Finding(check, Grade.OK, "reached when it runs", port)
     try:
@@ -192,7 +198,7 @@ def _check(name: str, port: str) -> Finding:
     except GatewayError as exc:
         return Finding(check, Grade.FAIL, str(exc), port, exc.code)
     if holder := holder_of(path):
-        if holder.startswith("fieldgate"):
+        if holder.startswith("fieldgate") or (holder.startswith("ModemManager ") and one.backend != "at"):
             return Finding(check, Grade.OK, f"in use by {holder}", port)
         return Finding(check, Grade.FAIL, f"in use by {holder}", port, "serial-held")
     return Finding(check, Grade.OK, str(path), port)

@@ -26,6 +26,7 @@ class FakeManager:
     def __init__(self) -> None:
         self.there = True
         self.bus_there = True
+        self.allows = True  # polkit
         self.owner = ":1.7"
         self.objects: dict[str, dict[str, dict[str, Any]]] = {}
         self.parts: dict[str, dict[str, Any]] = {}
@@ -102,12 +103,16 @@ class FakeManager:
             if path not in self.parts:
                 raise failure("org.freedesktop.DBus.Error.UnknownObject", "no such object", member)
             return [self.parts[path]]
+        if member == "CheckAuthorization":
+            return [[self.allows, False, {}]]
         if member == "Enable":
             self.change(path, mm.MODEM, State=8 if body[0] else 3)
         return []
 
 
 class FakeBus:
+    name = ":1.42"
+
     def __init__(self, fake: FakeManager, on_signal: Callable[[Signal], None]) -> None:
         self.fake, self.on_signal = fake, on_signal
         self.open = False
@@ -138,6 +143,8 @@ class FakeBus:
         await asyncio.sleep(0)
         if not self.open:
             raise LinkDown(f"{member}: no connection to the bus", code="mm-no-bus")
+        if service == "org.freedesktop.PolicyKit1":
+            return self.fake.answer(path, interface, member, body)
         if not self.fake.there or service not in (mm.SERVICE, self.fake.owner):
             raise failure("org.freedesktop.DBus.Error.ServiceUnknown", "not provided", member)
         if self.fake.silent & {member, "*"}:

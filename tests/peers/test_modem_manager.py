@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from adapters.modem import manager_check
 from adapters.modem.bearer import Bearer, Wishes
+from adapters.modem.config import OneModem
 from adapters.modem.face import CallPhase, CellularModem, Change, RegState, Report, SimState, Step
 from adapters.modem.manager import Manager
+from adapters.modem.manager_bus import Bus
 from adapters.modem.manager_modem import ManagerModem
 from adapters.modem.pin import PinKeeper
 from gateway.base.errors import Denied, LinkDown, PeerError
 from gateway.base.log import Secret
+from gateway.model.doctor import Finding, Grade
 from gateway.model.link import BearerFacts, LinkPhase
 from gateway.model.texts import Arrived, TextOut
 from tests.fakes.modem import EG25, FakeModem, FakeSim
@@ -124,7 +128,7 @@ async def test_a_modem_from_the_plug_to_the_session_and_back_by_the_ladder(tmp_p
         for apn, code in (("", "modem-no-apn"), ("cmnet", "modem-data-refused")):
             with pytest.raises(PeerError) as refused:
                 await modem.connect(apn, "", NO_WORD, roaming=False)
-            assert refused.value.code in (code, "mm-failed")
+            assert refused.value.code in (code, "modem-no-plan", "mm-failed")
         fake.net.refuses_data = False
         session = await modem.connect("cmnet", "", NO_WORD, roaming=False)
         assert session.apn == "cmnet" and session.interface
@@ -134,6 +138,8 @@ async def test_a_modem_from_the_plug_to_the_session_and_back_by_the_ladder(tmp_p
 
         await modem.step(Step.RADIO)
         await registered(modem, changes)
+        # The fake's clock stands; ModemManager takes it for the network's.
+        assert await modem.network_time() == 1796019330.0
         await modem.close()
 
 
@@ -243,9 +249,20 @@ async def test_a_card_that_is_missing_or_locked(tmp_path: Path) -> None:
         await registered(modem, changes)
 
 
+async def doctor(stage: Stage, backend: str) -> dict[str, Finding]:
+    modems = {"lte0": OneModem.model_validate({"port": "usb:9-1:2", "backend": backend})}
+    found = await manager_check.checks(modems, make_bus=lambda: Bus(stage.address, lambda signal: None))
+    return {one.check: one for one in found}
+
+
 async def test_polkit_that_refuses(tmp_path: Path) -> None:
     async with a_manager(tmp_path / "mm") as stage, following(stage) as manager:
+        assert (await doctor(stage, "modemmanager"))["modem.manager.rights"].grade is not Grade.FAIL
         await stage.polkit(allows=False)
+        told = await doctor(stage, "modemmanager")
+        assert told["modem.manager"].grade is Grade.OK
+        assert told["modem.manager.rights"].code == "mm-not-allowed"
+        assert told["modem.lte0.owner"].code == "modem-absent"
         modem = ManagerModem(manager, "")
         await stage.plug(FakeModem(EG25))
         with pytest.raises(Denied) as refused:
@@ -262,6 +279,9 @@ async def test_a_manager_that_is_not_there_comes_and_is_started_anew(tmp_path: P
         with pytest.raises(LinkDown) as absent:
             await modem.open()
         assert absent.value.code == "mm-absent"
+        told = await doctor(stage, "modemmanager")
+        assert told["modem.manager"].code == "mm-absent"
+        assert (await doctor(stage, "at"))["modem.manager"].grade is Grade.OK
         await stage.polkit()
         await stage.manager()
         await stage.plug(FakeModem(EG25))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adapters.modem import Modem
+from adapters.modem import Modem, session
 from adapters.modem.config import ModemConfig, OneModem
 from adapters.modem.power import cycle, interface_of, switch_of
 from adapters.modem.quirks import CHIPSETS, chipset_of
@@ -111,10 +111,25 @@ async def test_checks(tmp_path: Path) -> None:
     assert [one.grade for one in await Modem.checks(ModemConfig())] == [Grade.OFF]
     node = tmp_path / "port"
     config = ModemConfig.model_validate({"modems": {"a": {"port": str(node)}, "b": {"port": "tcp://127.0.0.1:1"}}})
-    first, second = await Modem.checks(config)
+    first, second = [one for one in await Modem.checks(config) if one.check.endswith(".port")]
     assert (first.grade, first.code) == (Grade.FAIL, "serial-lost") and second.grade is Grade.OK
     node.touch()
-    assert [one.grade for one in await Modem.checks(config)] == [Grade.OK, Grade.OK]
+    found = await Modem.checks(config)
+    assert [one.grade for one in found if one.check.endswith(".port")] == [Grade.OK, Grade.OK]
+    assert "modem.manager" in [one.check for one in found]
+
+
+@pytest.mark.parametrize(("backend", "grade"), [("modemmanager", Grade.OK), ("auto", Grade.OK), ("at", Grade.FAIL)])
+async def test_the_port_that_modemmanager_has(
+    backend: str, grade: Grade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where it drives the modem that is as it should be."""
+    node = tmp_path / "port"
+    node.touch()
+    monkeypatch.setattr(session, "holder_of", lambda path: "ModemManager (pid 612)")
+    config = ModemConfig.model_validate({"modems": {"a": {"port": str(node), "backend": backend}}})
+    [found] = [one for one in await Modem.checks(config) if one.check == "modem.a.port"]
+    assert found.grade is grade and "ModemManager (pid 612)" in found.measured
 
 
 @pytest.mark.parametrize(
