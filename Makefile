@@ -171,7 +171,7 @@ bench-uplink: build bench-peers peers ## a picture and a call over bad links, be
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.uplink $(BENCH_ARGS)
 .PHONY: bench-links
-bench-links: build ## links: switching beside kernel metrics, flapping, modems, load (root for some; BENCH_ARGS="--parts flap")
+bench-links: build peers ## links: switching beside kernel metrics, flapping, modems, load (root for some; BENCH_ARGS="--parts flap")
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.links $(BENCH_ARGS)
 .PHONY: bench-fleet

@@ -1,6 +1,8 @@
-"""Both ends of ordinary traffic over emulated links: `python -m tests.bench.links.ends center|kit …`, a line of JSON.
- The traffic asks and is answered: **http** makes a connection for each request, **line** keeps one (as MQTT and SIP
-over TLS do) and makes another when it ends or nothing is answered for 10 s."""
+"""Both ends of ordinary traffic over emulated links: `python -m tests.bench.links.ends center|kit …`.
+
+`center HOST FOLDER`: answers probes, HTTP, MQTT and SIP over TLS. `kit HOST FOLDER ours|plain`: asks (`sessions`) until
+SIGTERM, with our routes or the kernel's own, then a line of JSON.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,6 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from gateway.base.clock import Clock
@@ -23,91 +24,27 @@ from gateway.core.messages import Bus
 from gateway.net.links import echo
 from gateway.net.rtnetlink import Interface
 from gateway.store.store import Store
+from tests.bench.links import sessions
+from tests.bench.links.sessions import KINDS, Counts
 
-ECHO, TRAFFIC = 8445, 8080
-EVERY_S = 0.2
-HTTP_PATIENCE_S, LINE_PATIENCE_S = 3.0, 10.0
+ECHO = 8445
 
 
-async def center() -> None:
+async def center(host: str, place: Path) -> None:
+    """Until SIGTERM: mosquitto and Kamailio end with it."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     echo.serve("0.0.0.0", ECHO)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while line := await reader.readline():
-                writer.write(line)
-                await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "0.0.0.0", TRAFFIC)
-    print("ready", flush=True)
-    async with server:
-        await server.serve_forever()
+    async with sessions.peers(host, place):
+        print("ready", flush=True)
+        await stop.wait()
 
 
-class Counts:
-    def __init__(self) -> None:
-        self.asked = self.answered = 0
-        self.longest_s = 0.0
-        self._last = time.monotonic()
-
-    def good(self) -> None:
-        now = time.monotonic()
-        self.answered += 1
-        self.longest_s = max(self.longest_s, now - self._last)
-        self._last = now
-
-    def told(self) -> dict[str, float]:
-        self.longest_s = max(self.longest_s, time.monotonic() - self._last)
-        lost = self.asked - self.answered
-        return {"asked": self.asked, "lost": lost, "longest_gap_s": round(self.longest_s, 2)}
-
-
-async def http(host: str, counts: Counts) -> None:
-    """A request each 200 ms, whatever became of those before."""
-
-    async def one() -> None:
-        counts.asked += 1
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(HTTP_PATIENCE_S):
-                reader, writer = await asyncio.open_connection(host, TRAFFIC)
-                try:
-                    writer.write(b"GET\n")
-                    if await reader.readline():
-                        counts.good()
-                finally:
-                    writer.close()
-
-    async with asyncio.TaskGroup() as group:
-        while True:
-            group.create_task(one())
-            await asyncio.sleep(EVERY_S)
-
-
-async def line(host: str, counts: Counts) -> None:
-    while True:
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(LINE_PATIENCE_S):
-                reader, writer = await asyncio.open_connection(host, TRAFFIC)
-            try:
-                while True:
-                    counts.asked += 1
-                    writer.write(b"ping\n")
-                    async with asyncio.timeout(LINE_PATIENCE_S):
-                        if not await reader.readline():
-                            break
-                    counts.good()
-                    await asyncio.sleep(EVERY_S)
-            finally:
-                writer.close()
-        await asyncio.sleep(EVERY_S)
-
-
-async def kit(host: str, ours: bool) -> None:
+async def kit(host: str, place: Path, ours: bool) -> None:
     """Until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    counts = {"http": Counts(), "line": Counts()}
+    counts = {kind: Counts() for kind in KINDS}
     told: dict[str, object] = {}
     tasks = []
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +67,13 @@ async def kit(host: str, ours: bool) -> None:
             await asyncio.sleep(2)
         before = time.process_time()
         print("ready", flush=True)
-        tasks += [asyncio.create_task(http(host, counts["http"])), asyncio.create_task(line(host, counts["line"]))]
+        certificate = place / "sip" / "center.crt"
+        works = (
+            sessions.http(host, counts["http"]),
+            sessions.mqtt(host, counts["mqtt"]),
+            sessions.sip_tls(host, counts["sip_tls"], certificate),
+        )
+        tasks += [asyncio.create_task(one) for one in works]
         await stop.wait()
         moves = sum(choice.moves for choice in links.choices.values() if choice.traffic == "control")
         srtt = {name: entry.judge.srtt_s for name, entry in links.entries.items()}
@@ -144,4 +87,5 @@ async def kit(host: str, ours: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(center() if sys.argv[1] == "center" else kit(sys.argv[2], sys.argv[3] == "ours"))
+    role, host, place, *how = sys.argv[1:]
+    asyncio.run(center(host, Path(place)) if role == "center" else kit(host, Path(place), how == ["ours"]))

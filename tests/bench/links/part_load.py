@@ -1,8 +1,8 @@
-"""What 64 mesh nodes and one station cost, told once a second: processor and memory of this process.
+"""What 4 modems, 64 mesh nodes and one station cost together, told once a second: processor and memory of this process.
 
-The radio (UDP JSON of 64 nodes that hear four each) and the station (an SNMP agent of seven variables) are a process of
-their own. Here: adapter, snapshot, history, one console that hears every event, and the questions to the station. Four
-modems are measured by the part `modem`; the whole bench's `cpu_percent` is the sum.
+The radio (UDP JSON of 64 nodes that hear four each), the station (an SNMP agent of seven variables) and the modems (on
+pseudo-terminals) are processes of their own. Here: the three adapters' work as in the daemon (bearers, snapshot,
+history, links) and one console that hears every event of links and meshes.
 """
 
 from __future__ import annotations
@@ -14,24 +14,33 @@ import os
 import random
 import socket
 import sys
+import tempfile
 import time
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from adapters.mesh import Mesh
 from adapters.mesh.config import MeshConfig
+from adapters.station.config import StationConfig
+from adapters.station.session import Station as StationAdapter
 from gateway.api.live import event_json
 from gateway.base.clock import Clock
-from gateway.base.tasks import beat
+from gateway.config.links import Links as LinksConfig
+from gateway.core.facts import BusEvent
+from gateway.core.links import Links
 from gateway.core.meshes import Meshes
 from gateway.core.messages import Bus
+from gateway.model.link import BearerKind, LinkPhase
 from gateway.model.principal import SYSTEM
-from gateway.net.snmp import Agent, SnmpClient
-from gateway.wire.snmp import Bound, Kind, Pdu, decode, encode, parse_oid
+from gateway.wire.snmp import Bound, Kind, Pdu, decode, encode
 from tests.bench.common import rss_kb
+from tests.bench.links.part_modem import MODEMS, fake_modems, tended
 
 NODES, NEAR = 64, 4
-OIDS = [parse_oid(f"1.3.6.1.4.1.64000.2.{n}.0") for n in range(1, 8)]
+FIGURES = ("lock", "esn0", "azimuth", "elevation", "muted", "beam", "pointing")
+VARIABLES = {name: {"oid": f"1.3.6.1.4.1.64000.2.{n}.0"} for n, name in enumerate(FIGURES, 1)}
 SETTLE_S = 3.0
 FIELDS = {
     "nodes": "nodes",
@@ -107,62 +116,85 @@ def free() -> int:
 class Context:
     gateway = "kit1"
 
-    def __init__(self, meshes: Meshes) -> None:
-        self.meshes = meshes
+    def __init__(self, meshes: Meshes, links: Links) -> None:
+        self.meshes, self.links = meshes, links
 
     def ready(self) -> None:
         pass
 
 
-async def ask(station: int, answers: list[int]) -> None:
-    client = SnmpClient(Agent("127.0.0.1", station))
-    try:
-        while True:
-            answers.append(len(await client.get(OIDS)))
-            await beat(1.0)
-    finally:
-        client.close()
-
-
-async def console(bus: Bus, heard: list[int]) -> None:
-    async with bus.subscribe(SYSTEM, types=["mesh"]) as events:
+async def console(bus: Bus, heard: Counter[str]) -> None:
+    async with bus.subscribe(SYSTEM, types=["mesh", "link"]) as events:
         async for event in events:
-            heard.append(len(event_json(event)))
+            if isinstance(event, BusEvent):
+                heard[event.type] += 1
+                heard[f"{event.type}_bytes"] += len(event_json(event))
 
 
 async def run(seconds: float, seed: int) -> dict[str, object]:
-    radio, station, heard, answers = free(), free(), list[int](), list[int]()
+    radio, station, heard = free(), free(), Counter[str]()
     command = [sys.executable, "-m", "tests.bench.links.part_load", str(radio), str(station), str(seed)]
     before_kb = rss_kb(os.getpid())
-    process = await asyncio.create_subprocess_exec(*command)
-    bus = Bus()
-    meshes = Meshes("kit1", bus, Clock())
+    bus, clock = Bus(), Clock()
+    meshes, links = Meshes("kit1", bus, clock), Links("kit1", bus, clock, LinksConfig)
+    context: Any = Context(meshes, links)
     source = {"kind": "udp", "listen": f"127.0.0.1:{radio}", "sender": "127.0.0.1", **FIELDS}
-    adapter = Mesh(MeshConfig.model_validate({"sources": {"mast": source}}), Context(meshes))  # type: ignore[arg-type]
-    work = [asyncio.create_task(one) for one in (adapter.run(), console(bus, heard))]
-    try:
+    agent = {"host": "127.0.0.1", "port": station}
+    dish = StationConfig.model_validate({"agent": agent, "variables": VARIABLES, "look_every": "1s"})
+    adapter = Mesh(MeshConfig.model_validate({"sources": {"mast": source}}), context)
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fg-load-")))
+        process = await asyncio.create_subprocess_exec(*command)
+        stack.push_async_callback(ended, process)
+        await stack.enter_async_context(fake_modems(folder))
+        work = [
+            asyncio.create_task(one)
+            for one in (adapter.run(), StationAdapter("dish", dish, context).run(), console(bus, heard))
+        ]
+        stack.push_async_callback(cancelled, work)
+        for number in range(MODEMS):
+            seat = stack.enter_context(links.offer(f"modem{number}", BearerKind.LTE))
+            await stack.enter_async_context(tended(folder / str(number), folder, seat=seat, poll="1s"))
+        async with asyncio.timeout(90):
+            while not standing(links):  # noqa: ASYNC110 - no event says that all are there
+                await asyncio.sleep(0.1)
         await asyncio.sleep(SETTLE_S)
-        work.append(asyncio.create_task(ask(station, answers)))
-        spent, began, events = time.process_time(), time.monotonic(), len(heard)
+        before, spent, began = Counter(heard), time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
         percent = 100 * (time.process_time() - spent) / (time.monotonic() - began)
+        grown_kb, there = rss_kb(os.getpid()) - before_kb, standing(links)
         (snapshot,) = meshes.snapshots(SYSTEM)
-    finally:
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
     return {
         "cpu_percent": round(percent, 2),
+        "modems": MODEMS,
         "mesh_nodes": len(snapshot.nodes),
         "mesh_edges": len(snapshot.edges),
-        "events": len(heard) - events,
-        "event_bytes": heard[-1],
-        "station_answers": len(answers),
-        "memory_kb": rss_kb(os.getpid()) - before_kb,
+        "stations": 1,
+        "all_stand": there,
+        "events": dict(heard - before),
+        "memory_kb": grown_kb,
     }
+
+
+def standing(links: Links) -> bool:
+    """All modems are up, and the station has been heard."""
+    facts = [entry.facts for entry in links.entries.values() if entry.facts is not None]
+    modems = sum(one.phase is LinkPhase.UP and bool(one.signal.technology) for one in facts)
+    dish = links.entries.get("dish")
+    told = dish is not None and dish.facts is not None and dish.facts.code != "station-silent"
+    return modems >= MODEMS and told and dish.facts.detail != ""  # type: ignore[union-attr]
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def cancelled(work: list[asyncio.Task[None]]) -> None:
+    for task in work:
+        task.cancel()
+    await asyncio.gather(*work, return_exceptions=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from gateway.base.clock import Clock
@@ -25,8 +24,10 @@ from gateway.core.link_watch import LinkWatch
 from gateway.core.links import Links
 from gateway.core.messages import Bus
 from gateway.model.link import TrafficClass
+from gateway.net.links import echo
 from gateway.store.store import Store
-from tests.bench.links.ends import ECHO, TRAFFIC, center
+from tests.bench.links.ends import ECHO
+from tests.bench.links.sessions import HTTP, fetched, serve_http
 from tests.peers.babel_net import babel_triangle, ip
 from tests.unit.mesh.test_adapter import running
 
@@ -156,17 +157,19 @@ async def kit(host: str, best: Path) -> None:
         good = time.monotonic()
         while True:
             best.write_text(links.choices[TrafficClass.CONTROL].order[0])
-            with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(0.15):
-                    reader, writer = await asyncio.open_connection(host, TRAFFIC)
-                    writer.write(b"GET\n")
-                    if await reader.readline():
-                        now = time.monotonic()
-                        if now - good > GAP_S:
-                            print(now, flush=True)
-                        good = now
-                    writer.close()
+            if await fetched(host, 0.15):
+                now = time.monotonic()
+                if now - good > GAP_S:
+                    print(now, flush=True)
+                good = now
             await asyncio.sleep(0.05)
+
+
+async def center() -> None:
+    echo.serve("0.0.0.0", ECHO)
+    async with await asyncio.start_server(serve_http, "0.0.0.0", HTTP) as server:
+        print("ready", flush=True)
+        await server.serve_forever()
 
 
 if __name__ == "__main__":

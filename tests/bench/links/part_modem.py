@@ -1,8 +1,7 @@
-"""Modems on pseudo-terminals in real time: whose answer it is, how long the ladder takes, what four of them cost.
+"""Modems on pseudo-terminals in real time: whose answer it is, and how long the ladder takes.
 
 `misattributed`: 10,000 commands at bad modems, beside each other. `modem_back_s`: the worst of four hangs, each healed
-by another step, with a start of BOOT_S seconds. `cpu_percent`: four modems looked at once a second, the fakes' own
-processor time left out.
+by another step, with a start of BOOT_S seconds. What modems cost: `part_load`, with all the rest.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from adapters.modem.config import OneModem
 from adapters.modem.pin import PinKeeper
 from adapters.modem.session import wishes_of
 from gateway.base.log import Secret
+from gateway.contract.link import LinkSeat
 from gateway.model.link import BearerFacts, LinkPhase
 from gateway.net.at import AtPort
 from gateway.wire.at import Unsolicited
@@ -57,14 +57,18 @@ class Seat:
 
 
 @asynccontextmanager
-async def tended(path: Path, folder: Path, **config: object) -> AsyncIterator[tuple[Bearer, Seat]]:
+async def tended(
+    path: Path, folder: Path, seat: LinkSeat | None = None, **config: object
+) -> AsyncIterator[tuple[Bearer, Seat]]:
     one = OneModem.model_validate({"port": str(path), "interface": "wwan0", **config})
-    seat = Seat()
+    own = Seat()
     pin = PinKeeper(path.name, Secret(""), folder)
-    bearer = Bearer(path.name, AtModem(path.name, one), seat, wishes_of(one), pin, lambda ready, code, detail: None)
+    bearer = Bearer(
+        path.name, AtModem(path.name, one), seat or own, wishes_of(one), pin, lambda ready, code, detail: None
+    )
     task = asyncio.create_task(bearer.run())
     try:
-        yield bearer, seat
+        yield bearer, own
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -136,32 +140,19 @@ async def brought_back(folder: Path) -> dict[str, float]:
     return {heals: round(one, 1) for heals, one in zip(HANGS, took, strict=True)}
 
 
-async def cost(folder: Path, seconds: float) -> float:
-    """Of one core, in per cent."""
+@asynccontextmanager
+async def fake_modems(folder: Path) -> AsyncIterator[None]:
+    """MODEMS of them at `folder/0` and on, in a process of their own."""
     command = (sys.executable, "-m", "tests.bench.links.fake_modems", str(folder), str(MODEMS))
     fakes = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1)
     try:
-        assert fakes.stdout is not None and await fakes.stdout.readline() == b"ready\n"
-        async with asyncio.timeout(60 + seconds):
-            return await _cost(folder, seconds)
+        async with asyncio.timeout(60):
+            assert fakes.stdout is not None and await fakes.stdout.readline() == b"ready\n"
+        yield
     finally:
         with suppress(ProcessLookupError):
             fakes.terminate()
         await fakes.wait()
-
-
-async def _cost(folder: Path, seconds: float) -> float:
-    from contextlib import AsyncExitStack
-
-    async with AsyncExitStack() as stack:
-        seats = []
-        for number in range(MODEMS):
-            _, seat = await stack.enter_async_context(tended(folder / str(number), folder, poll="1s"))
-            seats.append(seat)
-        await asyncio.gather(*(seat.until(True, 60) for seat in seats))
-        before, began = time.process_time(), time.monotonic()
-        await asyncio.sleep(seconds)
-        return 100 * (time.process_time() - before) / (time.monotonic() - began)
 
 
 async def run(seconds: float, seed: int) -> dict[str, object]:
@@ -169,7 +160,6 @@ async def run(seconds: float, seed: int) -> dict[str, object]:
         folder = Path(name)
         told, rate = await asked(folder, seed)
         back = await brought_back(folder)
-        used = await cost(folder, min(seconds, 30.0))
     return {
         "misattributed": len(told.wrong),
         "commands": COMMANDS,
@@ -181,6 +171,4 @@ async def run(seconds: float, seed: int) -> dict[str, object]:
         "modem_back_s": max(back.values()),
         "back_s": back,
         "boot_s": BOOT_S,
-        "cpu_percent": round(used, 2),
-        "modems": MODEMS,
     }

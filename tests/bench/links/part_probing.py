@@ -54,4 +54,4 @@ async def run(seconds: float, seed: int) -> dict[str, object]:
         await asyncio.gather(running, return_exceptions=True)
         store.close()
     stop()
-    return {"cpu_percent": round(100 * used, 2), "links": LINKS, "good": good}
+    return {"probing_cpu_percent": round(100 * used, 2), "links": LINKS, "good": good}

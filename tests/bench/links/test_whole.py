@@ -9,10 +9,11 @@ def test_parts_are_put_together_by_name() -> None:
     assert {"flap", "modem", "probing", "switch"} <= set(parts())
     found = [
         {"part": "a", "cpu_percent": 1.5},
-        {"part": "b", "cpu_percent": 0.25, "misattributed": 0},
-        {"skipped": "x"},
+        {"part": "b", "summary": {"ours": {}}, "misattributed": 0},
+        {"part": "c", "skipped": "x"},
+        {"part": "d", "failed": "y"},
     ]
     whole = together(found)
-    assert list(whole) == ["misattributed", "modem_back_s", "cpu_percent", "parts"]
-    assert (whole["misattributed"], whole["modem_back_s"], whole["cpu_percent"]) == (0, None, 1.75)
-    assert whole["parts"] == found
+    assert list(whole) == ["misattributed", "modem_back_s", "cpu_percent", "switch", "failed", "parts"]
+    assert (whole["misattributed"], whole["modem_back_s"], whole["cpu_percent"]) == (0, None, 1.5)
+    assert whole["switch"] == {"ours": {}} and whole["failed"] == ["d"] and whole["parts"] == found

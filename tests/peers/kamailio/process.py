@@ -68,7 +68,7 @@ async def kamailio(folder: Path, ports: script.Ports | None = None, **given: Any
             stderr=out,
             start_new_session=True,
         )
-    peer = Kamailio(ports, made, process, log)
+    peer = Kamailio(ports, made, process, log, given.get("host", "127.0.0.1"))
     try:
         await _answers(peer)
         yield peer
