@@ -19,7 +19,7 @@ from typing import Any
 from gateway.cli.words import t
 from gateway.model.doctor import Finding, Grade
 from gateway.net.links import survey
-from gateway.net.links.prober import Target
+from gateway.net.links.prober import Target, parse_target
 from gateway.net.links.survey import Outlet
 from gateway.net.rtnetlink import Interface, interfaces
 
@@ -51,6 +51,13 @@ class Way:
 
     def say(self, layer: str, grade: Grade, measured: str, expected: str = "", code: str = "") -> None:
         self.found.append(Finding(f"{self.name}: {layer}", grade, measured, expected, code))
+
+    @property
+    def probe(self) -> list[Target]:
+        """What the daemon asks by it: its own, where the configuration gives it one."""
+        with suppress(ValueError):
+            return [Target(*parse_target(str((self.told or {}).get("probe") or "")))]
+        return []
 
     @property
     def outlet(self) -> Outlet:
@@ -123,13 +130,13 @@ def bearer(way: Way) -> bool:
     return True
 
 
-async def passing(way: Way, targets: Sequence[Target], tls: Sequence[Target]) -> None:
+async def passing(way: Way, targets: Sequence[Target], tls: Sequence[Target], unresolved: Sequence[str] = ()) -> None:
     """RTT, loss, rate up, MTU, NAT; whether UDP is blocked is known by what TCP says."""
     out = way.outlet
     mine = [one for one in targets if out.source(one.family)]
     own = [one for one in mine if one.scheme == "udp"]
-    shakes = [await survey.shaken(out, one.family, one.host, one.port) for one in tls if out.source(one.family)][:1]
-    tcp = shakes[0] if shakes else None
+    center = next((one for one in tls if out.source(one.family)), None)
+    tcp = await survey.shaken(out, center.family, center.host, center.port) if center is not None else None
     lively = None
     for target in mine:
         pings = await survey.pings(out, target)
@@ -142,14 +149,17 @@ async def passing(way: Way, targets: Sequence[Target], tls: Sequence[Target]) ->
         code = "link-udp-blocked" if blocked else "link-no-reply"
         asked = ", ".join(map(str, mine))
         way.say(t("data path", "数据通路"), Grade.WARN if blocked else Grade.FAIL, asked, t("an answer", "应答"), code)
+    elif not mine and unresolved:
+        names = ", ".join(unresolved)
+        way.say(t("data path", "数据通路"), Grade.WARN, names, t("an address", "可解析的地址"), "dns-failed")
     elif not mine:
         way.say(
             t("data path", "数据通路"), Grade.OFF, t("nothing to ask: set links.probe", "未设置 links.probe，未检查")
         )
     if lively is not None and lively.scheme == "udp":
         await _echoed(way, lively, own)
-    if tcp is not None:
-        _tls(way, tcp, f"{tls[0].host}:{tls[0].port}")
+    if tcp is not None and center is not None:
+        _tls(way, tcp, f"{center.host}:{center.port}")
 
 
 def _pings(way: Way, pings: survey.Pings, target: Target) -> None:
@@ -165,7 +175,9 @@ def _pings(way: Way, pings: survey.Pings, target: Target) -> None:
 
 async def _echoed(way: Way, target: Target, own: Sequence[Target]) -> None:
     out = way.outlet
-    rates = [rate for rate in [await survey.capacity(out, target) for _ in range(3)] if rate is not None]
+    # Each train is 36 kB: one where what is sent costs.
+    trains = 1 if way.told is not None and way.told.get("metered") else 3
+    rates = [rate for rate in [await survey.capacity(out, target) for _ in range(trains)] if rate is not None]
     if rates:
         rate = sorted(rates)[len(rates) // 2]
         thin = rate < THIN_BPS
@@ -242,6 +254,7 @@ async def examine(
     told: Sequence[dict[str, Any]], asked: Asked, there: Sequence[Interface] | None = None
 ) -> list[Finding]:
     """All layers of all links, within a minute."""
+    end = asyncio.get_running_loop().time() + WITHIN_S
     found = power()
     links = ways(told, interfaces() if there is None else there)
     if not links:
@@ -253,24 +266,30 @@ async def examine(
     tls, sip, stun = [await _resolved([("udp", *one) for one in some]) for some in (asked.tls, asked.sip, asked.stun)]
     resolvers = [Target("dns", host, 53) for host in nameservers()]
 
-    async def one(way: Way) -> None:
-        await passing(way, probes, tls)
-        await upper(way, sip, stun, resolvers)
+    unresolved = [host for _, host, _ in asked.probes] if asked.probes and not probes else []
 
-    with suppress(TimeoutError):
-        async with asyncio.timeout(WITHIN_S):
-            await asyncio.gather(*(one(way) for way in live))
+    async def one(way: Way) -> None:
+        try:
+            async with asyncio.timeout_at(end):
+                await passing(way, [*way.probe, *(one for one in probes if one not in way.probe)], tls, unresolved)
+                await upper(way, sip, stun, resolvers)
+        except TimeoutError:
+            words = t("not finished: too much is silent", "未完成：无应答过多")
+            way.say(t("the rest", "其余检查"), Grade.WARN, words, f"≤ {WITHIN_S:.0f} s", "link-no-reply")
+
+    await asyncio.gather(*(one(way) for way in live))
     return [*found, *(finding for way in links for finding in way.found)]
 
 
 async def _resolved(asked: Sequence[tuple[str, str, int]]) -> list[Target]:
-    made: list[Target] = []
-    for scheme, host, port in asked:
+    async def one(scheme: str, host: str, port: int) -> list[Target]:
         with suppress(OSError, UnicodeError, TimeoutError):
             async with asyncio.timeout(5.0):
                 answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-            made += [Target(scheme, str(where[0]), port) for *_, where in answers[:2]]
-    return made
+            return [Target(scheme, str(where[0]), port) for *_, where in answers[:2]]
+        return []
+
+    return [target for found in await asyncio.gather(*(one(*words) for words in asked)) for target in found]
 
 
 def nameservers(file: Path = Path("/etc/resolv.conf")) -> list[str]:
@@ -291,8 +310,6 @@ def _lines(file: Path) -> list[str]:
 
 def whom(config: Any, outward: Sequence[dict[str, Any]]) -> Asked:
     """By the configuration, and by where this kit calls its centers (`doctor ports`)."""
-    from gateway.net.links.prober import parse_target
-
     probes = [parse_target(one) for one in config.links.probe]
     tls = [place for one in outward if one["outward"] and one["protocol"] == "tcp" and (place := _place(one))]
     sip: list[tuple[str, int]] = []

@@ -35,6 +35,7 @@ class LinkRoutes:
         self._note = note
         self._made: bool | None = None  # None: nothing was done yet
         self._best_table = routes.BEST
+        self._theirs: set[int] = set()
         self._lock = asyncio.Lock()
         self._stirred = asyncio.Event()
         self._failures = 0
@@ -61,7 +62,8 @@ class LinkRoutes:
             with suppress(OSError):
                 await asyncio.shield(asyncio.to_thread(self._apply, [], None))
 
-    async def route(self) -> None:
+    async def route(self, *, look: bool = True) -> None:
+        """`look` False: at once, by what was known of others' tables just now."""
         wanted = self._links.config().routes
         async with self._lock:
             if self._made is None:
@@ -69,7 +71,7 @@ class LinkRoutes:
             if not wanted and not self._made:
                 return
             try:
-                links, best = await self._plan() if wanted else ([], None)
+                links, best = await self._plan(look) if wanted else ([], None)
                 self._made = True
                 done = await asyncio.to_thread(self._apply, links, best)
                 self._made, self._failures, self.problem = bool(links), 0, ""
@@ -82,9 +84,11 @@ class LinkRoutes:
                     self.problem = "link-routes"
                     self.on_problem(self.problem, str(exc))
 
-    async def _plan(self) -> tuple[list[routes.LinkRoute], routes.LinkRoute | None]:
-        theirs = await asyncio.to_thread(routes.foreign)
+    async def _plan(self, look: bool) -> tuple[list[routes.LinkRoute], routes.LinkRoute | None]:
         entries = self._links.entries.values()
+        if look or any(one.leads_out and not one.table for one in entries):
+            self._theirs = await asyncio.to_thread(routes.foreign)
+        theirs = self._theirs
         for entry in entries:
             if entry.table in theirs:
                 log.warning("link %s: table %d is somebody else's now: it gets another", entry.name, entry.table)
@@ -113,7 +117,7 @@ class LinkRoutes:
             return
 
         async def end() -> None:
-            await self.route()
+            await self.route(look=False)
             if self.problem:  # what is made anew would go the same way
                 return
             with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,44 @@ def test_the_command(fieldgate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.code == 1 and "The interface is up" in shown.out
     (one,) = json.loads(fieldgate("doctor", "links", "--json").out)
     assert one["code"] == "link-no-reply" and one["cure"]
+
+
+async def test_what_is_not_found_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> list[Any]:
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(doctor_links, "_resolved", nothing)
+        (found,) = [
+            one for one in await examine([], Asked([("udp", "center.test", 8445)]), [LO]) if "path" in one.check
+        ]
+        assert (found.code, found.measured) == ("dns-failed", "center.test"), "not: nothing is set"
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(survey, "shaken", never)
+    monkeypatch.setattr(doctor_links, "WITHIN_S", 0.2)
+    last = (await examine([], Asked(tls=[("127.0.0.1", 1)]), [LO]))[-1]
+    assert last.grade is Grade.WARN and last.measured.startswith("not finished") and last.code in REASONS
+
+
+async def test_a_link_is_asked_its_own_probe_and_little_where_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, trains = free_port(), list[int]()
+
+    async def capacity(*_: object) -> float:
+        trains.append(1)
+        return 1e6
+
+    async def shaken(out: object, family: object, host: str, far: int) -> survey.Shaking:
+        return survey.Shaking(0.02)
+
+    monkeypatch.setattr(survey, "capacity", capacity)
+    monkeypatch.setattr(survey, "shaken", shaken)
+    stop = echo.serve("127.0.0.1", port)
+    way = told("sat", "lo", probe=f"udp://127.0.0.1:{port}", metered=True)
+    asked = Asked(tls=[("::1", 8443), ("127.0.0.1", 8444)])
+    found = {one.check: one for one in await examine([way], asked, [LO])}
+    assert found["sat: data path"].grade is Grade.OK and len(trains) == 1
+    assert found["sat: TLS"].measured.startswith("127.0.0.1:8444"), "the one that was asked, not the first"
+    stop()

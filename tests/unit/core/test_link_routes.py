@@ -64,6 +64,9 @@ async def test_tables_of_others_are_left_to_them(kernel: Kernel, tmp_path: Path)
     (link,), _, best_table = kernel.made[-1]
     assert {link.table, best_table}.isdisjoint(kernel.theirs) and link.table != best_table
     assert told == []
+    kernel.theirs = {link.table}
+    await routes.route(look=False)
+    assert kernel.made[-1][0][0].table == link.table, "in haste it is not looked"
 
 
 async def test_what_a_killed_daemon_left_is_taken_away_and_nothing_else(kernel: Kernel, tmp_path: Path) -> None:
