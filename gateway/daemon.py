@@ -213,7 +213,7 @@ class Daemon:
 
         self._mounts = Mounts()
         self._services = self.core.services(__version__, self._metrics, self)
-        self._api = Supervised("api", "api", self._make_api, self._clock, self._adapter_changed)
+        self._api = Supervised("api", "api", self._make_api, self._clock, self._adapter_changed, patient=False)
         self._api.start()
         await self._api.settled()
         if self._api.status.state == "failed":
@@ -284,6 +284,7 @@ class Daemon:
                 ready=ready,
                 tls=lambda: kit_tls(self.config),
                 started=self._ready.wait,
+                lacking=lambda *problems: adapter.lacking(*problems),
             )
             made = self._registry.adapter(section.type)(section.values, context)
             self._made[section.name] = made

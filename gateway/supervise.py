@@ -1,8 +1,8 @@
 """One adapter's life: run, restart with backoff, stop for a wrong configuration, say how it stands.
 
 LinkDown, PeerError and mistakes of ours restart it: after 0.5 s, doubling to 30 s, ±20 %; a minute of health begins
-anew. ConfigError, and a part that is not installed, stop it until the configuration changes. A restart of one touches
-no other.
+anew. So does a port that another program holds, for it may be let go. Any other ConfigError, and a part that is not
+installed, stop it until the configuration changes. A restart of one touches no other.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 FIRST_S = 0.5
 MOST_S = 30.0
 HEALTHY_S = 60.0
+PORT_TAKEN = "port-in-use"
 
 
 class Supervised:
@@ -35,11 +36,16 @@ class Supervised:
         make: Callable[[Callable[[], None]], Callable[[], Awaitable[None]]],
         clock: Clock,
         changed: Callable[[AdapterStatus], None] = lambda _status: None,
+        *,
+        patient: bool = True,
     ) -> None:
+        """`patient`: a port that is taken is waited for."""
         self.name = name
         self._make = make
         self._clock = clock
         self._changed = changed
+        self._patient = patient
+        self._lacks = ("", "")
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.status = AdapterStatus(name, type_, "starting", since=clock.wall())
@@ -66,17 +72,22 @@ class Supervised:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         failures = restarts = 0
+        code = detail = ""
         while True:
-            self._say("starting", restarts=restarts)
+            # What holds a port mostly goes on to: it stays told meanwhile.
+            self._say("starting", *((code, detail) if code == PORT_TAKEN else ()), restarts=restarts)
+            self._lacks = ("", "")
             began = loop.time()
             try:
                 await self._make(self._ready)()
                 code, detail = "internal", "it ended without an error"
             except ConfigError as exc:
-                self._say("failed", exc.code, _keyed(self.name, exc), restarts=restarts)
-                self._settled.set()
-                log.error("%s", _keyed(self.name, exc))
-                return
+                code, detail = exc.code, _keyed(self.name, exc)
+                if not self._patient or code != PORT_TAKEN:
+                    self._say("failed", code, detail, restarts=restarts)
+                    self._settled.set()
+                    log.error("%s", detail)
+                    return
             except ImportError as exc:
                 # Of what is loaded when it is first needed: what the start needs is told by the registry.
                 text = f"{exc.name or exc} is not installed: install fieldgate with what this adapter needs"
@@ -100,8 +111,15 @@ class Supervised:
             await asyncio.sleep(wait)
 
     def _ready(self) -> None:
-        self._say("running")
+        self._say("running", *self._lacks)
         self._settled.set()
+
+    def lacking(self, *problems: ConfigError) -> None:
+        """It runs, and has not all that it needs (nothing given: it has)."""
+        text = "; ".join(_keyed(self.name, one) for one in problems)
+        self._lacks = (problems[0].code if problems else "", text)
+        if self.status.state == "running":
+            self._say("running", *self._lacks)
 
     def _say(
         self,

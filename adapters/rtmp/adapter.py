@@ -38,7 +38,7 @@ class Rtmp:
         return self._door.ports
 
     async def run(self) -> None:
-        """Until cancelled. Raises ConfigError when a port is taken, or RTMPS has no certificate."""
+        """Until cancelled. Without a port that is taken sources are pulled, and pushed to, all the same."""
         sources = self._context.sources
         undo = [sources.scheme(scheme, self._pull) for scheme in SCHEMES]
         undo += [sources.push_scheme(scheme, self._push) for scheme in SCHEMES]

@@ -41,7 +41,7 @@ class Rtsp:
         return self._door.ports
 
     async def run(self) -> None:
-        """Until cancelled. Raises ConfigError when a port is taken, or RTSPS has no certificate."""
+        """Until cancelled. Without a port that is taken sources are pulled, and pushed to, all the same."""
         sources = self._context.sources
         undo = [sources.scheme(scheme, self._pull) for scheme in PORTS]
         undo += [sources.push_scheme(scheme, self._push) for scheme in PORTS]

@@ -24,6 +24,7 @@ from gateway.base.tasks import Nest
 from gateway.base.throttle import Throttle
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade
+from gateway.net.door import PORT_AGAIN_S
 
 log = logging.getLogger(__name__)
 
@@ -49,23 +50,42 @@ class Srt:
         self.port = 0
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises ConfigError: `srt-missing`, `port-in-use`."""
+        """Serve until cancelled. Raises ConfigError (`srt-missing`). Without its port, which is told and tried anew,
+        sources are pulled, and pushed to, all the same."""
         media, sources = self._context.media, self._context.sources
         async with AsyncExitStack() as stack:
-            self._listener, self.port = await self._listen(stack)
-            stack.push_async_callback(self._nest.close)
+            if not await asyncio.to_thread(media.engine.srt_version):
+                raise ConfigError("adapter.srt", NO_LIBRARY, code="srt-missing")
             dialer = Dialer(self._context, self._latencies, self._config.patience)
             stack.callback(sources.scheme("srt", dialer.source))
             stack.callback(sources.push_scheme("srt", dialer.push))
+            self._listener, self.port = await self._port(stack)
+            stack.push_async_callback(self._nest.close)
             media.on_wire(self._listener, self._heard)
             log.info("SRT listens on %s", self._config.listen)
             self._context.ready()
             await asyncio.get_running_loop().create_future()
 
+    async def _port(self, stack: AsyncExitStack) -> tuple[int, int]:
+        """The listener and its port, once they can be had."""
+        told = False
+        while True:
+            try:
+                found = await self._listen(stack)
+            except ConfigError as exc:
+                if not told:
+                    log.error("SRT takes no callers, and tries again: %s", exc)
+                    self._context.lacking(exc)
+                    self._context.ready()
+                told = True
+                await asyncio.sleep(PORT_AGAIN_S)
+            else:
+                if told:
+                    self._context.lacking()
+                return found
+
     async def _listen(self, stack: AsyncExitStack) -> tuple[int, int]:
         config, media = self._config, self._context.media
-        if not await asyncio.to_thread(media.engine.srt_version):
-            raise ConfigError("adapter.srt", NO_LIBRARY, code="srt-missing")
         phrases = [(f"u={name}", secret.get_secret_value()) for name, secret in config.passphrases.items()]
         # Others: by the one for all, which is none where it is empty.
         phrases.append(("", config.passphrase.get_secret_value()))

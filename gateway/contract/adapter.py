@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from gateway.base.errors import ConfigError
 from gateway.contract.device import Devices
 from gateway.contract.fleet import Fleet
 from gateway.contract.forward import Inbox, Outbox
@@ -97,6 +98,10 @@ class Context(Protocol):
 
     def ready(self) -> None:
         """Called once per `run` when the adapter's sockets are open: the daemon's readiness waits for it."""
+
+    def lacking(self, *problems: ConfigError) -> None:
+        """It goes on without something, a port that another program holds: shown beside its state, as a configuration
+        that is wrong would be, until told again. Nothing given: it has all it needs."""
 
     async def started(self) -> None:
         """Returns when the daemon has said that it is ready, at once if it has before: what loads slowly and is not

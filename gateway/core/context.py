@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.base.errors import ConfigError
 from gateway.config.root import Config
 from gateway.contract.adapter import KitTls
 from gateway.contract.device import Devices
@@ -62,6 +63,7 @@ class AdapterContext:
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
     on_started: Callable[[], Awaitable[object]] = _at_once
+    on_lacking: Callable[..., None] = field(default=lambda *_problems: None)
 
     def addresses(self) -> Sequence[str]:
         return own_addresses()
@@ -71,6 +73,9 @@ class AdapterContext:
 
     def ready(self) -> None:
         self.on_ready()
+
+    def lacking(self, *problems: ConfigError) -> None:
+        self.on_lacking(*problems)
 
     async def started(self) -> None:
         await self.on_started()
@@ -85,6 +90,7 @@ def context_of(
     ready: Callable[[], None] = lambda: None,
     tls: Callable[[], KitTls | None] = lambda: None,
     started: Callable[[], Awaitable[object]] = _at_once,
+    lacking: Callable[..., None] = lambda *_problems: None,
 ) -> AdapterContext:
     """An adapter's context, of the core's own objects."""
     return AdapterContext(
@@ -114,6 +120,7 @@ def context_of(
         on_ready=ready,
         tls=tls,
         on_started=started,
+        on_lacking=lacking,
     )
 
 

@@ -92,7 +92,7 @@ class Field:
         core, config = self._core, self._config()
         centers = core.fleet.centers()
         links = self._links()
-        failed = [one for one in self.adapters() if one.state == "failed"]
+        failed = [one for one in self.adapters() if one.state == "failed" or one.code == "port-in-use"]
         devices = core.home.devices(SYSTEM)
         return FieldFacts(
             condition=core.kit.condition,

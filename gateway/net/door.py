@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 REMEMBERED, REMEMBERED_S = 8, 600.0
 """Refusals for the doctor."""
+PORT_AGAIN_S = 5.0
+"""A port that could not be had is tried anew this often."""
 ACCEPT_AGAIN_S = 0.2
 """After an accept that failed: out of descriptors, for the most part."""
 
@@ -64,6 +66,7 @@ class House(Protocol):
     def media(self) -> Plane: ...
     def kit_tls(self) -> Certified | None: ...
     def ready(self) -> None: ...
+    def lacking(self, *problems: ConfigError) -> None: ...
 
 
 class Guest(Protocol):
@@ -92,34 +95,50 @@ class Door:
         self._by_place: Counter[str] = Counter()
         self._say = Throttle(log)
         self._lately: OrderedDict[str, tuple[float, GatewayError]] = OrderedDict()
+        self._shut: list[str] = []
         self.refused = 0
         self.ports: dict[str, int] = {}
         """Scheme → the port that it listens on, while it runs."""
 
     async def run(self) -> None:
-        """Take connections until cancelled. Raises ConfigError when a port is taken, or TLS has no certificate."""
-        limits, scheme = self._limits, self._scheme
+        """Take connections until cancelled. A port that is taken, and TLS without a certificate, is told (`lacking`)
+        and tried anew; the other port, and what the adapter fetches itself, go on meanwhile."""
         try:
             # Closed here: a task that is cancelled before its first step closes nothing.
             with ExitStack() as held:
                 async with asyncio.TaskGroup() as group:
-                    if limits.listen is not None:
-                        plain = held.enter_context(bind(limits.listen, "listen"))
-                        self._open(group, plain, scheme, tls=False)
-                    if limits.listen_tls is not None:
-                        if self._house.kit_tls() is None:
-                            raise ConfigError(
-                                "listen_tls", "HTTPS is off, so the kit has no certificate", code="tls-failed"
-                            )
-                        ciphered = held.enter_context(bind(limits.listen_tls, "listen_tls"))
-                        self._open(group, ciphered, f"{scheme}s", tls=True)
+                    shut = self._try(held, group)
                     self._house.ready()
+                    while shut:
+                        await asyncio.sleep(PORT_AGAIN_S)
+                        shut = self._try(held, group)
                     await asyncio.get_running_loop().create_future()
-        except* ConfigError as group_exc:
-            raise group_exc.exceptions[0] from None
         finally:
             await self._nest.close()
             self.ports.clear()
+
+    def _try(self, held: ExitStack, group: asyncio.TaskGroup) -> list[ConfigError]:
+        """Open what is not open yet; why not, of those that stay shut."""
+        limits, scheme = self._limits, self._scheme
+        shut = []
+        for key, listen, name in (("listen", limits.listen, scheme), ("listen_tls", limits.listen_tls, f"{scheme}s")):
+            if listen is None or name in self.ports:
+                continue
+            tls = key == "listen_tls"
+            try:
+                if tls and self._house.kit_tls() is None:
+                    raise ConfigError(key, "HTTPS is off, so the kit has no certificate", code="tls-failed")
+                self._open(group, held.enter_context(bind(listen, key)), name, tls=tls)
+            except ConfigError as exc:
+                shut.append(exc)
+        if (texts := [str(exc) for exc in shut]) != self._shut:
+            for text in texts:
+                log.error("%s takes no connections, and tries again: %s", self._name, text)
+            if not texts:
+                log.info("%s takes connections: its ports can be had", self._name)
+            self._shut = texts
+            self._house.lacking(*shut)
+        return shut
 
     def _open(self, group: asyncio.TaskGroup, listening: socket.socket, scheme: str, *, tls: bool) -> None:
         self.ports[scheme] = listening.getsockname()[1]

@@ -52,16 +52,61 @@ async def test_a_link_down_restarts_it_with_growing_waits() -> None:
 
 @by_hand
 async def test_a_wrong_configuration_stops_it_and_names_the_key() -> None:
-    script = Script(ConfigError("listen", "port 5060 is taken: stop the other program", code="port-in-use"))
+    script = Script(ConfigError("listen", "5060 is no address"))
     one = Supervised("balls", "gb28181", script.make, hand_clock())
     one.start()
     await one.settled()
     await advance(120)
-    assert len(script.runs) == 1 and (one.status.state, one.status.code) == ("failed", "port-in-use")
-    assert one.status.detail == "adapter.balls.listen: port 5060 is taken: stop the other program"
+    assert len(script.runs) == 1 and (one.status.state, one.status.code) == ("failed", "config")
+    assert one.status.detail == "adapter.balls.listen: 5060 is no address"
     one.start()
     await one.settled()
     assert one.status.state == "running", "it may be started again with another configuration"
+    await one.stop()
+
+
+@by_hand
+async def test_a_port_that_is_taken_is_waited_for_and_stays_told_meanwhile() -> None:
+    script, told = Script(*[ConfigError("listen", "port 5060 is taken", code="port-in-use")] * 3), list[AdapterStatus]()
+    one = Supervised("balls", "gb28181", script.make, hand_clock(), told.append)
+    one.start()
+    await one.settled()
+    assert (one.status.state, one.status.code) == ("waiting", "port-in-use")
+    assert one.status.detail == "adapter.balls.listen: port 5060 is taken"
+    await advance(60)
+    assert (one.status.state, one.status.code) == ("running", "") and len(script.runs) == 4
+    assert {status.code for status in told if status.state != "running"} == {"", "port-in-use"}
+    assert [status.code for status in told].count("") == 2, "the first start, and that it runs"
+    await one.stop()
+
+
+@by_hand
+async def test_the_api_does_not_wait_for_a_port() -> None:
+    script = Script(ConfigError("api.port", "taken", code="port-in-use"))
+    one = Supervised("api", "api", script.make, hand_clock(), patient=False)
+    one.start()
+    await one.settled()
+    await advance(120)
+    assert len(script.runs) == 1 and one.status.state == "failed"
+
+
+@by_hand
+async def test_what_it_runs_without_stands_beside_its_state() -> None:
+    one = Supervised("rtsp", "rtsp", Script().make, hand_clock())
+    one.lacking(
+        ConfigError("listen", "taken", code="port-in-use"), ConfigError("listen_tls", "none", code="tls-failed")
+    )
+    assert (one.status.state, one.status.code) == ("starting", "")
+    one.start()
+    await one.settled()
+    assert (one.status.state, one.status.code) == ("running", ""), "a new run begins with nothing said"
+    one.lacking(
+        ConfigError("listen", "taken", code="port-in-use"), ConfigError("listen_tls", "none", code="tls-failed")
+    )
+    assert (one.status.state, one.status.code) == ("running", "port-in-use")
+    assert one.status.detail == "adapter.rtsp.listen: taken; adapter.rtsp.listen_tls: none"
+    one.lacking()
+    assert (one.status.state, one.status.code, one.status.detail) == ("running", "", "")
     await one.stop()
 
 

@@ -19,6 +19,7 @@ from gateway.config.load import load_config
 from gateway.contract.media import Publication, Viewing
 from gateway.contract.source import SourceUrl
 from gateway.contract.voice import SeatWish
+from gateway.core.facts import BusEvent
 from gateway.core.services import Services
 from gateway.daemon import Daemon
 from gateway.model.doctor import Grade
@@ -236,9 +237,10 @@ async def test_the_api_moves_and_comes_back_when_its_new_port_is_taken(
             writer.close()
 
 
-async def test_a_port_taken_stops_that_adapter_alone_and_names_key_and_cure(
+async def test_a_port_taken_holds_up_that_adapter_alone_names_key_and_cure_and_is_waited_for(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gateway.supervise.FIRST_S", 0.01)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -246,11 +248,18 @@ async def test_a_port_taken_stops_that_adapter_alone_and_names_key_and_cure(
         async with running(rig.daemon(monkeypatch)) as services:
             states = {a.name: a for a in services.daemon.adapters()}
             assert states["east"].state == "running"
-            assert (states["west"].state, states["west"].code) == ("failed", "port-in-use")
+            assert (states["west"].state, states["west"].code) == ("waiting", "port-in-use")
             assert (
                 states["west"].detail.startswith("adapter.west.listen: ") and "stop the other" in states["west"].detail
             )
             assert services.daemon.health().ok, "one adapter that can not run is no reason to be killed"
+            async with asyncio.timeout(20), services.bus.subscribe(SYSTEM, types=["adapter"]) as events:
+                taken.close()
+                async for event in events:
+                    if isinstance(event, BusEvent) and event.data.state == "running":
+                        break
+            west = services.daemon.adapters()[1]
+            assert (west.name, west.code) == ("west", "") and west.restarts
 
 
 async def test_the_api_port_taken_ends_the_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

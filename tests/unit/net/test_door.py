@@ -14,6 +14,7 @@ from gateway import codecs
 from gateway.base.errors import ConfigError, Denied, LinkDown
 from gateway.config.units import HostPort
 from gateway.model.doctor import Grade
+from gateway.net import door as door_module
 from gateway.net.door import REMEMBERED, Door, ports_free
 
 ANY = HostPort("127.0.0.1", 0)
@@ -32,6 +33,7 @@ class House:
 
     def __init__(self) -> None:
         self.is_ready = asyncio.Event()
+        self.told: asyncio.Queue[list[str]] = asyncio.Queue()
         self.engine = codecs.Engine()
 
     @property
@@ -43,6 +45,9 @@ class House:
 
     def ready(self) -> None:
         self.is_ready.set()
+
+    def lacking(self, *problems: ConfigError) -> None:
+        self.told.put_nowait([one.code for one in problems])
 
 
 class Guest:
@@ -63,8 +68,8 @@ class Guest:
 
 
 @asynccontextmanager
-async def a_door(limits: Limits) -> AsyncIterator[Door]:
-    house = House()
+async def a_door(limits: Limits, house: House | None = None) -> AsyncIterator[Door]:
+    house = house or House()
     door = Door("xyz", limits, house, Guest)
     run = asyncio.create_task(door.run())
     ready = asyncio.create_task(house.is_ready.wait())
@@ -176,10 +181,24 @@ async def test_ports_that_are_taken_and_tls_without_a_certificate() -> None:
             ("xyz.listen", Grade.FAIL, "port-in-use"),
             ("xyz.listen_tls", Grade.OK, ""),
         ]
-        with pytest.raises(ConfigError) as first:
-            async with a_door(taken):
-                pass
-    with pytest.raises(ConfigError) as second:
-        async with a_door(Limits(listen_tls=ANY)):
-            pass
-    assert (first.value.code, second.value.code) == ("port-in-use", "tls-failed")
+
+
+async def test_one_port_that_is_taken_shuts_no_other_and_is_had_when_it_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door_module, "PORT_AGAIN_S", 0.01)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        house = House()
+        async with a_door(Limits(HostPort("127.0.0.1", port), ANY), house) as door, asyncio.timeout(20):
+            assert await house.told.get() == ["port-in-use", "tls-failed"] and not door.ports
+            house.kit_tls = lambda: object()  # type: ignore[method-assign, assignment, return-value]
+            assert await house.told.get() == ["port-in-use"]
+            assert list(door.ports) == ["xyzs"], "the other one is open"
+            holder.close()
+            assert await house.told.get() == [] and door.ports["xyz"] == port
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            await until(door, connections=1)
+            writer.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,19 +26,60 @@ class Without:
 
 
 class Taken:
+    taken = True
+
     def srt_version(self) -> str:
         return "1.5.1"
 
     def srt_listen(self, *_: Any, **__: Any) -> tuple[int, int]:
-        raise codecs.MediaError("listening for SRT on 0.0.0.0:8890: Address already in use")
+        if self.taken:
+            raise codecs.MediaError("listening for SRT on 0.0.0.0:8890: Address already in use")
+        return 7, 8890
+
+    def close_wire(self, *_: Any) -> None: ...
 
 
-@pytest.mark.parametrize(("engine", "code"), [(Without(), "srt-missing"), (Taken(), "port-in-use")])
-async def test_it_stops_with_a_reason(engine: Any, code: str) -> None:
-    context: Any = SimpleNamespace(media=SimpleNamespace(engine=engine), sources=None)
+async def test_without_the_library_it_stops_with_a_reason() -> None:
+    context: Any = SimpleNamespace(media=SimpleNamespace(engine=Without()), sources=None)
     with pytest.raises(ConfigError) as caught:
         await Srt(SrtConfig(), context).run()
-    assert caught.value.code == code
+    assert caught.value.code == "srt-missing"
+
+
+async def test_without_its_port_sources_are_pulled_all_the_same_and_it_is_had_when_it_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adapter_module, "PORT_AGAIN_S", 0.01)
+    told: asyncio.Queue[list[str]] = asyncio.Queue()
+    opened: list[str] = []
+    ready = asyncio.Event()
+
+    def scheme(name: str, _call: object) -> Callable[[], None]:
+        opened.append(name)
+        return lambda: opened.remove(name)
+
+    engine = Taken()
+    heard: list[int] = []
+    media = SimpleNamespace(
+        engine=engine, on_wire=lambda wire, _call: heard.append(wire), forget_wire=lambda _wire: None
+    )
+    context: Any = SimpleNamespace(
+        media=media,
+        sources=SimpleNamespace(scheme=scheme, push_scheme=scheme),
+        ready=ready.set,
+        lacking=lambda *problems: told.put_nowait([one.code for one in problems]),
+    )
+    adapter = Srt(SrtConfig(), context)
+    run = asyncio.create_task(adapter.run())
+    async with asyncio.timeout(20):
+        assert await told.get() == ["port-in-use"]
+        await ready.wait()
+        assert opened == ["srt", "srt"] and not adapter.port
+        engine.taken = False
+        assert await told.get() == [] and adapter.port == 8890 and told.empty()
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    assert not opened
 
 
 async def test_the_doctor_asks_for_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

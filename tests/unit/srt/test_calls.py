@@ -149,9 +149,15 @@ async def test_a_port_is_free_when_its_listener_has_been_left() -> None:
         with pytest.raises(LinkDown) as refused:
             await dialer(media).source(parse_url(f"srt://127.0.0.1:{port}?mode=listener"), cast(Any, None))
         assert refused.value.code == "port-in-use"
-        context: Any = SimpleNamespace(media=media, sources=None)
-        with pytest.raises(ConfigError):
-            await Srt(SrtConfig.model_validate({"listen": f"127.0.0.1:{port}"}), context).run()
+        told: list[ConfigError] = []
+        ready = asyncio.Event()
+        sources = SimpleNamespace(scheme=lambda *_: lambda: None, push_scheme=lambda *_: lambda: None)
+        context: Any = SimpleNamespace(media=media, sources=sources, ready=ready.set, lacking=told.append)
+        run = asyncio.create_task(Srt(SrtConfig.model_validate({"listen": f"127.0.0.1:{port}"}), context).run())
+        await asyncio.wait_for(ready.wait(), 20)
+        run.cancel()
+        await ended(run)
+        assert [one.code for one in told] == ["port-in-use"]
         await asyncio.to_thread(engine.close_wire, taken)
     finally:
         engine.close()
