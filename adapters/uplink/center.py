@@ -113,8 +113,11 @@ class Center:
     def _event(self, event: codecs.BundleEvent) -> None:
         if event.kind == "refused":
             self._refused[event.code] += max(event.number, 1)
-            who = event.name[:64] or "somebody"
-            self._say(f"{event.host} {event.code}", f"{who} from {event.host} is refused: {event.code}")
+            who, why = event.name[:64] or "somebody", f"{event.code} {event.detail[:200]}".rstrip()
+            self._say(f"{event.host} {event.code}", f"{who} from {event.host} is refused: {why}")
+            # Only one whose key we know brings a key and this code.
+            if event.code == "bundle-version" and event.key:
+                self._context.fleet.kit_refused(event.name, event.code, event.detail)
         elif event.kind == "up":
             self._up(event)
 

@@ -13,7 +13,7 @@ use codecs::bundle::flow::Mode;
 use codecs::bundle::handshake::{Asking, Greeting};
 use codecs::bundle::suite::SUITES;
 use codecs::bundle::types::{Event, Hello, Identity, Remote};
-use codecs::bundle::wire::{write_init, Datagram};
+use codecs::bundle::wire::{write_init, Datagram, FORMAT};
 use codecs::time::Micros;
 
 const S: u64 = 1_000_000;
@@ -26,7 +26,7 @@ fn greeting(gateway: &str, boot: u64, attempt: u32) -> Greeting {
 /// A message 1 as a kit of that key would write it.
 fn init(kit: &Identity, center: &[u8; 32], greeting: &Greeting, cookie: [u8; 16]) -> Vec<u8> {
     let (_, noise) = Asking::greet(SUITES[0], kit, center, 9, greeting);
-    let mut out = write_init(1, 9, &noise).expect("it fits");
+    let mut out = write_init(1, 9, FORMAT, &noise).expect("it fits");
     InitMac::of(center).finish(&mut out, &cookie);
     out
 }

@@ -9,7 +9,7 @@ use codecs::bundle::flow::{Class, FlowOptions, Mode};
 use codecs::bundle::frame::Frame;
 use codecs::bundle::frame_write::Writer;
 use codecs::bundle::types::PathKind;
-use codecs::bundle::wire::{write_init, DataHeader};
+use codecs::bundle::wire::{write_init, DataHeader, FORMAT};
 
 /// Mutated inputs of each target in one run: each takes handshakes.
 const ROUNDS: u64 = 400;
@@ -24,7 +24,7 @@ fn record(first: u8, step: u8, body: &[u8]) -> Vec<u8> {
 fn knocks() -> Vec<u8> {
     let mut data = vec![7; 80];
     DataHeader { phase: 0, receiver: 7, path: 0, number: 1 }.write(&mut data);
-    let init = write_init(1, 9, &[5; 120]).expect("it fits");
+    let init = write_init(1, 9, FORMAT, &[5; 120]).expect("it fits");
     let all = [
         (0, 1, &data[..]),
         (0, 2, &init),

@@ -12,7 +12,7 @@ use bundle_support::Random;
 use codecs::bundle::cookie::{InitMac, ResetTokens};
 use codecs::bundle::flow::Mode;
 use codecs::bundle::types::Event;
-use codecs::bundle::wire::{write_accept, write_refuse, write_reset, write_retry, DataHeader, Datagram};
+use codecs::bundle::wire::{write_accept, write_refuse, write_reset, write_retry, DataHeader, Datagram, VERSION};
 use codecs::time::Micros;
 
 const S: u64 = 1_000_000;
@@ -291,7 +291,7 @@ fn what_nobody_signed_only_hurries_nothing() {
     let index = world.kits[0].session.index();
     for n in 0..=255u8 {
         for mut forged in [
-            write_refuse(index, n),
+            write_refuse(VERSION, index, n),
             write_retry(index, &[n; 16]),
             write_reset(index, &[n; 16]),
             write_accept(index, &[n; 80]),
@@ -314,7 +314,7 @@ fn what_nobody_signed_only_hurries_nothing() {
             cookie[..8].copy_from_slice(&(world.now + n).to_be_bytes());
             let now = Micros(world.now);
             world.kits[0].session.receive(Some(0), None, &mut write_retry(index, &cookie), now);
-            world.kits[0].session.receive(Some(0), None, &mut write_refuse(index, 4), now);
+            world.kits[0].session.receive(Some(0), None, &mut write_refuse(VERSION, index, 4), now);
         }
         world.run_ms(20);
     }

@@ -10,7 +10,9 @@ use codecs::bundle::frame::Frame;
 use codecs::bundle::frame_write::Writer;
 use codecs::bundle::report::Received;
 use codecs::bundle::types::PathKind;
-use codecs::bundle::wire::{write_accept, write_init, write_refuse, write_reset, write_retry, DataHeader};
+use codecs::bundle::wire::{
+    write_accept, write_init, write_refuse, write_reset, write_retry, DataHeader, FORMAT, VERSION,
+};
 use codecs::time::Micros;
 
 /// Mutated inputs of each target in one run.
@@ -19,8 +21,15 @@ const ROUNDS: u64 = 20_000;
 fn datagrams() -> Vec<Vec<u8>> {
     let mut data = vec![7; 80];
     DataHeader { phase: 1, receiver: 7, path: 2, number: 0x0123_4567_89ab }.write(&mut data);
-    let init = write_init(1, 9, &[5; 120]).expect("it fits");
-    vec![data, init, write_accept(9, &[1; 90]), write_refuse(9, 3), write_retry(9, &[2; 16]), write_reset(9, &[3; 16])]
+    let init = write_init(1, 9, FORMAT, &[5; 120]).expect("it fits");
+    vec![
+        data,
+        init,
+        write_accept(9, &[1; 90]),
+        write_refuse(VERSION, 9, 3),
+        write_retry(9, &[2; 16]),
+        write_reset(9, &[3; 16]),
+    ]
 }
 
 fn received() -> Received {

@@ -213,6 +213,9 @@ class Fleet(Protocol):
         one that is here: a copy of its state, or a message of the past).
         """
 
+    def kit_refused(self, gateway: str, code: str, detail: str = "") -> None:
+        """A kit that is ours proved who it is and can not be taken by this way. Where it has another it is here."""
+
     def center(self, state: CenterState) -> None:
         """At a kit: how a center stands."""
 

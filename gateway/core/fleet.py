@@ -94,6 +94,11 @@ class Fleet:
         self.on_came(gateway)
         return FleetHold(self, kit, standing)
 
+    def kit_refused(self, gateway: str, code: str, detail: str = "") -> None:
+        kit, paired = self._kits.get(gateway), self.pairings.kit(gateway)
+        if kit is not None and paired is not None and paired.revoked_at is None and not kit.here:
+            self.judge(kit, code, detail[:200])
+
     def center(self, state: CenterState) -> None:
         before = self._centers.get(state.gateway)
         picture = self._thumbnails.get(state.gateway)

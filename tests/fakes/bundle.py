@@ -60,6 +60,8 @@ class FakeNet:
         self.open = asyncio.Event()
         self.open.set()
         self.upped = 0
+        self.differ = ("", "")
+        """Kit and center are of two formats: what each side is told of it."""
 
     def dial(self, side: FakeBundle) -> None:
         self.kits[side.given["gateway"]] = side
@@ -78,6 +80,14 @@ class FakeNet:
             engine.tell(
                 codecs.BundleEvent(bundle=0, door=door, kind="refused", code=code, name=gateway, key=key, number=1)
             )
+            return False
+        if all(self.differ):
+            code, (ours, theirs) = "bundle-version", self.differ
+            side.tell("refused", code=code, detail=ours)
+            told = codecs.BundleEvent(
+                bundle=0, door=door, kind="refused", code=code, name=gateway, key=key, number=1, detail=theirs
+            )
+            engine.tell(told)
             return False
         far = FakeBundle(engine, engine._handle("bundle_in", gateway=gateway), {}, door)
         engine.bundles[far.handle] = far

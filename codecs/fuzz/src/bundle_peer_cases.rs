@@ -14,7 +14,7 @@ use codecs::bundle::keys::Keys;
 use codecs::bundle::session::{Session, MAX_DATAGRAM_BYTES};
 use codecs::bundle::suite::SUITES;
 use codecs::bundle::types::{Event, Hello, Identity, Remote};
-use codecs::bundle::wire::{write_init, Datagram, DATA_HEADER_BYTES, DATA_PREFIX_BYTES};
+use codecs::bundle::wire::{write_init, Datagram, DATA_HEADER_BYTES, DATA_PREFIX_BYTES, FORMAT};
 use codecs::bytes::Reader;
 use codecs::time::Micros;
 
@@ -45,7 +45,7 @@ fn greet(kit: &Identity, center: &Identity, gateway: &str, boot: u64, attempt: u
 }
 
 fn sealed(center: &Identity, noise: &[u8], cookie: [u8; 16]) -> Option<Vec<u8>> {
-    let mut init = write_init(1, 9, noise)?;
+    let mut init = write_init(1, 9, FORMAT, noise)?;
     InitMac::of(&center.public).finish(&mut init, &cookie);
     Some(init)
 }

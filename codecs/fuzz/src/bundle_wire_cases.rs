@@ -23,7 +23,7 @@ pub fn bundle_wire(data: &[u8]) {
     let again = match Datagram::parse(data) {
         Ok(Datagram::Init(init)) => {
             assert!(data.len() >= INIT_BYTES && init.covered.len() + 2 * MAC_BYTES == data.len());
-            let mut again = write_init(init.suite, init.sender, init.noise).unwrap_or_default();
+            let mut again = write_init(init.suite, init.sender, init.format, init.noise).unwrap_or_default();
             if again.is_empty() || data.len() != INIT_BYTES {
                 return;
             }
@@ -39,7 +39,10 @@ pub fn bundle_wire(data: &[u8]) {
             again
         }
         Ok(Datagram::Accept { receiver, noise }) => write_accept(receiver, noise),
-        Ok(Datagram::Refuse { receiver, code }) => write_refuse(receiver, code),
+        Ok(Datagram::Refuse { receiver, code, .. }) => {
+            let whole = write_refuse(data[0] >> 2 & 3, receiver, code);
+            whole[..6].to_vec() // what follows is the writer's own
+        }
         Ok(Datagram::Retry { receiver, cookie }) => write_retry(receiver, &cookie),
         Ok(Datagram::Reset { receiver, token }) => write_reset(receiver, &token),
         Err(_) => return,

@@ -14,7 +14,7 @@ use super::keys::Keys;
 use super::session::{Session, Stage};
 use super::suite;
 use super::types::{Event, Hello, PathId, Transmit};
-use super::wire::write_init;
+use super::wire::{write_init, FORMAT};
 
 /// Between two sendings of a greeting: at first, doubled up to the last.
 const FIRST_US: u64 = 250_000;
@@ -99,6 +99,14 @@ pub(super) fn rest_after(code: &str) -> u64 {
         }
 }
 
+/// Of two that do not understand each other. A center that does not say what it speaks is of before there were formats.
+fn differs(theirs: Option<(u8, u8)>) -> String {
+    match theirs {
+        Some((oldest, newest)) => format!("we speak format {FORMAT}, the center {oldest} to {newest}"),
+        None => format!("we speak format {FORMAT}, the center an older one"),
+    }
+}
+
 impl Session {
     /// Begin to dial anew.
     pub(super) fn redial(&mut self, at: Micros) {
@@ -119,7 +127,7 @@ impl Session {
             let suite = suite::find(self.hello.suite).unwrap_or(suite::SUITES[0]);
             let greeting = Greeting { hello: self.hello.clone(), run: self.run, attempt: self.attempt };
             let (asking, message) = Asking::greet(suite, &self.identity, &self.peer, self.index, &greeting);
-            let init = write_init(suite.id, self.index, &message).unwrap_or_default();
+            let init = write_init(suite.id, self.index, FORMAT, &message).unwrap_or_default();
             dial.asking = Some((asking, init, now));
             (dial.greeted, dial.repeats) = (Some(now), 0);
         }
@@ -155,13 +163,17 @@ impl Session {
             return;
         };
         match answer {
-            Answer::Refused { code, boot } => {
-                let detail =
-                    if boot > 0 { format!("boot {boot} is known, ours is {}", self.hello.boot) } else { String::new() };
+            Answer::Refused { code, boot, formats } => {
+                let code = codes::refusal(code);
+                let detail = match code {
+                    "bundle-version" => differs(formats),
+                    _ if boot > 0 => format!("boot {boot} is known, ours is {}", self.hello.boot),
+                    _ => String::new(),
+                };
                 let pause = dial.refused_pause;
                 dial.refused_pause = (2 * pause).min(REFUSED_LAST_US);
                 dial.rest(pause, now);
-                self.event(Event::Refused { code: codes::refusal(code), detail });
+                self.event(Event::Refused { code, detail });
             }
             Answer::Welcome { index, token, clock_unix_ms } => {
                 let Some((asking, _, _)) = dial.asking.take() else { return };
@@ -195,13 +207,15 @@ impl Session {
     }
 
     /// A Refuse, which nobody signed: say so now and then, and go on asking.
-    pub(super) fn on_refuse(&mut self, receiver: u32, code: u8, now: Micros) {
+    pub(super) fn on_refuse(&mut self, receiver: u32, code: u8, formats: Option<(u8, u8)>, now: Micros) {
         let Stage::Dialling(dial) = &mut self.stage else { return };
         if receiver != self.index || dial.hinted.is_some_and(|at| now.since(at) < HINT_US) {
             return;
         }
         dial.hinted = Some(now);
-        self.event(Event::Refused { code: codes::refusal(code), detail: "not signed".to_owned() });
+        let code = codes::refusal(code);
+        let detail = if code == "bundle-version" { differs(formats) + "; not signed" } else { "not signed".to_owned() };
+        self.event(Event::Refused { code, detail });
     }
 
     /// The center is busy and wants to see that we have the address we write from.

@@ -152,24 +152,37 @@ impl Door {
         }
     }
 
-    /// Something of another version, perhaps: one that greets is told which it should speak.
+    /// Something of another version, perhaps: one that greets is told so, in its own.
     fn unreadable(&mut self, datagram: &[u8], now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
-        let other = wire::version_of(datagram).is_some_and(|version| version != wire::VERSION);
+        let other = wire::version_of(datagram).filter(|version| *version != wire::VERSION);
         let index = datagram.get(2..6).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
-        match index {
-            Some(index) if other && datagram[0] >> 4 == 1 && datagram.len() >= wire::INIT_BYTES => {
-                self.refuse_unsigned("bundle-version", index, now, reply)
+        match (index, other) {
+            (Some(index), Some(version)) if datagram[0] >> 4 == 1 && datagram.len() >= wire::INIT_BYTES => {
+                let detail = format!("it speaks version {version}, we {}", wire::VERSION);
+                self.refuse_in(version, "bundle-version", detail, index, now, reply)
             }
             _ => DoorAnswer::Drop,
         }
     }
 
     fn refuse_unsigned(&mut self, code: &'static str, to: u32, now: Micros, reply: &mut Vec<u8>) -> DoorAnswer {
+        self.refuse_in(wire::VERSION, code, String::new(), to, now, reply)
+    }
+
+    fn refuse_in(
+        &mut self,
+        version: u8,
+        code: &'static str,
+        detail: String,
+        to: u32,
+        now: Micros,
+        reply: &mut Vec<u8>,
+    ) -> DoorAnswer {
         if !self.unsigned.take(now) {
             return DoorAnswer::Drop;
         }
-        *reply = wire::write_refuse(to, codes::number(code));
-        DoorAnswer::Refused { code, detail: String::new(), peer_key: None, gateway: String::new() }
+        *reply = wire::write_refuse(version, to, codes::number(code));
+        DoorAnswer::Refused { code, detail, peer_key: None, gateway: String::new() }
     }
 
     fn greeted(
@@ -201,14 +214,15 @@ impl Door {
                 return self.refuse_unsigned("center-busy", init.sender, now, reply);
             }
         }
-        let (answering, greeting) = match Answering::read(suite, &self.identity, init.sender, init.noise) {
+        let (answering, greeting) = match Answering::read(suite, &self.identity, init.sender, init.format, init.noise) {
             Ok(read) => read,
-            Err(HandshakeError::Unauthentic) => return DoorAnswer::Drop,
-            Err(HandshakeError::Malformed(_)) => {
-                return self.refuse_unsigned("bundle-version", init.sender, now, reply);
+            // Of another format, the handshake itself may be another.
+            Err(HandshakeError::Unauthentic) if wire::speaks(init.format) => return DoorAnswer::Drop,
+            Err(_) => {
+                return self.refuse_in(wire::VERSION, "bundle-version", formats(init), init.sender, now, reply);
             }
         };
-        match self.judge(&answering.peer, &greeting, now, heard) {
+        match self.judge(&answering.peer, init, &greeting, now, heard) {
             Judged::Welcome => match self.room_for(&answering.peer, &greeting) {
                 Some(instead) => {
                     let (index, session) = self.welcome(answering, greeting, init.sender, ephemeral, from, now);
@@ -219,7 +233,7 @@ impl Door {
             Judged::Ignored => DoorAnswer::Drop,
             Judged::Refused { code, detail, boot } => {
                 let (peer_key, gateway) = (Some(answering.peer), greeting.hello.gateway);
-                let (message, _) = answering.answer(&Answer::Refused { code: codes::number(code), boot });
+                let (message, _) = answering.answer(&Answer::refused(codes::number(code), boot));
                 *reply = wire::write_accept(init.sender, &message);
                 DoorAnswer::Refused { code, detail, peer_key, gateway }
             }
@@ -246,6 +260,7 @@ impl Door {
     fn judge(
         &self,
         peer: &[u8; 32],
+        init: &Init<'_>,
         greeting: &Greeting,
         now: Micros,
         heard: impl Fn(u32) -> Option<Micros>,
@@ -259,6 +274,9 @@ impl Door {
             let taken = self.peers.values().any(|other| other.gateway == *gateway);
             let code = if taken { "duplicate-gateway" } else { "unknown-key" };
             return Judged::refused(code, format!("its key was admitted as {}", known.gateway));
+        }
+        if !wire::speaks(init.format) {
+            return Judged::refused("bundle-version", formats(init));
         }
         let live = known.live.and_then(|index| Some((index, self.held.get(&index)?)));
         let Some((index, live)) = live else { return Judged::Welcome };
@@ -326,6 +344,14 @@ impl Door {
             known.live = known.live.filter(|live| *live != index);
         }
     }
+}
+
+/// Why two do not understand each other.
+fn formats(init: &Init<'_>) -> String {
+    if wire::speaks(init.format) {
+        return format!("its greeting of format {} is none", init.format);
+    }
+    format!("it speaks format {}, we {} to {}", init.format, wire::OLDEST, wire::FORMAT)
 }
 
 enum Judged {

@@ -4,8 +4,8 @@
 //! A first message can be recorded and played again; so a center does nothing lasting on it. A session counts only when a
 //! packet under its keys came, which takes the kit's ephemeral secret. No wall clock is asked for that.
 //!
-//! What stands in the clear before a message (version, suite, the sender's index; of new keys the phase) is Noise's prologue:
-//! whoever changes it on the way has changed the message.
+//! What stands in the clear before a message (version, suite, the sender's index, format; of new keys the phase) is Noise's
+//! prologue: whoever changes it on the way has changed the message.
 
 use snow::HandshakeState;
 
@@ -16,7 +16,7 @@ use super::cookie::Mac;
 use super::noise::builder;
 use super::suite::Suite;
 use super::types::{Hello, Identity};
-use super::wire::init_head;
+use super::wire::{init_head, FORMAT, OLDEST};
 
 /// Longest gateway id.
 pub const MAX_GATEWAY_BYTES: usize = 64;
@@ -54,8 +54,9 @@ pub struct Greeting {
 pub enum Answer {
     /// Come in: write to `index`; a Reset with `token` is from us.
     Welcome { index: u32, token: Mac, clock_unix_ms: u64 },
-    /// No; `code` is `codes::number`. `boot`: the counter that we know of this kit, 0 if that is not the matter.
-    Refused { code: u8, boot: u64 },
+    /// No; `code` is `codes::number`. `boot`: the counter that we know of this kit, 0 if that is not the matter. `formats`:
+    /// (oldest, newest) that we speak.
+    Refused { code: u8, boot: u64, formats: Option<(u8, u8)> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,10 @@ impl Greeting {
 }
 
 impl Answer {
+    pub fn refused(code: u8, boot: u64) -> Self {
+        Answer::Refused { code, boot, formats: Some((OLDEST, FORMAT)) }
+    }
+
     fn write(&self) -> Vec<u8> {
         let mut out = vec![LAYOUT];
         match self {
@@ -113,9 +118,10 @@ impl Answer {
                 out.extend_from_slice(token);
                 out.extend_from_slice(&clock_unix_ms.to_be_bytes());
             }
-            Answer::Refused { code, boot } => {
+            Answer::Refused { code, boot, formats } => {
                 out.push(*code);
                 out.extend_from_slice(&boot.to_be_bytes());
+                out.extend(formats.iter().flat_map(|(oldest, newest)| [oldest, newest]));
             }
         }
         out
@@ -133,7 +139,11 @@ impl Answer {
                 token.copy_from_slice(reader.take(16)?);
                 Ok(Answer::Welcome { index, token, clock_unix_ms: reader.u64()? })
             }
-            code => Ok(Answer::Refused { code, boot: reader.u64()? }),
+            code => {
+                let boot = reader.u64()?;
+                let formats = reader.u8().and_then(|oldest| Ok((oldest, reader.u8()?))).ok();
+                Ok(Answer::Refused { code, boot, formats })
+            }
         }
     }
 }
@@ -161,7 +171,7 @@ impl Asking {
         (Self(state), message)
     }
 
-    /// For an Init with the index `sender`.
+    /// For an Init with the index `sender`, in our format.
     pub fn greet(
         suite: Suite,
         identity: &Identity,
@@ -169,7 +179,19 @@ impl Asking {
         sender: u32,
         greeting: &Greeting,
     ) -> (Self, Vec<u8>) {
-        Self::start(suite, identity, center, &init_head(suite.id, sender), &greeting.write())
+        Self::greet_in(FORMAT, suite, identity, center, sender, greeting)
+    }
+
+    /// The same in any format: tests play a kit of another release.
+    pub fn greet_in(
+        format: u8,
+        suite: Suite,
+        identity: &Identity,
+        center: &[u8; 32],
+        sender: u32,
+        greeting: &Greeting,
+    ) -> (Self, Vec<u8>) {
+        Self::start(suite, identity, center, &init_head(suite.id, sender, format), &greeting.write())
     }
 
     /// For new keys within a session: nothing is said but the keys.
@@ -231,14 +253,15 @@ impl Answering {
         Ok((Self { state, peer }, payload))
     }
 
-    /// Message 1 of an Init with the index `sender`.
+    /// Message 1 of an Init with the index `sender` and its format.
     pub fn read(
         suite: Suite,
         identity: &Identity,
         sender: u32,
+        format: u8,
         message: &[u8],
     ) -> Result<(Self, Greeting), HandshakeError> {
-        let (answering, payload) = Self::start(suite, identity, &init_head(suite.id, sender), message)?;
+        let (answering, payload) = Self::start(suite, identity, &init_head(suite.id, sender, format), message)?;
         Ok((answering, Greeting::parse(&payload, suite.id)?))
     }
 
@@ -283,7 +306,7 @@ mod tests {
     fn a_kit_is_known_by_its_key_and_both_have_the_same_keys() {
         let (kit, center) = (Identity::new(None), Identity::new(None));
         let (mut asking, first) = Asking::greet(SUITES[0], &kit, &center.public, 5, &greeting());
-        let (answering, heard) = Answering::read(SUITES[0], &center, 5, &first).expect("for this center");
+        let (answering, heard) = Answering::read(SUITES[0], &center, 5, FORMAT, &first).expect("for this center");
         assert_eq!((answering.peer, heard), (kit.public, greeting()));
         let welcome = Answer::Welcome { index: 7, token: [5; 16], clock_unix_ms: 2 };
         let (second, theirs) = answering.answer(&welcome);
@@ -300,20 +323,21 @@ mod tests {
     fn a_message_for_another_center_says_nothing() {
         let (kit, center, other) = (Identity::new(None), Identity::new(None), Identity::new(None));
         let (_, first) = Asking::greet(SUITES[0], &kit, &center.public, 5, &greeting());
-        assert!(matches!(Answering::read(SUITES[0], &other, 5, &first), Err(HandshakeError::Unauthentic)));
-        assert!(Answering::read(SUITES[0], &center, 6, &first).is_err(), "under another index");
+        assert!(matches!(Answering::read(SUITES[0], &other, 5, FORMAT, &first), Err(HandshakeError::Unauthentic)));
+        assert!(Answering::read(SUITES[0], &center, 6, FORMAT, &first).is_err(), "under another index");
+        assert!(Answering::read(SUITES[0], &center, 5, FORMAT + 1, &first).is_err(), "in another format");
         for cut in 0..first.len() {
-            assert!(Answering::read(SUITES[0], &center, 5, &first[..cut]).is_err());
+            assert!(Answering::read(SUITES[0], &center, 5, FORMAT, &first[..cut]).is_err());
         }
-        assert!(Answering::read(SUITES[0], &center, 5, &[0; 2000]).is_err());
+        assert!(Answering::read(SUITES[0], &center, 5, FORMAT, &[0; 2000]).is_err());
     }
 
     #[test]
     fn a_refusal_is_authentic_too() {
         let (kit, center) = (Identity::new(None), Identity::new(None));
         let (mut asking, first) = Asking::greet(SUITES[0], &kit, &center.public, 5, &greeting());
-        let (answering, _) = Answering::read(SUITES[0], &center, 5, &first).expect("for this center");
-        let refusal = Answer::Refused { code: 4, boot: 30 };
+        let (answering, _) = Answering::read(SUITES[0], &center, 5, FORMAT, &first).expect("for this center");
+        let refusal = Answer::refused(4, 30);
         assert_eq!(asking.answer(&answering.answer(&refusal).0), Ok(refusal));
     }
 
@@ -343,6 +367,8 @@ mod tests {
             bad[at] = byte;
             assert!(Greeting::parse(&bad, 1).is_err());
         }
+        let old = Answer::Refused { code: 2, boot: 3, formats: None };
+        assert_eq!(Answer::parse(&old.write()), Ok(old), "before there were formats");
         assert!(Answer::parse(&[1]).is_err() && Answer::parse(&[2, 0]).is_err());
     }
 }

@@ -21,7 +21,7 @@ impl Session {
         match Datagram::parse(datagram) {
             Ok(Datagram::Data(header)) => self.on_data(path, from, header, datagram, now),
             Ok(Datagram::Accept { receiver, noise }) => self.on_accept(path, receiver, noise, now),
-            Ok(Datagram::Refuse { receiver, code }) => self.on_refuse(receiver, code, now),
+            Ok(Datagram::Refuse { receiver, code, formats }) => self.on_refuse(receiver, code, formats, now),
             Ok(Datagram::Retry { receiver, cookie }) => self.on_retry(path, receiver, cookie, now),
             Ok(Datagram::Reset { token, .. }) => self.on_reset(&token, now),
             // The door found that it repeats the greeting that this session began with.

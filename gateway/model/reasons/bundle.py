@@ -14,10 +14,11 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         "bundle-version",
-        "The two ends speak different versions of the link bundle.",
-        "Bring kit and center to one release.",
-        "两端的链路聚合协议版本不一致。",
-        "请将终端站与中心升级到同一版本。",
+        "Kit and center speak different formats of the link bundle; the detail says which.",
+        "Bring the older of the two to the other's release, the center first. The kit goes on asking meanwhile, at least each "
+        "minute, and comes in by itself.",
+        "终端站与中心的链路聚合协议格式不一致，详情中列出了双方的格式。",
+        "请把较旧的一端升级到另一端的版本，先升级中心；其间终端站至少每分钟重试一次，升级后自动接入。",
     ),
     (
         "unknown-key",

@@ -58,6 +58,22 @@ async def test_a_paired_kit_is_shown_before_it_ever_came(house: House) -> None:
 
 
 @housed
+async def test_a_kit_that_can_not_be_taken_says_why_unless_it_is_here_or_revoked(house: House) -> None:
+    fleet = house.core.fleet
+    fleet.kit_refused("kit9", "bundle-version", "of nobody")
+    await house.core.pairings.admit_kit(KIT)
+    fleet.kit_refused("kit7", "bundle-version", "it speaks format 3")
+    kit = fleet.kit(VIEWER, "kit7")
+    assert (kit.state, kit.code, kit.detail) == (KitState.OFFLINE, "bundle-version", "it speaks format 3")
+    await up(house, "mqtt")
+    fleet.kit_refused("kit7", "bundle-version", "it speaks format 3")
+    assert fleet.kit(VIEWER, "kit7").code == "", "by another way it is here"
+    await house.core.pairings.revoke_kit("kit7", "stolen")
+    fleet.kit_refused("kit7", "bundle-version", "it speaks format 3")
+    assert fleet.kit(VIEWER, "kit7").code == "kit-revoked"
+
+
+@housed
 async def test_it_comes_and_goes(house: House) -> None:
     async with house.core.bus.subscribe(ADMIN, types=["kit"]) as events:
         hold = await up(house)

@@ -240,9 +240,35 @@ async def test_a_kit_restarts_and_a_center_restarts(tmp_path: Path) -> None:
         await pair.here()
         await pair.center.stop()
         await until("the center is away", lambda: pair.kit.core.fleet.kits(VERA)[0].state is KitState.OFFLINE)
-        await pair.center.start()
+        await pair.center.start(listen_udp="127.0.0.1:0")
         await until("its door is open again", lambda: pair.net.connect("kit7") or pair.net.upped >= 3)
         await pair.here()
+
+
+async def test_of_two_releases_both_sides_say_so_and_it_comes_in_later(tmp_path: Path) -> None:
+    words = ("we speak format 3, the center 2 to 2", "it speaks format 3, we 2 to 2")
+    async with a_pair(tmp_path) as pair:
+        await pair.here()
+        pair.net.differ = words
+        pair.net.down("kit7", "center-restarted")
+        pair.net.connect("kit7")
+
+        def at_kit() -> tuple[str, str]:
+            (one,) = pair.kit.core.fleet.kits(VERA)[0].centers
+            return one.code, one.detail
+
+        def at_center() -> tuple[KitState, str, str]:
+            kit = pair.center.core.fleet.kit(VERA, "kit7")
+            return kit.state, kit.code, kit.detail
+
+        await until("the kit says so", lambda: at_kit() == ("bundle-version", words[0]))
+        await until("gone", lambda: not pair.center.core.fleet.kit(VERA, "kit7").ways)
+        pair.net.connect("kit7")
+        await until("so does the center", lambda: at_center() == (KitState.OFFLINE, "bundle-version", words[1]))
+        pair.net.differ = ("", "")
+        pair.net.connect("kit7")
+        await pair.here()
+        assert at_center()[0] is KitState.ONLINE and at_center()[1:] == ("", "")
 
 
 async def test_revoked_it_is_out_and_knows_why(tmp_path: Path) -> None:
