@@ -87,6 +87,8 @@ async def test_a_kit_opens_what_its_center_gives_it(tmp_path: Path) -> None:
         async with a_pair(tmp_path, center=center) as pair:
             await pair.here()
             services, loop = pair.kit.core.fleet.services, asyncio.get_running_loop()
+            # The center has the kit before the kit hears that it is in: until then nothing carries a service.
+            await until("the kit hears that it is in", lambda: "county" in services._carriers)
             with await services.connect("county", "echo") as ours:
                 await loop.sock_sendall(ours, b"hello\n")
                 assert await asyncio.wait_for(loop.sock_recv(ours, 10), 10) == b"HELLO\n"
