@@ -30,6 +30,7 @@ from adapters.mesh.sources.source import MeshReader, Show
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError, first
 from gateway.base.tasks import beat
+from gateway.base.throttle import Throttle
 from gateway.contract.adapter import Context
 from gateway.contract.link import LinkSeat
 from gateway.contract.mesh import MeshSeat
@@ -43,6 +44,11 @@ log = logging.getLogger(__name__)
 
 FIRST_S, MOST_S = 1.0, 30.0
 TELL_S = 1.0
+CHANGE_S = 0.2
+"""A changed topology goes out at once, and not more often than this: a radio whose word changes with every datagram
+costs little more than one that has nothing new."""
+MOST_PLACED, PLACED_S = 512, 86400.0
+"""So many radios have a place on the map within so long: whoever makes up more does not fill it for others."""
 
 
 class Mesh:
@@ -62,6 +68,10 @@ class Mesh:
         }
         self._seats: dict[str, MeshSeat] = {}
         self._links: dict[str, LinkSeat] = {}
+        self._told: dict[str, float] = {}
+        self._due: dict[str, asyncio.TimerHandle] = {}
+        self._places: dict[str, float] = {}
+        self._throttle = Throttle(log, clock=self._clock)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -79,6 +89,9 @@ class Mesh:
                     for name, source in self._config.sources.items():
                         tasks.create_task(self._keep(name, source), name=f"mesh {name}")
             finally:
+                for due in self._due.values():
+                    due.cancel()
+                self._due.clear()
                 self._seats.clear()
                 self._links.clear()
 
@@ -92,6 +105,10 @@ class Mesh:
                 await reader.run(self._show(name, source))
             except* GatewayError as group:
                 failed = first(group)
+            except* Exception as group:
+                # A mistake of ours in one of them is no reason that the others are not read.
+                log.exception("mesh source %s failed by a mistake of ours", name)
+                failed = GatewayError(f"{group.exceptions[0]!r:.200}", code="internal")
             else:  # pragma: no cover  (readers end by an error)
                 continue
             mesh.failed(name, failed.code, str(failed)[:300], self._clock.wall())
@@ -107,7 +124,7 @@ class Mesh:
 
         def report(told: Report) -> None:
             if mesh.heard(name, told, self._clock.monotonic(), self._clock.wall()):
-                self._changed(source.mesh)
+                self._soon(source.mesh)
 
         return Show(report, lambda texts: mesh.said(name, texts), self._placed, self._config.stale)
 
@@ -118,7 +135,18 @@ class Mesh:
             for mesh in self._meshes:
                 self._changed(mesh)
 
+    def _soon(self, mesh: str) -> None:
+        """At once, where nothing was told just now."""
+        left = self._told.get(mesh, -CHANGE_S) + CHANGE_S - self._clock.monotonic()
+        if left <= 0:
+            self._changed(mesh)
+        elif mesh not in self._due:
+            self._due[mesh] = asyncio.get_running_loop().call_later(left, self._changed, mesh)
+
     def _changed(self, mesh: str) -> None:
+        if (due := self._due.pop(mesh, None)) is not None:
+            due.cancel()
+        self._told[mesh] = self._clock.monotonic()
         gathering = self._meshes[mesh]
         snapshot = gathering.snapshot(self._clock.monotonic(), self._clock.wall())
         if (seat := self._seats.get(mesh)) is not None:
@@ -126,9 +154,14 @@ class Mesh:
         for name, link in self._links.items():
             source = self._config.sources[name]
             if source.mesh == mesh:
-                link.tell(facts_of(snapshot, name, source.interface))
+                link.tell(facts_of(snapshot, name, source.interface, source.node or name))
 
     def _placed(self, placed: Placed) -> None:
+        if not self._room_for(placed.node):
+            self._throttle(
+                "places", f"more than {MOST_PLACED} mesh radios tell where they are: the map leaves some out"
+            )
+            return
         wall = self._clock.wall()
         self._context.messages.position(
             Position(
@@ -146,6 +179,15 @@ class Mesh:
                 placed.direction_deg,
             )
         )
+
+    def _room_for(self, node: str) -> bool:
+        now = self._clock.monotonic()
+        if node not in self._places and len(self._places) >= MOST_PLACED:
+            self._places = {one: at for one, at in self._places.items() if now - at < PLACED_S}
+            if len(self._places) >= MOST_PLACED:
+                return False
+        self._places[node] = now
+        return True
 
     @property
     def _connect(self) -> Connect:

@@ -9,10 +9,14 @@ THIN = 0.3
 """A best edge under this carries, but badly."""
 
 
-def facts_of(snapshot: MeshSnapshot, source: str, interface: str) -> BearerFacts:
-    """Of the radio that `source` reads: searching while it hears nobody, degraded by its best edge."""
+def facts_of(snapshot: MeshSnapshot, source: str, interface: str, name: str = "") -> BearerFacts:
+    """Of the radio that `source` asks: searching while it hears nobody, degraded by its best edge. A source that reads
+    many has it by `name`."""
     told = next((one for one in snapshot.sources if one.name == source), None)
-    radio = next((node for node in snapshot.nodes if node.source == source and node.read), None)
+    read = [node for node in snapshot.nodes if node.source == source and node.read]
+    radio = next(
+        (node for node in read if node.own or name in (node.id, node.name)), read[0] if len(read) == 1 else None
+    )
     if told is None or (told.code and radio is None):
         code, detail = (told.code, told.detail) if told is not None else ("mesh-waiting", "")
         waiting = code == "mesh-waiting"

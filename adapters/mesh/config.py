@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from adapters.mesh.protocol.fields import LINK_KEYS, read_field, read_list
 from gateway.config.snmp import SnmpAgent
@@ -14,6 +15,7 @@ from gateway.config.units import Duration, HostPort, Listen, is_slug
 from gateway.wire.snmp import parse_oid
 
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]{1,253}):\d{1,5}")
+MOST_MESHES = 16
 _IFACE = re.compile(r"[A-Za-z0-9_.-]{0,15}")
 
 
@@ -42,6 +44,17 @@ class Source(BaseModel):
         return value
 
 
+def _an_address(value: str) -> str:
+    """As datagrams have it: 192.0.2.1, fe80::1. Raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(value.strip()))
+    except ValueError:
+        raise ValueError("an IP address, as 192.168.1.20: datagrams have no names") from None
+
+
+Sender = Annotated[str, AfterValidator(_an_address)]
+
+
 class BabelSource(Source):
     """babeld's local socket (`babeld -G /run/babeld.sock`, `-g 33123`)."""
 
@@ -51,7 +64,7 @@ class BabelSource(Source):
     @field_validator("socket")
     @classmethod
     def _socket(cls, value: str) -> str:
-        if not value.startswith("/") and _HOST_PORT.fullmatch(value) is None:
+        if not value.startswith("/") and (_HOST_PORT.fullmatch(value) is None or int(value.rpartition(":")[2]) > 65535):
             raise ValueError("an absolute path, or host:port")
         return value
 
@@ -80,7 +93,7 @@ class SilvusSource(Source):
 
     kind: Literal["silvus"]
     listen: Listen = Field(HostPort("0.0.0.0", 30000), description="our UDP address that it sends to")  # noqa: S104
-    sender: str = Field(min_length=1, max_length=45, description="the radio's address; others are not heard")
+    sender: Sender = Field(max_length=45, description="the radio's address; others are not heard")
     peer: str = Field("", max_length=64, description="node id of the other radio, where there is one other")
 
 
@@ -130,7 +143,7 @@ class UdpSource(Mapped):
 
     kind: Literal["udp"]
     listen: Listen = Field(HostPort("0.0.0.0", 30001), description="our UDP address that it sends to")  # noqa: S104
-    sender: str = Field(min_length=1, max_length=45, description="the radio's address; others are not heard")
+    sender: Sender = Field(max_length=45, description="the radio's address; others are not heard")
 
 
 class SnmpSource(Source):
@@ -195,6 +208,8 @@ class MeshConfig(BaseModel):
         for name in value:
             if not is_slug(name):
                 raise ValueError(f"{name!r}: use lower-case letters, digits, '.', '_' and '-'")
+        if len({source.mesh for source in value.values()}) > MOST_MESHES:
+            raise ValueError(f"at most {MOST_MESHES} meshes")
         return value
 
 

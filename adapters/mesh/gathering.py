@@ -11,12 +11,15 @@ from adapters.mesh.protocol.report import EMPTY, Report
 from gateway.model.mesh import MeshSnapshot, MeshSource, MeshText
 
 MOST_TEXTS = 50
+LATE_S = 15.0
+"""A source that is asked and neither answers nor fails for so long beyond its turn is silent."""
 
 
 @dataclass(slots=True)
 class _Told:
     kind: str
     own: bool
+    every: float  # seconds; 0: it is not asked, its reader says when it is silent
     since: float = 0.0
     code: str = "mesh-waiting"
     detail: str = ""
@@ -33,7 +36,12 @@ class Gathering:
         self.mesh = mesh
         self.title = title or mesh
         self._stale = stale
-        self._told = {name: _Told(one.kind, one.own) for name, one in sources.items() if one.mesh == mesh}
+        self._names = {name: one.node or name for name, one in sources.items() if one.mesh == mesh}
+        self._told = {
+            name: _Told(one.kind, one.own, getattr(one, "every", 0.0))
+            for name, one in sources.items()
+            if one.mesh == mesh
+        }
 
     def heard(self, name: str, report: Report, now: float, wall: float) -> bool:
         """Whether the topology may be another one: then it is told at once."""
@@ -54,6 +62,8 @@ class Gathering:
         told.code, told.detail = code, detail
 
     def snapshot(self, now: float, wall: float) -> MeshSnapshot:
+        if wall:
+            self._judge(now, wall)
         reports: dict[str, tuple[Report, float, bool]] = {}
         for name, told in self._told.items():
             if told.at is not None and (not told.code or now - told.at <= self._stale):
@@ -62,7 +72,15 @@ class Gathering:
                 reports[name] = (told.report, age, told.own)
         sources = [MeshSource(name, told.kind, told.since, told.code, told.detail) for name, told in self._told.items()]
         texts = sorted((text for told in self._told.values() for text in told.texts), key=lambda text: text.at)
-        return merge(self.mesh, self.title, wall, reports, sources, texts[-MOST_TEXTS:])
+        return merge(self.mesh, self.title, wall, reports, sources, texts[-MOST_TEXTS:], self._names)
+
+    def _judge(self, now: float, wall: float) -> None:
+        """What hangs without failing is no more true than what failed."""
+        for name, told in self._told.items():
+            if told.every and told.at is not None and not told.code:
+                quiet = now - told.at
+                if quiet > self._stale + told.every + LATE_S:
+                    self.failed(name, "mesh-silent", f"nothing for {quiet:.0f} s", wall)
 
 
 def _ends(report: Report) -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, str]]]:

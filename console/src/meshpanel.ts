@@ -10,6 +10,8 @@ import type { Store } from "./store";
 import type { MeshEdge, MeshMark, MeshNode, MeshSnapshot } from "./types";
 
 const SHOWN_TEXTS = 20;
+/** Times of the same moment that were asked for twice differ by less. */
+const SAME_S = 0.5;
 const clock = (at: number): string => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang);
 
 interface View {
@@ -106,7 +108,7 @@ export class MeshPanel {
     const last = view.marks.length;
     if (last === 0) return false;
     const then = view.then;
-    const at = then ? view.marks.filter((mark) => mark.at <= then.at).length - 1 : last;
+    const at = then ? view.marks.filter((mark) => mark.at <= then.at + SAME_S).length - 1 : last;
     const slider = h("input", { type: "range", min: 0, max: last, value: Math.max(0, at), "aria-label": t("meshScrub"), oninput: () => void this.go(mesh, Number(slider.value)) });
     const back = h("button", { type: "button", disabled: view.then === null, onclick: () => void this.go(mesh, last) }, t("meshBack"));
     slider.addEventListener("focus", () => void this.readMarks(mesh));

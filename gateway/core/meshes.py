@@ -1,7 +1,9 @@
 """Meshes: the newest snapshot of each, told live, and a history to scrub through, bounded in time and bytes.
 
 The history is in memory: at every change of the topology (at most one each `CHANGE_S`), and every `EVERY_S` for the
-figures. It is packed, a day of it, and `MOST_BYTES` of each mesh: the oldest goes. A restart begins it anew.
+figures. It is packed, a day of it, and `MOST_BYTES` of each mesh: the oldest goes. A restart begins it anew. Its
+moments are told by their age on the clock that is never set: what was kept before the other one was set right has the
+time that it would have shown.
 """
 
 from __future__ import annotations
@@ -29,6 +31,17 @@ EVERY_S, CHANGE_S, PUBLISH_S = 30.0, 2.0, 0.9
 KEEP_S = 86400.0
 MOST_BYTES = 8 << 20
 MOST_MESHES = 16
+SAME_S = 0.25
+"""By so much the two clocks may have drifted between a mark that was told and the question for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    mono: float
+    nodes: int
+    edges: int
+    worst: float | None
+    packed: bytes
 
 
 @dataclass(slots=True)
@@ -38,7 +51,7 @@ class _Mesh:
     published: float = -1e9
     kept_at: float = -1e9
     kept_shape: frozenset[tuple[str, ...]] = frozenset()
-    history: deque[tuple[MeshMark, bytes]] = field(default_factory=deque)
+    history: deque[_Kept] = field(default_factory=deque)
     bytes: int = 0
 
 
@@ -54,8 +67,11 @@ class Meshes:
 
     @contextmanager
     def offer(self, mesh: str, title: str) -> Iterator[_Seat]:
-        if mesh in self._taken or (mesh not in self._meshes and len(self._meshes) >= MOST_MESHES):
+        if mesh in self._taken or len(self._taken) >= MOST_MESHES:
             raise Busy(f"the mesh {mesh} is read already, or {MOST_MESHES} are", code="mesh-taken")
+        if mesh not in self._meshes and len(self._meshes) >= MOST_MESHES:
+            # Of one that is no more read, as after another configuration.
+            del self._meshes[next(name for name in self._meshes if name not in self._taken)]
         self._taken.add(mesh)
         found = self._meshes.setdefault(mesh, _Mesh(MeshSnapshot(mesh, title, self._clock.wall())))
         try:
@@ -77,19 +93,17 @@ class Meshes:
         since = now - mesh.kept_at
         if since >= EVERY_S or (is_now != mesh.kept_shape and since >= CHANGE_S):
             mesh.kept_at, mesh.kept_shape = now, is_now
-            self._keep(mesh, snapshot)
+            self._keep(mesh, snapshot, now)
 
-    def _keep(self, mesh: _Mesh, snapshot: MeshSnapshot) -> None:
+    def _keep(self, mesh: _Mesh, snapshot: MeshSnapshot, now: float) -> None:
         plain = dataclasses.asdict(dataclasses.replace(snapshot, texts=()))
         packed = zlib.compress(json.dumps(plain, separators=(",", ":")).encode(), 6)
         qualities = [edge.quality for edge in snapshot.edges if edge.quality is not None]
-        # After a clock that was set back the marks still ascend: they are places in the history first.
-        at = max(snapshot.at, mesh.history[-1][0].at) if mesh.history else snapshot.at
-        mark = MeshMark(at, len(snapshot.nodes), len(snapshot.edges), min(qualities, default=None))
-        mesh.history.append((mark, packed))
+        worst = min(qualities, default=None)
+        mesh.history.append(_Kept(now, len(snapshot.nodes), len(snapshot.edges), worst, packed))
         mesh.bytes += len(packed)
-        while mesh.history and (mesh.bytes > MOST_BYTES or mesh.history[0][0].at < at - KEEP_S):
-            mesh.bytes -= len(mesh.history.popleft()[1])
+        while mesh.history and (mesh.bytes > MOST_BYTES or mesh.history[0].mono < now - KEEP_S):
+            mesh.bytes -= len(mesh.history.popleft().packed)
 
     # — what the API asks —
 
@@ -100,19 +114,25 @@ class Meshes:
 
     def marks(self, who: Principal, mesh: str, *, hours: float, most: int) -> Sequence[MeshMark]:
         """Moments that can be asked for, oldest first; thinned to `most`, the newest always among them."""
-        since = self._clock.wall() - hours * 3600
-        found = [mark for mark, _ in self._find(who, mesh).history if mark.at >= since]
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        found = [
+            MeshMark(wall - (now - kept.mono), kept.nodes, kept.edges, kept.worst)
+            for kept in self._find(who, mesh).history
+            if kept.mono >= now - hours * 3600
+        ]
         step = -(-len(found) // max(most, 1)) or 1
         return found[::-1][::step][::-1]
 
     def at(self, who: Principal, mesh: str, at: float) -> MeshSnapshot:
         """As it was then: the newest that is not younger. Raises NotFound."""
         history = self._find(who, mesh).history
-        place = bisect.bisect_right(history, at, key=lambda kept: kept[0].at) - 1
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        place = bisect.bisect_right(history, now - (wall - at) + SAME_S, key=lambda kept: kept.mono) - 1
         if place < 0:
             raise NotFound(f"nothing is known of {mesh} then", code="mesh-no-history")
-        plain: Any = json.loads(zlib.decompress(history[place][1]))
-        return TypeAdapter(MeshSnapshot).validate_python(plain)
+        kept = history[place]
+        plain: Any = json.loads(zlib.decompress(kept.packed))
+        return TypeAdapter(MeshSnapshot).validate_python({**plain, "at": wall - (now - kept.mono)})
 
     def _find(self, who: Principal, mesh: str) -> _Mesh:
         if not in_scope(who, self._gateway):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from adapters.mesh.sources import babel
 from tests.peers.babel_net import babel_triangle, ip
 from tests.peers.programs import need
 from tests.unit.mesh.test_adapter import running
@@ -25,8 +27,10 @@ def triangle(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         yield name, tmp_path
 
 
-async def test_three_nodes_a_cut_and_an_unknown(triangle: tuple[str, Path]) -> None:
+async def test_three_nodes_a_cut_and_an_unknown(triangle: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     name, folder = triangle
+    monkeypatch.setattr(babel, "PING_S", 0.1)
+    monkeypatch.setattr(babel, "PATIENCE_S", 1.0)
     sources = {node: {"kind": "babel", "socket": str(folder / node), "own": node == "a"} for node in "abc"}
     async with asyncio.timeout(60), running(**sources) as context:
         whole = await context.until(lambda one: len(one.edges) == 6)
@@ -43,3 +47,11 @@ async def test_three_nodes_a_cut_and_an_unknown(triangle: tuple[str, Path]) -> N
         alone = await context.until(lambda one: len(one.edges) == 2 and len(one.nodes) == 3)
         assert [node.read for node in alone.nodes if node.source != "c"] == [False, False]
         assert {edge.a for edge in alone.edges} == {by["c"]}
+        # One that hangs says nothing, as one does that has nothing to tell: it is asked.
+        process = int((folder / "c.pid").read_text())
+        os.kill(process, signal.SIGSTOP)
+        try:
+            await context.until(lambda one: one.sources[0].code == "mesh-silent")
+        finally:
+            os.kill(process, signal.SIGCONT)
+        await context.until(lambda one: one.sources[0].code == "" and len(one.edges) == 2)

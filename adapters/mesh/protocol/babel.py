@@ -5,12 +5,14 @@
     add neighbour 55d5 address fe80::2 if wlan0 reach ffff ureach 0000 rxcost 96 txcost 96 rtt 0.512 rttcost 0 cost 96
     add route 55d6 prefix 10.0.0.2/32 from 0.0.0.0/0 installed yes id 04:… metric 96 refmetric 0 via fe80::2 if wlan0
 
-A neighbour is known by its address on the link; its router id stands in routes that it made itself (`refmetric 0`).
+A neighbour is known by its address on the link, which holds on that link alone; its router id stands in routes that it
+made itself (`refmetric 0`).
 Of an interface that goes down babeld says just that: its neighbours are gone with it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from adapters.mesh.protocol.report import (
@@ -42,7 +44,7 @@ class Babel:
         self._answers = 0
         self._interfaces: dict[str, tuple[bool, tuple[str, ...]]] = {}
         self._neighbours: dict[str, Mapping[str, str]] = {}
-        self._routes: dict[str, tuple[str, str, bool, bool]] = {}  # router id, via, its own, installed
+        self._routes: dict[str, tuple[str, tuple[str, str], bool, bool]] = {}  # router id, via (if), its own, installed
         self._changed = False
 
     def receive(self, data: bytes) -> None:
@@ -74,6 +76,8 @@ class Babel:
                 # The first ends the greeting, the second the table.
                 self._answers += 1
                 if self._answers == 2:
+                    if not self.id:
+                        raise garbled("babeld does not say who it is")
                     self.ready = self._changed = True
             case ["no" | "bad", *rest]:
                 raise garbled(f"babeld refuses: {' '.join(rest)[:100]}")
@@ -102,7 +106,8 @@ class Babel:
                     self._changed |= self._routes.pop(key, None) is not None
                 elif key in self._routes or len(self._routes) < MOST_ROUTES:
                     own = words.get("refmetric") == "0"
-                    row = (ident(words.get("id")), ident(words.get("via")), own, words.get("installed") == "yes")
+                    via = (ident(words.get("via")), clean(words.get("if")))
+                    row = (ident(words.get("id")), via, own, words.get("installed") == "yes")
                     self._changed |= self._routes.get(key) != row
                     self._routes[key] = row
 
@@ -122,17 +127,21 @@ class Babel:
         me = self.id or self.host
         mine = [address for _, addresses in self._interfaces.values() for address in addresses if ":" in address]
         nodes = [Told((me, *mine[:15]), self.host, read=True)]
-        ids: dict[str, str] = {}
+        ids: dict[tuple[str, str], str] = {}
         for router, via, own, _ in self._routes.values():
-            if own and router and via:
+            if own and router and via[0]:
                 ids.setdefault(via, router)
+        near = Counter(ident(neighbour.get("address")) for neighbour in self._neighbours.values())
         links, seen = [], {me}
         for neighbour in self._neighbours.values():
             address = ident(neighbour.get("address"))
             cost = number(neighbour.get("cost"), 0)
             if not address or cost is None or cost >= INFINITY:
                 continue  # a neighbour that is not heard, or hears us not, is none
-            router = ids.get(address, "")
+            router = ids.get((address, clean(neighbour.get("if"))), "")
+            if near[address] > 1 or address in mine:
+                # Two radios at two of our links have one address (fe80::1), or we have it: it says nothing of who.
+                address = "" if router else f"{address}%{clean(neighbour.get('if'))}"
             nodes.append(Told(tuple(filter(None, (router, address)))))
             seen.add(router)
             quality = round(min(1.0, BEST_COST / cost), 3) if cost else 1.0

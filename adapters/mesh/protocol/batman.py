@@ -1,7 +1,11 @@
-"""batman-adv as `batctl meshif bat0 neighbors_json` and `originators_json` print it (2021 and newer).
+"""batman-adv as `batctl meshif bat0 neighbors_json`, `originators_json` and `hardifs_json` print it (2021 and newer).
 
-Neighbours are the links of this very node; originators are everybody in the mesh, with the quality of the way there. A
-row has `tq` (0 … 255, B.A.T.M.A.N. IV) or `throughput` (kbit/s, V).
+    [{"hard_ifindex":3,"hard_ifname":"mesh0","last_seen_msecs":80,"neigh_address":"02:…","throughput":54000}]
+    [{"hard_ifindex":3,"hard_ifname":"mesh0","orig_address":"02:…","best":true,"last_seen_msecs":80,"neigh_address":"02:…","tq":251}]
+    [{"hard_ifindex":3,"hard_ifname":"mesh0","hard_address":"02:…","active":true}]
+
+Neighbours are the links of this very node; originators are everybody in the mesh, with the quality of each way there:
+`tq` (0 … 255, B.A.T.M.A.N. IV) or `throughput` (kbit/s, V). The node's own addresses stand at its hard interfaces only.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.mesh.protocol.report import (
+    MOST_IDS,
     MOST_LINKS,
     MOST_NODES,
     Heard,
@@ -24,16 +29,19 @@ from adapters.mesh.protocol.report import (
 GOOD_BPS = 20e6
 
 
-def read_batman(neighbours: bytes | str, originators: bytes | str, name: str) -> Report:
-    """`name` is the node's own where the rows do not say its MAC. Raises RemoteProtocolError (`mesh-garbled`)."""
+def read_batman(neighbours: bytes | str, originators: bytes | str, name: str, interfaces: bytes | str = "") -> Report:
+    """`name` is the node's own where no interface says its MAC. Raises RemoteProtocolError (`mesh-garbled`)."""
     near, far = _rows(neighbours), _rows(originators)
-    tq = {ident(row.get("orig_address")): _tq(row) for row in far if row.get("best")}
-    primary = next((ident(row.get("hard_address")) for row in near if row.get("hard_address")), "")
-    me = primary or name
-    nodes, links, seen = [Told(tuple(dict.fromkeys((me, name))), name, read=True)], [], {me}
+    # Of a way by somebody else the quality is not this link's.
+    direct = (row for row in far if row.get("orig_address") == row.get("neigh_address"))
+    tq = {ident(row.get("orig_address")): _tq(row) for row in direct}
+    own = [one for row in _rows(interfaces) if (one := ident(row.get("hard_address")))]
+    ids = tuple(dict.fromkeys([*own[: MOST_IDS - 1], name]))
+    me = ids[0]
+    nodes, links, seen = [Told(ids, name, read=True)], [], set(ids)
     for row in near[:MOST_LINKS]:
         other = ident(row.get("neigh_address"))
-        if not other or other == me:
+        if not other or other in ids:
             continue
         heard = number(row.get("last_seen_msecs"), 0, 1e9)
         kbit = number(row.get("throughput"), 0, 1e9)

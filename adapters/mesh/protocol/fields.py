@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from adapters.mesh.protocol.report import (
@@ -31,6 +32,8 @@ from adapters.mesh.protocol.report import (
 )
 from gateway.model.mesh import MeshReading
 
+MOST_ROWS = 2 * MOST_LINKS
+"""So many rows are looked at, whatever comes of them: half a megabyte has room for 250,000 empty ones."""
 NODE_KEYS = ("id", "name", "longitude", "latitude", "altitude_m", "battery_percent", "age_s")
 LINK_KEYS = ("a", "b", "snr_db", "rssi_dbm", "rate_bps", "rtt_ms", "cost", "quality", "age_s")
 _PATH = re.compile(r"(\^?)((?:[^.*^\s]+)(?:\.(?:[^.*^\s]+))*)(?:\*(-?\d+(?:\.\d+)?(?:e-?\d+)?))?")
@@ -76,10 +79,10 @@ def read_fields(told: Any, how: Map) -> Report:
     """What `told`, JSON from outside, says by this map. What is not as the map has it is left out."""
     nodes = [Told((how.name,), read=True, heard_s=0.0)] if not how.nodes else []
     links = list[Heard]()
-    for row, parent in _rows(told, how.nodes):
+    for row, parent in islice(_rows(told, how.nodes), MOST_ROWS):
         if len(nodes) < MOST_NODES and (node := _node(row, parent, how)) is not None:
             nodes.append(node)
-    for row, parent in _rows(told, how.links):
+    for row, parent in islice(_rows(told, how.links), MOST_ROWS):
         if len(links) < MOST_LINKS and (link := _link(row, parent, how)) is not None:
             links.append(link)
     # Whoever tells of what it hears speaks for itself.
@@ -91,8 +94,6 @@ def read_fields(told: Any, how: Map) -> Report:
 
 
 def _spoken(node: Told) -> Told:
-    from dataclasses import replace
-
     return node if node.read else replace(node, read=True)
 
 

@@ -31,6 +31,7 @@ from gateway.model.mesh import MeshReading, MeshText
 EVERYBODY = 0xFFFFFFFF
 MOST_TEXTS, MOST_SEEN, MOST_NEAR = 50, 512, 64
 MOST_MESSAGE = 16 * 1024
+PROVED_S = 60.0
 NODE_S, EDGE_S = 2 * 3600.0, 3600.0
 """Nodes tell of themselves every quarter of an hour to three hours; edges that nobody tells any more go sooner."""
 
@@ -64,6 +65,7 @@ class Placed:
 @dataclass(slots=True)
 class _Node:
     seen: float
+    first: float
     name: str = ""
     speaks: bool = False
     longitude: float | None = None
@@ -75,7 +77,8 @@ class _Node:
 
 @dataclass(slots=True)
 class Meshtastic:
-    """`now` is monotonic, `wall` unix seconds. More nodes than there is room for: the one silent longest goes."""
+    """`now` is monotonic, `wall` unix seconds. More nodes than there is room for: of those that were heard for less
+    than a minute the one silent longest goes. Thousands who are made up put out each other, and nobody from before."""
 
     texts: deque[MeshText] = field(default_factory=lambda: deque(maxlen=MOST_TEXTS))
     _nodes: OrderedDict[str, _Node] = field(default_factory=OrderedDict)
@@ -118,8 +121,9 @@ class Meshtastic:
         node = self._nodes.get(id_)
         if node is None:
             if len(self._nodes) >= MOST_NODES:
-                self._nodes.popitem(last=False)
-            node = self._nodes[id_] = _Node(now)
+                known = (one for one, node in self._nodes.items() if node.seen - node.first < PROVED_S)
+                self._nodes.pop(next(known, next(iter(self._nodes))))
+            node = self._nodes[id_] = _Node(now, now)
         node.seen = now
         self._nodes.move_to_end(id_)
         return node

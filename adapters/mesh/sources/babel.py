@@ -9,10 +9,14 @@ from adapters.mesh.config import BabelSource
 from adapters.mesh.protocol.babel import Babel
 from adapters.mesh.sources.source import Show
 from gateway.base.errors import LinkDown
+from gateway.base.tasks import beat
 
 CONNECT_S, GREET_S = 5.0, 5.0
 SETTLE_S = 0.05
 """What changes with one event comes in several lines: they are one report."""
+PING_S, PATIENCE_S = 2.0, 6.0
+"""A mesh at rest has nothing to tell: babeld is asked now and then whether it is there. A comment changes nothing and
+is answered by `ok`, on a read-only socket as well."""
 _READ = 65_536
 
 
@@ -23,15 +27,14 @@ class BabelReader:
     async def run(self, show: Show) -> None:
         reader, writer = await self._connect()
         babel = Babel()
+        pings = asyncio.ensure_future(_ping(writer))
         try:
             writer.write(b"monitor\n")
             async with asyncio.timeout(GREET_S) as patience:
                 while True:
-                    if not babel.ready:
-                        data = await reader.read(_READ)
-                    else:
-                        patience.reschedule(None)
-                        data = await reader.read(_READ)
+                    data = await reader.read(_READ)
+                    if babel.ready:
+                        patience.reschedule(asyncio.get_running_loop().time() + PATIENCE_S)
                         # One event is several lines: wait for the rest of it, not for all that follows.
                         await asyncio.sleep(SETTLE_S)
                     if not data:
@@ -40,10 +43,11 @@ class BabelReader:
                     if babel.ready and babel.changed():
                         show.report(babel.report())
         except TimeoutError:
-            raise LinkDown(f"{self._config.socket}: babeld does not greet", code="mesh-silent") from None
+            raise LinkDown(f"{self._config.socket}: babeld does not answer", code="mesh-silent") from None
         except OSError as exc:
             raise LinkDown(f"{self._config.socket}: {exc.strerror or exc}", code="mesh-silent") from exc
         finally:
+            pings.cancel()
             writer.close()
             with contextlib.suppress(OSError):
                 writer.transport.abort()
@@ -61,3 +65,9 @@ class BabelReader:
         except OSError as exc:
             code = "mesh-denied" if isinstance(exc, PermissionError) else "mesh-silent"
             raise LinkDown(f"{where}: {exc.strerror or exc}", code=code) from exc
+
+
+async def _ping(writer: asyncio.StreamWriter) -> None:
+    while True:
+        await beat(PING_S)
+        writer.write(b"#\n")

@@ -23,7 +23,7 @@ class BatctlReader:
     async def run(self, show: Show) -> None:
         async def ask() -> None:
             near, far = await self._output("neighbors_json"), await self._output("originators_json")
-            show.report(read_batman(near, far, self._name))
+            show.report(read_batman(near, far, self._name, await self._output("hardifs_json")))
 
         await each(self._config.every, ask)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 
@@ -10,10 +11,33 @@ from adapters.mesh.config import MeshtasticSource
 from adapters.mesh.protocol.meshtastic import Meshtastic, channel_of
 from adapters.mesh.sources.source import Show
 from gateway.base.errors import LinkDown, RemoteProtocolError
+from gateway.base.throttle import Throttle
+
+log = logging.getLogger(__name__)
 
 REPORT_S = 1.0
 _QUEUE = 256
 _REFUSED = ("not authori", "bad user", "refused: bad")
+
+
+class _Once(logging.Filter):
+    """What the client says with every message that finds no room is said once a second."""
+
+    def __init__(self, broker: str) -> None:
+        super().__init__()
+        self._broker = broker
+        self._throttle = Throttle(log)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            self._throttle(self._broker, f"{self._broker}: {record.getMessage()[:200]}")
+        return False
+
+
+def _quiet(broker: str) -> logging.Logger:
+    quiet = logging.Logger(f"{__name__}.client")
+    quiet.addFilter(_Once(broker))
+    return quiet
 
 
 class MeshtasticReader:
@@ -34,6 +58,7 @@ class MeshtasticReader:
             password=config.password.get_secret_value() or None,
             tls_context=ssl.create_default_context() if config.tls else None,
             max_queued_incoming_messages=_QUEUE,
+            logger=_quiet(f"{config.host}:{config.port}"),
             timeout=5.0,
         )
         try:

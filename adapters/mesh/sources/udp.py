@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable
 
 from adapters.mesh.config import SilvusSource, UdpSource
@@ -16,6 +18,11 @@ from gateway.base.udp import Address, UdpSocket
 
 STRANGE = 16
 """So many datagrams in a row that can not be read are the radio's fault, not the air's."""
+REST_S, SHARE = 0.05, 4
+"""What comes while one is read, and for so long after or so many times as long as that took, waits: a flood has a fifth
+of the processor and no more."""
+WAITING = 16
+"""Datagrams of a Silvus report that wait: it is a few of them. JSON is whole in each, so the newest is enough."""
 
 
 class UdpReader:
@@ -26,18 +33,13 @@ class UdpReader:
     async def run(self, show: Show) -> None:
         read = _reader(self._config, self._name)
         came = asyncio.Event()
-        garbled: list[RemoteProtocolError] = []
+        waiting: deque[bytes] = deque(maxlen=WAITING if self._config.kind == "silvus" else 1)
+        garbled = 0
 
         def heard(data: bytes, remote: Address, _local: Address) -> None:
-            if remote[0].partition("%")[0] != self._config.sender:
-                return
-            try:
-                show.report(read(data))
-                garbled.clear()
-            except RemoteProtocolError as exc:
-                garbled.append(exc)
-                del garbled[: -STRANGE - 1]
-            came.set()
+            if remote[0].partition("%")[0] == self._config.sender:
+                waiting.append(data)
+                came.set()
 
         socket = UdpSocket(self._config.listen.host, self._config.listen.port, receive_buffer_bytes=256 * 1024)
         try:
@@ -49,9 +51,18 @@ class UdpReader:
                 except TimeoutError:
                     text = f"{self._config.sender} sends nothing to UDP {self._config.listen}"
                     raise LinkDown(text, code="mesh-silent") from None
-                if len(garbled) >= STRANGE:
-                    raise garbled[-1]
                 came.clear()
+                began = time.perf_counter()
+                for data in [waiting.popleft() for _ in range(len(waiting))]:
+                    try:
+                        told, garbled = read(data), 0
+                    except RemoteProtocolError:
+                        garbled += 1
+                        if garbled >= STRANGE:
+                            raise
+                        continue
+                    show.report(told)
+                await asyncio.sleep(max(REST_S, SHARE * (time.perf_counter() - began)))
         finally:
             socket.close()
 

@@ -10,6 +10,7 @@ from adapters.mesh.protocol.batman import read_batman
 from adapters.mesh.protocol.fields import Map, read_field, read_fields, read_list
 from adapters.mesh.protocol.report import MOST_JSON, Report, clean, from_json, garbled
 from adapters.mesh.protocol.ubus import (
+    DENIED,
     NOBODY,
     OK,
     Call,
@@ -85,7 +86,7 @@ class UbusReader:
         batman = self._config.batman
         batctl = [
             Call("file", "exec", {"command": "batctl", "params": ["meshif", batman, what]})
-            for what in ("neighbors_json", "originators_json")
+            for what in ("neighbors_json", "originators_json", "hardifs_json")
             if batman
         ]
         (status, data), *shell = await self._ask([Call("iwinfo", "devices", {}), *batctl])
@@ -93,12 +94,18 @@ class UbusReader:
             raise PeerError(f"the radio does not tell its wireless interfaces (ubus {status})", status=status)
         names = devices_of(data)
         calls = [Call("iwinfo", what, {"device": name}) for name in names for what in ("info", "assoclist")]
-        told = [data for _, data in await self._ask(calls)] if calls else []
+        answered = await self._ask(calls) if calls else []
+        if any(status == DENIED for status, _ in answered):
+            # Without its stations the radio would look as if it heard nobody.
+            raise PeerError("the radio does not let iwinfo be asked (ubus 6)", status=DENIED, code="mesh-denied")
+        told = [data for _, data in answered]
         report = read_radios(self._host, list(zip(told[::2], told[1::2], strict=True)), self._name)
         if not batman:
             return report
-        near, far = (_output(status, data) for status, data in shell)
-        mesh = read_batman(near, far, self._name)
+        near, far = (_output(status, data) for status, data in shell[:2])
+        # Its own addresses: a radio whose batctl or rights are older tells the rest without them.
+        own = _output(*shell[2]) if shell[2][0] == OK else ""
+        mesh = read_batman(near, far, self._name, own)
         return Report(report.nodes + mesh.nodes, report.links + mesh.links)
 
     async def _ask(self, calls: Sequence[Call]) -> list[tuple[int, Mapping[str, Any]]]:

@@ -92,11 +92,26 @@ def test_the_history_is_scrubbed_and_bounded(monkeypatch: pytest.MonkeyPatch) ->
         assert len(meshes.marks(SYSTEM, "m", hours=24, most=500)) < 20
 
 
-def test_a_clock_that_was_set_back_breaks_nothing() -> None:
+def test_a_clock_that_is_set_breaks_nothing() -> None:
+    """A year ahead and back again: each moment can be asked for, in its order, dated by the clock as it is now."""
     clock = Hand()
     meshes = Meshes("kit1", Heard(), clock.clock)
     with meshes.offer("m", "Mesh") as seat:
-        seat.tell(snapshot(2e9, 3))
-        clock.now += 40
-        seat.tell(snapshot(1e9, 2))
-        assert len(meshes.at(SYSTEM, "m", 3e9).edges) == 2
+        for edges, off_s in ((1, 0.0), (2, 366 * 86400.0), (3, -366 * 86400.0), (4, 0.0)):
+            clock.now += 40
+            seat.tell(snapshot(clock.wall() + off_s, edges))
+        marks = meshes.marks(SYSTEM, "m", hours=1, most=9)
+        assert [mark.edges for mark in marks] == [1, 2, 3, 4]
+        assert [round(clock.wall() - mark.at) for mark in marks] == [120, 80, 40, 0]
+        assert [len(meshes.at(SYSTEM, "m", mark.at).edges) for mark in marks] == [1, 2, 3, 4]
+        assert meshes.at(SYSTEM, "m", marks[1].at).at == marks[1].at
+        assert len(meshes.at(SYSTEM, "m", 3e9).edges) == 4
+
+
+def test_meshes_that_are_read_no_more_make_room() -> None:
+    meshes = Meshes("kit1", Heard(), Hand().clock)
+    for n in range(module.MOST_MESHES + 4):
+        with meshes.offer(f"mesh{n}", ""):
+            pass
+    with meshes.offer("mesh0", ""):
+        assert [one.mesh for one in meshes.snapshots(SYSTEM)] == ["mesh0"]

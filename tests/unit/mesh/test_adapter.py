@@ -14,9 +14,14 @@ import pytest
 from pydantic import ValidationError
 
 from adapters.mesh import Mesh
+from adapters.mesh.adapter import MOST_PLACED
 from adapters.mesh.config import MeshConfig
+from adapters.mesh.protocol.meshtastic import Placed
+from adapters.mesh.sources import babel, source
+from gateway.base.errors import LinkDown
 from gateway.model.link import BearerFacts
 from gateway.model.mesh import MeshSnapshot
+from gateway.model.position import Position
 from tests.unit.mesh.test_babel import HELLO, TABLE
 from tests.unit.mesh.test_radios import INFO, SIGNAL, STATIONS
 
@@ -30,6 +35,8 @@ class Context:
         self.snapshots: dict[str, MeshSnapshot] = {}
         self.facts: dict[str, BearerFacts] = {}
         self.news = asyncio.Event()
+        self.count = 0
+        self.places: list[Position] = []
         self.links = self.meshes = self.reach = self.messages = self
 
     def ready(self) -> None:
@@ -43,8 +50,12 @@ class Context:
             def tell(self, told: Any) -> None:
                 (outer.facts if isinstance(told, BearerFacts) else outer.snapshots)[name] = told  # type: ignore[index]
                 outer.news.set()
+                outer.count += 1
 
         yield Seat()
+
+    def position(self, position: Position) -> None:
+        self.places.append(position)
 
     async def connect(self, host: str, port: int, **_how: Any) -> socket.socket:
         made = socket.socket()
@@ -62,6 +73,14 @@ class Context:
                 self.news.clear()
                 await self.news.wait()
         return self.snapshots[mesh]
+
+
+@contextmanager
+def free_udp() -> Iterator[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    yield port
 
 
 @asynccontextmanager
@@ -100,6 +119,81 @@ async def test_babeld_is_followed_and_followed_again(tmp_path: Path) -> None:
         assert len(writers) >= 2
         for writer in writers:
             writer.close()
+
+
+async def test_babeld_that_hangs_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It greets, tells its table, and says nothing for ever: stopped, or its machine is gone."""
+    monkeypatch.setattr(babel, "PING_S", 0.05)
+    monkeypatch.setattr(babel, "PATIENCE_S", 0.3)
+    path, asked = tmp_path / "b.sock", list[bytes]()
+    deaf = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HELLO)
+        while line := await reader.readline():
+            asked.append(line)
+            if not deaf.is_set():
+                writer.write(TABLE if line == b"monitor\n" else b"ok\n")
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, path)
+    async with server, running(a={"kind": "babel", "socket": str(path)}) as context:
+        await context.until(lambda one: len(one.edges) == 2)
+        async with asyncio.timeout(10):
+            while asked.count(b"#\n") < 10:  # at rest: it is asked, and that is enough
+                context.news.clear()
+                await context.news.wait()
+        assert context.snapshots["mesh"].sources[0].code == "" and asked.count(b"monitor\n") == 1
+        deaf.set()
+        gone = await context.until(lambda one: one.sources[0].code != "")
+        assert gone.sources[0].code == "mesh-silent"
+
+
+async def test_a_mistake_in_one_source_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wrong(_self: object, _show: object) -> None:
+        raise ValueError("label empty or too long")
+
+    monkeypatch.setattr(babel.BabelReader, "run", wrong)
+    with free_udp() as port:
+        silvus = {"kind": "silvus", "listen": f"127.0.0.1:{port}", "sender": "127.0.0.1"}
+        async with running(bad={"kind": "babel"}, mast=silvus) as context:
+            await context.until(lambda one: one.sources[0].code == "internal")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as radio:
+                radio.sendto(SIGNAL, ("127.0.0.1", port))
+            assert (await context.until(lambda one: len(one.nodes) == 1)).nodes[0].id == "1025"
+
+
+async def test_a_flood_of_changes_is_told_now_and_then() -> None:
+    """A radio (or whoever sends in its name) with another topology in each of thousands of datagrams."""
+    map_ = {"nodes": "n", "node_fields": {"id": "id"}, "links": "", "link_fields": {}}
+    with free_udp() as port, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as radio:
+        source = {"kind": "udp", "listen": f"127.0.0.1:{port}", "sender": "127.0.0.1", **map_}
+        async with running(mast=source) as context:
+            await context.until(lambda one: True)
+            before = context.count
+            for n in range(3000):
+                radio.sendto(json.dumps({"n": [{"id": str(n)}]}).encode(), ("127.0.0.1", port))
+                if n % 50 == 49:
+                    await asyncio.sleep(0)
+            await context.until(lambda one: [node.id for node in one.nodes] == ["2999"])
+            assert context.count - before < 60
+
+
+async def test_places_of_made_up_radios_have_an_end() -> None:
+    context = Context()
+    adapter = Mesh(MeshConfig.model_validate({"sources": {}}), context)  # type: ignore[arg-type]
+    for n in range(2000):
+        adapter._placed(Placed(f"!{n:08x}", "", 104.0, 30.0, None, None, None, None, None))
+    adapter._placed(Placed("!00000001", "", 104.1, 30.0, None, None, None, None, None))
+    assert len({position.device for position in context.places}) == MOST_PLACED
+    assert context.places[-1].longitude == 104.1, "those who were there stay"
+
+
+async def test_an_agent_that_trickles_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "ASK_S", 0.05)
+    with pytest.raises(LinkDown) as told:
+        await source.each(1.0, asyncio.Event().wait)  # type: ignore[arg-type]
+    assert told.value.code == "mesh-silent"
 
 
 async def test_only_the_radio_is_heard_and_garbage_is_named() -> None:
@@ -180,6 +274,18 @@ async def test_radios_by_http_and_a_session_that_ends() -> None:
         assert context.snapshots["mesh"].sources[0].code == ""
 
 
+async def test_a_radio_that_hides_its_stations_does_not_look_alone() -> None:
+    radio = Radio()
+    plain = radio.answer
+    radio.answer = lambda call: {"id": call["id"], "result": [6]} if call["params"][2] == "assoclist" else plain(call)  # type: ignore[method-assign]
+    server = await asyncio.start_server(radio.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ubus"
+    ubus = {"kind": "ubus", "url": url, "password": "secret", "interface": "mesh0"}
+    async with server, running(mast=ubus) as context:
+        await context.until(lambda one: one.sources[0].code == "mesh-denied")
+        assert context.facts["mesh-mast"].code == "mesh-denied"
+
+
 async def test_batctl_that_is_missing_or_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     async with running(b={"kind": "batctl"}) as context:
@@ -206,6 +312,8 @@ async def test_batctl_that_is_missing_or_fails(tmp_path: Path, monkeypatch: pyte
         {"kind": "snmp", "agent": {"host": "x"}, "link_fields": {"b": "1.x"}},
         {"kind": "babel", "interface": "a/b"},
         {"kind": "babel", "mesh": "A B"},
+        {"kind": "babel", "socket": "host:70000"},
+        {"kind": "silvus", "sender": "radio.local"},
         {"kind": "nonsense"},
     ],
 )
@@ -214,3 +322,7 @@ def test_what_can_not_be_is_said_when_it_is_written(wrong: dict[str, Any]) -> No
         MeshConfig.model_validate({"sources": {"a": wrong}})
     with pytest.raises(ValidationError):
         MeshConfig.model_validate({"sources": {"A b": {"kind": "babel"}}})
+    with pytest.raises(ValidationError):
+        MeshConfig.model_validate({"sources": {f"s{n}": {"kind": "babel", "mesh": f"m{n}"} for n in range(17)}})
+    silvus = MeshConfig.model_validate({"sources": {"a": {"kind": "silvus", "sender": "FE80:0::1"}}}).sources["a"]
+    assert silvus.sender == "fe80::1"  # type: ignore[union-attr]

@@ -72,6 +72,19 @@ def test_hellos_alone_are_no_news() -> None:
     assert babel.changed()
 
 
+def test_one_address_on_two_links_is_two_radios() -> None:
+    twice = b"fe80::1"
+    table = TABLE.replace(b"fe80::847:8dff:fe2f:d7fe", twice).replace(b"fe80::acec:b1ff:fe33:651f", twice)
+    report = told(HELLO, table).report()
+    assert {(link.b, link.quality) for link in report.links} == {("fe80::1%mac", 1.0), (B, 0.5)}
+    assert [node.ids for node in report.nodes[1:3]] == [("fe80::1%mac",), (B,)]
+
+
+def test_one_that_does_not_say_who_it_is_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError):
+        told(b"BABEL 1.0\nhost vm\nok\n", TABLE)
+
+
 @given(st.lists(st.integers(0, len(HELLO + TABLE)), max_size=12))
 def test_cut_anywhere(cuts: list[int]) -> None:
     whole, places = HELLO + TABLE, [0, *sorted(cuts), len(HELLO + TABLE)]

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from adapters.mesh.bearer import facts_of
 from adapters.mesh.config import MeshConfig
-from adapters.mesh.gathering import Gathering
+from adapters.mesh.gathering import LATE_S, Gathering
 from adapters.mesh.protocol.merge import merge
-from adapters.mesh.protocol.report import Heard, Report, Told
+from adapters.mesh.protocol.report import MOST_LINKS, MOST_NODES, Heard, Report, Told
 from gateway.model.link import LinkPhase
 from gateway.model.mesh import MeshSnapshot, MeshSource
 
@@ -77,6 +77,63 @@ def test_a_mesh_as_a_link() -> None:
     assert facts_of(mesh.snapshot(1, 1), "a", "mesh0").code == "mesh-thin"
     mesh.heard("a", Report(OF_A.nodes), 2, 2)
     assert facts_of(mesh.snapshot(2, 2), "a", "mesh0").code == "mesh-alone"
+
+
+def test_a_source_that_hangs_without_failing_is_silent_in_the_end() -> None:
+    mesh = made()
+    mesh.heard("a", OF_A, 0, 100)
+    mesh.heard("b", OF_B, 0, 100)
+    assert mesh.snapshot(10 + LATE_S, 110 + LATE_S).sources[1].code == ""
+    later = mesh.snapshot(12 + LATE_S, 112 + LATE_S)
+    assert [source.code for source in later.sources] == ["", "mesh-silent"], "what babeld streamed stays true"
+    assert [(e.a, e.b) for e in later.edges] == [("A", "fe80::b")]
+    assert mesh.heard("b", OF_B, 40, 140) and mesh.snapshot(40, 140).sources[1].code == ""
+
+
+def one(**reports: Report) -> MeshSnapshot:
+    return merge("m", "m", 0, {name: (report, 0.0, name == "own") for name, report in reports.items()}, [])
+
+
+def test_a_source_that_makes_up_thousands_fills_its_own_share_alone() -> None:
+    ids = [f"x{n}" for n in range(5000)]
+    flood = Report(
+        tuple(Told((id_,), read=True) for id_ in ids),
+        tuple(Heard(a, b) for a in ids[:80] for b in ids[:80] if a != b),
+    )
+    told = one(a=flood, b=OF_B, own=OF_A)
+    assert len(told.nodes) == MOST_NODES and len(told.edges) == MOST_LINKS
+    assert {"A", "B", "D"} <= {node.id for node in told.nodes}
+    assert {("A", "B"), ("B", "A")} <= {(edge.a, edge.b) for edge in told.edges}
+
+
+def test_of_many_that_one_place_knows_only_the_asked_one_is_this_kits() -> None:
+    near = [Heard("r1", "r2", quality=0.9), Heard("r2", "r1", quality=0.1)]
+    many = Report((Told(("r1",), read=True), Told(("r2",), "mast", read=True)), tuple(near))
+    sources = {"up": {"kind": "http", "url": "http://192.0.2.1/", "own": True, "node": "mast", "interface": "mesh0"}}
+    mesh = Gathering("mesh", "", 10, MeshConfig.model_validate({"sources": sources}).sources)
+    mesh.heard("up", many, 0, 1)
+    told = mesh.snapshot(0, 1)
+    assert [node.id for node in told.nodes if node.own] == ["r2"]
+    assert facts_of(told, "up", "mesh0", "mast").code == "mesh-thin", "how that one hears, not the first of them"
+    assert [node.own for node in one(own=many).nodes] == [False, False], "nobody there is called so"
+
+
+def test_an_address_of_one_link_makes_no_two_radios_one() -> None:
+    """fe80::1 is many a router's own."""
+    a = Report((Told(("A", "fe80::1"), read=True), Told(("B", "fe80::2"))), (Heard("A", "B"),))
+    b = Report((Told(("B", "fe80::1"), read=True), Told(("A", "fe80::3"))), (Heard("B", "A"),))
+    told = one(a=a, b=b)
+    assert [node.id for node in told.nodes] == ["A", "B"]
+    assert [(edge.a, edge.b) for edge in told.edges] == [("A", "B"), ("B", "A")]
+
+
+def test_what_a_radio_says_of_itself_stands_against_what_others_say_of_it() -> None:
+    itself = Report((Told(("A",), "alpha", read=True, longitude=104.0, latitude=30.0, battery_percent=80),))
+    liar = Report((Told(("A",), "beta", longitude=1.0, latitude=2.0, altitude_m=9, battery_percent=3),))
+    for told in (one(a=itself, b=liar), one(a=liar, b=itself)):
+        (node,) = told.nodes
+        assert (node.name, node.longitude, node.latitude, node.battery_percent) == ("alpha", 104.0, 30.0, 80)
+        assert node.altitude_m == 9, "what it does not say itself"
 
 
 IDS = st.sampled_from("ABCDEFG")

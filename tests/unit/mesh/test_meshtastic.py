@@ -119,3 +119,14 @@ def test_whatever_is_published(type_: Any, payload: Any, more: dict[str, Any]) -
 def test_the_channel_stands_in_the_topic() -> None:
     assert channel_of("msh/CN/2/json/LongFast/!0a0b0cff") == "LongFast"
     assert channel_of("msh/x") == ""
+
+
+def test_made_up_nodes_put_out_each_other_and_nobody_from_before() -> None:
+    mesh = Meshtastic()
+    for at in (0, 900):
+        mesh.receive(message("nodeinfo", {"longname": "Ridge"}, id=at + 1), at, 0)
+    for n in range(3 * MOST_NODES):
+        mesh.receive(message("nodeinfo", {"longname": "x"}, sender=0x0C000000 + n, id=1), 1000, 0)
+    nodes = mesh.report(1000).nodes
+    assert len([node for node in nodes if node.heard_s is not None]) <= MOST_NODES
+    assert {"!0a0b0c01"} <= {node.ids[0] for node in nodes if node.name == "Ridge"}

@@ -1,6 +1,6 @@
 """The parsers of what radios tell: batctl, ubus, Silvus, JSON by a map.
 
-batctl's rows are in the form of its JSON; the kernel here has no batman-adv, so it has never run."""
+batctl's rows have the names, kinds and units that batctl 2023.0 writes; no kernel here has batman-adv to give any."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.mesh.protocol import fields
 from adapters.mesh.protocol.batman import read_batman
 from adapters.mesh.protocol.fields import Map, read_field, read_fields, read_list
 from adapters.mesh.protocol.report import from_json, ident, number, place
@@ -49,6 +50,17 @@ def test_batctl_gives_links_of_this_node_and_everybody_else_as_unknown() -> None
             read_batman(wrong, "[]", "kit")
 
 
+def test_batctl_knows_its_own_addresses_and_the_quality_of_links_not_of_ways() -> None:
+    own = """[{"hard_ifindex":3,"hard_ifname":"mesh0","hard_address":"02:00:00:00:00:01","active":true},
+    {"hard_ifindex":4,"hard_ifname":"mesh1","hard_address":"02:00:00:00:01:01"}]"""
+    # The best way to :02 goes by :03; what we hear of :02 itself is worth 51.
+    far = """[{"orig_address":"02:00:00:00:00:02","best":true,"neigh_address":"02:00:00:00:00:03","tq":230},
+    {"orig_address":"02:00:00:00:00:02","neigh_address":"02:00:00:00:00:02","tq":51}]"""
+    report = read_batman(NEIGHBOURS, far, "kit", own)
+    assert report.nodes[0].ids == ("02:00:00:00:00:01", "02:00:00:00:01:01", "kit")
+    assert [(link.a, link.quality) for link in report.links] == [("02:00:00:00:00:01", 0.2), ("02:00:00:00:00:01", 1.0)]
+
+
 @given(JSON, JSON)
 def test_batctl_whatever_it_prints(near: Any, far: Any) -> None:
     try:
@@ -75,6 +87,19 @@ def test_a_radio_by_iwinfo() -> None:
     assert far.snr_db == 7 and far.quality is not None and far.quality < 0.1
     # The BSSID of an ad-hoc cell is everybody's: two radios would be taken for one.
     assert read_radios("", [({**INFO, "mode": "Ad-Hoc"}, STATIONS)], "mast").nodes[0].ids == ("mast",)
+
+
+def test_a_map_looks_at_so_many_rows_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+
+    def link(row: Any, parent: Any, how: Map) -> None:
+        nonlocal looked
+        looked += 1
+
+    monkeypatch.setattr(fields, "_link", link)
+    how = Map("m", read_list("n"), {"id": read_field("id")}, read_list("n.*.near"), {"b": read_field("to")})
+    read_fields({"n": [{"id": str(n), "near": [0] * 2000} for n in range(60)]}, how)
+    assert looked <= fields.MOST_ROWS < 60 * 2000
 
 
 def test_a_session_is_made_and_ends() -> None:
