@@ -2,7 +2,8 @@
 
 A text that looks like a record is one of four things: sealed by the key of a kit that is paired here (kept, shown as
 the kit's state), sealed and here before (`telemetry-replayed`), of a kit that was revoked, or not sealed by anybody's
-key (`telemetry-forged`, `telemetry-unknown`). The text itself stays in the inbox with what became of it.
+key (`telemetry-forged`, `telemetry-unknown`). The text itself stays in the inbox with what became of it: what nothing
+is said of yet is read, also after a restart, so that none is lost between being kept and being read.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ log = logging.getLogger(__name__)
 
 KEEP = 500
 """Records of each kit; what is older than the oldest of so many is refused."""
-WAITING = 256
-"""Texts that wait to be read: beyond, they stay in the inbox unread, and the log says so."""
+AT_ONCE = 64
+AGAIN_S = 30.0
+"""After the disk refused."""
 AHEAD_S = 300.0
 
 
@@ -64,7 +66,10 @@ class TelemetryIn:
         self._is_center = is_center
         self._fleet: Fleet | None = None
         self._keys: dict[bytes, Keys] = {}
-        self._queue: asyncio.Queue[TextIn] = asyncio.Queue(WAITING)
+        self._news = asyncio.Event()
+        self._news.set()  # of the last run some may be unread
+        self._read_to = 0
+        self._newest: dict[str, int] = {}
         self._throttle = Throttle(log, clock=clock)
         texts.on_kept(self._came)
         pairings.on_change(self._keys.clear)
@@ -72,19 +77,22 @@ class TelemetryIn:
     def join(self, fleet: Fleet) -> None:
         """Whom the records are shown by; what was kept is shown at once."""
         self._fleet = fleet
-        for gateway, _, whole, carrier, at in self._repo.latest():
+        for gateway, sequence, whole, carrier, at in self._repo.latest():
+            self._newest[gateway] = sequence
             found = self._read(gateway, whole)
             if found is not None:
                 fleet.by_text(replace(found, carrier=carrier, received_at=at))
 
     async def run(self) -> None:
         while True:
-            text = await self._queue.get()
+            await self._news.wait()
+            self._news.clear()
             try:
-                code, detail = await self._take(text)
-                await self._texts.note(text, code, detail)
+                await self._read_all()
             except GatewayError as exc:
-                log.warning("a record that came by short message was not kept: %s (%s)", exc, exc.code)
+                log.warning("records that came by short message are not read yet: %s (%s)", exc, exc.code)
+                await asyncio.sleep(AGAIN_S)
+                self._news.set()
 
     async def records(self, who: Principal, gateway: str, limit: int) -> Sequence[KitRecord]:
         """Newest first. Raises NotFound, Denied."""
@@ -100,12 +108,19 @@ class TelemetryIn:
     # — within —
 
     def _came(self, text: TextIn) -> None:
-        if not self._is_center() or not telemetry.is_record(text.body):
-            return
-        try:
-            self._queue.put_nowait(text)
-        except asyncio.QueueFull:
-            self._throttle("full", f"more than {WAITING} records wait to be read: one stays unread in the inbox")
+        if self._is_center() and telemetry.is_record(text.body):
+            self._news.set()
+
+    async def _read_all(self) -> None:
+        while self._is_center():
+            found = await self._texts.unread(self._read_to, telemetry.LENGTH, AT_ONCE)
+            for text in found:
+                if telemetry.is_record(text.body):
+                    code, detail = await self._take(text)
+                    await self._texts.note(text, code, detail)
+                self._read_to = max(self._read_to, text.number)
+            if len(found) < AT_ONCE:
+                return
 
     async def _take(self, text: TextIn) -> tuple[str, str]:
         """What became of it: a reason, and whose it was."""
@@ -170,11 +185,13 @@ class TelemetryIn:
 
     def _show(self, record: KitRecord) -> None:
         log.info("kit %s told by short message how it stands (%s)", record.gateway, record.why)
+        newest = self._newest.get(record.gateway, 0) < record.sequence
+        self._newest[record.gateway] = max(self._newest.get(record.gateway, 0), record.sequence)
         if self._fleet is not None:
             self._fleet.by_text(record)
         fix = record.fix
-        if fix is None:
-            return
+        if fix is None or not newest:
+            return  # one that comes late, or that somebody held back, says where it was, not where it is
         age_s = fix.age_min * 60.0
         made = float(record.made_at) if record.clock_good else record.received_at
         self._positions.report(

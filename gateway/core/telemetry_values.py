@@ -111,7 +111,7 @@ def numbers(record: KitRecord) -> dict[str, int]:
 def meaning(values: dict[str, int], why: int) -> KitRecord:
     """Without gateway and sequence; numbers of a newer build that this one has no word for become the plainest one."""
     fix = None
-    if values["fix"]:
+    if values["fix"] and values["longitude"] <= 36_000_000 and values["latitude"] <= 18_000_000:
         fix = RecordFix(
             longitude=round(values["longitude"] / 1e5 - 180, 5),
             latitude=round(values["latitude"] / 1e5 - 90, 5),

@@ -202,6 +202,10 @@ class Texts:
     async def came_lately(self, *, before: int | None = None, limit: int = 200) -> Sequence[TextIn]:
         return await self._in.recent(before=before, limit=limit)
 
+    async def unread(self, after: int, size: int, limit: int) -> Sequence[TextIn]:
+        """Messages of that size of which nothing was noted, oldest first."""
+        return await self._in.unread(after, size, limit)
+
     # — time —
 
     async def run(self) -> None:

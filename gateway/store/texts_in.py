@@ -73,6 +73,15 @@ class TextInRepo:
         most = 2**62 if before is None else before
         return await self._db.read(lambda conn: [_text(row) for row in conn.execute(sql, (most, limit))])
 
+    async def unread(self, after: int, size: int, limit: int) -> Sequence[TextIn]:
+        """Whole ones of about `size` characters that nobody has said anything of, oldest first. `after`: a number."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM text_in WHERE number > ? AND code = '' AND length(body) BETWEEN ? AND ?"
+            " ORDER BY number LIMIT ?"
+        )
+        values = (after, size, size + 8, limit)
+        return await self._db.read(lambda conn: [_text(row) for row in conn.execute(sql, values)])
+
     def prune(self, before: float, known_before: float, most: int) -> None:
         """`known_before`: what came before is not known again any more. Of messages the newest `most` stay."""
 

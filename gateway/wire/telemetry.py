@@ -26,6 +26,8 @@ LINKS, ALARMS = 6, 3
 EPOCH = 1_704_067_200
 """2024-01-01T00:00:00Z: seconds are counted from here."""
 SIZE, SEAL, HEAD = 48, 8, 7
+LENGTH = 64
+"""Characters."""
 MOST_SEQUENCE = 2**32 - 1
 
 LAYOUT: tuple[tuple[str, int], ...] = (

@@ -141,6 +141,39 @@ async def test_the_center_shows_what_the_kit_told(tmp_path: Path) -> None:
         assert center.core.fleet.kit(VIEWER, "kit7").by_text == newest
 
 
+@by_hand
+async def test_a_record_that_was_kept_and_not_read_is_read_after_the_restart(tmp_path: Path) -> None:
+    public_key(tmp_path / "kit")
+    first, *_ = await told_by_a_kit(tmp_path)
+    kept_only = Config(gateway=Gateway(id="center"))  # as a center that ends before it reads
+    async with a_house(tmp_path / "center", kept_only) as center:
+        await center.core.pairings.admit_kit(PairedKit("kit7", public_key(tmp_path / "kit")))
+        with center.core.texts.carrier("modem", CarrierKind.SMS, nobody) as seat:
+            await seat.take(Arrived("17400000001", first, "1"))
+            await seat.take(Arrived("17400000001", "please call " * 6, "2"))
+    async with a_house(tmp_path / "center", configs()[1]) as center:
+        for _ in range(20):
+            await center.core.store.db.write(lambda conn: None)
+            await settle()
+        codes = [text.code for text in await center.core.texts.came_lately()]
+        assert codes == ["", "text-telemetry"]
+        assert center.core.fleet.kit(VIEWER, "kit7").by_text is not None
+
+
+@by_hand
+async def test_one_that_was_held_back_does_not_say_where_the_kit_is(tmp_path: Path) -> None:
+    public_key(tmp_path / "kit")
+    older, newer, *_ = await told_by_a_kit(tmp_path)
+    async with a_house(tmp_path / "center", configs()[1]) as center:
+        await center.core.pairings.admit_kit(PairedKit("kit7", public_key(tmp_path / "kit")))
+        reported: list[float] = []
+        center.core.positions.report = lambda where: reported.append(where.longitude)  # type: ignore[assignment,method-assign]
+        assert await read(center, newer) == "text-telemetry"
+        center.jumps.append(3 * 86400.0)
+        assert await read(center, older, "+8613999999999", "2") == "text-telemetry"
+        assert reported == [FIX.longitude]
+
+
 def test_the_sequence_goes_on_over_restarts_and_a_lost_store(tmp_path: Path) -> None:
     sequences: list[int] = []
 

@@ -91,6 +91,13 @@ def test_any_bits_are_read() -> None:
         v.meaning({name: rng.getrandbits(bits) for name, bits in telemetry.LAYOUT}, rng.randrange(8))
 
 
+def test_a_place_that_is_none_is_left_out() -> None:
+    """Of a newer build, or of a kit whose key somebody has."""
+    values = NOTHING | {"fix": 1, "longitude": 2**26 - 1}
+    assert v.meaning(values, 0).fix is None and v.meaning(values | {"longitude": 0}, 0).fix is not None
+    assert v.meaning(NOTHING | {"fix": 1, "latitude": 18_000_001}, 0).fix is None
+
+
 def test_the_words_are_those_of_the_links() -> None:
     assert set(v.KINDS) == {kind.value for kind in BearerKind}
     assert set(v.PHASES) == {phase.value for phase in LinkPhase}
