@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from gateway.base.textaddress import address
 from gateway.config.section import Section
-from gateway.config.units import Duration
+from gateway.config.units import Duration, is_slug
 
 
 class Texts(Section):
@@ -28,6 +28,12 @@ class LastResort(Section):
         description="where a kit's record of 48 bytes goes by short message when no link is left, in this order: "
         "telephone numbers, bd: and a BeiDou card, sbd: (Iridium)",
     )
+    centers: dict[str, list[str]] = Field(
+        {},
+        max_length=8,
+        description="of a kit that has several centers: each one's own addresses, by its id; each gets its own record. "
+        "The addresses in `center` are those of the first one that is not named here",
+    )
     after: Duration = Field(300.0, ge=10, description="when no center holds this kit for so long")
     every: Duration = Field(900.0, ge=60, description="and then so often")
     on_alarm: bool = Field(True, description="at once when an alarm is raised while no center holds this kit")
@@ -36,10 +42,23 @@ class LastResort(Section):
     @field_validator("center")
     @classmethod
     def _addresses(cls, value: list[str]) -> list[str]:
-        made = []
-        for one in value:
-            told = address(one)
-            if told is None:
-                raise ValueError(f"{one[:40]!r} is no telephone number, bd:… or sbd:")
-            made.append(told)
-        return made
+        return _checked(value)
+
+    @field_validator("centers")
+    @classmethod
+    def _each(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        if wrong := [name for name in value if not is_slug(name)]:
+            raise ValueError(f"{wrong[0][:40]!r} is no center's id")
+        if wrong := [name for name, told in value.items() if not 1 <= len(told) <= 4]:
+            raise ValueError(f"{wrong[0]}: 1 to 4 addresses")
+        return {name: _checked(told) for name, told in value.items()}
+
+
+def _checked(value: list[str]) -> list[str]:
+    made = []
+    for one in value:
+        told = address(one)
+        if told is None:
+            raise ValueError(f"{one[:40]!r} is no telephone number, bd:… or sbd:")
+        made.append(told)
+    return made

@@ -73,6 +73,15 @@ class Pairings:
         except ValueError:
             return None
 
+    def shared_with_center(self, center: PairedCenter) -> bytes | None:
+        """As `shared_with`, by the key of ours that this center knows: once it has met the new one, that one alone."""
+        mine = self.next_key() if center.gateway in self._knows_next else b""
+        try:
+            private = X25519PrivateKey.from_private_bytes(mine or self.private_key())
+            return private.exchange(X25519PublicKey.from_public_bytes(center.key))
+        except ValueError:
+            return None
+
     # — a new key: told to each center over its standing session, used there from then on, ours alone when all have it —
 
     def next_key(self) -> bytes:

@@ -163,6 +163,15 @@ class Texts:
             raise NotFound(f"there is no short message {id_[:40]!r}")
         return found
 
+    async def known(self, id_: str) -> TextOut | None:
+        """How it stands."""
+        row = self.queue.find(id_)
+        return row.text if row is not None else await self._out.get(id_)
+
+    async def ages_of_tried(self, name: str, limit: int) -> Sequence[float]:
+        """Seconds since those were put whose name begins so and which a carrier has tried, newest first."""
+        return [self._age_s(row) for row in await self._out.tried(name, limit)]
+
     async def report(self, carrier: str, reference: str, delivered: bool, code: str, detail: str) -> None:
         text = await self._out.report(carrier, reference, delivered, code, detail, self.clock.wall())
         if text is not None:
@@ -277,15 +286,19 @@ class Texts:
         await self.over(row)
 
     def _load(self) -> None:
-        now, moment = self.clock.monotonic(), self._moments.now()
+        now = self.clock.monotonic()
         for row in self._out.waiting():
             text = row.text
             if text.state is TextState.SENDING:
                 # We ended in the middle: it may have gone.
                 text = replace(text, state=TextState.WAITING, unsure=text.unsure + 1, code="text-unsure")
-            # The wall clock may have been set since: within one run of the machine the other one says how old it is.
-            age_s = moment.mono - row.mono if row.boot_id == moment.boot_id else moment.wall - text.made_at
-            self.queue.put(Waiting(text, row.replaces, now - min(max(age_s, 0.0), text.max_age_s)))
+            self.queue.put(Waiting(text, row.replaces, now - min(self._age_s(row), text.max_age_s)))
+
+    def _age_s(self, row: WaitingRow) -> float:
+        """The wall clock may have been set since: within one run of the machine the other one says how old it is."""
+        moment = self._moments.now()
+        age_s = moment.mono - row.mono if row.boot_id == moment.boot_id else moment.wall - row.text.made_at
+        return max(age_s, 0.0)
 
     def _waiting_for(self, seat: Seat) -> int:
         return sum(

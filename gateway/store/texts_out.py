@@ -39,6 +39,17 @@ class TextOutRepo:
         sql = f"SELECT {_COLUMNS}, replaces, boot_id, mono FROM text_out WHERE state IN {_LIVE} ORDER BY number"
         return self._db.read_now(lambda conn: [WaitingRow(_text(row[:-3]), *row[-3:]) for row in conn.execute(sql)])
 
+    async def tried(self, name: str, limit: int) -> Sequence[WaitingRow]:
+        """The newest that a carrier has tried, of those whose `replaces` begins with `name`."""
+        sql = (
+            f"SELECT {_COLUMNS}, replaces, boot_id, mono FROM text_out"
+            " WHERE substr(replaces, 1, ?) = ? AND attempts > 0 ORDER BY number DESC LIMIT ?"
+        )
+        values = (len(name), name, limit)
+        return await self._db.read(
+            lambda conn: [WaitingRow(_text(row[:-3]), *row[-3:]) for row in conn.execute(sql, values)]
+        )
+
     async def put(self, row: WaitingRow) -> tuple[TextOut, bool]:
         """With its number; False: there is one of that id already, as it stands there. Durable."""
         one = row.text

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from gateway.base.errors import LinkDown
 from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config, Gateway
 from gateway.config.texts import LastResort
 from gateway.contract.texts import Progress, TextSent
-from gateway.core.last_resort import Policy
+from gateway.core.last_resort_policy import Policy
 from gateway.core.pairings import KEY_FILE, read_key
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
@@ -21,7 +23,7 @@ from gateway.model.kit import KitState
 from gateway.model.pairing import PairedCenter, PairedKit
 from gateway.model.telemetry import RecordAlarm, RecordFix, RecordLink, Why
 from gateway.model.texts import Arrived, CarrierKind, TextOut
-from tests.fakes.loop import by_hand, settle
+from tests.fakes.loop import advance, by_hand, settle
 from tests.unit.core.house import VIEWER, House, a_house
 
 CENTER = "+8610000000"
@@ -217,6 +219,179 @@ async def test_it_goes_by_itself_when_no_center_holds_the_kit(tmp_path: Path) ->
                 await kit.core.store.db.write(lambda conn: None)
                 await settle()
         assert [text.to for text in gone] == [CENTER]  # the phone is ready, no BeiDou terminal is
+
+
+class AKit:
+    """One that lost its center, and what its carriers were given."""
+
+    def __init__(self, kit: House) -> None:
+        self.kit, self.resort = kit, kit.core.last_resort
+        self.gone: list[TextOut] = []
+        self.failing: set[CarrierKind] = set()
+        self.alarms: list[Alarm] = []
+
+        async def alarms() -> list[Alarm]:
+            return self.alarms
+
+        self.resort._alarms = alarms
+
+    async def send(self, text: TextOut, progress: Progress) -> TextSent:
+        if text.kind in self.failing:
+            raise LinkDown("no", code="modem-refused")
+        self.gone.append(text)
+        return TextSent()
+
+    def alarm(self, id_: str, raised_at: float) -> None:
+        self.alarms.append(
+            Alarm(
+                DeviceId("kit7/ball-1"),
+                "ch1",
+                "k",
+                AlarmSeverity.MAJOR,
+                "motion",
+                "video",
+                "",
+                raised_at,
+                raised_at,
+                id=id_,
+            )
+        )
+
+    async def pass_time(self, seconds: float) -> None:
+        """Its policy looks all the while."""
+        end = asyncio.get_running_loop().time() + seconds
+        while (left := end - asyncio.get_running_loop().time()) > 0:
+            await advance(min(left, 5.0))
+            for _ in range(4):
+                await self.kit.core.store.db.write(lambda conn: None)
+                await settle()
+
+
+def resort_config(**more: Any) -> Config:
+    return Config(gateway=Gateway(id="kit7"), last_resort=LastResort(**{"center": [CENTER], "after": "10s", **more}))
+
+
+@by_hand
+async def test_an_alarm_counts_once_whatever_the_clock_does(tmp_path: Path) -> None:
+    async with a_house(tmp_path, resort_config(after="10000s")) as house:
+        kit = AKit(house)
+        await house.core.pairings.admit_center(PairedCenter("center", house.core.pairings.public_key()))
+        with house.core.texts.carrier("phone", CarrierKind.SMS, kit.send) as seat:
+            seat.tell(True)
+            kit.alarm("01Z", house.clock.wall() - 3600)  # open since before the center was lost: it knows
+            await kit.pass_time(20)
+            assert kit.gone == []
+            house.jumps.append(-365 * 86400.0)
+            kit.alarm("01A", house.clock.wall())  # its id sorts before the other's
+            await kit.pass_time(10)
+            assert len(kit.gone) == 1
+            await kit.pass_time(100)
+            assert len(kit.gone) == 1
+
+
+@by_hand
+async def test_what_was_not_sent_costs_nothing_and_what_was_counts_over_restarts(tmp_path: Path) -> None:
+    config = resort_config(every="60s", most_a_day=3)
+    async with a_house(tmp_path, config) as house:
+        kit = AKit(house)
+        await house.core.pairings.admit_center(PairedCenter("center", house.core.pairings.public_key()))
+        await kit.pass_time(400)  # no carrier: one waits, made anew six times
+        assert len(house.core.texts.queue.rows) == 1
+        with house.core.texts.carrier("phone", CarrierKind.SMS, kit.send) as seat:
+            seat.tell(True)
+            await kit.pass_time(70)
+            assert len(kit.gone) == 2
+    async with a_house(tmp_path, config) as house:
+        kit = AKit(house)
+        with house.core.texts.carrier("phone", CarrierKind.SMS, kit.send) as seat:
+            seat.tell(True)
+            await kit.pass_time(300)
+            assert len(kit.gone) == 1  # three a day
+
+
+@by_hand
+async def test_an_address_whose_carrier_fails_does_not_keep_the_record(tmp_path: Path) -> None:
+    async with a_house(tmp_path, resort_config(center=[CENTER, "bd:412345"], every="300s")) as house:
+        kit = AKit(house)
+        await house.core.pairings.admit_center(PairedCenter("center", house.core.pairings.public_key()))
+        texts = house.core.texts
+        with (
+            texts.carrier("lte", CarrierKind.SMS, kit.send) as lte,
+            texts.carrier("bd1", CarrierKind.BEIDOU, kit.send) as beidou,
+        ):
+            lte.tell(True)
+            beidou.tell(True)
+            kit.failing = {CarrierKind.SMS}
+            await kit.pass_time(60)
+            assert [text.to for text in kit.gone] == ["bd:0412345"]
+            kit.failing = set()
+            await kit.pass_time(700)
+            assert [text.to for text in kit.gone][-1] == CENTER  # it is tried again
+
+
+@by_hand
+async def test_a_record_that_waits_for_a_carrier_goes_by_the_one_that_comes(tmp_path: Path) -> None:
+    async with a_house(tmp_path, resort_config(center=["bd:412345", CENTER])) as house:
+        kit = AKit(house)
+        await house.core.pairings.admit_center(PairedCenter("center", house.core.pairings.public_key()))
+        await kit.pass_time(20)
+        with house.core.texts.carrier("lte", CarrierKind.SMS, kit.send) as seat:
+            seat.tell(True)
+            await kit.pass_time(10)
+            assert [text.to for text in kit.gone] == [CENTER]
+
+
+@by_hand
+async def test_each_center_gets_its_own(tmp_path: Path) -> None:
+    for name in ("kit", "hq", "city", "town"):
+        public_key(tmp_path / name)
+    config = resort_config(centers={"city": ["+8620000000"]})
+    async with a_house(tmp_path / "kit", config) as house:
+        kit = AKit(house)
+        for name in ("hq", "city", "town"):
+            await house.core.pairings.admit_center(PairedCenter(name, public_key(tmp_path / name)))
+        with house.core.texts.carrier("phone", CarrierKind.SMS, kit.send) as seat:
+            seat.tell(True)
+            await kit.pass_time(20)
+    told = {text.to: text.body for text in kit.gone}
+    assert set(told) == {CENTER, "+8620000000"} and len(kit.gone) == 2
+    for name, own, others in (("hq", CENTER, "+8620000000"), ("city", "+8620000000", CENTER)):
+        center_config = Config(gateway=Gateway(id=name, role="center"))
+        async with a_house(tmp_path / name, center_config) as center:
+            await center.core.pairings.admit_kit(PairedKit("kit7", public_key(tmp_path / "kit")))
+            assert await read(center, told[own]) == "text-telemetry"
+            assert await read(center, told[others], mark="2") in ("telemetry-unknown", "telemetry-forged")
+
+
+@by_hand
+async def test_a_center_that_has_met_the_new_key_reads_what_it_seals(tmp_path: Path) -> None:
+    """Of two centers one is away while the key is renewed: the other one has forgotten the old key."""
+    public_key(tmp_path / "kit")
+    async with a_house(tmp_path / "kit", resort_config()) as house:
+        kit, pairings = AKit(house), house.core.pairings
+        for name in ("center", "away"):
+            await pairings.admit_center(PairedCenter(name, public_key(tmp_path / name)))
+        await pairings.renew_key()
+        pairings.key_taken("center")
+        new = X25519PrivateKey.from_private_bytes(pairings.next_key()).public_key().public_bytes_raw()
+        assert await kit.resort.send(Why.ROUTINE)
+        (text,) = await house.core.texts.sent_lately()
+    async with a_house(tmp_path / "center", configs()[1]) as center:
+        await center.core.pairings.admit_kit(PairedKit("kit7", new))
+        assert await read(center, text.body) == "text-telemetry"
+
+
+def test_a_clock_of_another_century_does_not_use_the_sequence_up(tmp_path: Path) -> None:
+    @by_hand
+    async def once() -> None:
+        async with a_house(tmp_path, configs()[0]) as kit:
+            await kit.core.pairings.admit_center(PairedCenter("center", kit.core.pairings.public_key()))
+            far = Moment("boot", 1.0, 9e9, TimeQuality.NTP)
+            kit.core.last_resort._moments.now = lambda: far  # type: ignore[method-assign]
+            assert await kit.core.last_resort.send(Why.ROUTINE)
+            assert await kit.core.last_resort.send(Why.ROUTINE)
+
+    once()
 
 
 @pytest.mark.parametrize("bad", ["call me", "bd:", "bd:123456789", "+12"])
