@@ -48,6 +48,7 @@ class Gnss:
         self._fixed_at: dict[str, float] = {}
         """When each had a fix last: of several receivers, or constellations, one may have none."""
         self._spoke: Counter[str] = Counter()
+        self._moment: dict[str, float | None] = {}
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -165,9 +166,11 @@ class Gnss:
                 self._nothing(source, "gnss-no-fix")
             return
         self._fixed_at[source] = now
-        self._standing[source] = self._kit.fix(source, "receiver", Fix(**asdict(heard)))
-        # A receiver whose weeks have wrapped knows where it is, and not when.
-        if heard.taken_at is not None and heard.taken_at >= BUILT:
+        code = self._standing[source] = self._kit.fix(source, "receiver", Fix(**asdict(heard)))
+        # A receiver whose weeks have wrapped knows where it is, and not when; one that repeats a moment, or whose place
+        # is refused, is no clock.
+        again, self._moment[source] = self._moment.get(source), heard.taken_at
+        if heard.taken_at is not None and heard.taken_at >= BUILT and heard.taken_at != again and not code:
             self._kit.time(source, TimeQuality.GNSS, heard.taken_at)
 
     def _nothing(self, source: str, code: str) -> None:

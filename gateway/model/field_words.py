@@ -18,7 +18,7 @@ WORDS: Mapping[FieldWord, Mapping[str, str]] = {
 
 
 def spoken(state: FieldState, language: str) -> str:
-    """A sentence or two: the word, then why. What to do is said where waiting does not help."""
+    """A sentence or two: the word, then why. What to do is said where the team itself can do it."""
     stop = "。" if language == "zh" else ". "
     text = WORDS[state.word][language] + stop
     if state.code:

@@ -69,7 +69,7 @@ async def _says(page: Page, word: FieldWord) -> dict[str, Any]:
     return seen
 
 
-async def test_the_four_words_by_themselves(tmp_path: Path) -> None:
+async def test_the_four_words_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require()
     async with served(tmp_path) as (address, kit), launch() as browser:
         page = await browser.open()
@@ -91,6 +91,11 @@ async def test_the_four_words_by_themselves(tmp_path: Path) -> None:
         assert seen["text"] == "Call the technician" and seen["wide"]
         await _nobody_must_scroll(page, address, kit)
         assert page.errors == []
+        await page.evaluate("window.stays = 1")
+        # The phone is on another network now, by which the kit is reached too.
+        monkeypatch.setattr("gateway.api.routes.field.is_near", lambda *_, **__: False)
+        await page.wait_for("window.stays !== 1 && !!document.getElementById('code')", 20, "it says why")
+        assert "field-elsewhere" in await page.evaluate("document.getElementById('code').textContent")
 
 
 FOLD = """(() => {

@@ -72,6 +72,10 @@
 
   function answered(request) {
     var told;
+    if (request.status === 403 || request.status === 404) {
+      location.reload(); // it is the kit that answers, and not for us here: its page says why
+      return;
+    }
     if (request.status !== 200) return;
     try {
       told = JSON.parse(request.responseText);

@@ -89,7 +89,8 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
 
 
 def refused(code: str, language: str) -> str:
-    """For a person whom the page is not for: why, and what to do, in both languages. Nothing of the kit is in it."""
+    """For a person whom the page is not for: why, and what to do, in both languages. Nothing of the kit is in it; it
+    asks again by itself, for whoever walks back."""
     other = "en" if language == "zh" else "zh"
     words = reason(code)
     told = {"zh": f"{words.cause_zh}{words.cure_zh}", "en": f"{words.cause_en} {words.cure_en}"}
@@ -98,8 +99,10 @@ def refused(code: str, language: str) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="15">
 <title>{TEXT["title"][language]} · {REFUSED[code][language]}</title>
 <link rel="stylesheet" href="/field/page.css">
+<link rel="icon" href="/favicon.svg">
 </head>
 <body class="lost">
 <main>

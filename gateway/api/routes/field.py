@@ -16,6 +16,8 @@ from gateway.base.errors import Denied, NotFound
 router = APIRouter(tags=["field"], include_in_schema=False)
 
 NO_STORE = {"Cache-Control": "no-store"}
+PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""What a proxy or a tunnel on this machine says of whom it brings: its own address would be near."""
 
 
 def _near(request: Request) -> None:
@@ -26,6 +28,8 @@ def _near(request: Request) -> None:
         raise NotFound("this gateway shows no page for the field team", code="field-off")
     if request.scope.get(LOCAL_SCOPE_KEY):
         return
+    if any(request.headers.get(name) for name in PROXIED):
+        raise Denied("it comes by a proxy: nobody knows from where", code="field-elsewhere")
     here = (request.scope.get("server") or ("",))[0] or ""
     if not is_near(client_address(request), here, outward=services.kit.outward(), networks=team.networks):
         raise Denied("the field team's page is for the kit's own network", code="field-elsewhere")

@@ -118,6 +118,13 @@ async def test_a_person_elsewhere_reads_why_and_nothing_of_the_kit(app: ASGIApp,
         assert (state.status_code, state.json()["code"]) == (403, "field-elsewhere")
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+async def test_who_comes_by_a_proxy_of_this_machine_is_not_near(client: httpx.AsyncClient, name: str) -> None:
+    assert (await client.get("/field/state")).status_code == 200
+    answer = await client.get("/field/state", headers={name: "192.168.10.7"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "field-elsewhere")
+
+
 async def test_switched_off_it_is_not_there(client: httpx.AsyncClient, services: Any) -> None:
     object.__setattr__(services, "config", lambda: Config(team=Team(page=False)))
     answer = await client.get("/field")

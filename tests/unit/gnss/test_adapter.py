@@ -17,7 +17,7 @@ from adapters.gnss import adapter as module
 from adapters.gnss.adapter import Gnss
 from adapters.gnss.config import GnssConfig
 from gateway.base.clock import Clock
-from gateway.base.moment import TimeQuality
+from gateway.base.moment import BUILT, TimeQuality
 from gateway.model.kit_state import Fix
 from gateway.wire.gnss import NoFix, Seen
 from tests.unit.wire.test_nmea import GGA, RMC, sentence
@@ -150,6 +150,17 @@ async def test_one_receiver_of_two_that_has_no_fix_is_no_news() -> None:
     now[0] += 10.0
     made._take("gpsd", NoFix())
     assert kit.codes == [("gpsd", "gnss-no-fix")]
+
+
+async def test_a_receiver_that_repeats_a_moment_or_is_refused_is_no_clock() -> None:
+    kit: Any = Kit()
+    made = Gnss(GnssConfig(), kit)
+    for at in (1.0, 1.0, 1.0, 2.0):
+        made._take("gpsd", Seen(104.06, 30.67, taken_at=BUILT + at))
+    assert [told - BUILT for _, _, told in kit.times] == [1.0, 2.0]
+    kit.fix = lambda *_: "gnss-jump"
+    made._take("gpsd", Seen(10.0, 30.67, taken_at=BUILT + 3e7))
+    assert len(kit.times) == 2
 
 
 async def test_gpsd_without_a_receiver_does_not_send_anybody_under_the_open_sky() -> None:
