@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from adapters.modem import manager_words as mm
@@ -155,9 +155,9 @@ class Manager:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def changed(self) -> None:
-        """Returns when anything of it has changed."""
-        await self._news.wait()
+    def changed(self) -> Coroutine[Any, Any, Any]:
+        """Returns when anything of it has changed since it was called (not: since it was first awaited)."""
+        return self._news.wait()
 
     def watch(self, path: str, watcher: Watcher) -> Callable[[], None]:
         """Until the returned function is called."""
@@ -190,6 +190,11 @@ class Manager:
         """The objects that a list of a modem names, with their properties."""
         await self._complete()
         return self._tree.parts(modem, interface, name)
+
+    async def part_now(self, modem: Thing, interface: str, name: str, path: str) -> Thing | None:
+        """One of them, asked anew: what is told of it may still be on its way."""
+        self._tree.forget(path)
+        return next((one for one in await self.parts(modem, interface, name) if one.path == path), None)
 
     async def card(self, modem: Thing) -> Thing | None:
         await self._complete()

@@ -59,8 +59,9 @@ class ManagerTexts:
                 raise
 
     async def send(self, modem: Thing, text: TextOut) -> TextSent:
+        held = self._made.get(text.id, "")
         path = await self._object(modem, text)
-        if await self._is_sent(modem, path):  # the answer to the attempt before was lost, and it went
+        if path == held and await self._is_sent(modem, path):  # the answer to the attempt before was lost, and it went
             self._made.pop(text.id, None)
             return await self._sent(modem, path)
         try:
@@ -79,13 +80,13 @@ class ManagerTexts:
         return await self._sent(modem, path)
 
     async def _sent(self, modem: Thing, path: str) -> TextSent:
-        reference = await self._reference(modem, path)
+        message = await self._manager.part_now(modem, mm.MESSAGING, "Messages", path)
         await self._away(modem, path)
-        return TextSent(1, (reference,) if reference else ())
+        return TextSent(1, (str(message.number(mm.SMS, "MessageReference")),) if message is not None else ())
 
     async def _is_sent(self, modem: Thing, path: str) -> bool:
-        messages = await self._manager.parts(modem, mm.MESSAGING, "Messages")
-        return any(one.path == path and one.number(mm.SMS, "State") == mm.SmsState.SENT for one in messages)
+        message = await self._manager.part_now(modem, mm.MESSAGING, "Messages", path)
+        return message is not None and message.number(mm.SMS, "State") == mm.SmsState.SENT
 
     async def _object(self, modem: Thing, text: TextOut) -> str:
         held = self._made.get(text.id)
@@ -101,12 +102,6 @@ class ManagerTexts:
             self._made.pop(next(iter(self._made)))
         self._made[text.id] = str(path)
         return str(path)
-
-    async def _reference(self, modem: Thing, path: str) -> str:
-        for message in await self._manager.parts(modem, mm.MESSAGING, "Messages"):
-            if message.path == path:
-                return str(message.number(mm.SMS, "MessageReference"))
-        return ""
 
     async def _away(self, modem: Thing, path: str) -> None:
         """Sent ones would fill the list."""

@@ -53,6 +53,18 @@ async def test_absent_then_there_then_crashed_then_another(monkeypatch: pytest.M
 
 
 @by_hand
+async def test_a_change_that_comes_before_the_wait_begins_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A modem without a card says "failed", and nothing after that."""
+    fake = FakeManager()
+    async with following(fake, monkeypatch) as manager:
+        path = fake.plug(State=1)
+        waiting = asyncio.ensure_future(manager.changed())
+        fake.change(path, mm.MODEM, State=-1, StateFailedReason=2)
+        await pass_time(1)
+        assert waiting.done()
+
+
+@by_hand
 async def test_the_bus_goes_and_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeManager()
     async with following(fake, monkeypatch) as manager:
@@ -277,7 +289,7 @@ async def test_one_that_went_while_nobody_heard_is_not_sent_again(monkeypatch: p
     fake = FakeManager()
     async with following(fake, monkeypatch) as manager:
         path = fake.plug()
-        message = Message(fake, path, 1, State=0, PduType=2, MessageReference=44).path
+        message = Message(fake, path, 1, State=0, PduType=2, MessageReference=0).path
 
         def create(path: str, wanted: object) -> list[Any]:
             fake.change(path, mm.MESSAGING, Messages=[message])
@@ -292,8 +304,8 @@ async def test_one_that_went_while_nobody_heard_is_not_sent_again(monkeypatch: p
         with pytest.raises(LinkDown) as unsure:
             await sending
         assert unsure.value.code == "text-unsure"
-        fake.parts[message]["State"] = int(mm.SmsState.SENT)
-        fake.say(message, "x", "PropertiesChanged", [mm.SMS, {"State": int(mm.SmsState.SENT)}, []])
+        # What it tells of that is still on its way.
+        fake.parts[message] |= {"State": int(mm.SmsState.SENT), "MessageReference": 44}
         sent = await texts.send(manager.modem(path), text)
         assert sent.references == ("44",) and fake.calls.count("Sms.Send") == 0
         assert "Messaging.Delete" in fake.calls
