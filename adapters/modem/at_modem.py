@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from adapters.modem import at_data, nitz, power, readings
@@ -37,6 +38,7 @@ from gateway.wire.at import AtTimes, Command, Outcome, Unsolicited, fields, text
 log = logging.getLogger(__name__)
 
 ASK_S = 3.0
+REFUSED = 3
 MADE_LOOKS = 4
 """For a session that was granted, a second apart."""
 TEXT_S = 60.0
@@ -79,8 +81,8 @@ class AtModem:
         self._chipset: Chipset = GENERIC
         self._way = "cgact"
         self._socket = self._vendor = ""
-        self._unknown: set[str] = set()
-        """Commands that this modem does not have: not asked again while it is open."""
+        self._unknown: Counter[str] = Counter()
+        """How often in a row this modem did not know a command: after REFUSED it is asked no more while it is open."""
         self._card: Sim | None = None
         """Read once, until the modem says something of its card."""
         self._texts_ready = False
@@ -169,13 +171,16 @@ class AtModem:
             self._called(change)
 
     async def _try(self, command: Command) -> tuple[str, ...]:
-        """() where it is refused; what this modem does not know is asked once."""
-        if command.text in self._unknown:
+        """() where it is refused. What this modem does not know is not asked for ever; one that has just started
+        refuses for a moment what it knows well."""
+        if self._unknown[command.text] >= REFUSED:
             return ()
         try:
-            return await self._port.lines(command)
+            lines = await self._port.lines(command)
+            self._unknown.pop(command.text, None)
+            return lines
         except Unsupported:
-            self._unknown.add(command.text)
+            self._unknown[command.text] += 1
         except PeerError as exc:
             log.debug("%s: %s", self.address, exc)
         return ()

@@ -135,6 +135,8 @@ def holder_of(path: Path, *, proc: Path = _PROC) -> str:
         try:
             for handle in (process / "fd").iterdir():
                 with suppress(OSError):
+                    if not str(handle.readlink()).startswith("/dev/"):
+                        continue  # a file on a share that hangs would hold us too
                     seen = handle.stat()
                     if (
                         stat.S_ISCHR(seen.st_mode)
@@ -179,7 +181,7 @@ class _Line(asyncio.Protocol):
         self._on_data = on_data
         self._on_lost = on_lost
         self._transport: Any = None
-        self._closing = False
+        self._closing = self._freed = False
         self.made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -192,8 +194,14 @@ class _Line(asyncio.Protocol):
         if not self._closing:
             self._on_data(data)
 
+    def _free(self) -> None:
+        """Once: by the second time it may be another's."""
+        if not self._freed:
+            self._freed = True
+            _held.pop(self._key, None)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        _held.pop(self._key, None)
+        self._free()
         if not self._ended.done():
             self._ended.set_result(None)
         if not self._closing:
@@ -211,13 +219,13 @@ class _Line(asyncio.Protocol):
     async def close(self) -> None:
         self._closing = True
         if self._transport is None:
-            _held.pop(self._key, None)
+            self._free()
             return
         self._transport.abort()
         with suppress(TimeoutError):
             async with asyncio.timeout(OPEN_S):
                 await asyncio.shield(self._ended)
-        _held.pop(self._key, None)
+        self._free()
 
 
 async def _open_tty(
@@ -272,8 +280,9 @@ async def _open_tcp(address: str, host: str, port: int, owner: str, on_data: OnD
         await line.close()
         raise
     connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
-        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+    with suppress(OSError):  # it may have gone already: that is told by `on_lost`
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ((socket.TCP_KEEPIDLE, 10), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
     return line

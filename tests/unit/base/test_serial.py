@@ -180,3 +180,18 @@ async def test_a_port_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LinkDown) as told:
         await opened(str(tmp_path / "modem"), Heard())
     assert told.value.code == "serial-lost"
+
+
+async def test_a_line_that_was_lost_frees_nobody_elses_port(ends: tuple[int, Path]) -> None:
+    """Gone by itself, then closed by its owner, while another has opened the port in between."""
+    from gateway.base.serial import _held, _Line, _take
+
+    _take("key", "first", "address")
+    line = _Line("address", "key", lambda data: None, lambda error: None)
+    line.connection_lost(None)
+    _take("key", "second", "address")
+    try:
+        await line.close()
+        assert _held["key"] == "second"
+    finally:
+        _held.pop("key", None)

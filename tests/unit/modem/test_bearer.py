@@ -268,3 +268,25 @@ async def test_the_card_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         rig.modem.put_sim(FakeSim(imsi="460110000000001"))
         await pass_time(6)
         assert rig.line.heard.count("AT+CIMI") == 2
+
+
+@by_hand
+async def test_what_is_refused_at_the_start_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A modem that has just started says ERROR to all; later it knows its network well."""
+    modem = FakeModem()
+    good = modem.handlers["+CEREG"], modem.handlers["+CREG"]
+
+    def starting(modem: FakeModem, asked: Asked) -> list[str]:
+        raise AtError
+
+    modem.handlers["+CEREG"] = modem.handlers["+CREG"] = starting
+    async with bearer_rig(monkeypatch, tmp_path, modem) as rig:
+        await rig.until(LinkPhase.SEARCHING, "modem-searching")
+        modem.handlers["+CEREG"], modem.handlers["+CREG"] = good
+        await rig.until(LinkPhase.UP, within_s=15)
+        assert rig.steps() == []
+    modem.handlers["+C5GREG"] = starting
+    async with bearer_rig(monkeypatch, tmp_path, modem) as rig:
+        await rig.until(LinkPhase.UP)
+        await pass_time(60)
+        assert rig.line.heard.count("AT+C5GREG?") == 3, "what it does not know is not asked for ever"

@@ -245,6 +245,26 @@ async def test_the_time_of_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert await rig.modem.network_time() is None
 
 
+@by_hand
+async def test_a_clock_set_back_by_a_year(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The session stands, a place is of now by the same clock, and the network's time says what is right."""
+    fake = FakeManager()
+    connects(fake)
+    async with manager_rig(monkeypatch, tmp_path, fake) as rig:
+        path = fake.plug()
+        await rig.until(LinkPhase.UP)
+        told = len(rig.seats.told)
+        back = 1796019330.0 - 365 * 86400
+        monkeypatch.setattr(rig.modem, "_clock", lambda: back)
+        fake.change(path, mm.LOCATION, Location={4: "", 2: {"latitude": 31.2, "longitude": 1.0, "utc-time": "061528"}})
+        fake.change(path, mm.TIME, NetworkTimezone={})
+        fake.answers["GetNetworkTime"] = lambda path: ["2026-11-30T14:15:30+08"]
+        await pass_time(30)
+        found = await rig.modem.fix()
+        assert found is not None and found.taken_at == back - 2 and await rig.modem.network_time() == back + 365 * 86400
+        assert rig.now == (LinkPhase.UP, "") and {one.phase for one in rig.seats.told[told:]} == {LinkPhase.UP}
+
+
 class Message:
     """One in ModemManager's list."""
 
