@@ -70,7 +70,10 @@ def clean(text: object, most: int = MOST_NAME) -> str:
     """Text from outside as it may be shown: printable, short; "" for what is no text."""
     if not isinstance(text, str):
         return ""
-    return "".join(c if c.isprintable() else " " for c in text[: most * 2]).strip()[:most]
+    text = text[: most * 2]
+    if not text.isprintable():  # as good as never
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text.strip()[:most]
 
 
 def ident(text: object) -> str:
