@@ -67,7 +67,9 @@ class LinkSection(Section):
     )
     use: bool = Field(True, description="false: nothing is sent by it")
     cost: int | None = Field(None, ge=0, le=100, description="0: as good as any; none: what its bearer says")
-    metered: bool | None = Field(None, description="what is sent by it costs; none: what its bearer says")
+    metered: bool | None = Field(
+        None, description="what is sent costs; none: as its bearer says, else cellular and satellite"
+    )
     roaming: bool | None = Field(None, description="as links.roaming, for this one")
     quota: ByteSize | None = Field(None, description='most that passes in a period, both ways: "10GB"')
     quota_every: Literal["day", "month"] = Field("month", description="the quota's period")

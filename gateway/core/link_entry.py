@@ -16,6 +16,7 @@ from gateway.net.rtnetlink import Interface
 
 NOTHING = LinkSection()
 _MODEMS = (BearerKind.LTE, BearerKind.NR)
+_COSTLY = (*_MODEMS, BearerKind.SATELLITE)
 _TOLD_UP = (LinkPhase.UP, LinkPhase.DEGRADED)
 
 
@@ -71,8 +72,11 @@ class Entry:
 
     @property
     def metered(self) -> bool:
+        """Where nobody says: what is cellular or a satellite costs."""
         told = self.facts.metered if self.facts is not None else None
-        return self.said.metered if self.said.metered is not None else bool(told)
+        if self.said.metered is not None:
+            return self.said.metered
+        return told if told is not None else self.kind in _COSTLY
 
     @property
     def used(self) -> int:

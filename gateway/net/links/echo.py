@@ -20,8 +20,8 @@ from gateway.net.sip.rates import Rates
 ASK, ANSWER = b"fgp1", b"fgp2"
 SIZE, LONG, MOST = 24, 48, 1500
 _DNS = struct.Struct(">6H")
-PER_SOURCE, SOURCES = 100, 4096
-"""Probes a second of one address that are answered; a kit with 8 links behind one NAT sends 40."""
+PER_SOURCE, SOURCES = 2000, 4096
+"""Probes a second of one address that are answered; a carrier's NAT may have hundreds of kits behind one."""
 
 
 def probe(token: bytes, number: int) -> bytes:

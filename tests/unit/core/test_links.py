@@ -17,7 +17,7 @@ from gateway.core.messages import Bus
 from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, Recovery, TrafficClass
 from gateway.net.rtnetlink import Interface
 
-UP = BearerFacts(LinkPhase.UP, interface="wwan0")
+UP = BearerFacts(LinkPhase.UP, interface="wwan0", metered=False)
 NOW = 1_796_000_000.0
 
 
@@ -340,3 +340,10 @@ def test_what_others_find_silent_is_asked_at_once_where_it_is_asked_seldom() -> 
     assert judge.unsure(house.now) and judge.spacing(house.now) == 0.2
     house.run(2)
     assert house.link("wwan0").phase is LinkPhase.DOWN
+
+
+def test_what_is_cellular_costs_unless_somebody_says_otherwise() -> None:
+    house = House(wwan1=LinkSection(metered=False), sat=LinkSection(interface="eth1", kind="satellite"))
+    wwan = [an_interface(f"wwan{number}", number, f"10.{number}.0.2") for number in (1, 2)]
+    house.links.found([an_interface("eth0", 3, "10.3.0.2"), an_interface("eth1", 4, "10.4.0.2"), *wwan])
+    assert {link.name for link in house.links.view() if link.metered} == {"sat", "wwan2"}

@@ -57,6 +57,22 @@ async def test_a_probe_is_answered_and_a_port_that_is_shut_is_silence() -> None:
         Prober("no-such-0", "127.0.0.1", Target("udp", "127.0.0.1", port), heard.put_nowait)
 
 
+async def test_kits_behind_one_address_of_a_carrier_are_all_answered() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kits:
+        kits.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        stop = echo.serve("127.0.0.1", port)
+        kits.setblocking(False)
+        loop = asyncio.get_running_loop()
+        for number in range(500):
+            kits.sendto(echo.probe(TOKEN, number), ("127.0.0.1", port))
+            async with asyncio.timeout(5):
+                assert echo.number_of(await loop.sock_recv(kits, 64), TOKEN) == number
+        stop()
+
+
 async def test_a_name_server_counts_by_its_id_alone() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
