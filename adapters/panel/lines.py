@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from contextlib import suppress
@@ -45,7 +46,8 @@ class _Gpio:
         try:
             self._request: Any = gpiod.request_lines(lamp.chip, consumer="fieldgate", config={lamp.line: settings})
         except (OSError, ValueError) as exc:
-            raise LinkDown(f"{lamp.text}: {exc}", code="lamp") from exc
+            holder = _holder(gpiod, lamp) if getattr(exc, "errno", None) == errno.EBUSY else ""
+            raise LinkDown(f"{lamp.text}: {holder or exc}", code="lamp") from exc
 
     def set(self, on: bool) -> None:
         try:
@@ -58,6 +60,14 @@ class _Gpio:
             self.set(False)
         with suppress(OSError):
             self._request.release()
+
+
+def _holder(gpiod: Any, lamp: Lamp) -> str:
+    """Who has the line, by the name that it gave itself; "" where that can not be found out."""
+    with suppress(OSError, ValueError, AttributeError), gpiod.Chip(lamp.chip) as chip:
+        name = str(chip.get_line_info(lamp.line).consumer or "")[:40]
+        return f"another program has this line: {name}" if name else ""
+    return ""
 
 
 class _Led:

@@ -84,7 +84,7 @@ export function textWords(kit: Kit, age: (unix: number) => string): TextWords | 
   if (!told || told.received_at <= (kit.last_seen ?? 0)) return null;
   const minutes = (count: number, most: number): string => `${count >= most ? "≥ " : ""}${span(count * 60)}`;
   const why = `record.${told.why}`;
-  const team = `team.${told.word}`;
+  const team = `field.${told.word}`;
   const battery = told.battery_percent === null ? "" : `${told.battery_percent} %`;
   const power = told.power === "mains" ? t("kitMains") : told.power === "battery" || battery ? t("kitBattery") : "";
   const facts = [

@@ -22,7 +22,7 @@ describe("a kit that is left with short messages", () => {
   test("is shown by what it told, its age first", () => {
     expect(textWords(left, () => "3 min ago")).toEqual({
       head: "by SMS · 3 min ago · by sat1 · lost its center",
-      facts: ["call the technician", "battery 41 % 12.4 V", "disk 85 % full", "without a center for 6 min"],
+      facts: ["Call the technician", "battery 41 % 12.4 V", "disk 85 % full", "without a center for 6 min"],
       place: "39.90750, 116.39139 · 2 min old when it was sent",
       links: [{ tone: "bad", text: "4G · down · ▯▯▯▯▯" }, { tone: "wait", text: "satellite phone · registered" }, { tone: "idle", text: "and more links" }],
       alarms: [{ severity: "major", text: "major · motion · ≥ 31 min ago" }, { severity: "", text: "3 alarms open in all" }],
@@ -170,7 +170,7 @@ describe("the panel", () => {
     const record = { sequence: 1, why: "alarm", made_at: 0, clock_good: true, received_at: Date.now() / 1000 - 180, carrier: "sat1", fix: null, links: [], more_links: false, battery_percent: 9, power: "battery", volts: null, temperature_c: null, disk_percent: null, alarms: [], alarms_open: 0, word: "degraded", down_min: 0 };
     answers["GET /api/v1/kits"] = () => json([kit("kit7", { state: "offline", code: "kit-by-text", by_text: record })]);
     await begin("center");
-    expect(panel.element.querySelector('[data-by-text="kit7"]')?.textContent).toBe("by SMS · 3 min ago · by sat1 · an alarmdegraded · battery 9 %it does not know where it is");
+    expect(panel.element.querySelector('[data-by-text="kit7"]')?.textContent).toBe("by SMS · 3 min ago · by sat1 · an alarmVoice only · battery 9 %it does not know where it is");
     store.take({ cursor: 1, type: "kit", subject: "kit7", data: kit("kit7", { last_seen: Date.now() / 1000, by_text: record }) });
     await settle();
     expect(panel.element.querySelector("[data-by-text]")).toBeNull();

@@ -55,12 +55,31 @@ class Request:
             self._chip.taken.pop(number, None)
 
 
+class Opened:
+    """`gpiod.Chip(path)`."""
+
+    def __init__(self, chip: Chip) -> None:
+        self._chip = chip
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def get_line_info(self, number: int) -> SimpleNamespace:
+        return SimpleNamespace(consumer=self._chip.taken.get(number, ""))
+
+
 class Gpiod:
     """Stands in for the module `gpiod`."""
 
     def __init__(self, **chips: Chip) -> None:
         self.chips = {f"/dev/{name}": chip for name, chip in chips.items()}
         self.line, self.LineSettings = line, LineSettings
+
+    def Chip(self, path: str) -> Opened:
+        return Opened(self.chips[path])
 
     def request_lines(self, path: str, *, consumer: str, config: dict[int, Any]) -> Request:
         chip = self.chips.get(path)

@@ -177,6 +177,30 @@ async def test_a_jump_of_the_clock_is_told_as_one_pair(tmp_path: Path) -> None:
 
 
 @by_hand
+async def test_a_clock_set_back_by_a_year_does_not_move_the_place(tmp_path: Path) -> None:
+    """It is said; what is timed goes on by the other clock, what is dated is of the wrong clock's now."""
+    async with a_house(tmp_path) as house:
+        kit = house.core.kit
+        house.jumps.append(BUILT + 1e6 - house.clock.wall())
+        house.core.watch.look_at_clock()
+        kit._readings = Readings(synchronised=True, source="timesyncd")
+        kit._clocks.record(house.clock.wall())
+        house.core.standing.fix("gpsd", "receiver", Fix(104.06, 30.67))
+        kit.look()
+        assert house.core.standing.quality() is TimeQuality.NTP
+        house.jumps.append(-365 * 86400.0)
+        house.core.watch.look_at_clock()
+        assert house.core.standing.quality() is TimeQuality.UNSYNCED
+        kit.look()
+        assert kit.condition.clock.code == "clock-past" and kit.condition.place is not None
+        await advance(kit_state.REPORT_S + 1.0)
+        assert house.core.standing.fix("gpsd", "receiver", Fix(104.0601, 30.67)) == "", "no jump of the place"
+        kit.look()
+        (position,) = house.core.home.positions(SYSTEM)
+        assert position.longitude == 104.0601 and position.taken_at == pytest.approx(house.clock.wall())
+
+
+@by_hand
 async def test_the_word_follows_centers_and_adapters(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
         told: list[FieldState] = []

@@ -52,6 +52,8 @@ def test_a_line_of_a_chip(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(LinkDown) as caught:
             open_lamp(parse_lamp(text))
         assert caught.value.code == "lamp"
+    with pytest.raises(LinkDown, match="another program has this line: gpio-keys"):
+        open_lamp(parse_lamp("gpio:/dev/gpiochip0:9"))
     made = open_lamp(parse_lamp("gpio:/dev/gpiochip0:3"))
     chip.torn = True
     with pytest.raises(LinkDown):
@@ -112,6 +114,7 @@ def test_the_real_library_has_what_the_chip_of_the_tests_has() -> None:
         direction=gpiod.line.Direction.OUTPUT, active_low=True, output_value=gpiod.line.Value.INACTIVE
     )
     assert settings.active_low and gpiod.line.Value.ACTIVE
+    assert "consumer" in gpiod.LineInfo.__dataclass_fields__ and gpiod.Chip.get_line_info and gpiod.Chip.__enter__
     with pytest.raises(LinkDown) as caught:
         open_lamp(parse_lamp("gpio:/dev/gpiochip250:1"))
     assert caught.value.code == "lamp"
