@@ -292,6 +292,7 @@ class Core:
 
     def _clock_jumped(self, by_s: float) -> None:
         self.kit.stepped(by_s)
+        self.field.stepped(by_s)
         self.outbox.clock_set(by_s)
 
     def _store_stands(self, code: str) -> None:

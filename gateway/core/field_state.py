@@ -64,6 +64,9 @@ class Field:
         away = (BearerKind.LTE, BearerKind.NR, BearerKind.SATELLITE, BearerKind.SATPHONE)
         return {address for link in self._core.links.view() if link.kind in away for address in link.addresses}
 
+    def stepped(self, by_s: float) -> None:
+        self._judge.stepped(by_s)
+
     async def run(self) -> None:
         while True:
             try:

@@ -129,6 +129,10 @@ class FieldJudge:
         )
         return self.state
 
+    def stepped(self, by_s: float) -> None:
+        """Our clock jumped: the word has not stood for a year for that."""
+        self.state = replace(self.state, since=self.state.since + by_s if self.state.since else 0.0)
+
     def _due(self, facts: FieldFacts, wished: tuple[FieldWord, str], now: float) -> bool:
         """Whether what is wished has lasted long enough to be said."""
         word, then = self.state.word, wished[0]

@@ -121,6 +121,12 @@ class PlaceChooser:
         if source is not None and source.place is not None and self._chosen == name:
             self._chosen = ""
 
+    def stepped(self, by_s: float) -> None:
+        """Our clock jumped: what was dated by it is dated anew, so that its age is right."""
+        for source in self._sources.values():
+            source.place = _later(source.place, by_s)
+        self._good = _later(self._good, by_s)
+
     def look(self, now: float) -> tuple[Place | None, str]:
         """The place, and what is wrong with it: `position-none`, `position-old`, or why the best source's last word
         does not count."""
@@ -227,6 +233,10 @@ def _order(source: _Source) -> tuple[int, float]:
 def _placed(name: str, kind: PositionSource, fix: Fix, wall: float) -> Place:
     dated = fix.taken_at if fix.taken_at is not None and abs(fix.taken_at - wall) <= DATE_S else wall
     return Place(fix.longitude, fix.latitude, fix.datum, kind, name, dated, fix.accuracy_m, fix.altitude_m)
+
+
+def _later(place: Place | None, by_s: float) -> Place | None:
+    return None if place is None else replace(place, taken_at=place.taken_at + by_s)
 
 
 def _metres(a: Fix, b: Fix) -> float:

@@ -153,6 +153,7 @@ class KitState:
     def stepped(self, by_s: float) -> None:
         """The clock jumped: told as one pair, by which what was dated before can be dated anew."""
         self._clocks.stepped(by_s)
+        self._places.stepped(by_s)
         wall = self._clock.wall()
         quality = self._clock_now().quality
         step = ClockStep(this_boot(), self._since_boot(), wall - by_s, wall, quality)

@@ -189,6 +189,8 @@ def test_since_is_of_the_word_and_the_rest_is_of_now() -> None:
     first = judge.look(HELD, 0.0, NOW)
     second = judge.look(replace(HELD, links=[replace(LTE, bars=1)]), 5.0, NOW + 5)
     assert first.since == second.since == NOW and second.links[0].bars == 1 and second.centers == 1
+    judge.stepped(-86400.0)
+    assert judge.look(HELD, 6.0, NOW - 86394).since == NOW - 86400, "it has stood for six seconds, not for a day"
     noted = replace(HELD, condition=replace(WELL, codes=("battery-low", "hot", "disk-low", "gnss-jump", "on-battery")))
     state = said(noted)
     assert (state.code, state.more) == ("battery-low", ("hot", "gnss-jump", "disk-low"))

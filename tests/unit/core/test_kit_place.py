@@ -170,6 +170,19 @@ def test_a_wrong_date_does_not_make_the_place_wrong() -> None:
     assert place is not None and place.taken_at == WALL
 
 
+def test_after_a_step_of_the_clock_the_age_is_right() -> None:
+    places = PlaceChooser()
+    places.stepped(5.0)
+    told(places, "gpsd", HOME, 0.0)
+    places.stepped(1e8)
+    place, _ = places.look(1.0)
+    assert place is not None and place.taken_at == WALL + 1e8
+    places.gone("gpsd")
+    places.stepped(-1e8)
+    place, code = places.look(2.0)
+    assert place is not None and (place.taken_at, code) == (WALL, "position-old")
+
+
 def test_sources_have_an_end() -> None:
     places = PlaceChooser()
     codes = [told(places, f"x{number}", HOME, 0.0) for number in range(20)]
