@@ -48,8 +48,9 @@ export function layout(nodes: MeshNode[], lines: Line[], before: Map<string, Pla
     return a && b ? [[a, b] as const] : [];
   });
   const all = [...at.values()];
+  const index = new Map(all.map((one, place) => [one, place]));
   const room = 1.2 / Math.sqrt(Math.max(1, all.length));
-  const rounds = nodes.every((node) => before.has(node.id)) ? 0 : ROUNDS;
+  const rounds = nodes.every((node) => before.has(node.id)) ? 0 : roundsFor(all.length);
   for (let round = 0; round < rounds; round += 1) {
     const step = 0.08 * (1 - round / rounds);
     const push = all.map(() => ({ x: 0, y: 0 }));
@@ -64,7 +65,7 @@ export function layout(nodes: MeshNode[], lines: Line[], before: Map<string, Pla
       }
     });
     for (const [a, b] of ends) {
-      const [i, j] = [all.indexOf(a), all.indexOf(b)];
+      const [i, j] = [index.get(a) ?? 0, index.get(b) ?? 0];
       const pull = Math.hypot(a.x - b.x, a.y - b.y) / room;
       move(push[i] as Place, (b.x - a.x) * pull, (b.y - a.y) * pull);
       move(push[j] as Place, (a.x - b.x) * pull, (a.y - b.y) * pull);
@@ -77,6 +78,11 @@ export function layout(nodes: MeshNode[], lines: Line[], before: Map<string, Pla
     });
   }
   return rounds === 0 ? new Map([...at].map(([id, place]) => [id, onPaper(place)])) : fitted(at);
+}
+
+/** Each round looks at each pair: hundreds of radios have fewer, so that the page stays quick. */
+export function roundsFor(count: number): number {
+  return Math.max(6, Math.min(ROUNDS, Math.round(ROUNDS * (100 / Math.max(1, count)) ** 2)));
 }
 
 function move(place: Place, x: number, y: number): void {
@@ -99,10 +105,11 @@ function fitted(at: Map<string, Place>): Map<string, Place> {
 function apart(places: Map<string, Place>): Map<string, Place> {
   const all = [...places.values()];
   const least = Math.min(34, 0.75 * Math.sqrt((WIDTH * HEIGHT) / Math.max(1, all.length)));
-  for (let round = 0; round < 60; round += 1) {
+  for (let round = 0; round < roundsFor(all.length); round += 1) {
     let moved = false;
     all.forEach((one, i) => {
-      for (const other of all.slice(i + 1)) {
+      for (let j = i + 1; j < all.length; j += 1) {
+        const other = all[j] as Place;
         const [dx, dy] = [one.x - other.x || 0.1, one.y - other.y || 0.1];
         const far = Math.hypot(dx, dy);
         if (far >= least - 0.5) continue;

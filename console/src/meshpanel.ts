@@ -10,6 +10,7 @@ import type { Store } from "./store";
 import type { MeshEdge, MeshMark, MeshNode, MeshSnapshot } from "./types";
 
 const SHOWN_TEXTS = 20;
+const DRAW_MS = 300;
 /** Times of the same moment that were asked for twice differ by less. */
 const SAME_S = 0.5;
 const clock = (at: number): string => new Date(at * 1000).toLocaleTimeString(document.documentElement.lang);
@@ -26,6 +27,8 @@ export class MeshPanel {
   private readonly views = new Map<string, View>();
   private readonly painter = new Redraw(this.element, () => this.draw());
   private wanted = 0;
+  private due: ReturnType<typeof setTimeout> | undefined;
+  private drawnAt = 0;
   /** The radio that a finger went down on. */
   private pressed = "";
 
@@ -33,12 +36,26 @@ export class MeshPanel {
     private readonly store: Store,
     private readonly reasons: Reasons,
   ) {
-    store.on("meshes", () => this.element.isConnected && !document.hidden && !this.scrubbing() && this.render());
+    store.on("meshes", () => this.soon());
     // The drawing is made anew each second: what is pressed is heard here, where it stays.
     this.element.addEventListener("pointerdown", (event) => (this.pressed = radioOf(event)));
     this.element.addEventListener("pointerup", (event) => this.pressed !== "" && radioOf(event) === this.pressed && this.pick(this.pressed));
     this.element.addEventListener("click", (event) => !(event as MouseEvent).detail && this.pick(radioOf(event))); // without a pointer
     this.element.addEventListener("keydown", (event) => event.key === "Enter" && this.pick(radioOf(event)));
+  }
+
+  /** However often the mesh changes, it is drawn a few times a second. */
+  private soon(): void {
+    if (this.due !== undefined) return;
+    const left = this.drawnAt + DRAW_MS - Date.now();
+    const draw = (): void => {
+      this.due = undefined;
+      if (!this.element.isConnected || document.hidden || this.scrubbing()) return;
+      this.render();
+      this.drawnAt = Date.now();
+    };
+    if (left <= 0) draw();
+    else this.due = setTimeout(draw, left);
   }
 
   /** Sources that can not be read. */

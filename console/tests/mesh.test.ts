@@ -1,7 +1,7 @@
 // The mesh's drawing and panel.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { drawn, layout, linesOf, named, toneOf, WIDTH, HEIGHT } from "../src/meshgraph";
+import { drawn, layout, linesOf, named, roundsFor, toneOf, WIDTH, HEIGHT } from "../src/meshgraph";
 import { factsOf, figuresOf, MeshPanel } from "../src/meshpanel";
 import { setLanguage } from "../src/i18n";
 import { Reasons } from "../src/panels";
@@ -38,6 +38,12 @@ describe("the drawing", () => {
   });
 });
 
+test("hundreds of radios are laid out in fewer rounds: what is done for each pair stays about the same", () => {
+  const work = (count: number): number => roundsFor(count) * count * count;
+  expect(roundsFor(64)).toBe(120);
+  expect(Math.max(...[2, 64, 100, 200, 512].map(work))).toBeLessThan(1.7e6);
+});
+
 describe("names", () => {
   const nodes = Array.from({ length: 200 }, (_, n) => node(`radio-${n}`));
   const at = layout(nodes, []);
@@ -63,7 +69,7 @@ describe("names", () => {
 describe("the panel", () => {
   let store: Store;
   let panel: MeshPanel;
-  const settle = (): Promise<void> => new Promise((done) => setTimeout(done, 20));
+  const settle = (ms = 20): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
   beforeEach(async () => {
     install();
@@ -92,7 +98,7 @@ describe("the panel", () => {
     const source = { name: "mast", kind: "ubus", since: 1, code: "mesh-silent", detail: "" };
     const text = { at: 5, sender: "a", to: "", text: "<b>hi</b>", channel: "Long" };
     store.take({ cursor: 1, type: "mesh", subject: "ridge", data: mesh({ edges: [edge("a", "b")], sources: [source], texts: [text] }) });
-    await settle();
+    await settle(350);
     expect(panel.element.querySelectorAll("line").length).toBe(1);
     expect(panel.element.textContent).toContain("mast: It is silent. Look.");
     expect(panel.element.textContent).toContain("<b>hi</b>");
@@ -101,8 +107,23 @@ describe("the panel", () => {
     panel.render();
     expect(panel.element.textContent).toContain("电台 3 个");
     store.take({ cursor: 2, type: "mesh", subject: "ridge", data: mesh(), gone: true });
-    await settle();
+    await settle(350);
     expect(panel.element.textContent).toContain("未配置自组网电台");
+  });
+
+  test("however often the mesh changes, it is drawn a few times a second", async () => {
+    await settle(350);
+    let drawings = 0;
+    const watch = new MutationObserver((changes) => (drawings += changes.length));
+    watch.observe(panel.element, { childList: true });
+    for (let n = 0; n < 50; n += 1) {
+      store.take({ cursor: n, type: "mesh", subject: "ridge", data: mesh({ title: `Ridge ${n}` }) });
+      await settle(2);
+    }
+    await settle(350);
+    watch.disconnect();
+    expect(panel.element.textContent).toContain("Ridge 49");
+    expect(drawings).toBeLessThan(10);
   });
 
   test("the slider goes back in time and now again", async () => {
@@ -123,14 +144,14 @@ describe("the panel", () => {
     const radio = (): Element => panel.element.querySelector('g[data-node="b"]') as Element;
     radio().dispatchEvent(new Event("pointerdown", { bubbles: true }));
     store.take({ cursor: 1, type: "mesh", subject: "ridge", data: mesh({ at: 101 }) });
-    await settle();
+    await settle(350);
     radio().dispatchEvent(new Event("pointerup", { bubbles: true }));
     await settle();
     expect(panel.element.querySelector("g[data-chosen]")?.getAttribute("data-node")).toBe("b");
     (radio() as HTMLElement).focus();
     const before = radio();
     store.take({ cursor: 2, type: "mesh", subject: "ridge", data: mesh({ at: 102 }) });
-    await settle();
+    await settle(350);
     expect(radio()).not.toBe(before);
     expect(document.activeElement).toBe(radio());
   });

@@ -29,7 +29,7 @@ from adapters.mesh.protocol.report import (
 from gateway.model.mesh import MeshReading, MeshText
 
 EVERYBODY = 0xFFFFFFFF
-MOST_TEXTS, MOST_SEEN, MOST_NEAR = 50, 512, 64
+MOST_TEXTS, MOST_SEEN, MOST_NEAR = 50, 512, 16
 MOST_MESSAGE = 16 * 1024
 PROVED_S = 60.0
 NODE_S, EDGE_S = 2 * 3600.0, 3600.0
@@ -121,8 +121,8 @@ class Meshtastic:
         node = self._nodes.get(id_)
         if node is None:
             if len(self._nodes) >= MOST_NODES:
-                known = (one for one, node in self._nodes.items() if node.seen - node.first < PROVED_S)
-                self._nodes.pop(next(known, next(iter(self._nodes))))
+                loose = (one for one in self._nodes if not self._proved(one))
+                del self._nodes[next(loose, next(iter(self._nodes)))]
             node = self._nodes[id_] = _Node(now, now)
         node.seen = now
         self._nodes.move_to_end(id_)
@@ -143,7 +143,12 @@ class Meshtastic:
         self._edges[heard.a, heard.b] = (heard, now)
         self._edges.move_to_end((heard.a, heard.b))
         if len(self._edges) > 2 * MOST_NODES:
-            self._edges.popitem(last=False)
+            loose = (ends for ends in self._edges if not all(map(self._proved, ends)))
+            del self._edges[next(loose, next(iter(self._edges)))]
+
+    def _proved(self, id_: str) -> bool:
+        node = self._nodes.get(id_)
+        return node is not None and node.seen - node.first >= PROVED_S
 
     def _position(self, sender: str, node: _Node, told: Mapping[str, Any]) -> Placed | None:
         where = place(_degrees(told, "longitude"), _degrees(told, "latitude"))

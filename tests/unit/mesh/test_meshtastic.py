@@ -127,6 +127,9 @@ def test_made_up_nodes_put_out_each_other_and_nobody_from_before() -> None:
         mesh.receive(message("nodeinfo", {"longname": "Ridge"}, id=at + 1), at, 0)
     for n in range(3 * MOST_NODES):
         mesh.receive(message("nodeinfo", {"longname": "x"}, sender=0x0C000000 + n, id=1), 1000, 0)
+        near = {"neighbors": [{"node_id": 0x0D000000 + n, "snr": 1}, {"node_id": 0x0E000000 + n, "snr": 1}]}
+        mesh.receive(message("neighborinfo", near, sender=0x0C000000 + n, id=2), 1000, 0)
+    assert (GATE, "!0a0b0c01") in {(link.a, link.b) for link in mesh.report(1000).links}
     nodes = mesh.report(1000).nodes
     assert len([node for node in nodes if node.heard_s is not None]) <= MOST_NODES
     assert {"!0a0b0c01"} <= {node.ids[0] for node in nodes if node.name == "Ridge"}
