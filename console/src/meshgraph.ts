@@ -156,7 +156,7 @@ export function named(mesh: MeshSnapshot, at: Map<string, Place>, chosen: string
 /** The drawing. Whoever shows it hears of presses on `[data-node]`. */
 export function drawn(mesh: MeshSnapshot, places: Map<string, Place>, chosen: string, label: string, size: Size = { wide: WIDTH, high: HEIGHT }): SVGElement {
   const svg = made("svg", { class: "graph", viewBox: `0 0 ${size.wide} ${size.high}`, width: size.wide, height: size.high, role: "group", "aria-label": label });
-  const at = new Map([...places].map(([id, one]) => [id, { x: (one.x / WIDTH) * size.wide, y: (one.y / HEIGHT) * size.high }]));
+  const at = new Map([...places].map(([id, one]) => [id, { x: (one.x / WIDTH) * size.wide, y: Math.min((one.y / HEIGHT) * size.high, size.high - BELOW - 5) }]));
   for (const line of linesOf(mesh.edges)) {
     const [a, b] = [at.get(line.a), at.get(line.b)];
     const far = chosen !== "" && line.a !== chosen && line.b !== chosen;

@@ -93,7 +93,7 @@ export const KITS_TEXT = {
   kitAlarmsOpen: { en: "{0} alarms open in all", zh: "未处理告警共 {0} 条" },
   kitDiskUsed: { en: "disk {0} % full", zh: "磁盘已用 {0} %" },
   kitDown: { en: "without a center for {0}", zh: "与中心失联 {0}" },
-  kitFix: { en: "{0} old when it was sent", zh: "发送时已定位 {0}" },
+  kitFix: { en: "found {0} before it was sent", zh: "发送前 {0}定位" },
   kitNoFix: { en: "it does not know where it is", zh: "位置未知" },
   kitMoreLinks: { en: "and more links", zh: "另有其他链路" },
   "record.routine": { en: "routine", zh: "定时" },

@@ -23,6 +23,9 @@ export interface Thread {
   fresh: number;
   /** The kit that sent its record from there; "" where none did. */
   kit: string;
+  /** Records are counted and not listed: a kit sends one each quarter of an hour, and what people write would be lost among them. */
+  records: number;
+  recordAt: number;
 }
 
 interface Side<T> {
@@ -112,7 +115,7 @@ export class Texts {
     const found = new Map<string, Thread>();
     const at = (number: string): Thread => {
       let thread = found.get(number);
-      if (!thread) found.set(number, (thread = { number, lines: [], fresh: 0, kit: "" }));
+      if (!thread) found.set(number, (thread = { number, lines: [], fresh: 0, kit: "", records: 0, recordAt: 0 }));
       return thread;
     };
     const since = this.horizon();
@@ -120,13 +123,19 @@ export class Texts {
     for (const one of this.came.all) {
       if (one.received_at < since) continue;
       const thread = at(one.sender);
+      if (one.code === "text-telemetry") {
+        thread.records += 1;
+        thread.recordAt = Math.max(thread.recordAt, one.received_at);
+        thread.kit ||= one.detail.split(" ")[0] ?? "";
+        continue;
+      }
       thread.lines.push({ key: `in ${one.number}`, number: one.sender, at: one.received_at, out: null, came: one });
       thread.fresh += Number(isFresh(one));
-      if (one.code === "text-telemetry") thread.kit ||= one.detail.split(" ")[0] ?? "";
     }
     const threads = [...found.values()];
     for (const thread of threads) thread.lines.sort((a, b) => b.at - a.at);
-    return threads.sort((a, b) => (b.lines[0]?.at ?? 0) - (a.lines[0]?.at ?? 0));
+    const newest = (thread: Thread): number => thread.lines[0]?.at ?? thread.recordAt;
+    return threads.sort((a, b) => newest(b) - newest(a));
   }
 
   /** Before it one direction has not been read: what stands there of the other would look as if it were all. */

@@ -55,7 +55,7 @@ export class TextsPanel {
     this.form.render();
     const threads = may ? this.store.texts.threads() : [];
     const thread = threads.find((one) => one.number === this.chosen);
-    const seen = thread ? thread.lines.slice(0, this.shown) : threads.slice(0, this.shown).map((one) => [one.number, one.kit, one.fresh, one.lines[0]]);
+    const seen = thread ? thread.lines.slice(0, this.shown) : threads.slice(0, this.shown).map((one) => [one.number, one.kit, one.fresh, one.records, one.lines[0]]);
     const drawn = JSON.stringify([language(), may, this.chosen, this.shown, threads.length, thread?.lines.length, this.store.texts.more, [...this.store.texts.carriers.values()], seen, Math.floor(Date.now() / 15000)]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
@@ -100,6 +100,7 @@ export class TextsPanel {
           h("strong", {}, this.nameOf(thread), thread.fresh > 0 && h("span", { class: "count" }, thread.fresh)),
           said && h("span", { class: "said" }, `${last?.out ? "→ " : ""}${said.body}`),
           last && said && h("span", { class: "quiet" }, `${said.state} · ${ago(last.at)}`),
+          !last && h("span", { class: "quiet" }, this.recordsOf(thread)),
         ),
       ),
     );
@@ -110,7 +111,7 @@ export class TextsPanel {
     const write = h("button", { type: "button", onclick: () => this.form.open(thread.number) }, t("textWrite"));
     const seen = thread.fresh > 0 && h("button", { type: "button", onclick: () => void this.seen(thread) }, t("textSeen"));
     fill(this.head, back, h("strong", {}, this.nameOf(thread)), h("span", { class: "acts" }, seen, write));
-    fill(this.list, ...thread.lines.slice(0, this.shown).map((line) => this.line(line)));
+    fill(this.list, thread.records > 0 && h("li", { class: "quiet records" }, this.recordsOf(thread)), ...thread.lines.slice(0, this.shown).map((line) => this.line(line)));
     this.drawFoot(thread.lines.length);
   }
 
@@ -131,6 +132,10 @@ export class TextsPanel {
           (out.state === "failed" || out.state === "expired") && h("button", { type: "button", onclick: () => this.form.open(out.to, out.body) }, t("textAgain")),
         ),
     );
+  }
+
+  private recordsOf(thread: Thread): string {
+    return t("textRecords", thread.records, this.store.kits.get(thread.kit)?.name || thread.kit, span(Date.now() / 1000 - thread.recordAt));
   }
 
   private carriersNow(): CarrierState[] {

@@ -48,8 +48,7 @@ function outWords(one: TextOut, reasons: Say, carriers: CarrierState[]): LineWor
 function cameWords(line: Line, reasons: Say): LineWords {
   const one = line.came;
   if (!one) return { tone: "idle", state: "", body: "", why: "", facts: [], fresh: false };
-  const record = one.code === "text-telemetry";
-  const refused = one.code !== "" && !record;
+  const refused = one.code !== "";
   const facts = [
     one.missing > 0 ? t("textMissing", one.missing) : "",
     one.carrier ? t("textBy", one.carrier) : "",
@@ -57,9 +56,9 @@ function cameWords(line: Line, reasons: Say): LineWords {
     refused ? one.detail : "",
   ];
   return {
-    tone: refused ? "bad" : record ? "idle" : one.missing > 0 ? "wait" : "live",
-    state: t(record ? "text.record" : refused ? "text.refused" : "text.received"),
-    body: record ? t("textRecordOf", one.detail.split(" ")[0] ?? "") : refused ? t("textRefusedBody") : one.body,
+    tone: refused ? "bad" : one.missing > 0 ? "wait" : "live",
+    state: t(refused ? "text.refused" : "text.received"),
+    body: refused ? t("textRefusedBody") : one.body,
     why: refused ? `${reasons.cause(one.code)} ${reasons.cure(one.code)}`.trim() : "",
     facts: facts.filter(Boolean),
     fresh: !one.seen_by && !one.code,

@@ -23,7 +23,7 @@ describe("a kit that is left with short messages", () => {
     expect(textWords(left, () => "3 min ago")).toEqual({
       head: "by SMS · 3 min ago · by sat1 · lost its center",
       facts: ["Call the technician", "battery 41 % 12.4 V", "disk 85 % full", "without a center for 6 min"],
-      place: "39.90750, 116.39139 · 2 min old when it was sent",
+      place: "39.90750, 116.39139 · found 2 min before it was sent",
       links: [{ tone: "bad", text: "4G · down · ▯▯▯▯▯" }, { tone: "wait", text: "satellite phone · registered" }, { tone: "idle", text: "and more links" }],
       alarms: [{ severity: "major", text: "major · motion · ≥ 31 min ago" }, { severity: "", text: "3 alarms open in all" }],
     });

@@ -56,12 +56,13 @@ describe("names", () => {
   });
   test("stay within the drawing, which is as large as its place", () => {
     const one = mesh({ nodes: [node("02:00:00:00:00:01"), node("x"), node("y")], edges: [] });
-    const svg = drawn(one, new Map([["02:00:00:00:00:01", { x: 2, y: 10 }], ["x", { x: 479, y: 300 }], ["y", { x: 240, y: 180 }]]), "", "", { wide: 300, high: 225 });
+    const svg = drawn(one, new Map([["02:00:00:00:00:01", { x: 2, y: 10 }], ["x", { x: 479, y: 355 }], ["y", { x: 240, y: 180 }]]), "", "", { wide: 300, high: 225 });
     expect(svg.getAttribute("viewBox")).toBe("0 0 300 225");
     for (const name of svg.querySelectorAll("text")) {
       const half = ((name.textContent ?? "").length * 7) / 2;
       expect(Number(name.getAttribute("x"))).toBeGreaterThanOrEqual(half);
       expect(Number(name.getAttribute("x"))).toBeLessThanOrEqual(300 - half);
+      expect(Number(name.getAttribute("y"))).toBeLessThanOrEqual(225 - 4);
     }
   });
 });

@@ -68,10 +68,9 @@ describe("how a message stands", () => {
     expect(words(out(1, { state: "failed", code: "text-refused", detail: "CMS 500" }))).toMatchObject({ tone: "bad", state: "failed", why: "text-refused! mend text-refused" });
     expect(words(out(1, { state: "delivered" })).state).toBe("delivered");
   });
-  test("of others: a record is not read, a stranger's is refused in words", () => {
+  test("of others: a stranger's is refused in words", () => {
     expect(words(came(1))).toMatchObject({ tone: "live", state: "received", fresh: true });
     expect(words(came(1, { missing: 2, seen_by: "li" }))).toMatchObject({ tone: "wait", fresh: false, facts: ["2 parts never came", "by sim1", "seen by li"] });
-    expect(words(came(1, { code: "text-telemetry", detail: "kit7 12", body: "IEr…" }))).toMatchObject({ state: "record", body: "How kit7 stands: shown with the kit.", fresh: false });
     expect(words(came(1, { code: "telemetry-forged", detail: "kit7", body: "IEr…" }))).toMatchObject({ tone: "bad", state: "refused", body: "A record that was not believed.", why: "telemetry-forged! mend telemetry-forged", facts: ["by sim1", "kit7"] });
   });
   test("and who carries them", () => {
@@ -122,11 +121,12 @@ describe("what the page knows", () => {
     expect(texts.full).toBe(true);
   });
 
-  test("a number whose record came is its kit's", async () => {
-    const { api } = fakeApi((_method, path) => json(path.includes("/in") ? [came(2, { code: "text-telemetry", detail: "kit7 3" })] : []));
+  test("a number whose record came is its kit's, and records are counted, not listed", async () => {
+    const record = (n: number): TextIn => came(n, { code: "text-telemetry", detail: `kit7 ${n}`, sender: "bd:0000007" });
+    const { api } = fakeApi((_method, path) => json(path.includes("/in") ? [record(9), record(8), came(7, { sender: "bd:0000007" }), came(8.5)] : []));
     const texts = new Texts(api, () => undefined);
     await texts.read();
-    expect(texts.threads()[0]?.kit).toBe("kit7");
+    expect(texts.threads().map((one) => [one.number, one.kit, one.records, one.recordAt, one.lines.length])).toEqual([["+8613800000001", "", 0, 0, 1], ["bd:0000007", "kit7", 2, 9, 1]]);
   });
 });
 
