@@ -7,6 +7,7 @@ the modem.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -82,8 +83,14 @@ class AtTexts:
         if urc.prefix not in ("+CMT", "+CDS"):
             return urc.prefix in ("+CMTI", "+CDSI")
         if len(self._came) >= MAX_CAME:
-            log.warning("%s: over %d messages wait for the disk: the oldest is lost", self._port.address, MAX_CAME)
-            self._came.pop(next(iter(self._came)))
+            # A report less says "sent" where it might say "delivered"; a message less is lost.
+            oldest = next(
+                (at for at, one in self._came.items() if isinstance(one.what, Report)), next(iter(self._came))
+            )
+            what = "report" if isinstance(self._came.pop(oldest).what, Report) else "message"
+            log.warning(
+                "%s: over %d of them wait for the disk: the oldest %s is lost", self._port.address, MAX_CAME, what
+            )
         self._count += 1
         place = f"told {self._count}"
         self._came[place] = read(place, urc.body)
@@ -174,7 +181,7 @@ class AtTexts:
     def _note_unsure(self, id_: str) -> None:
         if id_ not in self._unsure and len(self._unsure) >= MAX_UNSURE:
             self._unsure.pop(next(iter(self._unsure)))
-        self._unsure.setdefault(id_, time.monotonic())
+        self._unsure.setdefault(id_, asyncio.get_running_loop().time())
 
     def _again_s(self, message: TextOut) -> float:
         """So long ago it was tried first and may have gone; 0: it was not."""
@@ -182,7 +189,7 @@ class AtTexts:
             return 0.0
         since = self._unsure.get(message.id)
         if since is not None:
-            return max(1.0, time.monotonic() - since)
+            return max(1.0, asyncio.get_running_loop().time() - since)
         age_s = time.time() - message.made_at  # tried before a restart
         return age_s if 1.0 <= age_s <= message.max_age_s + AGAIN_UNKNOWN_S else AGAIN_UNKNOWN_S
 

@@ -89,6 +89,19 @@ def report(reference: int, recipient: str, status: int = 0, stamp: str = "261130
     return (b"\x08\x91" + _digits("8613800210500") + pdu).hex().upper()
 
 
+def relayed(pdu: bytes, sender: str, stamp: str) -> str:
+    """An SMS-SUBMIT as the far side gets it: an SMS-DELIVER with the same header and text."""
+    at = 1 + pdu[0]
+    first = pdu[at]
+    at += 4 + (pdu[at + 2] + 1) // 2  # the recipient's address
+    coded = pdu[at : at + 2]
+    body = pdu[at + 2 + {0: 0, 2: 1, 1: 7, 3: 7}[(first >> 3) & 3] :]
+    bare = sender.lstrip("+")
+    address = bytes([len(bare), 0x91 if sender.startswith("+") else 0x81]) + _digits(bare)
+    told = bytes([0x04 | first & 0x40]) + address + coded + _digits(stamp) + body
+    return (b"\x08\x91" + _digits("8613800210500") + told).hex().upper()
+
+
 @dataclass
 class Submitted:
     to: str

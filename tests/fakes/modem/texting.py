@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ class FakeTexts:
     missed: list[str] = field(default_factory=list)  # PDUs that found no room
     refuses: int = 0  # so many AT+CMGS are answered with +CMS ERROR
     silent: int = 0  # so many are taken by the network, and the answer is lost
+    unanswered: int = 0  # so many are taken, and the modem says that the network did not answer (+CMS ERROR: 332)
+    relay: Callable[[bytes], None] | None = None  # whoever carries on what was taken
     reference: int = 0
     reports: bool = True  # the network tells what became of them
     mode: int = 1  # +CNMI's second value
@@ -126,6 +129,11 @@ def send(modem: FakeModem, asked: Asked) -> list[str]:
             raise AtError("CMS", 304)
         message = submitted(pdu)
         texts.sent.append(message)
+        if texts.relay is not None:
+            texts.relay(pdu)
+        if texts.unanswered > 0:
+            texts.unanswered -= 1
+            raise AtError("CMS", 332)
         texts.reference = (texts.reference + 1) & 255
         if message.report and texts.reports:
             told = report(texts.reference, message.to)

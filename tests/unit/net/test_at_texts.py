@@ -101,7 +101,10 @@ async def test_what_is_told_without_being_stored_waits_until_it_is_kept() -> Non
     assert await texts.stored() == [] and line.asked == []
     for number in range(70):
         texts.heard(Unsolicited("+CMT: ,24", deliver("10086", str(number))))
-    assert len(await texts.stored()) == 64
+    for reference in range(70):
+        texts.heard(Unsolicited("+CDS: 25", report(reference, "10086")))
+    found = await texts.stored()
+    assert len(found) == 64 and sum(isinstance(one.what, Arrived) for one in found) == 63  # reports go before messages
 
 
 async def test_nothing_is_sent_in_text_mode() -> None:
