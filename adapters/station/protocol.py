@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.model.link import BearerFacts, LinkPhase, Signal
+from gateway.wire.plain import plain
 
 MAX_LINE = 512
 KEEP_ALIVE_S = 5
@@ -94,11 +95,10 @@ class OpenAmip:
 
     def receive(self, data: bytes) -> bool:
         """True when something was said that could be read."""
-        self._held += data
+        *lines, self._held = (self._held + data).split(b"\n")
         read = False
-        while (end := self._held.find(b"\n")) >= 0:
-            line, self._held = self._held[:end], self._held[end + 1 :]
-            words = line.decode("ascii", "replace").split()
+        for line in lines:
+            words = line[:MAX_LINE].decode("ascii", "replace").split()
             if not words:
                 continue
             try:
@@ -114,7 +114,7 @@ class OpenAmip:
     def _read(self, kind: str, words: list[str]) -> StationFacts:
         facts = replace(self.facts, lies=())
         if kind == "i":
-            return replace(facts, device=" ".join(words)[:60])
+            return replace(facts, device=plain(" ".join(words), 60))
         if kind == "s":
             works, may = _flag(words[0]), _flag(words[1])
             return replace(facts, lock=works, pointing=not works, muted=not may)
@@ -130,7 +130,7 @@ class OpenAmip:
         if kind == "a":
             float(words[0])
             return facts
-        return self.facts  # what this build does not know
+        raise ValueError(kind)  # what this build does not know says nothing of how it stands
 
 
 def _flag(word: str) -> bool:

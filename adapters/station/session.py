@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from adapters.station.config import StationConfig, Variable
 from adapters.station.protocol import HELLO, KEEP_ALIVE_S, OpenAmip, StationFacts, judged, plausible
-from gateway.base.errors import GatewayError, LinkDown
+from gateway.base.errors import GatewayError, LinkDown, Unsupported
 from gateway.contract.adapter import Context
 from gateway.contract.link import LinkSeat
 from gateway.model.kit_state import Fix
@@ -50,6 +50,8 @@ class Station:
         try:
             while True:
                 answer = await client.get(list(oids.values()))
+                if not any(oid in answer for oid in oids.values()):
+                    raise Unsupported(f"{agent.host} has none of the variables", code="station-unknown")
                 self._tell(seat, read(self.config.variables, oids, answer))
                 await asyncio.sleep(self.config.look_every)
         finally:
@@ -64,16 +66,21 @@ class Station:
                 reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
         except (OSError, TimeoutError) as exc:
             raise LinkDown(f"{self.config.openamip} does not answer: {exc}", code="station-silent") from exc
-        unit = OpenAmip()
+        unit, loop = OpenAmip(), asyncio.get_running_loop()
+        heard_at = loop.time()
         alive = asyncio.create_task(_keep_alive(writer), name=f"{self.name} alive")
         try:
             while True:
-                async with asyncio.timeout(self.config.silent):
+                # What can not be read says nothing of how it stands, however much of it comes.
+                async with asyncio.timeout_at(heard_at + self.config.silent):
                     data = await reader.read(4096)
                 if not data:
                     raise LinkDown(f"{self.config.openamip} closed the line", code="station-silent")
                 if unit.receive(data):
+                    heard_at = loop.time()
                     self._tell(seat, unit.facts)
+                elif loop.time() >= heard_at + self.config.silent:
+                    raise TimeoutError
         except TimeoutError:
             raise LinkDown(f"{self.config.openamip} says nothing", code="station-silent") from None
         except OSError as exc:
@@ -101,6 +108,7 @@ class Station:
         if exc.code != self._code:
             log.info("%s: %s (%s)", self.name, exc, exc.code)
             self._code = exc.code
+        self.facts = StationFacts()  # what it said before is not how it stands
         code = "station-silent" if exc.code in ("snmp-silent", "link-down") else exc.code
         phase = LinkPhase.UP if self.config.interface else LinkPhase.ABSENT
         seat.tell(BearerFacts(phase, self.config.interface, code, str(exc)[:200], metered=True))

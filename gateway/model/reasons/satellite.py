@@ -174,6 +174,13 @@ ROWS: tuple[Row, ...] = (
         "请精调对星；降雨时可等待，或改用其他链路传图。",
     ),
     (
+        "station-unknown",
+        "The station answers, but has none of the variables it is asked for.",
+        "Compare the OIDs of the configuration with the maker's MIB and the unit's release.",
+        "卫星站有应答，但没有所配置的任何变量。",
+        "请对照厂家 MIB 与设备版本检查配置中的 OID。",
+    ),
+    (
         "station-silent",
         "The station's control address says nothing.",
         "Check power, cable and address of the station's modem or antenna unit; whether data pass is seen by the link itself.",

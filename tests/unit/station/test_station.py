@@ -77,6 +77,43 @@ async def test_a_unit_that_accepts_and_says_nothing() -> None:
     server.close()
 
 
+async def test_a_unit_that_says_much_and_nothing_that_can_be_read() -> None:
+    fake, rig = FakeAntenna(), Rig()
+    server = await fake.serve()
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    station = Station("sat0", StationConfig(openamip=address, silent="1s"), rig.context)  # type: ignore[arg-type]
+    async with running(station):
+        await rig.until(lambda: rig.phase is LinkPhase.UP and station.facts.lock is True)
+        fake.greeting = []
+
+        async def babble() -> None:
+            while True:
+                fake.say(b"\xff\xfe what", b"Z 1 2 3")
+                await asyncio.sleep(0.05)
+
+        babbles = asyncio.create_task(babble())
+        await rig.until(lambda: rig.told[-1].code == "station-silent")
+        assert station.facts.lock is None  # what it said before is no figure any more
+        babbles.cancel()
+        fake.greeting = [b"i \x1b[2JDish", b"s 1 1"]
+        await rig.until(lambda: rig.phase is LinkPhase.UP)
+        assert rig.told[-1].device == "[2JDish"
+    server.close()
+
+
+async def test_an_agent_that_has_none_of_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def get(oids: list[Oid]) -> Mapping[Oid, Bound]:
+        return {}
+
+    client: Any = SimpleNamespace(get=get, close=lambda: None)
+    monkeypatch.setattr(session, "client_of", lambda agent: client)
+    rig = Rig()
+    config = StationConfig(interface="eth1", agent=SnmpAgent(host="192.0.2.1"), variables=VARIABLES)
+    async with running(Station("sat0", config, rig.context)):
+        await rig.until(lambda: bool(rig.told))
+        assert (rig.told[-1].phase, rig.told[-1].code) == (LinkPhase.UP, "station-unknown")
+
+
 async def test_an_agent_that_is_slow_then_well(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[Mapping[Oid, Bound] | Exception] = [
         LinkDown("no answer", code="snmp-silent"),
