@@ -110,6 +110,7 @@ class Daemon:
         self._adapters: dict[str, Supervised] = {}
         self._made: dict[str, Adapter] = {}
         self._stopping = asyncio.Event()
+        self._starting: asyncio.Task[object] | None = None
         self._reloading = asyncio.Lock()
         self._timings: list[tuple[str, float]] = []
         self._ready = asyncio.Event()
@@ -124,16 +125,25 @@ class Daemon:
 
     async def run(self) -> int:
         """Start, serve, stop. Raises ConfigError when it can not start; the API and the store it can't do without."""
+        self._starting = asyncio.current_task()
+        self._on_signals()
+        try:
+            await self._serve()
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+        log.info("stopped")
+        return 0
+
+    async def _serve(self) -> None:
         async with self.started():
-            self._on_signals()
+            self._starting = None
             watchdog = asyncio.create_task(self._feed_watchdog(), name="watchdog")
             await self._stopping.wait()
             self._notifier.tell(STOPPING=1)
             log.info("stopping")
             watchdog.cancel()
             await asyncio.gather(watchdog, return_exceptions=True)
-        log.info("stopped")
-        return 0
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator[Services]:
@@ -162,11 +172,15 @@ class Daemon:
                     log.exception("stopping: %s did not end well", name)
 
     def stop(self) -> None:
-        """Orderly; the second time at once."""
+        """Orderly, in the middle of the start as well; the second time at once."""
         if self._stopping.is_set():
             log.warning("told to stop twice: ending at once")
             os._exit(1)
         self._stopping.set()
+        if self._starting is not None:
+            log.info("stopping before it is ready")
+            self._notifier.tell(STOPPING=1)
+            self._starting.cancel()
 
     # — steps: each does its part and returns how to undo it —
 
@@ -215,7 +229,11 @@ class Daemon:
         self._services = self.core.services(__version__, self._metrics, self)
         self._api = Supervised("api", "api", self._make_api, self._clock, self._adapter_changed, patient=False)
         self._api.start()
-        await self._api.settled()
+        try:
+            await self._api.settled()
+        except asyncio.CancelledError:
+            await self._api.stop()
+            raise
         if self._api.status.state == "failed":
             key, _, text = self._api.status.detail.partition(": ")
             raise ConfigError(key, text, code=self._api.status.code)
@@ -239,9 +257,11 @@ class Daemon:
 
     async def _settle(self) -> None:
         waits = [asyncio.create_task(adapter.settled()) for adapter in self._adapters.values()]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=SETTLE_S)
-            for wait in late:
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=SETTLE_S)
+        finally:
+            for wait in waits:
                 wait.cancel()
 
     def _tell_ready(self) -> None:
@@ -324,6 +344,7 @@ class Daemon:
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""
         require_role(who, Role.TECHNICIAN, "reload the configuration")
+        await self._ready.wait()  # of what is still being started nothing can be taken out
         async with self._reloading:
             new = _load(self._config_path, self._state_dir_given)
             change = diff(self.config, new)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +28,7 @@ from gateway.model.doctor import Grade
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.model.voice import MemberKind
 from gateway.registry import Installed
+from gateway.supervise import Supervised
 from tests.fakes.engine import FakeEngine
 from tests.fakes.toy import Toy
 
@@ -271,6 +274,37 @@ async def test_the_api_port_taken_ends_the_start(rig: Rig, monkeypatch: pytest.M
             async with running(rig.daemon(monkeypatch)):
                 pass
         assert refused.value.code == "port-in-use" and rig.engines[0].closed
+
+
+@pytest.mark.parametrize("where", ["api", "adapters"])
+async def test_told_to_stop_in_the_middle_of_the_start_it_ends_what_it_began(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    rig.write(TWO)
+    daemon = rig.daemon(monkeypatch)
+    here = asyncio.Event()
+
+    async def never(_supervised: Supervised) -> None:
+        if _supervised.name == ("api" if where == "api" else "west"):
+            here.set()
+            await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(Supervised, "settled", never)
+    before = asyncio.all_tasks()
+    run = asyncio.create_task(daemon.run())
+    async with asyncio.timeout(30):
+        await here.wait()
+        reload = asyncio.create_task(daemon.reload(SYSTEM))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await run == 0
+    assert not reload.done(), "nothing is read anew before it is ready"
+    reload.cancel()
+    await asyncio.gather(reload, return_exceptions=True)
+    assert {task for task in asyncio.all_tasks() - before if not task.done()} == set()
+    assert all(toy.ended for toy in Toy.runs) and rig.engines[0].closed
+    monkeypatch.undo()
+    async with running(rig.daemon(monkeypatch)):  # the folder and the port are free
+        pass
 
 
 async def test_two_gateways_do_not_share_a_folder(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
