@@ -303,7 +303,8 @@ class Bearer:
             self._without_network(registration)
             return
         self._without_since = None
-        self._on_ready(True, "", "")
+        able = self.modem.features.texts
+        self._on_ready(able, "" if able else "modem-unsupported", "" if able else "it has no short messages")
         signal = await self.modem.signal()
         technology = signal.technology or registration.technology
         signal = replace(signal, technology=technology, operator=registration.operator)

@@ -127,16 +127,22 @@ class ManagerModem:
         await self._enable()
         return facts.identity(self._modem())
 
-    async def shown(self, limit_s: float) -> bool:
-        """Whether ModemManager shows it, within that time; far sooner known when there is no ModemManager."""
-        begun = asyncio.get_running_loop().time()
+    async def shown(self, limit_s: float, absent: Callable[[], None] = lambda: None) -> bool:
+        """Whether ModemManager shows it, within that time of being plugged in: until then `absent` is called now and
+        then. Far sooner known when there is no ModemManager."""
+        now = asyncio.get_running_loop().time
+        begun = plugged = now()
         while True:
             try:
                 await self._find()
                 return True
             except GatewayError as exc:
-                waited = asyncio.get_running_loop().time() - begun
-                if waited >= limit_s or (waited >= 2 * APPEAR_S and exc.code in ("mm-absent", "mm-no-bus")):
+                if exc.code == "modem-absent":
+                    plugged = now()
+                    absent()
+                if now() - plugged >= limit_s:
+                    return False
+                if now() - begun >= 2 * APPEAR_S and exc.code in ("mm-absent", "mm-no-bus"):
                     return False
 
     async def close(self) -> None:
@@ -240,6 +246,11 @@ class ManagerModem:
                 await self._ask(interface, member, signature, body, ASK_S)
             except (PeerError, Unsupported, Busy) as exc:
                 log.info("%s: %s", self._address or self._path, exc)
+            except LinkDown as exc:
+                if exc.code != "modem-silent":
+                    raise
+                # Its data may pass all the same; where it is deaf, it is found out by what matters.
+                log.warning("%s: %s", self._address or self._path, exc)
 
     def _heard(self, interface: str) -> None:
         if not interface:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ClassVar
 
@@ -41,14 +41,16 @@ LOOK_S = 30.0
 """With `backend = "auto"`: so long ModemManager has to show the modem."""
 
 
-async def make(name: str, config: OneModem, manager: Manager | None) -> CellularModem:
-    """Whoever drives it."""
+async def make(
+    name: str, config: OneModem, manager: Manager | None, absent: Callable[[], None] = lambda: None
+) -> CellularModem:
+    """Whoever drives it. With "auto" that is known when it is plugged in: until then `absent` is called."""
     if config.backend == "at" or manager is None:
         return AtModem(name, config)
     from adapters.modem.manager_modem import ManagerModem
 
     driven = ManagerModem(manager, config.port, gnss=config.gnss, power=config.power)
-    if config.backend == "auto" and (config.port.startswith("tcp://") or not await driven.shown(LOOK_S)):
+    if config.backend == "auto" and (config.port.startswith("tcp://") or not await driven.shown(LOOK_S, absent)):
         log.info("%s: driven by our own AT engine, as ModemManager does not show it", name)
         return AtModem(name, config)
     log.info("%s: driven by ModemManager", name)
@@ -90,7 +92,8 @@ class Modem:
                 self._context.links.offer(name, kind, recover=lambda code: bearers[0].recover(code))
             )
             seat.tell(BearerFacts(LinkPhase.ABSENT, code="modem-starting"))
-            modem = await make(name, config, self._manager)
+            gone = BearerFacts(LinkPhase.ABSENT, code="modem-absent", detail=config.port)
+            modem = await make(name, config, self._manager, lambda: seat.tell(gone))
             carrier = TextCarrier(name, modem)
             if config.texts:
                 offered = self._context.texts.carrier(

@@ -133,6 +133,57 @@ async def test_it_is_looking_at_a_modem_that_was_just_plugged_in(
 
 
 @by_hand
+async def test_whose_it_is_is_known_when_it_is_plugged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With "auto" a modem that comes after the start is ModemManager's where it drives it: two would steal from each
+    other."""
+    fake = FakeManager()
+    async with manager_rig(monkeypatch, tmp_path, fake) as rig:
+        absent: list[int] = []
+        waiting = asyncio.ensure_future(rig.modem.shown(30.0, lambda: absent.append(1)))
+        await pass_time(300)
+        assert not waiting.done() and absent
+        (tmp_path / "usb" / "1-1.3").mkdir()
+        await pass_time(20)
+        fake.plug()
+        await pass_time(5)
+        assert waiting.done() and waiting.result() is True
+        other = ManagerModem(rig.manager, "usb:1-1.4:2")
+        (tmp_path / "usb" / "1-1.4").mkdir()
+        waiting = asyncio.ensure_future(other.shown(30.0))
+        await pass_time(35)
+        assert waiting.done() and waiting.result() is False, "plugged in, and not its"
+
+
+@by_hand
+async def test_what_is_only_good_to_have_may_hang(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Measuring or the satellite receiver never comes on: the session stands, no ladder is climbed."""
+    fake = FakeManager()
+    connects(fake)
+    fake.silent.add("Setup")
+    async with manager_rig(monkeypatch, tmp_path, fake) as rig:
+        path = fake.plug()
+        fake.objects[path] |= {mm.SIGNAL: {}, mm.LOCATION: {"Capabilities": 3}}
+        fake.change(path, mm.LOCATION, Capabilities=3)
+        fake.change(path, mm.SIGNAL, Rate=0)
+        await rig.until(LinkPhase.UP)
+        assert rig.bearer.facts.recoveries == ()
+
+
+@by_hand
+async def test_a_modem_without_short_messages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is no carrier, and says so: others are asked."""
+    fake = FakeManager()
+    connects(fake)
+    async with manager_rig(monkeypatch, tmp_path, fake) as rig:
+        path = fake.plug()
+        await rig.until(LinkPhase.UP)
+        assert rig.seats.ready[-1] == (False, "modem-unsupported")
+        fake.change(path, mm.MESSAGING, Messages=[])
+        await pass_time(6)
+        assert rig.seats.ready[-1] == (True, "")
+
+
+@by_hand
 async def test_one_that_it_has_let_go_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """ModemManager drops a modem that does not answer it ten times: only its power brings it back."""
     fake = FakeManager()
