@@ -32,7 +32,7 @@ def together(found: Sequence[dict[str, object]]) -> dict[str, object]:
     for name, put in WHOLE.items():
         values = [float(part[name]) for part in found if isinstance(part.get(name), int | float)]  # type: ignore[arg-type]
         whole[name] = round(put(values), 2) if values else None
-    whole["switch"] = next((one["summary"] for one in found if "summary" in one), None)
+    whole["switch"] = next((one.pop("summary") for one in found if "summary" in one), None)
     whole["failed"] = [one["part"] for one in found if "failed" in one]
     return whole | {"parts": list(found)}
 

@@ -1,7 +1,7 @@
 """Both ends of ordinary traffic over emulated links: `python -m tests.bench.links.ends center|kit …`.
 
-`center HOST FOLDER`: answers probes, HTTP, MQTT and SIP over TLS. `kit HOST FOLDER ours|plain`: asks (`sessions`) until
-SIGTERM, with our routes or the kernel's own, then a line of JSON.
+`center HOST FOLDER`: answers probes, HTTP, MQTT and SIP over TLS. `kit HOST FOLDER ours|metered|plain`: asks
+(`sessions`) until SIGTERM, with our routes (links that cost or not) or the kernel's own, then a line of JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gateway.base.clock import Clock
 from gateway.config.links import Links as LinksConfig
+from gateway.config.links import LinkSection
 from gateway.core.link_entry import Entry
 from gateway.core.link_trails import LinkTrails
 from gateway.core.link_watch import LinkWatch
@@ -40,17 +41,17 @@ async def center(host: str, place: Path) -> None:
         await stop.wait()
 
 
-async def kit(host: str, place: Path, ours: bool) -> None:
+async def kit(host: str, place: Path, how: str) -> None:
     """Until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    counts = {kind: Counts() for kind in KINDS}
     told: dict[str, object] = {}
     tasks = []
     with tempfile.TemporaryDirectory() as folder:
         store, clock = Store(Path(folder), b"audit"), Clock()
         config = LinksConfig(probe=[f"udp://{host}:{ECHO}"], routes=True)
-        links = Links("kit1", Bus(), clock, lambda: config)
+        costly = {name: LinkSection(metered=True) for name in ("ltea", "lteb", "satc")} if how == "metered" else {}
+        links = Links("kit1", Bus(), clock, lambda: config, lambda: costly)
         watch = LinkWatch("kit1", links, LinkTrails(store.link_trails, clock), store.link_use, clock)
         downs: list[tuple[str, float]] = []
         cut = watch.routes.down
@@ -60,11 +61,12 @@ async def kit(host: str, place: Path, ours: bool) -> None:
             cut(entry, was)
 
         links.on_down = down
-        if ours:
+        if how != "plain":
             tasks.append(asyncio.create_task(watch.run()))
             while len(links.fit()) < 2 or watch.routes.problem:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             await asyncio.sleep(2)
+        counts = {kind: Counts() for kind in KINDS}  # now: what was waited for until here is no gap
         before = time.process_time()
         print("ready", flush=True)
         certificate = place / "sip" / "center.crt"
@@ -88,4 +90,4 @@ async def kit(host: str, place: Path, ours: bool) -> None:
 
 if __name__ == "__main__":
     role, host, place, *how = sys.argv[1:]
-    asyncio.run(center(host, Path(place)) if role == "center" else kit(host, Path(place), how == ["ours"]))
+    asyncio.run(center(host, Path(place)) if role == "center" else kit(host, Path(place), how[0]))
