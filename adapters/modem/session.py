@@ -17,7 +17,7 @@ from adapters.modem.carrier import TextCarrier
 from adapters.modem.config import ModemConfig, OneModem
 from adapters.modem.face import CellularModem
 from adapters.modem.pin import PinKeeper
-from gateway.base.errors import GatewayError
+from gateway.base.errors import GatewayError, Unsupported
 from gateway.base.log import Secret
 from gateway.base.moment import TimeQuality
 from gateway.base.serial import find_port, holder_of
@@ -130,6 +130,7 @@ class Modem:
 
     async def _receive(self, name: str, modem: CellularModem, bearer: Bearer) -> None:
         kit = self._context.kit
+        said = False
         try:
             while True:
                 await asyncio.sleep(FIX_S)
@@ -138,7 +139,9 @@ class Modem:
                 try:
                     found = await modem.fix()
                 except GatewayError as exc:
-                    log.debug("%s: no fix: %s", name, exc)
+                    never = isinstance(exc, Unsupported) and not said
+                    log.log(logging.WARNING if never else logging.DEBUG, "%s: no fix: %s", name, exc)
+                    said |= never
                     kit.no_fix(name, "modem", "gnss-silent")
                     continue
                 if found is None:

@@ -64,16 +64,17 @@ async def test_well_again_within_the_long_pause(monkeypatch: pytest.MonkeyPatch,
 @by_hand
 async def test_no_contract_is_no_reason_to_reset_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The card's data ran out: its short messages go on."""
+    monkeypatch.setattr(bearer, "RETRY_SESSION_S", (5.0, 15.0, 30.0))
     async with bearer_rig(monkeypatch, tmp_path, apn="cmnet") as rig:
         await rig.until(LinkPhase.UP)
         rig.modem.net.refuses_data = True
         rig.modem.active.clear()
         rig.modem.netdev = False
         await rig.until(LinkPhase.REGISTERED, "modem-no-plan")
-        await pass_time(400)
+        await pass_time(120)
         assert rig.steps() == [] and rig.seats.ready[-1] == (True, "")
         rig.modem.net.refuses_data = False
-        await rig.until(LinkPhase.UP, within_s=320)
+        await rig.until(LinkPhase.UP, within_s=40)
 
 
 @by_hand
@@ -85,15 +86,15 @@ async def test_a_call_is_not_cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         await pass_time(5)
         rig.modem.ring("+8613900001111")
         rig.bearer.recover("link-no-reply")
-        await pass_time(60)
+        await pass_time(20)
         assert rig.steps() == ["retry"] and rig.modem.calls
         rig.modem.far_hangs_up()
         await pass_time(10)
         assert rig.steps() == ["retry", "radio"]
         rig.modem.ring("+8613900001111")  # and stands in its list for ever
-        monkeypatch.setattr(bearer, "HOLD_S", 60.0)
+        monkeypatch.setattr(bearer, "HOLD_S", 20.0)
         rig.bearer.recover("link-no-reply")
-        await pass_time(75)
+        await pass_time(30)
         assert rig.steps() == ["retry", "radio", "reset"]
 
 
@@ -133,7 +134,7 @@ async def test_no_right_to_open_the_port(monkeypatch: pytest.MonkeyPatch, tmp_pa
         rig.line.denied = True
         rig.line.unplug()
         await rig.until(LinkPhase.ABSENT, "serial-denied")
-        await pass_time(300)
+        await pass_time(120)
         assert rig.steps() == [] and rig.now == (LinkPhase.ABSENT, "serial-denied")
         rig.line.denied = False
         rig.line.plug()

@@ -23,7 +23,7 @@ from gateway.model.kit_state import Fix
 from gateway.model.link import BearerFacts, BearerKind, LinkPhase
 from gateway.net import at
 from tests.fakes.loop import by_hand
-from tests.fakes.modem import CHIPS, FakeModem
+from tests.fakes.modem import CHIPS, ME909, FakeModem
 from tests.unit.modem.rig import MemoryLine, Seats, pass_time
 
 
@@ -105,6 +105,21 @@ async def test_a_modem_of_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp
     await asyncio.gather(task, return_exceptions=True)
     assert context.seats["lte0"].told[-1].code == "link-untended" and context.fixes[-1] == ("lte0", "gone")
     assert context.carriers["lte0"].ready[-1] == (False, "modem-absent")
+
+
+@by_hand
+async def test_a_receiver_that_is_not_there_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """gnss = true, and the chipset has none that is known."""
+    monkeypatch.setattr(at, "open_serial", MemoryLine(FakeModem(ME909)).open_serial)
+    context = FakeContext(tmp_path)
+    config = {"modems": {"lte0": {"backend": "at", "port": "usb:1-1.3:2", "interface": "wwan0", "gnss": True}}}
+    task = asyncio.ensure_future(Modem(ModemConfig.model_validate(config), context).run())  # type: ignore[arg-type]
+    await pass_time(45)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert caplog.text.count("no satellite receiver") == 1 and ("lte0", "gnss-silent") in context.fixes
 
 
 async def test_checks(tmp_path: Path) -> None:
