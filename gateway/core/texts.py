@@ -37,6 +37,8 @@ MOST_BODY = 1600
 MOST_PART = 255 * 160
 """Characters: of a long message that a carrier's own program has joined."""
 MOST_CARRIERS = 64
+NOT_SET = "?"
+"""Behind the run of the machine in which a message was put, when nobody had told its clock the time yet."""
 LOOK_S = 10.0
 KNOWN_S = 60 * 86400.0
 
@@ -140,7 +142,8 @@ class Texts:
             return known
         if full and self.queue.gives_way_to(text) is None:
             raise Busy(f"{len(self.queue.rows)} short messages wait already", code="texts-full")
-        text, new = await self._out.put(WaitingRow(text, replaces, moment.boot_id, moment.mono))
+        run = moment.boot_id if moment.quality.good else moment.boot_id + NOT_SET
+        text, new = await self._out.put(WaitingRow(text, replaces, run, moment.mono))
         if not new:
             return text
         self.queue.put(Waiting(text, replaces, self.clock.monotonic()))
@@ -295,10 +298,15 @@ class Texts:
             self.queue.put(Waiting(text, row.replaces, now - min(self._age_s(row), text.max_age_s)))
 
     def _age_s(self, row: WaitingRow) -> float:
-        """The wall clock may have been set since: within one run of the machine the other one says how old it is."""
+        """The wall clock may have been set since: within one run of the machine the other one says how old it is.
+
+        Of one that an earlier run dated before its clock was set nobody knows: it is taken for new rather than lost."""
         moment = self._moments.now()
-        age_s = moment.mono - row.mono if row.boot_id == moment.boot_id else moment.wall - row.text.made_at
-        return max(age_s, 0.0)
+        if row.boot_id.removesuffix(NOT_SET) == moment.boot_id:
+            return max(moment.mono - row.mono, 0.0)
+        if row.boot_id.endswith(NOT_SET) and moment.quality.good:
+            return 0.0
+        return max(moment.wall - row.text.made_at, 0.0)
 
     def _waiting_for(self, seat: Seat) -> int:
         return sum(

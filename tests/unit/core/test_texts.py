@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.base.errors import Busy, LinkDown, PeerError, RemoteProtocolError, Unsupported
+from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config
 from gateway.config.texts import Texts as TextsConfig
 from gateway.contract.texts import Progress, TextSent
@@ -235,6 +236,35 @@ def test_what_waits_survives_and_what_was_under_way_is_sent_again(tmp_path: Path
                 await until(house, lambda: len(carrier.gone) == 2)
             first = carrier.gone[0]
             assert (first.body, first.parts_done, first.unsure, first.reference) == ("long one", 1, 1, 1)
+
+    before()
+    after()
+
+
+@pytest.mark.parametrize(("set_then", "left"), [(False, 1), (True, 0)])
+def test_one_that_was_put_before_the_clock_was_set_is_not_too_old(tmp_path: Path, set_then: bool, left: int) -> None:
+    """The kit's clock has no battery: it lost power, and then learned that it is another year."""
+
+    def moments(house: House, boot: str, quality: TimeQuality) -> None:
+        wall = house.clock.wall
+        house.core.texts._moments.now = lambda: Moment(boot, 5.0, wall(), quality)  # type: ignore[method-assign]
+
+    @by_hand
+    async def before() -> None:
+        async with a_house(tmp_path) as house:
+            moments(house, "one", TimeQuality.NTP if set_then else TimeQuality.UNSYNCED)
+            await house.core.texts.send("10086", "need water")
+
+    @by_hand
+    async def after() -> None:
+        async with a_house(tmp_path) as house:
+            house.jumps.append(200 * 86400.0)
+            moments(house, "two", TimeQuality.NTP)
+            house.core.texts.queue.rows.clear()
+            house.core.texts._load()
+            await advance(1)
+            await house.core.texts.look()
+            assert len(house.core.texts.queue.rows) == left
 
     before()
     after()

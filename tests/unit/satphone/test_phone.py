@@ -13,10 +13,10 @@ from adapters.satphone.aim import aim
 from adapters.satphone.config import PhoneConfig, SatphoneConfig
 from adapters.satphone.phone import Phone
 from adapters.satphone.protocol.profile import FOLDER, load
-from gateway.base.errors import ConfigError, GatewayError
+from gateway.base.errors import ConfigError, GatewayError, LinkDown
 from gateway.model.doctor import Grade
 from gateway.model.link import LinkPhase
-from tests.fakes.modem import FakeModem, tcp_end
+from tests.fakes.modem import FakeModem, FakeSim, tcp_end
 from tests.fakes.modem.pdus import deliver
 from tests.unit.satphone.rig import Rig, out, progress
 
@@ -39,6 +39,28 @@ async def test_registered_sends_and_reads() -> None:
         assert rig.came[0].body == "收到" and rig.came[0].mark
         modem.net.stat = 2
         await rig.until(lambda: rig.phase is LinkPhase.SEARCHING and rig.code == "satphone-searching")
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        server.close()
+
+
+async def test_a_card_that_asks_for_its_pin_is_left_alone() -> None:
+    modem, rig = FakeModem(sim=FakeSim(pin="4711")), Rig()
+    server = await tcp_end(modem)
+    config = PhoneConfig(port=f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", look_every="1s")  # type: ignore[arg-type]
+    phone = Phone("sat1", config, rig.context)
+    task = asyncio.create_task(phone.run())
+    try:
+        await rig.until(lambda: rig.phase is LinkPhase.LOCKED and rig.code == "satphone-pin")
+        heard = [line for port in modem.ports for line in port.heard]
+        assert not rig.ready and not any(line.startswith("AT+CPIN=") for line in heard)
+        with pytest.raises(LinkDown):
+            await phone.send(out("+8613800000000", "x"), progress)
+        assert not modem.texts.sent
+        modem.sim.unlocked = True  # a person entered it at the phone
+        await rig.until(lambda: rig.ready)
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
