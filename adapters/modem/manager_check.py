@@ -12,8 +12,8 @@ from adapters.modem import manager_words as mm
 from adapters.modem.config import OneModem
 from adapters.modem.manager_bus import DBUS, Bus, Variant
 from adapters.modem.manager_find import find, ports
-from adapters.modem.manager_modem import resolved
 from adapters.modem.manager_tree import Thing, Tree
+from adapters.modem.power import resolved
 from gateway.base.errors import GatewayError
 from gateway.base.serial import find_port
 from gateway.model.doctor import Finding, Grade

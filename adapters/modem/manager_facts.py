@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from adapters.modem import manager_words as mm
 from adapters.modem.face import (
     CallPhase,
+    Change,
     DataSession,
     Fix,
     Identity,
@@ -22,6 +23,19 @@ from adapters.modem.face import (
 from adapters.modem.manager_tree import Thing
 from gateway.model.link import Signal
 from gateway.model.texts import Arrived
+
+CHANGES = {
+    mm.MODEM: (Change.SIM, Change.REGISTRATION, Change.SESSION),
+    mm.GPP: (Change.REGISTRATION,),
+    mm.SIM: (Change.SIM,),
+    mm.SIGNAL: (Change.SIGNAL,),
+    mm.BEARER: (Change.SESSION,),
+    mm.MESSAGING: (Change.TEXT,),
+    mm.SMS: (Change.TEXT,),
+    mm.VOICE: (Change.CALL,),
+    mm.CALL: (Change.CALL,),
+}
+"""What a changed property of an interface may mean."""
 
 _REG: dict[int, RegState] = {
     mm.Registration.IDLE: RegState.IDLE,

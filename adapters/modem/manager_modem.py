@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 
 from adapters.modem import manager_facts as facts
 from adapters.modem import manager_words as mm
@@ -29,9 +28,9 @@ from adapters.modem.manager_bus import Variant
 from adapters.modem.manager_texts import ManagerTexts
 from adapters.modem.manager_tree import Thing
 from adapters.modem.nitz import believed
+from adapters.modem.power import resolved
 from gateway.base.errors import Busy, GatewayError, LinkDown, PeerError, Unsupported
 from gateway.base.log import Secret
-from gateway.base.serial import usb_socket
 from gateway.contract.texts import Progress, TextSent
 from gateway.model.link import Signal
 from gateway.model.texts import TextOut
@@ -44,22 +43,11 @@ ENABLE_S = 90.0
 CONNECT_S = 120.0
 ASK_S = 20.0
 SIGNAL_EVERY_S = 5
+TOLD_S = 5.0  # for what an answer has brought about to be told
 FIX_KEPT_S = 120.0  # ModemManager takes a receiver's word each half minute
 
 SetUp = Callable[[Thing, str], Awaitable[None]]
 """Give the interface of a bearer the addresses that the network gave; `interface` is its name here."""
-
-_CHANGES = {
-    mm.MODEM: (Change.SIM, Change.REGISTRATION, Change.SESSION),
-    mm.GPP: (Change.REGISTRATION,),
-    mm.SIM: (Change.SIM,),
-    mm.SIGNAL: (Change.SIGNAL,),
-    mm.BEARER: (Change.SESSION,),
-    mm.MESSAGING: (Change.TEXT,),
-    mm.SMS: (Change.TEXT,),
-    mm.VOICE: (Change.CALL,),
-    mm.CALL: (Change.CALL,),
-}
 
 
 class ManagerModem:
@@ -256,7 +244,7 @@ class ManagerModem:
         if not interface:
             self._gone.set()
             return
-        for change in _CHANGES.get(interface, ()):
+        for change in facts.CHANGES.get(interface, ()):
             self._called(change)
 
     def _modem(self) -> Thing:
@@ -311,10 +299,24 @@ class ManagerModem:
                 raise
             # What the network gives the card by itself was not enough.
             raise PeerError(str(exc), status=exc.status, code="modem-no-apn") from exc
-        made = await self.session()
+        made = await self._told(lambda found: found is not None)
         if made is None:
             raise PeerError("the session ended as soon as it was made", code="modem-data-refused")
         return made
+
+    async def _told(self, right: Callable[[DataSession | None], bool]) -> DataSession | None:
+        """The session, when ModemManager has told of it: its signals may come after its answer."""
+        now = asyncio.get_running_loop().time
+        end = now() + TOLD_S
+        while True:
+            changed = asyncio.ensure_future(self._manager.changed())
+            try:
+                found = await self.session()
+                if right(found) or now() >= end:
+                    return found
+                await asyncio.wait((changed,), timeout=end - now())
+            finally:
+                changed.cancel()
 
     async def session(self) -> DataSession | None:
         for bearer in await self._manager.parts(self._modem(), mm.MODEM, "Bearers"):
@@ -327,6 +329,7 @@ class ManagerModem:
 
     async def disconnect(self) -> None:
         await self._ask(mm.SIMPLE, "Disconnect", "o", [mm.NO_OBJECT], ENABLE_S)
+        await self._told(lambda found: found is None)
 
     # ── the ladder ──────────────────────────────────────────────────────────
     async def step(self, step: Step) -> None:
@@ -391,14 +394,3 @@ class ManagerModem:
         if told != self._place[0]:
             self._place = (told, now)
         return facts.fix(self._modem(), self._clock()) if now - self._place[1] <= FIX_KEPT_S else None
-
-
-def resolved(address: str) -> str:
-    """Where a name below /dev leads now, or the device that is plugged into a USB socket; "" when nothing is there."""
-    if address.startswith("usb:"):
-        device = usb_power.USB / usb_socket(address)
-        return str(device) if device.exists() else ""
-    if not address.startswith("/dev/"):
-        return ""
-    path = Path(address)
-    return str(path.resolve()) if path.exists() else ""

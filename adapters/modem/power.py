@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from gateway.base.errors import LinkDown, Unsupported
+from gateway.base.serial import usb_socket
 
 USB = Path("/sys/bus/usb/devices")
 OFF_S = 3.0
@@ -63,3 +64,14 @@ def interface_of(socket: str, *, usb: Path = USB) -> str:
     """The network interface of the device in this socket; "" when it has none."""
     found = sorted(path.name for path in usb.glob(f"{socket}:*/net/*")) if socket else []
     return found[0] if found else ""
+
+
+def resolved(address: str) -> str:
+    """Where a name below /dev leads now, or the device that is plugged into a USB socket; "" when nothing is there."""
+    if address.startswith("usb:"):
+        device = USB / usb_socket(address)
+        return str(device) if device.exists() else ""
+    if not address.startswith("/dev/"):
+        return ""
+    path = Path(address)
+    return str(path.resolve()) if path.exists() else ""

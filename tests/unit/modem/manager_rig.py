@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.modem import manager, manager_modem, power
+from adapters.modem import manager_words as mm
 from adapters.modem.bearer import Bearer, Wishes
 from adapters.modem.manager import Manager
 from adapters.modem.manager_modem import ManagerModem
@@ -88,17 +89,23 @@ async def manager_rig(monkeypatch: pytest.MonkeyPatch, folder: Path, fake: FakeM
             await asyncio.gather(task, return_exceptions=True)
 
 
-def connects(fake: FakeManager) -> None:
-    """Simple.Connect makes a bearer that stands."""
+def connects(fake: FakeManager, told_after_s: float = 0.0) -> None:
+    """Simple.Connect makes a bearer that stands; that is told some time after its answer."""
+
+    def changes(path: str, **values: Any) -> None:
+        if told_after_s:
+            asyncio.get_running_loop().call_later(told_after_s, lambda: fake.change(path, mm.MODEM, **values))
+        else:
+            fake.change(path, mm.MODEM, **values)
 
     def connect(path: str, wanted: object) -> list[Any]:
         bearer = f"{path}/bearer"
         fake.parts[bearer] = {"Connected": True, "Interface": "wwan0", "Properties": {"apn": "cmnet"}}
-        fake.change(path, "org.freedesktop.ModemManager1.Modem", Bearers=[bearer], State=11)
+        changes(path, Bearers=[bearer], State=11)
         return [bearer]
 
     def disconnect(path: str, which: str) -> list[Any]:
-        fake.change(path, "org.freedesktop.ModemManager1.Modem", Bearers=[], State=8)
+        changes(path, Bearers=[], State=8)
         return []
 
     fake.answers["Connect"], fake.answers["Disconnect"] = connect, disconnect

@@ -227,6 +227,21 @@ async def test_each_step_of_its_ladder(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @by_hand
+async def test_a_session_that_is_told_after_the_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is no session that ended at once, and one that was ended does not stand."""
+    fake = FakeManager()
+    connects(fake, told_after_s=1.0)
+    async with manager_rig(monkeypatch, tmp_path, fake) as rig:
+        fake.plug()
+        await rig.until(LinkPhase.UP)
+        assert "modem-data-refused" not in [one.code for one in rig.seats.told]
+        rig.bearer.recover("link-no-reply")
+        await pass_time(4)
+        await rig.until(LinkPhase.UP)
+        assert rig.count("Disconnect") == 1 and rig.count("Connect") == 2
+
+
+@by_hand
 async def test_in_the_middle_of_something_for_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = FakeManager()
     fake.refuses["Connect"] = "ModemManager1.Error.Core.InProgress"
