@@ -98,7 +98,7 @@ def from_tree(tree: Mapping[str, Any], resolver: Resolver) -> tuple[Config | Non
             problems.append(Problem(name, f"no such section{_did_you_mean(name, known)}"))
     made: dict[str, Any] = {}
     for name, model in SECTIONS.items():
-        made[name] = _section(name, model, tree.get(name, {}), problems)
+        made[name] = _section(name, model, tree.get(name, {}), problems, proven=True)
     for name in NAMED:
         made[name] = _named(name, tree.get(name, {}), problems)
     made["adapters"] = _adapters(tree.get("adapter"), resolver, problems)
@@ -108,10 +108,16 @@ def from_tree(tree: Mapping[str, Any], resolver: Resolver) -> tuple[Config | Non
     return Config(**made), problems
 
 
-def _section(key: str, model: type[BaseModel], values: Any, problems: list[Problem]) -> BaseModel | None:
+def _section(
+    key: str, model: type[BaseModel], values: Any, problems: list[Problem], *, proven: bool = False
+) -> BaseModel | None:
+    """`proven`: its defaults are known to be valid (a test looks at those of all sections and adapters)."""
     if not isinstance(values, Mapping):
         problems.append(Problem(key, f"is a section: write [{key}] on a line of its own and its keys below"))
         return None
+    if not values and proven:
+        # Its validator takes a while to build, which whoever starts the kit waits for.
+        return model.model_construct()
     values = dict(values)
     renamed: Mapping[str, str] = getattr(model, "RENAMED", {})
     for old, new in renamed.items():
@@ -205,7 +211,7 @@ def _adapters(tree: Any, resolver: Resolver, problems: list[Problem]) -> dict[st
             text = str(exc).removeprefix(f"{exc.key}: ")
             problems.append(Problem(key, text, warning=name not in tree, code=exc.code))
             continue
-        if (checked := _section(key, model, values, problems)) is not None:
+        if (checked := _section(key, model, values, problems, proven=True)) is not None:
             made[name] = AdapterSection(name, type_, checked)
     return made
 
