@@ -78,7 +78,8 @@ class EndpointInfo:
 
 @dataclass(frozen=True, slots=True)
 class AdapterStatus:
-    """How one adapter stands. `state`: starting, running, waiting (restart is timed), stopped, failed."""
+    """How one adapter stands. `state`: starting, running, waiting (restart is timed), stopped, failed. One that runs
+    with a `code` goes on without something."""
 
     name: str
     type: str

@@ -109,7 +109,8 @@ async def doctor(who: Technician, request: Request, services: AppServices) -> li
     """What the running daemon finds wrong with its machine and with itself."""
     found = machine.checks(request.app.state.state_dir)
     for adapter in services.daemon.adapters():
-        well = adapter.state in ("running", "starting")
+        # One that runs with a reason beside it lacks something: a port that another program holds.
+        well = adapter.state in ("running", "starting") and not adapter.code
         grade = Grade.OK if well else Grade.OFF if adapter.state == "stopped" else Grade.FAIL
         told = f"{adapter.state} {adapter.detail}".strip()
         found.append(Finding(f"adapter {adapter.name}", grade, told, "running", "" if well else adapter.code))

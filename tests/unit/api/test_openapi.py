@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from gateway.core.facts import AdapterStatus
 from gateway.model.principal import Role
 
 
@@ -34,6 +35,14 @@ async def test_doctor_and_health_speak_of_the_parts(client: httpx.AsyncClient, b
     assert found["adapter gb28181"]["code"] == "port-in-use"
     assert found["sip trunk center"]["code"] == "trunk-silent", "what a running adapter says of itself"
     assert {"clock", "disk", "addresses", "processor"} <= set(found)
+    services.daemon.adapters = lambda: [
+        AdapterStatus("rtsp", "rtsp", "running", "port-in-use", "adapter.rtsp.listen: taken"),
+        AdapterStatus("rtmp", "rtmp", "running"),
+    ]
+    lacking = {one["check"]: one for one in (await client.get("/api/v1/system/doctor", headers=headers)).json()}
+    assert (lacking["adapter rtsp"]["grade"], lacking["adapter rtsp"]["code"]) == ("fail", "port-in-use")
+    assert lacking["adapter rtsp"]["measured"] == "running adapter.rtsp.listen: taken"
+    assert (lacking["adapter rtmp"]["grade"], lacking["adapter rtmp"]["code"]) == ("ok", "")
     services.daemon.ok = False
     assert (await client.get("/healthz")).status_code == 503
     detail = (await client.get("/api/v1/system/health", headers=headers)).json()

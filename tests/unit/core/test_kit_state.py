@@ -220,7 +220,16 @@ async def test_the_word_follows_centers_and_adapters(tmp_path: Path) -> None:
         assert (told[-1].word, told[-1].code, told[-1].centers) == (FieldWord.READY, "", 1)
         assert [(one.name, one.carries) for one in told[-1].links] == [("lte-1", True)]
         house.core.field.adapters = lambda: failed
-        failed: Sequence[AdapterStatus] = [AdapterStatus("sip", "sip", "failed", "port-in-use")]
+        failed: Sequence[AdapterStatus] = [AdapterStatus("rtsp", "rtsp", "running")]
+        await advance(5.0)
+        assert (told[-1].word, told[-1].code) == (FieldWord.READY, "")
+        failed = [AdapterStatus("rtsp", "rtsp", "running", "port-in-use")]
+        await advance(5.0)
+        assert (told[-1].word, told[-1].code) == (FieldWord.READY, "field-adapter"), "it runs, and nobody can reach it"
+        failed = []
+        await advance(8.0)
+        assert (told[-1].word, told[-1].code) == (FieldWord.READY, "")
+        failed = [AdapterStatus("sip", "sip", "failed", "config")]
         await advance(5.0)
         assert (told[-1].word, told[-1].code) == (FieldWord.READY, "field-adapter")
         house.core.fleet.center_gone("county")
