@@ -228,6 +228,8 @@ class CenterSession:
         if not payload:
             kit.device_gone(id_)
             return
+        if kit.has(id_, payload):
+            return  # told anew after an outage, and nothing of it changed
         device = messages.read_device(payload)
         if device.id != id_:
             raise RemoteProtocolError(f"it speaks of {device.id[:80]!r}", code="kit-foreign-id")

@@ -68,6 +68,10 @@ class HeardKit:
     def tick(self, now: float) -> None:
         self._act(self.presence.handle_timer(now), now)
 
+    def has(self, device: DeviceId, message: bytes) -> bool:
+        """It was told in these words last."""
+        return self._tally.has(device, message)
+
     def device(self, device: Device, message: bytes = b"") -> None:
         """`message`: as it came."""
         if not device.id.startswith(f"{self.gateway}/") or (

@@ -20,7 +20,7 @@ from adapters.mqtt.dial import Dialler
 from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.patience import Patience, unacknowledged
 from adapters.mqtt.protocol.messages import MAX_BYTES
-from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, expiring, failures, refused
+from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, Retained, expiring, failures, refused
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 
 log = logging.getLogger(__name__)
@@ -81,6 +81,16 @@ class Connection:
         try:
             async with self._answer():
                 await self._link.publish(topic, payload, qos, retain, properties, timeout=math.inf)
+        except Exception as exc:
+            raise self._down(exc, "does not take a message") from exc
+
+    async def retain_all(self, messages: Sequence[Retained]) -> None:
+        """Retained messages with QoS 1, together on the way; it returns when the broker has them all."""
+        if long := next((topic for topic, payload in messages if len(payload) > MAX_BYTES), None):
+            raise PeerError(f"a message of more than {MAX_BYTES} bytes to {long} is not sent", code="too-large")
+        try:
+            async with self._answer():
+                await self._link.retain_all(messages)
         except Exception as exc:
             raise self._down(exc, "does not take a message") from exc
 

@@ -20,13 +20,14 @@ from dataclasses import dataclass, field, replace
 from adapters.mqtt.connection import Connection
 from adapters.mqtt.facts import Change, Gone, KitFacts, Missed
 from adapters.mqtt.kit_files import FileSender
+from adapters.mqtt.kit_leftovers import Leftovers
 from adapters.mqtt.kit_orders import KitOrders
 from adapters.mqtt.kit_sender import Sender
 from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth, Telemetry
 from adapters.mqtt.protocol.tally import Tally
-from adapters.mqtt.protocol.topics import Kind, Topic, filter_of_devices, filters_of_kit, parse
+from adapters.mqtt.protocol.topics import Kind, Topic, filters_of_kit, parse
 from adapters.mqtt.seals import SealOf, no_seal, opened
 from adapters.mqtt.session import Session, Standing
 from gateway.base.clock import Clock
@@ -38,8 +39,8 @@ from gateway.model.position import Position
 
 log = logging.getLogger(__name__)
 
-SETTLE_S = 5.0
-"""So long after the birth what a broker retains of our devices is looked through."""
+TOGETHER, TOGETHER_BYTES = 16, 16_384
+"""Devices that are told before the broker's answer is awaited."""
 LATE_S = 300.0
 """A will of an earlier life of ours comes no later."""
 BACKLOG = 64
@@ -103,8 +104,8 @@ class KitSession:
         self._before: set[str] = set()
         self._twin: asyncio.Future[None] | None = None
         self._rebirth = asyncio.Event()
-        self._stale: asyncio.Queue[str] = asyncio.Queue(1024)
         self._own = Tally()
+        self._leftovers = Leftovers(facts.gateway, lambda name: f"{facts.gateway}/{name}" in self._own)
         self._connection: Connection | None = None
         self.orders = KitOrders(facts, self.instance, self._clock, seals, lambda: self._connection)
         self._throttle = Throttle(log, clock=self._clock)
@@ -175,9 +176,10 @@ class KitSession:
             async with self._facts.changes() as changes, asyncio.TaskGroup() as tasks:
                 # Listened for before anything is said: whoever else speaks in our name is heard. At most once: what
                 # matters of it is said again, and NATS keeps three copies of a queue for each subscription with QoS 1.
-                await connection.subscribe([*filters_of_kit(gateway), filter_of_devices(gateway)], qos=0)
+                devices = self._leftovers.filters(connection.broker)
+                await connection.subscribe([*filters_of_kit(gateway), *devices], qos=0)
                 state = str(self._topic(Kind.STATE))
-                await connection.publish(state, messages.birth_bytes(self._birth(online=True)), retain=True)
+                await connection.retain_all([(state, messages.birth_bytes(self._birth(online=True)))])
                 if not self._born:
                     self._born, self._born_at = True, self._clock.monotonic()
                 await self._say_all(connection)
@@ -187,7 +189,7 @@ class KitSession:
                     self._telemetry(connection),
                     self._follow(connection, changes),
                     self._said_again(connection),
-                    self._clear(connection),
+                    self._leftovers.run(connection),
                 ):
                     tasks.create_task(work)
                 for far in self.far.values():
@@ -208,15 +210,24 @@ class KitSession:
         now = {device.id for device in devices}
         for gone in [known for known in self._own if known not in now]:
             self._own.drop(gone)
-            self._put_stale(gone.partition("/")[2])
-        # Some at a time: each waits for the broker, and a thin link must not be stuffed.
-        for start in range(0, len(devices), 16):
-            await asyncio.gather(*(self._say(connection, device) for device in devices[start : start + 16]))
+            self._leftovers.put(gone.partition("/")[2])
+        # Some at a time: a thin link must not be stuffed.
+        waiting: list[tuple[str, bytes]] = []
+        size = 0
+        for device in devices:
+            if waiting and (len(waiting) >= TOGETHER or size > TOGETHER_BYTES):
+                await connection.retain_all(waiting)
+                waiting, size = [], 0
+            topic, told = self._put(device)
+            waiting.append((topic, told))
+            size += len(told)
+        await connection.retain_all(waiting)
 
-    async def _say(self, connection: Connection, device: Device) -> None:
-        topic, told = self._topic(Kind.DEVICE, device.id.partition("/")[2]), messages.device_bytes(device)
+    def _put(self, device: Device) -> tuple[str, bytes]:
+        """Topic and message; it counts as told."""
+        told = messages.device_bytes(device)
         self._own.put(device.id, told)
-        await connection.publish(str(topic), told, retain=True)
+        return str(self._topic(Kind.DEVICE, device.id.partition("/")[2])), told
 
     async def _farewell(self, connection: Connection) -> None:
         """We stop in order: nobody need wait for a will."""
@@ -266,7 +277,7 @@ class KitSession:
         async for change in changes:
             match change:
                 case Device():
-                    await self._say(connection, change)
+                    await connection.retain_all([self._put(change)])
                 case Gone():
                     self._own.drop(change.device)
                     topic = self._topic(Kind.DEVICE, change.device.partition("/")[2])
@@ -287,25 +298,6 @@ class KitSession:
             birth = messages.birth_bytes(self._birth(online=True))
             await connection.publish(str(self._topic(Kind.STATE)), birth, retain=True)
 
-    async def _clear(self, connection: Connection) -> None:
-        """What the broker retains of devices that are no more is taken away."""
-        settled = asyncio.get_running_loop().time() + SETTLE_S
-        listening = True
-        while True:
-            try:
-                async with asyncio.timeout_at(settled if listening else None):
-                    device = await self._stale.get()
-            except TimeoutError:
-                listening = False
-                await connection.unsubscribe(filter_of_devices(self._facts.gateway))
-                continue
-            if f"{self._facts.gateway}/{device}" not in self._own:
-                await connection.publish(str(self._topic(Kind.DEVICE, device)), b"", retain=True)
-
-    def _put_stale(self, device: str) -> None:
-        if not self._stale.full():
-            self._stale.put_nowait(device)
-
     # — what comes —
 
     def _heard(self, text: str, payload: bytes, retained: bool) -> None:
@@ -316,8 +308,7 @@ class KitSession:
                 case Kind.STATE if topic.gateway == self._facts.gateway:
                     self._heard_state(messages.read_birth(payload))
                 case Kind.DEVICE if topic.gateway == self._facts.gateway and payload:
-                    if f"{topic.gateway}/{topic.name}" not in self._own:
-                        self._put_stale(topic.name)
+                    self._leftovers.put(topic.name)
                 case Kind.ACK if topic.gateway == self._facts.gateway:
                     self._heard_ack(topic.name, opened(self._seals, text, payload, topic.name)[0])
                 case Kind.ORDER if topic.gateway == self._facts.gateway and not retained:

@@ -27,6 +27,12 @@ def plain(value: Any, *, lean: bool = False) -> Any:
     return _adapter(kind).dump_python(value, mode="json", exclude_defaults=lean)
 
 
+def lean_json(value: Any) -> bytes:
+    """The JSON text of a dataclass, without fields that are as they are by themselves: `record_json` fills them in."""
+    kind: type[Any] = type(value)
+    return _adapter(kind).dump_json(value, exclude_defaults=True)
+
+
 def record(kind: type[T], value: Any, *, most_text: int = MOST_TEXT, size: int | None = None) -> T:
     """The dataclass `kind` of a map as `plain` made it. `size`: the bytes of JSON or msgpack it came in, where that is
     known: few can hold neither a long text nor many values. Raises RemoteProtocolError (`record-damaged`)."""

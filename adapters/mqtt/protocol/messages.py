@@ -20,7 +20,7 @@ from gateway.model.forward import MAX_BODY_BYTES, Batch, ClockMark, Event, Event
 from gateway.model.kit import LinkState
 from gateway.model.kit_state import KitCondition
 from gateway.model.position import Position
-from gateway.wire.records import plain, record, record_json
+from gateway.wire.records import lean_json, plain, record, record_json
 
 MAX_BYTES = 512 * 1024
 """Of one message. Larger ones are not sent, and not looked at."""
@@ -140,10 +140,10 @@ def read_birth(data: bytes) -> Birth:
 
 
 def device_bytes(device: Device) -> bytes:
-    """What is empty is left out. A recorder with thousands of channels is told as far as a message goes."""
+    """What is as it is by itself is left out. A recorder with thousands of channels is told as far as it fits."""
     told = len(device.channels)
     while True:
-        data = json.dumps(_lean(plain(device)), ensure_ascii=False, separators=(",", ":")).encode()
+        data = lean_json(device)
         if len(data) <= MAX_BYTES and len(device.channels) <= MOST_CHANNELS:
             return data
         fit = min(len(device.channels) * MAX_BYTES * 9 // (len(data) * 10), MOST_CHANNELS)
@@ -252,18 +252,6 @@ def read_piece(data: bytes) -> Piece:
 
 
 # — within —
-
-
-def _lean(value: Any) -> Any:
-    """Without what the reader fills in by itself: empty texts and lists, None, capabilities that there are not."""
-    if isinstance(value, list):
-        return [_lean(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    lean = {key: _lean(one) for key, one in value.items() if one not in ("", None) and one != []}
-    if "capabilities" in lean:
-        lean["capabilities"] = {name: True for name, has in lean["capabilities"].items() if has is True}
-    return lean
 
 
 class _careful:

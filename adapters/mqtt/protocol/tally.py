@@ -18,12 +18,16 @@ class Tally:
         self.sum = 0
 
     def put(self, device: str, message: bytes) -> None:
-        new = crc32(message, crc32(device.encode()))
+        new = _of(device, message)
         self.sum ^= self._of.get(device, 0) ^ new
         self._of[device] = new
 
     def drop(self, device: str) -> None:
         self.sum ^= self._of.pop(device, 0)
+
+    def has(self, device: str, message: bytes) -> bool:
+        """It was put last with that message; of another one with the same sum it is said too, once in 4 billion."""
+        return self._of.get(device) == _of(device, message)
 
     def __len__(self) -> int:
         return len(self._of)
@@ -33,3 +37,7 @@ class Tally:
 
     def __contains__(self, device: object) -> bool:
         return device in self._of
+
+
+def _of(device: str, message: bytes) -> int:
+    return crc32(message, crc32(device.encode()))

@@ -12,7 +12,7 @@ from adapters.mqtt.address import Broker
 from adapters.mqtt.connection import Connection, Who, connected
 from adapters.mqtt.dial import Dialler
 from adapters.mqtt.manner import Times, Versions
-from adapters.mqtt.protocol.packets import Type, read_connect
+from adapters.mqtt.protocol.packets import Packet, Type, read_connect
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 from tests.fakes.mqtt_broker import FakeBroker, Script, fake_broker
 from tests.unit.mqtt.rig import until
@@ -38,6 +38,42 @@ async def why(broker: FakeBroker, *, times: Times = PATIENT, wish: Literal["auto
         async with talk(broker, times=times, wish=wish) as connection:
             await asyncio.wait_for(connection.lost(), 10)
     return failed.value.code
+
+
+def published(packet: Packet, five: bool) -> tuple[int, str, bytes]:
+    """Flags, topic and payload of a PUBLISH with QoS 1."""
+    end = 2 + int.from_bytes(packet.body[:2], "big")
+    assert not five or packet.body[end + 2] == 0, "no properties"
+    return packet.flags, packet.body[2:end].decode(), packet.body[end + (3 if five else 2) :]
+
+
+@pytest.mark.parametrize("wish", ["5", "3.1.1"])
+async def test_what_goes_together_is_acknowledged_one_by_one(wish: Literal["5", "3.1.1"]) -> None:
+    """Also where a length takes one, two and three bytes."""
+    told = [(f"fc/v1/kit7/dev/d{size}/state", b"x" * size) for size in (0, 5, 100, 20_000)]
+    async with fake_broker() as broker:
+        async with talk(broker, wish=wish) as connection:
+            await connection.retain_all([])
+            await asyncio.gather(
+                connection.retain_all(told), connection.publish("fc/v1/kit7/state", b"{}", retain=True)
+            )
+            await connection.retain_all(told[:1])
+            with pytest.raises(PeerError) as large:
+                await connection.retain_all([*told, ("fc/v1/kit7/dev/x/state", b"x" * 600_000)])
+            assert large.value.code == "too-large"
+        heard = [published(packet, wish == "5") for packet in broker.heard if packet.type is Type.PUBLISH]
+        assert sorted(heard) == sorted([(3, *one) for one in [*told, ("fc/v1/kit7/state", b"{}"), told[0]]])
+
+
+async def test_a_broker_that_keeps_its_acknowledgements_is_left_and_nothing_waits_on() -> None:
+    async with fake_broker(Script(puback=False)) as broker, talk(broker, times=QUICK) as connection:
+        with pytest.raises(LinkDown) as lost:
+            await connection.retain_all([("fc/v1/kit7/state", b"{}"), ("fc/v1/kit7/dev/a/state", b"{}")])
+        assert lost.value.code == "mqtt-lost" and not connection._link._waiting
+        broker.cut()
+        await connection._link.ended.wait()
+        with pytest.raises(LinkDown):
+            await connection.retain_all([("fc/v1/kit7/state", b"{}")])
 
 
 @pytest.mark.parametrize("wish", ["5", "3.1.1"])

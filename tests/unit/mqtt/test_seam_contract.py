@@ -40,3 +40,13 @@ async def test_aiomqtt_keeps_what_we_look_at() -> None:
     opened = inspect.getsource(aiomqtt.Client._on_socket_open)
     assert "client.loop_read()" in opened and "self._misc_loop()" in opened
     assert "call_soon_threadsafe(self._loop.add_writer" in inspect.getsource(aiomqtt.Client._on_socket_register_write)
+
+
+async def test_paho_sends_a_packet_that_it_is_given_and_hands_on_what_acknowledges_it() -> None:
+    client = aiomqtt.Client("nowhere")._client
+    assert list(inspect.signature(client._packet_queue).parameters)[:4] == ["command", "packet", "mid", "qos"]
+    assert isinstance(client._mid_generate(), int)
+    handling = inspect.getsource(paho.Client._packet_handle)
+    assert 'return self._handle_pubackcomp("PUBACK")' in handling
+    writing = inspect.getsource(paho.Client._packet_write)
+    assert "== PUBLISH and packet['qos'] == 0" in writing, "with QoS 1 nobody asks for the message's info"

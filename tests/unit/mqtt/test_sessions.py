@@ -15,7 +15,7 @@ from adapters.mqtt.protocol.messages import Birth, Order
 from adapters.mqtt.protocol.seal import Seal
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.model.command import Action, Command, CommandResult, Outcome
-from gateway.model.device import DeviceState
+from gateway.model.device import Device, DeviceState
 from gateway.model.forward import ForwardFile, Rank
 from gateway.model.ids import DeviceId
 from gateway.model.position import Datum, Position, PositionSource
@@ -77,6 +77,28 @@ async def test_what_is_retained_of_devices_that_are_no_more_is_cleared() -> None
         s.kit(Facts("kit7", [device("kit7", "a")], boot=2))
         await until(lambda: s.fleet.here("kit7") and set(s.fleet.holds["kit7"].known) == {"kit7/a"}, "it is cleared")
         assert [t for t in s.broker.amqtt.retained_messages if "/dev/" in t] == ["fc/v1/kit7/dev/a/state"]
+
+
+async def test_what_is_told_anew_and_is_the_same_costs_a_center_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    reads = messages.read_device
+
+    def counted(data: bytes) -> Device:
+        read.append(data)
+        return reads(data)
+
+    monkeypatch.setattr(messages, "read_device", counted)
+    async with stage("kit7") as s:
+        facts = Facts("kit7", [device("kit7", "a"), device("kit7", "b")])
+        session = s.kit(facts)
+        await until(lambda: s.fleet.here("kit7") and len(s.fleet.holds["kit7"].known) == 2)
+        facts._devices[1] = replace(facts._devices[1], state=DeviceState.OFFLINE)
+        before = len(read)
+        s.broker.cut("kit7")
+        await until(lambda: session.figures.connections == 2 and s.fleet.here("kit7"), "it is back")
+        hold = s.fleet.holds["kit7"]
+        await until(lambda: hold.known.get("kit7/b") == facts._devices[1] and "kit7/a" in hold.known, "all is known")
+        assert len(read) == before + 1
 
 
 async def test_a_center_that_comes_later_knows_all_at_once() -> None:

@@ -43,3 +43,13 @@ def test_what_is_missing_or_different_shows(told: dict[str, bytes], other: bytes
 
 def test_two_devices_with_the_same_words_do_not_cancel_each_other() -> None:
     assert made({"a": b"x", "b": b"x"}).sum != 0
+
+
+@given(TOLD.filter(bool), st.binary(max_size=20))
+def test_the_same_words_are_known_again(told: dict[str, bytes], other: bytes) -> None:
+    device = next(iter(told))
+    tally = made(told)
+    assert all(tally.has(name, message) for name, message in told.items())
+    assert tally.has(device, other) == (other == told[device])
+    tally.drop(device)
+    assert not tally.has(device, told[device])

@@ -18,7 +18,7 @@ from gateway.model.media import Codec, StreamState, StreamStatus, Track, TrackKi
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import Floor, FloorState, GroupId, GroupMode, GroupStatus, Member, MemberKind, MemberState
-from gateway.wire.records import MOST_DEPTH, MOST_ENTRIES, MOST_TEXT, plain, record, record_json
+from gateway.wire.records import MOST_DEPTH, MOST_ENTRIES, MOST_TEXT, lean_json, plain, record, record_json
 
 BALL = DeviceId("kit7/ball-1")
 CHANNEL = Channel(
@@ -52,6 +52,13 @@ EXAMPLES: list[Any] = [
 @pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
 def test_there_and_back_by_msgpack(value: Any) -> None:
     assert record(type(value), msgpack.unpackb(msgpack.packb(plain(value)))) == value
+
+
+@pytest.mark.parametrize("value", EXAMPLES, ids=lambda value: type(value).__name__)
+def test_what_is_as_it_is_by_itself_need_not_be_told(value: Any) -> None:
+    told = lean_json(value)
+    assert record_json(type(value), told) == value
+    assert len(told) < len(json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def test_fields_of_a_newer_build_are_left_out_and_missing_ones_are_said() -> None:
