@@ -123,3 +123,22 @@ fn a_few_bytes_do_not_become_many_samples() {
     let all = read(&[&parts[0].1[..], &parts[1].1, &moof, &boxed(b"mdat", &[1, 2, 3])].concat(), 1000);
     assert_eq!(problems(&all)[0].1, "too many samples without a word of their own");
 }
+
+#[test]
+fn a_sample_with_nothing_in_it_is_counted_and_no_unit() {
+    let data = vector("fmp4_h264_b_aac.mp4");
+    let whole = units(&read(&data, data.len()), Kind::Audio).len();
+    // The first run of sound: a duration and a size for each sample.
+    let runs = data.windows(4).enumerate().filter(|(_, w)| *w == b"trun").map(|(at, _)| at).collect::<Vec<_>>();
+    let entry = runs[1] + 4 + 4 + 4 + 4;
+    let flags = u32::from_be_bytes(data[runs[1] + 4..runs[1] + 8].try_into().unwrap());
+    assert_eq!(flags, 0x301, "an offset, then durations and sizes");
+    let (mut broken, third) = (data.clone(), entry + 2 * 8 + 4);
+    broken[third..third + 4].copy_from_slice(&[0; 4]);
+    let (mut reader, mut all) = (Fmp4Reader::new(), Vec::new());
+    reader.push(&broken, Micros(9_000_000), &mut all).unwrap();
+    let sound = units(&all, Kind::Audio);
+    assert_eq!((sound.len(), reader.dropped_units()), (whole - 1, 1));
+    assert!(sound.iter().all(|u| !u.is_empty()));
+    assert_eq!(sound[2].pts - sound[1].pts, 2 * 1024, "its place in time stays empty");
+}

@@ -31,7 +31,8 @@ fn judge(found: &[Found]) {
             Found::Unit(unit) => {
                 let k = usize::from(unit.kind == Kind::Audio);
                 assert!(known[k], "a unit before its track");
-                assert!(unit.dts > last[k] && !unit.is_empty(), "time stands still, or an empty unit");
+                assert!(!unit.is_empty(), "an empty unit");
+                assert!(unit.dts > last[k], "time stands still: {} after {}", unit.dts, last[k]);
                 last[k] = unit.dts;
                 flv.unit(unit, &mut out);
                 cmaf.unit(unit, &mut out);

@@ -180,9 +180,9 @@ impl Tracks {
         self.give(out);
     }
 
-    /// Pictures that were left out: damaged, or before the first key frame.
+    /// What was left out: pictures that are damaged or come before the first key frame, sound with nothing in it.
     pub fn dropped_units(&self) -> u64 {
-        self.inner.video.dropped_units
+        self.inner.dropped_units()
     }
 
     fn give(&mut self, out: &mut Vec<Found>) {

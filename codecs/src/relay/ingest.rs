@@ -240,7 +240,7 @@ impl Ingest {
             payload: payload.name(),
             psm_bad: self.main.source.psm_bad(),
             resyncs: self.main.source.resyncs() + self.out.ssrc_changes + a.restarts + b.restarts,
-            dropped_units: self.tracks.video.dropped_units + self.out.overflow,
+            dropped_units: self.tracks.dropped_units() + self.out.overflow,
         }
     }
 

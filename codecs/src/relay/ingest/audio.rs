@@ -14,6 +14,8 @@ pub struct AudioTrack {
     generation: u32,
     clock: AudioClock,
     after_loss: bool,
+    /// Frames with nothing in them.
+    pub dropped_units: u64,
 }
 
 impl AudioTrack {
@@ -117,6 +119,12 @@ impl AudioTrack {
         out: &mut Sink,
     ) {
         let pts = self.clock.map(time, clock_hz, duration, now, &mut out.mapping);
+        // Its time is counted, or what follows it in one packet would come too early; there is nothing to hear in it.
+        if data.is_empty() {
+            self.dropped_units += 1;
+            self.after_loss = true;
+            return;
+        }
         out.push(IngestOutput::Unit(AccessUnit {
             kind: Kind::Audio,
             nalus: vec![data],
@@ -127,5 +135,25 @@ impl AudioTrack {
             arrival: now,
             capture_unix_us: capture,
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_frame_takes_its_time_and_is_no_unit() {
+        let (mut track, mut out) = (AudioTrack::default(), Sink::default());
+        let config = aac::Config { object_type: 2, sample_rate_hz: 48_000, channels: 1 };
+        let frames = [&b"a"[..], b"", b"c"].map(Bytes::from_static);
+        track.push_aac(config, frames.into_iter(), SourceTime::default(), None, Micros(1_000_000), &mut out);
+        let units = out.queue.iter().filter_map(|o| match o {
+            IngestOutput::Unit(unit) => Some((unit.nalus[0].clone(), unit.pts, unit.after_loss)),
+            _ => None,
+        });
+        let units = units.collect::<Vec<_>>();
+        assert_eq!(units, [(Bytes::from_static(b"a"), 48_000, false), (Bytes::from_static(b"c"), 50_048, true)]);
+        assert_eq!(track.dropped_units, 1);
     }
 }

@@ -22,6 +22,10 @@ pub struct Tracks {
 }
 
 impl Tracks {
+    pub fn dropped_units(&self) -> u64 {
+        self.video.dropped_units + self.audio.dropped_units
+    }
+
     pub fn restart(&mut self) {
         self.video.restart();
         self.jpeg.loss();
