@@ -435,9 +435,11 @@ class Engine:
         `initial` is what Python already read. Loss of framing is reported and searched past.
         """
 
-    def open_frames_in(self, stream: Stream, fd: int, *, stall_ms: int = 3000) -> Leg:
+    def open_frames_in(self, stream: Stream, fd: int, *, stall_ms: int = 3000, made_of: Stream | None = None) -> Leg:
         """A frame port: a connected AF_UNIX SOCK_SEQPACKET socket on which a worker writes access units.
 
+        `made_of`: a stream of the same thread whose `open_frames_out` the worker reads. Its times are kept, so that a
+        subscription that moves between the two goes on in time; else a unit's time is when the first one came.
         The record format stands in codecs/src/relay/frame_port.rs and docs/frame-port.md.
         """
 

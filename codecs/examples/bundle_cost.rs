@@ -134,7 +134,7 @@ fn measure(bps: u64, seconds: u64, connect: impl FnOnce(&Engine, u64, &Engine, u
     let from = near.open_stream("from".into(), 8_000_000, None, None).expect("stream");
     let to = far.open_stream("to".into(), 8_000_000, None, None).expect("stream");
     let (writer, ours) = port();
-    near.open_frames_in(from, ours, 3000).expect("port");
+    near.open_frames_in(from, ours, 3000, None).expect("port");
     let (reader, ours) = port();
     far.open_frames_out(to, ours, false).expect("port");
     connect(&near, from, &far, to);
@@ -239,7 +239,7 @@ fn by_bundle(near: &Engine, from: u64, far: &Engine, to: u64) {
         .expect("flow");
     told(far, BundleKind::Flow);
     let (ours, theirs) = port();
-    far.open_frames_in(to, ours, 3000).expect("port");
+    far.open_frames_in(to, ours, 3000, None).expect("port");
     far.bundle_flow(incoming, theirs, FlowOrder::read(1, "frames", "in", "video", "best", 0).expect("flow"))
         .expect("flow");
 }

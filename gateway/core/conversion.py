@@ -187,7 +187,7 @@ class Conversion:
         self._progress, self._fed, self._trying = (0, self._clock.monotonic()), 0, ""
         try:
             subscription = engine.open_frames_out(self.source, given.detach())
-            leg = engine.open_frames_in(self.handle, made.detach())
+            leg = engine.open_frames_in(self.handle, made.detach(), made_of=self.source)
             await process.start("pictures", dict(self._order()), (taken, put))
             self._process = process
             return await process.over

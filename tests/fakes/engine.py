@@ -144,7 +144,7 @@ class FakeEngine(FakeVoices, FakeBundles):
         os.close(fd)
         self._note("attach_tcp", leg=leg, framing=framing, initial=initial)
 
-    def open_frames_in(self, stream: int, fd: int, *, stall_ms: int = 3000) -> int:
+    def open_frames_in(self, stream: int, fd: int, *, stall_ms: int = 3000, made_of: int | None = None) -> int:
         os.close(fd)
         return self._leg("open_frames_in", stream, {"stall_ms": stall_ms})
 

@@ -111,7 +111,7 @@ impl Stream {
 
     /// How much later than another stream's the time line of this one begins, in microseconds.
     pub fn begins_after(&self, other: &Stream) -> i64 {
-        self.timeline.epoch().0 as i64 - other.timeline.epoch().0 as i64
+        self.epoch().0 as i64 - other.epoch().0 as i64
     }
 
     /// Stream time of `now` in ticks: for sender reports.
@@ -126,6 +126,17 @@ impl Stream {
     /// As `add_leg`, for a source whose tracks have clocks of their own.
     pub fn add_leg_apart(&mut self, id: u64) {
         self.legs.push(LegSlot { id, clock: LegClock::apart(), tracks: [None, None] });
+    }
+
+    /// When its time line began.
+    pub fn epoch(&self) -> Micros {
+        self.timeline.epoch()
+    }
+
+    /// As `add_leg`, for what is made of another stream: its units have the times of that one, which began at `epoch`.
+    pub fn add_leg_of(&mut self, id: u64, epoch: Micros) {
+        let clock = LegClock::on_line(epoch.0 as i64 - self.epoch().0 as i64);
+        self.legs.push(LegSlot { id, clock, tracks: [None, None] });
     }
 
     pub fn remove_leg(&mut self, id: u64) {
@@ -205,7 +216,10 @@ impl Stream {
             self.units_dropped += 1;
             return Pushed::WaitsForKey;
         }
-        let ts = self.timeline.place(&mut slot.clock, unit, track.params.clock_hz);
+        let Some(ts) = self.timeline.place(&mut slot.clock, unit, track.params.clock_hz) else {
+            self.units_dropped += 1;
+            return Pushed::Ignored;
+        };
         if track.push(unit, ts, now) {
             match unit.kind {
                 Kind::Audio => self.derived.iter_mut().for_each(|d| d.push(unit, ts, now)),
@@ -237,15 +251,15 @@ impl Stream {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::super::track::tests::{params, unit};
     use super::*;
 
-    fn push(s: &mut Stream, leg: u64, codec: Codec, key: bool, pts: i64, ms: u64) -> Pushed {
+    pub fn push(s: &mut Stream, leg: u64, codec: Codec, key: bool, pts: i64, ms: u64) -> Pushed {
         s.push(leg, &unit(codec, key, pts, 300, ms), Micros(ms * 1000), &mut Vec::new())
     }
 
-    fn newest(s: &Stream, kind: Kind) -> i64 {
+    pub fn newest(s: &Stream, kind: Kind) -> i64 {
         s.track(kind).and_then(Track::newest).expect("pushed").ts
     }
 

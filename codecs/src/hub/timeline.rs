@@ -30,11 +30,18 @@ pub struct LegClock {
     begun: [bool; 2],
     /// The tracks have clocks of their own, however close they lie: only capture times bring them together.
     apart: bool,
+    /// Its times lie on a time line already, so far from this one in microseconds: when they arrive says nothing.
+    line_us: Option<i64>,
 }
 
 impl LegClock {
     pub fn apart() -> Self {
         Self { apart: true, ..Self::default() }
+    }
+
+    /// What is made of another stream, with that one's times.
+    pub fn on_line(us: i64) -> Self {
+        Self { line_us: Some(us), ..Self::default() }
     }
 
     /// Units of this kind have been placed.
@@ -88,8 +95,9 @@ impl Timeline {
         self.last[at(kind)] = None;
     }
 
-    /// The unit's timestamp on the time line. First units of a leg fix how it lies there.
-    pub fn place(&mut self, leg: &mut LegClock, unit: &AccessUnit, clock_hz: u32) -> i64 {
+    /// The unit's timestamp on the time line. First units of a leg fix how it lies there. `None`: sound that was there
+    /// before, of a leg that was begun anew with what is cached.
+    pub fn place(&mut self, leg: &mut LegClock, unit: &AccessUnit, clock_hz: u32) -> Option<i64> {
         let k = at(unit.kind);
         let pts_us = to_us(unit.pts, clock_hz);
         let capture = unit.capture_unix_us.map(|c| c - pts_us);
@@ -107,9 +115,12 @@ impl Timeline {
         }
         let ticks = leg.anchors[k].map_or(0, |a| a.ticks);
         let ts = unit.pts + ticks;
+        if k == 1 && leg.line_us.is_some() && self.last[k].is_some_and(|(last, _)| ts <= last) {
+            return None;
+        }
         let last = self.last[k].map_or(ts, |(last, _)| last.max(ts));
         self.last[k] = Some((last, clock_hz));
-        ts
+        Some(ts)
     }
 
     fn anchor(
@@ -121,10 +132,10 @@ impl Timeline {
         clock_hz: u32,
     ) -> Anchor {
         let k = at(unit.kind);
-        let by_arrival = unit.arrival.0 as i64 - self.epoch.0 as i64 - pts_us;
+        let by_arrival = leg.line_us.unwrap_or(unit.arrival.0 as i64 - self.epoch.0 as i64 - pts_us);
         let mut us = by_arrival;
         if let Some(other) = leg.anchors[1 - k] {
-            if !leg.apart && (other.us - by_arrival).abs() < SAME_CLOCK_US {
+            if leg.line_us.is_some() || (!leg.apart && (other.us - by_arrival).abs() < SAME_CLOCK_US) {
                 us = other.us;
                 leg.shared = true;
             }
@@ -136,7 +147,7 @@ impl Timeline {
             }
         }
         let mut ticks = to_ticks(us, clock_hz);
-        if let Some((last, _)) = self.last[k] {
+        if let Some((last, _)) = self.last[k].filter(|_| k == 0 || !leg.shared || leg.line_us.is_none()) {
             ticks = ticks.max(last + 1 - unit.pts);
         }
         Anchor { ticks, us, capture }
@@ -165,5 +176,68 @@ impl Timeline {
 impl PartialEq for Anchor {
     fn eq(&self, other: &Self) -> bool {
         self.ticks == other.ticks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stream::tests::{newest, push};
+    use super::super::stream::{Pushed, Stream};
+    use super::super::track::tests::params;
+    use super::super::unit::Codec;
+    use super::*;
+
+    #[test]
+    fn what_is_made_of_a_stream_keeps_its_times_however_late_it_comes() {
+        let mut source = Stream::new("s".into(), 1_000_000, Micros(7_000_000));
+        let mut made = Stream::new("made".into(), 1_000_000, Micros(9_500_000));
+        source.add_leg(1);
+        source.set_track(1, params(Codec::H264));
+        // Its first picture came late: what follows runs two seconds ahead of the machine's time.
+        push(&mut source, 1, Codec::H264, true, 0, 10_000);
+        push(&mut source, 1, Codec::H264, false, 2 * 90_000, 10_001);
+        made.add_leg_of(2, source.epoch());
+        made.set_track(2, params(Codec::H264));
+        made.set_track(2, params(Codec::Pcma));
+        let of_source = |s: &Stream, kind, hz: i64| newest(s, kind) + 25 * hz / 10;
+        // The picture comes five seconds late, sound of the same time two seconds after it.
+        let pts = newest(&source, Kind::Video);
+        push(&mut made, 2, Codec::H264, true, pts, 15_001);
+        push(&mut made, 2, Codec::Pcma, true, pts * 8 / 90, 17_500);
+        assert_eq!(of_source(&made, Kind::Video, 90_000), pts);
+        assert_eq!(of_source(&made, Kind::Audio, 8_000), pts * 8 / 90);
+        // After an outage the source begins by its arrival, and what is made of it with it.
+        source.remove_leg(1);
+        source.add_leg(3);
+        source.set_track(3, params(Codec::H264));
+        push(&mut source, 3, Codec::H264, true, 77, 20_000);
+        let pts = newest(&source, Kind::Video);
+        push(&mut made, 2, Codec::H264, true, pts, 20_001);
+        assert_eq!(of_source(&made, Kind::Video, 90_000), pts);
+    }
+
+    #[test]
+    fn what_is_made_anew_goes_on_and_sound_that_was_there_is_left_out() {
+        let mut made = Stream::new("made".into(), 1_000_000, Micros(0));
+        let begin = |made: &mut Stream, leg| {
+            made.add_leg_of(leg, Micros(0));
+            made.set_track(leg, params(Codec::H264));
+            made.set_track(leg, params(Codec::Pcma));
+        };
+        begin(&mut made, 1);
+        push(&mut made, 1, Codec::H264, true, 90_000, 1_000);
+        push(&mut made, 1, Codec::Pcma, true, 8_000, 1_000);
+        push(&mut made, 1, Codec::Pcma, true, 9_600, 1_200);
+        let before = (newest(&made, Kind::Video), newest(&made, Kind::Audio));
+        made.remove_leg(1);
+        begin(&mut made, 2);
+        // The group of pictures once more, with the sound beside it, a little of which is older.
+        push(&mut made, 2, Codec::H264, true, 90_000, 1_500);
+        assert!(newest(&made, Kind::Video) > before.0);
+        assert_eq!(push(&mut made, 2, Codec::Pcma, true, 7_840, 1_500), Pushed::Ignored);
+        assert_eq!(push(&mut made, 2, Codec::Pcma, true, 8_000, 1_500), Pushed::Frame);
+        assert!(newest(&made, Kind::Audio) > before.1);
+        // They lie beside each other as they did.
+        assert!((newest(&made, Kind::Video) / 90 - newest(&made, Kind::Audio) / 8).abs() <= 1);
     }
 }

@@ -153,10 +153,17 @@ impl Engine {
         .map_err(refused)
     }
 
-    #[pyo3(signature = (stream, fd, *, stall_ms = 3000))]
-    fn open_frames_in(&self, py: Python<'_>, stream: u64, fd: i32, stall_ms: u64) -> PyResult<u64> {
+    #[pyo3(signature = (stream, fd, *, stall_ms = 3000, made_of = None))]
+    fn open_frames_in(
+        &self,
+        py: Python<'_>,
+        stream: u64,
+        fd: i32,
+        stall_ms: u64,
+        made_of: Option<u64>,
+    ) -> PyResult<u64> {
         let fd = own(fd);
-        py.detach(|| self.inner.open_frames_in(stream, fd?, stall_ms)).map_err(refused)
+        py.detach(|| self.inner.open_frames_in(stream, fd?, stall_ms, made_of)).map_err(refused)
     }
 
     #[pyo3(signature = (stream, session, *, video = None, audio = None))]

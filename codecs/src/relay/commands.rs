@@ -28,7 +28,9 @@ impl Worker {
             Command::CloseStream(id) => self.drop_stream(id),
             Command::OpenRtp { id, order } => self.open_rtp(id, order),
             Command::AttachTcp { leg, fd, initial } => self.attach_tcp(leg, fd, &initial),
-            Command::OpenFramesIn { id, stream, fd, stall_ms } => self.open_frames_in(id, stream, fd, stall_ms),
+            Command::OpenFramesIn { id, stream, fd, stall_ms, of } => {
+                self.open_frames_in(id, stream, fd, stall_ms, of);
+            }
             Command::OpenSessionIn { id, stream, session, video, audio } => {
                 self.open_session_in(id, stream, session, &video, &audio);
             }

@@ -62,7 +62,7 @@ pub struct Outlet {
     /// Added to the stream's time, in microseconds: it has come from another stream.
     shift_us: i64,
     /// Added to what is sent but not in reports, which would take the peer's clock back: it comes late after a move.
-    late_us: i64,
+    pub late_us: i64,
     /// Largest time sent, in microseconds with the shift.
     sent_us: i64,
     /// Nothing up to this time is sent again in other words.

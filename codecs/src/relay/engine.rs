@@ -244,10 +244,14 @@ impl Engine {
         Ok(())
     }
 
-    pub fn open_frames_in(&self, stream: StreamId, fd: OwnedFd, stall_ms: u64) -> Done<LegId> {
+    /// `of`: a stream of the same thread that the units are made of.
+    pub fn open_frames_in(&self, stream: StreamId, fd: OwnedFd, stall_ms: u64, of: Option<StreamId>) -> Done<LegId> {
         sys::check_socket(&fd, libc::SOCK_SEQPACKET)?;
+        if of.is_some_and(|of| worker_of(of) != worker_of(stream)) {
+            return Err(OrderError::new("the stream that it is made of lives on another media thread"));
+        }
         let id = self.id_beside(stream)?;
-        self.post(id, Command::OpenFramesIn { id, stream, fd, stall_ms });
+        self.post(id, Command::OpenFramesIn { id, stream, fd, stall_ms, of });
         Ok(id)
     }
 

@@ -39,6 +39,8 @@ pub enum Source {
     Frames {
         socket: Watched,
         reader: FrameReader,
+        /// The stream that its units are made of.
+        of: Option<StreamId>,
     },
     /// A container, RTMP, SRT: its reader stands in the line.
     Line(Box<LineIn>),
@@ -181,10 +183,15 @@ impl Worker {
     }
 
     pub(super) fn add_leg(&mut self, mut leg: Leg) {
+        let line = match &leg.source {
+            Source::Frames { of: Some(of), .. } => self.streams.get(of).map(|source| source.hub.epoch()),
+            _ => None,
+        };
         let Some(live) = self.streams.get_mut(&leg.stream) else { return };
-        match &leg.source {
+        match (&leg.source, line) {
+            (_, Some(epoch)) => live.hub.add_leg_of(leg.id, epoch),
             // Each track has a clock of its own: only sender reports say how they lie to each other.
-            Source::Rtsp(rtsp) if rtsp.tracks.len() > 1 => live.hub.add_leg_apart(leg.id),
+            (Source::Rtsp(rtsp), _) if rtsp.tracks.len() > 1 => live.hub.add_leg_apart(leg.id),
             _ => live.hub.add_leg(leg.id),
         }
         live.legs.push(leg.id);

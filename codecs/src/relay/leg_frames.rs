@@ -10,12 +10,13 @@ use super::sys;
 use super::worker::{Sock, Worker};
 
 impl Worker {
-    pub fn open_frames_in(&mut self, id: LegId, stream: StreamId, fd: OwnedFd, stall_ms: u64) {
+    /// `of`: the units are made of that stream's, with its times.
+    pub fn open_frames_in(&mut self, id: LegId, stream: StreamId, fd: OwnedFd, stall_ms: u64, of: Option<StreamId>) {
         if !self.streams.contains_key(&stream) {
             return;
         }
         let token = self.watch(fd.as_raw_fd(), sys::READ, Sock::LegFrames(id));
-        let source = Source::Frames { socket: Watched { fd, token }, reader: FrameReader::default() };
+        let source = Source::Frames { socket: Watched { fd, token }, reader: FrameReader::default(), of };
         self.add_leg(Leg::new(id, stream, Ingest::new(IngestConfig::default()), source, stall_ms * 1000, self.now));
     }
 
@@ -23,7 +24,7 @@ impl Worker {
     pub fn leg_frames(&mut self, id: LegId) {
         let Some(mut leg) = self.legs.remove(&id) else { return };
         let Some(mut live) = self.take(leg.stream) else { return };
-        let Source::Frames { socket, reader } = &mut leg.source else { return };
+        let Source::Frames { socket, reader, .. } = &mut leg.source else { return };
         let mut out = Vec::new();
         let open = reader.read(socket.fd.as_raw_fd(), self.now, &mut out);
         let problem = reader.take_problem();

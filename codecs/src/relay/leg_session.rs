@@ -57,7 +57,7 @@ impl Worker {
 
     /// A key frame is wanted: a WebRTC source is asked by PLI.
     pub fn leg_wants_key(&mut self, id: LegId) {
-        if let Some(Leg { source: Source::Frames { socket, reader }, .. }) = self.legs.get(&id) {
+        if let Some(Leg { source: Source::Frames { socket, reader, .. }, .. }) = self.legs.get(&id) {
             if reader.wants_wishes() {
                 // Full: the writer has not read the last one yet.
                 sys::write_record(socket.fd.as_raw_fd(), &frame_port::wish(false), &[]);

@@ -132,6 +132,7 @@ pub enum Command {
         stream: StreamId,
         fd: OwnedFd,
         stall_ms: u64,
+        of: Option<StreamId>,
     },
     OpenSessionIn {
         id: LegId,

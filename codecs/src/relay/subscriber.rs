@@ -162,6 +162,8 @@ impl Subscriber {
                 extensions: &self.order.extensions,
                 start: self.start[k],
             });
+            // Beside a track that comes late after a move.
+            outlet.put_off(self.outlets[1 - k].as_ref().map_or(0, |other| other.late_us));
             if kind == Kind::Audio {
                 outlet.start_at(track, track.next_frame());
             }

@@ -221,6 +221,35 @@ def test_reports_keep_their_line_over_a_move_to_a_late_picture(rig: Rig) -> None
                 assert line(ssrc) == pytest.approx(before[ssrc], abs=0.005)
 
 
+def test_what_is_made_of_a_source_has_its_times_however_late_it_comes(rig: Rig) -> None:
+    ball = rig.engine.open_stream("ball")
+    peer = Peer(rig)
+    sub = peer.watch(ball)
+    source = Worker(rig, ball)
+    made = rig.engine.open_stream("ball h264", beside=ball)
+    with source.socket, reads(rig, ball) as reader:
+        # Its first picture came three seconds late: it runs ahead of the machine's time.
+        source.picture(0, 1)
+        first = peer.receive(1)[0].ts
+        source.picture(3000, 2)
+        while (shown := peer.receive(1)[0].ts) == first:
+            pass
+        worker, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with worker:
+            rig.engine.open_frames_in(made, ours.detach(), made_of=ball)
+            worker.send(track_record())
+            rig.engine.move_subscription(sub, made)
+            rig.settle()
+            source.picture(4000, 3)
+            while (unit := whole(reader))[3][-1:] != [b"\x65\x88" + bytes([3]) * 50]:
+                pass
+            for record in unit_records(unit[3], unit[2], key=True):
+                worker.send(record)
+            while (came := peer.receive(1)[0].ts) == shown:
+                pass
+    assert came - shown & 0xFFFF_FFFF == 90_000
+
+
 def test_a_picture_refused_for_a_while_uses_no_number_twice(rig: Rig) -> None:
     stream = rig.engine.open_stream("made")
     worker, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
