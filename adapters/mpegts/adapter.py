@@ -116,7 +116,8 @@ class MpegTs:
 
         self._sending += 1
         try:
-            code = await Outflow(media, viewing, url.scheme, lambda: viewing.suited(NEEDS)).run(begin)
+            out = Outflow(media, viewing, url.scheme, lambda begun: viewing.suited(NEEDS.begun(begun)))
+            code = await out.run(begin)
             raise LinkDown(f"{url} has ended", code=code)
         finally:
             self._sending -= 1

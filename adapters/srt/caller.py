@@ -74,6 +74,6 @@ class Caller:
         stream = self._context.push_points.reading(request.name, who)
         async with self._context.streams.view(stream, who, "srt") as viewing:
             self.begun = True
-            outflow = Outflow(self._context.media, viewing, "SRT", lambda: viewing.suited(NEEDS))
+            outflow = Outflow(self._context.media, viewing, "SRT", lambda begun: viewing.suited(NEEDS.begun(begun)))
             code = await outflow.run(self.wire.bind_out)
             log.info("SRT reader %s of %s left: %s", self.address, stream, code)

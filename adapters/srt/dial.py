@@ -40,7 +40,7 @@ class Dialer:
 
     async def push(self, url: SourceUrl, viewing: Viewing) -> None:
         media = self._context.media
-        out = Outflow(media, viewing, "SRT", lambda: viewing.suited(NEEDS))
+        out = Outflow(media, viewing, "SRT", lambda begun: viewing.suited(NEEDS.begun(begun)))
         async with self._wire(url) as (wire, host):
             bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway import codecs
 from gateway.model.ids import DeviceId, StreamId
-from gateway.model.media import Codec, Snapshot, StreamStatus, Track
+from gateway.model.media import Codec, Snapshot, StreamStatus, Track, TrackKind
 from gateway.model.principal import Principal
 
 
@@ -161,6 +161,13 @@ class Needs:
     mixes: bool = False
     """The media plane makes G.711, G.722, Opus and L16 of each other on the way to it (subscriptions of sessions, of
     RTP and of RTSP): one of them that it takes is enough."""
+
+    def begun(self, tracks: Sequence[Track]) -> Needs:
+        """Of a reader that was begun with `tracks` and follows no other codec within them. A picture that is no H.264
+        is not held to: nothing else is made."""
+        video = tuple(track.codec for track in tracks if track.kind is TrackKind.VIDEO and track.codec is Codec.H264)
+        audio = tuple(track.codec for track in tracks if track.kind is TrackKind.AUDIO and track.codec in self.audio)
+        return replace(self, video=video or self.video, audio=audio or self.audio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """An output that a subscription is all of (SRT, transport streams): begun on what suits, kept on it, until the far side
-or the stream ends, or nothing suits any more."""
+or the stream ends, or nothing suits any more. What it was begun with it stays: FFmpeg's reader of transport streams
+goes on to decode the first codec when another one comes under its PID, and shows nothing of it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from gateway.base.errors import GatewayError
+from gateway.model.media import Track
 from gateway.net import suiting
 from gateway.net.suiting import Fitting, Suiting, Viewed
 
@@ -19,10 +21,19 @@ class Plane(suiting.Plane, Protocol):
     def forget_wire(self, wire: int) -> None: ...
 
 
-class Outflow:
-    """One output of one viewing. `suits` is its `suited` with what the far side takes."""
+class Begun(Fitting, Protocol):
+    @property
+    def tracks(self) -> Sequence[Track]: ...
 
-    def __init__(self, media: Plane, viewing: Viewed, over: str, suits: Callable[[], Awaitable[Fitting]]) -> None:
+
+Suits = Callable[[Sequence[Track]], Awaitable[Begun]]
+
+
+class Outflow:
+    """One output of one viewing. `suits` is its `suited` with what the far side takes, having been begun with these
+    tracks (`Needs.begun`); none: it is still to begin."""
+
+    def __init__(self, media: Plane, viewing: Viewed, over: str, suits: Suits) -> None:
         self._media = media
         self._viewing = viewing
         self._over = over
@@ -31,10 +42,15 @@ class Outflow:
     async def run(self, begin: Callable[[int], int]) -> str:
         """`begin(stream)` subscribes and returns the handle. Until the far side ends: why. Raises what `suited` raises
         at first and what `begin` does."""
-        suited = await self._suits()
+        suited = await self._suits(())
+        tracks = suited.tracks
+
+        async def suits() -> Fitting:
+            return await self._suits(tracks)
+
         subscription = begin(suited.handle)
         gone = asyncio.Event()
-        kept = Suiting(self._media, self._viewing, self._over, self._suits)
+        kept = Suiting(self._media, self._viewing, self._over, suits)
         keep = asyncio.create_task(kept.keep(subscription, suited.handle, left=gone.set, patient=False))
         left = asyncio.create_task(gone.wait())
         try:

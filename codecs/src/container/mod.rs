@@ -55,6 +55,10 @@ pub trait Writer: Send {
     /// The track as it is from the next unit on. Called before the first unit of each track that will come.
     fn track(&mut self, params: &TrackParams, out: &mut BytesMut);
     fn unit(&mut self, unit: &AccessUnit, out: &mut BytesMut);
+    /// Whether who reads it can be relied on to go on when a track takes another codec.
+    fn is_followed(&self) -> bool {
+        true
+    }
     /// A key frame should be asked for: what it makes can not go on well without one.
     fn wants_key(&mut self) -> bool {
         false

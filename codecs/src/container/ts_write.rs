@@ -219,6 +219,11 @@ impl Writer for TsWriter {
         matches!(codec, Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus)
     }
 
+    /// FFmpeg's reader goes on to decode the first codec whatever the tables say of its PID.
+    fn is_followed(&self) -> bool {
+        false
+    }
+
     fn track(&mut self, params: &TrackParams, _out: &mut BytesMut) {
         let k = usize::from(params.codec.kind() == Kind::Audio);
         let shape = |p: &TrackParams| (p.codec, p.channels);

@@ -38,6 +38,8 @@ pub struct LineOut {
     /// What is carried of each kind; `None`: no such track, or the container has no place for it.
     codecs: [Option<Codec>; 2],
     refused: [Option<Codec>; 2],
+    /// What went out last of each kind.
+    begun: [Option<Codec>; 2],
     /// Decoding times given out last, in each track's clock.
     last: [Option<i64>; 2],
     clocks: [u32; 2],
@@ -81,6 +83,7 @@ impl LineOut {
             max_bytes: 0,
             codecs: [None; 2],
             refused: [None; 2],
+            begun: [None; 2],
             last: [None; 2],
             clocks: [0; 2],
             shift_us: 0,
@@ -112,7 +115,9 @@ impl LineOut {
     /// A track of the stream is known or changed.
     pub fn track(&mut self, params: &TrackParams, events: &Events) {
         let k = at(params.codec.kind());
-        if !self.writer.carries(params.codec) {
+        // H.265 is made of nothing: what was begun in it may change.
+        let held = self.begun[k].filter(|c| !self.writer.is_followed() && *c != Codec::H265);
+        if !self.writer.carries(params.codec) || held.is_some_and(|codec| codec != params.codec) {
             self.codecs[k] = None;
             if self.refused[k].replace(params.codec) != Some(params.codec) {
                 self.tell(events, SubState::Refused, "codec-unsupported", params.codec.name().to_owned());
@@ -173,6 +178,7 @@ impl LineOut {
             unit.pts = unit.pts.max(unit.dts);
         }
         self.last[k] = Some(unit.dts);
+        self.begun[k] = self.codecs[k];
         self.queue_bytes += unit.len();
         self.queue.push_back(Item::Unit(unit, now));
     }

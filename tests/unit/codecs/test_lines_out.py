@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from gateway import codecs
-from tests.unit.codecs.rig import Rig, udp
+from tests.unit.codecs.rig import PPS, SPS, Rig, udp
+from tests.unit.codecs.test_ingest import track_record, unit_records
 from tests.unit.codecs.test_srt import free_port, incoming
 from tests.unit.codecs.test_ts_udp import PICTURE, SOUND, sending
 
@@ -87,6 +88,24 @@ def test_a_slow_reader_is_left_behind_up_to_a_key_frame(rig: Rig, stream: int) -
     rig.engine.unsubscribe(subscription)
     reader.join(PATIENCE_S)
     far.close()
+
+
+def test_it_keeps_the_codec_that_it_was_begun_with(rig: Rig) -> None:
+    made = rig.engine.open_stream("made")
+    worker, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    near, far = socket.socketpair()
+    with worker, far:
+        rig.engine.open_frames_in(made, ours.detach())
+        subscription = rig.engine.open_container_out(made, near.detach(), "ts")
+        worker.send(track_record())
+        for record in unit_records([SPS, PPS, b"\x65\x88" * 50], 0, key=True):
+            worker.send(record)
+        rig.wait(codecs.SubscriptionEvent, lambda e: e.state == "first-frame")
+        h265 = bytearray(track_record())
+        h265[3] = 1
+        worker.send(h265)
+        told = rig.wait(codecs.SubscriptionEvent, lambda e: e.state == "refused")
+        assert (told.subscription, told.code, told.detail) == (subscription, "codec-unsupported", "h265")
 
 
 @pytest.mark.parametrize(("rtp", "bitrate"), [(False, 0), (True, 0), (False, 3_000_000), (True, 3_000_000)])

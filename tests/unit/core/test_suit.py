@@ -23,6 +23,14 @@ def audio(codec: Codec) -> Track:
     return Track(TrackKind.AUDIO, codec, 8_000)
 
 
+def test_a_reader_that_follows_no_change_is_kept_on_what_it_was_begun_with() -> None:
+    program = Needs(video=(Codec.H264, Codec.H265), audio=(Codec.AAC, Codec.OPUS))
+    assert program.begun(()) == program
+    assert program.begun((video(), audio(Codec.AAC))) == Needs(video=(Codec.H264,), audio=(Codec.AAC,))
+    # H.265 is made of nothing: it is better to send another codec than none.
+    assert program.begun((video(Codec.H265),)) == program
+
+
 @pytest.mark.parametrize(
     ("tracks", "needs", "recipe", "why"),
     [
