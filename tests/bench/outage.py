@@ -115,7 +115,7 @@ async def bench(outages: list[float]) -> dict[str, object]:
             "first_picture_h265_browser_s": h265_s,
             "resume_s": max((one for row in times for one in row.values() if one is not None), default=None),
             "resume_by_outage_s": {f"{outage:g}": row for outage, row in zip(outages, times, strict=True)},
-            "times_back": shown["backs"] + sum(len(viewer.backs) for viewer in viewers),
+            "times_back": len(shown["backs"]) + sum(len(viewer.backs) for viewer in viewers),
             "viewers_lost": lost + int(shown["connections"] != 1),
             "changes": changes,
             "machine": machine(),

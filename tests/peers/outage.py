@@ -26,18 +26,44 @@ DRONE, WALL, WALL_PASSWORD = "drone-1:k3y-of-the-drone", "wall", "look-at-it-1"
 STREAM = "drone-1/main"
 OUTPUTS = ("rtsp", "rtmp", "srt")
 
-# Each picture that is shown: when, its RTP time, its size. `backs`: how often that time went back.
+# `log`: each picture that is shown: when, its size. `backs`: where time went back, or a picture had none: at which of
+# two places, from what to what, when. "came": as the pictures came out of the network, before any decoder; "shown": as
+# the browser put them on its screen.
 WATCH = """
 (() => {
-  const shown = window.__shown = {count: 0, at: 0, wide: 0, backs: 0, connections: 0};
-  let last = null, source = null, video = null;
+  const shown = window.__shown = {count: 0, came: 0, at: 0, wide: 0, backs: [], connections: 0, log: []};
+  const watch = where => {
+    let last = null;
+    return (is, more) => {
+      const told = Number.isInteger(is);
+      // RTP's own time, which wraps at 32 bits: mediaTime is what the browser makes of it and of its play-out delay.
+      if (!told || (last !== null && ((is - last.is) | 0) < 0))
+        shown.backs.push({where, at: Date.now(), was: last, is: told ? is : null, ...more});
+      if (told) last = {is, at: Date.now(), ...more};
+    };
+  };
+  const real = window.RTCPeerConnection;
+  window.RTCPeerConnection = function (config, ...more) {
+    const pc = new real({...config, encodedInsertableStreams: true}, ...more);
+    pc.addEventListener('track', ({receiver, track}) => {
+      const {readable, writable} = receiver.createEncodedStreams(), came = watch('came');
+      const transform = (frame, on) => {
+        if (track.kind === 'video') {
+          shown.came += 1;
+          came(frame.getMetadata().rtpTimestamp ?? frame.timestamp, {type: frame.type, bytes: frame.data.byteLength});
+        }
+        on.enqueue(frame);
+      };
+      readable.pipeThrough(new TransformStream({transform})).pipeTo(writable).catch(() => undefined);
+    });
+    return pc;
+  };
+  window.RTCPeerConnection.prototype = real.prototype;
+  let source = null, video = null, seen = null;
   const next = (now, data) => {
-    if (video.srcObject !== source) { source = video.srcObject; shown.connections += 1; last = null; }
-    // RTP's own time, which wraps at 32 bits: mediaTime is what the browser makes of it and of its play-out delay.
-    const told = Number.isInteger(data.rtpTimestamp);
-    if (!told || (last !== null && ((data.rtpTimestamp - last) | 0) < 0)) shown.backs += 1;
-    last = data.rtpTimestamp;
-    shown.count += 1; shown.at = Date.now(); shown.wide = data.width; (shown.log ??= []).push([Date.now(), data.width]);
+    if (video.srcObject !== source) { source = video.srcObject; shown.connections += 1; seen = watch('shown'); }
+    seen(data.rtpTimestamp, {wide: data.width, media: data.mediaTime, number: data.presentedFrames});
+    shown.count += 1; shown.at = Date.now(); shown.wide = data.width; shown.log.push([shown.at, data.width]);
     video.requestVideoFrameCallback(next);
   };
   setInterval(() => {
@@ -181,6 +207,6 @@ class Scene:
 async def page_sees(page: Page, after_unix_ms: float, wide: int = 0, limit_s: float = 30.0) -> float:
     """Unix milliseconds of the page's first picture (of this width) after that moment."""
     size = f"&& one[1] === {wide}" if wide else ""
-    found = f"(__shown.log || []).find(one => one[0] > {after_unix_ms} {size})"
+    found = f"__shown.log.find(one => one[0] > {after_unix_ms} {size})"
     await page.wait_for(f"!!{found}", limit_s, "a picture in the page")
     return float(await page.evaluate(f"{found}[0]"))

@@ -54,7 +54,9 @@ async def test_viewers_stay_over_outages_and_changes(scene: Scene) -> None:
             for viewer in viewers:
                 await viewer.sees(now, kind.wide)
         shown = await page.evaluate("__shown")
-        assert (shown["backs"], shown["connections"]) == (0, 1), shown
+        assert (shown["backs"], shown["connections"]) == ([], 1)
+        # The watch on the network's side has seen what was shown.
+        assert shown["came"] > 0
     for viewer in viewers:
         assert viewer.end == "" and viewer.process.returncode is None, viewer.output
         assert viewer.backs == [], (viewer.output, viewer.backs[:5])
