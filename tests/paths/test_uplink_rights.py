@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.model.media import StreamStatus
 from gateway.model.principal import SYSTEM
 from tests.paths.uplink_rig import STREAM, another_center, comes, county, until
 from tests.peers.stage import Ports, ports
@@ -30,6 +31,10 @@ async def order(http: httpx.AsyncClient, body: dict[str, Any]) -> tuple[str, str
     """Its outcome and code."""
     told = (await http.post("/api/v1/commands", json=body)).json()
     return told["outcome"], told["code"]
+
+
+def _viewers(all_: Sequence[StreamStatus]) -> list[int]:
+    return [one.viewers for one in all_ if one.id == STREAM]
 
 
 async def test_who_holds_a_camera_is_the_kits_to_say(tmp_path: Path, free: tuple[Ports, ...]) -> None:
@@ -81,8 +86,8 @@ async def test_two_centers_each_with_its_own_rights(tmp_path: Path, free: tuple[
             async with made.viewer(anna) as first, made.viewer(paul) as second:
                 await first.sees(10)
                 await second.sees(10)
-                (status,) = [one for one in made.kit.core.streams.all() if one.id == STREAM]
-                assert status.viewers == 2
+                # On a busy machine a feed may have gone down a step: then it has both for the time of the change.
+                await until("one copy each", lambda: _viewers(made.kit.core.streams.all()) == [2])
                 # One is parted from; the other notices nothing.
                 await made.kit.local("delete", "/api/v1/pairing/centers/province")
                 await until("the province has it no more", lambda: not province.core.fleet.kit(SYSTEM, "kit7").ways)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gateway.wire.digest import Authorization, DigestServer, Verdict
 from gateway.wire.sdp import Sdp
 from gateway.wire.sip import new_request, peer_uri
 from tests.peers.programs import need
+from tests.peers.stage import ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
 CALLS = 20
@@ -58,14 +59,11 @@ async def finish(process: asyncio.subprocess.Process, folder: Path) -> None:
     assert code == 0, errors.read_text()[-3000:] if errors.exists() else code
 
 
-def free_port() -> int:
-    """A port that UDP and TCP have free just now."""
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-        udp.bind(("127.0.0.1", 0))
-        tcp.bind(("127.0.0.1", udp.getsockname()[1]))
-        return int(udp.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Free for UDP and TCP, and nobody else's meanwhile: one that the kernel gives for UDP may wait on as TCP's."""
+    with ports() as free:
+        yield free.phones
 
 
 def user_agent(transport: str) -> SipEndpoint:
@@ -120,8 +118,7 @@ async def test_calls_us(transport: str, lost: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("transport", "lost"), [("udp", 0), ("tcp", 0), ("udp", LOST)])
-async def test_is_called_by_us(transport: str, lost: int, tmp_path: Path) -> None:
-    port = free_port()
+async def test_is_called_by_us(transport: str, lost: int, tmp_path: Path, port: int) -> None:
     answer_xml = scenario("answer", tmp_path, lost)
     async with user_agent(transport) as ua, sipp(tmp_path, transport, "-sf", answer_xml, "-p", port) as process:
         if transport == "tcp":
@@ -169,8 +166,7 @@ async def test_builtin_uac_calls_us(tmp_path: Path) -> None:
             await finish(process, tmp_path)
 
 
-async def test_builtin_uas_is_called_by_us(tmp_path: Path) -> None:
-    port = free_port()
+async def test_builtin_uas_is_called_by_us(tmp_path: Path, port: int) -> None:
     async with user_agent("udp") as ua, sipp(tmp_path, "udp", "-sn", "uas", "-p", port) as process:
         hop = await ua.hop_to("udp", ("127.0.0.1", port))
 
