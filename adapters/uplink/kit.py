@@ -44,6 +44,7 @@ class CenterCall:
         self._links: tuple[LinkState, ...] = ()
         self._address = ""
         self._farewell = ""
+        self._revoked_in: KitSession | None = None
         self._key = b""
 
     async def run(self) -> None:
@@ -160,15 +161,16 @@ class CenterCall:
             pause_s = min(pause_s * 2, LONGEST_S)
 
     def _met(self, answer: Mapping[str, Any]) -> None:
-        """The center has let us in."""
-        self._farewell = ""
+        """The center has let us in. One that revokes us at once may have told us so before this is heard."""
+        if self._revoked_in is not self._kit:
+            self._farewell = ""
         self._become(KitState.ONLINE, "")
         pairings = self._context.fleet.pairings
         if pairings.next_key() and self._key == pairings.next_key():
             pairings.key_taken(self._center.gateway)
 
     def _revoked(self, why: str) -> None:
-        self._farewell = why
+        self._farewell, self._revoked_in = why, self._kit
 
     def _why(self, code: str) -> str:
         """In the words of whoever revoked us, as long as we remember them."""

@@ -208,13 +208,18 @@ async def test_24_dead_sources_for_an_hour_cost_next_to_nothing(house: House) ->
     house.core.sources.scheme("rtsp", dead)
     sources(house, {f"dead-{n}": source(f"rtsp://192.168.1.{n}/1", on_demand=False) for n in range(1, 25)})
     await advance(600)
-    tasks, objects, began = len(asyncio.all_tasks()), _objects(), time.process_time()
+    tasks, objects, began = _tasks(), _objects(), time.process_time()
     await advance(3600)
     took = time.process_time() - began
     assert 24 * 4200 / 20 < tried < 24 * 4200 / 10, "every 15 s or so"
-    assert len(asyncio.all_tasks()) == tasks and house.engine.legs == {} and len(house.engine.streams) == 24
+    assert _tasks() == tasks and house.engine.legs == {} and len(house.engine.streams) == 24
     assert took < 36, f"{took:.1f} s of processor for an hour is more than 1 % of a core"
     assert _objects() - objects < 2000, "what is kept of an attempt is no more than the last one"
+
+
+def _tasks() -> list[str]:
+    """Without the one that comes and goes with each look at the kit's sensors."""
+    return sorted(name for one in asyncio.all_tasks() if (name := one.get_name()) != "kit readings")
 
 
 def _objects() -> int:

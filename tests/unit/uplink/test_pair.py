@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.uplink import asking
+from adapters.uplink.kit import CenterCall
 from gateway import codecs
 from gateway.base.errors import Denied, LinkDown
 from gateway.contract.home import ApiAnswer, ApiRequest
@@ -269,6 +272,34 @@ async def test_of_two_releases_both_sides_say_so_and_it_comes_in_later(tmp_path:
         pair.net.connect("kit7")
         await pair.here()
         assert at_center()[0] is KitState.ONLINE and at_center()[1:] == ("", "")
+
+
+async def test_revoked_in_the_moment_that_it_is_let_in_it_knows_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = CenterCall._met
+
+    def late(call: CenterCall, answer: Mapping[str, Any]) -> None:
+        """The center's word was read in the same breath as its answer, which is heard only now."""
+        call._revoked("stolen")
+        met(call, answer)
+
+    monkeypatch.setattr(CenterCall, "_met", late)
+    async with a_pair(tmp_path) as pair:
+        await pair.here()
+
+        def itself() -> tuple[KitState, str, str]:
+            (one,) = pair.kit.core.fleet.kits(VERA)[0].centers
+            return one.state, one.code, one.detail
+
+        await until("the kit heard it too", lambda: itself()[0] is KitState.ONLINE)
+        # The notice itself tells nothing here: all that is known is what was told before.
+        assert pair.kit.adapter is not None
+        ((_, call, _),) = pair.kit.adapter._calls.values()
+        assert call._kit is not None
+        call._kit.on_revoked = lambda _why: None
+        await pair.center.core.pairings.revoke_kit("kit7", "stolen")
+        await until("the kit knows", lambda: itself()[1:] == ("revoked", "stolen"))
 
 
 async def test_revoked_it_is_out_and_knows_why(tmp_path: Path) -> None:
