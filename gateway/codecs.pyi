@@ -402,7 +402,7 @@ class Engine:
     ) -> Stream:
         """A new stream without source. `name` is for logs. `gop_bytes` bounds the group-of-pictures cache. `near`: on
         the thread of that session, so that one call's picture may go both ways. `beside`: on the thread of that stream,
-        so that a session may be moved from one to the other (a rendition)."""
+        so that a session may be moved from one to the other (a rendition), and its time begins as that one's did."""
 
     def close_stream(self, stream: Stream) -> None:
         """End it with its legs and subscriptions."""

@@ -94,7 +94,7 @@ class Pictures:
             self._wish = True
 
     def feed(self, unit: Unit, behind_s: float) -> None:
-        """`behind_s`: for how long input has been waiting without a pause."""
+        """`behind_s`: for how long there has always been input that waited."""
         if self._decoder is None or self._track is None or unit.codec != self._track.codec:
             return
         self.fed += 1

@@ -110,8 +110,14 @@ class Worker:
         self._control.tell("ready")
         waits_s = BEAT_S
         while True:
-            ready = dict(poll.poll(waits_s * 1000))
+            ready = dict(poll.poll(0))
+            waited = self._in.fileno() not in ready
+            if waited:
+                ready = dict(poll.poll(waits_s * 1000))
             now = time.monotonic()
+            if waited:
+                # All that had come is done. With sound each 20 ms there is never a pause, however idle we are.
+                self._idle_at = now
             if self._control.port.fileno() in ready and not self._obey(now):
                 return
             if self._in.fileno() in ready:
@@ -119,7 +125,6 @@ class Worker:
                     return
                 waits_s = QUIET_S
             else:
-                self._idle_at = now
                 if waits_s == QUIET_S and isinstance(self._video, Pictures | Passing):
                     self._video.quiet()
                 waits_s = BEAT_S

@@ -24,7 +24,7 @@ const MAX_WISHES: usize = 64;
 impl Worker {
     pub fn obey(&mut self, command: Command) {
         match command {
-            Command::OpenStream { id, name, gop_bytes } => self.open_stream(id, name, gop_bytes),
+            Command::OpenStream { id, name, gop_bytes, beside } => self.open_stream(id, name, gop_bytes, beside),
             Command::CloseStream(id) => self.drop_stream(id),
             Command::OpenRtp { id, order } => self.open_rtp(id, order),
             Command::AttachTcp { leg, fd, initial } => self.attach_tcp(leg, fd, &initial),

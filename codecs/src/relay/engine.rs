@@ -194,7 +194,7 @@ impl Engine {
 
     // ── streams ──
 
-    /// `near`: on the thread of that session; `beside`: on that of the stream.
+    /// `near`: on the thread of that session; `beside`: on that of the stream, and its time begins as that one's did.
     pub fn open_stream(
         &self,
         name: String,
@@ -217,7 +217,7 @@ impl Engine {
         let id = self.new_id(&mut registry, worker)?;
         registry.streams.insert(id, ());
         drop(registry);
-        self.post(id, Command::OpenStream { id, name, gop_bytes });
+        self.post(id, Command::OpenStream { id, name, gop_bytes, beside });
         Ok(id)
     }
 

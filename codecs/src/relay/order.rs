@@ -116,6 +116,7 @@ pub enum Command {
         id: StreamId,
         name: String,
         gop_bytes: usize,
+        beside: Option<StreamId>,
     },
     CloseStream(StreamId),
     OpenRtp {

@@ -281,10 +281,13 @@ impl Worker {
 
     // ── streams ──
 
-    pub fn open_stream(&mut self, id: StreamId, name: String, gop_bytes: usize) {
+    /// `beside`: time begins as that stream's did, so that what was cached of it there, and is older than this one, has no
+    /// time below zero here: fragments of MP4 can't say one.
+    pub fn open_stream(&mut self, id: StreamId, name: String, gop_bytes: usize, beside: Option<StreamId>) {
+        let epoch = beside.and_then(|other| self.streams.get(&other)).map_or(self.now, |other| other.hub.epoch());
         let live = Live {
             id,
-            hub: Stream::new(name, gop_bytes, self.now),
+            hub: Stream::new(name, gop_bytes, epoch),
             subscribers: Vec::new(),
             frame_subscribers: Vec::new(),
             line_subscribers: Vec::new(),

@@ -165,6 +165,14 @@ def test_sound_each_way(engine: codecs.Engine, stack: ExitStack, codec: str, tar
     assert 0.95 * 440 < crossings / (len(samples) / 8000) < 1.05 * 440
 
 
+def test_who_keeps_up_leaves_nothing_out_though_there_is_never_a_pause(engine: codecs.Engine, stack: ExitStack) -> None:
+    # As by sound each 20 ms beside a picture: the worker is idle most of the time, and never for long.
+    camera, seen, works = between(engine, stack, Recipe("h264"), {"codec": "h265", "size": (160, 96), "fps": 100})
+    camera.shoot(150, real_time=True)
+    assert works.told("beat", lambda beat: beat["fed"][0] >= 150)["skipped"] == 0
+    seen.until("all pictures", lambda s: len(s.pictures()) >= 149)
+
+
 def test_a_low_ladder_and_pictures_once_a_second(engine: codecs.Engine, stack: ExitStack) -> None:
     camera, seen, works = between(engine, stack, Recipe("h264", "", 180, 1.0, 100_000), {"codec": "h264", "gop": 10})
     camera.shoot(120)
