@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from gateway.wire.digest import Authorization, DigestServer, Verdict
 from gateway.wire.sdp import Sdp
 from gateway.wire.sip import new_request, peer_uri
 from tests.peers.programs import need
-from tests.peers.stage import ports
 
 SCENARIOS = Path(__file__).parent / "sipp"
 CALLS = 20
@@ -57,13 +56,6 @@ async def finish(process: asyncio.subprocess.Process, folder: Path) -> None:
     code = await asyncio.wait_for(process.wait(), 90)
     errors = folder / "errors"
     assert code == 0, errors.read_text()[-3000:] if errors.exists() else code
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """Free for UDP and TCP, and nobody else's meanwhile: one that the kernel gives for UDP may wait on as TCP's."""
-    with ports() as free:
-        yield free.phones
 
 
 def user_agent(transport: str) -> SipEndpoint:
@@ -118,11 +110,11 @@ async def test_calls_us(transport: str, lost: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("transport", "lost"), [("udp", 0), ("tcp", 0), ("udp", LOST)])
-async def test_is_called_by_us(transport: str, lost: int, tmp_path: Path, port: int) -> None:
+async def test_is_called_by_us(transport: str, lost: int, tmp_path: Path, sipp_port: int) -> None:
     answer_xml = scenario("answer", tmp_path, lost)
-    async with user_agent(transport) as ua, sipp(tmp_path, transport, "-sf", answer_xml, "-p", port) as process:
+    async with user_agent(transport) as ua, sipp(tmp_path, transport, "-sf", answer_xml, "-p", sipp_port) as process:
         if transport == "tcp":
-            await listening(port)
+            await listening(sipp_port)
 
         async def one(hop_port: int) -> str:
             hop = await ua.hop_to(transport, ("127.0.0.1", hop_port))  # type: ignore[arg-type]
@@ -144,7 +136,7 @@ async def test_is_called_by_us(transport: str, lost: int, tmp_path: Path, port: 
             await call.ack()
             return (await asyncio.wait_for(call.ended(), 40)).by
 
-        ended = await asyncio.gather(*(one(port) for _ in range(CALLS)))
+        ended = await asyncio.gather(*(one(sipp_port) for _ in range(CALLS)))
         await finish(process, tmp_path)
         bare = 3 * CALLS  # INVITE, ACK, and the 200 of the BYE
         assert ua.counters["sent"] > bare if lost else ua.counters["sent"] >= bare
@@ -166,9 +158,9 @@ async def test_builtin_uac_calls_us(tmp_path: Path) -> None:
             await finish(process, tmp_path)
 
 
-async def test_builtin_uas_is_called_by_us(tmp_path: Path, port: int) -> None:
-    async with user_agent("udp") as ua, sipp(tmp_path, "udp", "-sn", "uas", "-p", port) as process:
-        hop = await ua.hop_to("udp", ("127.0.0.1", port))
+async def test_builtin_uas_is_called_by_us(tmp_path: Path, sipp_port: int) -> None:
+    async with user_agent("udp") as ua, sipp(tmp_path, "udp", "-sn", "uas", "-p", sipp_port) as process:
+        hop = await ua.hop_to("udp", ("127.0.0.1", sipp_port))
 
         async def one() -> None:
             request = new_request("INVITE", peer_uri("x", hop), from_="sip:gw@h", hop=hop, contact_user="gw")

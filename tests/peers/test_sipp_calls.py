@@ -201,16 +201,15 @@ async def test_an_invite_flood_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("transport", "lost"), [("udp", 0), ("tcp", 0), ("udp", 20)])
-async def test_we_call_sipp(transport: str, lost: int, tmp_path: Path) -> None:
-    port = rig.free_port()
+async def test_we_call_sipp(transport: str, lost: int, tmp_path: Path, sipp_port: int) -> None:
     answer = rig.scenario("ua_answer", tmp_path, lost)
     async with (
         phone(transport) as sip,
-        rig.sipp(tmp_path, transport, "-sf", answer, "-m", CALLS, "-p", port) as process,
+        rig.sipp(tmp_path, transport, "-sf", answer, "-m", CALLS, "-p", sipp_port) as process,
     ):
         if transport == "tcp":
-            await rig.listening(port)
-        hop = await sip.hop_to(transport, ("127.0.0.1", port))  # type: ignore[arg-type]
+            await rig.listening(sipp_port)
+        hop = await sip.hop_to(transport, ("127.0.0.1", sipp_port))  # type: ignore[arg-type]
 
         async def one() -> str:
             mine = session()
