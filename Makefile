@@ -107,7 +107,7 @@ lint: $(STAMPS)/python
 
 .PHONY: types
 types: $(STAMPS)/codecs
-	$(say) 'types: mypy --strict, stubtest of gateway/codecs.pyi'
+	$(say) 'types: mypy (--strict; tests: names and calls), stubtest of gateway/codecs.pyi'
 	@.venv/bin/mypy
 	@.venv/bin/python -m mypy.stubtest gateway.codecs --allowlist tests/house/stubtest.allow --mypy-config-file pyproject.toml
 

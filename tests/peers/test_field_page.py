@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,20 @@ FACED = sorted(PERSONS | {code for code in REASONS if code.startswith(("field-",
 """Reasons that stand under the word."""
 
 
+class _Within(uvicorn.Server):
+    """On the test's loop: signals are pytest's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[tuple[str, Any]]:
     services = fake_services()
     (folder / "favicon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     app = create_app(services, state_dir=folder, secure=False, static=folder)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
+    server = _Within(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
     run = asyncio.create_task(server.serve())
     async with asyncio.timeout(20):
         while not server.started:  # noqa: ASYNC110  (it has no event for it)

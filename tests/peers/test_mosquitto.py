@@ -14,10 +14,10 @@ import pytest
 
 from adapters.mqtt.address import Broker
 from adapters.mqtt.center import CenterSession, CenterSetting
-from adapters.mqtt.connection import Times, Versions, Who, connected
+from adapters.mqtt.connection import Who, connected
 from adapters.mqtt.dial import Dialler
 from adapters.mqtt.kit import KitSession, KitSetting
-from adapters.mqtt.manner import Setting
+from adapters.mqtt.manner import Setting, Times, Versions
 from adapters.mqtt.protocol.messages import Birth, birth_bytes
 from gateway.base.errors import GatewayError
 from gateway.model.command import Action, Command, CommandResult, Outcome

@@ -66,10 +66,10 @@ def _headers(message: Message) -> None:
         join_control(message.uri, "trackID=0")
         track_of(message.uri, ["rtsp://a/b/trackID=0", "rtsp://a/b/trackID=1"])
     try:
-        found = read_description(message.body, "rtsp://a/b/")
+        described = read_description(message.body, "rtsp://a/b/")
     except Unsupported:
         return
     except RemoteProtocolError:
         return
-    if len(found.tracks) > 2 or any(not 0 <= p.pt <= 127 for t in found.tracks for p in t.payloads):
+    if len(described.tracks) > 2 or any(not 0 <= p.pt <= 127 for t in described.tracks for p in t.payloads):
         raise AssertionError("a description that can not be")

@@ -7,10 +7,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 from gateway.base.clock import Clock
 from gateway.config.links import Links as LinksConfig
-from gateway.core import link_probes
 from gateway.core.link_trails import LinkTrails
 from gateway.core.link_watch import LinkWatch
 from gateway.core.links import Links
@@ -30,7 +30,11 @@ def _prober(interface: str, source: str, target: Target, on_answer: Callable[[in
 
 async def run(seconds: float, seed: int) -> dict[str, object]:
     """The answering end is in here as well: half of the cost is the center's."""
-    link_probes.Prober = _prober  # type: ignore[assignment, misc]
+    with patch("gateway.core.link_probes.Prober", _prober):
+        return await _asked(seconds)
+
+
+async def _asked(seconds: float) -> dict[str, object]:
     stop = echo.serve("127.0.0.1", 18_445)
     config = LinksConfig(probe=["udp://127.0.0.1:18445"])
     with tempfile.TemporaryDirectory() as folder:

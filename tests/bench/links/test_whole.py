@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.bench.links.__main__ import parts, together
 
 
 def test_parts_are_put_together_by_name() -> None:
     assert {"flap", "modem", "probing", "switch"} <= set(parts())
-    found = [
+    found: list[dict[str, Any]] = [
         {"part": "a", "cpu_percent": 1.5},
         {"part": "b", "summary": {"ours": {}}, "misattributed": 0},
         {"part": "c", "skipped": "x"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import time
@@ -39,7 +40,7 @@ def test_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, expect
 
 
 def test_a_state_directory_that_can_not_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     assert graded(machine.disk(tmp_path)) == (Grade.FAIL, "state-dir")
 
 

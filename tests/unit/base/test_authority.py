@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
@@ -94,8 +95,8 @@ def test_what_is_no_request_is_refused_in_words(tmp_path: Path) -> None:
     rsa_request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509.Name([]))
-        .sign(key, tls.hashes.SHA256())
-        .public_bytes(tls.serialization.Encoding.PEM)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
     )
     for bad in (b"", b"nonsense", request[:-60], b"x" * 10_000 + request, rsa_request):
         with pytest.raises(RemoteProtocolError) as refused:

@@ -29,7 +29,7 @@ def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Processes:
     stand_in = tmp_path / "python"
     stand_in.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} -c "$1"\n')
     stand_in.chmod(0o755)
-    monkeypatch.setattr(demo.sys, "executable", str(stand_in))
+    monkeypatch.setattr(sys, "executable", str(stand_in))
     return Processes(tmp_path)
 
 
@@ -104,7 +104,7 @@ def test_the_ball_may_end_and_come_back_while_the_demo_goes_on(
     line = "import time; time.sleep(600)"
     with children, os.fdopen(typist) as typed, os.fdopen(terminal, "w") as keys:
         monkeypatch.setattr(typed, "isatty", lambda: True, raising=False)
-        monkeypatch.setattr(demo.sys, "stdin", typed)
+        monkeypatch.setattr(sys, "stdin", typed)
         monkeypatch.setattr(demo, "_ball_arguments", lambda _stage: [line])
         stage = Stage(tmp_path, None, children)
         gateway, ball = children.start("gateway", line), children.start("ball", line)

@@ -25,14 +25,14 @@ def test_voice_overtakes_a_large_picture_that_is_paced(rig: Rig) -> None:
     peer.watch(stream)
     voice = (struct.pack("!BBHII", 0x80, 8, i, 160 * i, 88) + bytes([i]) * 160 for i in itertools.count(1))
     source.picture(key=True)
-    for packet in itertools.islice(voice, 5):
-        source.socket.sendto(packet, to)
+    for frame in itertools.islice(voice, 5):
+        source.socket.sendto(frame, to)
     while peer.receive(1)[0].ssrc != 3000:  # both tracks play
         pass
     packets = source.packets(key=True, size=300_000)
     for at in range(0, len(packets) - 1, 40):
-        for packet in packets[at : min(at + 40, len(packets) - 1)]:
-            source.socket.sendto(packet, to)
+        for piece in packets[at : min(at + 40, len(packets) - 1)]:
+            source.socket.sendto(piece, to)
         rig.settle()  # no more at once than a socket's buffer holds
     # The picture is whole with its last packet; the voice stands behind it.
     source.socket.sendto(packets[-1], to)

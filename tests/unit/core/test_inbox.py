@@ -17,6 +17,7 @@ from gateway.model.forward import Batch, ClockMark, Event, EventKind, Rank
 from gateway.model.ids import DeviceId
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import SYSTEM
+from gateway.store.alarms import take_alarm
 from tests.unit.core.house import House, housed
 
 MOMENT = Moment("kit-boot", 40.0, 999_999_940.0)
@@ -56,14 +57,13 @@ async def test_an_event_that_can_not_be_kept_is_refused_alone(house: House) -> N
 
 @housed
 async def test_what_the_store_itself_will_not_have_is_refused_alone_too(house: House) -> None:
-    def take_alarm(conn: sqlite3.Connection, alarm: Alarm) -> Any:
+    def choosy(conn: sqlite3.Connection, alarm: Alarm) -> Any:
         if alarm.id == "odd":
             conn.execute("INSERT INTO counter (name, value) VALUES ('odd', ?)", (1 << 70,))
-        return original(conn, alarm)
+        return take_alarm(conn, alarm)
 
-    original = inbox.take_alarm
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(inbox, "take_alarm", take_alarm)
+        patched.setattr(inbox, "take_alarm", choosy)
         taken = await house.core.inbox.take("kit7", Batch((told("odd"), told("good")), SENT), "mqtt")
     assert (taken.kept, taken.refused) == (("good",), {"odd": "event-damaged"})
     assert [one.event.id for one in await house.core.inbox.recent(SYSTEM)] == ["good"], "nothing of it is left"

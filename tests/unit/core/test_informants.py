@@ -272,7 +272,7 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, monkeypatch: pyte
                 raise OSError(errno.ENOSPC, "No space left on device")
 
             with monkeypatch.context() as patch:
-                patch.setattr(report_files.os, "fsync", full)
+                patch.setattr(os, "fsync", full)
                 with pytest.raises(GatewayError) as told:
                     await informants.append(who, one.id, 10_000, PHOTO[10_000:20_000])
                 assert told.value.code == "disk-full"

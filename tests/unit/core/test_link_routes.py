@@ -10,7 +10,6 @@ import pytest
 
 from gateway.base.clock import Clock
 from gateway.config.links import Links as LinksConfig
-from gateway.core import link_routes
 from gateway.core.link_routes import LinkRoutes
 from gateway.core.links import Links
 from gateway.core.messages import Bus
@@ -39,8 +38,8 @@ class Kernel:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
     made = Kernel()
-    monkeypatch.setattr(link_routes.routes, "apply", made.apply)
-    monkeypatch.setattr(link_routes.routes, "foreign", made.foreign)
+    monkeypatch.setattr("gateway.net.links.routes.apply", made.apply)
+    monkeypatch.setattr("gateway.net.links.routes.foreign", made.foreign)
     return made
 
 

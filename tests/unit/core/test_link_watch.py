@@ -19,6 +19,7 @@ from gateway.core.link_watch import LinkWatch, state_of
 from gateway.core.links import Links
 from gateway.core.messages import Bus
 from gateway.model.kit import LinkUse
+from gateway.net import rtnetlink
 from gateway.net.rtnetlink import Interface
 from gateway.store.store import Store
 
@@ -51,8 +52,8 @@ async def test_a_link_is_probed_counted_and_kept(tmp_path: Path, monkeypatch: py
         yield [LO]
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(link_watch.rtnetlink, "changes", news)
-    monkeypatch.setattr(link_watch.rtnetlink, "counted", lambda: counts)
+    monkeypatch.setattr(rtnetlink, "changes", news)
+    monkeypatch.setattr(rtnetlink, "counted", lambda: counts)
     monkeypatch.setattr(link_watch, "COUNT_S", 0.05)
     watch = LinkWatch("kit1", links, trails, store.link_use, clock)
     running = asyncio.create_task(watch.run())

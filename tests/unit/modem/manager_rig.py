@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapters.modem import manager, manager_modem, power
+from adapters.modem import manager, power
 from adapters.modem import manager_words as mm
 from adapters.modem.bearer import Bearer, Wishes
 from adapters.modem.manager import Manager
@@ -69,7 +69,7 @@ async def manager_rig(monkeypatch: pytest.MonkeyPatch, folder: Path, fake: FakeM
     usb.mkdir(exist_ok=True)
     monkeypatch.setattr(power, "USB", usb)
     monkeypatch.setattr(power, "switch_of", lambda socket: Path("/dev/null"))
-    monkeypatch.setattr(manager_modem.asyncio, "to_thread", _inline)
+    monkeypatch.setattr(asyncio, "to_thread", _inline)
     async with following(fake, monkeypatch) as made:
         modem = ManagerModem(made, SOCKET, power=True)
         seats = Seats()

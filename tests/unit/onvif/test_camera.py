@@ -352,7 +352,9 @@ async def test_stop_that_is_answered_and_ignored_is_seen(tmp_path: Path) -> None
 
 async def test_presets_places_and_home(tmp_path: Path) -> None:
     async with FakeCamera() as camera, adapter(tmp_path, **config(camera)) as context:
-        handler: Any = (await there(context)).handler
+        attached = await there(context)
+        assert isinstance(attached.handler, GoesToPlaces)
+        handler: Any = attached.handler
         assert await handler.presets("B") == [Preset(1, "gate"), Preset(2, "parking lot")]
         await handler.preset("B", PresetOp.CALL, 2, "")
         assert camera.place == "parking"
@@ -366,7 +368,6 @@ async def test_presets_places_and_home(tmp_path: Path) -> None:
         assert "1" not in camera.presets
         with pytest.raises(GatewayError):
             await handler.preset("B", PresetOp.CALL, 99, "")
-        assert isinstance(handler, GoesToPlaces)
         await handler.go("B", PtzPlace(0.25, -0.5, 0.75))
         assert camera.place == ("0.25", "-0.5", "0.75")
         await handler.go("B", None)

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
+from typing import Self
 
 from gateway.net.sip import IncomingRequest, InviteCall, Listen, SipEndpoint
 from gateway.sim import messages
@@ -36,7 +37,7 @@ class Platform:
         self.versions: list[str | None] = []
         self._sn = 100
 
-    async def __aenter__(self) -> Platform:
+    async def __aenter__(self) -> Self:
         self.endpoint.on_request("REGISTER", self._on_register)
         self.endpoint.on_request("MESSAGE", self._on_message)
         await self.endpoint.__aenter__()

@@ -12,8 +12,8 @@ from adapters.sip.video_suit import needs_of
 from gateway.base.errors import Busy
 from gateway.contract.media import Suited
 from gateway.model.media import Codec, Track, TrackKind
-from gateway.wire.sdp.agreed import Codec as Agreed
 from gateway.wire.sdp.agreed import PayloadType
+from gateway.wire.sdp.capability import Codec as Agreed
 from tests.unit.sip.fakes import WHO, FakeContext, FakeViewing, SwitchEngine, media_plane
 
 VIDEO = PayloadType(96, Agreed("h264", 90_000, fmtp="packetization-mode=1"))
