@@ -167,6 +167,7 @@ class Bearer:
         if self.facts.code == "modem-starting":
             return Trouble.STUCK
         self.ladder.over(Trouble.STUCK)
+        self._held_since = None  # a trouble that ended by itself: the next one's wait is its own
         return None
 
     async def _down(self, exc: LinkDown) -> Trouble | None:

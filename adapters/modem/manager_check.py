@@ -26,8 +26,8 @@ RULES = tuple(
     Path(folder, "polkit-1/rules.d/50-fieldgate-modems.rules") for folder in ("/etc", "/usr/local/share", "/usr/share")
 )
 CHECK = "modem.manager"
-IGNORED = 8
-"""MMModemPortType: ID_MM_PORT_IGNORE stands on it."""
+IGNORED = 9
+"""MMModemPortType, of ModemManager 1.16 and newer (8 is an audio port): ID_MM_PORT_IGNORE stands on it."""
 
 
 async def checks(

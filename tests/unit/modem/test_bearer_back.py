@@ -99,6 +99,23 @@ async def test_a_call_is_not_cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @by_hand
+async def test_each_trouble_waits_for_a_call_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that ended by itself while a call went on has not used up the patience of the next."""
+    monkeypatch.setattr(bearer, "HOLD_S", 120.0)
+    async with bearer_rig(monkeypatch, tmp_path) as rig:
+        await rig.until(LinkPhase.UP)
+        rig.modem.ring("+8613900001111")
+        for _ in range(2):
+            rig.modem.net.stat = 2
+            await rig.until(LinkPhase.SEARCHING, "modem-searching")
+            await pass_time(rig.bearer._wishes.patience_s + 20)
+            assert rig.steps() == [] and rig.modem.calls
+            rig.modem.net.stat = 1
+            await rig.until(LinkPhase.UP, within_s=120)
+            await pass_time(120)
+
+
+@by_hand
 async def test_a_message_that_is_going_out_is_not_cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with bearer_rig(monkeypatch, tmp_path) as rig:
         await rig.until(LinkPhase.UP)

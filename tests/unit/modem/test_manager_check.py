@@ -48,7 +48,10 @@ async def test_it_has_a_port_that_our_engine_wants(port: str, monkeypatch: pytes
     fake.plug(Ports=[["ttyUSB7", 5], ["ttyUSB6", 5]], Device="x")
     one = (await found(fake, a={"port": port, "backend": "at"}))["a.owner"]
     assert (one.grade, one.code) == (Grade.FAIL, "serial-held") and "Quectel EG25" in one.measured
-    fake.objects[f"{next(iter(fake.objects))}"]["org.freedesktop.ModemManager1.Modem"]["Ports"][0][1] = 8
+    ports = fake.objects[f"{next(iter(fake.objects))}"]["org.freedesktop.ModemManager1.Modem"]["Ports"]
+    ports[0][1] = 8  # MM_MODEM_PORT_TYPE_AUDIO: it opens that one as well
+    assert (await found(fake, a={"port": port, "backend": "at"}))["a.owner"].grade is Grade.FAIL
+    ports[0][1] = 9  # MM_MODEM_PORT_TYPE_IGNORED
     assert (await found(fake, a={"port": port, "backend": "at"}))["a.owner"].grade is Grade.OK, "udev keeps it off"
 
 
