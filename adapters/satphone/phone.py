@@ -9,14 +9,15 @@ from adapters.satphone.aim import aim
 from adapters.satphone.config import PhoneConfig
 from adapters.satphone.protocol.profile import Profile, load
 from adapters.satphone.terminal import Terminal
-from gateway.base.errors import GatewayError, LinkDown, PeerError, RemoteProtocolError, Unsupported
+from gateway.base.errors import GatewayError, LinkDown, PeerError, Unsupported
 from gateway.contract.adapter import Context
 from gateway.contract.texts import Progress, TextSent
 from gateway.model.kit_state import Fix
 from gateway.model.link import NO_SIGNAL, LinkPhase, Signal
-from gateway.model.texts import Arrived, CarrierKind, Report, TextOut
+from gateway.model.texts import CarrierKind, TextOut
 from gateway.net.at import AtPort
 from gateway.net.at_texts import SET_UP, AtTexts
+from gateway.net.texts_inbox import TextInbox
 from gateway.wire.at import Command, Outcome, Unsolicited, fields, number
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Phone(Terminal):
         # What the phone has told without keeping it outlives the line.
         self._at = AtPort(config.port, owner=f"satphone {name}", on_urc=self._urc, baud=config.baud)
         self._texts = AtTexts(self._at, send_s=SEND_S)
+        self._inbox = TextInbox(name, self._texts.stored, self._texts.delete)
         self._wake = asyncio.Event()
         self._usable = self._set_up = False
         self._stays = ""
@@ -126,17 +128,7 @@ class Phone(Terminal):
     async def _fetch(self) -> None:
         """A message leaves the phone only after it is kept here; while the disk takes none they stay where they lie."""
         try:
-            for stored in await self._texts.stored():
-                what = stored.what
-                try:
-                    if isinstance(what, Arrived):
-                        await self.seat.take(what)
-                    elif isinstance(what, Report) and what.final:
-                        code = "" if what.delivered else "text-undelivered"
-                        await self.seat.report(what.reference, what.delivered, code, f"status {what.status:#04x}")
-                except RemoteProtocolError as exc:
-                    log.warning("%s: a short message that can be none is taken away: %s", self.name, exc)
-                await self._texts.delete(stored.place)
+            await self._inbox.hand_in(self.seat)
             self._stays = ""
         except LinkDown:
             raise

@@ -108,7 +108,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A message or report that lies in a modem or phone. `place` is how it is deleted; "" where nothing is stored."""
+    """A message or report that lies in a modem or phone. `place` is how it is deleted."""
 
     place: str
     what: Arrived | Report | None = field(repr=False)  # None: it can not be read

@@ -18,6 +18,7 @@ from gateway.model.doctor import Grade
 from gateway.model.link import LinkPhase
 from tests.fakes.modem import FakeModem, FakeSim, tcp_end
 from tests.fakes.modem.pdus import deliver
+from tests.fakes.modem.port import Asked, AtError
 from tests.unit.satphone.rig import Rig, out, progress
 
 
@@ -88,6 +89,33 @@ async def test_reports_come_and_a_full_disk_takes_nothing_from_the_phone() -> No
         await rig.until(lambda: {one.body for one in rig.came} == {"one", "two"})
         await rig.until(lambda: not modem.texts.stored)
         assert len(rig.came) == 2
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        server.close()
+
+
+async def test_a_message_that_can_not_be_deleted_holds_up_none_behind_it() -> None:
+    modem, rig = FakeModem(), Rig()
+    good = modem.handlers["+CMGD"]
+
+    def refuses(modem: FakeModem, asked: Asked) -> list[str]:
+        if asked.args == "1":
+            raise AtError("CMS", 302)
+        return good(modem, asked)
+
+    modem.handlers["+CMGD"] = refuses
+    modem.texts.stored = {at: (0, deliver("10086", f"number {at}")) for at in range(4)}
+    server = await tcp_end(modem)
+    config = PhoneConfig(port=f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", look_every="1s")  # type: ignore[arg-type]
+    phone = Phone("sat1", config, rig.context)
+    task = asyncio.create_task(phone.run())
+    try:
+        await rig.until(lambda: len(rig.came) == 4)
+        rig.told.clear()
+        await rig.until(lambda: len(rig.told) == 2)  # it has looked again
+        assert [one.body for one in rig.came] == [f"number {at}" for at in range(4)] and list(modem.texts.stored) == [1]
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
