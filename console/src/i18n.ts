@@ -69,6 +69,7 @@ const TEXT = {
   reconnecting: { en: "reconnecting", zh: "正在重连" },
   lastPicture: { en: "last picture {0} ago", zh: "最后画面：{0}前" },
   retryIn: { en: "next attempt in {0}", zh: "{0}后重试" },
+  retryAside: { en: "(Next attempt in {0}.)", zh: "（{0}后重试）" },
   again: { en: "Try now", zh: "立即重试" },
   close: { en: "Close", zh: "关闭" },
   full: { en: "Full screen", zh: "全屏" },

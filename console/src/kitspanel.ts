@@ -99,7 +99,7 @@ export class KitsPanel {
       h("strong", { "data-tone": fieldTone(field.word) }, `${t("kitThis")}: `, h("span", { class: "state", "data-word": field.word }, word(`field.${field.word}`))),
       ...(field.code ? [h("span", { class: field.word === "ready" ? "warn" : "" }, `${this.reasons.cause(field.code)} ${this.reasons.cure(field.code)}`)] : []),
       h("span", { class: "quiet condition" }, conditionFacts({ condition }, Date.now() / 1000).join(" · ")),
-      ...[...codes].map((code) => h("span", { class: "warn", title: this.reasons.cure(code) }, this.reasons.cause(code))),
+      ...[...codes].map((code) => h("span", { class: "warn" }, `${this.reasons.cause(code)} ${this.reasons.cure(code)}`.trim())),
     ];
   }
 

@@ -48,18 +48,20 @@ export function ownLinks(links: Iterable<OwnLink>, reasons: Reasons): HTMLElemen
     .sort((a, b) => a.name.localeCompare(b.name))
     .map((link) => {
       const said = ownWords(link);
-      const why = link.code ? reasons.cause(link.code) : "";
+      const good = link.usable || idleGood(link);
+      // On glass there is no pointer that rests on a row: what to do stands in it.
+      const why = link.code ? `${reasons.cause(link.code)} ${good ? "" : reasons.cure(link.code)}`.trim() : "";
       const filled = h("i");
       filled.style.width = `${(link.usable ? barFill(link.out_bps + link.in_bps || null) * 100 : 0).toFixed(0)}%`;
       return h(
         "span",
-        { class: "link-row", "data-tone": said.tone, "data-own-link": link.name, title: link.code ? `${why} ${reasons.cure(link.code)}` : "" },
+        { class: "link-row", "data-tone": said.tone, "data-own-link": link.name, title: link.code ? `${reasons.cause(link.code)} ${reasons.cure(link.code)}` : "" },
         h("span", { class: "dot" }),
         h("span", { class: "name" }, said.name),
         h("span", { class: "state" }, said.state),
         h("span", { class: "link-bar" }, filled),
         said.figures && h("span", { class: "facts quiet number" }, said.figures),
-        why && h("span", { class: link.usable || idleGood(link) ? "facts quiet" : "facts warn" }, why),
+        why && h("span", { class: good ? "facts quiet" : "facts warn" }, why),
       );
     });
 }

@@ -221,6 +221,8 @@ class Console {
   private choose(key: Key): void {
     this.tab = key;
     this.showTabs();
+    // On a phone the row of tabs is wider than the screen.
+    this.tabs.querySelector(`[data-key="${key}"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.panels[key]?.render();
   }
 

@@ -72,7 +72,7 @@ export class TextsPanel {
       ...(all.length ? all : [null]).map((one) => {
         if (!one) return h("li", { class: "quiet" }, t("noCarriers"));
         const said = carrierWords(one, this.reasons, Date.now() / 1000);
-        return h("li", { "data-tone": said.tone, "data-carrier": one.name, title: said.cure }, h("span", { class: "dot" }), h("span", { class: "name" }, said.name), h("span", { class: "quiet" }, said.state));
+        return h("li", { "data-tone": said.tone, "data-carrier": one.name }, h("span", { class: "dot" }), h("span", { class: "name" }, said.name), h("span", { class: "quiet" }, said.state), said.cure && h("span", { class: "cure quiet" }, said.cure));
       }),
     );
   }

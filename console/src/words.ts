@@ -34,7 +34,7 @@ export function tileWords(player: PlayerState, status: StreamStatus | null, now:
     words.cause = say(player.cause);
     words.cure = say(player.cure);
   }
-  if (status?.retry_in_s) words.cure += ` ${t("retryIn", span(status.retry_in_s))}`;
+  if (status?.retry_in_s) words.cure = `${words.cure} ${t("retryAside", span(status.retry_in_s))}`.trim();
   if (status?.state === "offline" || player.code === "device-offline") return { ...words, tone: "bad", state: t("offline") };
   if (player.phase === "stalled") return { ...words, tone: "bad", state: t("stalled", span(age ?? 0)) };
   if (player.phase === "reconnecting") return { ...words, tone: "bad", state: t("reconnecting") };

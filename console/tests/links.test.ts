@@ -16,6 +16,14 @@ test("a link of this machine in words", () => {
   expect(ownWords(own({ phase: "absent", kind: "satphone", interface: "" }))).toMatchObject({ tone: "idle", name: "modem1 · satellite phone" });
 });
 
+test("what is to be done stands in the row of a link that fails: glass has no pointer that rests on it", async () => {
+  const why = { "modem-absent": { cause: { en: "No modem.", zh: "" }, cure: { en: "Plug it in.", zh: "" } }, "sat-messages-only": { cause: { en: "Messages only.", zh: "" }, cure: { en: "Nothing to do.", zh: "" } } };
+  const reasons = new Reasons(new Store(fakeApi(() => json(why)).api, () => undefined));
+  await reasons.read();
+  const rows = ownLinks([own({ name: "a", phase: "absent", code: "modem-absent", usable: false }), own({ name: "b", phase: "registered", code: "sat-messages-only", usable: false })], reasons);
+  expect(rows.map((row) => [...row.querySelectorAll(".facts")].at(-1)?.textContent)).toEqual(["No modem. Plug it in.", "Messages only."]);
+});
+
 test("rows stand by name, and what is not used has an empty bar", () => {
   const rows = ownLinks([own({ name: "b" }), own({ name: "a", phase: "down", usable: false })], new Reasons(new Store(fakeApi(() => json([])).api, () => undefined)));
   expect(rows.map((row) => row.dataset["ownLink"])).toEqual(["a", "b"]);

@@ -170,6 +170,14 @@ describe("the panel", () => {
   });
   afterEach(() => vi.unstubAllGlobals());
 
+  test("a carrier that can not send says why, and what to do", async () => {
+    answers["GET /api/v1/texts/carriers"] = () => json([carrier("sim1", { ready: false, code: "text-refused", detail: "+CMS ERROR: 50" }), carrier("sim2")]);
+    await store.texts.read();
+    await settle();
+    const rows = [...panel.element.querySelectorAll("[data-carrier]")].map((row) => row.textContent);
+    expect(rows).toEqual(["sim1 · SMSRefused by the network.See why. +CMS ERROR: 50", "sim2 · SMSready"]);
+  });
+
   test("lists each number, its newest first, and opens one", async () => {
     expect([...panel.element.querySelectorAll("[data-number]")].map((one) => (one as HTMLElement).dataset["number"])).toEqual(["+8613800000001", "bd:0412345"]);
     expect(panel.fresh()).toBe(1);

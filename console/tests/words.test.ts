@@ -55,7 +55,7 @@ describe("a black tile always says why", () => {
   test("cause, cure, the age of the last picture and the next attempt", () => {
     const state = player({ phase: "stalled", lastFrameAt: 0, ...off });
     const words = tileWords(state, status({ state: "offline", retry_in_s: 4 }), 12000);
-    expect(words).toMatchObject({ cause: "Not registered.", cure: "Check power. next attempt in 4 s", age: "last picture 12 s ago" });
+    expect(words).toMatchObject({ cause: "Not registered.", cure: "Check power. (Next attempt in 4 s.)", age: "last picture 12 s ago" });
     setLanguage("zh");
     expect(tileWords(state, status({ state: "offline" }), 180000)).toMatchObject({ state: "离线", cause: "未注册。", age: "最后画面：3 分钟前" });
   });

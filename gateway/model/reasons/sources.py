@@ -42,10 +42,10 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         "unreachable",
-        "There is no way to the source's network.",
-        "Check the kit's own network and routes; the gateway tries again by itself.",
-        "没有到达源所在网络的路由。",
-        "请检查本机网络与路由；网关会自动重试。",
+        "The source can not be reached: no machine answers at its address, or there is no way to its network.",
+        "Check its power, cable and address, then the kit's own network; the gateway tries again by itself.",
+        "无法到达源：该地址没有设备应答，或没有到其网络的路由。",
+        "请检查其供电、线路与地址，再检查本机网络；网关会自动重试。",
     ),
     (
         "picture-too-large",
