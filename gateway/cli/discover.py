@@ -106,7 +106,7 @@ def discover(
         _adopt_by_name(client, told["finds"], adopt, name, user, password, as_json)
         return
     elif not console().is_terminal:
-        console().print(_shown(told, by_daemon))
+        console().print(_shown(told, False))
     raise typer.Exit(0 if told["finds"] else 1)
 
 
@@ -272,7 +272,11 @@ def _shown(told: dict[str, Any], keys: bool, typed: str = "") -> RenderableType:
         parts.append(Text.from_markup(f"[yellow]{escape(cause)}[/] {escape(detail)} [bold]→ {escape(cure)}[/]"))
     running = told["search"]["running"]
     if not rows and not running:
-        parts.append(Text(t("Nothing was found.", "未发现任何设备。")))
+        words = t(
+            "Nothing was found. Have they power, are they on this network? --listen hears those of other networks too.",
+            "未发现任何设备。请确认设备已通电并接入本网络；加 --listen 还可听到其他网段的设备。",
+        )
+        parts.append(Text(words))
     if running or keys:
         words = t("searching…", "搜索中…") if running else t("done.", "完成。")
         if keys:

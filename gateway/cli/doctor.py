@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from gateway.base.errors import ConfigError, GatewayError
 from gateway.cli.client import AsJson, Client
-from gateway.cli.output import console, show_json, state, table
+from gateway.cli.output import console, show_json, state, table, todo
 from gateway.cli.words import cause_and_cure, t
 from gateway.model.doctor import Finding, Grade
 
@@ -267,7 +267,7 @@ def _show(findings: Sequence[Finding]) -> None:
             if one.expected:
                 told += f"\n{t('expected', '应为')}: {escape(one.expected)}"
             if one.code:
-                told += f"\n{escape(words['cause'])}\n[bold]→ {escape(words['cure'])}[/]"
+                told += f"\n{escape(words['cause'])}\n{todo(words['cure'])}"
         rows.append([state(one.grade.value), escape(one.check), told])
     console().print(table("", (t("grade", "结果"), t("check", "检查项"), t("found", "实测")), rows))
     failed = sum(one.grade is Grade.FAIL for one in findings)

@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway.cli.client import AsJson, Client, StateDir
-from gateway.cli.output import console, show_json, table
+from gateway.cli.output import console, show_json, table, why
 from gateway.cli.times import ago
-from gateway.cli.words import cause_and_cure, t
+from gateway.cli.words import t
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -73,31 +73,36 @@ def _live(client: Client) -> None:
             return
 
 
-def _whole(found: Sequence[dict[str, Any]]) -> Table | str:
+def _whole(found: Sequence[dict[str, Any]]) -> Group | str:
     if not found:
         return t("No link: no interface has a default route.", "无链路：没有带缺省路由的网卡。")
-    first = (t("link", "链路"), t("kind", "类型"), t("state", "状态"), t("carries", "承载"), t("round trip", "时延"))
-    then = (t("loss", "丢包"), t("up / down", "上行/下行"), t("signal", "信号"), t("cost", "费用"), t("why", "原因"))
-    return table("", (*first, *then), [row(one) for one in found])
+    columns = (t("link", "链路"), t("state", "状态"), t("carries", "承载"), t("quality", "质量"), t("cost", "费用"))
+    shown = table("", columns, [row(one) for one in found])
+    reasons = why([(one["name"], one["code"], one["detail"]) for one in found])
+    return Group(shown) if reasons is None else Group(shown, "", reasons)
 
 
 def row(one: dict[str, Any]) -> list[str]:
+    """Two lines each: in one a terminal of 80 characters has no room for whole words."""
     en, zh, colour = PHASES.get(one["phase"], (one["phase"], one["phase"], "dim"))
     step = f" {escape(one['step'])}" if one["step"] else ""
-    why = escape(cause_and_cure(one["code"])[0]) if one["code"] else ""
-    name = escape(one["name"]) + (f" [dim]{escape(one['interface'])}[/]" if one["interface"] != one["name"] else "")
-    return [
-        f"[bold]{name}[/]",
-        escape(t(*KINDS.get(one["kind"], (one["kind"], one["kind"])))),
-        f"[{colour}]{t(en, zh)}{step}[/] {ago(one['since'])}",
-        " ".join(t(word, CLASSES.get(word, word)) for word in one["carries"]),
-        f"{one['rtt_ms']:.0f} ms" if one["rtt_ms"] is not None else "–",
-        f"{100 * one['loss']:.1f} %" if one["loss"] is not None else "–",
-        f"{rate(one['out_bps'])} / {rate(one['in_bps'])}",
-        signal(one["signal"], one["roaming"]),
-        cost(one),
-        why + (f" [dim]{escape(one['detail'])}[/]" if one["detail"] else ""),
+    interface = f" [dim]{escape(one['interface'])}[/]" if one["interface"] != one["name"] else ""
+    kind = escape(t(*KINDS.get(one["kind"], (one["kind"], one["kind"]))))
+    met = [
+        f"{one['rtt_ms']:.0f} ms" if one["rtt_ms"] is not None else "",
+        t(f"loss {100 * one['loss']:.1f} %", f"丢包 {100 * one['loss']:.1f} %") if one["loss"] is not None else "",
     ]
+    return [
+        _lines(f"[bold]{escape(one['name'])}[/]{interface} {kind}", f"[dim]{signal(one['signal'], one['roaming'])}[/]"),
+        f"[{colour}]{t(en, zh)}{step}[/]\n{ago(one['since'])}",
+        " ".join(t(word, CLASSES.get(word, word)) for word in one["carries"]),
+        _lines(" · ".join(filter(None, met)), f"↑ {rate(one['out_bps'])} ↓ {rate(one['in_bps'])}"),
+        cost(one),
+    ]
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(line for line in lines if line not in ("", "[dim][/]"))
 
 
 def rate(bps: float) -> str:
@@ -120,7 +125,7 @@ def signal(found: dict[str, Any], roaming: bool | None) -> str:
 def cost(one: dict[str, Any]) -> str:
     said = str(one["cost"]) + (f" {t('metered', '计费')}" if one["metered"] else "")
     if one["quota_bytes"]:
-        said += f" {one['used_bytes'] / 1e9:.2f}/{one['quota_bytes'] / 1e9:.2f} GB"
+        said += f"\n{one['used_bytes'] / 1e9:.2f}/{one['quota_bytes'] / 1e9:.2f} GB"
     return said
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from gateway.base.url import shown_url
 from gateway.cli.client import AsJson, Client, StateDir, ref
-from gateway.cli.output import console, show_json, state, table
+from gateway.cli.output import console, show_json, state, table, why
 from gateway.cli.streams import describe_tracks
 from gateway.cli.words import cause_and_cure, t
 
@@ -38,11 +38,12 @@ def list_(state_dir: StateDir = None, as_json: AsJson = False) -> None:
     if as_json:
         show_json(told)
         return
-    rows = []
+    rows, told_why = [], list[tuple[str, str, str]]()
     for source in told["sources"]:
         origin = t("configuration", "配置文件") if source["origin"] == "config" else escape(source["added_by"])
         if source["code"]:
-            rows.append([f"[bold]{escape(source['name'])}[/]", state("fail"), "", "", origin, escape(source["detail"])])
+            rows.append([f"[bold]{escape(source['name'])}[/]", state("fail"), "", "", origin])
+            told_why.append((source["name"], source["code"], source["detail"]))
         rows += [
             [
                 f"[bold]{escape(one['stream'])}[/]",
@@ -50,14 +51,17 @@ def list_(state_dir: StateDir = None, as_json: AsJson = False) -> None:
                 escape(one["url"]),
                 str(one["viewers"]),
                 origin,
-                escape(_why(one)),
             ]
             for one in source["channels"]
         ]
+        told_why += [(one["stream"], _reason(one), one.get("detail", "")) for one in source["channels"]]
     columns = (t("stream", "码流"), t("state", "状态"), "URL", t("viewers", "观看"), t("from", "来自"))
-    console().print(table("", (*columns, t("why", "原因")), rows))
     if not rows:
         console().print(t("No source yet: fieldgate sources add URL", "尚无源：fieldgate sources add URL"))
+        return
+    console().print(table("", columns, rows))
+    if (reasons := why(told_why)) is not None:
+        console().print("", reasons)
 
 
 @app.command(help=t("Open a URL once: its tracks, or why there is no picture.", "试开 URL：给出轨道或无画面原因。"))
@@ -126,16 +130,21 @@ def pushes(state_dir: StateDir = None, as_json: AsJson = False) -> None:
             escape(one["stream"]),
             escape(one["url"]),
             str(one["failures"]),
-            escape(_why(one)),
         ]
         for one in told
     ]
+    if not rows:
+        console().print(escape(t("No output is configured: [push.<name>].", "未配置输出：[push.<name>]。")))
+        return
     columns = (t("name", "名称"), t("state", "状态"), t("stream", "码流"), t("to", "去向"), t("failures", "失败"))
-    console().print(table("", (*columns, t("why", "原因")), rows))
+    console().print(table("", columns, rows))
+    if (reasons := why([(one["name"], one["code"], one.get("detail", "")) for one in told])) is not None:
+        console().print("", reasons)
 
 
-def _why(one: dict[str, Any]) -> str:
-    return cause_and_cure(one["code"])[0] if one["code"] else ""
+def _reason(one: dict[str, Any]) -> str:
+    """Of a source that nobody watches there is nothing to say."""
+    return "" if one["code"] == "idle" else str(one["code"])
 
 
 @app.command(help=t("Cameras and microphones of this machine, as sources.", "本机摄像头与麦克风，可作为源添加。"))

@@ -15,7 +15,7 @@ def ago(at: float | None, now: float | None = None) -> str:
 
 
 def span(seconds: float) -> str:
-    for unit, factor in ((t(" d", " 天"), 86400), (t(" h", " 小时"), 3600), (t(" min", " 分"), 60)):
+    for unit, factor in ((t(" d", " 天"), 86400), (t(" h", " 小时"), 3600), (t(" min", " 分钟"), 60)):
         if seconds >= 2 * factor:
             return f"{seconds / factor:.0f}{unit}"
     return f"{seconds:.0f}{t(' s', ' 秒')}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from gateway.core.services import Services
 from gateway.model.command import Action
 from tests.unit.cli.conftest import Run
@@ -19,6 +21,13 @@ def test_finds_are_shown(fieldgate: Run, daemon: Services) -> None:
     assert command.action is Action.DISCOVER_START and command.args["seconds"] == 1
     shown = fieldgate("discover", "--seconds", "1")
     assert shown.code == 0 and "192.0.2.5" in shown.out and "0a1b2c3d" in shown.out
+    assert "q ends" not in shown.out, "where there are no keys nobody is asked for one"
+
+
+def test_nothing_was_found(fieldgate: Run, daemon: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon.discovery, "finds", lambda who: [])
+    told = fieldgate("discover", "--seconds", "1")
+    assert told.code == 1 and "Have they power" in told.out and "--listen" in told.out
 
 
 def test_one_is_adopted_by_its_address(fieldgate: Run, daemon: Services) -> None:

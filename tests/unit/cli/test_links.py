@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from gateway.cli.links import blocks, plots
 from gateway.core.services import Services
+from gateway.model.reason import REASONS
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.daemon import serving
 
@@ -21,6 +24,21 @@ def test_the_table_the_day_and_json(fieldgate: Run, services: Services, tmp_path
         assert "modem1" in fieldgate("links", "--day", *where).out
         assert json.loads(fieldgate("links", "--day", "--json", *where).out)[0]["every_s"] == 10.0
     assert fieldgate("links", *where).code == 3
+
+
+def test_it_is_read_on_a_terminal_of_80_characters(
+    fieldgate: Run, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word is folded, and what is wrong stands below the table with what to do."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with serving(services, tmp_path):
+        shown = fieldgate("links", "--state-dir", str(tmp_path)).out
+    head = shown.splitlines()[0].split()
+    assert [word for word in ("link", "state", "carries", "quality", "cost") if word not in head] == []
+    assert max(map(len, shown.splitlines())) <= 80
+    words = " ".join(shown.split())
+    reason = REASONS["link-no-reply"]
+    assert reason.cause_en in words and f"→ {reason.cure_en}" in words
 
 
 def test_a_line_of_blocks() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from gateway.cli import words
 from gateway.core.services import Services
 from gateway.model.command import Action
 from tests.unit.cli.conftest import Run
@@ -14,6 +15,9 @@ def test_sources_say_why(fieldgate: Run, daemon: Services) -> None:
     shown = fieldgate("sources", "list")
     assert shown.code == 0 and "kit1/gate/main" in shown.out and "nothing listens" in shown.out
     assert json.loads(fieldgate("sources", "list", "--json").out)["schemes"] == ["rtsp", "srt"]
+    words.choose("zh")
+    assert "等待" in fieldgate("sources", "list").out
+    words.choose("en")
     pushes = fieldgate("sources", "pushes")
     assert "rtmp://center.example/live/…" in pushes.out
 
