@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +25,14 @@ def load_lightly() -> None:
     # No plugin of pydantic is ours, and looking for one reads the metadata of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from pydantic import BaseModel
+    from pydantic.warnings import UnsupportedFieldAttributeWarning
 
     # Validators are built when something is first validated by them: those of OpenAPI, of parts of others and of orders
     # that nobody has given yet are not.
     BaseModel.model_config["defer_build"] = True
+    # FastAPI keeps this one to itself while it makes its validators; of those that are built later nobody does, and a
+    # page of Python stood in the log at the first order.
+    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
 
 
 @app.command(help=t("Run the gateway in the foreground.", "在前台运行网关。"))
