@@ -121,30 +121,32 @@ class SbdUnit(Terminal):
                 raise kind(f"{self.name}: {words}", code=code)
 
     async def _fetch(self, port: AtPort) -> None:
-        async with self._turn:
-            loop = asyncio.get_running_loop()
-            while True:
+        while True:
+            async with self._turn:  # session by session: fifty may wait, and what is to be sent goes between them
                 await self._ready(port)
                 session = await self._session(port)
                 await self._after(port, session)
-                if not session.came:
-                    break
-                self._fetch_gap_s = FETCH_FIRST_S
-                if not session.queued:
-                    break
-            self._ring = False
             if not session.came:
-                self._fetch_at = loop.time() + self._fetch_gap_s
-                self._fetch_gap_s = min(self._fetch_gap_s * 2, CHECK_S)
+                break
+            self._fetch_gap_s = FETCH_FIRST_S
+            if not session.queued:
+                break
+        self._ring = False
+        if not session.came:
+            self._fetch_at = asyncio.get_running_loop().time() + self._fetch_gap_s
+            self._fetch_gap_s = min(self._fetch_gap_s * 2, CHECK_S)
 
     async def _ready(self, port: AtPort) -> Status | None:
-        """Before a session: what lies in the unit is kept, and it is known what became of one that was unsure.
+        """Before a session: what lies in the unit is kept, and it is known what became of one that was unsure. What is
+        left there of an attempt before would go along with it: who wanted that sent is told that it was not.
 
         Raises GatewayError where the disk takes nothing: a session would overwrite what came."""
         status = await self._status(port)
         if self._unsure is not None and status is not None:
             which, number_ = self._unsure
             self._unsure, self._went = None, which if status.out_number != number_ else None
+        if status is not None and status.out_held:
+            await port.ask(Command("AT+SBDD0", empty_ok=True))
         if status is not None and status.in_held:
             await self._keep(port, status.in_number)
         return status

@@ -151,8 +151,8 @@ class LastResort:
             else:
                 unnamed.append(center.gateway)
         names = ", ".join(unnamed)
-        if names != self._unnamed and found:
-            log.warning("no record goes to %s: last_resort.centers has no address of it", names or "nobody else")
+        if names and names != self._unnamed and found:
+            log.warning("no record goes to %s: last_resort.centers has no address of it", names)
         self._unnamed = names
         return found
 

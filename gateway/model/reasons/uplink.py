@@ -22,9 +22,9 @@ ROWS: tuple[Row, ...] = (
     (
         "link-off",
         "The link's interface is down, or has no address.",
-        "Look at the modem or cable, and at the interface named in adapter.uplink.links.",
+        "Look at the modem, station or cable, and whether the configuration names the right interface.",
         "该链路的网卡未启用或没有地址。",
-        "请检查调制解调器或网线，以及 adapter.uplink.links 中的网卡名。",
+        "请检查模块、卫星站或网线，并确认配置中的网卡名正确。",
     ),
     (
         "link-no-socket",

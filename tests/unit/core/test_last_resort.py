@@ -342,6 +342,21 @@ async def test_a_record_that_waits_for_a_carrier_goes_by_the_one_that_comes(tmp_
 
 
 @by_hand
+async def test_a_center_without_an_address_is_named_while_it_is_paired(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_house(tmp_path / "kit", resort_config()) as kit:
+        for name in ("hq", "town"):
+            await kit.core.pairings.admit_center(PairedCenter(name, public_key(tmp_path / name)))
+        for _ in range(2):
+            kit.core.last_resort._targets()
+        await kit.core.pairings.forget_center("town")
+        kit.core.last_resort._targets()
+    told = [row.getMessage() for row in caplog.records if "last_resort" in row.getMessage()]
+    assert told == ["no record goes to town: last_resort.centers has no address of it"]
+
+
+@by_hand
 async def test_each_center_gets_its_own(tmp_path: Path) -> None:
     for name in ("kit", "hq", "city", "town"):
         public_key(tmp_path / name)

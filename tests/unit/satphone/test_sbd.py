@@ -85,6 +85,32 @@ async def test_what_came_lies_in_the_unit_until_it_is_kept() -> None:
         assert [one.body for one in rig.came] == ["one", "two"] and fake.sent == [b"x", b"y"]
 
 
+async def test_one_that_was_not_sent_does_not_go_along_with_the_next_session() -> None:
+    fake, rig = FakeIridium(status=32), Rig()
+    async with a_unit(fake, rig) as unit:
+        await rig.until(lambda: rig.ready)
+        with pytest.raises(LinkDown):
+            await unit.send(out("sbd:", "all well"), progress)
+        fake.status, fake.waiting = 0, [b"come back"]
+        fake.ring()
+        await rig.until(lambda: len(rig.came) == 1)
+        assert fake.sent == []
+        await unit.send(out("sbd:", "all well"), progress)
+        assert fake.sent == [b"all well"], "once"
+
+
+async def test_what_is_to_be_sent_goes_between_those_that_wait() -> None:
+    fake, rig = FakeIridium(), Rig()
+    async with a_unit(fake, rig) as unit:
+        await rig.until(lambda: rig.ready)
+        fake.waiting = [b"%d" % number for number in range(40)]
+        fake.ring()
+        await rig.until(lambda: bool(rig.came))
+        await unit.send(out("sbd:", "help"), progress)
+        assert fake.sent == [b"help"] and len(fake.waiting) > 20
+        await rig.until(lambda: len(rig.came) == 40)
+
+
 async def test_sessions_that_may_cost_are_few() -> None:
     fake, rig = FakeIridium(queue_lies=3), Rig()
     async with a_unit(fake, rig) as unit:
