@@ -22,7 +22,7 @@ from gateway.base.log import Secret
 from gateway.base.moment import TimeQuality
 from gateway.base.serial import find_port, holder_of
 from gateway.contract.adapter import Context
-from gateway.model.doctor import Finding, Grade
+from gateway.model.doctor import Finding, Grade, of_bearer
 from gateway.model.kit_state import Fix
 from gateway.model.link import BearerFacts, BearerKind, LinkPhase
 from gateway.model.texts import CarrierKind
@@ -170,14 +170,8 @@ class Modem:
         return {"modems": len(self._bearers), "modems_up": up, "recovery_steps_total": steps}
 
     def findings(self) -> Sequence[Finding]:
-        out = []
-        for name, bearer in self._bearers.items():
-            facts = bearer.facts
-            grade = Grade.OK if facts.phase is LinkPhase.UP else Grade.WARN
-            told = " ".join(filter(None, (facts.device, facts.phase.value, facts.step, facts.detail)))
-            code = "" if grade is Grade.OK else facts.code or "modem-starting"
-            out.append(Finding(f"modem.{name}", grade, told, "up", code))
-        return out
+        bearers = self._bearers.items()
+        return [of_bearer(f"modem.{name}", bearer.facts, starting="modem-starting") for name, bearer in bearers]
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:

@@ -17,13 +17,13 @@ from adapters.satphone.terminal import Terminal
 from gateway.base.errors import GatewayError
 from gateway.base.serial import find_port
 from gateway.contract.adapter import Context
-from gateway.model.doctor import Finding, Grade
+from gateway.model.doctor import Finding, Grade, of_bearer
 
 KINDS: dict[str, type[Terminal]] = {"phone": Phone, "beidou": BeidouTerminal, "sbd": SbdUnit}
 
 
 class Satphones:
-    """Implements contract.adapter.Adapter."""
+    """Implements contract.adapter.Adapter and contract.adapter.Checked."""
 
     name: ClassVar[str] = "satphone"
     Config: ClassVar[type[BaseModel]] = SatphoneConfig
@@ -32,6 +32,7 @@ class Satphones:
         assert isinstance(config, SatphoneConfig)  # noqa: S101  (the core made it of Config)
         self._config = config
         self._context = context
+        self._terminals = [KINDS[one.kind](name, one, context) for name, one in config.phones.items()]
 
     async def run(self) -> None:
         for one in self._config.phones.values():
@@ -39,10 +40,13 @@ class Satphones:
                 await asyncio.to_thread(load, one.profile)  # a profile that is wrong is the configuration's fault
         self._context.ready()
         async with asyncio.TaskGroup() as tasks:
-            for name, one in self._config.phones.items():
-                tasks.create_task(KINDS[one.kind](name, one, self._context).run(), name=f"satphone {name}")
+            for terminal in self._terminals:
+                tasks.create_task(terminal.run(), name=f"satphone {terminal.name}")
             if not self._config.phones:
                 await asyncio.get_running_loop().create_future()
+
+    def findings(self) -> Sequence[Finding]:
+        return [of_bearer(f"satphone {one.name}", one.facts) for one in self._terminals if one.facts is not None]
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:

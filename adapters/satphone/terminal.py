@@ -27,6 +27,8 @@ class Terminal(ABC):
     def __init__(self, name: str, config: PhoneConfig, context: Context) -> None:
         self.name, self.config, self.context = name, config, context
         self.device = ""
+        self.facts: BearerFacts | None = None
+        """How it stands, as told last."""
         self._link: LinkSeat | None = None
         self._seat: CarrierSeat | None = None
         self._down = ""
@@ -72,8 +74,9 @@ class Terminal(ABC):
         """How it stands: to the links, and to whoever sends messages."""
         if phase is not LinkPhase.ABSENT:
             self._alive, self._down = True, ""
+        facts = BearerFacts(phase, code=code, detail=detail[:200], signal=signal, metered=True, device=self.device)
+        self.facts = facts
         if self._link is not None:
-            facts = BearerFacts(phase, code=code, detail=detail[:200], signal=signal, metered=True, device=self.device)
             self._link.tell(facts)
         if self._seat is not None:
             why = "" if ready else text_code or code

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from adapters.station.config import StationsConfig
 from adapters.station.session import Station
 from gateway.contract.adapter import Context
-from gateway.model.doctor import Finding, Grade
+from gateway.model.doctor import Finding, Grade, of_bearer
 
 
 class Stations:
-    """Implements contract.adapter.Adapter and contract.adapter.Measured."""
+    """Implements contract.adapter.Adapter, contract.adapter.Measured and contract.adapter.Checked."""
 
     name: ClassVar[str] = "station"
     Config: ClassVar[type[BaseModel]] = StationsConfig
@@ -38,6 +38,9 @@ class Stations:
         facts = self._stations[0].facts if self._stations else None
         told = {} if facts is None else {"esn0_db": facts.esn0_db, "locked": facts.lock, "muted": facts.muted}
         return {name: float(value) for name, value in told.items() if value is not None}
+
+    def findings(self) -> Sequence[Finding]:
+        return [of_bearer(f"station {one.name}", one.told) for one in self._stations if one.told is not None]
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:

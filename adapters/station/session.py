@@ -25,6 +25,8 @@ class Station:
     def __init__(self, name: str, config: StationConfig, context: Context) -> None:
         self.name, self.config, self.context = name, config, context
         self.facts = StationFacts()
+        self.told: BearerFacts | None = None
+        """How it stands, as the links were told last."""
         self._code = ""
         self._heard = False
 
@@ -99,6 +101,7 @@ class Station:
         if told.code != self._code:
             log.info("%s: %s %s", self.name, told.code or "well", told.detail)
             self._code = told.code
+        self.told = told
         seat.tell(told)
         if facts.place is not None:
             self.context.kit.fix(self.name, "station", Fix(*facts.place))
@@ -111,7 +114,8 @@ class Station:
         self.facts = StationFacts()  # what it said before is not how it stands
         code = "station-silent" if exc.code in ("snmp-silent", "link-down") else exc.code
         phase = LinkPhase.UP if self.config.interface else LinkPhase.ABSENT
-        seat.tell(BearerFacts(phase, self.config.interface, code, str(exc)[:200], metered=True))
+        self.told = BearerFacts(phase, self.config.interface, code, str(exc)[:200], metered=True)
+        seat.tell(self.told)
 
 
 async def _keep_alive(writer: asyncio.StreamWriter) -> None:

@@ -105,8 +105,15 @@ def bearer(way: Way) -> bool:
         parts = [told["bearer_phase"], told["device"], signal["operator"], signal["technology"]]
         parts += [f"RSRP {signal['rsrp_dbm']:.0f} dBm"] if signal["rsrp_dbm"] is not None else []
         parts += [f"SINR {signal['sinr_db']:.0f} dB"] if signal["sinr_db"] is not None else []
-        grade = Grade.OK if good else Grade.FAIL
-        code = "" if good else told["code"] or "link-no-interface"
+        if told["code"] == "sat-messages-only":  # a satellite phone that is well: no packets go by it
+            way.say(t("bearer", "承载"), Grade.OK, " ".join(part for part in parts if part))
+            return False
+        # Up, and with a reason of its own: a station whose control address is silent, or that is muted.
+        own = good and told["phase"] == told["bearer_phase"] and not told["code"].startswith("link-")
+        lacks = told["code"] if own else ""
+        grade = Grade.FAIL if not good else Grade.WARN if lacks else Grade.OK
+        code = lacks if good else told["code"] or "link-no-interface"
+        parts += [told["detail"]] if lacks or not good else []
         way.say(t("bearer", "承载"), grade, " ".join(part for part in parts if part), "" if good else "up", code)
         if not good:
             return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.model.link import BearerFacts, LinkPhase
+
 
 class Grade(StrEnum):
     OK = "ok"
@@ -22,3 +24,13 @@ class Finding:
     measured: str
     expected: str = ""
     code: str = ""
+
+
+def of_bearer(check: str, facts: BearerFacts, *, starting: str = "") -> Finding:
+    """How a bearer stands by its adapter's word; one that is up and has a reason lacks something. `starting`: why one
+    that is not up and names no reason is not."""
+    good = (facts.phase is LinkPhase.UP and not facts.code) or facts.code == "sat-messages-only"
+    told = " ".join(filter(None, (facts.device, facts.phase.value, facts.step, facts.detail)))
+    if good:
+        return Finding(check, Grade.OK, told)
+    return Finding(check, Grade.WARN, told, "up", facts.code or starting)

@@ -25,7 +25,7 @@ LO = Interface(1, "lo", True, 1500, ["127.0.0.1"], [], True)
 
 def told(name: str, interface: str, **more: Any) -> dict[str, Any]:
     signal = {"operator": "46000", "technology": "lte", "rsrp_dbm": -95.0, "sinr_db": None}
-    base = {"bearer_phase": "up", "device": "EG25", "signal": signal, "phase": "up", "code": ""}
+    base = {"bearer_phase": "up", "device": "EG25", "signal": signal, "phase": "up", "code": "", "detail": ""}
     return {"name": name, "interface": interface} | base | more
 
 
@@ -47,6 +47,16 @@ def test_a_layer_that_fails_ends_the_link() -> None:
     dead_end = Way("eth0", None, Interface(1, "eth0", True, 1500, ["192.0.2.7"]))
     assert bearer(dead_end) and dead_end.found[-1].code == "link-no-route"
     assert "RSRP -95 dBm" in gone.found[0].measured
+
+
+def test_what_a_bearer_says_of_itself_though_it_is_up() -> None:
+    silent = Way("sat0", told("sat0", "lo", code="station-silent", detail="192.0.2.9 does not answer"), LO)
+    assert bearer(silent) and (silent.found[0].grade, silent.found[0].code) == (Grade.WARN, "station-silent")
+    assert "192.0.2.9" in silent.found[0].measured
+    lossy = Way("sat0", told("sat0", "lo", phase="degraded", code="link-lossy"), LO)
+    assert bearer(lossy) and lossy.found[0].grade is Grade.OK, "the data path says that"
+    phone = Way("sat1", told("sat1", "", bearer_phase="registered", phase="registered", code="sat-messages-only"))
+    assert not bearer(phone) and [one.grade for one in phone.found] == [Grade.OK], "it is well, and carries no packets"
 
 
 async def test_an_answer_and_silence(monkeypatch: pytest.MonkeyPatch) -> None:

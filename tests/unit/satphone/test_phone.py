@@ -123,6 +123,22 @@ async def test_a_message_that_can_not_be_deleted_holds_up_none_behind_it() -> No
         server.close()
 
 
+async def test_the_doctor_hears_of_one_that_is_not_there() -> None:
+    config = SatphoneConfig(phones={"sat1": PhoneConfig(port="tcp://127.0.0.1:9", kind="beidou")})
+    rig = Rig()
+    adapter = Satphones(config, rig.context)
+    assert adapter.findings() == []
+    task = asyncio.create_task(adapter.run())
+    try:
+        await rig.until(lambda: bool(rig.told))
+        (finding,) = adapter.findings()
+        assert (finding.check, finding.grade, finding.code) == ("satphone sat1", Grade.WARN, "serial-lost")
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 def test_our_profiles_are_whole_and_say_what_they_are() -> None:
     for path in FOLDER.glob("*.toml"):
         profile = load(path.stem)

@@ -18,6 +18,7 @@ from adapters.station.protocol import OpenAmip, StationFacts, judged
 from adapters.station.session import Station, oid_of, read
 from gateway.base.errors import LinkDown
 from gateway.config.snmp import SnmpAgent
+from gateway.model.doctor import Grade
 from gateway.model.link import LinkPhase
 from gateway.wire.snmp import Bound, Oid
 from tests.fakes.openamip import FakeAntenna
@@ -65,6 +66,21 @@ async def test_an_antenna_unit_is_listened_to_and_never_steered() -> None:
         await rig.until(lambda: rig.told[-1].code == "")
     assert {line[0] for line in fake.heard} <= {"A", "W"}
     server.close()
+
+
+async def test_the_doctor_hears_of_one_that_is_silent() -> None:
+    rig = Rig()
+    adapter = Stations(StationsConfig(stations={"sat0": StationConfig(openamip="127.0.0.1:9")}), rig.context)
+    assert adapter.findings() == []
+    task = asyncio.create_task(adapter.run())
+    try:
+        await rig.until(lambda: bool(rig.told))
+        (finding,) = adapter.findings()
+        assert (finding.check, finding.grade, finding.code) == ("station sat0", Grade.WARN, "station-silent")
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_a_unit_that_accepts_and_says_nothing() -> None:
