@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.net.capture.packets import Segment, segment
+from gateway.net.capture.packets import Segment, apart, segment
 from gateway.wire.pcapng import Packet
 from gateway.wire.plain import plain
 
@@ -191,7 +191,8 @@ class Analyser:
             if _START.match(payload):
                 self._message(packet.at, seen, payload)
             else:
-                self._rtp(packet.at, seen, payload)
+                for one in apart(payload):
+                    self._rtp(packet.at, seen, one)
         else:
             self._stream(packet.at, seen, payload)
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from gateway.wire.masking import StreamMask, masked
 from gateway.wire.pcapng import ETHERNET
 
+ONE_FRAME = 1500
+"""Bytes of UDP that go in one frame of most networks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -114,3 +117,24 @@ def _checksum(frame: bytes, seen: Segment) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+def apart(payload: bytes) -> list[bytes]:
+    """The RTP packets of what looks like one datagram. A kernel that lets the network card cut (UDP_SEGMENT, as our own
+    media plane asks; udp(7)) shows dozens of packets of one size, the last one shorter, behind a single header."""
+    size = _cut_at(payload) if len(payload) > ONE_FRAME else 0
+    return [payload[at : at + size] for at in range(0, len(payload), size)] if size else [payload]
+
+
+def _cut_at(payload: bytes) -> int:
+    """Where the second of them begins: it has the first one's SSRC and the next sequence number (RFC 3550 §5.1). 0: it
+    is one packet, as on a network with large frames."""
+    after = ((int.from_bytes(payload[2:4], "big") + 1) & 0xFFFF).to_bytes(2, "big")
+    place = payload.find(payload[8:12], 20)
+    while 0 <= place <= ONE_FRAME + 8:
+        size = place - 8
+        heads = range(size, len(payload) - 11, size)
+        if payload[size + 2 : size + 4] == after and all(payload[at] >> 6 == 2 for at in heads):
+            return size
+        place = payload.find(payload[8:12], place + 1)
+    return 0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.base.errors import GatewayError, RemoteProtocolError
 from gateway.net.capture.analysis import Analyser, Report, analyse
 from gateway.net.capture.filter import program, ranges_of
-from gateway.net.capture.packets import FrameMask, segment
+from gateway.net.capture.packets import FrameMask, apart, segment
 from gateway.net.capture.ring import Ring, files_of
 from gateway.wire import pcapng
 from gateway.wire.pcapng import ETHERNET, RAW_IP, Packet
@@ -237,6 +237,30 @@ def test_loss_and_jitter_by_second() -> None:
     assert (stream.packets, stream.lost, stream.codec) == (190, 10, "PCMA")
     assert [round(stream.seconds[n].loss, 2) for n in range(4)] == [0.0, 0.0, 0.2, 0.0]
     assert stream.seconds[0].jitter_ms < 0.1 and 5 < stream.seconds[3].jitter_ms < 15
+
+
+def test_what_the_card_shall_cut_is_counted_one_by_one() -> None:
+    """Sixteen packets behind one header are sixteen packets, not fifteen that were lost."""
+    made, seq = Analyser(), 65_520
+    for burst in range(8):
+        whole = b""
+        for number in range(16):
+            head = struct.pack(">BBHII", 0x90, 0x80 * (number == 15) | 102, seq & 0xFFFF, burst * 3600, 9)
+            whole += head + bytes([number]) * (1152 if number < 15 else 300)
+            seq += 1
+        made.add(at(burst * 0.04, frame(whole, ports=(8189, 40000))))
+    (stream,) = made.report.rtp()
+    assert (stream.packets, stream.lost) == (128, 0)
+
+
+def test_one_large_frame_stays_one() -> None:
+    large = rtp(7, 0) + b"\x80" * 8000
+    assert apart(large) == [large] and apart(b"\x80" * 3000) == [b"\x80" * 3000] and apart(b"") == [b""]
+
+
+@given(st.binary(max_size=4000))
+def test_nothing_is_lost_by_taking_apart(data: bytes) -> None:
+    assert b"".join(apart(data)) == data
 
 
 def test_sip_ladder() -> None:
