@@ -24,3 +24,18 @@ ADAPTERS: dict[str, str] = {
     "uplink": "adapters.uplink:Uplink",
     "webrtc": "adapters.webrtc:WebRtc",
 }
+
+IDLE: dict[str, str] = {
+    "gnss": "",
+    "mesh": "",
+    "modem": "",
+    "mqtt": "centers",
+    "onvif": "devices",
+    "panel": "",
+    "roip": "",
+    "satphone": "",
+    "station": "",
+    "uplink": "centers",
+}
+"""Those that serve nobody where nothing was written for them, which are started after all others; and what gives them
+something to do nevertheless: `devices` of theirs that were admitted, `centers` that are paired, or being one."""

@@ -7,20 +7,21 @@ written. SIGHUP reads the configuration again: only what changed restarts, and o
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gateway import __version__, codecs
+from gateway.api.mounts import Mounts
+from gateway.api.server import ApiServer
+from gateway.attached import SETTLE_S, Attached
 from gateway.base.clock import Clock, process_age_s
 from gateway.base.errors import ConfigError, GatewayError
 from gateway.base.log import LogSetup
@@ -29,7 +30,7 @@ from gateway.base.notify import Notifier
 from gateway.config.diff import Diff, diff
 from gateway.config.load import load_config
 from gateway.config.root import AdapterSection, Config
-from gateway.contract.adapter import Adapter, Measured
+from gateway.contract.adapter import Context
 from gateway.core import gauges
 from gateway.core.addresses import own_addresses
 from gateway.core.context import context_of, kit_tls
@@ -42,18 +43,14 @@ from gateway.core.services import Services
 from gateway.model.doctor import Finding
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.registry import Installed
+from gateway.store.lock import held
 from gateway.store.store import Store
 from gateway.supervise import Supervised, findings_of
-
-if TYPE_CHECKING:
-    from gateway.api.mounts import Mounts
-    from gateway.api.server import ApiServer
+from gateway.under_systemd import UnderSystemd
 
 log = logging.getLogger(__name__)
 
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3): systemd shows it as such
-SETTLE_S = 10.0
-"""Start-up waits this long for adapters to open their sockets; a slow one goes on behind."""
 STOP_S = 8.0
 
 
@@ -106,14 +103,15 @@ class Daemon:
         self._registry = registry or Installed()
         self._engine = engine or (lambda threads: codecs.Engine(threads=threads))
         self._notifier = Notifier()
+        self._systemd = UnderSystemd(self._notifier, self.stop, lambda: self.reload(SYSTEM), self._refused)
         self._metrics = Metrics()
-        self._adapters: dict[str, Supervised] = {}
-        self._made: dict[str, Adapter] = {}
+        self.attached = Attached(self._registry, self._clock, self._context_of, self._adapter_changed)
         self._stopping = asyncio.Event()
         self._starting: asyncio.Task[object] | None = None
         self._reloading = asyncio.Lock()
         self._timings: list[tuple[str, float]] = []
         self._ready = asyncio.Event()
+        self._whole, self._loaded = asyncio.Event(), asyncio.Event()
         self._started_at = self._clock.monotonic()
         self._lock_fd = -1
         self.core: Core
@@ -126,7 +124,7 @@ class Daemon:
     async def run(self) -> int:
         """Start, serve, stop. Raises ConfigError when it can not start; the API and the store it can't do without."""
         self._starting = asyncio.current_task()
-        self._on_signals()
+        self._systemd.listen()
         try:
             await self._serve()
         except asyncio.CancelledError:
@@ -138,7 +136,7 @@ class Daemon:
     async def _serve(self) -> None:
         async with self.started():
             self._starting = None
-            watchdog = asyncio.create_task(self._feed_watchdog(), name="watchdog")
+            watchdog = asyncio.create_task(self._systemd.feed(lambda: self.health().ok), name="watchdog")
             await self._stopping.wait()
             self._notifier.tell(STOPPING=1)
             log.info("stopping")
@@ -155,13 +153,15 @@ class Daemon:
                 ("core", self._start_core),
                 ("api", self._start_api),
                 ("adapters", self._start_adapters),
-                ("settled", self._settle),
+                ("settled", self.attached.settle),
             ):
                 began = time.perf_counter()
                 if (end := await step()) is not None:
                     undo.append((name, end))
                 self._timings.append((name, time.perf_counter() - began))
             self._tell_ready()
+            following = asyncio.create_task(self._follow(), name="what follows")
+            undo.append(("what follows", partial(_ended, following)))
             yield self._services
         finally:
             for name, end in reversed(undo):
@@ -187,13 +187,7 @@ class Daemon:
     async def _open_state(self) -> Callable[[], Awaitable[None]]:
         state_dir = self.config.gateway.state_dir
         self._secrets = Secrets(state_dir)
-        self._lock_fd = os.open(state_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock_fd)
-            text = f"another gateway runs on {state_dir}: stop it, or name another folder"
-            raise ConfigError("gateway.state_dir", text) from None
+        self._lock_fd = held(state_dir)
         try:
             self._store = Store(state_dir, self._secrets.audit_key(), queue_size=self.config.store.queue)
         except BaseException:
@@ -217,14 +211,11 @@ class Daemon:
         self.core.start()
         self.core.field.adapters, self.core.field.started = self.adapters, self._ready.is_set
         # Hashing takes a while: signing in waits for it, being ready does not.
-        self.core.spawn("first accounts", self.core.accounts.first_start())
-        gauges.register(self._metrics, self.core, self.adapters, self._adapter_figures)
+        self.core.spawn("first accounts", self.core.accounts.first_start(self.whole))
+        gauges.register(self._metrics, self.core, self.adapters, self.attached.figures)
         return self.core.close
 
     async def _start_api(self) -> Callable[[], Awaitable[None]]:
-        # Imported here: FastAPI is the largest part of the time to ready.
-        from gateway.api.mounts import Mounts
-
         self._mounts = Mounts()
         self._services = self.core.services(__version__, self._metrics, self)
         self._api = Supervised("api", "api", self._make_api, self._clock, self._adapter_changed, patient=False)
@@ -244,25 +235,24 @@ class Daemon:
         return end
 
     async def _start_adapters(self) -> Callable[[], Awaitable[None]]:
-        for section in self.config.adapters.values():
-            self._start_adapter(section)
+        self.attached.begin(self.config.adapters.values(), self._needed)
 
         async def end() -> None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_S / 2):
                     await self.core.quiesce()
-            await asyncio.gather(*(adapter.stop(STOP_S / 3) for adapter in self._adapters.values()))
+            await self.attached.stop(STOP_S / 3)
 
         return end
 
-    async def _settle(self) -> None:
-        waits = [asyncio.create_task(adapter.settled()) for adapter in self._adapters.values()]
-        try:
-            if waits:
-                await asyncio.wait(waits, timeout=SETTLE_S)
-        finally:
-            for wait in waits:
-                wait.cancel()
+    def _needed(self, type_: str) -> bool:
+        """Whether an adapter that has nothing to do by its configuration has something to do all the same."""
+        match self._registry.idle[type_]:
+            case "devices":
+                return bool(self.core.devices.all_admitted(type_))
+            case "centers":
+                return self.config.gateway.role == "center" or bool(self.core.pairings.centers())
+        return False
 
     def _tell_ready(self) -> None:
         self._ready.set()
@@ -270,17 +260,37 @@ class Daemon:
         steps = ", ".join(f"{name} {seconds:.2f}" for name, seconds in self._timings)
         log.info("ready in %.2f s, %.2f s of it at work (%s)", took, time.process_time(), steps)
         self._notifier.tell(READY=1, STATUS=f"ready in {took:.2f} s", MAINPID=os.getpid())
-        # What start-up made lives as long as we do: the collector, which `fieldgate run` held back until here, need
-        # never look at it. Nor does it look once before: that would hold the first request up for a tenth of a second.
-        gc.freeze()
-        gc.enable()
+
+    async def _follow(self) -> None:
+        """What nobody waits for. Orders do: they are taken when it is there."""
+        try:
+            await self.attached.follow()
+            self._whole.set()
+            async with asyncio.timeout(SETTLE_S):
+                await self._loaded.wait()
+        except TimeoutError:
+            log.warning("the API's routes are not there after %g s", SETTLE_S)
+        finally:
+            self._whole.set()
+            # What start-up made lives as long as we do: the collector, which `fieldgate run` held back until here, need
+            # never look at it. Nor does it look once before: that would hold the first requests up for a tenth of a
+            # second.
+            gc.freeze()
+            gc.enable()
+
+    async def whole(self) -> None:
+        """Returns when what follows is there too."""
+        await self._whole.wait()
+
+    async def _complete(self) -> None:
+        """Whoever asks after ready finds every adapter; who asks before it finds what there is."""
+        if self._ready.is_set():
+            await self.whole()
 
     # — parts —
 
     def _make_api(self, ready: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-        from gateway.api.server import ApiServer
-
-        server: ApiServer = ApiServer(
+        server = ApiServer(
             self._services,
             self._mounts,
             self.config.api,
@@ -288,47 +298,34 @@ class Daemon:
             addresses=own_addresses,
             answering=lambda answering: setattr(self.core.home, "answering", answering),
             started=self._ready.wait,
+            complete=self._complete,
+            loaded=self._loaded.set,
         )
         return lambda: server.run(ready)
 
-    def _start_adapter(self, section: AdapterSection) -> Supervised:
-        def make(ready: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-            state_dir = self.config.gateway.state_dir / "adapters" / section.name
-            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.core.devices.forget_listeners(section.type)
-            context = context_of(
-                self.core,
-                self.config.gateway.id,
-                state_dir,
-                self._mounts,
-                ready=ready,
-                tls=lambda: kit_tls(self.config),
-                started=self._ready.wait,
-                lacking=lambda *problems: adapter.lacking(*problems),
-            )
-            made = self._registry.adapter(section.type)(section.values, context)
-            self._made[section.name] = made
-            return made.run
-
-        adapter = Supervised(section.name, section.type, make, self._clock, self._adapter_changed)
-        self._adapters[section.name] = adapter
-        adapter.start()
-        return adapter
+    def _context_of(self, section: AdapterSection, ready: Callable[[], None], lacking: Callable[..., None]) -> Context:
+        state_dir = self.config.gateway.state_dir / "adapters" / section.name
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.core.devices.forget_listeners(section.type)
+        return context_of(
+            self.core,
+            self.config.gateway.id,
+            state_dir,
+            self._mounts,
+            ready=ready,
+            tls=lambda: kit_tls(self.config),
+            started=self._ready.wait,
+            lacking=lacking,
+        )
 
     def _adapter_changed(self, status: AdapterStatus) -> None:
         self.core.bus.publish("adapter", "", status)
-
-    def _adapter_figures(self) -> Mapping[str, Mapping[str, float]]:
-        return {name: made.figures() for name, made in self._running() if isinstance(made, Measured)}
-
-    def _running(self) -> list[tuple[str, Adapter]]:
-        return [(name, made) for name, made in self._made.items() if name in self._adapters]
 
     # — what the API asks —
 
     def health(self) -> Health:
         watch = self.core.watch
-        parts = dict(watch.parts) | {a.name: a.status.code for a in self._adapters.values()}
+        parts = dict(watch.parts) | {status.name: status.code for status in self.adapters()}
         # The watch itself is a task: if it does not tick, the loop does not turn.
         late = self._clock.monotonic() - watch.ticked_at > 10.0
         if late:
@@ -336,15 +333,15 @@ class Daemon:
         return Health(watch.ok and not late, parts, self._ready.is_set(), self._clock.monotonic() - self._started_at)
 
     def adapters(self) -> Sequence[AdapterStatus]:
-        return [adapter.status for adapter in self._adapters.values()]
+        return self.attached.statuses()
 
     def findings(self) -> Sequence[Finding]:
-        return [*findings_of(self._running()), *self.core.source_view.findings()]
+        return [*findings_of(self.attached.running()), *self.core.source_view.findings()]
 
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""
         require_role(who, Role.TECHNICIAN, "reload the configuration")
-        await self._ready.wait()  # of what is still being started nothing can be taken out
+        await self.whole()  # of what is still being started nothing can be taken out
         async with self._reloading:
             new = _load(self._config_path, self._state_dir_given)
             change = diff(self.config, new)
@@ -353,6 +350,9 @@ class Daemon:
             return [str(c) for c in change.changes] + [
                 f"{section}: takes effect when the daemon is started anew" for section in sorted(change.restart)
             ]
+
+    def _refused(self, error: GatewayError) -> None:
+        self.core.watch.notice(error.code, str(error), standing=False)
 
     async def _apply(self, change: Diff, new: Config) -> None:
         old = self.config
@@ -370,14 +370,8 @@ class Daemon:
             self.core.links.config_changed()
         if "api" in change.parts:
             await self._restart_api(old)
-        for name in change.stopped | change.changed:
-            await self._adapters.pop(name).stop()
-            log.info("adapter %s stopped: its configuration changed", name)
-        started = [self._start_adapter(new.adapters[name]) for name in sorted(change.started | change.changed)]
-        for adapter in started:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SETTLE_S):
-                    await adapter.settled()
+        new_ones = [new.adapters[name] for name in sorted(change.started | change.changed)]
+        await self.attached.replace(change.stopped | change.changed, new_ones)
 
     async def _restart_api(self, old: Config) -> None:
         """Raises ConfigError when the new address can not be had; the API is then back on the old one."""
@@ -392,38 +386,7 @@ class Daemon:
             key, _, text = status.detail.partition(": ")
             raise ConfigError(key, text, code=status.code)
 
-    # — signals and systemd —
 
-    def _on_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hangup)
-
-    def _hangup(self) -> None:
-        self._hangup_task = asyncio.create_task(self._reload_for_systemd(), name="reload")
-
-    async def _reload_for_systemd(self) -> None:
-        # systemd wants the time of the reload, in microseconds of the monotonic clock.
-        self._notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
-        try:
-            changes = await self.reload(SYSTEM)
-        except GatewayError as exc:
-            log.error("the configuration is not taken over, the old one stays: %s", exc)
-            self.core.watch.notice(exc.code, str(exc), standing=False)
-            self._notifier.tell(READY=1, STATUS=f"configuration refused: {exc}")
-            return
-        for change in changes:
-            log.info("configuration: %s", change)
-        if not changes:
-            log.info("configuration: nothing changed")
-        self._notifier.tell(READY=1, STATUS="configuration reloaded")
-
-    async def _feed_watchdog(self) -> None:
-        """systemd hears of us only while loop, store and media plane answer."""
-        if not self._notifier.watchdog_s:
-            return
-        while True:
-            if self.health().ok:
-                self._notifier.tell(WATCHDOG=1)
-            await asyncio.sleep(self._notifier.watchdog_s / 3)
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

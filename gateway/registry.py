@@ -15,12 +15,14 @@ from gateway.contract.adapter import Adapter
 class Installed:
     """Resolves an adapter's type to its config model and its class; fulfils `gateway.config.load.Resolver`."""
 
-    def __init__(self, table: Mapping[str, str] | None = None) -> None:
+    def __init__(self, table: Mapping[str, str] | None = None, idle: Mapping[str, str] | None = None) -> None:
+        """`idle`: those that serve nobody where nothing was written for them (`adapters.IDLE`)."""
         if table is None:
-            from adapters import ADAPTERS
+            from adapters import ADAPTERS, IDLE
 
-            table = ADAPTERS
+            table, idle = ADAPTERS, IDLE
         self._table = table
+        self.idle = idle or {}
 
     @property
     def types(self) -> Sequence[str]:

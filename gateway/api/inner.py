@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Scope
 
-from gateway.api.auth import INNER_SCOPE_KEY
+from gateway.api.authenticator import INNER_SCOPE_KEY
 from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.model.principal import Principal
 

@@ -1,6 +1,6 @@
 """The API in two steps: what says whether the gateway is there is served at once, all else a moment later.
 
-Building the validators of a hundred routes takes as long as opening every socket of the kit, and nobody gives orders
+Loading FastAPI and building a hundred routes takes longer than opening every socket of the kit, and nobody gives orders
 before they know that it is ready. Whoever does has the routes built at once, and waits for them.
 """
 
@@ -11,16 +11,17 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.api.first import First
+
 
 class Late:
-    """An ASGI application: `app`, of which the paths `at_once` are there, and `build` adds the rest."""
+    """An ASGI application: `first` answers what it has until `build` has made the whole."""
 
-    def __init__(self, app: ASGIApp, at_once: frozenset[str], build: Callable[[], Awaitable[None]]) -> None:
-        self._app = app
-        self._at_once = at_once
+    def __init__(self, first: First, build: Callable[[], Awaitable[ASGIApp]]) -> None:
+        self._first = first
         self._build = build
         self._building: asyncio.Task[None] | None = None
-        self._whole = False
+        self._whole: ASGIApp | None = None
 
     async def load(self) -> None:
         """Returns when all is there; the first call builds it. Raises what building it raised."""
@@ -36,10 +37,13 @@ class Late:
             await asyncio.gather(self._building, return_exceptions=True)
 
     async def _load(self) -> None:
-        await self._build()
-        self._whole = True
+        self._whole = await self._build()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._whole and not (scope["type"] == "http" and scope["path"] in self._at_once):
+        if self._whole is None:
+            if self._first.has(scope):
+                await self._first(scope, receive, send)
+                return
             await self.load()
-        await self._app(scope, receive, send)
+        assert self._whole is not None  # noqa: S101  (load returned)
+        await self._whole(scope, receive, send)

@@ -24,7 +24,8 @@ from typing import Any
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic_core import to_json
 
-from gateway.api.auth import Authenticator, authenticator_of, services_of
+from gateway.api.auth import authenticator_of, services_of
+from gateway.api.authenticator import Authenticator
 from gateway.api.guard import API_BODY_BYTES
 from gateway.api.live_levels import SocketLevels
 from gateway.api.live_orders import SocketOrders

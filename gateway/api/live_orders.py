@@ -19,7 +19,8 @@ from fastapi import WebSocket
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from gateway.api.auth import Authenticator, services_of
+from gateway.api.auth import services_of
+from gateway.api.authenticator import Authenticator
 from gateway.api.orders import Order, execute, problem_of
 from gateway.api.problems import Problem, problem
 from gateway.base.errors import Denied

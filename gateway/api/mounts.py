@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.auth import LOCAL_SCOPE_KEY, Authenticator, client_address
+from gateway.api.authenticator import LOCAL_SCOPE_KEY, Authenticator, client_address
 from gateway.api.body import read_body
 from gateway.api.problems import respond, respond_error
 from gateway.api.upgrades import Upgrades

@@ -20,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.app import create_late_app
-from gateway.api.auth import LOCAL_SCOPE_KEY
+from gateway.api.authenticator import LOCAL_SCOPE_KEY
 from gateway.api.guard import API_BODY_BYTES
 from gateway.api.inner import Inner
 from gateway.api.listener import Listener
@@ -58,9 +58,11 @@ class ApiServer:
         addresses: Callable[[], Sequence[str]],
         answering: Callable[[Answering], None] = lambda _answering: None,
         started: Callable[[], Awaitable[object]] = _at_once,
+        complete: Callable[[], Awaitable[object]] = _at_once,
+        loaded: Callable[[], None] = lambda: None,
     ) -> None:
         """`answering` is given who answers requests that come from within; `started` returns when the daemon is ready,
-        and most routes are built then."""
+        and most routes are built then, and `loaded` is called; they are served when `complete` returns."""
         self._services = services
         self._mounts = mounts
         self._config = config
@@ -68,6 +70,8 @@ class ApiServer:
         self._addresses = addresses
         self._answering = answering
         self._started = started
+        self._complete = complete
+        self._loaded = loaded
         self._port = config.port
         self._names: frozenset[str] = frozenset()
         self._context: ssl.SSLContext | None = None
@@ -95,6 +99,7 @@ class ApiServer:
             state_dir=self._state_dir,
             secure=self._config.tls,
             ca_file=self._tls_folder / "ca.crt" if own_ca else None,
+            complete=self._complete,
         )
         public = bind_tcp(self._config.listen, self._config.port)
         try:
@@ -122,6 +127,7 @@ class ApiServer:
                 ready()
                 await self._started()
                 await late.load()
+                self._loaded()
         finally:
             await late.close()
             upgrades.close()

@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import logging
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -30,6 +31,10 @@ class Resolver(Protocol):
 
     @property
     def types(self) -> Sequence[str]: ...
+    @property
+    def idle(self) -> Container[str]:
+        """Of these the model is loaded when somebody looks at their values, where nothing was written."""
+
     def model(self, type_: str) -> type[BaseModel]: ...
 
 
@@ -205,6 +210,9 @@ def _adapters(tree: Any, resolver: Resolver, problems: list[Problem]) -> dict[st
             continue
         if not enabled:
             continue
+        if not values and type_ in resolver.idle:
+            made[name] = AdapterSection(name, type_, partial(_defaults, resolver, type_))
+            continue
         try:
             model = resolver.model(type_)
         except ConfigError as exc:
@@ -214,6 +222,10 @@ def _adapters(tree: Any, resolver: Resolver, problems: list[Problem]) -> dict[st
         if (checked := _section(key, model, values, problems, proven=True)) is not None:
             made[name] = AdapterSection(name, type_, checked)
     return made
+
+
+def _defaults(resolver: Resolver, type_: str) -> BaseModel:
+    return resolver.model(type_).model_construct()
 
 
 def _together(made: Mapping[str, Any], problems: list[Problem]) -> None:
@@ -239,6 +251,7 @@ class Listed:
     """A resolver over a table of models, for those who have one at hand."""
 
     models: Mapping[str, Callable[[], type[BaseModel]]]
+    idle: Container[str] = frozenset()
 
     @property
     def types(self) -> Sequence[str]:

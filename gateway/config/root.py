@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -148,13 +149,31 @@ class Reports(Section):
     keep: Duration = Field(365 * 86400.0, ge=86400, description="reports are kept this long")
 
 
-@dataclass(frozen=True, slots=True)
 class AdapterSection:
     """One adapter that shall run: `[adapter.<name>]` with its `type` taken out."""
 
-    name: str
-    type: str
-    values: BaseModel
+    __slots__ = ("_values", "name", "type", "untouched")
+
+    def __init__(self, name: str, type_: str, values: BaseModel | Callable[[], BaseModel]) -> None:
+        """`values` may be how its defaults are had, where nothing was written: loading them may wait."""
+        self.name = name
+        self.type = type_
+        self.untouched = not isinstance(values, BaseModel)
+        self._values = values
+
+    @property
+    def values(self) -> BaseModel:
+        """Raises ConfigError (`not-installed`) where they are to be loaded and can not."""
+        if not isinstance(self._values, BaseModel):
+            self._values = self._values()
+        return self._values
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AdapterSection):
+            return NotImplemented
+        return (self.name, self.type, self.values) == (other.name, other.type, other.values)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)

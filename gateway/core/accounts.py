@@ -6,12 +6,13 @@ name for the place they came from, and after many more for everybody (`lockout`)
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,10 @@ LOCAL = "unix"
 TOKEN_PREFIX = "fg_"  # noqa: S105 - a mark that lets scanners find leaked tokens
 TOKEN = re.compile(r"fg_[A-Za-z0-9_-]{43}")
 _NAME = re.compile(r"[\w.@-]{1,64}")
+
+
+async def _at_once() -> None:
+    pass
 
 
 @dataclass(slots=True)
@@ -90,16 +95,29 @@ class Accounts:
         """Who else may be known by a bearer: asked with it and the address when it is none of ours."""
         self._lockout = Lockout(clock, config)
         self._passwords = Passwords()
+        self._making: asyncio.Event | None = None
+        """Set when the first accounts, which are being made, are there."""
 
     # — first start —
 
-    async def first_start(self) -> None:
-        """Make the first administrator and the auditor, who is somebody else. Their passwords stand in 0600 files."""
+    async def first_start(self, when: Callable[[], Awaitable[object]] = _at_once) -> None:
+        """Make the first administrator and the auditor, who is somebody else. Their passwords stand in 0600 files.
+        The files are there at once, the accounts some time after `when` returns; who signs in meanwhile waits."""
         first = [("admin", Role.ADMINISTRATOR), ("auditor", Role.AUDITOR)]
-        for name, role in first:
-            if any(account.role is role for account, _ in self._accounts.values()):
-                continue
-            hash_ = await self._passwords.hashed(self._kept.first_password(name).reveal())
+        roles = {account.role for account, _ in self._accounts.values()}
+        if not (missing := [(name, role) for name, role in first if role not in roles]):
+            return
+        self._making = asyncio.Event()
+        try:
+            passwords = [(name, role, self._kept.first_password(name).reveal()) for name, role in missing]
+            await when()
+            await self._make_first(passwords)
+        finally:
+            self._making.set()
+
+    async def _make_first(self, passwords: Sequence[tuple[str, Role, str]]) -> None:
+        for name, role, password in passwords:
+            hash_ = await self._passwords.hashed(password)
             now = self._clock.wall()
             await self._keep(Account(name, role, created_at=now, changed_at=now), hash_)
             log.info("account %s made; its first password stands in the state directory, file %s-password", name, name)
@@ -128,6 +146,8 @@ class Accounts:
         if (left := self._lockout.left(name, address)) > 0:
             self._audit.refused(who, act, code="locked-out")
             raise Denied(f"signing in as {name[:64]!r} is locked for {left:.0f} s", code="locked-out")
+        if self._making is not None:
+            await self._making.wait()
         account, hash_ = self._accounts.get(name, (None, NOBODY))
         fits = await self._passwords.fits(hash_, password)
         if account is None or not fits or account.disabled:

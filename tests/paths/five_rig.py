@@ -136,6 +136,7 @@ async def five(place: Path, ports: Ports, mode: str = "half", more: str = "") ->
         async with AsyncExitStack() as stack:
             daemon = Daemon(found, file, state, registry=registry)
             await stack.enter_async_context(daemon.started())
+            await daemon.whole()
             local = Local(state)
             code = await asyncio.to_thread(
                 local.post, "/api/v1/auth/codes", {"role": "operator", "ttl_s": 600, "name": "anna"}

@@ -52,7 +52,7 @@ class Running:
 
     @property
     def mqtt(self) -> Mqtt:
-        return cast(Mqtt, self.daemon._made["mqtt"])
+        return cast(Mqtt, self.daemon.attached.made["mqtt"])
 
     async def alarm(self, key: str, severity: AlarmSeverity = AlarmSeverity.MAJOR) -> None:
         now, device = time.time(), DeviceId(f"{self.daemon.config.gateway.id}/ball-1")
@@ -78,6 +78,7 @@ async def gateway(folder: Path, text: str) -> AsyncIterator[Running]:
 
     daemon = Daemon(config, path, state_dir, registry=TABLE, engine=engine)
     async with daemon.started():
+        await daemon.whole()
         yield Running(daemon, state_dir)
 
 

@@ -87,7 +87,7 @@ class Gateway:
     @property
     def uplink(self) -> Uplink:
         assert self.daemon is not None
-        return cast(Uplink, self.daemon._made["uplink"])
+        return cast(Uplink, self.daemon.attached.made["uplink"])
 
     async def start(self) -> None:
         self.place.mkdir(parents=True, exist_ok=True)
@@ -99,6 +99,7 @@ class Gateway:
         self.daemon = Daemon(found, file, self.state, registry=registry)
         self._stack = AsyncExitStack()
         await self._stack.enter_async_context(self.daemon.started())
+        await self.daemon.whole()
 
     async def stop(self) -> None:
         if self._stack is not None:

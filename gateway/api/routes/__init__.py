@@ -1,43 +1,42 @@
-"""The REST routes, one file per noun: `FIRST` say whether the gateway is there, `rest` are all others."""
+"""The REST routes, one file per noun."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from gateway.api.routes import field, system
+from gateway.api import live
+from gateway.api.routes import (
+    accounts,
+    alarms,
+    audit,
+    auth,
+    away,
+    basemap,
+    commands,
+    devices,
+    directory,
+    discover,
+    field,
+    forward,
+    informants,
+    kit,
+    kits,
+    links,
+    meshes,
+    pairing,
+    positions,
+    sources,
+    streams,
+    system,
+    talk,
+    texts,
+)
 
-FIRST = (system.router, field.router)
 
-
-def rest() -> tuple[APIRouter, ...]:
-    """Loaded by the first call, which takes a fifth of a second; from any thread."""
-    from gateway.api import live
-    from gateway.api.routes import (
-        accounts,
-        alarms,
-        audit,
-        auth,
-        away,
-        basemap,
-        commands,
-        devices,
-        directory,
-        discover,
-        forward,
-        informants,
-        kit,
-        kits,
-        links,
-        meshes,
-        pairing,
-        positions,
-        sources,
-        streams,
-        talk,
-        texts,
-    )
-
+def routers() -> tuple[APIRouter, ...]:
     return (
+        system.router,
+        field.router,
         auth.router,
         directory.router,
         devices.router,

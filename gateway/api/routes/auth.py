@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from gateway.api.auth import Anyone, AppServices, Technician, authenticator_of, client_address, csrf_token, same_origin
+from gateway.api.auth import Anyone, AppServices, Technician, authenticator_of
+from gateway.api.authenticator import client_address, csrf_token, same_origin
 from gateway.api.orders import give
 from gateway.base.errors import Denied
 from gateway.core.facts import Issued

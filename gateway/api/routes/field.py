@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from gateway.api.auth import LOCAL_SCOPE_KEY, client_address, services_of
+from gateway.api.auth import services_of
+from gateway.api.authenticator import LOCAL_SCOPE_KEY, client_address
 from gateway.api.field import page
 from gateway.api.field.near import is_near
 from gateway.api.field.words import told

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
-from gateway.api.auth import LOCAL_SCOPE_KEY, Administrator, AppServices, Operator, Viewer
+from gateway.api.auth import Administrator, AppServices, Operator, Viewer
+from gateway.api.authenticator import LOCAL_SCOPE_KEY
 from gateway.core.addresses import own_addresses
 from gateway.core.services import Services
 from gateway.model.informant import Invitation, Report

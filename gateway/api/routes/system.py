@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
-from gateway.api import machine
+from gateway.api import first, machine
 from gateway.api.auth import Administrator, Anyone, AppServices, Technician, Viewer, services_of
-from gateway.api.problems import Words, describe
+from gateway.api.failures import describe
+from gateway.api.problems import Words
 from gateway.base.errors import Denied, NotFound
 from gateway.config.ports import Center, PortUse, ports_of
 from gateway.core.facts import AdapterStatus, Health
@@ -55,10 +56,9 @@ class ReasonWords(BaseModel):
 
 
 @router.get("/healthz", response_model=Alive)
-async def healthz(request: Request) -> JSONResponse:
+async def healthz(request: Request) -> Response:
     """Open to everybody, and says no more than whether the gateway works: 200 or 503."""
-    health = services_of(request).daemon.health()
-    return JSONResponse({"ok": health.ok}, 200 if health.ok else 503, headers={"Cache-Control": "no-store"})
+    return first.alive(services_of(request))
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -71,17 +71,7 @@ async def metrics(who: Viewer, services: AppServices) -> Response:
 
 @router.get("/api/v1/system")
 async def system(who: Anyone, services: AppServices) -> System:
-    health = services.daemon.health()
-    config = services.config().gateway
-    return System(
-        gateway=services.gateway,
-        name=config.name,
-        role=config.role,
-        version=services.version,
-        now=services.now(),
-        uptime_s=health.uptime_s,
-        ready=health.ready,
-    )
+    return System(**first.system(services))
 
 
 class PortsInUse(BaseModel):

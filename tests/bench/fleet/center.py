@@ -50,7 +50,7 @@ class Center:
 
     @property
     def session(self) -> CenterSession | None:
-        return cast(Mqtt, self._daemon._made["mqtt"]).center
+        return cast(Mqtt, self._daemon.attached.made["mqtt"]).center
 
     def _there(self) -> tuple[int, int]:
         kits = self.core.fleet.all()

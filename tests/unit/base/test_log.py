@@ -96,14 +96,14 @@ def test_trouble_is_said_once_and_then_counted() -> None:
     assert len(throttle._seen) <= 1024
 
 
-def test_metrics_render_and_are_made_once() -> None:
-    metrics = Metrics()
-    metrics.counter("sip_messages_total", "Messages", ["method"]).labels("REGISTER").inc()
-    assert metrics.counter("sip_messages_total", "Messages", ["method"]).labels("REGISTER")._value.get() == 1
-    metrics.histogram("sip_answer_seconds", "Answers").observe(0.1)
+def test_metrics_are_read_when_somebody_asks_and_go_when_they_are_removed() -> None:
+    metrics, sent = Metrics(), [1.0]
+    metrics.read("sip_messages_total", "Messages", lambda: [(("REGISTER",), sent[0])], ["method"])
     remove = metrics.read("core_devices", "Devices", lambda: [(("online",), 3.0)], ["state"])
+    sent[0] = 2.0
     text = metrics.render().decode()
-    assert 'gateway_sip_messages_total{method="REGISTER"} 1.0' in text
-    assert 'gateway_core_devices{state="online"} 3.0' in text and "gateway_sip_answer_seconds_bucket" in text
+    assert 'gateway_sip_messages_total{method="REGISTER"} 2.0' in text
+    assert "# TYPE gateway_sip_messages_total counter" in text and "# TYPE gateway_core_devices gauge" in text
+    assert 'gateway_core_devices{state="online"} 3.0' in text
     remove()
     assert "core_devices" not in metrics.render().decode()

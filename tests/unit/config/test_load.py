@@ -126,6 +126,26 @@ def test_an_adapter_that_is_not_installed() -> None:
     assert config is None and found[0].code == "not-installed"
 
 
+def test_an_idle_one_of_which_nothing_was_written_is_loaded_when_somebody_looks() -> None:
+    loaded: list[str] = []
+
+    def model() -> type[BallConfig]:
+        loaded.append("ball")
+        return BallConfig
+
+    table = Listed({"ball": model}, idle={"ball"})
+    config, found = from_tree({}, table)
+    again, _ = from_tree({"adapter": {"ball": {}}}, table)
+    assert config is not None and again is not None and not found and not loaded
+    section = config.adapters["ball"]
+    assert section.untouched and section.values == BallConfig() and section.values is section.values
+    assert loaded == ["ball"] and section.untouched, "looking at it writes nothing"
+    assert not diff(config, again).changed
+    written, _ = from_tree({"adapter": {"ball": {"listen": "0.0.0.0:5071"}}}, table)
+    assert written is not None and not written.adapters["ball"].untouched
+    assert diff(config, written).changed == {"ball"}
+
+
 def test_two_of_a_type_and_one_switched_off() -> None:
     text = "[adapter.east]\ntype = 'ball'\n[adapter.west]\ntype = 'ball'\nlisten = '0.0.0.0:5070'\n"
     config, _ = from_tree(tomllib.loads(text), KNOWN)

@@ -61,6 +61,23 @@ async def test_an_unknown_name_looks_like_a_wrong_password(house: House) -> None
 
 
 @housed
+async def test_who_signs_in_while_the_first_accounts_are_made_waits_for_them(house: House) -> None:
+    accounts, ready = house.core.accounts, asyncio.Event()
+    making = asyncio.create_task(accounts.first_start(ready.wait))
+    await advance(0)
+    password = (house.state_dir / "admin-password").read_text().strip()
+    assert (house.state_dir / "auditor-password").exists(), "they can be read before the accounts are there"
+    signing = asyncio.create_task(accounts.sign_in("admin", password, HERE))
+    await advance(1)
+    assert not signing.done() and not making.done()
+    ready.set()
+    assert (await signing).info.name == "admin"
+    await making
+    await accounts.first_start(asyncio.Event().wait)  # all are there: nothing is waited for
+    assert (await accounts.sign_in("admin", password, HERE)).info.name == "admin"
+
+
+@housed
 async def test_sessions_end_by_idleness_age_and_word(house: House) -> None:
     await with_otto(house)
     accounts, api = house.core.accounts, house.config.api

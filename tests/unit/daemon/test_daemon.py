@@ -99,11 +99,14 @@ async def test_a_life(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(toy.ended for toy in Toy.runs) and rig.engines[0].closed
 
 
-async def test_the_collector_begins_when_it_is_ready(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_collector_begins_when_all_is_loaded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.write("")
     gc.disable()  # as `fieldgate run` does before it imports the rest
     try:
-        async with running(rig.daemon(monkeypatch)):
+        daemon = rig.daemon(monkeypatch)
+        async with running(daemon), asyncio.timeout(10):
+            assert not gc.isenabled()
+            await next(task for task in asyncio.all_tasks() if task.get_name() == "what follows")
             assert gc.isenabled() and gc.get_freeze_count() > 10_000
     finally:
         gc.enable()
