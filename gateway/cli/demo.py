@@ -27,6 +27,7 @@ import typer
 
 from gateway.base.errors import LinkDown
 from gateway.cli.client import Client
+from gateway.cli.demo_ports import BLOCK, USUAL, DemoPorts, block, taken_by
 from gateway.cli.demo_stage import Processes, Stage
 from gateway.cli.demo_voice import Phone, start_radio, tell_voice, write_config
 from gateway.cli.output import console
@@ -62,13 +63,29 @@ def demo(
             "--config", "-c", help=t("Configuration; else one made for the demo.", "配置文件；缺省为演示配置。")
         ),
     ] = None,
+    ports: Annotated[
+        int | None,
+        typer.Option(
+            "--ports",
+            min=1024,
+            max=65535 - BLOCK,
+            help=t(
+                "Take a hundred ports from this one on; else the usual ones.",
+                "使用从此端口起的一百个端口；缺省为常用端口。",
+            ),
+        ),
+    ] = None,
     qr: Annotated[bool, typer.Option("--qr", help=t("Show the link as a QR code too.", "同时显示二维码。"))] = False,
 ) -> None:
+    if ports is not None and config is not None:
+        raise typer.BadParameter(
+            t("the ports stand in the configuration that is named", "端口由所给的配置文件决定"), param_hint="--ports"
+        )
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _stop)
     with _state(state_dir) as place, Processes(place) as children:
         try:
-            _play(Stage(place, config, children), qr)
+            _play(Stage(place, config, children), qr, USUAL if ports is None else block(ports))
         except KeyboardInterrupt:
             console().print(t("\nStopping.", "\n正在停止。"))
 
@@ -91,19 +108,21 @@ def _state(given: Path | None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _play(stage: Stage, qr: bool) -> None:
+def _play(stage: Stage, qr: bool, ports: DemoPorts) -> None:
     to = console()
     client = Client(stage.state_dir)
     if client.running():
         raise LinkDown(f"{stage.state_dir} is in use by a running gateway", code="port-in-use")
     phone: Phone | None = None
     if stage.config is None:
-        made, phone = write_config(stage.state_dir)
+        made, phone = write_config(stage.state_dir, ports)
         stage = replace(stage, config=made)
     to.print(t("Starting the gateway …", "正在启动网关 …"))
     config = ["--config", str(stage.config)] if stage.config else []
     daemon = stage.children.start("gateway", "run", "--state-dir", str(stage.state_dir), *config)
     system = stage.await_(t("the gateway's start", "网关启动"), lambda: _ready(client), READY_S)
+    if missing := taken_by(client.get("/api/v1/system/health")["adapters"]):
+        raise missing
 
     to.print(t("Admitting and starting the simulated ball …", "正在准入并启动模拟布控球 …"))
     if not any(one["external_id"] == BALL for one in client.get("/api/v1/devices")):
@@ -111,7 +130,7 @@ def _play(stage: Stage, qr: bool) -> None:
         client.post("/api/v1/devices", {"external_id": BALL, "id": BALL_ID, "name": name})
     ball = _start_ball(stage)
     if phone is not None:
-        start_radio(stage)
+        start_radio(stage, ports)
     stream = stage.await_(t("the ball's registration", "布控球注册"), lambda: _online_stream(client), ONLINE_S)
 
     base = _base_url(stage.config)
@@ -127,7 +146,7 @@ def _play(stage: Stage, qr: bool) -> None:
         console().print(f"  [bold]控制台 Console[/] {_console_link(client, base)}\n", soft_wrap=True, highlight=False)
     _tell_field(client, base)
     if phone is not None:
-        tell_voice(base.partition("://")[2].rpartition(":")[0], phone)
+        tell_voice(base.partition("://")[2].rpartition(":")[0], phone, ports)
     _tell_ball(stage, ball)
     _attend(stage, lambda: _link(client, base, stream), lambda pid: _write_facts(stage, facts | {"ball_pid": pid}))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gateway.base.errors import GatewayError, LinkDown
+from gateway.cli.demo_ports import taken
 from gateway.cli.words import t
 
 POLL_S = 0.05
@@ -80,11 +81,11 @@ class Processes:
         return True
 
     def check(self) -> None:
-        """Raises LinkDown when one of them has ended, with the last it said."""
+        """Raises LinkDown when one of them has ended, with the last it said; ConfigError for want of a port."""
         for name, child in self._running.items():
             if child.poll() is not None:
                 said = (self._folder / f"{name}.log").read_bytes()[-1500:].decode(errors="replace").strip()
-                raise LinkDown(f"{name} ended with {child.returncode}: {said}", code="demo-child")
+                raise taken(said) or LinkDown(f"{name} ended with {child.returncode}: {said}", code="demo-child")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.cli.demo_ports import USUAL, DemoPorts
 from gateway.cli.demo_stage import Stage
 from gateway.cli.output import console
 
@@ -15,7 +16,6 @@ GROUP_NUMBER = "600"
 BALL_NUMBER = "8001"
 PHONE = "8100"
 RADIO = "radio-1"
-RADIO_PORT, GATEWAY_USRP_PORT = 32001, 34001
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
 
 
@@ -30,7 +30,7 @@ class Phone:
         return f"Phone({self.user})"
 
 
-def write_config(state_dir: Path) -> tuple[Path, Phone]:
+def write_config(state_dir: Path, ports: DemoPorts = USUAL) -> tuple[Path, Phone]:
     """A configuration for the demo, made anew each time; the phone's password is kept with the state."""
     secret = state_dir / "demo-phone-password"
     if not secret.exists():
@@ -45,6 +45,7 @@ def write_config(state_dir: Path) -> tuple[Path, Phone]:
 [team]
 center = false
 
+{ports.config()}\
 [talk.group.ops]
 name = "现场指挥 Site command"
 number = "{GROUP_NUMBER}"
@@ -54,8 +55,8 @@ members = ["{RADIO}/ch1", "ball-1/ch1"]
 [adapter.roip.channels.{RADIO}]
 kind = "usrp"
 title = "模拟电台 Simulated radio"
-listen = "127.0.0.1:{GATEWAY_USRP_PORT}"
-peer = "127.0.0.1:{RADIO_PORT}"
+listen = "127.0.0.1:{ports.usrp}"
+peer = "127.0.0.1:{ports.radio}"
 
 [adapter.sip.numbers]
 {BALL_NUMBER} = "ball-1/ch1"
@@ -68,15 +69,15 @@ password_file = {json.dumps(str(secret))}
     return file, Phone(PHONE, secret.read_text(encoding="utf-8").strip())
 
 
-def start_radio(stage: Stage) -> int:
+def start_radio(stage: Stage, ports: DemoPorts = USUAL) -> int:
     """A radio that calls now and then, as somebody on site would."""
     return stage.children.start(
-        "radio", "sim", "radio", "--listen", f"127.0.0.1:{RADIO_PORT}", "--peer", f"127.0.0.1:{GATEWAY_USRP_PORT}",
+        "radio", "sim", "radio", "--listen", f"127.0.0.1:{ports.radio}", "--peer", f"127.0.0.1:{ports.usrp}",
         "--every", "30s", "--call", "3s",
     )  # fmt: skip
 
 
-def tell_voice(host: str, phone: Phone) -> None:
+def tell_voice(host: str, phone: Phone, ports: DemoPorts = USUAL) -> None:
     """In both languages: how to talk, and what a softphone needs."""
     to = console()
     for line in (
@@ -85,7 +86,8 @@ def tell_voice(host: str, phone: Phone) -> None:
         f"  [bold]Talk group[/] Site command (number {GROUP_NUMBER}): the ball's loudspeaker, a simulated radio,",
         "  browsers and softphones. Join it in the console, hold the space bar to talk; the radio calls every 30 s.\n",
         "  [bold]软电话 Softphone[/] (Linphone, MicroSIP, baresip …)",
-        f"  服务器 server [bold]{host}:5070[/] (UDP/TCP; TLS 5061)　用户 user [bold]{phone.user}[/]",
+        f"  服务器 server [bold]{host}:{ports.phones}[/] (UDP/TCP; TLS {ports.phones_tls})",
+        f"  用户 user [bold]{phone.user}[/]",
         f"  密码 password [bold]{phone.password}[/]",
         f"  拨 {GROUP_NUMBER} 进入对讲组（直接讲话即可）；拨 {BALL_NUMBER} 看布控球的画面、听现场声音。",
         f"  Dial {GROUP_NUMBER} for the talk group (just speak), {BALL_NUMBER} for the ball's picture and sound.\n",

@@ -68,4 +68,13 @@ ROWS: tuple[Row, ...] = (
         "演示所需的进程退出或未能启动。",
         "见详情；`fieldgate doctor` 可检查端口占用与缺失组件。",
     ),
+    (
+        "demo-port",
+        "A port that the demonstration needs is taken, by another demonstration or a gateway perhaps.",
+        "End that one, or start this one on other ports: `fieldgate demo --ports 20000` takes 20000 to 20099 "
+        "(`make demo DEMO_ARGS='--ports 20000'`); with a configuration of yours, change the key in the detail.",
+        "演示所需的端口已被占用，可能是另一个演示或正在运行的网关。",
+        "结束占用者，或换用其他端口启动：`fieldgate demo --ports 20000` 使用 20000 至 20099"
+        "（`make demo DEMO_ARGS='--ports 20000'`）；若使用自己的配置文件，请修改详情中的配置项。",
+    ),
 )

@@ -16,6 +16,7 @@ import pytest
 
 from gateway.base.errors import LinkDown
 from gateway.cli import demo
+from gateway.cli.demo_ports import DemoPorts
 from gateway.cli.demo_stage import Processes, Stage
 from gateway.cli.demo_voice import write_config
 from gateway.config.load import load_config
@@ -152,14 +153,14 @@ def test_the_demo_s_voice_configuration_is_a_good_one_and_keeps_its_password(tmp
     assert write_config(tmp_path)[1].password == phone.password
 
 
-def test_the_demo_s_radio_goes_on_the_air(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_s_radio_goes_on_the_air(tmp_path: Path) -> None:
     from gateway.cli import demo_voice
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(demo_voice, "RADIO_PORT", probe.getsockname()[1])
+        free = DemoPorts(radio=probe.getsockname()[1])
     with Processes(tmp_path) as children:
-        demo_voice.start_radio(Stage(tmp_path, None, children))
+        demo_voice.start_radio(Stage(tmp_path, None, children), free)
         said = tmp_path / "radio.log"
         until = time.monotonic() + 20
         while "on the air" not in (said.read_text() if said.exists() else ""):
