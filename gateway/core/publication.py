@@ -154,3 +154,16 @@ class Attempt:
                 log.info("%s: asking for a key frame failed: %s", self._stream, exc)
             except Exception:
                 log.exception("%s: asking for a key frame failed", self._stream)
+
+
+def ending(task: asyncio.Task[str], stream: StreamId) -> tuple[str, str]:
+    """Why an attempt is over: a reason code, and a detail for people. A mistake of ours is logged."""
+    if task.cancelled():
+        return "source-ended", ""
+    exc = task.exception()
+    if exc is None:
+        return task.result(), ""
+    if isinstance(exc, GatewayError):
+        return exc.code, str(exc)
+    log.error("%s: opening it failed by a mistake of ours", stream, exc_info=exc)
+    return "internal", f"{type(exc).__name__}: {exc}"

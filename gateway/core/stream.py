@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 from gateway import codecs
 from gateway.base.clock import Clock
-from gateway.base.errors import GatewayError
 from gateway.contract.media import Offer
+from gateway.core.followed import Followed
 from gateway.core.ingest_leg import Leg
 from gateway.core.mediaplane import MediaPlane, StreamEvent
 from gateway.core.on_demand import OnDemand, Patience
-from gateway.core.publication import Attempt
+from gateway.core.publication import Attempt, ending
 from gateway.core.tracks import track_of
 from gateway.model.ids import StreamId
 from gateway.model.media import Rendition, StreamFigures, StreamSource, StreamState, StreamStatus, Track
@@ -65,7 +65,7 @@ class LiveStream:
         self._timer: asyncio.TimerHandle | None = None
         self._since = clock.wall()
         self._state = self._rules.state
-        self._watchers: set[asyncio.Event] = set()
+        self._followed = Followed(lambda: self.status, lambda status: status.state is StreamState.REMOVED)
         self.tracks_since: float | None = None
         """When the first of its tracks became known, in the loop's time."""
         self._renditions: Callable[[], tuple[Rendition, ...]] = tuple
@@ -128,20 +128,9 @@ class LiveStream:
             source=self._source,
         )
 
-    async def changes(self) -> AsyncGenerator[StreamStatus, None]:
+    def changes(self) -> AsyncGenerator[StreamStatus, None]:
         """The present status, then every change; a slow reader gets the latest only. Ends when it is removed."""
-        wake = asyncio.Event()
-        self._watchers.add(wake)
-        try:
-            while True:
-                wake.clear()
-                status = self.status
-                yield status
-                if status.state is StreamState.REMOVED:
-                    return
-                await wake.wait()
-        finally:
-            self._watchers.discard(wake)
+        return self._followed.changes()
 
     # — what happens to it —
 
@@ -175,8 +164,7 @@ class LiveStream:
 
     def wake(self) -> None:
         """Those who follow its changes look once more."""
-        for wake in self._watchers:
-            wake.set()
+        self._followed.wake()
 
     async def attempt_over(self) -> None:
         """Returns when no attempt is under way and the rules know."""
@@ -331,16 +319,7 @@ class LiveStream:
                 self._attempt = None
 
     def _ended(self, task: asyncio.Task[str]) -> None:
-        code, detail = "source-ended", ""
-        if not task.cancelled():
-            exc = task.exception()
-            if isinstance(exc, GatewayError):
-                code, detail = exc.code, str(exc)
-            elif exc is not None:
-                log.error("%s: opening it failed by a mistake of ours", self.id, exc_info=exc)
-                code, detail = "internal", f"{type(exc).__name__}: {exc}"
-            else:
-                code = task.result()
+        code, detail = ending(task, self.id)
         if self._task is task:
             self._task = None
         self.ends += 1

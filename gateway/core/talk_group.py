@@ -7,7 +7,7 @@ and everybody else the group's status. Several changes of one turn of the loop a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from gateway.base.clock import Clock
@@ -16,6 +16,7 @@ from gateway.contract.voice import KeyedBy
 from gateway.core.cues import Cue
 from gateway.core.floor import Floor
 from gateway.core.floor_parts import Rules, Talked, Talker
+from gateway.core.followed import Followed
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.talk_party import ROOMS_EACH, Party, Place
@@ -83,7 +84,7 @@ class Group:
         self.since = clock.wall()
         self._timer: asyncio.TimerHandle | None = None
         self._publishing: asyncio.Handle | None = None
-        self._watchers: set[asyncio.Event] = set()
+        self._followed = Followed(lambda: self.status, lambda _status: self.gone)
         self._left: Place | None = None
         """Who is just leaving: its last talk has yet to be written down."""
 
@@ -108,19 +109,9 @@ class Group:
     def status(self) -> GroupStatus:
         return shown(self)
 
-    async def changes(self) -> AsyncIterator[GroupStatus]:
+    def changes(self) -> AsyncGenerator[GroupStatus, None]:
         """The present status, then every change; a slow reader gets the latest only. Ends with the group."""
-        wake = asyncio.Event()
-        self._watchers.add(wake)
-        try:
-            while True:
-                wake.clear()
-                yield self.status
-                if self.gone:
-                    return
-                await wake.wait()
-        finally:
-            self._watchers.discard(wake)
+        return self._followed.changes()
 
     # — places —
 
@@ -365,8 +356,7 @@ class Group:
 
     def publish(self) -> None:
         self._publishing = None
-        for wake in self._watchers:
-            wake.set()
+        self._followed.wake()
         self._bus.publish("talk", self.id, self.status, gone=self.gone)
 
     def wall(self, at: float) -> float:
