@@ -87,7 +87,7 @@ export class KitsPanel {
       { "data-own-links": "", "data-tone": standing ? fieldTone(standing.field.word) : "idle" },
       h("span", { class: "dot" }),
       h("div", { class: "text" }, ...(standing ? this.word(standing) : [h("strong", {}, t("linksOwn"))]), ...(links.length ? links : [h("span", { class: "quiet" }, t("linksNone"))])),
-      h("span", { class: "acts" }, h("a", { href: "/field", target: "_blank", rel: "noopener" }, t("fieldPage")), links.length > 0 && this.plotButton(OWN)),
+      h("span", { class: "acts" }, standing && h("a", { href: "/field", target: "_blank", rel: "noopener" }, t("fieldPage")), links.length > 0 && this.plotButton(OWN)),
       this.plot(OWN),
     );
   }

@@ -223,6 +223,7 @@ describe("the panel", () => {
     store.role = "center";
     panel.render();
     expect(text()).not.toContain("this kit: Ready");
+    expect(panel.element.querySelector('a[href="/field"]')).toBeNull();
   });
 
   test("a kit shows its centers, a code for a new one, and when it is taken", async () => {
