@@ -175,7 +175,8 @@ bench-links: build peers ## links: switching beside kernel metrics, flapping, mo
 	@cd codecs && cargo build --quiet --release --locked --no-default-features --examples
 	@$(PY) -m tests.bench.links $(BENCH_ARGS)
 .PHONY: bench-fleet
-bench-fleet: build bench-peers peers ## 3,000 made-up kits by mosquitto and by three NATS servers (BENCH_ARGS="--kits 300 --seconds 10")
+bench-fleet: build ## 3,000 made-up kits by mosquitto and by three NATS servers (BENCH_ARGS="--kits 300 --seconds 10")
+	@scripts/setup.sh fleet
 	@$(PY) -m tests.bench.fleet $(BENCH_ARGS)
 .PHONY: interop-media
 interop-media: build peers ## every program, way in, codec and output that make sense; writes docs/interop.md (under an hour)

@@ -208,6 +208,10 @@ bench)
   build_openssl_srtp
   nats_server
   ;;
+fleet)
+  apt_install 'fleet bench' mosquitto
+  nats_server
+  ;;
 fuzz)
   apt_install 'fuzzing' clang
   ;;

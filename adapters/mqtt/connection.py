@@ -20,7 +20,7 @@ from adapters.mqtt.dial import Dialler
 from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.patience import Patience, unacknowledged
 from adapters.mqtt.protocol.messages import MAX_BYTES
-from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, Retained, expiring, failures, refused
+from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, Retained, failures, refused
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 
 log = logging.getLogger(__name__)
@@ -77,10 +77,12 @@ class Connection:
         """With QoS 1 it returns when the broker has it."""
         if len(payload) > MAX_BYTES:
             raise PeerError(f"a message of {len(payload)} bytes to {topic} is not sent", code="too-large")
-        properties = expiring(expires_s) if expires_s is not None and self.five else None
         try:
             async with self._answer():
-                await self._link.publish(topic, payload, qos, retain, properties, timeout=math.inf)
+                if qos:
+                    await self._link.say_all([(topic, payload)], retain, expires_s)
+                else:
+                    await self._link.say(topic, payload, retain, expires_s)
         except Exception as exc:
             raise self._down(exc, "does not take a message") from exc
 
@@ -90,7 +92,7 @@ class Connection:
             raise PeerError(f"a message of more than {MAX_BYTES} bytes to {long} is not sent", code="too-large")
         try:
             async with self._answer():
-                await self._link.retain_all(messages)
+                await self._link.say_all(messages, retain=True)
         except Exception as exc:
             raise self._down(exc, "does not take a message") from exc
 
@@ -211,7 +213,6 @@ async def _connect(broker: Broker, dialler: Dialler, who: Who, times: Times, fiv
             timeout=times.answer_s,
             username=who.user or None,
             password=who.password or None,
-            max_inflight_messages=1000,
         )
     except BaseException:
         sock.close()

@@ -1,7 +1,7 @@
 """The kit's side of a broker: tells that it is there and what it has, sends what waits, carries out orders.
 
 ```
-connected ─► listen (own state, orders, acknowledgements, centers) ─► birth ─► devices ─► live:
+connected ─► listen (own state, orders, acknowledgements, centers) ─► birth ─► devices (`kit_devices.py`) ─► live:
                telemetry · changes · events of the outbox · files · orders ─► lost: the next broker
 ```
 
@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from adapters.mqtt.connection import Connection
 from adapters.mqtt.facts import Change, Gone, KitFacts, Missed
+from adapters.mqtt.kit_devices import KitDevices
 from adapters.mqtt.kit_files import FileSender
 from adapters.mqtt.kit_leftovers import Leftovers
 from adapters.mqtt.kit_orders import KitOrders
@@ -26,7 +28,7 @@ from adapters.mqtt.kit_sender import Sender
 from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth, Telemetry
-from adapters.mqtt.protocol.tally import Tally
+from adapters.mqtt.protocol.rotation import PACE
 from adapters.mqtt.protocol.topics import Kind, Topic, filters_of_kit, parse
 from adapters.mqtt.seals import SealOf, no_seal, opened
 from adapters.mqtt.session import Session, Standing
@@ -39,8 +41,6 @@ from gateway.model.position import Position
 
 log = logging.getLogger(__name__)
 
-TOGETHER, TOGETHER_BYTES = 16, 16_384
-"""Devices that are told before the broker's answer is awaited."""
 LATE_S = 300.0
 """A will of an earlier life of ours comes no later."""
 BACKLOG = 64
@@ -104,8 +104,11 @@ class KitSession:
         self._before: set[str] = set()
         self._twin: asyncio.Future[None] | None = None
         self._rebirth = asyncio.Event()
-        self._own = Tally()
-        self._leftovers = Leftovers(facts.gateway, lambda name: f"{facts.gateway}/{name}" in self._own)
+        self._chance = random.Random()
+        self._devices = KitDevices(
+            facts, self._clock, lambda name: self._leftovers.put(name), lambda: self._session.crowd
+        )
+        self._leftovers = Leftovers(facts.gateway, self._devices.known, cluster=setting.session.spread)
         self._connection: Connection | None = None
         self.orders = KitOrders(facts, self.instance, self._clock, seals, lambda: self._connection)
         self._throttle = Throttle(log, clock=self._clock)
@@ -182,11 +185,12 @@ class KitSession:
                 await connection.retain_all([(state, messages.birth_bytes(self._birth(online=True)))])
                 if not self._born:
                     self._born, self._born_at = True, self._clock.monotonic()
-                await self._say_all(connection)
+                await self._devices.came(connection, back=not devices)
                 for work in (
                     connection.lost(),
                     self._alone(),
-                    self._telemetry(connection),
+                    self._telemetry(connection, back=not devices),
+                    self._devices.later(connection),
                     self._follow(connection, changes),
                     self._said_again(connection),
                     self._leftovers.run(connection),
@@ -205,30 +209,6 @@ class KitSession:
             for far in self.far.values():
                 far.sender.reset()
 
-    async def _say_all(self, connection: Connection) -> None:
-        devices = self._facts.devices()
-        now = {device.id for device in devices}
-        for gone in [known for known in self._own if known not in now]:
-            self._own.drop(gone)
-            self._leftovers.put(gone.partition("/")[2])
-        # Some at a time: a thin link must not be stuffed.
-        waiting: list[tuple[str, bytes]] = []
-        size = 0
-        for device in devices:
-            if waiting and (len(waiting) >= TOGETHER or size > TOGETHER_BYTES):
-                await connection.retain_all(waiting)
-                waiting, size = [], 0
-            topic, told = self._put(device)
-            waiting.append((topic, told))
-            size += len(told)
-        await connection.retain_all(waiting)
-
-    def _put(self, device: Device) -> tuple[str, bytes]:
-        """Topic and message; it counts as told."""
-        told = messages.device_bytes(device)
-        self._own.put(device.id, told)
-        return str(self._topic(Kind.DEVICE, device.id.partition("/")[2])), told
-
     async def _farewell(self, connection: Connection) -> None:
         """We stop in order: nobody need wait for a will."""
         state = str(self._topic(Kind.STATE))
@@ -244,8 +224,12 @@ class KitSession:
         if self._twin is not None:
             await self._twin
 
-    async def _telemetry(self, connection: Connection) -> None:
+    async def _telemetry(self, connection: Connection, *, back: bool) -> None:
         topic = str(self._topic(Kind.TELEMETRY))
+        if back:
+            # The birth is sign enough, and many come back with us: figures may wait until the most are there.
+            many_s = 2 * self._session.crowd / PACE
+            await asyncio.sleep(self._chance.uniform(0.0, min(self._setting.telemetry_s, many_s)))
         while True:
             await connection.publish(topic, messages.telemetry_bytes(self._told()), qos=0)
             await asyncio.sleep(self._setting.telemetry_s)
@@ -266,8 +250,8 @@ class KitSession:
             waiting=max((one.rows for one in standings), default=0),
             dropped=max((one.dropped for one in standings), default=0),
             full=any(one.full for one in standings),
-            devices=len(self._own),
-            tally=self._own.sum,
+            devices=len(self._devices.tally),
+            tally=self._devices.tally.sum,
             figures=dict(self._facts.figures()),
             links=tuple(self._facts.links()),
             condition=self._facts.condition(),
@@ -277,18 +261,16 @@ class KitSession:
         async for change in changes:
             match change:
                 case Device():
-                    await connection.retain_all([self._put(change)])
+                    await self._devices.changed(connection, change)
                 case Gone():
-                    self._own.drop(change.device)
-                    topic = self._topic(Kind.DEVICE, change.device.partition("/")[2])
-                    await connection.publish(str(topic), b"", retain=True)
+                    await self._devices.gone(connection, change.device)
                 case Position():
                     # Worth nothing later: those that are kept wait in the outbox.
                     if connection.backlog < BACKLOG:
                         topic = self._topic(Kind.POSITION)
                         await connection.publish(str(topic), messages.position_bytes(change), qos=0)
                 case Missed():
-                    await self._say_all(connection)
+                    await self._devices.say_all(connection)
 
     async def _said_again(self, connection: Connection) -> None:
         """A late will of an earlier connection took the place of our birth: it is put right."""
@@ -356,7 +338,10 @@ class KitSession:
             return
         before, self.centers[center] = self.centers.get(center), birth
         self._session.crowd = max(one.kits for one in self.centers.values())
-        came = birth.online and (before is None or not before.online or before.instance != birth.instance)
+        anew = before is None or before.instance != birth.instance
+        came = birth.online and (anew or (before is not None and not before.online))
+        if birth.online and anew:
+            self._devices.center_anew()
         for far in self._of(center):
             far.birth = birth
             far.sender.center(birth.online, came=came)

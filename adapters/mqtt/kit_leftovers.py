@@ -1,7 +1,8 @@
 """What a broker retains of devices that a kit has no more: it is looked for, and taken away.
 
 A broker that takes us for the first time in this run of ours may have anything. One that takes us again has what we
-told it, or an older copy of that: then there is no hurry, and it is asked later, as all kits come back at once.
+told it, or an older copy of that: then there is no hurry, and it is asked later, as all kits come back at once. With
+`spread` the brokers of the list are one cluster: what one of them has the others have.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ MOST = 1024
 
 
 class Leftovers:
-    """`known`: whether a device, by its name within the kit, is there."""
+    """`known`: whether a device, by its name within the kit, is there. `cluster`: all brokers retain the same."""
 
-    def __init__(self, gateway: str, known: Callable[[str], bool]) -> None:
+    def __init__(self, gateway: str, known: Callable[[str], bool], *, cluster: bool = False) -> None:
         self._gateway = gateway
+        self._cluster = cluster
         self._filter = filter_of_devices(gateway)
         self._known = known
         self._found: asyncio.Queue[str] = asyncio.Queue(MOST)
@@ -34,8 +36,8 @@ class Leftovers:
         """Brokers of our list that were looked through."""
 
     def filters(self, broker: Broker) -> Sequence[str]:
-        """What is listened to from the first moment."""
-        return () if broker in self.looked else (self._filter,)
+        """What is listened to from the first moment; nothing where we come back."""
+        return () if self._looked(broker) else (self._filter,)
 
     def put(self, device: str) -> None:
         """It is retained, or was told before. What is beyond the bound is found when it is looked the next time."""
@@ -44,7 +46,7 @@ class Leftovers:
 
     async def run(self, connection: Connection) -> None:
         """While the connection stands. `filters` were subscribed."""
-        loop, listening = asyncio.get_running_loop(), connection.broker not in self.looked
+        loop, listening = asyncio.get_running_loop(), not self._looked(connection.broker)
         turn: float | None = loop.time() + (SETTLE_S if listening else self._chance.uniform(SETTLE_S, LATER_S))
         while True:
             try:
@@ -63,3 +65,6 @@ class Leftovers:
             if not self._known(device):
                 topic = str(Topic(self._gateway, Kind.DEVICE, device))
                 await connection.publish(topic, b"", retain=True)
+
+    def _looked(self, broker: Broker) -> bool:
+        return broker in self.looked or (self._cluster and bool(self.looked))

@@ -3,20 +3,22 @@ itself. Versions are pinned; `tests/unit/mqtt/test_seam_contract.py` holds the n
 
 - aiomqtt connects in a thread that blocks for as long as a broker likes; ours is connected and shaken before, and no
   thread is used at all.
-- aiomqtt gives each message through a queue and a task; here a message is handed to a function as it is read, so that
-  a center takes thirty thousand retained ones in a second or two.
-- paho keeps each message that it sends, with a lock and a condition, for a broker that comes back: our connections end
-  with their socket. Here messages with QoS 1 that go together are one piece of bytes, one record of TLS and one wait.
-- paho reads packets of up to 256 MB; here a packet beyond our limit ends the connection before it is read.
+- paho says hello and goodbye, subscribes, and reads what is answered to that. Messages and their acknowledgements,
+  which come and go by the thousand, are made and read here (`protocol/packets.py`), on the same socket (`wire.py`):
+  paho reads a packet byte by byte, makes an object with properties of each, and keeps each that it sends, with a lock
+  and a condition, for a broker that comes back. Our connections end with their socket.
+- Messages with QoS 1 that go together are one piece of bytes, one record of TLS and one wait; a message that comes is
+  handed to a function as it is read. So a center takes thirty thousand retained ones in a second or two.
+- paho knows nothing of those, so that whether the broker is alive is watched here: a ping where nothing else goes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import aiomqtt
@@ -26,6 +28,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from adapters.mqtt.dial import Socket
+from adapters.mqtt.protocol.packets import PINGREQ, Packet, Type, puback, publish, read_publish
+from adapters.mqtt.wire import Wire
 
 log = logging.getLogger("adapters.mqtt.paho")
 log.setLevel(logging.ERROR)
@@ -35,51 +39,11 @@ Retained = tuple[str, bytes]
 """(topic, payload)"""
 OnMessage = Callable[[str, bytes, bool], None]
 """(topic, payload, retained), on the loop; it must not raise."""
-READ = 16_384
-"""Bytes at a time: a record of TLS."""
 TAKEN_OVER = 0x8E
 """MQTT 5 §3.14.2.1: another client came with our identifier."""
-
-
-class Limited:
-    """A connected socket as paho uses one. What is read at once is bounded: paho asks for a packet's whole rest. And it
-    asks for a packet's head byte by byte: those come from what was read before."""
-
-    def __init__(self, inner: Socket, limit: int) -> None:
-        self._inner = inner
-        self._limit = limit
-        self._held = b""
-        self._at = 0
-        self.bytes_in = 0
-        self.bytes_out = 0
-
-    def recv(self, size: int) -> bytes:
-        if size > self._limit:
-            raise ConnectionAbortedError(f"the broker sends a packet of {size} bytes")
-        if self._at == len(self._held):
-            self._held, self._at = self._inner.recv(READ), 0
-            self.bytes_in += len(self._held)
-        data = self._held[self._at : self._at + size]
-        self._at += len(data)
-        return data
-
-    def send(self, buffer: bytes | bytearray) -> int:
-        sent = self._inner.send(buffer)
-        self.bytes_out += sent
-        return sent
-
-    def pending(self) -> int:
-        more = self._inner.pending() if isinstance(self._inner, ssl.SSLSocket) else 0
-        return len(self._held) - self._at + more
-
-    def fileno(self) -> int:
-        return self._inner.fileno()
-
-    def setblocking(self, _blocking: bool) -> None:
-        """It is non-blocking already, and stays so."""
-
-    def close(self) -> None:
-        self._inner.close()
+OURS = 0x8000
+"""Numbers from here on are those of our messages. paho counts from 1, and only subscriptions, which no connection has
+by the ten thousand; a broker that has both knows them by what they are."""
 
 
 class Link(aiomqtt.Client):
@@ -106,18 +70,19 @@ class Link(aiomqtt.Client):
             **options,
         )
         self.five = five
-        self.socket = Limited(sock, limit)
         self.ended = asyncio.Event()
+        self.socket = Wire(sock, limit, self._loop.time, self._on_blocked)
         self._reason: ReasonCode | None = None
         self._told_ended = self._client.on_disconnect
         client = self._client
         client._create_socket = lambda: self.socket  # type: ignore[method-assign]
         self._heard = on_message
-        self._handle_publish = client._handle_publish
-        client._handle_publish = self._on_publish_heard  # type: ignore[method-assign]
         self._waiting: dict[int, tuple[set[int], asyncio.Event]] = {}
-        self._handle_puback = client._handle_pubackcomp
-        client._handle_pubackcomp = self._on_puback_heard  # type: ignore[method-assign]
+        self._numbers = count()
+        self._paho_writes = False
+        self._pinged_at: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        # Only what has QoS 2 comes by paho; nobody of ours sends that.
         client.on_message = lambda _client, _userdata, message: on_message(
             message.topic, bytes(message.payload), message.retain
         )
@@ -126,14 +91,12 @@ class Link(aiomqtt.Client):
         client.on_socket_open = self._on_opened
         client.on_socket_close = self._on_closed
         client.on_socket_register_write = self._on_unsent
-        client.on_socket_unregister_write = self._on_all_sent
-        # "A concerning number of pending calls" is what the window is for.
-        self.pending_calls_threshold = 1 << 30
+        client.on_socket_unregister_write = lambda *_: None
 
     @property
     def backlog(self) -> int:
         """Packets that wait for the socket."""
-        return len(self._client._out_packet)
+        return self.socket.backlog
 
     @property
     def answered(self) -> bool:
@@ -163,30 +126,57 @@ class Link(aiomqtt.Client):
         if self._reason is not None:
             raise aiomqtt.MqttCodeError(self._reason, "Disconnected")
 
-    async def retain_all(self, messages: Sequence[Retained]) -> None:
-        """Retained messages with QoS 1, together; returns when the broker has acknowledged each. Raises MqttError."""
-        client, acknowledged = self._client, asyncio.Event()
+    async def say(self, topic: str, payload: bytes, retain: bool, expires_s: float | None) -> None:
+        """With QoS 0; returns when nothing waits for the socket any more. Raises MqttError, OSError."""
+        self._write(publish(topic, payload, five=self.five, retain=retain, expires_s=expires_s))
+        if self.socket.backlog:
+            await self.socket.flushed.wait()
+            await self._still()
+
+    async def say_all(self, messages: Iterable[Retained], retain: bool, expires_s: float | None = None) -> None:
+        """With QoS 1, together; returns when the broker has acknowledged each. Raises MqttError, OSError."""
+        acknowledged = asyncio.Event()
         waiting: set[int] = set()
         own: list[int] = []
         whole = bytearray()
         try:
             for topic, payload in messages:
-                mid = client._mid_generate()
-                if mid in self._waiting:
-                    raise aiomqtt.MqttError("65,535 messages wait for the broker")
+                mid = self._number()
                 own.append(mid)
                 waiting.add(mid)
                 self._waiting[mid] = (waiting, acknowledged)
-                whole += _retained(topic.encode(), payload, mid, five=self.five)
+                whole += publish(topic, payload, mid=mid, five=self.five, retain=retain, expires_s=expires_s)
             if not own:
                 return
-            if self.ended.is_set():
-                raise aiomqtt.MqttError("the connection has ended")
-            client._packet_queue(paho.PUBLISH, whole, own[0], 1)
+            self._write(whole)
             await acknowledged.wait()
+            if waiting:
+                await self._still()
         finally:
             for mid in own:
                 self._waiting.pop(mid, None)
+
+    def _number(self) -> int:
+        if len(self._waiting) >= OURS:
+            raise aiomqtt.MqttError(f"{OURS} messages wait for the broker")
+        while (mid := OURS + next(self._numbers) % OURS) in self._waiting:
+            pass
+        return mid
+
+    def _write(self, data: bytes | bytearray) -> None:
+        if self.ended.is_set():
+            raise aiomqtt.MqttError("the connection has ended")
+        try:
+            self.socket.write(data)
+        except OSError as exc:
+            self._failed(exc)
+            raise
+
+    async def _still(self) -> None:
+        """Raises with why, where the connection has ended."""
+        if self.ended.is_set():
+            await self.lost()
+            raise aiomqtt.MqttError("the connection has ended")
 
     async def leave(self) -> None:
         """Say goodbye: the broker keeps our will to itself. Raises MqttError."""
@@ -195,46 +185,89 @@ class Link(aiomqtt.Client):
 
     def drop(self) -> None:
         """End it without a word: the socket is closed, the broker tells our will. Safe to call twice."""
-        self._client._sock_close()
         self._on_closed()
+        self.socket.close()
         for future in (self._connected, self._disconnected):
             if not future.done():
                 future.cancel()
             elif not future.cancelled():
                 future.exception()  # it is looked at: nobody else may be waiting
-        if self._misc_task is not None:
-            self._misc_task.cancel()
+
+    # — what comes and goes, on the loop —
+
+    def _ours(self, packet: Packet, answers: bytearray) -> bool:
+        """Whether it is for us; what it is to be answered with is added to `answers`. Raises ValueError, IndexError for
+        what is none."""
+        if packet.type is Type.PUBLISH and not packet.flags & 4:
+            topic, payload, mid = read_publish(packet, five=self.five)
+            self._heard(topic, payload, bool(packet.flags & 1))
+            if mid:
+                answers += puback(mid)
+            return True
+        if packet.type is Type.PUBACK:
+            # The number of what it is for, and with MQTT 5 perhaps why not, at which nobody looks.
+            if len(packet.body) >= 2 and (known := self._waiting.pop(int.from_bytes(packet.body[:2], "big"), None)):
+                mids, acknowledged = known
+                mids.discard(int.from_bytes(packet.body[:2], "big"))
+                if not mids:
+                    acknowledged.set()
+            return True
+        if packet.type is Type.PINGRESP:
+            self._pinged_at = None
+            return True
+        return False
+
+    def _readable(self) -> None:
+        try:
+            while not self.ended.is_set():
+                self.socket.read()
+                answers = bytearray()
+                while not self.ended.is_set() and (packet := self.socket.next()) is not None:
+                    if not self._ours(packet, answers):
+                        self.socket.hand(packet)
+                        self._client.loop_read()
+                if answers and not self.ended.is_set():
+                    self.socket.write(answers)
+                if self.socket.over:
+                    self._client.loop_read()
+                elif not self.socket.pending():
+                    return
+        except Exception as exc:
+            self._failed(exc)
+
+    def _writable(self) -> None:
+        try:
+            self.socket.flush()
+        except Exception as exc:
+            self._failed(exc)
+
+    def _on_blocked(self, waits: bool) -> None:
+        if self.ended.is_set():
+            return
+        if waits:
+            self._loop.add_writer(self.socket.fileno(), self._writable)
+        else:
+            self._loop.remove_writer(self.socket.fileno())
+
+    def _alive(self) -> None:
+        """Looks four times in the time of a keep-alive (which the broker may have changed): a ping where nothing went
+        or came for most of it; the end where none was answered for the whole of it, and nothing else came."""
+        if self.ended.is_set():
+            return
+        now, every = self._loop.time(), float(self._client.keepalive or self._keepalive)
+        self._watch = self._loop.call_later(every / 4, self._alive)
+        wire = self.socket
+        if self._pinged_at is not None:
+            if now - max(self._pinged_at, wire.heard_at) >= every:
+                self._failed(ConnectionAbortedError(f"nothing came for {every:g} s, no answer to a ping either"))
+        elif self.answered and now - min(wire.heard_at, wire.sent_at) >= every / 2:
+            self._pinged_at = now
+            try:
+                self._write(PINGREQ)
+            except (OSError, aiomqtt.MqttError) as exc:
+                log.debug("no ping: %s", exc)
 
     # — what paho tells, on the loop —
-
-    def _on_publish_heard(self) -> Any:
-        """A PUBLISH (MQTT 3.1.1 §3.3, 5 §3.3). paho makes a message of it with all its properties, which takes longer
-        than what a center does with it, and nobody looks at them. Raises ValueError, IndexError for what is none."""
-        told = self._client._in_packet
-        qos, body = told["command"] >> 1 & 3, told["packet"]
-        if qos > 1:
-            return self._handle_publish()
-        end = 2 + int.from_bytes(body[:2], "big")
-        topic, mid = body[2:end].decode(), int.from_bytes(body[end : end + 2], "big")
-        start = end + 2 * qos
-        if self.five:
-            start = _after_properties(body, start)
-        if not topic or start > len(body):
-            raise ValueError("a message that is cut off")
-        self._heard(topic, bytes(body[start:]), bool(told["command"] & 1))
-        return self._client._send_puback(mid) if qos else paho.MQTT_ERR_SUCCESS
-
-    def _on_puback_heard(self, cmd: Any) -> Any:
-        """A PUBACK (§3.4): the number of what it is for, and with MQTT 5 perhaps why not, at which nobody looks."""
-        body = self._client._in_packet["packet"]
-        mid = int.from_bytes(body[:2], "big")
-        if len(body) < 2 or (waiting := self._waiting.pop(mid, None)) is None:
-            return self._handle_puback(cmd)
-        mids, acknowledged = waiting
-        mids.discard(mid)
-        if not mids:
-            acknowledged.set()
-        return paho.MQTT_ERR_SUCCESS
 
     def _on_ended(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if isinstance(reason, ReasonCode):
@@ -244,33 +277,32 @@ class Link(aiomqtt.Client):
 
     def _on_opened(self, *_: Any) -> None:
         self._loop.add_reader(self.socket.fileno(), self._readable)
-        self._misc_task = self._loop.create_task(self._misc_loop(), name="mqtt keep-alive")
+        self._alive()
 
     def _on_closed(self, *_: Any) -> None:
+        if self.ended.is_set():
+            return
+        self.ended.set()
         number = self.socket.fileno()
-        if number >= 0 and not self.ended.is_set():
+        if number >= 0:
             self._loop.remove_reader(number)
             self._loop.remove_writer(number)
-        self.ended.set()
+        self.socket.flushed.set()
+        if self._watch is not None:
+            self._watch.cancel()
+        for waiting in self._waiting.values():
+            waiting[1].set()
 
     def _on_unsent(self, *_: Any) -> None:
-        if not self.ended.is_set():
-            self._loop.add_writer(self.socket.fileno(), self._writable)
+        """paho has something to write, and holds locks while it says so."""
+        if not self._paho_writes:
+            self._paho_writes = True
+            self._loop.call_soon(self._write_pahos)
 
-    def _on_all_sent(self, *_: Any) -> None:
-        if not self.ended.is_set():
-            self._loop.remove_writer(self.socket.fileno())
-
-    def _readable(self) -> None:
-        try:
-            self._client.loop_read()
-            # More was read than it was handed out, by us or by TLS: no event comes for that.
-            while not self.ended.is_set() and self.socket.pending() > 0:
-                self._client.loop_read()
-        except Exception as exc:
-            self._failed(exc)
-
-    def _writable(self) -> None:
+    def _write_pahos(self) -> None:
+        self._paho_writes = False
+        if self.ended.is_set():
+            return
         try:
             self._client.loop_write()
         except Exception as exc:
@@ -283,44 +315,12 @@ class Link(aiomqtt.Client):
         self._on_closed()
 
 
-def _retained(topic: bytes, payload: bytes, mid: int, *, five: bool) -> bytes:
-    """A PUBLISH with QoS 1 and RETAIN (§3.3). Raises ValueError for what does not fit in one."""
-    variable = len(topic).to_bytes(2, "big") + topic + mid.to_bytes(2, "big") + (b"\0" if five else b"")
-    left = len(variable) + len(payload)
-    if left > 0xFFF_FFFF or len(topic) > 0xFFFF:
-        raise ValueError(f"a message of {left} bytes")
-    head = bytearray([paho.PUBLISH | 1 << 1 | 1])
-    while True:
-        left, digit = left >> 7, left & 0x7F
-        head.append(digit | (0x80 if left else 0))
-        if not left:
-            return bytes(head) + variable + payload
-
-
-def _after_properties(body: bytes | bytearray, at: int) -> int:
-    """Where they end: their length is a number of up to four bytes, seven bits in each (MQTT 5 §1.5.5)."""
-    length = 0
-    for place in range(4):
-        digit = body[at + place]
-        length |= (digit & 0x7F) << 7 * place
-        if digit < 0x80:
-            return at + place + 1 + length
-    raise ValueError("a length without an end")
-
-
 def refused(error: aiomqtt.MqttError) -> int | None:
     """The reason code of a CONNACK or DISCONNECT in it, as a number of MQTT 5; None where it has none."""
     code = getattr(error, "rc", None)
     if isinstance(code, ReasonCode):
         return int(code.value)
     return None
-
-
-def expiring(seconds: float) -> Properties:
-    """MQTT 5 §3.3.2.3.3: the broker throws the message away after that."""
-    made = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    made.MessageExpiryInterval = max(1, int(seconds))
-    return made
 
 
 @lru_cache(1)

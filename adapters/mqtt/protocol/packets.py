@@ -1,4 +1,5 @@
-"""Packets of MQTT as a door must know them: where each ends, and what a CONNECT says. MQTT 3.1.1 §2.2, §3.1."""
+"""Packets of MQTT: where each ends, what a CONNECT says (a door must know), and those that come by the thousand and are
+made and read by us (`seam.py`). MQTT 3.1.1 §2.2, §3.1, §3.3, §3.4; MQTT 5 of the same numbers."""
 
 from __future__ import annotations
 
@@ -42,6 +43,10 @@ FROM_CLIENTS = frozenset(
 
 # §2.2.2: flags of all but PUBLISH are fixed.
 _FLAGS = {Type.PUBREL: 2, Type.SUBSCRIBE: 2, Type.UNSUBSCRIBE: 2}
+_KINDS = {kind << 4 | _FLAGS.get(kind, 0): kind for kind in Type if kind is not Type.PUBLISH} | {
+    Type.PUBLISH << 4 | flags: Type.PUBLISH for flags in range(16) if flags & 0x06 != 0x06
+}
+"""First byte → what it is; what is not in here is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,48 +71,65 @@ class Connect:
 
 
 class Framer:
-    """Bytes in, whole packets out. Raises RemoteProtocolError for what is no packet, or is larger than `limit`."""
+    """Bytes in, whole packets out. Raises RemoteProtocolError for what is no packet, or is larger than `limit`
+    (`too-large`)."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting = bytearray()
+        self._at = 0
 
     def receive(self, data: bytes) -> list[Packet]:
-        self._waiting += data
+        self.feed(data)
         found = []
-        while (packet := self._next()) is not None:
+        while (packet := self.next()) is not None:
             found.append(packet)
         return found
 
-    def _next(self) -> Packet | None:
-        waiting = self._waiting
-        length, at = 0, 1
-        # §2.2.3: up to four bytes, seven bits each, the least first.
-        while True:
-            if at >= len(waiting):
-                return None
-            length |= (waiting[at] & 0x7F) << (7 * (at - 1))
-            at += 1
-            if not waiting[at - 1] & 0x80:
-                break
-            if at > 4:
-                raise RemoteProtocolError("a length of more than four bytes")
+    def feed(self, data: bytes) -> None:
+        del self._waiting[: self._at]
+        self._at = 0
+        self._waiting += data
+
+    def next(self) -> Packet | None:
+        """None: the rest of it has to come."""
+        waiting, start = self._waiting, self._at
+        if len(waiting) - start < 2:
+            return None
+        head, length, at = waiting[start], waiting[start + 1], start + 2
+        if length & 0x80:
+            # §2.2.3: up to four bytes, seven bits each, the least first.
+            length &= 0x7F
+            for shift in (7, 14, 21, 28):
+                if shift == 28:
+                    raise RemoteProtocolError("a length of more than four bytes")
+                if at >= len(waiting):
+                    return None
+                digit = waiting[at]
+                at += 1
+                length |= (digit & 0x7F) << shift
+                if digit < 0x80:
+                    break
         if length > self._limit:
             raise RemoteProtocolError(f"a packet of {length} bytes, more than {self._limit}", code="too-large")
-        try:
-            kind = Type(waiting[0] >> 4)
-        except ValueError:
-            raise RemoteProtocolError(f"packet type {waiting[0] >> 4}") from None
-        flags = waiting[0] & 0x0F
-        if kind is not Type.PUBLISH and flags != _FLAGS.get(kind, 0):
-            raise RemoteProtocolError(f"{kind.name} with flags {flags:#x}")
-        if kind is Type.PUBLISH and flags & 0x06 == 0x06:
-            raise RemoteProtocolError("PUBLISH with QoS 3")
+        kind = self._kind(head)
         if len(waiting) < at + length:
             return None
-        raw = bytes(waiting[: at + length])
-        del waiting[: at + length]
-        return Packet(kind, flags, raw[at:], raw)
+        self._at = at + length
+        raw = bytes(waiting[start : self._at])
+        return Packet(kind, head & 0x0F, raw[at - start :], raw)
+
+    def _kind(self, head: int) -> Type:
+        kind = _KINDS.get(head)
+        if kind is not None:
+            return kind
+        try:
+            kind = Type(head >> 4)
+        except ValueError:
+            raise RemoteProtocolError(f"packet type {head >> 4}") from None
+        if kind is Type.PUBLISH:
+            raise RemoteProtocolError("PUBLISH with QoS 3")
+        raise RemoteProtocolError(f"{kind.name} with flags {head & 0x0F:#x}")
 
 
 def read_connect(packet: Packet) -> Connect:
@@ -134,6 +156,61 @@ def read_connect(packet: Packet) -> Connect:
 def connack(code: int) -> bytes:
     """Of 3.1.1: refused (§3.2.2.3), or accepted with 0."""
     return bytes([Type.CONNACK << 4, 2, 0, code])
+
+
+def publish(
+    topic: str, payload: bytes, *, five: bool, mid: int = 0, retain: bool = False, expires_s: float | None = None
+) -> bytes:
+    """§3.3, with QoS 1 where it has a number. `expires_s`: MQTT 5 §3.3.2.3.3, the broker throws it away after that;
+    passed over in 3.1.1. Raises ValueError for what does not fit in one."""
+    name = topic.encode()
+    variable = len(name).to_bytes(2, "big") + name if len(name) <= 0xFFFF else b""
+    if mid:
+        variable += mid.to_bytes(2, "big")
+    if five:
+        expiry = b"" if expires_s is None else b"\x02" + max(1, int(expires_s)).to_bytes(4, "big")
+        variable += bytes([len(expiry)]) + expiry
+    left = len(variable) + len(payload)
+    if left > 0xFFF_FFFF or len(name) > 0xFFFF:
+        raise ValueError(f"a message of {left} bytes to a topic of {len(name)}")
+    head = bytearray([Type.PUBLISH << 4 | (2 if mid else 0) | retain])
+    while True:
+        left, digit = left >> 7, left & 0x7F
+        head.append(digit | (0x80 if left else 0))
+        if not left:
+            return bytes(head) + variable + payload
+
+
+def read_publish(packet: Packet, *, five: bool) -> tuple[str, bytes, int]:
+    """Topic, payload, and its number where the QoS is 1, else 0. Properties of MQTT 5 are passed over. Raises
+    ValueError, IndexError."""
+    body, certain = packet.body, bool(packet.flags & 2)
+    end = 2 + int.from_bytes(body[:2], "big")
+    topic, start = body[2:end].decode(), end + 2 * certain
+    mid = int.from_bytes(body[end:start], "big")
+    if five:
+        start = _after_properties(body, start)
+    if not topic or start > len(body):
+        raise ValueError("a message that is cut off")
+    return topic, body[start:], mid
+
+
+PINGREQ = bytes([Type.PINGREQ << 4, 0])
+
+
+def puback(mid: int) -> bytes:
+    return bytes([Type.PUBACK << 4, 2]) + mid.to_bytes(2, "big")
+
+
+def _after_properties(body: bytes, at: int) -> int:
+    """Where they end: their length is a number of up to four bytes, seven bits in each (MQTT 5 §1.5.5)."""
+    length = 0
+    for place in range(4):
+        digit = body[at + place]
+        length |= (digit & 0x7F) << 7 * place
+        if digit < 0x80:
+            return at + place + 1 + length
+    raise ValueError("a length without an end")
 
 
 class _Reader:

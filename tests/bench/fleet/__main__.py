@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from tests.bench.common import finish, machine, say
@@ -27,11 +28,13 @@ def main() -> int:
     parser.add_argument("--orders", type=float, default=given.orders, help="a second")
     parser.add_argument("--events", type=float, default=given.events, help="a second, of all kits")
     parser.add_argument("--starts", type=float, default=given.starts, help="kits that begin, a second")
+    parser.add_argument("--limit", type=float, default=given.limit, help="seconds for each kind of broker")
     parser.add_argument("--brokers", default=",".join(KINDS))
     parser.add_argument("--keep", default="", help="a folder for what the processes left behind")
     told = parser.parse_args()
     names = told.brokers.split(",")
     options = Options(told.kits, told.daemons, told.seconds, told.orders, told.events, starts=told.starts)
+    options = replace(options, limit=told.limit)
     seen: list[Seen] = []
     for name in names:
         if PROGRAMS[name]():

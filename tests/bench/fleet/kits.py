@@ -79,11 +79,11 @@ class KeptTls(ClientTls):
 
 
 class MadeUp:
-    """Fulfils `facts.KitFacts`. Its devices are made when they are asked for: three thousand lists are not kept."""
+    """Fulfils `facts.KitFacts`."""
 
     def __init__(self, gateway: str, count: int) -> None:
         self.gateway = gateway
-        self._count = count
+        self._devices = devices(gateway, count)
         self._birth = Birth(True, 1, 0, "", gateway.title(), "0.5.0", "340200", f"host-{gateway}", ("10.1.1.1",))
         self.told: asyncio.Queue[Change] = asyncio.Queue(64)
         self.orders = 0
@@ -92,7 +92,7 @@ class MadeUp:
         return self._birth
 
     def devices(self) -> Sequence[Device]:
-        return devices(self.gateway, self._count)
+        return self._devices
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[Change]]:
@@ -108,10 +108,11 @@ class MadeUp:
 
     def change(self, chance: random.Random) -> None:
         """A camera goes or comes back."""
-        one = chance.choice(self.devices())
+        at = chance.randrange(len(self._devices))
         if not self.told.full():
             state = chance.choice((DeviceState.ONLINE, DeviceState.OFFLINE))
-            self.told.put_nowait(replace(one, state=state, since=time.time()))
+            self._devices[at] = replace(self._devices[at], state=state, since=time.time())
+            self.told.put_nowait(self._devices[at])
 
     def moment(self) -> Moment:
         return moment()

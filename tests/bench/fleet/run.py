@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ MakeBrokers = Callable[[Path, Authority, list[str]], Brokers]
 
 @dataclass(frozen=True)
 class Options:
-    """Rates are of all kits together, a second. `seconds`: how long orders are given while all else flows."""
+    """Rates are of all kits together, a second. `seconds`: how long orders are given while all else flows. `limit`: of
+    one broker's run; what was not reached then is nothing."""
 
     kits: int = 3000
     daemons: int = 5
@@ -41,6 +43,7 @@ class Options:
     changes: float = 20.0
     starts: float = 100.0
     patience: float = 120.0
+    limit: float = 330.0
 
 
 class Run:
@@ -63,12 +66,17 @@ class Run:
 
     async def run(self) -> Seen:
         await prepare.paired(self.plan)
-        await self.brokers.start()
         try:
-            await self._populate()
-            await self._directory()
-            await self._orders()
-            await self._outage()
+            async with asyncio.timeout(self._options.limit):
+                await self.brokers.start()
+                await self._populate()
+                await self._directory()
+                await self._orders()
+                await self._outage()
+        except Exception as exc:
+            # What was seen until then is told all the same: the last line is always one of JSON.
+            say(f"{self.brokers.name}: {''.join(traceback.format_exception(exc))}")
+            self.seen.more["ended"] = f"{type(exc).__name__}: {str(exc)[-300:]}"
         finally:
             await self._stop()
         return self.seen
@@ -142,6 +150,7 @@ class Run:
         assert self.center is not None
         options = self._options
         cut = sum(one["cut"] for one in await self._each("mark", victim=self.plan.brokers[0]))
+        before = self._costs()
         since = time.time()
         began = time.monotonic()
         word = await self.brokers.kill()
@@ -151,15 +160,22 @@ class Run:
         back = await self.center.ask(
             "back", since=since, count=cut, kits=self.plan.expected[0], seconds=options.patience
         )
+        after, took = self._costs(), max(at, back["at"]) - began
+        cost = {name: round(after[name]["cpu_s"] - one["cpu_s"], 2) for name, one in before.items()}
         if held == self.plan.kits and back["here"] >= self.plan.expected[0] and back["anew"] >= cut:
-            self.seen.reconnect_s = round(max(at, back["at"]) - began, 2)
+            self.seen.reconnect_s = round(took, 2)
         self.seen.more |= {
             "killed": word,
             "cut": cut,
             "held_again_s": round(at - began, 2),
+            "return_cpu_s": cost,
+            "return_ms_per_kit": round(1000 * sum(cost.values()) / max(1, cut), 2),
             "codes": [one["codes"] for one in told],
         }
-        say(f"{self.brokers.name}: {cut} kits cut ({word}), held {held}, center {back}; {self._names(told)}")
+        say(
+            f"{self.brokers.name}: {cut} kits cut ({word}), held {held}, center {back}; processor {cost}; "
+            f"{self._names(told)}"
+        )
         await asyncio.sleep(options.seconds / 2)
         await self._traffic(0, 0, 0)
         await self._drained()

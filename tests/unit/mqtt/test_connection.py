@@ -169,6 +169,50 @@ async def test_a_connection_that_is_cut_is_lost_at_once() -> None:
         assert lost.value.code == "mqtt-lost"
 
 
+async def test_a_broker_is_pinged_where_nothing_goes_and_left_where_it_says_nothing() -> None:
+    async with fake_broker() as broker:
+        with pytest.raises(LinkDown) as lost:
+            async with talk(broker) as connection:
+                link = connection._link
+                link._alive()
+                assert link._pinged_at is None, "something went a moment ago"
+                link.socket.heard_at -= 3.0
+                link._alive()
+                await until(lambda: link._pinged_at is None, "the answer")
+                assert [packet.type for packet in broker.heard[1:]] == [Type.PINGREQ]
+                broker.script.then = "silence"
+                link.socket.heard_at -= 3.0
+                link._alive()
+                assert link._pinged_at is not None
+                link._alive()
+                link._pinged_at -= 5.0
+                link._alive()
+                assert not link.ended.is_set(), "it was heard since"
+                link.socket.heard_at -= 5.0
+                link._alive()
+                await asyncio.wait_for(connection.lost(), 10)
+        assert lost.value.code == "mqtt-lost" and "ping" in str(lost.value)
+
+
+async def test_a_broker_that_wants_no_keep_alive_is_looked_after_all_the_same() -> None:
+    script = Script(connack=b"\x20\x06\x00\x00\x03\x13\x00\x00")
+    async with fake_broker(script) as broker, talk(broker, wish="5") as connection:
+        link = connection._link
+        link._alive()
+        assert link._watch is not None and link._watch.when() - asyncio.get_running_loop().time() > 1.0
+
+
+async def test_who_waits_for_an_answer_hears_at_once_that_none_comes() -> None:
+    never = Times(answer_s=3600, keep_alive_s=3600)
+    async with fake_broker(Script(puback=False)) as broker, talk(broker, times=never) as connection:
+        waiting = asyncio.create_task(connection.retain_all([("fc/v1/kit7/state", b"{}")]))
+        await until(lambda: len(broker.heard) == 2, "it is there")
+        broker.cut()
+        with pytest.raises(LinkDown) as lost:
+            await asyncio.wait_for(waiting, 20)
+        assert lost.value.code == "mqtt-lost"
+
+
 async def test_many_that_hang_leave_nothing_behind() -> None:
     async with fake_broker(Script(deaf=True)) as broker:
         before = asyncio.all_tasks()

@@ -1,0 +1,141 @@
+"""A connected socket with paho on it and ourselves beside. What comes is cut into packets once: those that come by the
+thousand are for us, the others are handed to paho as bytes. What goes is taken whole and written as the socket lets it,
+so that a packet of ours is never put into one of paho's."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+
+from adapters.mqtt.dial import Socket
+from adapters.mqtt.protocol.packets import Framer, Packet
+from gateway.base.errors import RemoteProtocolError
+
+READ = 16_384
+"""Bytes at a time: a record of TLS."""
+
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Wire:
+    """`limit`: of a packet, in bytes. `now`: a monotonic clock. `blocked` is told when what is to go begins to wait for
+    the socket (True), and when nothing waits any more."""
+
+    def __init__(self, inner: Socket, limit: int, now: Callable[[], float], blocked: Callable[[bool], None]) -> None:
+        self._inner = inner
+        self._framer = Framer(limit)
+        self._now = now
+        self._blocked = blocked
+        self._for_paho = b""
+        self._at = 0
+        self._end: OSError | None = None
+        self.over = False
+        """Nothing more comes: paho's next read says why."""
+        self._unsent: deque[bytes | bytearray | memoryview] = deque()
+        self.flushed = asyncio.Event()
+        self.flushed.set()
+        self.bytes_in = self.bytes_out = 0
+        self.heard_at = self.sent_at = now()
+
+    # — for us —
+
+    def read(self) -> None:
+        """Once, as much as there is."""
+        try:
+            data = self._inner.recv(READ)
+        except _NOT_NOW:
+            return
+        except OSError as exc:
+            self._end, self.over = exc, True
+            return
+        self.over = not data
+        self.bytes_in += len(data)
+        self.heard_at = self._now()
+        self._framer.feed(data)
+
+    def next(self) -> Packet | None:
+        """The next whole packet. Raises ValueError for what is none; one beyond the limit is the end."""
+        try:
+            return self._framer.next()
+        except RemoteProtocolError as exc:
+            if exc.code != "too-large":
+                raise ValueError(str(exc)) from exc
+            self._end, self.over = ConnectionAbortedError(f"the broker sends {exc}"), True
+            return None
+
+    def hand(self, packet: Packet) -> None:
+        """The next thing that paho reads."""
+        self._for_paho, self._at = self._for_paho[self._at :] + packet.raw, 0
+
+    def pending(self) -> bool:
+        """TLS has read more than it gave: no event comes for that."""
+        return isinstance(self._inner, ssl.SSLSocket) and self._inner.fileno() >= 0 and self._inner.pending() > 0
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Whole packets. Raises OSError."""
+        if self._unsent:
+            self._unsent.append(data)
+            return
+        left = self._send(data)
+        if left:
+            self._unsent.append(left)
+            self.flushed.clear()
+            self._blocked(True)
+
+    def flush(self) -> None:
+        """The socket takes more. Raises OSError."""
+        while self._unsent:
+            left = self._send(self._unsent[0])
+            if left:
+                self._unsent[0] = left
+                return
+            self._unsent.popleft()
+        self.flushed.set()
+        self._blocked(False)
+
+    @property
+    def backlog(self) -> int:
+        """Packets that wait for the socket."""
+        return len(self._unsent)
+
+    def _send(self, data: bytes | bytearray | memoryview) -> memoryview:
+        """What is left of it."""
+        left = memoryview(data)
+        while left:
+            try:
+                sent = self._inner.send(left)
+            except _NOT_NOW:
+                break
+            self.bytes_out += sent
+            self.sent_at = self._now()
+            left = left[sent:]
+        return left
+
+    # — for paho: a socket —
+
+    def recv(self, size: int) -> bytes:
+        data = self._for_paho[self._at : self._at + size]
+        self._at += len(data)
+        if data:
+            return data
+        if self._end is not None:
+            raise self._end
+        if self.over:
+            return b""
+        raise BlockingIOError
+
+    def send(self, buffer: bytes | bytearray) -> int:
+        self.write(buffer)
+        return len(buffer)
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
+
+    def setblocking(self, _blocking: bool) -> None:
+        """It is non-blocking already, and stays so."""
+
+    def close(self) -> None:
+        self.flushed.set()
+        self._inner.close()
