@@ -125,6 +125,42 @@ fn a_few_bytes_do_not_become_many_samples() {
 }
 
 #[test]
+fn samples_do_not_share_bytes_and_have_no_more_nal_units_than_a_fragment_may() {
+    let parts = boxes(&vector("fmp4_h264_b_aac.mp4"));
+    let boxed = |kind: &[u8; 4], body: &[u8]| [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat();
+    // A key picture with its sets in band, and a thousand NAL units of one byte behind.
+    let whole = units(&read(&vector("fmp4_h264_b_aac.mp4"), 4096), Kind::Video)[0].clone();
+    let nalu = |n: &[u8]| [&(n.len() as u32).to_be_bytes()[..], n].concat();
+    let sample = whole.nalus.iter().map(|n| n.to_vec()).chain((0..1000).map(|_| vec![12])).flat_map(|n| nalu(&n));
+    let sample = sample.collect::<Vec<_>>();
+    let fragment = |runs: usize, apart: bool| {
+        let tfhd = boxed(b"tfhd", &[0, 2, 0, 0, 0, 0, 0, 1]);
+        let size = (sample.len() as u32).to_be_bytes();
+        let made = |first: u32| {
+            let run = |i: usize| {
+                let at = first + if apart { (i * sample.len()) as u32 } else { 0 };
+                let one = [&90u32.to_be_bytes()[..], &size].concat();
+                boxed(b"trun", &[&[0, 0, 3, 1, 0, 0, 0, 1][..], &at.to_be_bytes(), &one].concat())
+            };
+            let runs = (0..runs).flat_map(run).collect::<Vec<_>>();
+            boxed(b"moof", &boxed(b"traf", &[tfhd.clone(), runs].concat()))
+        };
+        let first = made(0).len() as u32 + 8;
+        [made(first), boxed(b"mdat", &sample.repeat(if apart { runs } else { 1 }))].concat()
+    };
+    let found = |runs: usize, apart: bool| {
+        let all = read(&[&parts[0].1[..], &parts[1].1, &fragment(runs, apart)].concat(), 1 << 20);
+        let nalus = units(&all, Kind::Video).iter().map(|u| u.nalus.len()).sum::<usize>();
+        (nalus / 1000, problems(&all).first().map(|p| p.1.clone()))
+    };
+    let words = Some("a fragment's samples are more than its bytes".to_owned());
+    assert_eq!(found(3, true), (3, None));
+    assert_eq!(found(3, false), (1, words.clone()));
+    let (nalus, told) = found(200, true);
+    assert!((130..=132).contains(&nalus) && told == words, "{nalus} thousand, {told:?}");
+}
+
+#[test]
 fn a_sample_with_nothing_in_it_is_counted_and_no_unit() {
     let data = vector("fmp4_h264_b_aac.mp4");
     let whole = units(&read(&data, data.len()), Kind::Audio).len();

@@ -1,7 +1,7 @@
 //! RTMP's chunk stream: round trips over chunk sizes, the extended timestamp in all its dialects, limits.
 
 use bytes::{Bytes, BytesMut};
-use codecs::container::rtmp::read::{ChunkReader, MAX_CHUNK_STREAMS};
+use codecs::container::rtmp::read::{ChunkReader, MAX_AGGREGATED, MAX_CHUNK_STREAMS};
 use codecs::container::rtmp::write::ChunkWriter;
 use codecs::container::rtmp::{kind, Message};
 
@@ -119,6 +119,24 @@ fn aggregates_are_taken_apart() {
         found.iter().map(|m| (m.kind, m.timestamp, m.data.to_vec())).collect::<Vec<_>>(),
         [(9, 5000, vec![1, 2]), (8, 5010, vec![3]), (9, 5040, vec![4])]
     );
+}
+
+#[test]
+fn an_aggregate_of_tags_with_nothing_in_them_is_refused() {
+    let tags = |n: usize| Message {
+        kind: kind::AGGREGATE,
+        stream_id: 1,
+        timestamp: 0,
+        data: Bytes::from([&[8, 0, 0, 0][..], &[0; 7], &[0, 0, 0, 11]].concat().repeat(n)),
+    };
+    let pushed = |n: usize| {
+        let (mut bytes, mut out) = (BytesMut::new(), Vec::new());
+        ChunkWriter::new().message(4, &tags(n), &mut bytes);
+        let result = ChunkReader::new(u32::MAX).push(&bytes, &mut out).map_err(|e| e.what);
+        (result, out.len())
+    };
+    assert_eq!(pushed(MAX_AGGREGATED), (Ok(()), MAX_AGGREGATED));
+    assert_eq!(pushed(1 << 20), (Err("too many tags in one message"), MAX_AGGREGATED));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::fmp4_boxes::{self as boxes, Init, Moof, Sample, Took};
 use super::tracks::{Stamp, Tracks};
-use super::{Found, Reader};
+use super::{shed, Found, Reader};
 use crate::error::ParseError;
 use crate::hub::unit::{Codec, Kind};
 use crate::packet::aac;
@@ -18,6 +18,8 @@ use crate::time::Micros;
 const MAX_HEADER_BYTES: u64 = 2 << 20;
 /// Media data of one fragment: a minute at 4 Mb/s.
 pub const MAX_FRAGMENT_BYTES: u64 = 32 << 20;
+/// NAL units of one fragment: four of each sample that it may have.
+const MAX_FRAGMENT_NALUS: usize = 131_072;
 /// Boxes that mean nothing here are stepped over, whatever their size.
 const MAX_SKIP_BYTES: u64 = 64 << 20;
 
@@ -45,7 +47,9 @@ impl Fmp4Reader {
 
     fn consume(&mut self, len: usize) -> Bytes {
         self.position += len as u64;
-        self.buffer.split_to(len).freeze()
+        let taken = self.buffer.split_to(len).freeze();
+        shed(&mut self.buffer, len);
+        taken
     }
 
     /// False: more bytes are needed.
@@ -135,17 +139,33 @@ impl Fmp4Reader {
         let Some(init) = self.init.take() else { return };
         let mut samples = moof.samples.iter().collect::<Vec<_>>();
         samples.sort_by_key(|s| s.dts_90k);
+        // Samples do not share bytes: what they make is no more than what came.
+        let (mut left, mut nalus) = (data.len(), MAX_FRAGMENT_NALUS);
+        let claimed = samples.iter().fold(0usize, |sum, s| sum.saturating_add(s.size));
+        // Where most of the fragment belongs to no sample, a slice would keep it alive for nothing.
+        let sparse = claimed < data.len() / 2;
         for sample in samples {
             let at = sample.offset.checked_sub(start).and_then(|at| usize::try_from(at).ok());
             let range =
                 at.and_then(|at| at.checked_add(sample.size).map(|end| at..end)).filter(|r| r.end <= data.len());
+            if left < sample.size || nalus == 0 {
+                self.broken(ParseError::new("a fragment's samples are more than its bytes", 0), now, out);
+                break;
+            }
+            left -= sample.size;
+            let found = out.len();
             match range {
+                Some(range) if sparse => {
+                    self.sample(&init, sample, Bytes::copy_from_slice(&data[range]), now, out);
+                }
                 Some(range) => self.sample(&init, sample, data.slice(range), now, out),
                 None => {
                     self.broken(ParseError::new("a sample lies outside its fragment", 0), now, out);
                     break;
                 }
             }
+            let units = out[found..].iter().map(|f| if let Found::Unit(u) = f { u.nalus.len() } else { 0 });
+            nalus = nalus.saturating_sub(units.sum());
         }
         self.init = Some(init);
     }

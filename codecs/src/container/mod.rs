@@ -20,6 +20,17 @@ use bytes::{Bytes, BytesMut};
 use crate::hub::unit::{AccessUnit, TrackParams};
 use crate::time::Micros;
 
+/// What was taken off a reader's buffer in one piece and is at least so large leaves its memory behind.
+const LARGE_BYTES: usize = 256 << 10;
+
+/// `taken` bytes of `buffer` were handed on. After something large the rest begins anew: a slice of a few bytes would
+/// keep the whole of it alive.
+pub(crate) fn shed(buffer: &mut BytesMut, taken: usize) {
+    if taken >= LARGE_BYTES {
+        *buffer = BytesMut::from(&buffer[..]);
+    }
+}
+
 /// What a reader found, in the order it stood in the bytes.
 #[derive(Debug, Clone)]
 pub enum Found {

@@ -2,6 +2,9 @@
 //! Live connections are not paced; what they bring late is late already.
 
 use std::collections::VecDeque;
+use std::mem::size_of;
+
+use bytes::Bytes;
 
 use crate::container::Found;
 use crate::hub::unit::{AccessUnit, Kind};
@@ -20,9 +23,23 @@ const LATE_US: i64 = 3_000_000;
 const WINDOW_US: u64 = 10_000_000;
 const DRIFT_PPM: u64 = 200;
 
+/// What keeping it takes, not only what it says: pictures may be of one byte.
+fn cost(found: &Found) -> usize {
+    let sets = |sets: &[Bytes]| sets.iter().map(|set| set.len() + size_of::<Bytes>()).sum::<usize>();
+    size_of::<(Micros, Found)>()
+        + match found {
+            Found::Unit(unit) => sets(&unit.nalus),
+            Found::Track(params) => sets(&params.parameter_sets),
+            Found::Klv(packet) => packet.len(),
+            Found::Programs(text) | Found::Problem { detail: text, .. } => text.len(),
+            Found::Discontinuity => 0,
+        }
+}
+
 #[derive(Default)]
 pub struct PaceIn {
     queue: VecDeque<(Micros, Found)>,
+    /// By `cost`.
     bytes: usize,
     /// When a unit of this decoding time is due.
     base: Option<(Micros, i64)>,
@@ -47,11 +64,13 @@ impl PaceIn {
             }
             _ => self.last_due,
         };
-        if let Found::Unit(unit) = &found {
-            self.bytes += unit.len();
-        }
-        self.queue.push_back((due, found));
+        self.keep(due, found);
         self.due(now, out);
+    }
+
+    fn keep(&mut self, due: Micros, found: Found) {
+        self.bytes += cost(&found);
+        self.queue.push_back((due, found));
     }
 
     fn due_of(&mut self, unit: &AccessUnit, now: Micros, out: &mut Vec<Found>) -> Micros {
@@ -63,7 +82,7 @@ impl PaceIn {
         if ahead > MAX_AHEAD_US {
             let detail = format!("{} s ahead", ahead / 1_000_000);
             out.push(Found::Problem { code: "time-ahead", detail });
-            self.queue.push_back((self.last_due, Found::Discontinuity));
+            self.keep(self.last_due, Found::Discontinuity);
         }
         if !(-LATE_US..=MAX_AHEAD_US).contains(&ahead) {
             (at, from) = (self.last_due.max(now), dts_us);
@@ -96,8 +115,8 @@ impl PaceIn {
     pub fn due(&mut self, now: Micros, out: &mut Vec<Found>) {
         while self.queue.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, mut found)) = self.queue.pop_front() else { return };
+            self.bytes -= cost(&found);
             if let Found::Unit(unit) = &mut found {
-                self.bytes -= unit.len();
                 unit.arrival = now;
             }
             out.push(found);
@@ -152,6 +171,22 @@ mod tests {
         pace.put(video(12_000), Micros(60_000_000), &mut out);
         pace.put(video(13_000), Micros(60_000_000), &mut out);
         assert_eq!(units(&mut out), 1);
+    }
+
+    #[test]
+    fn what_is_kept_is_counted_by_the_memory_it_takes() {
+        let (mut pace, mut out) = (PaceIn::default(), Vec::new());
+        pace.put(Found::Track(params(Codec::H264)), Micros(0), &mut out);
+        pace.put(video(0), Micros(0), &mut out);
+        let mut count = 0;
+        while count < 200_000 && !pace.is_full(Micros(0)) {
+            // A byte for each tick, nine seconds ahead.
+            pace.put(Found::Unit(unit(Codec::H264, false, 9 * 90_000 + count, 1, 0)), Micros(0), &mut out);
+            count += 1;
+        }
+        assert!(pace.is_full(Micros(0)) && count < 150_000, "{count}");
+        pace.due(Micros(20_000_000), &mut out);
+        assert_eq!((pace.is_empty(), pace.bytes), (true, 0));
     }
 
     #[test]

@@ -123,13 +123,21 @@ impl RtmpLine {
         self.messages = messages;
         result?;
         pushed.map_err(|e| Over::new("protocol", e.what))?;
+        self.answer();
+        Ok(())
+    }
+
+    /// What is due by protocol control. A peer that does not read is told no more: a later answer says what these would.
+    fn answer(&mut self) {
+        if !self.out.has_room() {
+            return;
+        }
         if let Some(sequence) = self.reader.acknowledge() {
             self.control(kind::ACKNOWLEDGEMENT, sequence);
         }
         if let Some(window) = self.reader.window_asked() {
             self.control(kind::WINDOW_ACK_SIZE, window);
         }
-        Ok(())
     }
 
     fn message(&mut self, message: Message, now: Micros, brought: &mut Brought) -> Result<(), Over> {
@@ -138,7 +146,10 @@ impl RtmpLine {
             kind::AUDIO | kind::VIDEO => {
                 match self.mode {
                     Mode::In => self.media(&message, now, brought),
-                    Mode::Unbound if begins(&message) && self.kept.len() < MAX_KEPT => self.kept.push(message),
+                    Mode::Unbound if begins(&message) && self.kept.len() < MAX_KEPT => {
+                        // A copy: a slice would keep what a stranger sent before and behind it.
+                        self.kept.push(Message { data: Bytes::copy_from_slice(&message.data), ..message });
+                    }
                     _ => {}
                 }
                 Ok(())
@@ -300,5 +311,31 @@ impl Writer for TagPieces {
             out.put_u32(tag.body.len() as u32);
             out.put_slice(&tag.body);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// A sender that wants every byte acknowledged, and takes no acknowledgement.
+    #[test]
+    fn who_does_not_read_is_answered_no_more() {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("a socket of ours");
+        let mut line = RtmpLine::new(OwnedFd::from(ours), Vec::new(), 2_500_000);
+        let (mut brought, mut asked) = (Brought::default(), BytesMut::new());
+        let mut peer = ChunkWriter::new();
+        peer.control(kind::WINDOW_ACK_SIZE, 1, &mut asked);
+        peer.control(kind::SET_PEER_BANDWIDTH, 5000, &mut asked);
+        for _ in 0..100_000 {
+            line.take(&asked, Micros(1), &mut brought).expect("protocol control");
+            line.out.flush(line.fd.as_raw_fd()).expect("a peer that is there");
+        }
+        assert!(line.out.len() <= 257 << 10, "{} bytes wait", line.out.len());
+        assert!(!line.choked, "what it sends goes on");
+        drop(theirs);
     }
 }

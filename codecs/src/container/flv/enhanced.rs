@@ -7,6 +7,8 @@ use crate::error::ParseError;
 
 /// ModEx packets before one that means something.
 const MAX_MODIFIERS: usize = 8;
+/// Tracks in one packet; encoders send up to ten.
+const MAX_TRACKS: usize = 16;
 
 /// How packets of a kind are numbered.
 pub struct Kind {
@@ -71,6 +73,9 @@ fn multitrack(r: &mut Reader, body: &Bytes) -> Result<Vec<Part>, ParseError> {
         };
         let at = r.position();
         r.skip(len)?;
+        if parts.len() == MAX_TRACKS {
+            return Err(ParseError::new("too many tracks in one packet", at));
+        }
         parts.push(Part { track: Some(track), codec, packet, data: body.slice(at..at + len) });
     }
     Ok(parts)

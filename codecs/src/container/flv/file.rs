@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::tag_read::TagReader;
 use super::tag_write::{Tag, TagWriter, AUDIO, VIDEO};
-use crate::container::{Found, Reader, Writer};
+use crate::container::{shed, Found, Reader, Writer};
 use crate::error::ParseError;
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
 use crate::time::Micros;
@@ -72,6 +72,7 @@ impl Reader for FlvReader {
             self.buffer.advance(TAG_HEADER);
             let body = self.buffer.split_to(size).freeze();
             self.buffer.advance(4);
+            shed(&mut self.buffer, size);
             match kind {
                 AUDIO => self.tags.audio(time, &body, now, out),
                 VIDEO => self.tags.video(time, &body, now, out),

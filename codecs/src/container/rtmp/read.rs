@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{kind, Message};
+use crate::container::shed;
 use crate::error::ParseError;
 
 /// Chunk streams of one connection. Encoders use four or five.
@@ -12,6 +13,8 @@ pub const MAX_CHUNK_STREAMS: usize = 64;
 pub const MAX_UNFINISHED_BYTES: usize = 4 << 20;
 /// Commands, data and control: what is handed to Python.
 pub const MAX_COMMAND_BYTES: usize = 64 << 10;
+/// Tags of one aggregate message: seconds of sound and picture.
+pub const MAX_AGGREGATED: usize = 4096;
 /// §5.4.1: one bit less than 32.
 const MAX_CHUNK_SIZE: u32 = 0x7fff_ffff;
 const EXTENDED: u32 = 0xff_ffff;
@@ -215,18 +218,21 @@ impl ChunkReader {
         if others > MAX_UNFINISHED_BYTES.min(self.most) {
             return Err(ParseError::new("too much in unfinished messages", 0));
         }
-        let bytes = self.buffer.split_to(part);
         let lane = &mut self.lanes[index];
-        if lane.data.is_empty() {
-            lane.data = bytes;
+        let data = if part == lane.length {
+            let whole = self.buffer.split_to(part).freeze();
+            shed(&mut self.buffer, part);
+            whole
         } else {
-            lane.data.extend_from_slice(&bytes);
-        }
-        if lane.data.len() < lane.length {
-            return Ok(());
-        }
+            // A copy: a slice of a few bytes would keep all that was read with it as long as the message lasts.
+            lane.data.extend_from_slice(&self.buffer[..part]);
+            self.buffer.advance(part);
+            if lane.data.len() < lane.length {
+                return Ok(());
+            }
+            std::mem::take(&mut lane.data).freeze()
+        };
         lane.unfinished = false;
-        let data = std::mem::take(&mut lane.data).freeze();
         let message = Message { kind: lane.kind, stream_id: lane.stream_id, timestamp: lane.timestamp, data };
         self.message(message, out)
     }
@@ -248,7 +254,7 @@ impl ChunkReader {
             (kind::WINDOW_ACK_SIZE, Some(window)) => self.window = window.clamp(1, self.own_window),
             (kind::SET_PEER_BANDWIDTH, Some(window)) => self.window_asked = Some(window),
             (kind::ABORT..=kind::ACKNOWLEDGEMENT | kind::WINDOW_ACK_SIZE..=kind::SET_PEER_BANDWIDTH, _) => {}
-            (kind::AGGREGATE, _) => aggregate(&message, out),
+            (kind::AGGREGATE, _) => return aggregate(&message, out),
             _ => out.push(message),
         }
         Ok(())
@@ -256,13 +262,17 @@ impl ChunkReader {
 }
 
 /// §7.1.6: FLV tags behind each other; the first one's time stands for the message's.
-fn aggregate(message: &Message, out: &mut Vec<Message>) {
-    let (mut at, mut first) = (0, None);
+fn aggregate(message: &Message, out: &mut Vec<Message>) -> Result<(), ParseError> {
+    let (mut at, mut first, mut tags) = (0, None, 0);
     while let Some(h) = message.data.get(at..at + 11) {
         let size = u32::from_be_bytes([0, h[1], h[2], h[3]]) as usize;
         let time = u32::from_be_bytes([h[7], h[4], h[5], h[6]]);
         if message.data.len() < at + 11 + size {
-            return;
+            break;
+        }
+        tags += 1;
+        if tags > MAX_AGGREGATED {
+            return Err(ParseError::new("too many tags in one message", at));
         }
         let data: Bytes = message.data.slice(at + 11..at + 11 + size);
         let timestamp = message.timestamp.wrapping_add(time.wrapping_sub(*first.get_or_insert(time)));
@@ -271,4 +281,5 @@ fn aggregate(message: &Message, out: &mut Vec<Message>) {
         }
         at += 11 + size + 4;
     }
+    Ok(())
 }
