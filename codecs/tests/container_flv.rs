@@ -153,6 +153,47 @@ fn old_chinese_h265_multitrack_and_modifiers_are_read() {
     }
 }
 
+/// As OBS sends several pictures: the first without a number, plain where FLV has its codec, the others numbered.
+#[test]
+fn of_several_pictures_and_sounds_the_one_without_a_number_is_taken_alone() {
+    let all = read(&vector("flv_h264_b_aac.flv"), 4096);
+    let (mut writer, mut file) = (FlvWriter::new(true), BytesMut::new());
+    write_all(&mut writer, &all, &mut file);
+    let (mut tags, mut out, mut at) = (TagReader::new(), Vec::new(), 13);
+    while at < file.len() {
+        let h = &file[at..at + 11];
+        let (kind, size) = (h[0], u32::from_be_bytes([0, h[1], h[2], h[3]]) as usize);
+        let time = u32::from_be_bytes([h[7], h[4], h[5], h[6]]);
+        let body = file.clone().freeze().slice(at + 11..at + 11 + size);
+        at += 11 + size + 4;
+        if kind == 9 {
+            // A second picture beside it, whose bytes are others.
+            let packet = [0x86 | body[0] & 0x70, body[1]];
+            let other = [&packet[..], b"avc1", &[1], &body[if body[1] == 0 { 5 } else { 2 }..]].concat();
+            tags.video(time, &body, Micros(1), &mut out);
+            tags.video(time, &Bytes::from(other), Micros(1), &mut out);
+        } else if kind == 8 {
+            let other = [&[0x95, body[1]][..], b"mp4a", &[1], &body[2..]].concat();
+            tags.audio(time, &body, Micros(1), &mut out);
+            tags.audio(time, &Bytes::from(other), Micros(1), &mut out);
+        }
+    }
+    assert!(problems(&out).is_empty(), "{:?}", problems(&out));
+    for kind in [Kind::Video, Kind::Audio] {
+        assert_eq!(units(&out, kind).len(), units(&all, kind).len(), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_packet_of_very_many_tracks_is_refused() {
+    let (mut tags, mut out) = (TagReader::new(), Vec::new());
+    let tracks = |n: usize| Bytes::from([&[0x96, 0x13][..], b"hvc1", &[0; 4].repeat(n)].concat());
+    tags.video(0, &tracks(16), Micros(1), &mut out);
+    assert_eq!(problems(&out), []);
+    tags.video(0, &tracks(17), Micros(1), &mut out);
+    assert_eq!(problems(&out)[0].0, "flv-broken-tag");
+}
+
 #[test]
 fn what_drones_and_encoders_do_wrong_is_taken() {
     let data = vector("h264_baseline.h264");

@@ -40,7 +40,7 @@ pub struct TagReader {
     tracks: Tracks,
     video: Option<VideoConfig>,
     aac: Option<aac::Config>,
-    /// Of the first video and the first audio track that came; others are left out.
+    /// Of the first video and the first audio track that came; others are left out. What has no number is track 0.
     track_ids: [Option<u8>; 2],
     times: [Unwrap32; 2],
     said: [Option<&'static str>; 2],
@@ -86,9 +86,11 @@ impl TagReader {
         self.tracks.problem(code, format!("the sender's codec is {name}"), now, out);
     }
 
-    /// The first track of its kind that came, and what has no number.
-    fn takes(&mut self, k: usize, part: &Part) -> bool {
-        part.track.is_none_or(|track| *self.track_ids[k].get_or_insert(track) == track)
+    /// The first track of its kind that came. Encoders send the first of several without a number, as plain FLV where
+    /// it has the codec (Enhanced RTMP v2, "Multitrack": the default track is 0).
+    fn takes(&mut self, k: usize, track: Option<u8>) -> bool {
+        let track = track.unwrap_or(0);
+        *self.track_ids[k].get_or_insert(track) == track
     }
 
     // ── video ──
@@ -125,6 +127,9 @@ impl TagReader {
                 return Ok(());
             }
         };
+        if !self.takes(0, None) {
+            return Ok(());
+        }
         let kind = r.u8()?;
         let offset = signed_24(&mut r)?;
         match kind {
@@ -149,7 +154,7 @@ impl TagReader {
             return Ok(());
         }
         for part in parts(&mut r, body, packet, &video::KIND)? {
-            if self.takes(0, &part) {
+            if self.takes(0, part.track) {
                 self.enhanced_picture(at, part, now, out)?;
             }
         }
@@ -227,6 +232,10 @@ impl TagReader {
             return Ok(());
         }
         let first = r.u8()?;
+        let carried = matches!(first >> 4, 7 | 8 | 10 | 13);
+        if carried && !self.takes(1, None) {
+            return Ok(());
+        }
         let name = match first >> 4 {
             9 => return self.enhanced_audio(at, first, r, body, now, out),
             10 => {
@@ -262,7 +271,7 @@ impl TagReader {
     ) -> Result<(), ParseError> {
         let packet = modifiers(&mut r, first & 15, audio::KIND.mod_ex)?;
         for part in parts(&mut r, body, packet, &audio::KIND)? {
-            if self.takes(1, &part) {
+            if self.takes(1, part.track) {
                 self.enhanced_sound(at, part, now, out)?;
             }
         }
