@@ -47,7 +47,8 @@ def media(window: Window, *, segment_s: float, part_s: float, begin: int = 0) ->
             init = segment.init
             lines.append(f'#EXT-X-MAP:URI="init-{init}.mp4"')
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_time(segment.wall)}")
-        if left_s <= PARTS_OF * target:
+        # Of the one that is not complete yet always: nothing else tells what is in it.
+        if not segment.complete or left_s <= PARTS_OF * target:
             lines += [_part(segment, number, part) for number, part in enumerate(segment.parts)]
         left_s -= segment.duration_s
         if segment.complete:

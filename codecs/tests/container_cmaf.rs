@@ -169,8 +169,55 @@ fn a_picture_that_stands_still_does_not_keep_its_sound_back() {
         let unit = AccessUnit { pts: t, dts: t, nalus: vec![Bytes::from_static(&[0x21, 0, 0])], ..audio[0].clone() };
         writer.unit(&unit, &mut out);
     }
-    let parts = records(&out);
-    assert!(parts.len() >= 3 && parts.iter().all(|r| r.kind == 1), "{}", kinds(&parts));
+    let found = records(&out);
+    assert!(kinds(&found).matches('p').count() >= 3, "{}", kinds(&found));
+    // And its segments end, near the asked length: one part of sound is a second and a half at most.
+    let ends = found.iter().filter(|r| r.kind == 2).map(|r| r.length).collect::<Vec<_>>();
+    assert!(ends.len() >= 2 && ends.iter().all(|l| *l <= 72_000 + 135_000), "{} {ends:?}", kinds(&found));
+    assert!(found.iter().all(|r| r.kind == 1 || r.kind == 2), "{}", kinds(&found));
+}
+
+#[test]
+fn sound_that_lies_ahead_of_its_picture_ends_no_segment() {
+    let all = source("flv_h264_b_aac.flv");
+    let (video, audio) = (units(&all, Kind::Video)[0].clone(), units(&all, Kind::Audio)[0].clone());
+    let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+    tracks(&all).into_iter().for_each(|track| writer.track(&track, &mut out));
+    let begin = video.dts;
+    // Three seconds: a key frame each second, and the sound two seconds ahead.
+    for n in 0..75 {
+        let nalu: &'static [u8] = if n % 25 == 0 { &[0x65, 0x88, 0x84, 0x21] } else { &[0x41, 0x9a, 0x21, 0x12] };
+        let (at, key) = (begin + n * 3600, n % 25 == 0);
+        let picture = AccessUnit { pts: at, dts: at, key, nalus: vec![Bytes::from_static(nalu)], ..video.clone() };
+        writer.unit(&picture, &mut out);
+        for half in 0..2 {
+            let at = (at + 2 * 90_000) * 48_000 / 90_000 + half * 960;
+            let nalus = vec![Bytes::from_static(&[0x21, 0, 0])];
+            writer.unit(&AccessUnit { pts: at, dts: at, nalus, ..audio.clone() }, &mut out);
+        }
+    }
+    let found = records(&out);
+    let begun = found.windows(2).filter(|w| w[0].kind == 2).map(|w| w[1].key).collect::<Vec<_>>();
+    assert!(begun.len() >= 2 && begun.iter().all(|key| *key), "{} {begun:?}", kinds(&found));
+}
+
+#[test]
+fn a_part_ends_by_its_bytes_where_time_hardly_moves() {
+    let all = source("flv_h264_b_aac.flv");
+    let video = tracks(&all).into_iter().rev().find(|t| t.codec == Codec::H264).unwrap();
+    let nalu = Bytes::from([&[0x41, 0x9a][..], &[7; 1 << 20]].concat());
+    let (mut writer, mut out) = (CmafWriter::new(200, 800), BytesMut::new());
+    writer.track(&video, &mut out);
+    let (mut most, mut made) = (0, 0);
+    for n in 0..100 {
+        let nalus = vec![if n == 0 { Bytes::from_static(&[0x65, 0x88, 0x84, 0x21]) } else { nalu.clone() }];
+        let unit = AccessUnit { pts: n, dts: n, key: n == 0, nalus, ..units(&all, Kind::Video)[0].clone() };
+        writer.unit(&unit, &mut out);
+        let found = records(&out.split());
+        most = most.max(found.iter().map(|r| r.data.len()).max().unwrap_or(0));
+        made += found.iter().map(|r| r.data.len()).sum::<usize>();
+    }
+    assert!(most < 12 << 20 && made > 80 << 20, "{most} bytes in one part, {made} in all");
 }
 
 #[test]

@@ -19,6 +19,9 @@ const AUDIO_WAITS: i64 = 90_000;
 /// How long the second track is waited for at the beginning; a picture twice that.
 const GATHER: i64 = 45_000;
 const MAX_HELD: usize = 1000;
+const MAX_HELD_BYTES: usize = 8 << 20;
+/// A part ends here whatever its time: of a source whose time hardly moves.
+const MAX_PART_BYTES: usize = 8 << 20;
 /// Rounding of frame rates that do not divide the part.
 const SLACK: i64 = 180;
 
@@ -60,6 +63,8 @@ pub struct CmafWriter {
     part_begin: Option<i64>,
     segment_begin: Option<i64>,
     part_is_key: bool,
+    /// How far the sound had come, in 90 kHz, with the newest picture: it may lie ahead all the time.
+    heard: Option<i64>,
     /// When a key frame was last asked for in this segment.
     asked: Option<i64>,
     sequence: u32,
@@ -80,6 +85,7 @@ impl CmafWriter {
             part_begin: None,
             segment_begin: None,
             part_is_key: false,
+            heard: None,
             asked: None,
             sequence: 0,
             held: Some(Vec::new()),
@@ -197,18 +203,21 @@ impl CmafWriter {
             None if !unit.key => return,
             None => {}
         }
-        let usual = self.lanes[0].as_ref().map_or(0, |l| l.usual);
+        let (usual, bytes) = self.lanes[0].as_ref().map_or((0, 0), |l| (l.usual, l.run.bytes()));
         let since = |begin: Option<i64>| begin.map_or(0, |b| now - b);
         let segment = since(self.segment_begin);
         if (unit.key && segment * 4 >= self.segment * 3) || segment > self.segment * 10 {
             self.end_segment(now, out);
-        } else if self.part_begin.is_some() && since(self.part_begin) + usual > self.part + SLACK {
+        } else if self.part_begin.is_some()
+            && (since(self.part_begin) + usual > self.part + SLACK || bytes > MAX_PART_BYTES)
+        {
             self.cut(now, out);
         }
         if self.part_begin.is_none() {
             (self.part_begin, self.part_is_key) = (Some(now), unit.key);
         }
         self.segment_begin.get_or_insert(now);
+        self.heard = self.lanes[1].as_ref().filter(|l| l.run.end() != 0).map(|l| l.to_90k(l.run.end()));
         if let Some(lane) = &mut self.lanes[0] {
             lane.open = Some((unit.clone(), now));
         }
@@ -244,18 +253,17 @@ impl CmafWriter {
         if !lane.run.push(unit, lane.params.codec, ticks) {
             return;
         }
-        let end = lane.to_90k(lane.run.end());
+        let (end, full) = (lane.to_90k(lane.run.end()), lane.run.bytes() > MAX_PART_BYTES);
         if !alone {
             // The picture stands still: its sound goes on.
-            if let Some(begin) = part_begin.filter(|begin| end - begin > self.part + AUDIO_WAITS) {
-                self.part_begin = Some(begin);
+            if part_begin.is_some_and(|begin| full || end - begin > self.part + AUDIO_WAITS) {
                 self.sound_only(end, out);
             }
             return;
         }
         if self.segment_begin.is_some_and(|begin| at - begin >= self.segment) {
             self.sound_cut(at, true, out);
-        } else if self.part_begin.is_some_and(|begin| end - begin > self.part + SLACK) {
+        } else if self.part_begin.is_some_and(|begin| full || end - begin > self.part + SLACK) {
             self.sound_cut(at, false, out);
         }
         if self.part_begin.is_none() {
@@ -295,12 +303,18 @@ impl CmafWriter {
         here.or(self.coming[k].as_ref()).map_or(90_000, |params| params.clock_hz)
     }
 
-    /// A part without picture in a stream that has one; the open picture stays for the next.
+    /// A part without picture in a stream that has one; the open picture stays for the next. Where none comes segments end
+    /// all the same: no player waits for the end of one that has none.
     fn sound_only(&mut self, end: i64, out: &mut BytesMut) {
-        let begin = self.part_begin;
-        self.cut(end, out);
+        let stands = self.heard.is_some_and(|heard| end - heard > AUDIO_WAITS);
+        if stands && self.segment_begin.is_some_and(|begin| end - begin >= self.segment) {
+            self.end_segment(end, out);
+            self.segment_begin = Some(end);
+        } else {
+            self.cut(end, out);
+        }
         // The picture that is open began before: time goes on from the end of the sound.
-        self.part_begin = begin.map(|_| end);
+        self.part_begin = Some(end);
     }
 }
 
@@ -335,9 +349,10 @@ impl Writer for CmafWriter {
         let at = |unit: &AccessUnit| to_90k(unit.dts, self.clock_hz(unit.kind));
         let span = held.first().map_or(0, |first| at(unit) - at(first));
         held.push(unit.clone());
+        let bytes = held.iter().map(AccessUnit::len).sum::<usize>();
         let clear = self.coming.iter().all(Option::is_some) && held.iter().any(|u| u.kind == Kind::Video);
         let most = if self.coming[0].is_some() { GATHER } else { 2 * GATHER };
-        if !clear && (0..most).contains(&span) && held.len() < MAX_HELD {
+        if !clear && (0..most).contains(&span) && held.len() < MAX_HELD && bytes < MAX_HELD_BYTES {
             self.held = Some(held);
             return;
         }

@@ -200,12 +200,13 @@ struct Sample {
 pub struct Run {
     timescale: u32,
     samples: Vec<Sample>,
+    bytes: usize,
     end: i64,
 }
 
 impl Run {
     pub fn new(timescale: u32) -> Self {
-        Self { timescale, samples: Vec::new(), end: 0 }
+        Self { timescale, samples: Vec::new(), bytes: 0, end: 0 }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -214,6 +215,11 @@ impl Run {
 
     pub fn clear(&mut self) {
         self.samples.clear();
+        self.bytes = 0;
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// When the newest sample begins, and where it ends, in the track's clock.
@@ -248,6 +254,7 @@ impl Run {
         }
         let shift = (unit.pts - unit.dts).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
         let ticks = ticks.clamp(0, i64::from(u32::MAX)) as u32;
+        self.bytes += data.len();
         self.samples.push(Sample { dts: unit.dts, shift, ticks, key: unit.key, data: data.freeze() });
         true
     }
@@ -256,7 +263,10 @@ impl Run {
     pub fn take_before(&mut self, limit: i64) -> Run {
         let n = self.samples.partition_point(|s| s.dts < limit);
         let rest = self.samples.split_off(n);
-        Run { timescale: self.timescale, samples: std::mem::replace(&mut self.samples, rest), end: self.end }
+        let samples = std::mem::replace(&mut self.samples, rest);
+        let bytes = samples.iter().map(|s| s.data.len()).sum();
+        self.bytes -= bytes;
+        Run { timescale: self.timescale, samples, bytes, end: self.end }
     }
 }
 

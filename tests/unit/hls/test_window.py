@@ -85,6 +85,15 @@ def test_playlists_over_time_keep_the_rules() -> None:
     assert text(window).count("#EXT-X-PART:") < 60, "parts are listed near the end only"
 
 
+def test_parts_of_a_segment_that_does_not_end_stay_listed() -> None:
+    """A camera whose key frames come seldom: there is nothing else that tells of what is newest."""
+    rules, window = Rules(""), a_window(2)
+    for place in range(75):
+        window.take(part(4.0 + place * 0.2, key=place == 0), NOW + 4.0 + place * 0.2)
+        assert rules.check(text(window)).next_part == (2, place + 1)
+        assert f'URI="part-2-{place}.m4s"' in text(window)
+
+
 def test_what_a_blocked_reload_waits_for() -> None:
     window = a_window(2)
     assert window.has(1, None) and not window.has(2, None) and not window.has(2, 0)
