@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::event::{BundleKind, BundleTold, Event, SessionId, VoiceId};
+use super::event::{BundleKind, BundleTold, Event, SessionId, VoiceId, WireState, WireTold};
 use super::order::Command;
 use super::sys::EventFd;
 use super::OrderError;
@@ -111,10 +111,9 @@ struct Waiting {
     lost_ever: u64,
 }
 
-/// Events to Python. Full: what comes is counted and told as `EventsLost`; STUN and DTLS, and what happens within a bundle,
-/// leave the last quarter to the others, so that neither a flood of strangers' datagrams nor of one kit's flows hides a
-/// stream's end, or that another kit has come. Messages of wires are bounded in
-/// bytes too.
+/// Events to Python. Full: what comes is counted and told as `EventsLost`; STUN and DTLS, what happens within a bundle, and
+/// what is said over wires leave the last quarter to the others, so that neither a flood of strangers' datagrams or commands
+/// nor of one kit's flows hides a stream's end, or that another kit has come. Messages of wires are bounded in bytes too.
 pub struct Events {
     waiting: Mutex<Waiting>,
     capacity: usize,
@@ -141,8 +140,10 @@ impl Events {
     pub fn push(&self, event: Event) {
         let mut w = lock(&self.waiting);
         let minor = |told: &BundleTold| !matches!(told.kind, BundleKind::Up | BundleKind::Down | BundleKind::Refused);
+        let said = |told: &WireTold| matches!(told.state, WireState::Message | WireState::Text);
         let room = match &event {
             Event::Datagram { .. } => self.capacity - self.capacity / 4,
+            Event::Wire(told) if said(told) => self.capacity - self.capacity / 4,
             Event::Bundle(told) if minor(told) => self.capacity - self.capacity / 4,
             _ => self.capacity,
         };
@@ -208,5 +209,11 @@ mod tests {
         let all = events.drain(100);
         let ups = all.iter().filter(|event| matches!(event, Event::Bundle(told) if told.kind == BundleKind::Up));
         assert_eq!((all.len(), ups.count()), (1 + 16, 4), "a kit that comes is heard of whatever another one does");
+        for state in [WireState::Message, WireState::Text, WireState::Closed] {
+            (0..14).for_each(|wire| events.push(Event::Wire(WireTold::new(wire, state))));
+        }
+        let all = events.drain(100);
+        let ends = all.iter().filter(|event| matches!(event, Event::Wire(told) if told.state == WireState::Closed));
+        assert_eq!((all.len(), ends.count()), (1 + 16, 4), "and that a wire ended whatever others say");
     }
 }
