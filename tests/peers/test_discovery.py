@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from gateway.model.ptz import PtzMove
 from gateway.net.discovery import onwire
 from gateway.net.discovery.search import ACTIVE, Search
 from gateway.net.discovery.table import Finds
+from gateway.net.multicast import Group, interfaces
+from gateway.wire import wsd
 from gateway.wire.onwire import Seen
 from tests.peers import onvif
 from tests.peers.discovery.net import ip, net, running
@@ -153,6 +156,44 @@ async def test_a_camera_that_moved_is_found_again(tmp_path: Path) -> None:
                 assert f'"host":"{moved}","port":8090' in attached.remembered
                 await attached.handler.move("Profile_Main", PtzMove(pan=1))
                 assert (await camera.ptz())["moving"], "orders reach it where it is now"
+
+
+async def test_a_network_plugged_in_later_is_heard_beside_an_older_listener() -> None:
+    """The adapter's listener was opened before that network was there; a search that hears it shares its port."""
+    (lo,) = [one for one in interfaces(loopback=True) if one.name == "lo"]
+    older = Group(wsd.GROUP, wsd.PORT, lambda *_: None, on=[lo])
+    try:
+        with net() as place:
+            heard: set[bytes] = set()
+            more = asyncio.Event()
+
+            def hears(data: bytes, host: str, port: int, interface: str) -> None:
+                heard.add(data)
+                more.set()
+
+            newer = Group(wsd.GROUP, wsd.PORT, hears, on=[one for one in interfaces() if one.name == place.cable])
+            try:
+                async with running(place, [sys.executable, "-c", SIXTEEN, place.there, wsd.GROUP, str(wsd.PORT)]):
+                    async with asyncio.timeout(30):
+                        while not {b"hello %d" % n for n in range(16)} <= heard:
+                            more.clear()
+                            await more.wait()
+            finally:
+                newer.close()
+    finally:
+        older.close()
+
+
+SIXTEEN = """
+import socket, sys, time
+made = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(16)]
+while True:
+    for number, one in enumerate(made):
+        one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sys.argv[1]))
+        one.sendto(b"hello %d" % number, (sys.argv[2], int(sys.argv[3])))
+    time.sleep(0.05)
+"""
+"""From 16 ports, each again and again."""
 
 
 async def test_hostile_answers_harm_nothing(tmp_path: Path) -> None:
