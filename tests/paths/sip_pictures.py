@@ -14,7 +14,7 @@ from adapters.sip.line import rtp_maps
 from gateway import codecs
 from gateway.sim.encoder import Frame, VideoSettings
 from gateway.sim.ps import H265, PsOptions
-from gateway.sim.replay import Replay
+from gateway.sim.replay import Replay, one_gop
 from gateway.sim.rtp import RtpPacketizer
 from tests.paths.sip_rig import Phone
 from tests.paths.sip_sound import PATIENCE_S
@@ -25,7 +25,8 @@ SMALL = VideoSettings(width=320, height=240, fps=25, bitrate=400_000, gop_s=1.0,
 
 @asynccontextmanager
 async def picture(engine: codecs.Engine, stream: int, settings: VideoSettings = SMALL) -> AsyncIterator[None]:
-    """A device that sends a program stream over RTP into `stream`."""
+    """A device that sends a program stream over RTP into `stream`, at once: who waits for it waits for no encoder."""
+    await asyncio.to_thread(one_gop, settings)
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     receiver.bind(("127.0.0.1", 0))
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)

@@ -43,7 +43,7 @@ async def test_a_confirmed_call_lives_through_a_change_of_our_address(outgoing: 
         before = {seat.now for seat in it.context.talk.seats}
         moves_to(it, "127.0.0.2")
         for hold in it.context.calls.all:
-            await hold.until(CallState.MOVING)
+            await hold.had(CallState.MOVING)
         for hold in it.context.calls.all:
             await hold.until(CallState.UP)
         assert not before & {seat.now for seat in it.context.talk.seats}
@@ -60,7 +60,7 @@ async def test_a_held_call_is_told_too_and_stays_held() -> None:
         await hold.until(CallState.UP)
         await hold.handler.hold(WHO, True)
         moves_to(it, "127.0.0.2")
-        await hold.until(CallState.MOVING)
+        await hold.had(CallState.MOVING)
         await hold.until(CallState.HELD)
         await hold.handler.hold(WHO, False)
         await hold.until(CallState.UP)
@@ -75,7 +75,7 @@ async def test_a_move_during_a_re_invite_waits_for_it() -> None:
         await asyncio.sleep(0)
         moves_to(it, "127.0.0.2")
         await holding
-        await hold.until(CallState.MOVING)
+        await hold.had(CallState.MOVING)
         await hold.until(CallState.HELD)
         assert one.leg is not None and "127.0.0.2" in one.leg.call.dialog.target  # type: ignore[union-attr]
 

@@ -182,6 +182,13 @@ class FakeHold:
     def stands(self, state: CallState) -> bool:
         return self.status.state is state
 
+    async def had(self, state: CallState) -> None:
+        """Wait for a state that may be over before anybody looks."""
+        async with asyncio.timeout(5):
+            while state not in self.states:
+                self.moved.clear()
+                await self.moved.wait()
+
     async def until(self, state: CallState) -> None:
         async with asyncio.timeout(5):
             while self.status.state is not state:
