@@ -33,7 +33,7 @@ from gateway.sim.radio import Radio, RadioProfile
 from gateway.sim.report import silent
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
-from tests.paths.sip_rig import Ear, Phone, plane_of, tone
+from tests.paths.sip_rig import Ear, Phone, a_plane, tone
 from tests.paths.talk_rig import HEARD, ToneTrack, hearing
 from tests.paths.talk_rig import Ear as TrackEar
 from tests.peers.stage import BALL, Ports
@@ -189,7 +189,7 @@ async def _phone(user: str, made: Five, *, secure: bool) -> AsyncIterator[Phone]
     """A softphone that dials the group."""
     policy = MediaPolicy(srtp="sdes" if secure else "off", audio=("pcma",), video=())
     ports = made.ports
-    async with plane_of(45000 if secure else 45400) as plane:
+    async with a_plane() as plane:
         phone = Phone(plane, user, policy)
         tls = client_context(verify=False)
         async with SipEndpoint([Listen("udp", "127.0.0.1", 0)], tls_client=tls) as phone.endpoint:

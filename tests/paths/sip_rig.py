@@ -18,7 +18,6 @@ from adapters.sip.native_leg import NativeLeg
 from adapters.sip.routing import MediaPolicy, Origin, Route, Target
 from gateway import codecs
 from gateway.base.errors import NotFound
-from gateway.config.units import PortRange
 from gateway.contract.media import Offer
 from gateway.contract.voice import SeatWish
 from gateway.core.mediaplane import MediaPlane
@@ -27,6 +26,7 @@ from gateway.net.sip import IncomingCall, Listen, SipEndpoint
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
 from gateway.wire.sip.transaction import Timers
+from tests.paths.media_ports import media_ports
 from tests.paths.sip_sound import PATIENCE_S, RATE, Ear, strength, tone
 from tests.unit.sip.fakes import FakeCalls, FakePublication, FakeSeat, FakeStreams, FakeTalk
 
@@ -226,19 +226,20 @@ class Kit:
 
 
 @asynccontextmanager
-async def plane_of(first: int) -> AsyncIterator[MediaPlane]:
-    plane = MediaPlane(codecs.Engine(threads=1), lambda: PortRange(first, first + 399))
-    plane.start()
-    try:
-        yield plane
-    finally:
-        plane.stop()
+async def a_plane() -> AsyncIterator[MediaPlane]:
+    with media_ports() as ports:
+        plane = MediaPlane(codecs.Engine(threads=1), lambda: ports)
+        plane.start()
+        try:
+            yield plane
+        finally:
+            plane.stop()
 
 
 @asynccontextmanager
-async def kit(first_port: int = 43000, listen: str = "127.0.0.1", timing: Timers | None = None) -> AsyncIterator[Kit]:
+async def kit(listen: str = "127.0.0.1", timing: Timers | None = None) -> AsyncIterator[Kit]:
     """Running; on the way out nothing may be left in it."""
-    async with plane_of(first_port) as plane:
+    async with a_plane() as plane:
         made = Kit(plane)
         async with SipEndpoint([Listen("udp", listen, 0), Listen("tcp", listen, 0)], timing=timing) as made.endpoint:
             async with CallManager(cast(Any, made.context), made.routing) as made.manager:
@@ -371,8 +372,8 @@ class Phone:
 
 
 @asynccontextmanager
-async def phone(number: str, first_port: int, policy: MediaPolicy | None = None) -> AsyncIterator[Phone]:
-    async with plane_of(first_port) as plane:
+async def phone(number: str, policy: MediaPolicy | None = None) -> AsyncIterator[Phone]:
+    async with a_plane() as plane:
         made = Phone(plane, number, policy or MediaPolicy())
         async with SipEndpoint([Listen("udp", "127.0.0.1", 0), Listen("tcp", "127.0.0.1", 0)]) as made.endpoint:
             made.endpoint.on_call(made.on_call)
@@ -395,11 +396,11 @@ async def site(
         if policy is not None:
             it.routing.policy = policy
         phones = []
-        for index, number in enumerate(numbers):
-            made = await stack.enter_async_context(phone(number, 44000 + 400 * index, policy))
+        for number in numbers:
+            made = await stack.enter_async_context(phone(number, policy))
             it.routing.phones[number] = made
             phones.append(made)
         yield it, phones
 
 
-__all__ = ["PATIENCE_S", "WHO", "Ear", "Kit", "Phone", "kit", "phone", "plane_of", "site", "strength", "tone"]
+__all__ = ["PATIENCE_S", "WHO", "Ear", "Kit", "Phone", "a_plane", "kit", "phone", "site", "strength", "tone"]

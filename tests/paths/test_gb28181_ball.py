@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from gateway import codecs
-from gateway.config.units import PortRange
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.publication import Attempt
 from gateway.model.device import DeviceState
@@ -24,6 +23,7 @@ from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import Faults
 from gateway.sim.profile import Profile
 from gateway.sim.report import silent
+from tests.paths.media_ports import media_ports
 from tests.unit.gb28181.rig import STREAM, Rig, rigged
 
 BALL = "34020000001380000001"
@@ -90,32 +90,33 @@ class Site:
 @asynccontextmanager
 async def site(tmp_path: Path, *faults: str, transport: str = "udp", **settings: Any) -> AsyncIterator[Site]:
     engine = codecs.Engine(threads=1)
-    plane = MediaPlane(engine, lambda: PortRange(43000, 43199))
-    plane.start()
-    try:
-        async with rigged(tmp_path, **{"first_media": 4.0, **settings}) as rig:
-            rig.context.media = plane  # type: ignore[assignment]
-            rig.context.devices.admit(BALL)
-            profile = Profile(
-                server=rig.config.listen,
-                device_id=BALL,
-                password="secret",
-                transport=transport,
-                version="2022",
-                video=Faults.read(faults).settings(VideoSettings(width=320, height=180, fps=10, bitrate=200_000)),
-                keepalive_s=1.0,
-                faults=Faults.read(faults),
-            )
-            ball = Ball(profile, silent)
-            running = asyncio.create_task(ball.run())
-            try:
-                await rig.attached.until(lambda a: a.reports or a.states[-1][0] is DeviceState.DEGRADED, 20)
-                yield Site(rig, plane, ball)
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-    finally:
-        plane.stop()
+    with media_ports() as ports:
+        plane = MediaPlane(engine, lambda: ports)
+        plane.start()
+        try:
+            async with rigged(tmp_path, **{"first_media": 4.0, **settings}) as rig:
+                rig.context.media = plane  # type: ignore[assignment]
+                rig.context.devices.admit(BALL)
+                profile = Profile(
+                    server=rig.config.listen,
+                    device_id=BALL,
+                    password="secret",
+                    transport=transport,
+                    version="2022",
+                    video=Faults.read(faults).settings(VideoSettings(width=320, height=180, fps=10, bitrate=200_000)),
+                    keepalive_s=1.0,
+                    faults=Faults.read(faults),
+                )
+                ball = Ball(profile, silent)
+                running = asyncio.create_task(ball.run())
+                try:
+                    await rig.attached.until(lambda a: a.reports or a.states[-1][0] is DeviceState.DEGRADED, 20)
+                    yield Site(rig, plane, ball)
+                finally:
+                    running.cancel()
+                    await asyncio.gather(running, return_exceptions=True)
+        finally:
+            plane.stop()
 
 
 @pytest.mark.parametrize("media", ["udp", "tcp-passive", "tcp-active"])

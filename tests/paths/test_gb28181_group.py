@@ -18,7 +18,7 @@ from gateway.base.clock import Clock
 from gateway.config.root import Config
 from gateway.config.talk import Talk as TalkConfig
 from gateway.config.talk import TalkGroup
-from gateway.config.units import HostPort, PortRange
+from gateway.config.units import HostPort
 from gateway.contract.voice import Seat, SeatWish
 from gateway.core.context import AdapterContext
 from gateway.core.core import Core
@@ -31,6 +31,7 @@ from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import Faults
 from gateway.sim.profile import Profile
 from gateway.store.store import Store
+from tests.paths.media_ports import media_ports
 from tests.unit.gb28181.rig import free_port
 from tests.unit.sim.platform import Told
 
@@ -133,61 +134,62 @@ async def kit(tmp_path: Path, *faults: str) -> AsyncIterator[Kit]:
     config = Config(talk=TalkConfig(group={"ops": group, "fire": group}))
     secrets = Secrets(tmp_path)
     store = Store(tmp_path, secrets.audit_key())
-    plane = MediaPlane(codecs.Engine(threads=1), lambda: PortRange(43400, 43599))
-    plane.start()
-    core = Core(lambda: config, tmp_path, store, secrets, plane, Clock())
-    core.start()
-    await core.devices.admit("gb28181", BALL, password="secret", slug="ball-1", by="test")
-    ready = asyncio.Event()
-    context = AdapterContext(
-        "kit1",
-        tmp_path,
-        plane,
-        core.streams,
-        core.devices,
-        core.reports,
-        None,
-        core.talk,
-        core.calls,
-        core.sources,
-        core.reach,
-        core.programs,
-        core.push_points,
-        core.grants,
-        core.informants,
-        core.fleet,
-        core.home,
-        core.outbox,
-        core.inbox,
-        core.meshes,
-        core.links,
-        core.standing,
-        core.texts,
-        ready.set,
-    )
-    settings = Gb28181Config(listen=HostPort("127.0.0.1", free_port()), invite_timeout=1.0)
-    running = [asyncio.create_task(Gb28181Access(settings, context).run())]
-    told = Told()
-    chosen = Faults.read(faults)
-    profile = Profile(
-        server=settings.listen, device_id=BALL, password="secret", version="2022", faults=chosen, keepalive_s=1.0,
-        video=VideoSettings(width=320, height=180, fps=10, bitrate=200_000),
-    )  # fmt: skip
-    ball = Ball(profile, told)
-    try:
-        async with asyncio.timeout(10):
-            await ready.wait()
-        running.append(asyncio.create_task(ball.run()))
-        made = Kit(core, told, ball)
-        await made.member(OPS, MemberState.IDLE)
-        yield made
-    finally:
-        for task in reversed(running):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await core.quiesce()
-        await core.close()
-        plane.stop()
+    with media_ports() as ports:
+        plane = MediaPlane(codecs.Engine(threads=1), lambda: ports)
+        plane.start()
+        core = Core(lambda: config, tmp_path, store, secrets, plane, Clock())
+        core.start()
+        await core.devices.admit("gb28181", BALL, password="secret", slug="ball-1", by="test")
+        ready = asyncio.Event()
+        context = AdapterContext(
+            "kit1",
+            tmp_path,
+            plane,
+            core.streams,
+            core.devices,
+            core.reports,
+            None,
+            core.talk,
+            core.calls,
+            core.sources,
+            core.reach,
+            core.programs,
+            core.push_points,
+            core.grants,
+            core.informants,
+            core.fleet,
+            core.home,
+            core.outbox,
+            core.inbox,
+            core.meshes,
+            core.links,
+            core.standing,
+            core.texts,
+            ready.set,
+        )
+        settings = Gb28181Config(listen=HostPort("127.0.0.1", free_port()), invite_timeout=1.0)
+        running = [asyncio.create_task(Gb28181Access(settings, context).run())]
+        told = Told()
+        chosen = Faults.read(faults)
+        profile = Profile(
+            server=settings.listen, device_id=BALL, password="secret", version="2022", faults=chosen, keepalive_s=1.0,
+            video=VideoSettings(width=320, height=180, fps=10, bitrate=200_000),
+        )  # fmt: skip
+        ball = Ball(profile, told)
+        try:
+            async with asyncio.timeout(10):
+                await ready.wait()
+            running.append(asyncio.create_task(ball.run()))
+            made = Kit(core, told, ball)
+            await made.member(OPS, MemberState.IDLE)
+            yield made
+        finally:
+            for task in reversed(running):
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            await core.quiesce()
+            await core.close()
+            plane.stop()
 
 
 async def test_who_has_the_floor_is_heard_by_the_ball_and_two_groups_share_its_leg(tmp_path: Path) -> None:

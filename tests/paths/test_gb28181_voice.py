@@ -15,13 +15,13 @@ import pytest
 from adapters.gb28181 import voicecall
 from gateway import codecs
 from gateway.base.errors import GatewayError
-from gateway.config.units import PortRange
 from gateway.core.mediaplane import MediaPlane
 from gateway.model.voice import VoiceId
 from gateway.sim.ball import Ball
 from gateway.sim.encoder import VideoSettings
 from gateway.sim.faults import Faults
 from gateway.sim.profile import Profile
+from tests.paths.media_ports import media_ports
 from tests.paths.test_gb28181_ball import BALL, Site
 from tests.unit.gb28181.rig import STREAM, rigged
 from tests.unit.gb28181.voice_fakes import FakeLine
@@ -95,36 +95,37 @@ async def horn(
     tmp_path: Path, *faults: str, talk: str = "udp", version: str = "2022", transport: str = "udp", **settings: Any
 ) -> AsyncIterator[Horn]:
     engine = codecs.Engine(threads=1)
-    plane = MediaPlane(engine, lambda: PortRange(43200, 43399))
-    plane.start()
-    try:
-        async with rigged(tmp_path, **{"first_media": 4.0, "invite_timeout": 3.0, **settings}) as rig:
-            rig.context.media = plane  # type: ignore[assignment]
-            rig.context.devices.admit(BALL)
-            chosen = Faults.read(faults)
-            profile = Profile(
-                server=rig.config.listen,
-                device_id=BALL,
-                password="secret",
-                transport=transport,
-                version=version,
-                talk=talk,
-                video=chosen.settings(VideoSettings(width=320, height=180, fps=10, bitrate=200_000)),
-                keepalive_s=1.0,
-                faults=chosen,
-            )
-            told = Told()
-            ball = Ball(profile, told)
-            running = asyncio.create_task(ball.run())
-            try:
-                here = Horn(rig, plane, ball)
-                here.told = told
-                yield here
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-    finally:
-        plane.stop()
+    with media_ports() as ports:
+        plane = MediaPlane(engine, lambda: ports)
+        plane.start()
+        try:
+            async with rigged(tmp_path, **{"first_media": 4.0, "invite_timeout": 3.0, **settings}) as rig:
+                rig.context.media = plane  # type: ignore[assignment]
+                rig.context.devices.admit(BALL)
+                chosen = Faults.read(faults)
+                profile = Profile(
+                    server=rig.config.listen,
+                    device_id=BALL,
+                    password="secret",
+                    transport=transport,
+                    version=version,
+                    talk=talk,
+                    video=chosen.settings(VideoSettings(width=320, height=180, fps=10, bitrate=200_000)),
+                    keepalive_s=1.0,
+                    faults=chosen,
+                )
+                told = Told()
+                ball = Ball(profile, told)
+                running = asyncio.create_task(ball.run())
+                try:
+                    here = Horn(rig, plane, ball)
+                    here.told = told
+                    yield here
+                finally:
+                    running.cancel()
+                    await asyncio.gather(running, return_exceptions=True)
+        finally:
+            plane.stop()
 
 
 @pytest.mark.parametrize("talk", ["udp", "tcp", "tcp-listen"])

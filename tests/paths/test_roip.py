@@ -18,7 +18,7 @@ from gateway.core.mediaplane import MediaPlane
 from gateway.sim.radio import Radio, RadioProfile
 from gateway.sim.report import silent
 from gateway.sim.sound import alaw
-from tests.paths.sip_rig import plane_of, tone
+from tests.paths.sip_rig import a_plane, tone
 from tests.unit.roip.rig import FakeLine, Rig
 
 SILENCE = bytes([alaw(0)]) * 160
@@ -84,7 +84,7 @@ async def rtp(**settings: Any) -> AsyncIterator[tuple[RtpRadio, FakeLine]]:
     values = {"kind": "rtp", "listen": f"127.0.0.1:{ours}", "peer": f"127.0.0.1:{radio.port}", **settings}
     sending = asyncio.create_task(radio.run(ours))
     try:
-        async with plane_of(46600) as plane, on_air(plane, RtpChannel.model_validate(values)) as line:
+        async with a_plane() as plane, on_air(plane, RtpChannel.model_validate(values)) as line:
             yield radio, line
     finally:
         sending.cancel()
@@ -132,7 +132,7 @@ async def test_usrp_both_ways_with_what_links_do_wrong(fault: str) -> None:
     channel = UsrpChannel.model_validate(
         {"kind": "usrp", "listen": f"127.0.0.1:{ours}", "peer": f"127.0.0.1:{theirs}", "tail": "100ms"}
     )
-    async with plane_of(46600) as plane, on_air(plane, channel) as line, Radio(profile, silent) as radio:
+    async with a_plane() as plane, on_air(plane, channel) as line, Radio(profile, silent) as radio:
         calling = asyncio.create_task(radio.call(0.5))
         await line.until(lambda it: it.pressed)
         await calling

@@ -24,7 +24,7 @@ from gateway.net.sip import IncomingRequest, Listen, SipEndpoint
 from gateway.registry import Installed
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
-from tests.paths.sip_rig import Phone, plane_of
+from tests.paths.sip_rig import Phone, a_plane
 from tests.paths.sip_sound import PATIENCE_S
 from tests.peers.stage import ports
 
@@ -82,7 +82,7 @@ class Field:
 async def field(place: Path, budget: str) -> AsyncIterator[Field]:
     async with AsyncExitStack() as stack:
         at = stack.enter_context(ports())
-        plane = await stack.enter_async_context(plane_of(46600))
+        plane = await stack.enter_async_context(a_plane())
         phones = []
         for number, host in (("8101", "127.0.0.1"), (FAR, DOCK)):
             phone = Phone(plane, number, POLICY)

@@ -32,7 +32,7 @@ from gateway.sim.report import silent
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
 from tests.paths.sip_pictures import decoded, received, sent
-from tests.paths.sip_rig import Phone, plane_of
+from tests.paths.sip_rig import Phone, a_plane
 from tests.paths.sip_sound import PATIENCE_S
 from tests.peers.stage import BALL, Ports, ports
 
@@ -103,7 +103,7 @@ calls = ["groups", "channels", "console", "users"]
             async with AsyncExitStack() as stack:
                 daemon = Daemon(found, file, state, registry=registry)
                 await stack.enter_async_context(daemon.started())
-                plane = await stack.enter_async_context(plane_of(45800))
+                plane = await stack.enter_async_context(a_plane())
                 phone = Phone(plane, "8101", MediaPolicy(srtp="sdes", audio=("pcma",)))
                 phone.endpoint = await stack.enter_async_context(SipEndpoint([Listen("udp", "127.0.0.1", 0)]))
                 phone.endpoint.on_call(phone.on_call)

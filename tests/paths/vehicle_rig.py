@@ -13,13 +13,14 @@ from typing import Any
 from adapters.jt808.adapter import Jt808
 from adapters.jt808.config import Jt808Config
 from gateway import codecs
-from gateway.config.units import HostPort, PortRange
+from gateway.config.units import HostPort
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.publication import Attempt
 from gateway.model.ids import StreamId
 from gateway.model.voice import VoiceId
 from gateway.sim.encoder import VideoSettings
 from gateway.sim.vehicle import Vehicle, VehicleProfile
+from tests.paths.media_ports import media_ports
 from tests.unit.gb28181.fakes import FakeAttached, FakeContext
 from tests.unit.gb28181.voice_fakes import FakeLine
 
@@ -182,26 +183,27 @@ async def soon(true: Callable[[], object]) -> None:
 @asynccontextmanager
 async def platform(tmp_path: Path, **settings: Any) -> AsyncIterator[Platform]:
     engine = codecs.Engine(threads=1)
-    plane = MediaPlane(engine, lambda: PortRange(43200, 43299))
-    plane.start()
-    context = FakeContext(tmp_path)
-    context.media = plane  # type: ignore[assignment]
-    config = Jt808Config(
-        **{  # type: ignore[arg-type]
-            "listen": HostPort("127.0.0.1", 0),
-            "media": HostPort("127.0.0.1", 0),
-            "answer": 3.0,
-            "dial_in": 3.0,
-            **settings,
-        }
-    )
-    adapter = Jt808(config, context)  # type: ignore[arg-type]
-    running = asyncio.create_task(adapter.run())
-    try:
-        async with asyncio.timeout(5):
-            await context.is_ready.wait()
-        yield Platform(context, plane, adapter)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        plane.stop()
+    with media_ports() as ports:
+        plane = MediaPlane(engine, lambda: ports)
+        plane.start()
+        context = FakeContext(tmp_path)
+        context.media = plane  # type: ignore[assignment]
+        config = Jt808Config(
+            **{  # type: ignore[arg-type]
+                "listen": HostPort("127.0.0.1", 0),
+                "media": HostPort("127.0.0.1", 0),
+                "answer": 3.0,
+                "dial_in": 3.0,
+                **settings,
+            }
+        )
+        adapter = Jt808(config, context)  # type: ignore[arg-type]
+        running = asyncio.create_task(adapter.run())
+        try:
+            async with asyncio.timeout(5):
+                await context.is_ready.wait()
+            yield Platform(context, plane, adapter)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            plane.stop()

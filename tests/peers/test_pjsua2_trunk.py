@@ -25,7 +25,7 @@ from gateway.model.principal import SYSTEM
 from gateway.model.voice import CallState, CallStatus
 from gateway.net.sip import IncomingRequest, Listen, SipEndpoint
 from gateway.registry import Installed
-from tests.paths.sip_rig import Phone, plane_of
+from tests.paths.sip_rig import Phone, a_plane
 from tests.peers.stage import ports
 
 pytestmark = [
@@ -56,7 +56,7 @@ async def trunk(place: Path) -> AsyncIterator[tuple[Core, Phone]]:
     """A gateway with a static trunk, at whose server a phone answers."""
     async with AsyncExitStack() as stack:
         at = stack.enter_context(ports())
-        plane = await stack.enter_async_context(plane_of(46200))
+        plane = await stack.enter_async_context(a_plane())
         phone = Phone(plane, "8201", MediaPolicy(srtp="off", audio=("pcma",)))
         phone.endpoint = await stack.enter_async_context(SipEndpoint([Listen("udp", "127.0.0.1", 0)]))
         phone.endpoint.on_call(phone.on_call)
