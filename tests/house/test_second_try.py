@@ -64,5 +64,6 @@ def test_what_fails_is_tried_again_alone_and_it_is_said(tmp_path: Path, workers:
     assert done.returncode == 1 and "2 failed, 13 passed" in told, told + done.stderr
     assert told.count("tried a second time: tests/peers/test_peers.py::test_late\n") == 1, told
     assert told.count("tried a second time: tests/peers/test_peers.py::test_broken\n") == 1, told
+    assert told.count("    at first: call: test_peers.py:") == 2 and "AssertionError: late (tests/" in told, told
     assert told.count("tried a second time") == 2 and "FAILED tests/peers/test_peers.py::test_broken" in told
     assert (tests / "unit" / "tries").read_text() == "x"
