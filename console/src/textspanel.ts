@@ -173,7 +173,9 @@ export class TextsPanel {
   /** A line that a screen reader speaks, also while another number is open. */
   private tellNew(): void {
     const newest = this.store.texts.newest;
-    if (this.newest >= 0 && newest && newest.number > this.newest) setText(this.news, newest.code ? "" : t("textNew", newest.sender));
+    const isNew = newest !== undefined && newest.number > this.newest;
+    // What it was is told a moment after it came: a kit's record is no message to anybody.
+    if (this.newest >= 0 && newest && (isNew || newest.code)) setText(this.news, newest.code ? "" : t("textNew", newest.sender));
     this.newest = Math.max(this.newest, newest?.number ?? 0);
   }
 

@@ -206,6 +206,13 @@ describe("the panel", () => {
     expect(panel.fresh()).toBe(2);
   });
 
+  test("a record that turns out to be one is no news", async () => {
+    for (const code of ["", "text-telemetry"]) store.take({ cursor: 1, type: "text-in", subject: "i6", data: came(6, { sender: "+8617400000001", code, detail: "kit7 1" }) });
+    await settle();
+    expect(field(".news").textContent).toBe("");
+    expect(panel.fresh()).toBe(1);
+  });
+
   test("writes one, and presses after a lost answer make no second", async () => {
     answers["POST /api/v1/texts/out"] = () => problem(503, "network");
     type("input[name=to]", "+8613900000002");
