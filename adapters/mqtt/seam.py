@@ -34,6 +34,7 @@ from adapters.mqtt.wire import Wire
 log = logging.getLogger("adapters.mqtt.paho")
 log.setLevel(logging.ERROR)
 """paho tells everything twice: what matters is raised."""
+broker_log = logging.getLogger(__name__)
 
 Retained = tuple[str, bytes]
 """(topic, payload)"""
@@ -78,6 +79,7 @@ class Link(aiomqtt.Client):
         client._create_socket = lambda: self.socket  # type: ignore[method-assign]
         self._heard = on_message
         self._waiting: dict[int, tuple[set[int], asyncio.Event]] = {}
+        self._refused: set[int] = set()
         self._numbers = count()
         self._paho_writes = False
         self._pinged_at: float | None = None
@@ -195,6 +197,13 @@ class Link(aiomqtt.Client):
 
     # — what comes and goes, on the loop —
 
+    def _tell_refused(self, reason: int) -> None:
+        """Once: a broker that does not let us write (0x87) would else look like one that has it all."""
+        if reason not in self._refused:
+            self._refused.add(reason)
+            words = "its rights forbid it" if reason == 0x87 else "MQTT 5 §3.4.2.1"
+            broker_log.warning("the broker takes a message of ours and does not pass it on: 0x%02x, %s", reason, words)
+
     def _ours(self, packet: Packet, answers: bytearray) -> bool:
         """Whether it is for us; what it is to be answered with is added to `answers`. Raises ValueError, IndexError for
         what is none."""
@@ -205,7 +214,9 @@ class Link(aiomqtt.Client):
                 answers += puback(mid)
             return True
         if packet.type is Type.PUBACK:
-            # The number of what it is for, and with MQTT 5 perhaps why not, at which nobody looks.
+            # The number of what it is for, and with MQTT 5 perhaps why not (§3.4.2.1).
+            if len(packet.body) > 2 and packet.body[2] >= 0x80:
+                self._tell_refused(packet.body[2])
             if len(packet.body) >= 2 and (known := self._waiting.pop(int.from_bytes(packet.body[:2], "big"), None)):
                 mids, acknowledged = known
                 mids.discard(int.from_bytes(packet.body[:2], "big"))

@@ -33,4 +33,5 @@ def of_bearer(check: str, facts: BearerFacts, *, starting: str = "") -> Finding:
     told = " ".join(filter(None, (facts.device, facts.phase.value, facts.step, facts.detail)))
     if good:
         return Finding(check, Grade.OK, told)
-    return Finding(check, Grade.WARN, told, "up", facts.code or starting)
+    expected = "" if facts.phase is LinkPhase.UP else "up"
+    return Finding(check, Grade.WARN, told, expected, facts.code or starting)

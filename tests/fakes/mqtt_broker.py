@@ -23,6 +23,7 @@ class Script:
     connack: bytes | None = None  # instead of a good one
     then: str = ""  # after CONNACK: "drop", "garbage", "huge", "silence", "taken-over"
     puback: bool = True
+    puback_reason: int = 0  # with MQTT 5: why a message is not passed on
     suback: int | None = None  # a code instead of the wished QoS
     thin: bool = False  # reads as a thin link brings it: some 100 KB/s, and its kernel holds nothing back
 
@@ -98,7 +99,8 @@ class FakeBroker:
             writer.write(bytes([0x90, len(body)]) + body)
         elif packet.type is Type.PUBLISH and packet.flags & 0x06 and self.script.puback:
             at = 2 + int.from_bytes(packet.body[:2], "big")
-            writer.write(b"\x40\x02" + packet.body[at : at + 2])
+            why = bytes([self.script.puback_reason]) if self.script.puback_reason else b""
+            writer.write(bytes([0x40, 2 + len(why)]) + packet.body[at : at + 2] + why)
         elif packet.type is Type.PINGREQ:
             writer.write(b"\xd0\x00")
 

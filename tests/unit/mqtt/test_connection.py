@@ -65,6 +65,14 @@ async def test_what_goes_together_is_acknowledged_one_by_one(wish: Literal["5", 
         assert sorted(heard) == sorted([(3, *one) for one in [*told, ("fc/v1/kit7/state", b"{}"), told[0]]])
 
 
+async def test_a_broker_that_does_not_pass_on_what_it_takes_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with fake_broker(Script(puback_reason=0x87)) as broker, talk(broker, wish="5") as connection:
+        await connection.retain_all([("fc/v1/kit7/dev/a/state", b"{}"), ("fc/v1/kit7/dev/b/state", b"{}")])
+        await connection.publish("fc/v1/kit7/state", b"{}", retain=True)
+    told = [row.getMessage() for row in caplog.records if row.name == "adapters.mqtt.seam"]
+    assert len(told) == 1 and "0x87, its rights forbid it" in told[0]
+
+
 async def test_a_broker_that_keeps_its_acknowledgements_is_left_and_nothing_waits_on() -> None:
     async with fake_broker(Script(puback=False)) as broker, talk(broker, times=QUICK) as connection:
         with pytest.raises(LinkDown) as lost:
