@@ -129,10 +129,10 @@ class Link(aiomqtt.Client):
             raise aiomqtt.MqttCodeError(self._reason, "Disconnected")
 
     async def say(self, topic: str, payload: bytes, retain: bool, expires_s: float | None) -> None:
-        """With QoS 0; returns when nothing waits for the socket any more. Raises MqttError, OSError."""
+        """With QoS 0; returns when it went to the socket. Raises MqttError, OSError."""
         self._write(publish(topic, payload, five=self.five, retain=retain, expires_s=expires_s))
         if self.socket.backlog:
-            await self.socket.flushed.wait()
+            await self.socket.gone()
             await self._still()
 
     async def say_all(self, messages: Iterable[Retained], retain: bool, expires_s: float | None = None) -> None:
@@ -298,7 +298,7 @@ class Link(aiomqtt.Client):
         if number >= 0:
             self._loop.remove_reader(number)
             self._loop.remove_writer(number)
-        self.socket.flushed.set()
+        self.socket.give_up()
         if self._watch is not None:
             self._watch.cancel()
         for waiting in self._waiting.values():

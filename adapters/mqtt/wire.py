@@ -33,9 +33,10 @@ class Wire:
         self._end: OSError | None = None
         self.over = False
         """Nothing more comes: paho's next read says why."""
+        self.closed = False
         self._unsent: deque[bytes | bytearray | memoryview] = deque()
-        self.flushed = asyncio.Event()
-        self.flushed.set()
+        self._went = asyncio.Event()
+        self._taken = 0
         self.bytes_in = self.bytes_out = 0
         self.heard_at = self.sent_at = now()
 
@@ -75,13 +76,13 @@ class Wire:
 
     def write(self, data: bytes | bytearray) -> None:
         """Whole packets. Raises OSError."""
+        self._taken += len(data)
         if self._unsent:
             self._unsent.append(data)
             return
         left = self._send(data)
         if left:
             self._unsent.append(left)
-            self.flushed.clear()
             self._blocked(True)
 
     def flush(self) -> None:
@@ -92,8 +93,15 @@ class Wire:
                 self._unsent[0] = left
                 return
             self._unsent.popleft()
-        self.flushed.set()
+            self._went.set()
         self._blocked(False)
+
+    async def gone(self) -> None:
+        """What was taken until now went to the socket, whatever came after it; or the socket was closed."""
+        mark = self._taken
+        while self.bytes_out < mark and not self.closed:
+            self._went.clear()
+            await self._went.wait()
 
     @property
     def backlog(self) -> int:
@@ -137,5 +145,10 @@ class Wire:
         """It is non-blocking already, and stays so."""
 
     def close(self) -> None:
-        self.flushed.set()
+        self.give_up()
         self._inner.close()
+
+    def give_up(self) -> None:
+        """Nothing more goes: nobody need wait."""
+        self.closed = True
+        self._went.set()
