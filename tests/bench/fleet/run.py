@@ -169,7 +169,7 @@ class Run:
             "cut": cut,
             "held_again_s": round(at - began, 2),
             "return_cpu_s": cost,
-            "return_ms_per_kit": round(1000 * sum(cost.values()) / max(1, cut), 2),
+            "return_ms_per_kit": round(1000 * sum(cost.values()) / max(1, back["anew"]), 2),
             "codes": [one["codes"] for one in told],
         }
         say(
