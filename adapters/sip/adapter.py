@@ -277,6 +277,8 @@ async def _watch_users(users: Users, registrar: RegistrarDesk) -> None:
     """`fieldgate sip users` without a daemon, or an editor, may change the file."""
     while True:
         await beat(USERS_POLL_S)
+        if not users.stale:
+            continue
         before = users.all()
         if await asyncio.to_thread(users.fresh):
             for name, user in before.items():

@@ -133,6 +133,11 @@ class Users:
         self.problem = ""
         self.fresh()
 
+    @property
+    def stale(self) -> bool:
+        """The file is another one than was read. Cheap: `fresh` and its thread are for when it is."""
+        return self._file.stamp() != self._stamp
+
     def fresh(self) -> bool:
         """Whether the users are other ones now. A file that became unreadable leaves those known in force."""
         stamp = self._file.stamp()

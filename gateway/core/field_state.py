@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from gateway.base.tasks import beat
 from gateway.core.facts import AdapterStatus
 from gateway.core.field_word import FieldFacts, FieldJudge, links_of
-from gateway.model.device import DeviceState
 from gateway.model.kit_state import FieldLink, FieldState
 from gateway.model.link import BearerKind, LinkPhase
-from gateway.model.principal import SYSTEM
 from gateway.model.texts import CarrierKind
 
 if TYPE_CHECKING:
@@ -96,7 +94,7 @@ class Field:
         centers = core.fleet.centers()
         links = self._links()
         failed = [one for one in self.adapters() if one.state == "failed" or one.code == "port-in-use"]
-        devices = core.home.devices(SYSTEM)
+        devices = core.devices.all()
         return FieldFacts(
             condition=core.kit.condition,
             centers=centers,
@@ -110,7 +108,7 @@ class Field:
             severed=next((one.code or "config" for one in failed if one.type == "uplink"), ""),
             broken=[code for code in core.watch.parts.values() if code],
             devices=len(devices),
-            devices_online=sum(one.state in (DeviceState.ONLINE, DeviceState.DEGRADED) for one in devices),
+            devices_online=sum(one.reachable for one in devices),
             started=self.started(),
         )
 

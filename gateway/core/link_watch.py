@@ -145,7 +145,7 @@ class LinkWatch:
         while True:
             await beat(COUNT_S)
             with suppress(OSError):
-                self.counted(await asyncio.to_thread(rtnetlink.counted))
+                self.counted(rtnetlink.counted())
             now = self._clock.monotonic()
             if now - trailed >= EVERY_S / 2:
                 trailed = now

@@ -6,18 +6,20 @@ Routes of every table count: a kit with several modems has a table for each.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 # RFC 3549 §2.3, §3.1; linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h
 _NEWLINK, _GETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _GETROUTE = 16, 18, 20, 22, 24, 26
 _ERROR, _DONE = 2, 3
 _REQUEST_DUMP = 0x301
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_STATS64 = 3, 4, 23
+_IFLA_IFNAME, _IFLA_MTU = 3, 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 4, 5, 6, 9
 _IFF_UP, _IFF_LOOPBACK, _IFF_POINTOPOINT, _IFF_NOARP, _IFF_LOWER_UP = 0x1, 0x8, 0x10, 0x80, 0x10000
@@ -27,6 +29,7 @@ _UNICAST = 1
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # links, IPv4 and IPv6 addresses and routes
 OUR_PROTOCOL, OUR_TABLES = 186, range(100, 165)
 """Of routes that are made for links (`gateway.net.links.routes`)."""
+_SYSTEM, _COUNTERS = Path("/sys/class/net"), Path("/proc/self/net/dev")
 GATHER_S = 0.3
 LOOK_S = 10.0
 """News may be lost: it is looked anew this often anyway."""
@@ -54,15 +57,21 @@ class Interface:
     @property
     def bearer(self) -> str:
         """A guess by what the kernel calls it: "lte", "wifi", "wire"."""
-        with suppress(OSError):
-            for line in (Path("/sys/class/net") / self.name / "uevent").read_text().splitlines():
-                if line == "DEVTYPE=wwan":
-                    return "lte"
-                if line == "DEVTYPE=wlan":
-                    return "wifi"
-        if self.name.startswith(("wwan", "ppp", "usb", "rmnet")):
-            return "lte"
-        return "wifi" if self.name.startswith("wl") else "wire"
+        return _bearer(self.index, self.name)
+
+
+@lru_cache(maxsize=64)
+def _bearer(_index: int, name: str) -> str:
+    """Read once for each: what one is does not change under its number and name, and links ask every second."""
+    with suppress(OSError):
+        for line in (_SYSTEM / name / "uevent").read_text().splitlines():
+            if line == "DEVTYPE=wwan":
+                return "lte"
+            if line == "DEVTYPE=wlan":
+                return "wifi"
+    if name.startswith(("wwan", "ppp", "usb", "rmnet")):
+        return "lte"
+    return "wifi" if name.startswith("wl") else "wire"
 
 
 def interfaces() -> list[Interface]:
@@ -158,14 +167,21 @@ def _attributes(data: bytes) -> dict[int, bytes]:
 
 
 def counted() -> dict[str, tuple[int, int]]:
-    """Bytes in and out by each interface since it came. Raises OSError where the kernel does not answer."""
+    """Bytes in and out by each interface since it came. Raises OSError where the kernel has no such table.
+
+    Of /proc/self/net/dev: unlike a netlink dump it waits for nobody who is changing interfaces, so that it may be read
+    on the loop, once a second, without a thread being woken for it.
+    """
+    table = os.open(_COUNTERS, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = b"".join(iter(lambda: os.read(table, 1 << 16), b""))
+    finally:
+        os.close(table)
     found: dict[str, tuple[int, int]] = {}
-    for _, _, _, attributes in _dump(_GETLINK, _NEWLINK, "=BxHiII", 16, (2, 4)):
-        name = attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("utf-8", "replace")
-        if name and len(stats := attributes.get(_IFLA_STATS64, b"")) >= 32:
-            # struct rtnl_link_stats64: packets in, out, bytes in, out
-            bytes_in, bytes_out = struct.unpack_from("=QQ", stats, 16)
-            found[name] = (bytes_in, bytes_out)
+    for line in text.decode("utf-8", "replace").splitlines()[2:]:
+        name, _, figures = line.rpartition(":")
+        # proc_pid_net(5): bytes, packets, six more of what came in; then bytes of what went out
+        found[name.strip()] = (int((told := figures.split())[0]), int(told[8]))
     return found
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from adapters.uplink.config import UplinkConfig
 from adapters.uplink.paths import Wish, wishes
-from gateway.net.rtnetlink import changes
+from gateway.net import rtnetlink
+from gateway.net.rtnetlink import Interface, changes
 
 
 def ip(*words: str) -> None:
@@ -62,3 +64,36 @@ def test_links_are_found_as_they_come_and_go() -> None:
         "gone",
         "",
     ]
+
+
+def test_what_an_interface_is_is_read_once_for_its_number_and_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rtnetlink, "_SYSTEM", tmp_path)
+    rtnetlink._bearer.cache_clear()
+    for name, kind in (("modem", "wwan"), ("radio", "wlan")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "uevent").write_text(f"DEVTYPE={kind}\nINTERFACE={name}\n")
+    try:
+        found = [Interface(n, name, True) for n, name in enumerate(("modem", "radio", "eth0", "wlan0", "usb0"), 1)]
+        assert [one.bearer for one in found] == ["lte", "wifi", "wire", "wifi", "lte"]
+        (tmp_path / "modem" / "uevent").write_text("DEVTYPE=wlan\n")
+        assert [Interface(n, "modem", True).bearer for n in (1, 7)] == ["lte", "wifi"], "a number is one interface's"
+    finally:
+        rtnetlink._bearer.cache_clear()
+
+
+def test_bytes_are_counted_by_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "dev"
+    monkeypatch.setattr(rtnetlink, "_COUNTERS", table)
+    zeros = " 0" * 6
+    table.write_text(
+        "Inter-|   Receive    |  Transmit\n"
+        " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs\n"
+        f"    lo: 71912709343 54551470{zeros} 71912709340 54551470{zeros}\n"
+        f"wwan0:1:   12       1{zeros}        34       0{zeros}\n"
+    )
+    assert rtnetlink.counted() == {"lo": (71912709343, 71912709340), "wwan0:1": (12, 34)}
+    monkeypatch.undo()
+    assert all(len(figures) == 2 for figures in rtnetlink.counted().values())
+    assert "lo" in rtnetlink.counted()

@@ -33,7 +33,8 @@ def test_a_user_is_kept_as_hashes_in_a_file_of_its_own(tmp_path: Path) -> None:
 def test_a_change_of_the_file_is_seen_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     users = Users(SipConfig(), tmp_path)
     Users(SipConfig(), tmp_path).add("anna", "right horse battery")
-    assert users.fresh() and users.get("anna") is not None and not users.fresh()
+    assert users.stale and users.fresh() and users.get("anna") is not None
+    assert not users.stale and not users.fresh()
     (tmp_path / "users.json").write_text("{not json")
     users.fresh()
     assert users.get("anna") is not None and "can not be read" in users.problem
