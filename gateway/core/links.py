@@ -18,7 +18,7 @@ from gateway.base.errors import Busy, LocalProtocolError
 from gateway.config.links import Links as LinksConfig
 from gateway.config.links import LinkSection
 from gateway.config.units import is_slug
-from gateway.core.link_choice import Choice, Tier
+from gateway.core.link_choice import Candidate, Choice, Tier
 from gateway.core.link_entry import NOTHING, Bearer, Entry
 from gateway.core.link_judge import Judge, Standing
 from gateway.core.link_quota import Use
@@ -90,6 +90,7 @@ class Links:
         self._gone: dict[str, float] = {}
         self._too_many = False
         self.choices = {traffic: Choice(traffic) for traffic in TrafficClass}
+        self._candidates: list[Candidate] = []
         self._heard: list[Callable[[], None]] = []
         self._told_at = 0.0
         self.on_down: Callable[[Entry, Interface], None] = lambda _entry, _was: None
@@ -223,7 +224,12 @@ class Links:
             self._recover(entry, now)
             self._carried(entry, config)
         candidates = [entry.candidate(config) for entry in self.entries.values()]
+        # As they were, and none waits to have been better for long enough: nothing is chosen anew.
+        same = candidates == self._candidates
+        self._candidates = candidates
         for traffic, choice in self.choices.items():
+            if same and choice.next_timer(now) is None:
+                continue
             before = choice.order[0] if choice.order else ""
             if choice.update(now, candidates) and choice.order:
                 log.info(
