@@ -76,6 +76,7 @@ class LegEvent:
     """An ingest leg changed. `state`:
 
     `media`    first valid packet; `detail` is the payload found ("ps", "ts", "h264", …), `address` the sender
+    `picture`  its first key frame, after the `TrackEvent` if what it sends is news
     `stalled`  no frame for `stall_ms`; `resumed`: frames again
     `closed`   TCP ended or a socket error; `code` is a reason code
     `problem`  something to tell a person, at most once a second and code (`private-stream`, `framing-lost`, …)
@@ -84,7 +85,7 @@ class LegEvent:
 
     leg: Leg
     stream: Stream
-    state: Literal["media", "stalled", "resumed", "closed", "problem", "attached", "detached"]
+    state: Literal["media", "picture", "stalled", "resumed", "closed", "problem", "attached", "detached"]
     code: str
     detail: str
     address: str
@@ -93,7 +94,7 @@ class LegEvent:
         *,
         leg: Leg,
         stream: Stream,
-        state: Literal["media", "stalled", "resumed", "closed", "problem", "attached", "detached"],
+        state: Literal["media", "picture", "stalled", "resumed", "closed", "problem", "attached", "detached"],
         code: str,
         detail: str,
         address: str,

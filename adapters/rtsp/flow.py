@@ -68,5 +68,7 @@ async def keep_suited(
     media: Media, viewing: Viewing, needs: Needs, suited: Suited, protocol: str, subscription: int
 ) -> None:
     """The subscription, that is on `suited`, stays on what suits. Until cancelled; raises NotFound when the stream is
-    no more."""
-    await Suiting(media, viewing, protocol, lambda: viewing.suited(needs)).keep(subscription, suited.handle)
+    no more, and what `suited` raises when the source came back with what was not described: RTSP has no word for
+    another codec, and who connects again is told of it."""
+    kept = Suiting(media, viewing, protocol, lambda: viewing.suited(needs))
+    await kept.keep(subscription, suited.handle, patient=False)

@@ -20,6 +20,7 @@ from gateway.contract.adapter import Context
 from gateway.contract.media import Suited, Viewing
 from gateway.model.ids import StreamId
 from gateway.model.principal import Principal
+from gateway.net.suiting import SETTLED_S, settled
 from gateway.wire.rtsp import RtspRequest, Transport, join_control, parse_transports, track_of
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Outlet:
             self._viewing = await self._held.enter_async_context(view)
         try:
             async with asyncio.timeout(self._config.patience):
+                await settled(self._viewing, min(SETTLED_S, self._config.patience / 2))
                 self._suited = await self._viewing.suited(self._needs)
         except TimeoutError:
             status = self._viewing.status

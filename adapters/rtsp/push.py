@@ -19,6 +19,7 @@ from gateway.base.errors import LinkDown, PeerError, Unsupported
 from gateway.base.url import SourceUrl
 from gateway.contract.adapter import Context
 from gateway.contract.media import Viewing
+from gateway.net.suiting import settled
 from gateway.wire.rtsp import Transport, join_control, parse_transports
 
 
@@ -35,6 +36,7 @@ class Push:
     async def run(self, viewing: Viewing) -> None:
         """`contract.source.PushOpener`: over TCP, which every server takes. Raises how it ended."""
         # Nothing is connected before there is something to send.
+        await settled(viewing)
         suited = await viewing.suited(self._needs)
         tracks = described(suited.tracks, "streamid={}")
         if not tracks:

@@ -356,9 +356,11 @@ class LiveStream:
         match event.state:
             case "media":
                 self._rules.media(now)
-                # A stream that is opened again keeps its tracks: no new TrackEvent will tell that it lives.
-                if "video" in self._tracks:
-                    self._rules.frames(now)
+            case "picture":
+                # A stream that is opened again keeps its tracks, and no TrackEvent tells of what is no news. Its sound
+                # may be new, and is known in a moment.
+                self.tracks_since = now
+                self._rules.frames(now)
             case "stalled":
                 self._rules.stalled(now)
             case "resumed":

@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway.base.errors import GatewayError
 from gateway.model.media import Track
 from gateway.net import suiting
-from gateway.net.suiting import Fitting, Suiting, Viewed
+from gateway.net.suiting import Fitting, Suiting, Viewed, settled
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Outflow:
     async def run(self, begin: Callable[[int], int]) -> str:
         """`begin(stream)` subscribes and returns the handle. Until the far side ends: why. Raises what `suited` raises
         at first and what `begin` does."""
+        await settled(self._viewing)
         suited = await self._suits(())
         tracks = suited.tracks
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Generic, Protocol, TypeVar
 
 from gateway import codecs
@@ -15,6 +15,9 @@ from gateway.model.ids import StreamId
 from gateway.model.media import StreamState, StreamStatus
 
 log = logging.getLogger(__name__)
+
+SETTLED_S = 3.0
+"""A source that is to be opened again is back so soon, if it is there."""
 
 
 class Plane(Protocol):
@@ -44,6 +47,16 @@ class Fitting(Protocol):
 
 
 S = TypeVar("S", bound=Fitting)
+
+
+async def settled(viewing: Viewed, patience_s: float = SETTLED_S) -> None:
+    """For a reader that can be told of its codecs but once: until a source that is away, and known from before, is
+    back and says what it sends now, which may be something else. After `patience_s` what it sent is taken for true."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s), aclosing(viewing.changes()) as changes:  # type: ignore[type-var]
+            async for status in changes:
+                if status.state in (StreamState.LIVE, StreamState.REMOVED) or status.code == "audio-only":
+                    return
 
 
 class Suiting(Generic[S]):

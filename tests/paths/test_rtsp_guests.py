@@ -231,6 +231,29 @@ async def test_a_source_that_comes_back_with_another_codec_is_made_what_was_desc
         await publisher.stop()
 
 
+async def test_a_reader_that_nothing_can_be_made_for_any_more_is_let_go(tmp_path: Path) -> None:
+    """It was told of H.265, and that is made of nothing: a connection that stands would show nothing for ever."""
+    async with a_rig(tmp_path) as rig:
+        url = rig.url("drone-1")
+        hevc = sender(
+            rig.url("drone-1", DRONE), audio="", video="libx265 -preset ultrafast -x265-params log-level=none"
+        )
+        publisher = await Program.start(*hevc)
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        async with hand(rig, WALL) as one:
+            described = await one.ask("DESCRIBE", url, ("Accept", "application/sdp"))
+            assert b"H265" in described.body
+            track = f"{described.headers.get('Content-Base')}trackID=0"
+            assert (await one.ask("SETUP", track, ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"))).ok
+            assert (await one.ask("PLAY", url)).ok
+            await publisher.stop()
+            publisher = await Program.start(*sender(rig.url("drone-1", DRONE), audio=""))
+            assert await one.ended()
+        async with hand(rig, WALL) as again:
+            assert b"H264" in (await again.ask("DESCRIBE", url, ("Accept", "application/sdp"))).body
+        await publisher.stop()
+
+
 @pytest.mark.parametrize("wish", ["video=none", "audio=none", "audio=pcma"])
 async def test_readers_may_wish(tmp_path: Path, wish: str) -> None:
     async with a_rig(tmp_path) as rig:

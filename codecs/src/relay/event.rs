@@ -19,6 +19,7 @@ pub type DoorId = u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LegState {
     Media,
+    Picture,
     Stalled,
     Resumed,
     Closed,
@@ -31,6 +32,7 @@ impl LegState {
     pub fn name(self) -> &'static str {
         match self {
             LegState::Media => "media",
+            LegState::Picture => "picture",
             LegState::Stalled => "stalled",
             LegState::Resumed => "resumed",
             LegState::Closed => "closed",

@@ -67,6 +67,7 @@ pub struct Leg {
     stall_us: u64,
     stalled: bool,
     heard: bool,
+    shown: bool,
     next_report: Micros,
     pub timer_at: Micros,
     /// SSRCs that the peer said good-bye to.
@@ -102,6 +103,7 @@ impl Leg {
             stall_us,
             stalled: false,
             heard: false,
+            shown: false,
             next_report: Micros(now.0 + REPORT_US),
             timer_at: Micros(u64::MAX),
             gone: Vec::new(),
@@ -294,6 +296,10 @@ impl Worker {
         leg.last_unit = self.now;
         if std::mem::take(&mut leg.stalled) {
             self.events.push(leg.event(LegState::Resumed, "", String::new()));
+        }
+        if unit.kind == Kind::Video && unit.key && !std::mem::replace(&mut leg.shown, true) {
+            // After the event of its track: who hears this knows what the source sends now.
+            self.events.push(leg.event(LegState::Picture, "", String::new()));
         }
         self.unit(live, leg.id, unit);
     }

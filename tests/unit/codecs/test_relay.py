@@ -38,6 +38,28 @@ def test_plain_out_carries_the_same_nal_units(rig: Rig) -> None:
     assert [base64.b64decode(one) for one in track.sprop.split(",")] == [SPS, PPS]
 
 
+def test_a_way_in_tells_its_first_picture_after_its_track(rig: Rig) -> None:
+    stream = rig.engine.open_stream("ball")
+    first, source = rig.source(stream)
+    source.picture(key=True)
+    source.picture()
+    rig.wait(codecs.LegEvent, lambda e: (e.leg, e.state) == (first, "picture"))
+    assert any(isinstance(event, codecs.TrackEvent) for event in rig.seen), "the track was told before"
+    rig.engine.close_leg(first)
+    second, source = rig.source(stream)
+    source.picture()
+    while not rig.engine.leg_stats(second)["packets"]:
+        rig.settle()
+    assert not [e for e in rig.seen if isinstance(e, codecs.LegEvent) and e.state == "picture"], "no key frame yet"
+    source.picture(key=True)
+    source.picture()
+    rig.wait(codecs.LegEvent, lambda e: (e.leg, e.state) == (second, "picture"))
+    source.picture(key=True)
+    source.picture()
+    rig.settle()
+    assert not [e for e in rig.seen if isinstance(e, codecs.LegEvent) and e.state == "picture"], "said once"
+
+
 @pytest.mark.parametrize("profile", list(PROFILES))
 def test_srtp_is_what_libsrtp_takes(rig: Rig, profile: codecs.SrtpProfile) -> None:
     stream = rig.engine.open_stream("ball")

@@ -13,8 +13,9 @@ from gateway.base.errors import Busy, Denied, GatewayError, NotFound, PeerError
 from gateway.contract.media import Offer, Publication
 from gateway.core.facts import Missed
 from gateway.model.ids import DeviceId, StreamId
-from gateway.model.media import StreamState, StreamStatus
+from gateway.model.media import Codec, StreamState, StreamStatus
 from gateway.model.principal import SYSTEM, Principal, Role
+from gateway.net.suiting import SETTLED_S, settled
 from tests.fakes.loop import advance, settle
 from tests.unit.core.house import AUDITOR, OPERATOR, VIEWER, House, housed
 
@@ -101,7 +102,11 @@ async def test_viewer_is_kept_through_an_outage(house: House) -> None:
         assert viewing.status.state is StreamState.WAITING and source.ended == 1
         await advance(1.0)
         assert source.opened == 2
-        house.engine.media(house.engine.newest_leg(STREAM))
+        back = house.engine.newest_leg(STREAM)
+        house.engine.media(back)
+        await turn()
+        assert viewing.status.state is StreamState.OPENING, "packets are no picture"
+        house.engine.leg_event(back, "picture")
         await turn()
         # The same track goes on: no new TrackEvent comes, and none is needed.
         assert viewing.status.state is StreamState.LIVE and viewing.handle == handle
@@ -111,6 +116,34 @@ async def test_viewer_is_kept_through_an_outage(house: House) -> None:
     assert [a for a, b in zip(seen, [*seen[1:], None], strict=True) if a is not b] == [
         s.OPENING, s.LIVE, s.STALLED, s.WAITING, s.OPENING, s.LIVE,
     ]  # fmt: skip
+
+
+@housed
+async def test_who_can_be_told_but_once_waits_for_what_a_returning_source_sends(house: House) -> None:
+    streams, source = house.core.streams, Source()
+    streams.offer(source.offer())
+    async with streams.view(STREAM, VIEWER, "rtsp") as viewing:
+        leg = await goes_live(house)
+        await asyncio.wait_for(settled(viewing), 0.1)
+        house.engine.leg_event(leg, "closed", "eof")
+        await turn()
+        waits = asyncio.create_task(settled(viewing))
+        await advance(1.0)
+        back = house.engine.newest_leg(STREAM)
+        house.engine.media(back)
+        await turn()
+        assert back != leg and not waits.done() and viewing.tracks[0].codec is Codec.H264, "what it sent before"
+        house.engine.track(house.engine.legs[back], "h265", generation=2)
+        house.engine.leg_event(back, "picture")
+        await turn()
+        assert waits.done() and viewing.tracks[0].codec is Codec.H265
+        house.engine.leg_event(back, "closed", "eof")
+        await turn()
+        waits = asyncio.create_task(settled(viewing))
+        await advance(SETTLED_S - 0.1)
+        assert not waits.done()
+        await advance(0.2)
+        assert waits.done() and viewing.status.state is not StreamState.LIVE, "it does not wait for ever"
 
 
 async def _note_states(changes: object, seen: list[StreamState]) -> None:
