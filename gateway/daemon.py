@@ -37,7 +37,7 @@ from gateway.core.context import context_of, kit_tls
 from gateway.core.core import Core
 from gateway.core.facts import AdapterStatus, Health
 from gateway.core.mediaplane import MediaPlane
-from gateway.core.rights import require_role
+from gateway.core.rights import require_role, require_whole
 from gateway.core.secrets import Secrets
 from gateway.core.services import Services
 from gateway.model.doctor import Finding
@@ -319,7 +319,7 @@ class Daemon:
         )
 
     def _adapter_changed(self, status: AdapterStatus) -> None:
-        self.core.bus.publish("adapter", "", status)
+        self.core.bus.publish("adapter", "", status, within=self.config.gateway.id)
 
     # — what the API asks —
 
@@ -341,6 +341,7 @@ class Daemon:
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""
         require_role(who, Role.TECHNICIAN, "reload the configuration")
+        require_whole(who, self.config.gateway.id, "reload the configuration")
         await self.whole()  # of what is still being started nothing can be taken out
         async with self._reloading:
             new = _load(self._config_path, self._state_dir_given)

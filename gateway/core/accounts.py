@@ -22,7 +22,7 @@ from gateway.core.audit import Audit
 from gateway.core.facts import Issued
 from gateway.core.lockout import Lockout
 from gateway.core.passwords import LONGEST, NOBODY, Passwords
-from gateway.core.rights import at_least, require, require_role
+from gateway.core.rights import at_least, in_scope, require, require_role
 from gateway.core.secrets import Secrets, readable
 from gateway.model.command import Action
 from gateway.model.principal import Principal, Role
@@ -201,7 +201,7 @@ class Accounts:
     async def revoke(self, who: Principal, token_id: str) -> None:
         require_role(who, Role.ADMINISTRATOR, "revoke tokens")
         for digest, token in list(self._tokens.items()):
-            if token.info.id == token_id:
+            if token.info.id == token_id and in_scope(who, token.info.scope):
                 await self._repo.remove_token(token_id)
                 self._tokens.pop(digest, None)
                 await self._audit.record(who, "token.revoke", detail=f"{token_id} {token.info.name}")
@@ -210,7 +210,7 @@ class Accounts:
 
     def tokens(self, who: Principal) -> Sequence[TokenInfo]:
         require_role(who, Role.ADMINISTRATOR, "list tokens")
-        return [token.info for token in self._tokens.values()]
+        return [token.info for token in self._tokens.values() if in_scope(who, token.info.scope)]
 
     # — whose links are still good —
 
@@ -256,7 +256,7 @@ class Accounts:
 
     def accounts(self, who: Principal) -> Sequence[Account]:
         require_role(who, Role.ADMINISTRATOR, "list accounts")
-        return [account for account, _ in self._accounts.values()]
+        return [account for account, _ in self._accounts.values() if in_scope(who, account.scope)]
 
     async def add(self, who: Principal, *, name: str, role: Role, scope: str, password: str) -> Account:
         require(who, Action.ACCOUNT_ADD)

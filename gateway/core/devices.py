@@ -145,7 +145,7 @@ class Devices:
         if told is None or self._clock.monotonic() - told >= PENDING_EVERY_S or (before and before.code != code):
             self._pending_told[key] = self._clock.monotonic()
             self._repo.put_pending(row)
-            self._bus.publish("pending", "", row)
+            self._bus.publish("pending", "", row, within=self._gateway)
             if before is None:
                 log.info("%s device %s at %s was refused: %s", scheme, key[1], address, code)
 
@@ -357,7 +357,7 @@ class Devices:
         self._pending_told.pop((scheme, external_id), None)
         if (row := self._pending.pop((scheme, external_id), None)) is not None:
             self._repo.drop_pending(scheme, external_id)
-            self._bus.publish("pending", "", row, gone=True)
+            self._bus.publish("pending", "", row, gone=True, within=self._gateway)
 
     def _call(self, known: Known, admitted: Admitted | None) -> None:
         for called in list(self._listeners.get(known.row.scheme, ())):

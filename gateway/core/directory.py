@@ -65,7 +65,7 @@ class Directory:
 
     def pending(self, who: Principal) -> Sequence[PendingDevice]:
         require_role(who, Role.TECHNICIAN, "see who knocked")
-        return self._devices.pending()
+        return self._devices.pending() if in_scope(who, self._gateway) else []
 
     def streams(self, who: Principal, text: str = "") -> Sequence[StreamStatus]:
         wanted = text.casefold()

@@ -11,7 +11,7 @@ from gateway.base.errors import GatewayError, NotFound
 from gateway.core.audit import Audit
 from gateway.core.inbox import Inbox
 from gateway.core.outbox import Outbox
-from gateway.core.rights import require_role
+from gateway.core.rights import in_scope, require_role, require_whole
 from gateway.model.forward import ForwardFile, KeptEvent, KeptFile, Uplink, WaitingFile
 from gateway.model.informant import Report
 from gateway.model.principal import Principal, Role
@@ -20,21 +20,24 @@ log = logging.getLogger(__name__)
 
 
 class ForwardView:
-    def __init__(self, outbox: Outbox, inbox: Inbox, audit: Audit) -> None:
+    def __init__(self, gateway: str, outbox: Outbox, inbox: Inbox, audit: Audit) -> None:
+        self._gateway = gateway
         self._outbox = outbox
         self._inbox = inbox
         self._audit = audit
 
     def uplinks(self, who: Principal) -> Sequence[Uplink]:
         require_role(who, Role.VIEWER, "see what waits")
-        return self._outbox.standing()
+        return self._outbox.standing() if in_scope(who, self._gateway) else []
 
     async def waiting_files(self, who: Principal) -> Sequence[WaitingFile]:
         require_role(who, Role.OPERATOR, "see the files that wait")
-        return await self._outbox.waiting_files()
+        files = await self._outbox.waiting_files()
+        return [one for one in files if in_scope(who, one.file.device or self._gateway)]
 
     async def leave(self, who: Principal, name: str) -> None:
         require_role(who, Role.ADMINISTRATOR, "drop what waits")
+        require_whole(who, self._gateway, "drop what waits")
         if name not in {uplink.name for uplink in self._outbox.standing()}:
             raise NotFound(f"nothing is sent to {name[:80]!r}")
         await self._audit.record(who, "outbox.leave", detail=name)

@@ -19,7 +19,7 @@ from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound, Unsupported
 from gateway.core.audit import Audit
 from gateway.core.lockout import Lockout
-from gateway.core.rights import require_role
+from gateway.core.rights import in_scope, require_role, require_whole
 from gateway.model.ids import DeviceId, device_id
 from gateway.model.informant import Invitation, Phone
 from gateway.model.principal import Principal, Role
@@ -121,11 +121,14 @@ class Invitations:
     def invitations(self, who: Principal) -> Sequence[Invitation]:
         """Newest first."""
         require_role(who, Role.OPERATOR, "list invitations")
+        if not in_scope(who, self._gateway):
+            return []
         shown = [replace(one.info, phones=len(one.phones)) for one in self._live.values()]
         return sorted(shown, key=lambda one: -one.made_at)
 
     async def revoke(self, who: Principal, id_: str) -> None:
         require_role(who, Role.OPERATOR, "revoke invitations")
+        require_whole(who, self._gateway, "revoke invitations")
         for live in self._live.values():
             if live.info.id == id_:
                 live.info = replace(live.info, revoked_at=live.info.revoked_at or self._clock.wall())

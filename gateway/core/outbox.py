@@ -238,7 +238,7 @@ class Outbox:
             told = replace(told, full=full)
             if told != side.standing():
                 side.stands(told)
-                self._bus.publish("outbox", "", told)
+                self._bus.publish("outbox", "", told, within=self._own.rstrip("/"))
         if not any(side.standing().full for side in self._sides.values()):
             self._unsay("outbox-full")
         if now - self._gave_up_at >= SAID_FOR_S:

@@ -22,7 +22,7 @@ from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, NotFound, ProtocolError, Unsupported
 from gateway.core.audit import Audit
 from gateway.core.pairings import Pairings
-from gateway.core.rights import at_least, require_role
+from gateway.core.rights import at_least, in_scope, require_role, require_whole
 from gateway.model.pairing import OfferState, PairedCenter, PairedKit, PairingOffer
 from gateway.model.principal import Principal, Role
 from gateway.net.web import WebUrl, request
@@ -127,6 +127,7 @@ class Pairing:
 
     def offered(self, who: Principal, id_: str) -> PairingOffer:
         require_role(who, Role.TECHNICIAN, "pair this gateway")
+        require_whole(who, self._own().gateway, "pair it")
         self._forget_old()
         if (offer := self._offers.get(id_)) is None:
             raise NotFound(f"there is no code {id_[:40]!r}, or it has ended", code="pair-ended")
@@ -135,6 +136,7 @@ class Pairing:
     async def accept(self, who: Principal, text: str) -> PairedCenter:
         """A center's answer to a code of ours. Raises ProtocolError (`pair-code`), Denied (`pair-foreign`)."""
         require_role(who, Role.TECHNICIAN, "pair this gateway")
+        require_whole(who, self._own().gateway, "pair it")
         self._forget_old()
         for offer in list(self._offers.values()):
             waits = offer.told.state is OfferState.WAITING and not offer.taken
@@ -225,7 +227,7 @@ class Pairing:
 
     def centers(self, who: Principal) -> Sequence[PairedCenter]:
         require_role(who, Role.TECHNICIAN, "see the centers")
-        return self._pairings.centers()
+        return self._pairings.centers() if in_scope(who, self._own().gateway) else []
 
     async def forget_center(self, who: Principal, gateway: str) -> None:
         """It is called no more, and may do nothing here."""

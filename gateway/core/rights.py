@@ -116,6 +116,12 @@ def require_role(who: Principal, least: Role, doing: str) -> None:
         raise Denied(f"{who.name} ({who.role}) may not {doing}: {least} or higher is needed")
 
 
+def require_whole(who: Principal, gateway: str, doing: str) -> None:
+    """For acts on the whole gateway that are no commands. Raises Denied to whoever sees only a part of it."""
+    if not in_scope(who, gateway):
+        raise Denied(f"{who.name} sees only {who.scope} and may not {doing}: that is of the whole of {gateway}")
+
+
 class Rights:
     """The face of this table for the API."""
 

@@ -47,9 +47,9 @@ def make_services(
         by_bearer=core.programs.by_bearer,
         fleet=core.fleet,
         links=LinkView(config().gateway.id, core.links, core.link_trails),
-        forward=ForwardView(core.outbox, core.inbox, core.audit),
+        forward=ForwardView(config().gateway.id, core.outbox, core.inbox, core.audit),
         pairing=core.pairing,
         kit=core.standing,
-        texts=TextsView(core.texts, core.telemetry_in, core.audit),
+        texts=TextsView(config().gateway.id, core.texts, core.telemetry_in, core.audit),
         meshes=core.meshes,
     )

@@ -10,7 +10,7 @@ from gateway.core.audit import Audit
 from gateway.core.programs import PREFIX, Programs
 from gateway.core.push_points import PushPoints
 from gateway.core.pushes import Pushes
-from gateway.core.rights import in_scope, require, require_role
+from gateway.core.rights import in_scope, require, require_role, require_whole
 from gateway.core.sessions import Sessions
 from gateway.core.source_book import SourceBook
 from gateway.core.source_test import SourceTester
@@ -68,6 +68,8 @@ class SourceView:
 
     def programs(self, who: Principal) -> Sequence[ProgramInfo]:
         require_role(who, Role.TECHNICIAN, "see programs")
+        if not in_scope(who, self._gateway):
+            return []
         publishing: dict[str, list[str]] = {}
         for stream, sender, _ in self._points.publishers():
             publishing.setdefault(sender.name, []).append(stream)
@@ -84,6 +86,7 @@ class SourceView:
     async def renew_program(self, who: Principal, name: str) -> str:
         """Its new password: the only time that it is seen."""
         require_role(who, Role.ADMINISTRATOR, "make a program's password anew")
+        require_whole(who, self._gateway, "make a program's password anew")
         if name not in self._programs.names():
             raise NotFound(f"there is no program {name[:80]!r}")
         await self._audit.record(who, "program.secret", detail=name)

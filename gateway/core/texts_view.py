@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.core.audit import Audit
-from gateway.core.rights import require_role
+from gateway.core.rights import in_scope, require_role, require_whole
 from gateway.core.telemetry_in import TelemetryIn
 from gateway.core.texts import Texts
 from gateway.model.principal import Principal, Role
@@ -14,23 +14,31 @@ from gateway.model.texts import Arrived, CarrierState, TextIn, TextOut, TextPrio
 
 
 class TextsView:
-    """What a message says stands in no record of ours: that it was sent, read and by whom does."""
+    """What a message says stands in no record of ours: that it was sent, read and by whom does.
 
-    def __init__(self, texts: Texts, telemetry: TelemetryIn, audit: Audit) -> None:
+    Messages are of the whole gateway: a number says nothing of whose it is, so whoever sees only a part of it sees none.
+    """
+
+    def __init__(self, gateway: str, texts: Texts, telemetry: TelemetryIn, audit: Audit) -> None:
+        self._gateway = gateway
         self._texts = texts
         self._telemetry = telemetry
         self._audit = audit
 
     def carriers(self, who: Principal) -> Sequence[CarrierState]:
         require_role(who, Role.OPERATOR, "see who carries short messages")
-        return self._texts.carriers()
+        return self._texts.carriers() if in_scope(who, self._gateway) else []
 
     async def out(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextOut]:
         require_role(who, Role.OPERATOR, "read short messages")
+        if not in_scope(who, self._gateway):
+            return []
         return await self._texts.sent_lately(before=before, limit=limit)
 
     async def came(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextIn]:
         require_role(who, Role.OPERATOR, "read short messages")
+        if not in_scope(who, self._gateway):
+            return []
         return await self._texts.came_lately(before=before, limit=limit)
 
     async def send(
@@ -44,7 +52,7 @@ class TextsView:
         max_age_s: float | None = None,
         carrier: str = "",
     ) -> TextOut:
-        require_role(who, Role.OPERATOR, "send short messages")
+        self._may(who, Role.OPERATOR, "send short messages")
         priority = TextPriority.ALARM if urgent else TextPriority.PERSON
         text = await self._texts.send(
             to, body, id=id_, priority=priority, max_age_s=max_age_s, by=who.name, carrier=carrier
@@ -53,23 +61,28 @@ class TextsView:
         return text
 
     async def cancel(self, who: Principal, id_: str) -> TextOut:
-        require_role(who, Role.OPERATOR, "cancel short messages")
+        self._may(who, Role.OPERATOR, "cancel short messages")
         text = await self._texts.cancel(id_)
         self._audit.note(who, "text.cancel", detail=id_)
         return text
 
     async def seen(self, who: Principal, id_: str) -> TextIn:
-        require_role(who, Role.OPERATOR, "read short messages")
+        self._may(who, Role.OPERATOR, "read short messages")
         return await self._texts.seen(id_, who.name)
 
     async def arrived(self, who: Principal, text: Arrived, carrier: str) -> bool:
         """A program hands in what a provider of short messages gave it (technician and up). Durable."""
-        require_role(who, Role.TECHNICIAN, "hand in short messages")
+        self._may(who, Role.TECHNICIAN, "hand in short messages")
         return await self._texts.take(text, carrier)
 
     async def records(self, who: Principal, gateway: str, limit: int) -> Sequence[KitRecord]:
         require_role(who, Role.VIEWER, "see what kits tell")
-        return await self._telemetry.records(who, gateway, limit)
+        found = await self._telemetry.records(who, gateway, limit)
+        return found if in_scope(who, gateway) else []  # who sees a part of a kit is not told where the whole is
+
+    def _may(self, who: Principal, least: Role, doing: str) -> None:
+        require_role(who, least, doing)
+        require_whole(who, self._gateway, doing)
 
 
 def _short(to: str) -> str:

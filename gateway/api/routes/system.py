@@ -16,6 +16,7 @@ from gateway.api.problems import Words
 from gateway.base.errors import Denied, NotFound
 from gateway.config.ports import Center, PortUse, ports_of
 from gateway.core.facts import AdapterStatus, Health
+from gateway.core.rights import require_whole
 from gateway.model.doctor import Finding, Grade
 from gateway.model.reason import REASONS
 
@@ -83,6 +84,7 @@ class PortsInUse(BaseModel):
 
 @router.get("/api/v1/system/ports")
 async def ports(who: Technician, services: AppServices) -> PortsInUse:
+    require_whole(who, services.gateway, "see its ports")
     config = services.config()
     rows = [row for row in services.pairing.centers(who) if row.revoked_at is None]
     centers = [Center(row.hosts, row.udp_port, row.tcp_port) for row in rows]
@@ -91,12 +93,14 @@ async def ports(who: Technician, services: AppServices) -> PortsInUse:
 
 @router.get("/api/v1/system/health")
 async def health(who: Technician, services: AppServices) -> Detail:
+    require_whole(who, services.gateway, "see how its parts are")
     return Detail(health=services.daemon.health(), adapters=list(services.daemon.adapters()))
 
 
 @router.get("/api/v1/system/doctor")
 async def doctor(who: Technician, request: Request, services: AppServices) -> list[Finding]:
     """What the running daemon finds wrong with its machine and with itself."""
+    require_whole(who, services.gateway, "see what is wrong with it")
     found = machine.checks(request.app.state.state_dir)
     for adapter in services.daemon.adapters():
         # One that runs with a reason beside it lacks something: a port that another program holds.
