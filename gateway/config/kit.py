@@ -33,7 +33,7 @@ class Kit(Section):
 class Team(Section):
     page: bool = Field(True, description="the page /field: the team's word, without sign-in, on the kit's network only")
     networks: list[str] = Field(
-        [], description='networks that see it, as "192.168.10.0/24"; empty: private addresses, by no uplink'
+        [], description='networks that see it, as "192.168.10.0/24"; empty: private addresses, by no link'
     )
     center: bool = Field(True, description="ready is when a center holds the kit; false: when a link carries")
     technician_after: Duration = Field(600.0, ge=30, le=86400, description="without a center this long: call for help")

@@ -48,7 +48,7 @@ class KitFace(Protocol):
     @property
     def field(self) -> FieldState: ...
     def outward(self) -> Collection[str]:
-        """Addresses of this machine that lead elsewhere: those of modems and satellite stations."""
+        """Addresses and interfaces of this machine that lead elsewhere: those of links."""
 
 
 class LinksFace(Protocol):

@@ -58,9 +58,10 @@ class Field:
         return bool(self._messages)
 
     def outward(self) -> Collection[str]:
-        """Our addresses on networks that are not the kit's own."""
-        away = (BearerKind.LTE, BearerKind.NR, BearerKind.SATELLITE, BearerKind.SATPHONE)
-        return {address for link in self._core.links.view() if link.kind in away for address in link.addresses}
+        """Our addresses on networks that are not the kit's own, and the interfaces of those: every link leads to
+        somebody else, be it a modem, a mesh, or a cable or Wi-Fi that has a default route or is named a link."""
+        links = self._core.links.view()
+        return {one for link in links for one in (*link.addresses, link.interface) if one}
 
     def stepped(self, by_s: float) -> None:
         self._judge.stepped(by_s)

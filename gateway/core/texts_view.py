@@ -16,7 +16,7 @@ from gateway.model.texts import Arrived, CarrierState, TextIn, TextOut, TextPrio
 class TextsView:
     """What a message says stands in no record of ours: that it was sent, read and by whom does.
 
-    Messages are of the whole gateway: a number says nothing of whose it is, so whoever sees only a part of it sees none.
+    Messages are of the whole gateway: a number does not say whose it is, so whoever sees only a part of it sees none.
     """
 
     def __init__(self, gateway: str, texts: Texts, telemetry: TelemetryIn, audit: Audit) -> None:

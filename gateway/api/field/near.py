@@ -1,7 +1,8 @@
 """Who is on the kit's own network: the page without sign-in is for them alone.
 
-The networks of mobile operators use private addresses too. So it counts not only whose address asks, but also by which
-of ours: what comes in by a modem or a satellite station is not near.
+The networks of mobile operators use private addresses too, and so does the other end of a cable to elsewhere. So it
+counts not only whose address asks, but also by which of ours: what comes in by a link (a modem, a satellite station, a
+cable or Wi-Fi with a default route, whatever is named a link) is not near.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_near(client: str, here: str, *, outward: Collection[str] = (), networks: Sequence[str] = ()) -> bool:
-    """`client` asks, `here` is our address that it came to, `outward` are those of our links to elsewhere; `networks`:
-    only they are near, where there are any."""
+    """`client` asks, `here` is our address that it came to, `outward` are those of our links to elsewhere, and
+    the links' interfaces (a link-local address says by which it came); `networks`: where there are any,
+    only they are near."""
     asks, ours = _address(client), _address(here)
     if asks is None:
         return False
@@ -24,6 +26,8 @@ def is_near(client: str, here: str, *, outward: Collection[str] = (), networks: 
         return any(asks in network for one in networks if (network := _network(one)).version == asks.version)
     if asks == ours:
         return True  # this machine itself, by whichever of its addresses
+    if client.partition("%")[2] in outward:
+        return False
     if ours is not None and ours in {_address(one) for one in outward}:
         return False
     own = any(asks in network for network in OWN if network.version == asks.version)

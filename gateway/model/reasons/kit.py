@@ -211,9 +211,10 @@ ROWS: tuple[Row, ...] = (
     (
         "field-elsewhere",
         "This page is shown on the kit's own network only.",
-        "Join the kit's network (cable or Wi-Fi) and open it again, or sign in to the console.",
+        "Join the kit's network (cable or Wi-Fi) and open it again, or sign in to the console. A network by which the kit "
+        "also goes out is not its own: a technician may name it in team.networks.",
         "此页面仅在终端站本地网络中显示。",
-        "请接入终端站网络（网线或 Wi-Fi）后重新打开，或登录控制台。",
+        "请接入终端站网络（网线或 Wi-Fi）后重新打开，或登录控制台。终端站同时用于外联的网络不算本地网络：可由技术员写入 team.networks。",
     ),
     (
         "field-off",

@@ -32,6 +32,8 @@ from gateway.model.reason import REASONS
         ("::ffff:10.1.2.3", "::ffff:10.1.2.1", [], True),
         ("fe80::1%eth0", "fe80::2", [], True),
         ("fd00::7", "fd00::1", [], True),
+        ("fe80::1%eth1", "fe80::2", [], False),  # by the cable to elsewhere
+        ("192.168.1.7", "192.168.1.50", [], False),
         ("203.0.113.9", "192.168.10.1", [], False),
         ("100.64.3.4", "100.64.3.1", [], False),
         ("10.64.0.1", "10.64.0.9", [], False),  # by the modem
@@ -44,7 +46,7 @@ from gateway.model.reason import REASONS
     ],
 )
 def test_who_is_near(client: str, here: str, networks: list[str], near: bool) -> None:
-    assert is_near(client, here, outward=["10.64.0.9"], networks=networks) is near
+    assert is_near(client, here, outward=["10.64.0.9", "wwan0", "192.168.1.50", "eth1"], networks=networks) is near
 
 
 @pytest.mark.parametrize(

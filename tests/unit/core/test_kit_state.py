@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.api.field.near import is_near
 from gateway.base.moment import BUILT, TimeQuality
 from gateway.config.kit import Kit as KitConfig
 from gateway.config.root import Config
@@ -22,8 +23,10 @@ from gateway.core.kit_state import Machine, Readings
 from gateway.model.forward import ClockMark
 from gateway.model.kit import CenterState, KitState, LinkState, LinkUse
 from gateway.model.kit_state import ClockStep, FieldState, FieldWord, Fix, Heat, KitCondition, PowerSource
+from gateway.model.link import BearerFacts, BearerKind, LinkPhase
 from gateway.model.position import Position
 from gateway.model.principal import SYSTEM
+from gateway.net.rtnetlink import Interface
 from tests.unit.core.house import a_house, advance, by_hand
 
 BATTERY = [Supply("Battery", status="Discharging", level=0.2)]
@@ -241,3 +244,24 @@ async def test_the_word_follows_centers_and_adapters(tmp_path: Path) -> None:
         house.core.standing.held("mqtt", False)
         await advance(8.0)
         assert len(told) == before and house.core.standing.field.word is FieldWord.TECHNICIAN
+
+
+@by_hand
+async def test_whatever_is_a_link_leads_away_and_the_kits_own_network_does_not(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        links = house.core.links
+        with links.offer("lte0", BearerKind.LTE) as modem, links.offer("ridge", BearerKind.MESH) as mesh:
+            links.found(
+                [
+                    Interface(1, "wwan0", True, v4=["10.64.0.9"], out4=True),
+                    Interface(2, "eth0", True, v4=["192.168.10.1"], v6=["fd00::1"]),  # the kit's own
+                    Interface(3, "eth1", True, v4=["192.168.1.50"], out4=True),  # a cable to elsewhere
+                    Interface(4, "bat0", True, v4=["172.16.0.1"]),
+                ]
+            )
+            modem.tell(BearerFacts(LinkPhase.UP, interface="wwan0"))
+            mesh.tell(BearerFacts(LinkPhase.UP, interface="bat0"))
+            outward = house.core.standing.outward()
+            assert outward == {"wwan0", "10.64.0.9", "eth1", "192.168.1.50", "bat0", "172.16.0.1"}
+            assert is_near("192.168.10.7", "192.168.10.1", outward=outward)
+            assert not is_near("192.168.1.7", "192.168.1.50", outward=outward)
