@@ -7,6 +7,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from adapters.modem import at_data, nitz, power, readings
 from adapters.modem.config import OneModem
@@ -71,7 +72,7 @@ def ask(words: str, *prefixes: str, empty_ok: bool = True) -> Command:
 
 
 class AtModem:
-    def __init__(self, name: str, config: OneModem, *, times: AtTimes = TIMES) -> None:
+    def __init__(self, name: str, config: OneModem, *, times: AtTimes = TIMES, marks: Path | None = None) -> None:
         self._config = config
         self._port = AtPort(
             config.port, owner=f"modem {name}", on_urc=self._heard, on_silent=None, baud=config.baud, times=times
@@ -81,6 +82,7 @@ class AtModem:
         self._chipset: Chipset = GENERIC
         self._way = "cgact"
         self._socket = self._vendor = ""
+        self._marks = marks
         self._unknown: Counter[str] = Counter()
         """How often in a row this modem did not know a command: after REFUSED it is asked no more while it is open."""
         self._card: Sim | None = None
@@ -322,7 +324,7 @@ class AtModem:
                     await self._port.close()
             case Step.POWER:
                 await self._port.close()
-                await power.cycle(self._socket, self._vendor)
+                await power.cycle(self._socket, self._vendor, self._marks)
 
     # ── messages, calls, place ──────────────────────────────────────────────
     async def texts(self) -> Sequence[Stored]:

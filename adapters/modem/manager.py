@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.modem import manager_words as mm
 from adapters.modem.manager_bus import DBUS, Bus, Signal
-from adapters.modem.manager_find import find
+from adapters.modem.manager_find import find, means
 from adapters.modem.manager_tree import Thing, Tree
 from gateway.base.errors import GatewayError, LinkDown
 
@@ -46,6 +46,8 @@ class Manager:
         self._news = asyncio.Event()
         self._renewed = asyncio.Event()
         self._asking = asyncio.Lock()
+        self._claims: dict[str, tuple[object, str, str]] = {}
+        """Devices, and who has each: by which address, and where that led."""
 
     @property
     def trouble(self) -> GatewayError | None:
@@ -176,6 +178,18 @@ class Manager:
         if not self._loaded:
             raise self._why()
         return find(self._tree.modems(), address, resolved)
+
+    def claim(self, who: object, address: str, resolved: str, modem: Thing) -> Thing:
+        """The modem, which is `who`'s from now on wherever it is plugged in. Raises LinkDown (`mm-taken`) where it is
+        somebody's else already, whose address still means it: two names would each undo what the other does."""
+        device = modem.text(mm.MODEM, "Device") or modem.path
+        holder, its, led = self._claims.get(device, (who, "", ""))
+        if holder is not who and (not its or means(modem, its, led)):
+            names = f"{its or 'the only modem there is'} and {address or 'the only modem there is'}"
+            raise LinkDown(f"{names} are one modem ({device.rpartition('/')[2]}): leave one out", code="mm-taken")
+        self._claims = {one: claim for one, claim in self._claims.items() if claim[0] is not who}
+        self._claims[device] = (who, address, resolved)
+        return modem
 
     def modem(self, path: str) -> Thing:
         """Raises LinkDown: it is not there any more."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from adapters.modem import manager_facts as facts
 from adapters.modem import manager_words as mm
@@ -60,13 +61,14 @@ class ManagerModem:
         *,
         gnss: bool = False,
         power: bool = False,
+        marks: Path | None = None,
         set_up: SetUp | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._manager = manager
         self._address = address
         self._gnss = gnss
-        self._power = power
+        self._power, self._marks = power, marks
         self._set_up = set_up
         self._clock = clock
         self._path = ""
@@ -125,6 +127,8 @@ class ManagerModem:
                 await self._find()
                 return True
             except GatewayError as exc:
+                if exc.code == "mm-taken":
+                    return True  # it is ModemManager's, by another name
                 if exc.code == "modem-absent":
                     plugged = now()
                     absent()
@@ -154,7 +158,7 @@ class ManagerModem:
                 except GatewayError as exc:
                     found, why = None, exc
                 if found is not None:
-                    return found
+                    return self._manager.claim(self, self._address, where, found)
                 left = end - asyncio.get_running_loop().time()
                 if left <= 0:
                     raise why
@@ -337,7 +341,7 @@ class ManagerModem:
             await self._manager.alive()
         if step is Step.POWER:
             await self.close()
-            await usb_power.cycle(self._socket, self._vendor)
+            await usb_power.cycle(self._socket, self._vendor, self._marks)
             return
         if step is Step.RETRY:
             await self.disconnect()

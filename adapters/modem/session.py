@@ -7,6 +7,7 @@ import importlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from adapters.modem.carrier import TextCarrier
 from adapters.modem.config import ModemConfig, OneModem
 from adapters.modem.face import CellularModem
 from adapters.modem.pin import PinKeeper
+from adapters.modem.power import MARK, restore
 from gateway.base.errors import GatewayError, Unsupported
 from gateway.base.log import Secret
 from gateway.base.moment import TimeQuality
@@ -42,17 +44,21 @@ LOOK_S = 30.0
 
 
 async def make(
-    name: str, config: OneModem, manager: Manager | None, absent: Callable[[], None] = lambda: None
+    name: str,
+    config: OneModem,
+    manager: Manager | None,
+    absent: Callable[[], None] = lambda: None,
+    marks: Path | None = None,
 ) -> CellularModem:
     """Whoever drives it. With "auto" that is known when it is plugged in: until then `absent` is called."""
     if config.backend == "at" or manager is None:
-        return AtModem(name, config)
+        return AtModem(name, config, marks=marks)
     from adapters.modem.manager_modem import ManagerModem
 
-    driven = ManagerModem(manager, config.port, gnss=config.gnss, power=config.power)
+    driven = ManagerModem(manager, config.port, gnss=config.gnss, power=config.power, marks=marks)
     if config.backend == "auto" and (config.port.startswith("tcp://") or not await driven.shown(LOOK_S, absent)):
         log.info("%s: driven by our own AT engine, as ModemManager does not show it", name)
-        return AtModem(name, config)
+        return AtModem(name, config, marks=marks)
     log.info("%s: driven by ModemManager", name)
     return driven
 
@@ -69,6 +75,8 @@ class Modem:
         self._manager: Manager | None = None
 
     async def run(self) -> None:
+        if any(self._context.state_dir.glob(f"*{MARK}")):
+            await asyncio.to_thread(restore, self._context.state_dir)
         self._context.ready()
         if any(one.backend != "at" for one in self._config.modems.values()):
             # Loads dbus-fast, which the start of the daemon does not wait for.
@@ -93,7 +101,7 @@ class Modem:
             )
             seat.tell(BearerFacts(LinkPhase.ABSENT, code="modem-starting"))
             gone = BearerFacts(LinkPhase.ABSENT, code="modem-absent", detail=config.port)
-            modem = await make(name, config, self._manager, lambda: seat.tell(gone))
+            modem = await make(name, config, self._manager, lambda: seat.tell(gone), self._context.state_dir)
             carrier = TextCarrier(name, modem)
             if config.texts:
                 offered = self._context.texts.carrier(

@@ -29,7 +29,7 @@ LINKS = 8
 PERSONS = frozenset(
     {
         "sim-absent", "sim-pin", "sim-pin-wrong", "sim-pin-last", "sim-puk", "sim-failed", "satphone-pin",
-        "satphone-no-card", "bd-no-card", "mm-not-allowed", "mm-which",
+        "satphone-no-card", "bd-no-card", "mm-not-allowed", "mm-which", "mm-taken",
     }
 )  # fmt: skip
 """Reasons of links that only a person ends: a card, a PIN, a setting. A modem that starts, is unplugged or has nobody

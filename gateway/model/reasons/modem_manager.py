@@ -48,6 +48,13 @@ ROWS: tuple[Row, ...] = (
         "请为该模块设置地址：USB 插口（如 `1-1.3`）、IMEI，或 /dev/serial/by-path/ 下的名称；`mmcli -L` 可列出。",
     ),
     (
+        "mm-taken",
+        "Two names of the configuration mean the same modem: it is driven under the first, and left alone under this one.",
+        "Remove one of the two below adapter.modem.modems, or give it the address of another modem; `mmcli -L` lists them.",
+        "配置中有两个名称指向同一个模块：由先占用的名称驱动，本名称不动它。",
+        "请在 adapter.modem.modems 中删去其一，或改为另一个模块的地址；`mmcli -L` 可列出。",
+    ),
+    (
         "mm-modem-failed",
         "ModemManager found the modem and could not set it up.",
         'It is reset by itself. If it comes again: `mmcli -m any` and `journalctl -u ModemManager` say at what; try backend = "at", other firmware, another cable or power supply.',

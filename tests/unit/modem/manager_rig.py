@@ -77,7 +77,7 @@ async def manager_rig(monkeypatch: pytest.MonkeyPatch, folder: Path, fake: FakeM
         bearer = Bearer("lte0", modem, seats, Wishes(apn="cmnet"), pin, seats.tell)
         rig = ManagerRig(fake, made, modem, bearer, seats)
 
-        async def cycle(socket: str, vendor: str) -> None:
+        async def cycle(socket: str, vendor: str, _marks: Path | None = None) -> None:
             rig.cuts.append(socket)
 
         monkeypatch.setattr(power, "cycle", cycle)

@@ -168,7 +168,7 @@ async def bearer_rig(
     monkeypatch.setattr(at, "open_serial", line.open_serial)
     monkeypatch.setattr(power, "switch_of", lambda socket: Path("/dev/null"))
 
-    async def cycle(socket: str, vendor: str) -> None:
+    async def cycle(socket: str, vendor: str, _marks: Path | None = None) -> None:
         await asyncio.sleep(power.OFF_S)
         modem.restart("power")
 

@@ -399,3 +399,25 @@ async def test_one_that_went_while_nobody_heard_is_not_sent_again(monkeypatch: p
 
 def test_without_a_switch_no_power_step() -> None:
     assert Step.POWER not in ManagerModem(FakeManager(), "usb:1-1.3:2").steps  # type: ignore[arg-type]
+
+
+@by_hand
+async def test_two_names_of_one_modem_are_refused_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By its socket and by its IMEI: the second leaves it alone, whatever the first does with it meanwhile."""
+    fake = FakeManager()
+    connects(fake)
+    async with manager_rig(monkeypatch, tmp_path, fake) as rig:
+        path = fake.plug()
+        (tmp_path / "usb" / "1-1.3").mkdir()
+        await rig.until(LinkPhase.UP)
+        imei = "861234567890123"
+        fake.change(path, mm.MODEM, EquipmentIdentifier=imei)
+        other = ManagerModem(rig.manager, imei)
+        with pytest.raises(LinkDown, match="are one modem") as no:
+            await other.open()
+        assert no.value.code == "mm-taken"
+        assert await other.shown(30.0), "with auto our own AT engine does not take it either"
+        await rig.modem.close()
+        with pytest.raises(LinkDown, match="leave one out"):
+            await other.open()
+        assert rig.cuts == []

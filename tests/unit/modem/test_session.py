@@ -7,16 +7,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from adapters.modem import Modem, session
+from adapters.modem import Modem, power, session
 from adapters.modem.config import ModemConfig, OneModem
 from adapters.modem.power import cycle, interface_of, switch_of
 from adapters.modem.quirks import CHIPSETS, chipset_of
-from gateway.base.errors import Unsupported
+from gateway.base.errors import LinkDown, Unsupported
 from gateway.base.moment import TimeQuality
 from gateway.contract.adapter import Adapter, Checked, Measured
 from gateway.model.doctor import Grade
@@ -211,3 +212,52 @@ async def test_the_power_of_another_device_is_not_cut(tmp_path: Path) -> None:
     assert port.read_text() == "untouched"
     await cycle("1-1.3", "0781", usb=tmp_path, off_s=0)
     assert port.read_text() == "0"
+
+
+@pytest.mark.parametrize("how", ["disable", "authorized"])
+async def test_a_socket_that_a_killed_gateway_left_off_is_on_again_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    usb, marks = tmp_path / "usb", tmp_path / "state"
+    switch = usb / "1-1:1.0" / "1-1-port3" / "disable" if how == "disable" else usb / "1-1.3" / "authorized"
+    switch.parent.mkdir(parents=True)
+    marks.mkdir()
+    off, on = ("1", "0") if how == "disable" else ("0", "1")
+    switch.write_text(on)
+
+    async def killed(_s: float) -> None:
+        assert switch.read_text() == off
+        switch.with_suffix(".as-left").write_text(str(len(list(marks.glob(f"*{power.MARK}")))))
+        raise SystemError("as if killed")
+
+    loop = SimpleNamespace(get_running_loop=asyncio.get_running_loop, sleep=killed)
+    monkeypatch.setattr(power, "asyncio", loop)
+    with pytest.raises(SystemError):
+        await cycle("1-1.3", "", marks, usb=usb)
+    assert switch.with_suffix(".as-left").read_text() == "1", "noted before it is off"
+    switch.write_text(off)  # its `finally` never ran
+    monkeypatch.setattr(power, "USB", usb)
+    monkeypatch.setattr(power.restore, "__kwdefaults__", {"usb": usb})
+    context = FakeContext(marks)
+    task = asyncio.ensure_future(Modem(ModemConfig(), context).run())  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        while not context.is_ready:
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert switch.read_text() == on and not list(marks.iterdir())
+
+
+async def test_what_can_not_be_noted_is_not_cut_and_a_foreign_mark_switches_nothing(tmp_path: Path) -> None:
+    port = tmp_path / "1-1:1.0" / "1-1-port3" / "disable"
+    port.parent.mkdir(parents=True)
+    port.write_text("untouched")
+    with pytest.raises(LinkDown) as no:
+        await cycle("1-1.3", "", tmp_path / "no such folder", usb=tmp_path, off_s=0)
+    assert no.value.code == "disk-full" and port.read_text() == "untouched"
+    marks = tmp_path / "state"
+    marks.mkdir()
+    for name in ("..", "1-1.4", "x"):
+        (marks / f"{name}{power.MARK}").write_text("disable")
+    assert power.restore(marks, usb=tmp_path) == [] and list(marks.iterdir()) == []
+    assert port.read_text() == "untouched"
