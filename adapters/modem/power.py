@@ -91,7 +91,7 @@ async def cycle(
 def _note(marks: Path, socket: str, how: str) -> Path:
     """On the disk when it returns. Raises OSError."""
     mark = marks / f"{socket}{MARK}"
-    with open(mark, "w", encoding="ascii") as out:
+    with mark.open("w", encoding="ascii") as out:
         out.write(how)
         out.flush()
         os.fsync(out.fileno())

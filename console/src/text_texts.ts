@@ -44,6 +44,8 @@ export const TEXTS_TEXT = {
   textSeenBy: { en: "seen by {0}", zh: "{0} 已阅" },
   textCancel: { en: "Cancel", zh: "取消发送" },
   textAgain: { en: "Write again", zh: "重新编写" },
+  textFind: { en: "Find a number, or a part of it", zh: "按号码查找（可只输入一部分）" },
+  textNone: { en: "No short message with {0} in its number.", zh: "没有号码含 {0} 的短信。" },
   textAll: { en: "All numbers", zh: "全部号码" },
   textMore: { en: "Show more", zh: "显示更多" },
   textOlder: { en: "Read older ones", zh: "读取更早的短信" },

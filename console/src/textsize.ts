@@ -36,7 +36,7 @@ export function sizeOf(body: string, kind: TextKind): TextSize {
   }
   const latin = signs.every((one) => BASIC.has(one) || MORE.has(one));
   const sizes = signs.map((one) => (latin ? (MORE.has(one) ? 2 : 1) : one.length));
-  const [one, each] = latin ? [160, 153] : [70, 67];
+  const [one, each] = latin ? [160, 152] : [70, 66];
   const used = total(sizes);
   return { unit: latin ? "latin" : "unicode", used, each: used <= one ? one : each, parts: used <= one ? 1 : cut(sizes, each) };
 }

@@ -5,7 +5,7 @@ import { byName, language, say, span, t } from "./i18n";
 import type { Reasons } from "./panels";
 import type { Store } from "./store";
 import { TextForm } from "./textform";
-import type { Line, Thread } from "./texts";
+import { isFresh, type Line, MIXED, type Thread } from "./texts";
 import { carrierWords, lineWords } from "./textwords";
 import type { CarrierState } from "./types";
 
@@ -19,6 +19,7 @@ export class TextsPanel {
   private readonly news = h("p", { class: "news", role: "status" });
   private readonly message = h("p", { class: "message", role: "alert" });
   private readonly head = h("div", { class: "head" });
+  private readonly find = h("input", { type: "search", name: "number", class: "find", maxlength: "64", autocomplete: "off" });
   private readonly list = h("ul", { class: "lines" });
   private readonly foot = h("div", { class: "foot" });
   private readonly form: TextForm;
@@ -33,7 +34,9 @@ export class TextsPanel {
     private readonly reasons: Reasons,
   ) {
     this.form = new TextForm(store, reasons, (number) => this.choose(number));
-    this.element = h("section", { class: "texts" }, this.carriers, this.form.element, this.news, this.message, this.head, this.list, this.foot);
+    this.element = h("section", { class: "texts" }, this.carriers, this.form.element, this.news, this.message, this.head, this.find, this.list, this.foot);
+    this.find.addEventListener("change", () => void this.look());
+    this.find.addEventListener("input", () => this.find.value === "" && void this.look());
     store.on("texts", () => {
       this.tellNew();
       if (this.element.isConnected && !document.hidden) this.render();
@@ -52,11 +55,13 @@ export class TextsPanel {
   render(): void {
     const may = this.store.mayMove();
     this.form.element.hidden = !may;
+    this.find.hidden = !may || this.chosen !== "";
+    this.find.placeholder = this.find.ariaLabel = t("textFind");
     this.form.render();
     const threads = may ? this.store.texts.threads() : [];
     const thread = threads.find((one) => one.number === this.chosen);
     const seen = thread ? thread.lines.slice(0, this.shown) : threads.slice(0, this.shown).map((one) => [one.number, one.kit, one.fresh, one.records, one.lines[0]]);
-    const drawn = JSON.stringify([language(), may, this.chosen, this.shown, threads.length, thread?.lines.length, this.store.texts.more, [...this.store.texts.carriers.values()], seen, Math.floor(Date.now() / 15000)]);
+    const drawn = JSON.stringify([language(), may, this.chosen, this.store.texts.number, this.shown, threads.length, thread?.lines.length, this.store.texts.more, [...this.store.texts.carriers.values()], seen, Math.floor(Date.now() / 15000)]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     this.drawCarriers(may);
@@ -80,7 +85,7 @@ export class TextsPanel {
   private drawThreads(threads: Thread[], may: boolean): void {
     fill(this.head);
     const rows = threads.slice(0, this.shown).map((thread) => this.thread(thread));
-    fill(this.list, ...(rows.length ? rows : [h("li", { class: "empty" }, t(may ? "noTexts" : "textsViewer"))]));
+    fill(this.list, ...(rows.length ? rows : [h("li", { class: "empty" }, t(!may ? "textsViewer" : this.store.texts.number ? "textNone" : "noTexts", this.store.texts.number))]));
     this.drawFoot(threads.length);
   }
 
@@ -175,12 +180,19 @@ export class TextsPanel {
     const newest = this.store.texts.newest;
     const isNew = newest !== undefined && newest.number > this.newest;
     // What it was is told a moment after it came: a kit's record is no message to anybody.
-    if (this.newest >= 0 && newest && (isNew || newest.code)) setText(this.news, newest.code ? "" : t("textNew", newest.sender));
+    const quiet = newest !== undefined && newest.code !== "" && newest.code !== MIXED;
+    if (this.newest >= 0 && newest && (isNew || quiet)) setText(this.news, quiet ? "" : t("textNew", newest.sender));
     this.newest = Math.max(this.newest, newest?.number ?? 0);
   }
 
+  /** Asked of the gateway: the page has the newest alone. */
+  private async look(): Promise<void> {
+    this.shown = STEP;
+    await this.did(this.store.texts.find(this.find.value));
+  }
+
   private async seen(thread: Thread): Promise<void> {
-    const fresh = thread.lines.flatMap((line) => (line.came && !line.came.seen_by && !line.came.code ? [line.came.id] : [])).slice(0, STEP);
+    const fresh = thread.lines.flatMap((line) => (line.came && isFresh(line.came) ? [line.came.id] : [])).slice(0, STEP);
     for (const id of fresh) {
       if (!(await this.did(this.store.api.post(`/api/v1/texts/in/${encodeURIComponent(id)}/seen`, {})))) return;
     }

@@ -2,7 +2,7 @@
 
 import { span, t, word } from "./i18n";
 import { MOST_CHARACTERS, MOST_PARTS, sizeOf, type TextKind } from "./textsize";
-import type { Line } from "./texts";
+import { isFresh, type Line, MIXED } from "./texts";
 import type { CarrierState, TextOut } from "./types";
 import type { Tone } from "./words";
 
@@ -48,7 +48,8 @@ function outWords(one: TextOut, reasons: Say, carriers: CarrierState[]): LineWor
 function cameWords(line: Line, reasons: Say): LineWords {
   const one = line.came;
   if (!one) return { tone: "idle", state: "", body: "", why: "", facts: [], fresh: false };
-  const refused = one.code !== "";
+  const mixed = one.code === MIXED;
+  const refused = one.code !== "" && !mixed;
   const facts = [
     one.missing > 0 ? t("textMissing", one.missing) : "",
     one.carrier ? t("textBy", one.carrier) : "",
@@ -56,12 +57,12 @@ function cameWords(line: Line, reasons: Say): LineWords {
     refused ? one.detail : "",
   ];
   return {
-    tone: refused ? "bad" : one.missing > 0 ? "wait" : "live",
+    tone: refused ? "bad" : mixed || one.missing > 0 ? "wait" : "live",
     state: t(refused ? "text.refused" : "text.received"),
     body: refused ? t("textRefusedBody") : one.body,
-    why: refused ? `${reasons.cause(one.code)} ${reasons.cure(one.code)}`.trim() : "",
+    why: one.code ? `${reasons.cause(one.code)} ${reasons.cure(one.code)}`.trim() : "",
     facts: facts.filter(Boolean),
-    fresh: !one.seen_by && !one.code,
+    fresh: isFresh(one),
   };
 }
 

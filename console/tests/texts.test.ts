@@ -25,17 +25,17 @@ describe("how long a message is", () => {
     ["", 1],
     ["a".repeat(160), 1],
     ["a".repeat(161), 2],
-    ["a".repeat(306), 2],
-    ["a".repeat(307), 3],
-    [`${"a".repeat(152)}€${"a".repeat(10)}`, 2],
-    [`${"a".repeat(152)}€${"a".repeat(151)}`, 2],
-    [`${"a".repeat(152)}€${"a".repeat(152)}`, 3], // the escape goes whole into the next
+    ["a".repeat(304), 2],
+    ["a".repeat(305), 3],
+    [`${"a".repeat(151)}€${"a".repeat(10)}`, 2],
+    [`${"a".repeat(151)}€${"a".repeat(150)}`, 2],
+    [`${"a".repeat(151)}€${"a".repeat(151)}`, 3], // the escape goes whole into the next
     ["中".repeat(70), 1],
     ["中".repeat(71), 2],
-    ["中".repeat(134), 2],
-    ["中".repeat(135), 3],
-    [`${"中".repeat(66)}😀${"中".repeat(10)}`, 2],
-    [`${"中".repeat(66)}😀${"中".repeat(66)}`, 3], // no pair is cut in two
+    ["中".repeat(132), 2],
+    ["中".repeat(133), 3],
+    [`${"中".repeat(65)}😀${"中".repeat(10)}`, 2],
+    [`${"中".repeat(65)}😀${"中".repeat(65)}`, 3], // no pair is cut in two
   ])("as the gateway cuts it %#", (body, parts) => expect(sizeOf(body, "sms").parts).toBe(parts));
 
   test("of other networks", () => {
@@ -46,11 +46,11 @@ describe("how long a message is", () => {
 
   test("with its price and whoever carries it, or why it waits", () => {
     const all = [carrier("dear", { cost: 50 }), carrier("sim1"), carrier("bd1", { kind: "bd", ready: false, code: "bd-no-beam" })];
-    expect(sizeWords("桥".repeat(71), "sms", all, "", SAY)).toEqual({ text: "71/134 characters · 2 messages · by sim1 · price 20", fits: true });
+    expect(sizeWords("桥".repeat(71), "sms", all, "", SAY)).toEqual({ text: "71/132 characters · 2 messages · by sim1 · price 20", fits: true });
     expect(sizeWords("ok", "sms", all, "dear", SAY).text).toBe("2/160 characters · 1 message · by dear · price 50");
     expect(sizeWords("ok", "bd", all, "", SAY).text).toContain("waits: bd-no-beam!");
     expect(sizeWords("ok", "sms", [], "", SAY).text).toContain("waits: text-carrier-down!");
-    expect(sizeWords("桥".repeat(1341), "sms", all, "", SAY).fits).toBe(false);
+    expect(sizeWords("桥".repeat(1321), "sms", all, "", SAY).fits).toBe(false);
     expect(sizeWords("a".repeat(1601), "bd", all, "", SAY).fits).toBe(false);
   });
 });
@@ -72,6 +72,9 @@ describe("how a message stands", () => {
     expect(words(came(1))).toMatchObject({ tone: "live", state: "received", fresh: true });
     expect(words(came(1, { missing: 2, seen_by: "li" }))).toMatchObject({ tone: "wait", fresh: false, facts: ["2 parts never came", "by sim1", "seen by li"] });
     expect(words(came(1, { code: "telemetry-forged", detail: "kit7", body: "IEr…" }))).toMatchObject({ tone: "bad", state: "refused", body: "A record that was not believed.", why: "telemetry-forged! mend telemetry-forged", facts: ["by sim1", "kit7"] });
+  });
+  test("of two that may be mixed: they are read, with a warning", () => {
+    expect(words(came(1, { code: "text-mixed", body: "bridge is whole" }))).toMatchObject({ tone: "wait", state: "received", body: "bridge is whole", why: "text-mixed! mend text-mixed", fresh: true });
   });
   test("and who carries them", () => {
     expect(carrierWords(carrier("sim1", { waiting: 3 }), SAY, 0)).toMatchObject({ tone: "live", name: "sim1 · SMS", state: "ready · 3 waiting" });
@@ -198,6 +201,32 @@ describe("the panel", () => {
     expect(text()).toContain("等待发送");
   });
 
+  test("finds a number among all that the gateway has, in both languages", async () => {
+    expect(field<HTMLInputElement>("input[name=number]").placeholder).toBe("Find a number, or a part of it");
+    answers["GET /api/v1/texts/out?limit=200&number=0412"] = () => json([out(2, { to: "bd:0412345", made_at: 2 })]);
+    const look = async (number: string): Promise<void> => {
+      type("input[name=number]", number);
+      field("input[name=number]").dispatchEvent(new Event("change"));
+      await settle();
+    };
+    const numbers = () => [...panel.element.querySelectorAll("[data-number]")].map((one) => (one as HTMLElement).dataset["number"]);
+    await look(" 04-12 ");
+    expect(numbers()).toEqual(["bd:0412345"]);
+    store.take({ cursor: 1, type: "text-in", subject: "i6", data: came(6, { sender: "bd:0412999" }) });
+    store.take({ cursor: 2, type: "text-in", subject: "i7", data: came(7, { sender: "10086" }) });
+    await settle();
+    expect(numbers()).toEqual(["bd:0412999", "bd:0412345"]);
+    expect(panel.fresh()).toBe(3); // what is looked for hides nothing that is new
+    await look("777");
+    expect(text()).toContain("No short message with 777 in its number.");
+    setLanguage("zh");
+    panel.render();
+    expect(text()).toContain("没有号码含 777 的短信。");
+    expect(field<HTMLInputElement>("input[name=number]").placeholder).toContain("按号码查找");
+    await look("");
+    expect([...numbers()].sort()).toEqual(["+8613800000001", "10086", "bd:0412345", "bd:0412999"]);
+  });
+
   test("a new one is told live, whatever number is open", async () => {
     store.take({ cursor: 1, type: "text-in", subject: "i6", data: came(6, { sender: "+8613900000002", body: "<b>help</b>" }) });
     await settle();
@@ -217,7 +246,7 @@ describe("the panel", () => {
     answers["POST /api/v1/texts/out"] = () => problem(503, "network");
     type("input[name=to]", "+8613900000002");
     type("textarea", "桥".repeat(71));
-    expect(field(".size").textContent).toBe("71/134 characters · 2 messages · by sim1 · price 20");
+    expect(field(".size").textContent).toBe("71/132 characters · 2 messages · by sim1 · price 20");
     const form = field("form");
     form.dispatchEvent(new Event("submit"));
     form.dispatchEvent(new Event("submit"));

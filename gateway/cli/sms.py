@@ -49,11 +49,14 @@ def send(
 
 @app.command("list", help=t("What came and what was sent, newest first.", "收发的短信，最新在前。"))
 def list_(
-    limit: int = typer.Option(50, "--limit", min=1, max=1000), state_dir: StateDir = None, as_json: AsJson = False
+    number: str = typer.Option("", "--number", help=t("With this in the number.", "仅显示号码中含此内容的短信。")),
+    limit: int = typer.Option(50, "--limit", min=1, max=1000),
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
 ) -> None:
     client = Client(state_dir)
-    came = client.get("/api/v1/texts/in", limit=limit)
-    sent = client.get("/api/v1/texts/out", limit=limit)
+    came = client.get("/api/v1/texts/in", limit=limit, number=number)
+    sent = client.get("/api/v1/texts/out", limit=limit, number=number)
     if as_json:
         show_json({"in": came, "out": sent})
         return

@@ -122,10 +122,14 @@ class TextsFace(Protocol):
     """Short messages: operators and up; messages are personal."""
 
     def carriers(self, who: Principal) -> Sequence[CarrierState]: ...
-    async def out(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextOut]:
-        """Newest first; `before` is a number."""
+    async def out(
+        self, who: Principal, *, before: int | None = None, limit: int = 200, number: str = ""
+    ) -> Sequence[TextOut]:
+        """Newest first; `before` is a message's number, `number` a part of the far side's."""
 
-    async def came(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextIn]: ...
+    async def came(
+        self, who: Principal, *, before: int | None = None, limit: int = 200, number: str = ""
+    ) -> Sequence[TextIn]: ...
     async def send(
         self,
         who: Principal,

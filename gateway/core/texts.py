@@ -23,7 +23,17 @@ from gateway.core.messages import Bus
 from gateway.core.texts_queue import Queue, Waiting
 from gateway.core.texts_seat import Seat
 from gateway.core.ulid import ulid
-from gateway.model.texts import Arrived, CarrierKind, CarrierState, TextIn, TextOut, TextPriority, TextState, kind_of
+from gateway.model.texts import (
+    MIXED,
+    Arrived,
+    CarrierKind,
+    CarrierState,
+    TextIn,
+    TextOut,
+    TextPriority,
+    TextState,
+    kind_of,
+)
 from gateway.store.texts_in import TextInRepo
 from gateway.store.texts_out import TextOutRepo, WaitingRow
 
@@ -40,7 +50,13 @@ MOST_CARRIERS = 64
 NOT_SET = "?"
 """Behind the run of the machine in which a message was put, when nobody had told its clock the time yet."""
 LOOK_S = 10.0
+_BETWEEN = str.maketrans("", "", " -()/")
 KNOWN_S = 60 * 86400.0
+
+
+def wanted(number: str) -> str:
+    """What is looked for in numbers: as they are kept, without what people write between the digits."""
+    return number.strip().translate(_BETWEEN)
 
 
 class Texts:
@@ -187,7 +203,10 @@ class Texts:
             raise RemoteProtocolError("a part of a short message that can be none", code="text-damaged")
         arrived = replace(text, sender=(address(text.sender) or text.sender)[:64], mark=text.mark[:64])
         now = self.clock.wall()
-        new, whole = await self._in.take(arrived, carrier, now, lambda: ulid(now))
+        new, whole, mixed = await self._in.take(arrived, carrier, now, lambda: ulid(now))
+        for one in mixed:
+            log.warning("a long message %s may have parts of another one: %s", one.id, MIXED)
+            self._say("text-in", one.id, one)
         if whole is not None:
             self._tell_in(whole)
         return new
@@ -208,11 +227,11 @@ class Texts:
         self._say("text-in", found.id, found)
         return found
 
-    async def sent_lately(self, *, before: int | None = None, limit: int = 200) -> Sequence[TextOut]:
-        return await self._out.recent(before=before, limit=limit)
+    async def sent_lately(self, *, before: int | None = None, limit: int = 200, number: str = "") -> Sequence[TextOut]:
+        return await self._out.recent(before=before, limit=limit, to=wanted(number))
 
-    async def came_lately(self, *, before: int | None = None, limit: int = 200) -> Sequence[TextIn]:
-        return await self._in.recent(before=before, limit=limit)
+    async def came_lately(self, *, before: int | None = None, limit: int = 200, number: str = "") -> Sequence[TextIn]:
+        return await self._in.recent(before=before, limit=limit, sender=wanted(number))
 
     async def unread(self, after: int, size: int, limit: int) -> Sequence[TextIn]:
         """Messages of that size of which nothing was noted, oldest first."""

@@ -29,17 +29,21 @@ class TextsView:
         require_role(who, Role.OPERATOR, "see who carries short messages")
         return self._texts.carriers() if in_scope(who, self._gateway) else []
 
-    async def out(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextOut]:
+    async def out(
+        self, who: Principal, *, before: int | None = None, limit: int = 200, number: str = ""
+    ) -> Sequence[TextOut]:
         require_role(who, Role.OPERATOR, "read short messages")
         if not in_scope(who, self._gateway):
             return []
-        return await self._texts.sent_lately(before=before, limit=limit)
+        return await self._texts.sent_lately(before=before, limit=limit, number=number)
 
-    async def came(self, who: Principal, *, before: int | None = None, limit: int = 200) -> Sequence[TextIn]:
+    async def came(
+        self, who: Principal, *, before: int | None = None, limit: int = 200, number: str = ""
+    ) -> Sequence[TextIn]:
         require_role(who, Role.OPERATOR, "read short messages")
         if not in_scope(who, self._gateway):
             return []
-        return await self._texts.came_lately(before=before, limit=limit)
+        return await self._texts.came_lately(before=before, limit=limit, number=number)
 
     async def send(
         self,

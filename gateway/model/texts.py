@@ -67,11 +67,17 @@ class TextOut:
 
     @property
     def reference(self) -> int:
-        """0 … 255, as 3GPP TS 23.040 §9.2.3.24.1 has it."""
-        return self.number % 256
+        """0 … 65535, as 3GPP TS 23.040 §9.2.3.24.8 has it."""
+        return self.number % 65536
 
     def __repr__(self) -> str:
         return f"TextOut({self.id}, {self.state})"  # neither whom it goes to nor what it says
+
+
+WIDE = 0x10000
+"""Added to references of 16 bits: a sender's 8 bit ones are other messages."""
+MIXED = "text-mixed"
+"""A long message that came together with another one of the same sender and reference: their parts may be exchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,9 @@ class Arrived:
     """One message as a carrier got it, or one part of a long one.
 
     `mark` is what the network says of it that stays the same when it is delivered twice (the service centre's time
-    stamp, an Iridium MTMSN); "" where there is none. Parts of one message have `reference`, `part` (from 1) and
-    `parts`. `again_s`: its sender sends it again, so long after an attempt of which it does not know whether it came.
+    stamp, an Iridium MTMSN); "" where there is none. Parts of one message have `reference` (of 16 bits: `WIDE` and
+    above), `part` (from 1) and `parts`. `again_s`: its sender sends it again, so long after an attempt of which it does
+    not know whether it came.
     """
 
     sender: str
@@ -117,7 +124,7 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class TextIn:
     """A whole message that came. `missing`: so many parts of it never did. `code`: what became of it, where that is
-    not for people to read ("text-telemetry", or why a record was refused)."""
+    not for people to read ("text-telemetry", or why a record was refused); or `MIXED`."""
 
     id: str
     sender: str

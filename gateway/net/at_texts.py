@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from gateway.base.errors import LinkDown, LocalProtocolError, PeerError, RemoteProtocolError, Unsupported
-from gateway.model.texts import Arrived, Report, Stored, TextOut
+from gateway.model.texts import WIDE, Arrived, Report, Stored, TextOut
 from gateway.net.at import AtPort, Unheard
 from gateway.wire.at import PDU, Command, Outcome, Unsolicited, fields, number, text
 from gateway.wire.sms import Deliver, StatusReport, Submit, read_pdu, split, write_submit
@@ -47,7 +47,7 @@ Progress = Callable[[int, int], Awaitable[None]]
 
 def arrived(message: Deliver) -> Arrived:
     part = message.body.part
-    where = (part.reference, part.part, part.parts) if part is not None else (0, 1, 1)
+    where = (part.reference + WIDE * part.wide, part.part, part.parts) if part is not None else (0, 1, 1)
     again_s = float(message.body.again_s)
     return Arrived(message.sender, message.body.text, message.stamp, *where, message.sent_at, again_s)
 

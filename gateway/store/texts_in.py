@@ -1,8 +1,9 @@
 """Short messages that came: parts as they came, each once, and the whole messages that were made of them.
 
 A part is known again by what the network says of it. Parts of one long message form a set: those of one sender,
-reference and count whose network times lie together; a reference comes again after 256 long messages, which takes
-longer than `TOGETHER_S` to send. A message of one part that its sender tries again says since when it may have come
+reference and count whose network times lie together. A reference of 8 bits comes again after 256 long messages, or at
+once with senders that do not count: where two sets of it overlap in time nobody knows whose part is whose, and both
+messages are told as `MIXED`. A message of one part that its sender tries again says since when it may have come
 (`Arrived.again_s`, kept as its row's reference): the same words of the same sender since then are one message.
 """
 
@@ -15,7 +16,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from gateway.model.texts import Arrived, TextIn
+from gateway.model.texts import MIXED, Arrived, TextIn
 from gateway.store.database import Database
 
 TOGETHER_S = 480.0
@@ -33,8 +34,11 @@ class TextInRepo:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def take(self, one: Arrived, carrier: str, now: float, make_id: MakeId) -> tuple[bool, TextIn | None]:
-        """Whether it was new, and the message that is whole with it. Durable."""
+    async def take(
+        self, one: Arrived, carrier: str, now: float, make_id: MakeId
+    ) -> tuple[bool, TextIn | None, Sequence[TextIn]]:
+        """Whether it was new, the message that is whole with it, and those before of which is known now that they are
+        mixed with it. Durable."""
         return await self._db.write(lambda conn: _take(conn, one, carrier, now, make_id), durable=True)
 
     async def give_up(self, before: float, now: float, make_id: MakeId) -> Sequence[TextIn]:
@@ -67,11 +71,11 @@ class TextInRepo:
 
         return await self._db.write(job, durable=True)
 
-    async def recent(self, *, before: int | None, limit: int) -> Sequence[TextIn]:
-        """Newest first; `before` is a number."""
-        sql = f"SELECT {_COLUMNS} FROM text_in WHERE number < ? ORDER BY number DESC LIMIT ?"
-        most = 2**62 if before is None else before
-        return await self._db.read(lambda conn: [_text(row) for row in conn.execute(sql, (most, limit))])
+    async def recent(self, *, before: int | None, limit: int, sender: str = "") -> Sequence[TextIn]:
+        """Newest first; `before` is a number, `sender` a part of the sender's."""
+        sql = f"SELECT {_COLUMNS} FROM text_in WHERE number < ? AND instr(sender, ?) > 0 ORDER BY number DESC LIMIT ?"
+        values = (2**62 if before is None else before, sender, limit)
+        return await self._db.read(lambda conn: [_text(row) for row in conn.execute(sql, values)])
 
     async def unread(self, after: int, size: int, limit: int) -> Sequence[TextIn]:
         """Whole ones of about `size` characters that nobody has said anything of, oldest first. `after`: a number."""
@@ -160,15 +164,15 @@ class TelemetryRepo:
 
 def _take(
     conn: sqlite3.Connection, one: Arrived, carrier: str, now: float, make_id: MakeId
-) -> tuple[bool, TextIn | None]:
+) -> tuple[bool, TextIn | None, Sequence[TextIn]]:
     digest = hashlib.sha256(one.body.encode()).hexdigest()[:32]
     words = "\x00".join((one.sender, one.mark, str(one.reference), str(one.part), str(one.parts), digest))
     known = hashlib.sha256(words.encode()).hexdigest()[:32] if one.mark else secrets.token_hex(16)
     reference = one.reference if one.parts > 1 else math.ceil(one.again_s)
     if (_sent_again if one.parts > 1 else _tried_again)(conn, one, digest, now):
-        return False, None
+        return False, None, ()
     if conn.execute("SELECT 1 FROM text_part WHERE known = ?", (known,)).fetchone() is not None:
-        return False, None
+        return False, None, ()
     number = conn.execute(
         "INSERT INTO text_part (known, digest, sender, reference, part, parts, body, carrier, sent_at, received_at,"
         " set_number, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
@@ -178,8 +182,9 @@ def _take(
     conn.execute("UPDATE text_part SET set_number = ? WHERE number = ?", (set_number, number))
     sql = "SELECT count(*) FROM text_part WHERE text = 0 AND set_number = ?"
     if conn.execute(sql, (set_number,)).fetchone()[0] < one.parts:
-        return True, None
-    return True, _whole(conn, int(set_number or 0), now, make_id)
+        return True, None, _tell_mixed(conn, set_number)
+    whole = _whole(conn, int(set_number or 0), now, make_id)
+    return True, whole, _tell_mixed(conn, set_number) if whole.code == MIXED else ()
 
 
 def _sent_again(conn: sqlite3.Connection, one: Arrived, digest: str, now: float) -> bool:
@@ -221,6 +226,34 @@ def _set_of(conn: sqlite3.Connection, one: Arrived, now: float) -> int | None:
     return int(rows[0]) if rows else None
 
 
+def _overlapping(conn: sqlite3.Connection, set_number: int | None) -> list[int]:
+    """Sets of the same sender, reference and count that have another part in the place of one of this set's, and whose
+    parts were sent while this one's were: the messages that they became, 0 for one that waits."""
+    span = "SELECT set_number AS number, min({0}) AS first, max({0}) AS last, max(text) AS text FROM text_part".format(
+        "coalesce(sent_at, received_at)"
+    )
+    others = (
+        "SELECT DISTINCT b.set_number FROM text_part a JOIN text_part b ON a.sender = b.sender AND a.part = b.part"
+        " AND a.reference = b.reference AND a.parts = b.parts AND a.digest <> b.digest AND a.set_number <> b.set_number"
+        " WHERE a.set_number = ? AND a.parts > 1"
+    )
+    sql = (
+        f"WITH mine AS ({span} WHERE set_number = ?), other AS ({span} WHERE set_number IN ({others})"
+        " GROUP BY set_number) SELECT other.text FROM mine, other"
+        " WHERE other.first <= mine.last AND mine.first <= other.last"
+    )
+    return [row[0] for row in conn.execute(sql, (set_number, set_number))]
+
+
+def _tell_mixed(conn: sqlite3.Connection, set_number: int | None) -> list[TextIn]:
+    """Whole ones that were not told so before."""
+    told = []
+    for number in filter(None, _overlapping(conn, set_number)):
+        sql = f"UPDATE text_in SET code = ? WHERE number = ? AND code = '' RETURNING {_COLUMNS}"
+        told += [_text(row) for row in conn.execute(sql, (MIXED, number)).fetchall()]
+    return told
+
+
 def _join_late(conn: sqlite3.Connection, before: float) -> None:
     """Sets of one sender, reference and count that fill each other: a part was sent hours after the others."""
     groups = conn.execute(
@@ -244,8 +277,9 @@ def _whole(conn: sqlite3.Connection, set_number: int, now: float, make_id: MakeI
     body = _joined({part: str(row[1]) for part, row in rows.items()}, parts)
     sent = [row[5] for row in rows.values() if row[5] is not None]
     one = (make_id(), first[2], body, first[4], now, max(sent) if sent else None, parts - len(rows))
+    code = MIXED if parts > 1 and _overlapping(conn, set_number) else ""
     columns = "id, sender, body, carrier, received_at, sent_at, missing, seen_by, code, detail"
-    cursor = conn.execute(f"INSERT INTO text_in ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, '', '', '')", one)
+    cursor = conn.execute(f"INSERT INTO text_in ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, '')", (*one, code))
     number = cursor.lastrowid
     conn.execute("UPDATE text_part SET text = ?, body = '' WHERE text = 0 AND set_number = ?", (number, set_number))
     return _text(conn.execute(f"SELECT {_COLUMNS} FROM text_in WHERE number = ?", (number,)).fetchone())

@@ -118,11 +118,13 @@ class TextOutRepo:
 
         return await self._db.read(job)
 
-    async def recent(self, *, before: int | None, limit: int) -> Sequence[TextOut]:
-        """Newest first; `before` is a number."""
-        sql = f"SELECT {_COLUMNS} FROM text_out WHERE number < ? ORDER BY number DESC LIMIT ?"
-        most = 2**62 if before is None else before
-        return await self._db.read(lambda conn: [_text(row) for row in conn.execute(sql, (most, limit))])
+    async def recent(self, *, before: int | None, limit: int, to: str = "") -> Sequence[TextOut]:
+        """Newest first; `before` is a number, `to` a part of the recipient's."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM text_out WHERE number < ? AND instr(recipient, ?) > 0 ORDER BY number DESC LIMIT ?"
+        )
+        values = (2**62 if before is None else before, to, limit)
+        return await self._db.read(lambda conn: [_text(row) for row in conn.execute(sql, values)])
 
     def prune(self, before: float) -> None:
         def job(conn: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ router = APIRouter(prefix="/api/v1", tags=["texts"])
 
 Before = Annotated[int | None, Query(ge=0, le=2**62)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Number = Annotated[str, Query(max_length=64)]
 
 
 class NewText(BaseModel):
@@ -41,15 +42,19 @@ class CameIn(BaseModel):
 
 
 @router.get("/texts/out")
-async def out(who: Operator, services: AppServices, before: Before = None, limit: Limit = 200) -> list[TextOut]:
-    """Newest first; `before` (a `number`) pages backwards."""
-    return list(await services.texts.out(who, before=before, limit=limit))
+async def out(
+    who: Operator, services: AppServices, before: Before = None, limit: Limit = 200, number: Number = ""
+) -> list[TextOut]:
+    """Newest first; `before` (a message's `number`) pages backwards; `number`: with that in the far side's number."""
+    return list(await services.texts.out(who, before=before, limit=limit, number=number))
 
 
 @router.get("/texts/in")
-async def came(who: Operator, services: AppServices, before: Before = None, limit: Limit = 200) -> list[TextIn]:
-    """Newest first; `before` (a `number`) pages backwards."""
-    return list(await services.texts.came(who, before=before, limit=limit))
+async def came(
+    who: Operator, services: AppServices, before: Before = None, limit: Limit = 200, number: Number = ""
+) -> list[TextIn]:
+    """Newest first; `before` (a message's `number`) pages backwards; `number`: with that in the far side's number."""
+    return list(await services.texts.came(who, before=before, limit=limit, number=number))
 
 
 @router.get("/texts/carriers")

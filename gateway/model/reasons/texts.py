@@ -90,6 +90,13 @@ ROWS: tuple[Row, ...] = (
         "请检查提交该短信的模块或程序；原短信未删除。",
     ),
     (
+        "text-mixed",
+        "Two long messages of this sender came at the same time under one number: parts of them may be exchanged.",
+        "Read both with care, and ask the sender to say it again in a short one.",
+        "该号码的两条长短信同时到达且编号相同，内容可能互相混杂。",
+        "请对照两条阅读，并请对方用短的短信重发。",
+    ),
+    (
         "text-telemetry",
         "It was the record of a kit, which is shown with the kit.",
         "Nothing.",

@@ -78,10 +78,10 @@ def split(text: str, *, reference: int = 0, again_s: float = 0.0) -> list[Body]:
     """
     codes = gsm7.septets(text)
     if codes is not None:
-        alphabet, sizes, one, each = Alphabet.GSM7, [len(code) for code in codes], 160, 153
+        alphabet, sizes, one, each = Alphabet.GSM7, [len(code) for code in codes], 160, 152
     else:
         sizes = [2 if ord(char) > 0xFFFF else 1 for char in text]
-        alphabet, one, each = Alphabet.UCS2, 70, 67
+        alphabet, one, each = Alphabet.UCS2, 70, 66
     if sum(sizes) <= one:
         head = 6 if alphabet is Alphabet.GSM7 else 3
         told = min(max(round(again_s), 1), 0xFFFF) if again_s > 0 and sum(sizes) + head <= one else 0
@@ -95,7 +95,10 @@ def split(text: str, *, reference: int = 0, again_s: float = 0.0) -> list[Body]:
     pieces.append(text[begin:])
     if len(pieces) > MAX_PARTS:
         raise LocalProtocolError(f"{len(pieces)} messages, {MAX_PARTS} are sent at most", code="text-too-long")
-    return [Body(piece, Part(reference & 0xFF, len(pieces), at), alphabet) for at, piece in enumerate(pieces, 1)]
+    # §9.2.3.24.8: by 16 bits, so that no two long messages of a day have the same.
+    return [
+        Body(piece, Part(reference & 0xFFFF, len(pieces), at, True), alphabet) for at, piece in enumerate(pieces, 1)
+    ]
 
 
 def write_body(body: Body) -> bytes:

@@ -14,7 +14,7 @@ from gateway.base.moment import Moment, TimeQuality
 from gateway.config.root import Config
 from gateway.config.texts import Texts as TextsConfig
 from gateway.contract.texts import Progress, TextSent
-from gateway.model.texts import Arrived, CarrierKind, TextIn, TextOut, TextPriority, TextState
+from gateway.model.texts import WIDE, Arrived, CarrierKind, TextIn, TextOut, TextPriority, TextState
 from tests.fakes.loop import advance, by_hand, settle
 from tests.unit.core.house import OPERATOR, House, a_house, housed
 
@@ -383,3 +383,54 @@ async def test_a_name_is_one_carriers(tmp_path: Path) -> None:
             house.core.texts.carrier("a", CarrierKind.BEIDOU, ACarrier().send),
         ):
             pass
+
+
+@housed
+async def test_two_long_ones_under_one_number_are_told_and_others_are_not(house: House) -> None:
+    """Parts of two messages that went through each other: whose is whose nobody can know, so both say it."""
+    texts = house.core.texts
+
+    async def came(sender: str) -> dict[str, str]:
+        return {text.body: text.code for text in await texts.came_lately(number=sender)}
+
+    with texts.carrier("a", CarrierKind.SMS, ACarrier().send) as seat:
+        # The second part of the first was lost, and the other's took its place; only its first part tells of that.
+        await seat.take(Arrived("10001", "bridge ", "1", 7, 1, 2, 1000.0))
+        await seat.take(Arrived("10001", "is whole", "2", 7, 2, 2, 1300.0))
+        assert await came("10001") == {"bridge is whole": ""}
+        await seat.take(Arrived("10001", "road ", "3", 7, 1, 2, 1299.0))
+        assert await came("10001") == {"bridge is whole": "text-mixed"}
+        house.jumps.append(house.config.texts.parts_wait + 20)
+        await texts.look()
+        assert await came("10001") == {"bridge is whole": "text-mixed", "road […]": "text-mixed"}
+        # Both open at once.
+        for at, (part, body) in enumerate([(1, "a1"), (1, "b1"), (2, "b2"), (2, "a2")]):
+            await seat.take(Arrived("10002", body, f"m{at}", 9, part, 2, 2000.0 + at))
+        assert set((await came("10002")).values()) == {"text-mixed"} and len(await came("10002")) == 2
+        # One after the other, by a sender that does not count; and 8 bits beside the same 16.
+        for at, (part, body) in enumerate([(1, "one "), (2, "two"), (1, "three "), (2, "four")]):
+            await seat.take(Arrived("10003", body, f"n{at}", 0, part, 2, 3000.0 + 5 * at))
+        for at, (reference, part, body) in enumerate(
+            [(5, 1, "c1"), (WIDE + 5, 1, "d1"), (WIDE + 5, 2, "d2"), (5, 2, "c2")]
+        ):
+            await seat.take(Arrived("10004", body, f"o{at}", reference, part, 2, 4000.0 + at))
+        assert await came("10003") == {"one two": "", "three four": ""} and await came("10004") == {
+            "c1c2": "",
+            "d1d2": "",
+        }
+
+
+@housed
+async def test_those_with_a_number(house: House) -> None:
+    texts = house.core.texts
+    with texts.carrier("a", CarrierKind.SMS, ACarrier().send) as seat:
+        for sender in ("+8613800000001", "10086", "100%6"):
+            await seat.take(Arrived(sender, f"from {sender}"))
+        for to in ("+8613800000001", "13900000002"):
+            await texts.send(to, f"to {to}")
+        assert [one.to for one in await texts.sent_lately(number="+86 138-0000 0001")] == ["+8613800000001"]
+        assert [one.to for one in await texts.sent_lately(number="0000 00")] == ["13900000002", "+8613800000001"]
+        assert [one.sender for one in await texts.came_lately(number="100")] == ["100%6", "10086"]
+        assert [one.sender for one in await texts.came_lately(number="%")] == ["100%6"], "no pattern"
+        assert [one.sender for one in await texts.came_lately(number="138")] == ["+8613800000001"]
+        assert not await texts.came_lately(number="555") and len(await texts.came_lately()) == 3

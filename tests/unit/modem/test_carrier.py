@@ -147,14 +147,14 @@ async def test_a_long_one_part_by_part(monkeypatch: pytest.MonkeyPatch, tmp_path
         message = TextOut("1", "+8613800138000", LONG, number=0x1FF)
         result = await sent(rig, message, progress=progress)
         parts = [one.part for one in rig.modem.texts.sent]
-        assert parts == [(0xFF, 3, 1), (0xFF, 3, 2), (0xFF, 3, 3)] and told == [(1, 3), (2, 3)]
+        assert parts == [(0x1FF, 3, 1), (0x1FF, 3, 2), (0x1FF, 3, 3)] and told == [(1, 3), (2, 3)]
         assert "".join(one.text for one in rig.modem.texts.sent) == LONG
         assert result.parts == 3 and result.references == ("1", "2", "3")
         await pass_time(5)
         assert rig.seats.reports == [("1", True, ""), ("2", True, ""), ("3", True, "")]
         rig.modem.texts.sent.clear()
         await sent(rig, TextOut("1", "+8613800138000", LONG, number=0x1FF, parts=3, parts_done=2))
-        assert [one.part for one in rig.modem.texts.sent] == [(0xFF, 3, 3)], "what went before is not sent again"
+        assert [one.part for one in rig.modem.texts.sent] == [(0x1FF, 3, 3)], "what went before is not sent again"
 
 
 @by_hand

@@ -238,11 +238,10 @@ async def test_a_socket_that_a_killed_gateway_left_off_is_on_again_at_the_next_s
     switch.write_text(off)  # its `finally` never ran
     monkeypatch.setattr(power, "USB", usb)
     monkeypatch.setattr(power.restore, "__kwdefaults__", {"usb": usb})
-    context = FakeContext(marks)
+    context, ready = FakeContext(marks), asyncio.Event()
+    monkeypatch.setattr(context, "ready", ready.set)
     task = asyncio.ensure_future(Modem(ModemConfig(), context).run())  # type: ignore[arg-type]
-    async with asyncio.timeout(10):
-        while not context.is_ready:
-            await asyncio.sleep(0)
+    await asyncio.wait_for(ready.wait(), 10)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert switch.read_text() == on and not list(marks.iterdir())
