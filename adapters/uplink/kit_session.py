@@ -160,10 +160,11 @@ class KitSession:
                 if key and key != self._key:
                     try:
                         await rpc.ask("next-key", {"key": codecs.bundle_keys(key)[1]})
+                        pairings.key_told(self._center.gateway)
                         self.on_key_told()
                     except GatewayError as exc:
                         failed = True
-                        log.warning("%s does not take our next key yet: %s (%s)", self._center.gateway, exc, exc.code)
+                        log.warning("%s does not have our next key yet: %s (%s)", self._center.gateway, exc, exc.code)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(again_s if failed else None):
                         await changed.wait()

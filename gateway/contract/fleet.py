@@ -167,6 +167,10 @@ class Pairings(Protocol):
         """At a kit: the private key that takes the place of ours; b"" while there is none. A center that refuses one of
         the two may know the other."""
 
+    def key_told(self, gateway: str) -> None:
+        """At a kit: that center has the next key on its disk, and reads what either of the two seals. Durable, before
+        it is called by that key. Raises GatewayError (`disk-full`)."""
+
     def key_taken(self, gateway: str) -> None:
         """At a kit: that center has let us in by the next key. When all have, it is the only one."""
 

@@ -8,10 +8,12 @@ kit says of itself never undoes what a person decided meanwhile.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -45,6 +47,8 @@ class Pairings:
         self._next_file = state_dir / f"{KEY_FILE}.next"
         self._key = b""
         self._next: bytes | None = None
+        self._told_file = state_dir / f"{KEY_FILE}.told"
+        self._told: set[str] | None = None
         self._knows_next: set[str] = set()
         self._kits = {row.gateway: row for row in repo.kits()}
         self._centers = {row.gateway: row for row in repo.centers()}
@@ -74,8 +78,9 @@ class Pairings:
             return None
 
     def shared_with_center(self, center: PairedCenter) -> bytes | None:
-        """As `shared_with`, by the key of ours that this center knows: once it has met the new one, that one alone."""
-        mine = self.next_key() if center.gateway in self._knows_next else b""
+        """As `shared_with`, by the key of ours that this center knows, over restarts too: once it was told the new one,
+        it reads that, and once it has met it no other."""
+        mine = self.next_key() if center.gateway in self._knows_next | self._were_told() else b""
         try:
             private = X25519PrivateKey.from_private_bytes(mine or self.private_key())
             return private.exchange(X25519PublicKey.from_public_bytes(center.key))
@@ -94,7 +99,35 @@ class Pairings:
         if not self.next_key():
             self._next = await asyncio.to_thread(read_key, self._next_file)
             self._knows_next.clear()
+            self._told = set()
         self._changed()
+
+    def _were_told(self) -> set[str]:
+        """Centers that have our next key on their disks."""
+        if self._told is None:
+            self._told = set()
+            if self.next_key() and self._told_file.exists():
+                with suppress(OSError):
+                    head, *names = self._told_file.read_text(encoding="ascii", errors="replace").split("\n")
+                    self._told = set(filter(None, names)) if head == _print(self.next_key()) else set()
+        return self._told
+
+    def key_told(self, gateway: str) -> None:
+        if gateway not in self._were_told() and self.next_key():
+            self._note_told(self._were_told() | {gateway})
+
+    def _note_told(self, names: set[str]) -> None:
+        """Of a key that is not the next one any more it says nothing, whenever it is read."""
+        fresh = self._told_file.with_name(f"{self._told_file.name}.new")
+        try:
+            with fresh.open("w", encoding="ascii") as out:
+                out.write("\n".join((_print(self.next_key()), *sorted(names))))
+                out.flush()
+                os.fsync(out.fileno())
+            _place(fresh, self._told_file)
+        except OSError as exc:
+            raise GatewayError(f"{self._told_file} can not be written: {exc.strerror}", code="disk-full") from exc
+        self._told = names
 
     def key_taken(self, gateway: str) -> None:
         self._knows_next.add(gateway)
@@ -106,8 +139,10 @@ class Pairings:
         except OSError as exc:
             log.error("our new key can not take the place of the old one yet: %s", exc.strerror)
             return
-        self._key, self._next = self.next_key(), b""
+        self._key, self._next, self._told = self.next_key(), b"", set()
         self._knows_next.clear()
+        with suppress(OSError):
+            self._told_file.unlink(missing_ok=True)
         log.info("our new key is known to all centers: the old one is no more")
         self._changed()
 
@@ -174,7 +209,14 @@ class Pairings:
         await self._in_turn(admit)
 
     async def admit_center(self, row: PairedCenter) -> None:
-        await self._in_turn(lambda: self._keep_center(row))
+        async def admit() -> None:
+            # Paired anew it knows our key of now, as our code told it, and of no next one.
+            if row.gateway in self._were_told():
+                self._note_told(self._were_told() - {row.gateway})
+            self._knows_next.discard(row.gateway)
+            await self._keep_center(row)
+
+        await self._in_turn(admit)
 
     async def revoke_kit(self, gateway: str, detail: str = "") -> PairedKit:
         """Its sessions end at once, and it is refused from then on. Raises NotFound."""
@@ -293,6 +335,10 @@ def read_key(file: Path) -> bytes:
     except OSError as exc:
         raise ConfigError("gateway.state_dir", f"{file} can not be read or written: {exc.strerror}") from exc
     return key
+
+
+def _print(key: bytes) -> str:
+    return hashlib.sha256(b"told " + key).hexdigest()[:32]
 
 
 def _place(fresh: Path, file: Path) -> None:

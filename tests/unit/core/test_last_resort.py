@@ -384,16 +384,27 @@ async def test_a_center_that_has_met_the_new_key_reads_what_it_seals(tmp_path: P
     public_key(tmp_path / "kit")
     async with a_house(tmp_path / "kit", resort_config()) as house:
         kit, pairings = AKit(house), house.core.pairings
-        for name in ("center", "away"):
+        for name in ("center", "far"):
             await pairings.admit_center(PairedCenter(name, public_key(tmp_path / name)))
         await pairings.renew_key()
+        pairings.key_told("center")
         pairings.key_taken("center")
         new = X25519PrivateKey.from_private_bytes(pairings.next_key()).public_key().public_bytes_raw()
         assert await kit.resort.send(Why.ROUTINE)
         (text,) = await house.core.texts.sent_lately()
+    # Started anew in the middle of it, the kit knows whom it has told; the other one gets what the old key seals.
+    async with a_house(tmp_path / "kit", resort_config()) as house:
+        kit = AKit(house)
+        assert await kit.resort.send(Why.ROUTINE)
+        (later, *_) = await house.core.texts.sent_lately()
+        pairings = house.core.pairings
+        rows = {row.gateway: pairings.shared_with_center(row) for row in pairings.centers()}
+        assert rows["far"] == pairings.shared_with(public_key(tmp_path / "far"))
+        assert rows["center"] != pairings.shared_with(public_key(tmp_path / "center"))
     async with a_house(tmp_path / "center", configs()[1]) as center:
         await center.core.pairings.admit_kit(PairedKit("kit7", new))
         assert await read(center, text.body) == "text-telemetry"
+        assert await read(center, later.body, mark="2") == "text-telemetry"
 
 
 def test_a_clock_of_another_century_does_not_use_the_sequence_up(tmp_path: Path) -> None:

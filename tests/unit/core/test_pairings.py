@@ -6,8 +6,10 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, ConfigError, Denied, GatewayError, NotFound
@@ -89,6 +91,45 @@ async def test_a_key_is_renewed_when_all_centers_know_it(tmp_path: Path) -> None
     pairings.key_taken("city")
     assert (pairings.private_key(), pairings.next_key()) == (second, b"")
     assert (tmp_path / "bundle.key").stat().st_mode & 0o777 == 0o600 and not (tmp_path / "bundle.key.next").exists()
+    store.close()
+
+
+async def test_who_was_told_the_next_key_is_known_over_restarts_and_of_that_key_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path, b"audit")
+    other = X25519PrivateKey.generate().public_key().public_bytes_raw()
+
+    def again() -> Pairings:
+        return Pairings(store.pairings, tmp_path, Clock())
+
+    pairings = again()
+    for gateway in ("county", "city"):
+        await pairings.admit_center(PairedCenter(gateway, other))
+    pairings.key_told("county")
+    old = pairings.shared_with(other)
+    assert not (tmp_path / "bundle.key.told").exists(), "there is no next key"
+
+    def by(pairings: Pairings) -> list[bytes | None]:
+        rows = {row.gateway: row for row in pairings.centers()}
+        return [pairings.shared_with_center(rows[name]) for name in ("county", "city")]
+
+    await pairings.renew_key()
+    pairings.key_told("county")
+    new, *_ = by(pairings)
+    assert new != old and by(pairings) == by(again()) == [new, old]
+    # Paired anew, a center knows what the code told it: our key of now.
+    await pairings.admit_center(PairedCenter("county", other))
+    assert by(pairings) == by(again()) == [old, old]
+    pairings.key_told("county")
+    for gateway in ("county", "city"):
+        pairings.key_taken(gateway)
+    assert by(pairings) == by(again()) == [new, new] and not (tmp_path / "bundle.key.told").exists()
+    # What a crash left of an earlier key says nothing of the next one.
+    (tmp_path / "bundle.key.told").write_text("0" * 32 + "\ncounty")
+    await pairings.renew_key()
+    assert by(again()) == [new, new]
+    with patch("gateway.core.pairings._place", side_effect=OSError(28, "full")), pytest.raises(GatewayError) as no:
+        pairings.key_told("county")
+    assert no.value.code == "disk-full" and by(pairings) == [new, new]
     store.close()
 
 
