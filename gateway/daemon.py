@@ -23,6 +23,7 @@ from gateway.api.mounts import Mounts
 from gateway.api.server import ApiServer
 from gateway.attached import SETTLE_S, Attached
 from gateway.base.clock import Clock, process_age_s
+from gateway.base.ending import bounded
 from gateway.base.errors import ConfigError, GatewayError
 from gateway.base.log import LogSetup
 from gateway.base.metrics import Metrics
@@ -64,14 +65,17 @@ def run(config_path: Path | None = None, state_dir: Path | None = None) -> int:
         sys.stderr.write(f"{exc}\n")
         return EXIT_CONFIG
     logs = LogSetup(config.log.level, config.log.format)
+    code, runner = 1, asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Daemon(config, config_path, state_dir, logs).run())
+        code = runner.run(Daemon(config, config_path, state_dir, logs).run())
     except ConfigError as exc:
         log.error("%s", exc)
-        return EXIT_CONFIG
+        code = EXIT_CONFIG
     finally:
+        with bounded(lambda: code, logs.stop):
+            runner.close()
         logs.stop()
+    return code
 
 
 def _load(path: Path | None, state_dir: Path | None) -> Config:
