@@ -180,8 +180,8 @@ mod tests {
         pace.put(video(0), Micros(0), &mut out);
         let mut count = 0;
         while count < 200_000 && !pace.is_full(Micros(0)) {
-            // A byte for each tick, nine seconds ahead.
-            pace.put(Found::Unit(unit(Codec::H264, false, 9 * 90_000 + count, 1, 0)), Micros(0), &mut out);
+            // A byte for each tick, four seconds ahead.
+            pace.put(Found::Unit(unit(Codec::H264, false, 4 * 90_000 + count, 1, 0)), Micros(0), &mut out);
             count += 1;
         }
         assert!(pace.is_full(Micros(0)) && count < 150_000, "{count}");
