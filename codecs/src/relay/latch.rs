@@ -37,17 +37,19 @@ pub struct Latch {
     expected: Option<SocketAddr>,
     source: Option<SocketAddr>,
     heard: Micros,
+    /// Where the peer was before it said that it moved: what is still under way from there is not its new place.
+    left: Option<SocketAddr>,
 }
 
 impl Latch {
     pub fn new(mode: LatchMode, expected: Option<SocketAddr>) -> Self {
-        Self { mode, expected, source: None, heard: Micros(0) }
+        Self { mode, expected, source: None, heard: Micros(0), left: None }
     }
 
     /// Signalling spoke again. A source that is heard now stays, unless the peer said that it moved.
     pub fn rearm(&mut self, mode: LatchMode, expected: Option<SocketAddr>) {
         if expected != self.expected && expected.is_some() || mode != self.mode {
-            self.source = None;
+            self.left = self.source.take().filter(|source| expected != Some(*source));
         }
         self.mode = mode;
         self.expected = expected;
@@ -60,7 +62,7 @@ impl Latch {
             LatchMode::Host => self.expected.is_some_and(|e| e.ip() == from.ip()),
             LatchMode::First => match self.source {
                 Some(source) => source == from || now.since(self.heard) >= SILENCE_US,
-                None => true,
+                None => self.left != Some(from) || now.since(self.heard) >= SILENCE_US,
             },
         }
     }
@@ -136,6 +138,24 @@ mod tests {
         assert_eq!(latch.target(), Some(elsewhere()));
         latch.rearm(LatchMode::First, Some(at(4444)));
         assert_eq!(latch.target(), Some(at(4444)));
+    }
+
+    #[test]
+    fn what_comes_late_from_the_place_that_the_peer_left_is_not_its_new_one() {
+        let mut latch = Latch::new(LatchMode::First, Some(at(4000)));
+        latch.heard(at(4000), Micros(1_000_000));
+        latch.rearm(LatchMode::First, Some(at(5000)));
+        assert!(!latch.admits(at(4000), Micros(1_020_000)), "still under way");
+        assert!(latch.admits(elsewhere(), Micros(1_030_000)), "its new place, behind NAT");
+        latch.heard(elsewhere(), Micros(1_030_000));
+        assert_eq!(latch.target(), Some(elsewhere()));
+        // Named again, or the only one that sends: it is heard.
+        latch.rearm(LatchMode::First, Some(at(4000)));
+        assert!(latch.admits(at(4000), Micros(1_040_000)));
+        latch.rearm(LatchMode::First, Some(at(6000)));
+        latch.heard(at(4000), Micros(1_050_000));
+        latch.rearm(LatchMode::First, Some(at(7000)));
+        assert!(!latch.admits(at(4000), Micros(2_000_000)) && latch.admits(at(4000), Micros(3_050_000)));
     }
 
     #[test]
