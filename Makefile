@@ -134,7 +134,7 @@ test-long: build peers ## tests of half a minute each that `make test` leaves ou
 # for themselves.
 .PHONY: test-links
 test-links: build peers ## the link bundle over bad links: cuts, bursts, reordering; in memory, then emulated (root; 6 minutes)
-	@cd codecs && BUNDLE_SEEDS=5 $(CARGO) test --quiet --locked --no-default-features --test bundle_links
+	@cd codecs && BUNDLE_SEEDS=5 $(CARGO) test --quiet --locked --no-default-features --test bundle_links --test bundle_cuts
 	@$(PY) -m pytest tests/paths/test_uplink_links.py
 
 .PHONY: test-interop

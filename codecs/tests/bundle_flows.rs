@@ -47,9 +47,9 @@ fn a_flow_that_is_opened_again_at_once_begins_anew() {
         let rows = heard(&mut world);
         assert_eq!(rows.len(), 20, "seed {seed}");
         let mixed = rows.iter().enumerate().any(|(opening, row)| row.iter().any(|unit| usize::from(*unit) != opening));
-        // Within 200 ms the links lose some for good.
+        // Within 200 ms the links lose some for good: a burst takes up to 120.
         let units = rows.iter().map(Vec::len).sum::<usize>();
-        assert!(!mixed && units >= 188 && rows.iter().all(|row| row.len() >= 7), "seed {seed}: {rows:?}");
+        assert!(!mixed && units >= 188 && rows.iter().all(|row| row.len() >= 5), "seed {seed}: {rows:?}");
         let closed = world.guest(0).events.iter().filter(|(_, e)| matches!(e, Event::FlowClosed { flow: 1 })).count();
         assert_eq!(closed, 19, "seed {seed}");
     }

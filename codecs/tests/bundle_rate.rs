@@ -36,7 +36,8 @@ impl Link {
         self.now += 100_000;
         let queue_us = (self.queue_bits / self.capacity * 1e6) as u64 + self.own_us;
         let arrived = (self.now / 64) as u32 & 0xff_ffff;
-        let seen = Seen { bytes: self.bytes as u32, arrived, sent: self.sent as u64, queue_us, loss: told };
+        let passed = (self.sent - self.queue_bits / 8.0) as u64;
+        let seen = Seen { bytes: self.bytes as u32, arrived, sent: self.sent as u64, passed, queue_us, loss: told };
         self.rate.report(&seen, Micros(self.now))
     }
 
@@ -137,4 +138,42 @@ fn a_longer_way_is_not_a_queue_for_ever() {
     assert!(rebased && link.rate.usable_bps() > 0.2e6);
     link.run(5, 3e6, 0.0);
     assert!(link.rate.usable_bps() > 2.5e6, "{}", link.rate.usable_bps());
+}
+
+#[test]
+fn a_burst_that_takes_what_leaves_a_queue_is_not_what_the_link_carries() {
+    let mut link = Link::new(8e6);
+    link.run(5, 1e9, 0.0);
+    for lost in [0.0, 0.9, 0.8] {
+        link.queue_bits = 0.1 * link.capacity;
+        link.step(1e9, lost);
+    }
+    assert!(link.rate.usable_bps() > 5e6, "{}", link.rate.usable_bps());
+}
+
+#[test]
+fn a_moment_in_which_all_stood_still_is_no_queue() {
+    let mut link = Link::new(8e6);
+    link.run(5, 1e9, 0.0);
+    link.queue_bits = 0.0;
+    link.step(2e6, 0.0);
+    let before = link.rate.usable_bps();
+    // For a tenth of a second nothing came, and then all at once.
+    link.own_us = 100_000;
+    link.lossy_step(2e6, 0.6, 0.0);
+    link.own_us = 0;
+    link.step(2e6, 0.0);
+    assert!(link.rate.usable_bps() >= before, "{} of {before}", link.rate.usable_bps());
+}
+
+#[test]
+fn a_limit_that_was_felt_is_not_tried_again_at_once() {
+    let mut link = Link::new(8e6);
+    link.run(10, 1e9, 0.0);
+    let mut longest = 0.0f64;
+    for _ in 0..100 {
+        link.step(1e9, 0.0);
+        longest = longest.max(link.queue_bits / link.capacity);
+    }
+    assert!(longest < 0.06, "{longest}");
 }

@@ -16,6 +16,9 @@ const SPARE_US: i64 = 30_000;
 /// others do not carry.
 const SLOWER_US: i64 = 60_000;
 
+/// Queue of a slow path that second copies of pictures leave alone.
+const COPY_QUEUE_US: u64 = 40_000;
+
 /// What a piece needs of a path.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
@@ -53,8 +56,8 @@ impl Paths {
 
     pub fn choose(&self, need: &Need, now: Micros) -> Choice {
         match (need.lane, need.mode) {
-            (Lane::Copy, _) => self.choose_other(need, now),
-            (Lane::Again | Lane::Twin, _) => self.choose_quick(need, now),
+            (Lane::Copy | Lane::Twin, _) => self.choose_other(need, now),
+            (Lane::Again, _) => self.choose_quick(need, now),
             (Lane::First, Mode::Spread) => self.choose_share(need, now),
             (Lane::First, _) => self.choose_quick(need, now),
         }
@@ -102,13 +105,17 @@ impl Paths {
         let first = need.avoid.and_then(|id| self.get(id)).map_or("", |path| &path.name);
         let other = self.order.iter().find(|index| {
             let path = &self.list[**index];
+            // Second copies fill no queue of a slow path: it is what words have when the quick one fails.
+            let crowded = !need.urgent && !self.is_near(**index) && path.delay.queue_us() > COPY_QUEUE_US;
             path.name != first
                 && self.in_time(path, need)
+                && !crowded
                 && need.bytes + overhead_bytes() <= usize::from(path.mtu.known())
         });
         let Some(index) = other else { return self.choose_reserve(need, now) };
         let path = &self.list[*index];
         match Self::at(path, need, now) {
+            _ if !Self::fits(path, need) && need.lane == Lane::Twin => Choice::Never,
             _ if !Self::fits(path, need) => Choice::Wait(now.plus_ms(5)),
             at if at <= now => Choice::Go(*index),
             at => Choice::Wait(at),

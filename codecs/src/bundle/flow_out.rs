@@ -302,9 +302,6 @@ impl FlowOut {
             Lane::Again => {
                 self.again.pop_front();
                 self.figures.pieces_resent += 1;
-                if twice && self.twins.len() < MAX_AGAIN {
-                    self.twins.push_back((number, turn.index, path));
-                }
             }
             Lane::Twin => {
                 self.twins.pop_front();
@@ -315,6 +312,9 @@ impl FlowOut {
                 self.copy.piece += 1;
                 self.figures.copy_bytes += turn.len as u64;
             }
+        }
+        if twice && self.twins.len() < MAX_AGAIN {
+            self.twins.push_back((number, turn.index, path));
         }
         let copy = matches!(turn.lane, Lane::Copy | Lane::Twin);
         if let Some(unit) = self.unit_mut(number) {

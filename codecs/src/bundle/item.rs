@@ -52,6 +52,7 @@ pub struct Acked {
     pub came: u32,
     pub lost: u32,
     pub came_bytes: u64,
-    /// Send time of the highest one, when this report is the first to tell of it.
+    /// Send time of the highest one, when this report is the first to tell of it; and all bytes that were sent up to it.
     pub newest_sent: Option<Micros>,
+    pub newest_total: u64,
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! New ──an answer──► In ──nothing answered for `out_after`, or too much lost over 500 ms──► Out
 //!  ▲                  ▲                                                                            │
-//!  │                  └── 10 good seconds; 1 if one other is in, or all do not suffice; at once if none is
+//!  │                  └── 10 good seconds; 0.3 (1 if it was lossy) if one other is in, or all do not suffice; at once if none is
 //!  └─ begin
 //! ```
 //!
@@ -20,6 +20,7 @@ pub enum Standing {
 }
 
 const REPORT_US: u64 = 100_000;
+const LEAST_REPORT_US: u64 = 40_000;
 /// The longest wait of a receiver with a report that is reckoned with.
 const MAX_HOLD_US: u64 = 250_000;
 /// Grace beyond the measured time of an answer.
@@ -27,7 +28,9 @@ const GRACE_US: u64 = 8_000;
 /// What is taken for a round trip before one was measured.
 const UNKNOWN_RTT_US: u64 = 300_000;
 const GOOD_US: u64 = 10_000_000;
-const GOOD_ALMOST_ALONE_US: u64 = 1_000_000;
+/// Of one that was silent, and of one that lost too much.
+const GOOD_ALMOST_ALONE_US: u64 = 300_000;
+const GOOD_LOSSY_US: u64 = 1_000_000;
 
 /// Measured times that decide, in microseconds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +44,7 @@ pub struct Times {
     pub hold: u64,
     /// When a report of any path came last: it would have told of this path too, had there been something to tell.
     pub reported: Micros,
+    pub thin: bool,
 }
 
 impl Times {
@@ -59,7 +63,9 @@ impl Times {
 
     /// An answer that takes longer is overdue, whatever reports come.
     pub fn suspect_after(&self) -> u64 {
-        self.told_after() + self.hold + REPORT_US
+        // On a thin link reports wait for each other, and what goes again for nothing is what fills it.
+        let next = if self.thin { REPORT_US } else { self.hold.clamp(LEAST_REPORT_US, REPORT_US) };
+        self.told_after() + self.hold + next
     }
 
     /// Three reports and two round trips. On a thin link reports are seldomer.
@@ -203,11 +209,12 @@ impl Life {
                     self.unanswered = None;
                 }
                 let good = now.since(self.good_since?);
+                let almost = if self.code == "path-lossy" { GOOD_LOSSY_US } else { GOOD_ALMOST_ALONE_US };
                 let wanted = match others.sound {
                     _ if self.standing == Standing::New => 0,
                     0 => 0,
-                    1 => GOOD_ALMOST_ALONE_US,
-                    _ if !others.suffice => GOOD_ALMOST_ALONE_US,
+                    1 => almost,
+                    _ if !others.suffice => almost,
                     _ => GOOD_US,
                 };
                 if good < wanted {
@@ -237,7 +244,7 @@ mod tests {
 
     fn lte() -> Times {
         let reported = Micros(0);
-        Times { rtt: Some(70_000), feedback: Some(70_000), feedback_varies: 2_000, hold: 30_000, reported }
+        Times { rtt: Some(70_000), feedback: Some(70_000), feedback_varies: 2_000, hold: 30_000, reported, thin: false }
     }
 
     fn beside(sound: usize) -> Others {
@@ -265,9 +272,9 @@ mod tests {
         assert!(life.is_in() && !life.is_sound() && life.name() == "suspect", "a report that would have told");
         life.answered(ms(1000), Some(ms(1010)), ms(1101));
         life.asked(ms(1000));
-        assert_eq!(life.look(&lte(), false, beside(1), ms(1200)), None);
+        assert_eq!(life.look(&lte(), false, beside(1), ms(1162)), None);
         assert!(life.is_sound());
-        assert_eq!(life.look(&lte(), false, beside(1), ms(1234)), None);
+        assert_eq!(life.look(&lte(), false, beside(1), ms(1163)), None);
         assert!(!life.is_sound(), "without any report, later");
         assert_eq!(life.next_look(&lte()), Some(Micros(1_450_001)));
         assert_eq!(life.look(&lte(), false, beside(1), ms(1451)), Some(Change::Out("path-silent")));
@@ -288,7 +295,7 @@ mod tests {
 
     #[test]
     fn the_way_back_is_longer_the_more_others_there_are() {
-        for (others, wait) in [(0, 0), (1, 1000), (2, 10_000)] {
+        for (others, wait) in [(0, 0), (1, 300), (2, 10_000)] {
             let mut life = path();
             life.go_out("path-silent", ms(2000));
             life.asked(ms(3000));
@@ -308,7 +315,8 @@ mod tests {
         life.missed();
         assert_eq!(life.look(&lte(), false, beside(1), ms(4500)), None);
         life.answered(ms(4500), None, ms(4500));
-        assert_eq!(life.look(&lte(), false, beside(1), ms(5500)), Some(Change::In));
+        assert_eq!(life.look(&lte(), false, beside(1), ms(4799)), None);
+        assert_eq!(life.look(&lte(), false, beside(1), ms(4800)), Some(Change::In));
     }
 
     #[test]
@@ -332,7 +340,7 @@ mod tests {
             feedback: Some(350_000),
             feedback_varies: 10_000,
             hold: 100_000,
-            reported: Micros(0),
+            ..Times::default()
         };
         assert_eq!((times.suspect_after(), times.out_after()), (578_000, 1_420_000));
         assert_eq!(Times::default().out_after(), 900_000);

@@ -60,6 +60,8 @@ pub struct Path {
     pub reported: Micros,
     /// The receiver's clock in its latest report of this path, and ours when it came: theirs wraps.
     pub told_arrived: Option<(u32, Micros)>,
+    /// Bytes that were sent by it up to the last datagram that is known to have come.
+    pub passed: u64,
     /// The longest that the peer waited with a report, fading.
     pub hold_us: u64,
     pub delay: Delay,
@@ -113,6 +115,7 @@ impl Path {
             feedback: RoundTrip::default(),
             reported: Micros(0),
             told_arrived: None,
+            passed: 0,
             hold_us: 0,
             delay: Delay::default(),
             lossy: 0.0,
@@ -139,6 +142,7 @@ impl Path {
             feedback: self.feedback.us(),
             feedback_varies: self.feedback.varies_us(),
             hold: self.hold_us,
+            thin: self.rate.is_thin(),
         }
     }
 

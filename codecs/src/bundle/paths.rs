@@ -121,9 +121,15 @@ impl Paths {
         self.extra(&self.list[index]) < NEAR_US
     }
 
-    /// How much longer than the quickest the best way is.
-    pub fn best_extra_us(&self) -> i64 {
-        self.best().map_or(0, |path| path.expected_us() - self.quickest)
+    /// How much longer than the quickest the quickest way is that is there. One that is suspect counts: nothing is given up
+    /// for what may be a burst.
+    pub fn least_extra_us(&self) -> i64 {
+        self.order.iter().map(|index| self.extra(&self.list[*index])).min().unwrap_or(0)
+    }
+
+    /// Those that are in and about as quick as the quickest.
+    pub fn near(&self) -> impl Iterator<Item = &Path> {
+        self.order.iter().filter(|index| self.is_near(**index)).map(|index| &self.list[*index])
     }
 
     /// The longest body of a frame with such a header: what every path that is in lets through; and on thin links short, so

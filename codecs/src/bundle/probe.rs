@@ -20,6 +20,8 @@ pub struct Known {
     /// Its limit was never felt.
     pub starting: bool,
     pub thin: bool,
+    /// It was felt not long ago.
+    pub felt: bool,
     /// How long it takes to hear what came of it.
     pub takes_us: u64,
 }
@@ -106,7 +108,7 @@ impl Probe {
                 && self.ended.is_none_or(|ended| now.since(ended) >= hunger.pause_us(self.failures)) =>
             {
                 self.gain = match known {
-                    Known { thin: true, .. } => FIRST_GAIN,
+                    Known { thin: true, .. } | Known { felt: true, .. } => FIRST_GAIN,
                     Known { starting: true, .. } => self.gain.max(START_GAIN),
                     _ => self.gain,
                 };
@@ -128,7 +130,7 @@ mod tests {
     }
 
     fn known(usable: f64) -> Known {
-        Known { usable, starting: false, thin: false, takes_us: 300_000 }
+        Known { usable, starting: false, thin: false, felt: false, takes_us: 300_000 }
     }
 
     #[test]

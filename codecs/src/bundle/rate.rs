@@ -22,6 +22,8 @@ const SLACK_BITS: f64 = 2.0 * 2400.0;
 /// Queueing delay that is left alone, that stops growth, and that means too much.
 const FINE_US: u64 = 25_000;
 const FULL_US: u64 = 60_000;
+/// Neither a burst nor a moment in which something stood still leaves such a queue.
+const SURE_US: u64 = 220_000;
 const CLAIM: f64 = 1.35;
 const CLAIM_AT_FIRST: f64 = 1.6;
 /// Growth each step: at first, later, and while more is looked for.
@@ -37,6 +39,16 @@ const BACK: f64 = 1.5;
 /// A queue this many steps long that a small load stands in is its own, on the only path; so much more it may carry.
 const QUEUED_STEPS: u32 = 5;
 const CALL_CLAIM: f64 = 2.0;
+/// This part of what was sent arrives: nothing to speak of was lost beside it.
+const CLEAN: f64 = 0.9;
+const COLLAPSE: f64 = 0.15;
+/// Bursts of a radio that come close together are over after so many steps; losses that go on longer are the queue's.
+const DOUBT_STEPS: u32 = 4;
+const THROUGH_FADE: f64 = 0.8;
+const FELT_US: u64 = 120_000_000;
+/// Of what a path was found to carry, so that its queue goes down.
+const EASE: f64 = 0.95;
+const NEARLY: f64 = 0.8;
 /// Of the most that was usable, at each look (100 a second at most): half of it in two hours.
 const FADE: f64 = 0.999_999;
 /// What was told that long ago is no mark to reckon from: the receiver's clock on the wire wraps after 18 minutes.
@@ -55,8 +67,9 @@ pub struct Seen {
     /// Bytes that arrived in all, wrapping, by `arrived` (ticks of the receiver).
     pub bytes: u32,
     pub arrived: u32,
-    /// Bytes that we sent in all.
+    /// Bytes that we sent in all, and up to the last datagram that arrived.
     pub sent: u64,
+    pub passed: u64,
     pub queue_us: u64,
     /// Of the last second that is known, 0 to 1.
     pub loss: f64,
@@ -91,6 +104,17 @@ pub struct Rate {
     draining: Option<(Micros, u64)>,
     /// Judgements in a row that found a queue.
     queued: u32,
+    collapsed: bool,
+    /// The least queue since the last judgement, that one's too: what stood still for a moment comes late all at once, and
+    /// there is no queue before it.
+    least_us: u64,
+    /// The most that a queue of now was seen to let through, fading.
+    through: f64,
+    /// What the path was found to carry by its queue, and when.
+    felt: Option<(f64, Micros)>,
+    /// How long it takes to hear of what was sent, and when the estimate grew last.
+    answer_us: u64,
+    grew: Micros,
     alone: bool,
     trial: Trial,
     probe: Probe,
@@ -112,6 +136,12 @@ impl Default for Rate {
             span_began: Micros(0),
             draining: None,
             queued: 0,
+            collapsed: false,
+            least_us: 0,
+            through: 0.0,
+            felt: None,
+            answer_us: 0,
+            grew: Micros(0),
             alone: false,
             trial: Trial::default(),
             probe: Probe::default(),
@@ -155,7 +185,7 @@ impl Rate {
     /// `answer_us`: how long it takes to hear of what was sent.
     pub fn turn(&mut self, demand: Demand, answer_us: u64, now: Micros) {
         let Demand { wanted, short, alone } = demand;
-        self.alone = alone;
+        (self.alone, self.answer_us) = (alone, answer_us);
         self.most = (self.most * FADE).max(self.usable);
         let hunger = match (wanted, short) {
             (true, true) => Hunger::Much,
@@ -164,7 +194,8 @@ impl Rate {
         };
         let takes_us = answer_us + 3 * self.step_us();
         let (usable, starting, thin) = (self.usable, self.starting > 0, self.is_thin());
-        self.probe.turn(hunger, Known { usable, starting, thin, takes_us }, now);
+        let felt = self.felt(now).is_some_and(|bps| usable > NEARLY * bps);
+        self.probe.turn(hunger, Known { usable, starting, thin, felt, takes_us }, now);
     }
 
     /// Something waits because this path is full.
@@ -187,6 +218,7 @@ impl Rate {
         if seen.queue_us > FINE_US + self.slack_us() {
             self.probe.stop(now);
         }
+        self.least_us = self.least_us.min(seen.queue_us);
         // Nor is one of a count that began anew.
         let bytes = seen.bytes.wrapping_sub(mark.bytes);
         if bytes > u32::MAX / 2 || now.since(self.judged) > LONG_AGO_US {
@@ -199,6 +231,7 @@ impl Rate {
             return Verdict::Same;
         }
         self.delivered = f64::from(bytes) * 8e6 / over_us.max(1) as f64;
+        let passed = seen.passed.saturating_sub(mark.passed) as f64 * 8e6 / over_us.max(1) as f64;
         let sent = (seen.sent - mark.sent) as f64 * 8e6 / ours_us as f64;
         // A pause makes the arrivals look slow: what came after one says nothing.
         let steady = over_us < 4 * self.step_us();
@@ -211,8 +244,12 @@ impl Rate {
         let used = steady && (self.limited || sent > 0.5 * self.usable);
         let grows = steady && self.delivered < 0.8 * sent * (1.0 - seen.loss);
         self.mean += (self.delivered - self.mean) / 6.0;
-        let verdict = self.judge(seen.queue_us, seen.loss, used, grows, now);
+        // Hardly anything of what is sent comes, and nothing of it was lost on the way: it stands in the queue.
+        self.collapsed = steady && self.delivered < COLLAPSE * sent && self.delivered > CLEAN * passed;
+        let verdict = self.judge(seen.queue_us, seen.loss, passed, used || grows, now);
         self.limited = false;
+        // On a thin link a judgement takes longer than such a moment.
+        self.least_us = if self.is_thin() { u64::MAX } else { seen.queue_us };
         self.trial.learn(seen.loss);
         verdict
     }
@@ -227,15 +264,21 @@ impl Rate {
         (SLACK_BITS * 1e6 / self.usable) as u64
     }
 
-    fn judge(&mut self, queue_us: u64, loss: f64, used: bool, grows: bool, now: Micros) -> Verdict {
+    fn judge(&mut self, queue_us: u64, loss: f64, passed: f64, used: bool, now: Micros) -> Verdict {
         let queue_us = queue_us.saturating_sub(self.slack_us());
         self.queued = if queue_us > FULL_US { self.queued + 1 } else { 0 };
         if queue_us > FULL_US {
-            if used || grows {
-                self.starting = 0;
+            if used {
                 self.trial.cancel();
                 self.probe.stop(now);
-                return self.drain(queue_us, now);
+                // Only a queue that stood all the time shows by what leaves it what the path carries.
+                let sure = queue_us > SURE_US || self.collapsed;
+                if !sure && self.least_us.saturating_sub(self.slack_us()) <= FULL_US {
+                    return Verdict::Same;
+                }
+                self.starting = 0;
+                let carries = if sure { self.delivered } else { self.carries(passed, now) };
+                return self.drain(carries, queue_us, now);
             }
             // A call is little beside what the path once carried, and yet all that it carries now. Of one path among others
             // that is not believed: it may be needed for a picture at once, and its queue be made by somebody else.
@@ -261,38 +304,69 @@ impl Rate {
             Act::Keep => self.peak = (self.mean, self.mean),
         }
         if queue_us > FINE_US {
+            if used && !self.is_thin() && self.least_us.saturating_sub(self.slack_us()) > FINE_US {
+                let carries = self.carries(passed, now);
+                self.set(self.usable.min(EASE * carries.max(MIN_BPS)));
+            }
             return Verdict::Same;
         }
-        if self.limited && !self.trial.is_high(loss) {
+        if self.usable < self.peak() && !(self.limited && self.is_thin()) && !self.trial.is_high(loss) {
+            // So much arrived not long ago: it need not be found anew.
+            self.set((self.usable * BACK).min(self.peak()));
+        } else if self.limited && !self.trial.is_high(loss) {
             let starting = self.starting > 0;
+            // What came of the last step is not known yet.
+            if !starting && now.since(self.grew) < self.answer_us {
+                return Verdict::Same;
+            }
+            self.grew = now;
             let (step, claim) = match (starting, self.probe.is_active()) {
                 (true, _) => (START, CLAIM_AT_FIRST),
                 (false, true) => (PROBED, CLAIM),
                 (false, false) => (STEADY, CLAIM),
             };
             let floor = if starting { INITIAL_BPS } else { 2.0 * MIN_BPS };
-            let most = (claim * self.peak()).max(floor).max(self.usable);
+            // What was felt of late is not tried again at once, unless more is wanted.
+            let felt = self.felt(now).filter(|_| !self.probe.is_active());
+            let claimed = (claim * self.peak()).max(floor).min(felt.unwrap_or(f64::MAX));
+            let most = claimed.max(self.usable);
             self.starting = self.starting.saturating_sub(1);
             self.set((self.usable * step + 4_000.0).min(most));
-        } else if self.usable < self.peak() && !self.trial.is_high(loss) {
-            // So much arrived not long ago: it need not be found anew.
-            self.set((self.usable * BACK).min(self.peak()));
         }
         Verdict::Same
+    }
+
+    /// What the path was found to carry of late.
+    fn felt(&self, now: Micros) -> Option<f64> {
+        self.felt.filter(|(_, at)| now.since(*at) < FELT_US).map(|(bps, _)| bps)
     }
 
     fn peak(&self) -> f64 {
         self.peak.0.max(self.peak.1)
     }
 
-    fn drain(&mut self, queue_us: u64, now: Micros) -> Verdict {
-        self.peak = (self.delivered, self.delivered);
+    /// What the path carries by what left its queue since the last judgement. A burst of a radio takes most of what left, and
+    /// is none of the queue's doing; a full queue also loses, and goes on with it.
+    fn carries(&mut self, passed: f64, now: Micros) -> f64 {
+        self.through = self.delivered.max(if self.queued > 1 { self.through * THROUGH_FADE } else { 0.0 });
+        let carries = match self.queued {
+            _ if self.delivered > CLEAN * passed => self.delivered,
+            0..=DOUBT_STEPS => passed.max(self.through),
+            _ => self.through,
+        };
+        // Of a thin link some datagrams say little.
+        self.felt = (carries > THIN_BPS).then_some((carries, now));
+        carries
+    }
+
+    fn drain(&mut self, carries: f64, queue_us: u64, now: Micros) -> Verdict {
+        self.peak = (carries, carries);
         let part = match queue_us {
             0..120_000 => 0.85,
             120_000..250_000 => 0.7,
             _ => 0.5,
         };
-        self.set(self.usable.min(self.delivered.max(MIN_BPS) * part));
+        self.set(self.usable.min(carries.max(MIN_BPS) * part));
         match self.draining {
             None => self.draining = Some((now, queue_us)),
             Some((since, before)) if now.since(since) >= 1_000_000 => {
@@ -300,7 +374,7 @@ impl Rate {
                 let due = (now.since(since) as f64 * (1.0 - part) * 0.3) as u64;
                 self.draining = Some((now, queue_us));
                 if queue_us + due > before {
-                    self.draining = None;
+                    (self.draining, self.felt) = (None, None);
                     return Verdict::Rebase;
                 }
             }

@@ -42,6 +42,8 @@ struct Record {
     item: u64,
     bytes: u16,
     items: u16,
+    /// Bytes of all that were sent up to it, itself too.
+    total: u64,
     /// It wants a report; one that does not is never missed.
     asks: bool,
     state: State,
@@ -58,6 +60,7 @@ pub struct Sent {
     /// No record below this number is under way.
     open: u64,
     highest_came: Option<u64>,
+    total: u64,
     under_way_bytes: u64,
     patience_us: u64,
     /// What became of those that wanted a report.
@@ -73,6 +76,7 @@ impl Default for Sent {
             first_item: 0,
             open: 0,
             highest_came: None,
+            total: 0,
             under_way_bytes: 0,
             patience_us: MIN_PATIENCE_US,
             loss: Loss::default(),
@@ -115,9 +119,11 @@ impl Sent {
         }
         let item = self.first_item + self.items.len() as u64;
         let (state, count) = (State::UnderWay, items.len() as u16);
-        self.records.push_back(Record { at: now, item, bytes: bytes as u16, items: count, asks, state });
+        self.total += bytes as u64;
+        let (bytes, total) = (bytes as u16, self.total);
+        self.records.push_back(Record { at: now, item, bytes, items: count, total, asks, state });
         self.items.extend(items);
-        self.under_way_bytes += if asks { bytes as u64 } else { 0 };
+        self.under_way_bytes += if asks { u64::from(bytes) } else { 0 };
     }
 
     fn record(&self, number: u64) -> Option<usize> {
@@ -178,6 +184,7 @@ impl Sent {
                 self.came(index, newest, &mut acked, out);
                 if number == highest && self.highest_came.is_none_or(|before| highest > before) {
                     acked.newest_sent = Some(self.records[index].at);
+                    acked.newest_total = self.records[index].total;
                 }
                 let Some(below) = number.checked_sub(1) else { break 'runs };
                 number = below;

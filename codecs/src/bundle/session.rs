@@ -306,7 +306,8 @@ impl Session {
         if !self.is_up() {
             return false;
         }
-        let copies = self.paths.are_in() > 1;
+        // What a slow path cannot take is not wanted of the quick one.
+        let copies = self.paths.near().nth(1).is_some();
         let Some(flow) = self.flows_out.iter_mut().find(|known| known.id == flow) else { return false };
         let twice = copies && flow.options.mode == Mode::Duplicate;
         self.meter.add(unit.len() * if twice { 2 } else { 1 }, now);

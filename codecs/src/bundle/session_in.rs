@@ -252,11 +252,13 @@ impl Session {
             }
             let open = path.sent.oldest_open();
             path.life.answered(sent, open, now);
+            path.passed = acked.newest_total;
         }
         let seen = super::rate::Seen {
             bytes: report.bytes,
             arrived: report.arrived,
             sent: path.figures.bytes_out,
+            passed: path.passed,
             queue_us: path.delay.queue_us(),
             loss: path.loss(now),
         };

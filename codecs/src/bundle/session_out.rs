@@ -1,6 +1,6 @@
 //! Datagrams out: which is due, what goes into it, sealing and noting it.
 
-use super::flow::Class;
+use super::flow::{Class, Mode};
 use super::flow_out::Lane;
 use super::frame::{Frame, MAX_WANTED, UNIT_HEADER_BYTES};
 use super::frame_write::Writer;
@@ -162,13 +162,17 @@ impl Session {
         self.items.clear();
         self.put_answers(&mut draft, buf, now);
         let life = &self.paths.list[index].life;
-        if life.is_in() || life.answers() {
+        let life_in = life.is_in();
+        if life_in || life.answers() {
             if self.reports.is_empty() {
                 self.make_reports(0, now);
             }
             self.put_reports(&mut draft, buf);
             self.put_control(&mut draft, buf);
-            self.fill(&mut draft, buf, now);
+            // What shows that a path is back must pass whatever its MTU is now.
+            if life_in || draft.end == FRAMES_AT {
+                self.fill(&mut draft, buf, now);
+            }
         }
         if draft.end == FRAMES_AT {
             return None;
@@ -298,7 +302,15 @@ impl Session {
                     // Another round would come too late: a second copy now is the better one.
                     let answer = self.paths.list[path].feedback.us().unwrap_or(100_000) as i64;
                     let short = flow.left_us(turn.at, 0, now) < 2 * answer + SHORT_US;
-                    flow.took(&turn, (id, near), turn.lane == Lane::Again && short, now);
+                    // Where everything goes twice what is lost does too, and wherever there is room for it.
+                    let twice = short || self.cutting.copies || flow.options.mode == Mode::Duplicate;
+                    let twice = match turn.lane {
+                        Lane::Again => twice,
+                        // The quick way is only suspect: a burst is no reason to hang on the slow one alone.
+                        Lane::First => !near && self.paths.near().next().is_some(),
+                        Lane::Twin | Lane::Copy => false,
+                    };
+                    flow.took(&turn, (id, near), twice, now);
                 }
                 Job::Part(id, part) => {
                     let Some(stream) = self.streams.get(id) else { return };

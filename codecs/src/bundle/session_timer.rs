@@ -30,8 +30,8 @@ const PING_THIN_US: u64 = 1_000_000;
 const PING_SUSPECT_US: u64 = 40_000;
 const PING_IDLE_US: u64 = 2_000_000;
 const PING_OUT_US: u64 = 200_000;
-/// While nothing is in: what comes back first is all there is.
-const PING_NONE_US: u64 = 80_000;
+/// While nothing is in, or one alone: what comes back first is all there is, or half of it.
+const PING_FEW_US: u64 = 60_000;
 const PING_LONG_OUT_US: u64 = 1_000_000;
 const LONG_OUT_US: u64 = 120_000_000;
 /// After an absence that long a path may be another one: its rate is found anew.
@@ -111,6 +111,8 @@ impl Session {
                 let path = &mut self.paths.list[index];
                 let (id, name) = (path.id, path.name.clone());
                 path.ping_at = now;
+                // It may be another one now. As long as it only stood in, what did not fit was no loss.
+                path.mtu.reset(now);
                 if now.since(path.out_since) > LONG_AWAY_US {
                     path.rate.restart();
                 }
@@ -139,7 +141,6 @@ impl Session {
         let path = &mut self.paths.list[index];
         path.sent.overdue(Micros(now.0 + 1), now, &mut self.outcomes);
         path.out_since = now;
-        path.mtu.reset(now);
         path.ping_at = now;
         let (id, name) = (path.id, path.name.clone());
         self.settle(now);
@@ -160,12 +161,13 @@ impl Session {
     /// When the path is to be probed next.
     pub(super) fn plan_ping(&mut self, index: usize, now: Micros) {
         let (active, asks) = (self.meter.is_active(now), self.reset.is_some());
-        let out_us = if self.paths.are_in() == 0 { PING_NONE_US } else { PING_OUT_US };
+        let few = self.paths.near().nth(1).is_none();
+        let out_us = if few { PING_FEW_US } else { PING_OUT_US };
         let path = &mut self.paths.list[index];
         let dear = if path.cost > 0 { DEAR } else { 1 };
         let pause = match path.life.standing() {
             // It is said that the center is gone: it is given more than one chance to answer.
-            Standing::In if asks => PING_NONE_US,
+            Standing::In if asks => PING_FEW_US,
             // On a thin path that is suspect for its own queue they would be what fills it.
             Standing::In if !path.life.is_sound() && path.rate.is_thin() => PING_ACTIVE_US,
             Standing::In if !path.life.is_sound() => PING_SUSPECT_US,
@@ -181,12 +183,14 @@ impl Session {
     /// How units that are cut from now on are cut.
     fn plan_cutting(&mut self, now: Micros) {
         self.cutting.piece_bytes = self.paths.body_bytes(super::frame::PIECE_HEADER_BYTES);
-        let in_use = || self.paths.ordered().map(|index| &self.paths.list[index]);
-        let loss = in_use().map(|path| path.lossy).fold(0.0, f64::max);
-        let (usable, wanted) = (self.paths.usable_bps(), self.meter.wanted_bps(now) as f64);
+        let loss = self.paths.near().map(|path| path.lossy).fold(0.0, f64::max);
+        let usable: f64 = self.paths.near().map(|path| path.rate.usable_bps() * (1.0 - path.loss(now))).sum();
+        let wanted = self.meter.wanted_bps(now) as f64;
         // Parity and copies take what is to spare, never what pictures need.
         let spare = if wanted > 0.0 { ((0.85 * usable - wanted) / wanted).max(0.0) } else { 1.0 };
-        let useful = if loss < 0.003 || in_use().nth(1).is_none() { 0.0 } else { (0.05 + 3.0 * loss).min(0.5) };
+        // Over one path a burst takes the parity with the rest, and what goes again waits behind it.
+        let useful =
+            if loss < 0.003 || self.paths.near().nth(1).is_none() { 0.0 } else { (0.05 + 3.0 * loss).min(0.5) };
         self.cutting.parity = useful.min(spare);
         self.cutting.copies = spare > 0.3;
         self.cutting.hoped_bps = self.paths.hoped_bps();
@@ -194,7 +198,7 @@ impl Session {
 
     /// Late units out, wishes told.
     fn serve_flows(&mut self, now: Micros) {
-        let extra = self.paths.best_extra_us();
+        let extra = self.paths.least_extra_us();
         for place in 0..self.flows_out.len() {
             let flow = &mut self.flows_out[place];
             if flow.prune(extra, now) {

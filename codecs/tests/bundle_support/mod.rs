@@ -3,6 +3,8 @@
 
 pub mod link;
 pub mod load;
+mod step;
+pub mod weather;
 pub mod world;
 
 /// A generator whose runs can be told again by their seed (splitmix64).

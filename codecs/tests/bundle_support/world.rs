@@ -40,7 +40,7 @@ pub struct World {
     /// Microseconds of the kits' clocks.
     pub now: u64,
     /// By which the center's clock is ahead of them.
-    ahead: i64,
+    pub(super) ahead: i64,
     /// What the kits take for the time of day.
     pub unix_ms: u64,
     pub center: Identity,
@@ -58,6 +58,11 @@ pub struct World {
     /// Bytes that the center sent to addresses that are no kit's.
     pub astray: usize,
     pub center_is_off: bool,
+    /// The first kit's program, and the center's, stand still until then.
+    pub kit_stalls: u64,
+    pub center_stalls: u64,
+    /// The center reads all that is there before it answers.
+    pub(super) gathers: bool,
     buf: Vec<u8>,
     reply: Vec<u8>,
 }
@@ -83,6 +88,9 @@ impl World {
             tap_down: None,
             astray: 0,
             center_is_off: false,
+            kit_stalls: 0,
+            center_stalls: 0,
+            gathers: false,
             buf: vec![0; MAX_DATAGRAM_BYTES],
             reply: Vec::new(),
         }
@@ -223,7 +231,9 @@ impl World {
             DoorAnswer::Session(index) => {
                 if let Some(guest) = self.guests.get_mut(&index) {
                     guest.session.receive(None, Some(remote), &mut datagram, now);
-                    self.flush_guest(index);
+                    if !self.gathers {
+                        self.flush_guest(index);
+                    }
                 }
             }
             DoorAnswer::Refused { code, .. } => self.refused.push((self.now, code)),
@@ -312,49 +322,6 @@ impl World {
         }
     }
 
-    /// Let the world run until `until` (microseconds), or until something of it is due before.
-    fn step(&mut self, until: u64) {
-        let links = self.kits.iter().flat_map(|kit| kit.wires.values());
-        let arrivals = links.flat_map(|wire| [wire.up.next_arrival(), wire.down.next_arrival()]).flatten();
-        let kits = self.kits.iter().filter_map(|kit| kit.session.next_timer()).map(|at| at.0);
-        let guests = self.guests.values().filter_map(|guest| guest.session.next_timer());
-        let guests = guests.map(|at| at.0.saturating_add_signed(-self.ahead));
-        let next = arrivals.chain(kits).chain(guests).min().unwrap_or(until);
-        self.now = next.clamp(self.now, until);
-        for number in 0..self.kits.len() {
-            for path in self.kits[number].wires.keys().copied().collect::<Vec<_>>() {
-                while let Some(wire) = self.kits[number].wires.get_mut(&path) {
-                    let from = wire.address;
-                    let Some(datagram) = wire.up.arrived(self.now) else { break };
-                    if !datagram.is_empty() {
-                        self.reach_center(from, datagram);
-                    }
-                }
-                while let Some(wire) = self.kits[number].wires.get_mut(&path) {
-                    let Some(mut datagram) = wire.down.arrived(self.now) else { break };
-                    if !datagram.is_empty() {
-                        let now = Micros(self.now);
-                        self.kits[number].session.receive(Some(path), None, &mut datagram, now);
-                        self.flush_kit(number);
-                    }
-                }
-            }
-            let kit = &mut self.kits[number];
-            if kit.session.next_timer().is_some_and(|at| at.0 <= self.now) {
-                kit.session.handle_timer(Micros(self.now));
-                self.flush_kit(number);
-            }
-        }
-        let now = self.theirs();
-        for index in self.guests.keys().copied().collect::<Vec<_>>() {
-            let Some(guest) = self.guests.get_mut(&index) else { continue };
-            if guest.session.next_timer().is_some_and(|at| at <= now) {
-                guest.session.handle_timer(now);
-                self.flush_guest(index);
-            }
-        }
-    }
-
     /// Let time pass until `until`, given in microseconds.
     pub fn run_until(&mut self, until: u64) {
         self.flush();
@@ -390,7 +357,8 @@ impl World {
     /// Cut or mend both directions of a kit's path.
     pub fn cut(&mut self, kit: usize, path: PathId, cut: bool) {
         if let Some(wire) = self.kits[kit].wires.get_mut(&path) {
-            (wire.up.cut, wire.down.cut) = (cut, cut);
+            wire.up.set_cut(cut, self.now);
+            wire.down.set_cut(cut, self.now);
         }
     }
 }
