@@ -624,13 +624,16 @@ class Engine:
         cost: int = 0,
         mtu: int = 1350,
         initial: bytes | None = None,
+        barred: list[str] = [],
     ) -> None:
         """A way to the center. `udp`: a UDP socket bound to its device already, and the center's address. `stream`: a
         connected stream socket with the plain bytes as in `bundle_accept_tcp`; `host` and `port` are for show. `path`
         is 0 to 15, one that is in use is replaced by the new socket (another network, another address) and measured
         anew; `name` is what events and figures call it (1 to 32 bytes); `cost` 0 to 255, the dearer is used when the
-        cheaper do not do; `mtu` is the largest UDP payload (576 to 1500), probing may lower it. A stream that ends is
-        told as `path` with a code: give it a new one."""
+        cheaper do not do; `mtu` is the largest UDP payload (576 to 1500), probing may lower it. `barred`: classes
+        (as `klass` of `bundle_flow`) whose units and streams never take it, neither way: the center is told; what the
+        session itself has to say goes by all paths. A stream that ends is told as `path` with a code: give it a new
+        one. Raises MediaError on a class that there is not."""
 
     def bundle_drop_path(self, bundle: Bundle, path: int) -> None:
         """Its socket is closed. The session stays, also without any path, for 60 s."""
@@ -676,17 +679,17 @@ class Engine:
 
     def bundle_stats(self, handle: Bundle | Door) -> dict[str, int | float | str]:
         """Waits for the thread, at most 200 ms. Of a bundle: `state` (`connecting`, `up`), `peer` (gateway id or ""),
-        `usable_bps`, `wanted_bps`, `units_given_up`, `streams`, `refused_packets` (not authentic, or seen before); of
-        each path under `path.<name>.`: `number`, `state` (`new`, `in`, `suspect`, `out`), `code` (why it is out),
-        `host`, `rtt_ms`, `loss` (of what we sent over the last second, 0 to 1), `queue_ms` (above the quickest),
-        `usable_bps`, `cost`, `mtu`, `bytes_out`, `bytes_in`, `packets_out`, `packets_in`, `packets_lost`; of each flow
-        that goes out under `out.<flow>.`: `class`, `mode`, `units`, `bytes` (taken from its socket), `sent`,
-        `sent_bytes` (units cut and sent), `units_given_up`, `left_out` (those too, and what was too large or cached),
-        `unreadable`, `pieces_resent`, `parity_bytes`, `copy_bytes`; of each that comes in under `in.<flow>.`: `class`,
-        `mode`, `units` (handed on in time), `units_late` (handed on after it), `units_lost`, `pieces_recovered`,
-        `duplicates`, `held_bytes` (of units that are not whole or not due), `bytes`, `dropped` (whoever reads was too
-        slow), `unreadable`. Of a door: `sessions`, `streams` (connections), `refused`, `stray` (datagrams that say
-        nothing to us), `unsent`. Raises MediaError when it is gone."""
+        `usable_bps` (of the paths that take pictures), `wanted_bps`, `units_given_up`, `streams`, `refused_packets`
+        (not authentic, or seen before); of each path under `path.<name>.`: `number`, `state` (`new`, `in`, `suspect`,
+        `out`), `code` (why it is out), `host`, `rtt_ms`, `loss` (of what we sent over the last second, 0 to 1),
+        `queue_ms` (above the quickest), `usable_bps`, `cost`, `mtu`, `bytes_out`, `bytes_in`, `packets_out`,
+        `packets_in`, `packets_lost`; of each flow that goes out under `out.<flow>.`: `class`, `mode`, `units`, `bytes`
+        (taken from its socket), `sent`, `sent_bytes` (units cut and sent), `units_given_up`, `left_out` (those too, and
+        what was too large or cached), `unreadable`, `pieces_resent`, `parity_bytes`, `copy_bytes`; of each that comes
+        in under `in.<flow>.`: `class`, `mode`, `units` (handed on in time), `units_late` (handed on after it),
+        `units_lost`, `pieces_recovered`, `duplicates`, `held_bytes` (of units that are not whole or not due), `bytes`,
+        `dropped` (whoever reads was too slow), `unreadable`. Of a door: `sessions`, `streams` (connections), `refused`,
+        `stray` (datagrams that say nothing to us), `unsent`. Raises MediaError when it is gone."""
 
     def bundle_close(self, handle: Bundle | Door) -> None:
         """The peer is told. A door: with all that came in by it."""

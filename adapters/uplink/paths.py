@@ -10,7 +10,7 @@ import asyncio
 import fnmatch
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
@@ -21,6 +21,7 @@ from gateway import codecs
 from gateway.base.errors import GatewayError
 from gateway.contract.link import Links
 from gateway.contract.media import Media
+from gateway.model.link import TrafficClass
 from gateway.model.pairing import PairedCenter
 from gateway.net.rtnetlink import Interface, changes
 
@@ -35,6 +36,16 @@ RESOLVE_AGAIN_S = 60.0
 RESOLVE_SOON_S = 5.0
 TCP = "-tcp"
 """Ends the name of a link's fallback path."""
+
+_TAKES = {
+    "control": {TrafficClass.CONTROL},
+    "voice": {TrafficClass.VOICE},
+    "stream": {TrafficClass.CONTROL, TrafficClass.DATA},
+    "still": {TrafficClass.VIDEO},
+    "video": {TrafficClass.VIDEO},
+    "bulk": {TrafficClass.BULK},
+}
+"""Classes of the bundle, and what a link must take one of to carry them: orders and the API share streams."""
 
 Address = tuple[socket.AddressFamily, str, str]
 """Family, IP address, and the name that it was found by."""
@@ -53,6 +64,7 @@ class Wish:
     mtu: int = MTU
     off: bool = False  # named, and not there; or not to be used now
     code: str = ""  # why it is not to be used
+    barred: tuple[str, ...] = ()  # classes of the bundle that it does not take
 
     def source(self, family: socket.AddressFamily) -> str:
         """Where a socket of that family is bound; "" where the link has no address of it."""
@@ -94,8 +106,15 @@ def _cost(interface: str, links: Links | None) -> int:
 
 
 def _barred(wish: Wish, links: Links | None) -> Wish:
-    code = links.may_use(wish.interface) if links is not None and wish.interface else ""
-    return replace(wish, off=True, code=code) if code else wish
+    if links is None or not wish.interface:
+        return wish
+    if code := links.may_use(wish.interface):
+        return replace(wish, off=True, code=code)
+    return replace(wish, barred=_without(links.classes(wish.interface)))
+
+
+def _without(classes: Collection[TrafficClass]) -> tuple[str, ...]:
+    return tuple(name for name, traffic in _TAKES.items() if traffic.isdisjoint(classes))
 
 
 def _wish(name: str, one: Interface, bearer: str, cost: int) -> Wish:
@@ -278,6 +297,7 @@ class Paths:
                 kind="udp",
                 cost=wish.cost,
                 mtu=wish.mtu,
+                barred=list(wish.barred),
             )
         except (OSError, codecs.MediaError) as exc:
             # The interface is going: the kernel tells of that in a moment.
@@ -301,6 +321,7 @@ class Paths:
                 kind="stream",
                 cost=wish.cost + 1,
                 initial=initial,
+                barred=list(wish.barred),
             )
             log.info("link %s: by TCP, since UDP is silent", wish.name)
         except (OSError, GatewayError, codecs.MediaError) as exc:

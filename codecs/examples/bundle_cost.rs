@@ -228,8 +228,16 @@ fn by_bundle(near: &Engine, from: u64, far: &Engine, to: u64) {
     far.bundle_admit(door, vec![(own, "kit".into())]).expect("admitted");
     let dial = Dial { private: kit, peer, gateway: "kit".into(), boot: 1, suite: 1 };
     let bundle = near.bundle_dial(dial).expect("dialled");
-    let path =
-        PathOrder { path: 0, name: "lo".into(), stream: false, to: to_addr, cost: 0, mtu: 1350, initial: Vec::new() };
+    let path = PathOrder {
+        path: 0,
+        name: "lo".into(),
+        stream: false,
+        to: to_addr,
+        cost: 0,
+        mtu: 1350,
+        barred: 0,
+        initial: Vec::new(),
+    };
     near.bundle_path(bundle, udp().into(), path).expect("path");
     let incoming = told(far, BundleKind::Up);
     told(near, BundleKind::Up);

@@ -99,8 +99,8 @@ fn hear(world: &mut World, mut datagram: Vec<u8>) {
 #[test]
 fn a_kit_says_what_the_center_speaks_and_comes_in_when_that_is_brought_up_to_date() {
     for (datagram, words) in [
-        (vec![0x34, 2], "we speak format 2, the center an older one; not signed"),
-        (vec![0x3c, 2, 3, 5], "we speak format 2, the center 3 to 5; not signed"),
+        (vec![0x34, 2], "we speak format 3, the center an older one; not signed"),
+        (vec![0x3c, 2, 4, 5], "we speak format 3, the center 4 to 5; not signed"),
     ] {
         let (mut world, _, index) = greeted();
         let (head, rest) = datagram.split_at(1);
@@ -118,7 +118,7 @@ fn a_signed_refusal_makes_it_ask_seldomer_and_never_give_up() {
     let (answering, _) = Answering::read(SUITES[0], &world.center, index, FORMAT, read.noise).expect("for the center");
     let refused = Answer::Refused { code: codes::number("bundle-version"), boot: 0, formats: Some((NEXT, NEXT)) };
     hear(&mut world, write_accept(index, &answering.answer(&refused).0));
-    assert_eq!(told(&world), [("bundle-version", "we speak format 2, the center 3 to 3")]);
+    assert_eq!(told(&world), [("bundle-version", "we speak format 3, the center 4 to 4")]);
     world.run_ms(200_000);
     world.center_is_off = false;
     world.await_ms("it is in", 61_000, |world| world.is_up(0));

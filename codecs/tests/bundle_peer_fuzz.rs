@@ -52,7 +52,7 @@ fn packed(frames: &[Frame<'_>]) -> Vec<u8> {
 fn session(answers: u8) -> Vec<u8> {
     let options = FlowOptions { class: Class::Video, mode: Mode::Spread, playout_ms: 100 };
     let mut out = vec![answers];
-    let path = Frame::Path { path: 0, kind: PathKind::Udp, cost: 0, name: "lte-1" };
+    let path = Frame::Path { path: 0, kind: PathKind::Udp, cost: 0, barred: 0, name: "lte-1" };
     out.extend(record(0, 10, &packed(&[path, Frame::Flow { flow: 1, options, first: 0 }, Frame::Ping(5)])));
     let unit = bytes::Bytes::from(vec![6; 2500]);
     for piece in codecs::bundle::fragment::cut(0, &unit, true, 40, 900, 1) {

@@ -57,7 +57,7 @@ fn frames() -> Vec<u8> {
             Frame::FlowClose { flow: 1, first: 7 },
             Frame::FlowStop { flow: 1, first: 7 },
             Frame::KeyWish(1),
-            Frame::Path { path: 2, kind: PathKind::Stream, cost: 1, name: "lte-1" },
+            Frame::Path { path: 2, kind: PathKind::Stream, cost: 1, barred: 0x2a, name: "lte-1" },
             Frame::PathGone(2),
             Frame::Rekey { second: false, phase: 1, noise: b"noise" },
             Frame::Bye { code: "revoked", detail: "why" },

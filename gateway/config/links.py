@@ -77,7 +77,7 @@ class LinkSection(Section):
     classes: list[Literal["voice", "control", "video", "data", "bulk"]] = Field(
         ["voice", "control", "video", "data", "bulk"],
         min_length=1,
-        description="what may take it: voice, control, video, data, bulk",
+        description="what may take it: voice, control, video, data, bulk; the bundle too",
     )
     probe: list[str] = Field([], max_length=4, description="as links.probe, for this one")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from gateway.model.link import BearerFacts, BearerKind, Link
+from gateway.model.link import BearerFacts, BearerKind, Link, TrafficClass
 
 
 class LinkSeat(Protocol):
@@ -52,6 +52,9 @@ class Links(Protocol):
 
     def cost(self, interface: str) -> int | None:
         """What the configuration or its bearer says it costs, 0 … 100; None: nothing was said."""
+
+    def classes(self, interface: str) -> frozenset[TrafficClass]:
+        """What may take this interface, as the configuration says; everything where it says nothing."""
 
     def passed(self, interface: str, rtt_s: float | None = None) -> None:
         """Something authentic came in by this interface just now: as good as an answered probe."""

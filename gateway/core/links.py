@@ -203,6 +203,7 @@ class Links:
     def config_changed(self) -> None:
         self._rebuild()
         self.update()
+        self._tell()  # cost and classes are no part of how a link stands
 
     # — the beat —
 
@@ -318,6 +319,10 @@ class Links:
             return None
         told = entry.facts.cost if entry.facts is not None else None
         return entry.said.cost if entry.said.cost is not None else told
+
+    def classes(self, interface: str) -> frozenset[TrafficClass]:
+        entry = self._of(interface)
+        return frozenset(TrafficClass(one) for one in (entry.said if entry is not None else NOTHING).classes)
 
     def passed(self, interface: str, rtt_s: float | None = None) -> None:
         entry = self._of(interface)

@@ -1,6 +1,6 @@
 //! Which path a piece takes: the one over which it arrives first, another one for its copy, or all by their rate.
 
-use super::flow::Mode;
+use super::flow::{Class, Mode};
 use super::flow_out::Lane;
 use super::keys::overhead_bytes;
 use super::path::Path;
@@ -22,6 +22,7 @@ const COPY_QUEUE_US: u64 = 40_000;
 /// What a piece needs of a path.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
+    pub class: Class,
     pub mode: Mode,
     pub lane: Lane,
     pub avoid: Option<PathId>,
@@ -46,7 +47,8 @@ pub enum Choice {
 impl Paths {
     fn fits(path: &Path, need: &Need) -> bool {
         let bytes = need.bytes + overhead_bytes();
-        bytes <= usize::from(path.mtu.known()) && path.may_send(bytes) && (need.urgent || !path.is_full())
+        let takes = path.takes(need.class);
+        takes && bytes <= usize::from(path.mtu.known()) && path.may_send(bytes) && (need.urgent || !path.is_full())
     }
 
     /// What goes there now is there in its time, with something to spare.
@@ -91,7 +93,10 @@ impl Paths {
             if need.avoid.is_some() {
                 return self.choose_reserve(need, now);
             }
-            let blocked = self.order.iter().any(|index| need.avoid != Some(self.list[*index].id));
+            let blocked = self.order.iter().any(|index| {
+                let path = &self.list[*index];
+                need.avoid != Some(path.id) && path.takes(need.class)
+            });
             return if blocked { Choice::Wait(now.plus_ms(5)) } else { Choice::Never };
         };
         match Self::at(&self.list[*index], need, now) {
@@ -108,6 +113,7 @@ impl Paths {
             // Second copies fill no queue of a slow path: it is what words have when the quick one fails.
             let crowded = !need.urgent && !self.is_near(**index) && path.delay.queue_us() > COPY_QUEUE_US;
             path.name != first
+                && path.takes(need.class)
                 && self.in_time(path, need)
                 && !crowded
                 && need.bytes + overhead_bytes() <= usize::from(path.mtu.known())
@@ -137,11 +143,9 @@ impl Paths {
     /// Over all by their rate; the slow and the dear only for what the others do not carry.
     fn choose_share(&self, need: &Need, now: Micros) -> Choice {
         let near = SLOWER_US.max(need.playout_us * 3 / 10);
-        let any_sound = self
-            .order
-            .iter()
-            .map(|index| &self.list[*index])
-            .any(|path| path.life.is_sound() && self.in_time(path, need));
+        let takers = || self.order.iter().map(|index| &self.list[*index]).filter(|path| path.takes(need.class));
+        let any_sound = takers().any(|path| path.life.is_sound() && self.in_time(path, need));
+        let cheapest = takers().filter(|path| path.life.is_sound()).map(|path| path.cost).min().unwrap_or(0);
         let mut best: Option<(f64, usize)> = None;
         let mut reserve: Option<(i64, usize)> = None;
         let mut earliest = Micros(u64::MAX);
@@ -151,7 +155,7 @@ impl Paths {
                 continue;
             }
             let (extra, at) = (self.extra(path), Self::at(path, need, now));
-            if extra <= near && path.cost == self.cheapest {
+            if extra <= near && path.cost == cheapest {
                 earliest = earliest.min(at);
                 if at <= now && best.is_none_or(|(given, _)| path.given < given) {
                     best = Some((path.given, index));
@@ -176,7 +180,8 @@ mod tests {
     use crate::bundle::paths::tests::{paths, NOW};
 
     fn need(mode: Mode, lane: Lane, avoid: Option<PathId>) -> Need {
-        Need { mode, lane, avoid, bytes: 1000, left_us: 200_000, playout_us: 200_000, urgent: false }
+        let class = Class::Video;
+        Need { class, mode, lane, avoid, bytes: 1000, left_us: 200_000, playout_us: 200_000, urgent: false }
     }
 
     fn send(paths: &mut Paths, index: usize, now: Micros) {
@@ -219,6 +224,36 @@ mod tests {
         assert!(counts[0].abs_diff(counts[1]) <= 1 && counts[0] > 90 && counts[2..] == [0, 0], "{counts:?}");
         (0..6).for_each(|_| [0, 1].into_iter().for_each(|index| send(&mut paths, index, Micros(NOW.0 + 1_800_000))));
         assert_eq!(paths.choose(&need, Micros(NOW.0 + 1_800_000)), Choice::Go(3), "the others are full");
+    }
+
+    #[test]
+    fn a_path_that_bars_a_class_never_takes_it_and_the_dearer_share_what_is_left() {
+        let mut paths = paths(&[("lte-1", 30, 0), ("lte-2", 35, 2), ("lte-3", 40, 2)]);
+        paths.list[0].barred = Class::Video.bit() | Class::Still.bit();
+        paths.rank(NOW);
+        let lanes = [Lane::First, Lane::Again, Lane::Twin, Lane::Copy];
+        for (mode, lane) in Mode::ALL.into_iter().flat_map(|mode| lanes.map(|lane| (mode, lane))) {
+            let picture = need(mode, lane, Some(1));
+            assert_ne!(paths.choose(&picture, NOW), Choice::Go(0), "{mode:?} {lane:?}");
+        }
+        let word = Need { class: Class::Voice, ..need(Mode::Best, Lane::First, None) };
+        assert_eq!(paths.choose(&word, NOW), Choice::Go(0), "what it does take");
+        let mut counts = [0usize; 3];
+        for step in 0..100 {
+            let now = Micros(NOW.0 + step * 9_000);
+            if let Choice::Go(index) = paths.choose(&need(Mode::Spread, Lane::First, None), now) {
+                counts[index] += 1;
+                send(&mut paths, index, now);
+            }
+        }
+        assert!(counts[0] == 0 && counts[1].abs_diff(counts[2]) <= 1 && counts[1] > 40, "{counts:?}");
+        // Nothing else is there: it goes nowhere, rather than where it must not.
+        (1..3).for_each(|index| paths.list[index].life.go_out("path-silent", NOW));
+        paths.rank(NOW);
+        for (mode, lane) in Mode::ALL.into_iter().flat_map(|mode| lanes.map(|lane| (mode, lane))) {
+            assert!(!matches!(paths.choose(&need(mode, lane, None), NOW), Choice::Go(0) | Choice::Wait(_)));
+        }
+        assert_eq!(paths.choose(&word, NOW), Choice::Go(0));
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Class {
     pub fn from_index(index: usize) -> Option<Self> {
         Class::ALL.get(index).copied()
     }
+
+    /// Its bit in sets of classes.
+    pub fn bit(self) -> u8 {
+        1 << self.index()
+    }
 }
 
 /// How a flow's units go over the paths.

@@ -18,7 +18,7 @@
 //! 31 FLOW_CLOSE flow u16, first u32        by its sender
 //! 32 FLOW_STOP  flow u16, first u32        by its receiver
 //! 33 KEY_WISH   flow u16                  by its receiver: a key unit would help
-//! 34 PATH   path u8, kind u8, cost u8, len u8, name
+//! 34 PATH   path u8, kind u8 (bit 0: a connection, bits 1 to 6: classes that it does not take), cost u8, len u8, name
 //! 35 PATH_GONE path u8
 //! 50 REKEY  phase u8, len u16, Noise message 1; 51: message 2
 //! 60 BYE    code: len u8, text; detail: len u8, text
@@ -66,7 +66,7 @@ pub enum Frame<'a> {
     FlowClose { flow: FlowId, first: u32 },
     FlowStop { flow: FlowId, first: u32 },
     KeyWish(FlowId),
-    Path { path: PathId, kind: PathKind, cost: u8, name: &'a str },
+    Path { path: PathId, kind: PathKind, cost: u8, barred: u8, name: &'a str },
     PathGone(PathId),
     Rekey { second: bool, phase: u8, noise: &'a [u8] },
     Bye { code: &'a str, detail: &'a str },
@@ -151,8 +151,9 @@ pub fn next_frame<'a>(reader: &mut Reader<'a>) -> Result<Option<Frame<'a>>, Pars
         0x33 => Frame::KeyWish(reader.u16()?),
         0x34 => {
             let (path, kind, cost) = (reader.u8()?, reader.u8()?, reader.u8()?);
-            let kind = if kind == 0 { PathKind::Udp } else { PathKind::Stream };
-            Frame::Path { path, kind, cost, name: text(reader, MAX_NAME_BYTES)? }
+            let barred = kind >> 1 & 0x3f;
+            let kind = if kind & 1 == 0 { PathKind::Udp } else { PathKind::Stream };
+            Frame::Path { path, kind, cost, barred, name: text(reader, MAX_NAME_BYTES)? }
         }
         0x35 => Frame::PathGone(reader.u8()?),
         0x50 | 0x51 => {

@@ -86,8 +86,8 @@ impl<'a> Writer<'a> {
                 self.bytes(&first.to_be_bytes());
             }
             Frame::KeyWish(flow) => self.flow(0x33, flow),
-            Frame::Path { path, kind, cost, name } => {
-                self.bytes(&[0x34, path, u8::from(kind == PathKind::Stream), cost]);
+            Frame::Path { path, kind, cost, barred, name } => {
+                self.bytes(&[0x34, path, u8::from(kind == PathKind::Stream) | (barred & 0x3f) << 1, cost]);
                 self.text(name);
             }
             Frame::PathGone(path) => self.bytes(&[0x35, path]),
@@ -228,7 +228,8 @@ mod tests {
             Frame::FlowClose { flow: 3, first: 7 },
             Frame::FlowStop { flow: 3, first: u32::MAX },
             Frame::KeyWish(3),
-            Frame::Path { path: 2, kind: PathKind::Stream, cost: 5, name: "lte-1" },
+            Frame::Path { path: 2, kind: PathKind::Stream, cost: 5, barred: 0b1_0100, name: "lte-1" },
+            Frame::Path { path: 3, kind: PathKind::Udp, cost: 0, barred: 0b11_1111, name: "sat" },
             Frame::PathGone(2),
             Frame::Rekey { second: true, phase: 3, noise: b"message" },
             Frame::Bye { code: "revoked", detail: "by the operator" },

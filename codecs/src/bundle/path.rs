@@ -7,6 +7,7 @@ use crate::time::Micros;
 
 use super::candidate::{Answer, Candidate, Step};
 use super::figures::PathFigures;
+use super::flow::Class;
 use super::life::{Life, Times};
 use super::measure::{Delay, RoundTrip};
 use super::mtu::Mtu;
@@ -41,6 +42,8 @@ pub struct Path {
     pub name: String,
     pub kind: PathKind,
     pub cost: u8,
+    /// Bits of the classes that it does not take.
+    pub barred: u8,
     /// Where to; `None` at a kit.
     pub remote: Option<Remote>,
     /// An address that it was seen to come from and that has to answer before it is used.
@@ -103,6 +106,7 @@ impl Path {
             name: super::types::cut(&options.name, super::frame::MAX_NAME_BYTES).to_owned(),
             kind: options.kind,
             cost: options.cost,
+            barred: options.barred,
             remote,
             candidate: None,
             denied: None,
@@ -133,6 +137,10 @@ impl Path {
             heard: None,
             out_since: now,
         }
+    }
+
+    pub fn takes(&self, class: Class) -> bool {
+        self.barred & class.bit() == 0
     }
 
     pub fn times(&self) -> Times {
@@ -354,7 +362,7 @@ mod tests {
     use super::*;
 
     fn path(remote: Option<Remote>) -> Path {
-        let options = PathOptions { id: 1, name: "lte-1".into(), kind: PathKind::Udp, mtu: 1350, cost: 0 };
+        let options = PathOptions { id: 1, name: "lte-1".into(), kind: PathKind::Udp, mtu: 1350, cost: 0, barred: 0 };
         Path::new(&options, remote, Micros(1_000_000))
     }
 

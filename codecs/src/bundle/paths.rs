@@ -2,6 +2,7 @@
 
 use crate::time::Micros;
 
+use super::flow::Class;
 use super::keys::overhead_bytes;
 use super::path::Path;
 use super::types::PathId;
@@ -32,10 +33,10 @@ pub struct Paths {
     pub(super) order: Vec<usize>,
     /// Point of reference of all delays: the first that was heard.
     anchor: Option<u32>,
-    /// Least expected delay of the paths that are in, and the least cost.
+    /// Least expected delay of the paths that are in.
     quickest: i64,
-    pub(super) cheapest: u8,
     usable: f64,
+    pictures: f64,
 }
 
 impl Paths {
@@ -74,14 +75,16 @@ impl Paths {
         let before = self.order.first().copied();
         let mut scores = [i64::MAX; MAX_PATHS];
         self.order.clear();
-        self.usable = 0.0;
+        (self.usable, self.pictures) = (0.0, 0.0);
         for (index, path) in self.list.iter().enumerate().filter(|(_, path)| path.life.is_in()) {
             let loss = path.loss(now);
             let suspect = if path.life.is_sound() { 0 } else { SUSPECT_WEIGHT };
             let stay = if before == Some(index) { STAY_US } else { 0 };
             scores[index] =
                 path.expected_us() + (loss * LOSS_WEIGHT) as i64 + suspect - stay + i64::from(path.cost) * COST_WEIGHT;
-            self.usable += path.rate.usable_bps() * (1.0 - loss);
+            let usable = path.rate.usable_bps() * (1.0 - loss);
+            self.usable += usable;
+            self.pictures += if path.takes(Class::Video) { usable } else { 0.0 };
             self.order.push(index);
         }
         self.order.sort_by_key(|index| scores[*index]);
@@ -89,8 +92,6 @@ impl Paths {
         let counts = |path: &&Path| path.life.is_in() || path.life.was_in(now, MEMORY_US);
         let known = self.list.iter().filter(counts).filter_map(|path| path.delay.expected());
         self.quickest = known.min().or(self.best().map(Path::expected_us)).unwrap_or(0);
-        let sound = || self.order.iter().map(|index| &self.list[*index]).filter(|path| path.life.is_sound());
-        self.cheapest = sound().map(|path| path.cost).min().unwrap_or(0);
     }
 
     pub fn best(&self) -> Option<&Path> {
@@ -111,9 +112,15 @@ impl Paths {
         self.usable
     }
 
-    /// What they may turn out to carry.
+    /// Of those that take pictures.
+    pub fn pictures_bps(&self) -> f64 {
+        self.pictures
+    }
+
+    /// What those may turn out to carry.
     pub fn hoped_bps(&self) -> f64 {
-        self.order.iter().map(|index| self.list[*index].rate.hoped_bps()).sum()
+        let paths = self.order.iter().map(|index| &self.list[*index]);
+        paths.filter(|path| path.takes(Class::Video)).map(|path| path.rate.hoped_bps()).sum()
     }
 
     /// It is about as quick as the quickest.
@@ -170,8 +177,8 @@ pub(super) mod tests {
     pub fn paths(made: &[(&str, i64, u8)]) -> Paths {
         let mut paths = Paths::default();
         for (id, (name, delay_ms, cost)) in made.iter().enumerate() {
-            let options =
-                PathOptions { id: id as u8, name: (*name).into(), kind: PathKind::Udp, mtu: 1350, cost: *cost };
+            let (id, name, cost) = (id as u8, (*name).into(), *cost);
+            let options = PathOptions { id, name, kind: PathKind::Udp, mtu: 1350, cost, barred: 0 };
             let mut path = Path::new(&options, None, NOW);
             path.life.come_in(NOW);
             path.delay.sample(delay_ms * 1000, delay_ms * 1000, NOW);

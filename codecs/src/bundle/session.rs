@@ -345,7 +345,7 @@ impl Session {
         Figures {
             paths: paths.collect(),
             flows: flows.chain(self.flows_in.iter().map(FlowIn::figures)).collect(),
-            usable_bps: self.paths.usable_bps() as u64,
+            usable_bps: self.paths.pictures_bps() as u64,
             wanted_bps: self.meter.wanted_bps(now),
             refused_packets: self.refused_packets,
         }

@@ -103,7 +103,7 @@ impl Session {
             Remote::Stream(_) => PathKind::Stream,
         };
         let mtu = super::wire::MAX_DATAGRAM_BYTES as u16;
-        let options = PathOptions { id, name: format!("path-{id}"), kind, mtu, cost: 0 };
+        let options = PathOptions { id, name: format!("path-{id}"), kind, mtu, cost: 0, barred: 0 };
         let path = self.new_path(&options, Some(from), now);
         self.paths.list.push(path);
         Some(self.paths.list.len() - 1)
@@ -190,7 +190,7 @@ impl Session {
                     self.event(Event::KeyWanted { flow });
                 }
             }
-            Frame::Path { path, kind, cost, name } => self.on_path_named(path, kind, cost, name),
+            Frame::Path { path, kind, cost, barred, name } => self.on_path_named(path, (kind, cost, barred), name),
             Frame::PathGone(path) => {
                 if let Some(gone) = self.paths.position(path).filter(|gone| !self.is_kit() && *gone != index) {
                     self.take_path_out(gone, "path-dropped", now);
@@ -308,10 +308,10 @@ impl Session {
         }
     }
 
-    fn on_path_named(&mut self, id: PathId, kind: PathKind, cost: u8, name: &str) {
+    fn on_path_named(&mut self, id: PathId, is: (PathKind, u8, u8), name: &str) {
         let kit = self.is_kit();
         if let Some(path) = self.paths.get_mut(id).filter(|_| !kit) {
-            (path.kind, path.cost) = (kind, cost);
+            (path.kind, path.cost, path.barred) = is;
             if path.name != name {
                 name.clone_into(&mut path.name);
                 if path.life.is_in() {

@@ -5,6 +5,7 @@ use super::flow_out::Lane;
 use super::frame::{Frame, MAX_WANTED, UNIT_HEADER_BYTES};
 use super::frame_write::Writer;
 use super::item::{Control, Item};
+use super::path::Path;
 use super::session::{Session, Stage};
 use super::session_pick::{Filling, Job};
 use super::suite::TAG_BYTES;
@@ -257,7 +258,9 @@ impl Session {
             },
             Control::Reset(id) => writer.put(&Frame::Reset(id)),
             Control::Path(id) => match self.paths.get(id) {
-                Some(path) => writer.put(&Frame::Path { path: id, kind: path.kind, cost: path.cost, name: &path.name }),
+                Some(&Path { kind, cost, barred, ref name, .. }) => {
+                    writer.put(&Frame::Path { path: id, kind, cost, barred, name })
+                }
                 None => return true,
             },
             Control::PathGone(path) => writer.put(&Frame::PathGone(path)),

@@ -80,6 +80,7 @@ impl Session {
             let FlowOptions { class, mode, playout_ms } = flow.options;
             let single = flow.piece(&turn).is_some_and(|(head, _)| head.data == 1 && head.parity == 0);
             let need = Need {
+                class,
                 mode,
                 lane,
                 avoid: turn.avoid,
@@ -158,6 +159,7 @@ impl Session {
         }
         let (id, part) = self.streams.peek(class, room)?;
         let need = Need {
+            class,
             mode: Mode::Best,
             lane: Lane::First,
             avoid: None,

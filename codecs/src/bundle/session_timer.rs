@@ -3,6 +3,7 @@
 use super::assemble::Due;
 use super::dial;
 use super::figures::PathFigures;
+use super::flow::Class;
 use super::item::Control;
 use super::life::{Change, Others, Standing};
 use super::path::Path;
@@ -68,21 +69,22 @@ impl Session {
         self.paths.rank(now);
         let wanted = self.meter.wanted_bps(now) as f64;
         // Not only all together must fit, but each picture in its time.
-        let short = wanted.max(self.meter.lacked_bps(now)) > self.paths.usable_bps();
+        let short = wanted > self.paths.usable_bps() || self.meter.lacked_bps(now) > self.paths.pictures_bps();
         // What nobody comes near to using is not looked for: filling costs money by the hour.
         let uses = wanted > 0.0 && self.paths.usable_bps() < (MUCH_ROOM * wanted).max(LARGE_STEP_BPS);
         let demand = Demand { wanted: uses, short, alone: self.paths.are_in() == 1 };
-        for path in self.paths.list.iter_mut().filter(|path| path.life.is_in() && path.cost == 0) {
+        let looked = |path: &&mut Path| path.life.is_in() && path.cost == 0 && path.takes(Class::Video);
+        for path in self.paths.list.iter_mut().filter(looked) {
             path.rate.turn(demand, path.feedback.us().unwrap_or_default(), now);
         }
-        if self.meter.is_met(self.paths.usable_bps(), now) {
+        if self.meter.is_met(self.paths.pictures_bps(), now) {
             self.flows_out.iter_mut().for_each(|flow| flow.waiting.hope());
         }
         self.plan_cutting(now);
         self.serve_flows(now);
         self.hand_on_units(now);
         self.renew_keys(now);
-        if let Some((usable_bps, wanted_bps)) = self.meter.tells(self.paths.usable_bps() as u64, now) {
+        if let Some((usable_bps, wanted_bps)) = self.meter.tells(self.paths.pictures_bps() as u64, now) {
             self.event(Event::Rate { usable_bps, wanted_bps });
         }
     }
@@ -120,6 +122,10 @@ impl Session {
                 self.paths.level(index);
                 self.flows_out.iter_mut().for_each(|flow| flow.waiting.hope());
                 self.event(Event::PathUp { path: id, name });
+                if self.is_kit() {
+                    // The first word of its name may have come by another path, before the center had this one.
+                    self.tell_peer(Control::Path(id));
+                }
             }
             Some(Change::Out(code)) => self.path_is_out(index, code, now),
         }
@@ -262,8 +268,8 @@ impl Session {
         self.highest = 0;
         let old = std::mem::take(&mut self.paths);
         for path in old.list {
-            let options =
-                PathOptions { id: path.id, name: path.name, kind: path.kind, mtu: path.mtu.max(), cost: path.cost };
+            let (id, kind, cost, barred) = (path.id, path.kind, path.cost, path.barred);
+            let options = PathOptions { id, name: path.name, kind, mtu: path.mtu.max(), cost, barred };
             let mut fresh = self.new_path(&options, path.remote, now);
             let PathFigures { bytes_in, bytes_out, packets_in, packets_out, packets_lost, .. } = path.figures;
             fresh.figures =

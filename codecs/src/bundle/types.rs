@@ -54,6 +54,8 @@ pub struct PathOptions {
     pub mtu: u16,
     /// 0 is free; a higher one is used when the cheaper paths do not suffice or a copy is asked for.
     pub cost: u8,
+    /// Bits of the classes (`Class::bit`) whose units and streams it never carries. The session's own frames go by all paths.
+    pub barred: u8,
 }
 
 /// Where a datagram came from and goes to, as a session sees it. Only ever compared.

@@ -26,7 +26,7 @@ use crate::error::ParseError;
 /// Of the layout in the clear. 1 was before there was a format, and is what two bits can not tell from it.
 pub const VERSION: u8 = 2;
 /// The format that a greeting of ours asks for; and the oldest that we still speak.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 pub const OLDEST: u8 = 2;
 /// The largest datagram a session makes or takes (UDP payload).
 pub const MAX_DATAGRAM_BYTES: usize = 1500;

@@ -69,7 +69,7 @@ impl Engine {
         py.detach(|| self.inner.bundle_accept_tcp(door, fd?, initial, address)).map_err(refused)
     }
 
-    #[pyo3(signature = (bundle, fd, host, port, *, path, name, kind, cost = 0, mtu = 1350, initial = None))]
+    #[pyo3(signature = (bundle, fd, host, port, *, path, name, kind, cost = 0, mtu = 1350, initial = None, barred = Vec::new()))]
     #[allow(clippy::too_many_arguments)]
     fn bundle_path(
         &self,
@@ -84,6 +84,7 @@ impl Engine {
         cost: u8,
         mtu: u16,
         initial: Option<&[u8]>,
+        barred: Vec<String>,
     ) -> PyResult<()> {
         let fd = own(fd);
         let made = (|| {
@@ -93,7 +94,8 @@ impl Engine {
                 _ => return Err(OrderError::new("a path is \"udp\" or \"stream\"")),
             };
             let to = address(host, port)?;
-            Ok(PathOrder { path, name, stream, to, cost, mtu, initial: initial.unwrap_or_default().to_vec() })
+            let (initial, barred) = (initial.unwrap_or_default().to_vec(), PathOrder::classes(&barred)?);
+            Ok(PathOrder { path, name, stream, to, cost, mtu, barred, initial })
         })();
         py.detach(|| self.inner.bundle_path(bundle, fd?, made?)).map_err(refused)
     }

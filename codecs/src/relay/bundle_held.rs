@@ -91,8 +91,8 @@ impl Held {
         };
         let mut watch = ground.watch(fd, Sock::Path(self.id, order.path));
         watch.want(&ground.epoll, sys::READ);
-        let PathOrder { path: id, name, cost, mtu, to, .. } = order;
-        self.session.add_path(PathOptions { id, name: name.clone(), kind, mtu, cost }, ground.now);
+        let PathOrder { path: id, name, cost, mtu, to, barred, .. } = order;
+        self.session.add_path(PathOptions { id, name: name.clone(), kind, mtu, cost, barred }, ground.now);
         self.paths.insert(id, PathHeld { name, to, wire, watch });
     }
 

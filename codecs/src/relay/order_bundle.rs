@@ -61,11 +61,21 @@ pub struct PathOrder {
     pub to: SocketAddr,
     pub cost: u8,
     pub mtu: u16,
+    /// Bits of the classes that it does not take.
+    pub barred: u8,
     /// What was read of the stream already.
     pub initial: Vec<u8>,
 }
 
 impl PathOrder {
+    /// Bits of classes by their names.
+    pub fn classes(names: &[String]) -> Checked<u8> {
+        names.iter().try_fold(0, |bits, name| {
+            let class = Class::from_name(name).ok_or_else(|| OrderError::new(format!("no class {name:?}")))?;
+            Ok(bits | class.bit())
+        })
+    }
+
     pub fn check(&self) -> Checked<()> {
         if self.path >= MAX_PATHS {
             return Err(OrderError::new("a path is 0 to 15"));

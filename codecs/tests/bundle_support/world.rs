@@ -130,7 +130,7 @@ impl World {
         let address = SocketAddr::from(([10, kit as u8, path, 1], 5000));
         let wire = Wire { up: Link::new(shape.clone(), seed), down: Link::new(down, seed + 1), address, stream: None };
         self.kits[kit].wires.insert(path, wire);
-        let options = PathOptions { id: path, name: name.into(), kind: PathKind::Udp, mtu: 1350, cost: 0 };
+        let options = PathOptions { id: path, name: name.into(), kind: PathKind::Udp, mtu: 1350, cost: 0, barred: 0 };
         self.kits[kit].session.add_path(options, Micros(self.now));
     }
 
@@ -139,7 +139,8 @@ impl World {
         let Some(wire) = self.kits[kit].wires.get_mut(&path) else { return };
         let before = wire.stream.replace(number);
         wire.address.set_port(10_000 + number as u16);
-        let options = PathOptions { id: path, name: name.into(), kind: PathKind::Stream, mtu: 1350, cost: 0 };
+        let options =
+            PathOptions { id: path, name: name.into(), kind: PathKind::Stream, mtu: 1350, cost: 0, barred: 0 };
         let (now, theirs) = (Micros(self.now), self.theirs());
         self.kits[kit].session.add_path(options, now);
         for guest in self.guests.values_mut() {
@@ -176,8 +177,14 @@ impl World {
         let Kit { identity, wires, session, .. } = &mut self.kits[kit];
         *session = Session::new_initiator(identity, self.center.public, hello, Micros(self.now));
         for path in wires.keys() {
-            let options =
-                PathOptions { id: *path, name: format!("link-{path}"), kind: PathKind::Udp, mtu: 1350, cost: 0 };
+            let options = PathOptions {
+                id: *path,
+                name: format!("link-{path}"),
+                kind: PathKind::Udp,
+                mtu: 1350,
+                cost: 0,
+                barred: 0,
+            };
             session.add_path(options, Micros(self.now));
         }
         self.kits[kit].boot = boot;

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway import codecs
@@ -159,11 +159,15 @@ class Kit:
         )
         return self.bundle
 
-    def path(self, name: str, number: int, *, loss: float = 0.0, delay_s: float = 0.0) -> Way:
+    def path(
+        self, name: str, number: int, *, loss: float = 0.0, delay_s: float = 0.0, barred: Sequence[str] = ()
+    ) -> Way:
         way = Way(("127.0.0.1", self.center.port), loss=loss, delay_s=delay_s, seed=number + 1)
         self.ways[name] = way
         host, port = way.address
-        self.rig.engine.bundle_path(self.bundle, udp().detach(), host, port, path=number, name=name, kind="udp")
+        self.rig.engine.bundle_path(
+            self.bundle, udp().detach(), host, port, path=number, name=name, kind="udp", barred=list(barred)
+        )
         return way
 
     def direct(self, name: str = "lan", number: int = 0) -> None:

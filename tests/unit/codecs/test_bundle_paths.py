@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway import codecs
+
 from tests.unit.codecs.bundle_rig import LONG_S, Kit, Pair, figures, paired, told, two, until
 from tests.unit.codecs.rig import Rig
 from tests.unit.codecs.test_ingest import tcp_pair
@@ -181,3 +183,46 @@ def test_a_stream_path_that_ends_is_told(engines: tuple[Rig, Rig]) -> None:
     accepted.close()
     told_of = told(engines[0], "path", lambda e: e.name == "tcp" and e.code == "path-broken")
     assert (told_of.number, told_of.host, told_of.host_port) == (5, host, port)
+
+
+def test_a_link_carries_only_its_classes_either_way(engines: tuple[Rig, Rig]) -> None:
+    """The satellite is the quicker here, so that nothing but its classes keeps pictures and streams away from it."""
+    barred = ("stream", "still", "video", "bulk")
+    pair = paired(*engines, lambda kit: (kit.path("sat", 0, barred=barred), kit.path("lte", 1, delay_s=0.02)))
+    for name in ("sat", "lte"):
+        told(engines[0], "path", lambda e, name=name: (e.name, e.code) == (name, ""))
+    kit, center = pair.ends()
+    until(lambda: figures(center, pair.far).get("path.sat.state") == "in")
+
+    def sent(engine: codecs.Engine, bundle: int, name: str) -> int:
+        found = figures(engine, bundle)
+        assert f"path.{name}.bytes_out" in found, sorted(k for k in found if k.startswith("path."))
+        return int(found[f"path.{name}.bytes_out"])
+
+    pictures, seen = pair.flow(1, "datagrams", klass="still", mode="spread", playout_ms=0)
+    words, heard = pair.flow(2, "datagrams", klass="voice")
+    with pictures, seen, words, heard:
+        for n in range(300):
+            pictures.send(n.to_bytes(2, "big") * 500)
+            assert seen.recv(2000)[:2] == n.to_bytes(2, "big")
+        both_ways(pair, 1_000_000)
+        for engine, bundle, least in ((kit, pair.near, 1_300_000), (center, pair.far, 1_000_000)):
+            assert sent(engine, bundle, "lte") >= least
+            assert sent(engine, bundle, "sat") < 200_000, "the session's own words alone"
+        # Nothing else is left: words go by it, pictures wait in vain.
+        pair.kit.ways["lte"].cut = True
+        told(engines[0], "path", lambda e: e.name == "lte" and e.code != "")
+        until(lambda: figures(kit, pair.near)["usable_bps"] == 0)
+        before = sent(kit, pair.near, "sat")
+        for _ in range(100):
+            pictures.send(bytes(1000))
+        words.send(b"a word")
+        assert heard.recv(100) == b"a word"
+        until(lambda: int(figures(kit, pair.near)["out.1.units_given_up"]) >= 1)
+        assert sent(kit, pair.near, "sat") - before < 50_000
+
+
+def test_a_class_that_there_is_not(engines: tuple[Rig, Rig]) -> None:
+    pair = paired(*engines, lambda kit: kit.path("lte", 0))
+    with pytest.raises(codecs.MediaError, match="no class 'film'|no class \"film\""):
+        pair.kit.path("sat", 1, barred=("film",))

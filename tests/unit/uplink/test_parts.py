@@ -19,7 +19,12 @@ from adapters.uplink.figures import LinkFigures, voice_playout_ms
 from adapters.uplink.line import Line
 from adapters.uplink.paths import Wish, bound, wishes
 from adapters.uplink.words import PART_BYTES, Lists, number, parts, text, whole
+from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, PeerError, RemoteProtocolError
+from gateway.config.links import Links as LinksConfig
+from gateway.config.links import LinkSection
+from gateway.core.links import Links
+from gateway.core.messages import Bus
 from gateway.model.device import Device, DeviceState
 from gateway.model.ids import DeviceId
 from gateway.model.kit import LinkState, LinkUse
@@ -265,6 +270,36 @@ def test_which_links_are_used() -> None:
     assert (free.interface, free.off) == ("", False)
     many = [Interface(n, f"wwan{n}", True, 1500, [f"10.{n}.0.2"], [], True) for n in range(12)]
     assert len(wishes(UplinkConfig(), many)) == 8
+
+
+def test_a_links_classes_are_those_of_its_path() -> None:
+    """By the core's own links: what `classes` leaves out the bundle does not put there, and a change makes it anew."""
+    config, said = LinksConfig(), {"sat": LinkSection(interface="eth1", classes=["voice", "control", "data"])}
+    links = Links("kit1", Bus(), Clock(lambda: 1.0, lambda: 1.0), lambda: config, lambda: said)
+    found = [
+        Interface(2, "wwan0", True, v4=["10.1.0.2"], out4=True),
+        Interface(3, "eth1", True, v4=["10.2.0.2"], out4=True),
+    ]
+    links.found(found)
+    changes: list[int] = []
+    links.on_change(lambda: changes.append(1))
+
+    def barred() -> dict[str, tuple[str, ...]]:
+        return {one.name: one.barred for one in wishes(UplinkConfig(), found, links)}
+
+    assert barred() == {"wwan0": (), "eth1": ("still", "video", "bulk")}
+    named = UplinkConfig(links=[Link(name="up", interface="eth1"), Link(name="any")])
+    assert [one.barred for one in wishes(named, found, links)] == [("still", "video", "bulk"), ()]
+    for classes, without in (
+        (["voice"], ("control", "stream", "still", "video", "bulk")),
+        (["control"], ("voice", "still", "video", "bulk")),
+        (["video", "bulk"], ("control", "voice", "stream")),
+        (["data"], ("control", "voice", "still", "video", "bulk")),
+    ):
+        said["sat"] = LinkSection(interface="eth1", classes=classes)
+        links.config_changed()
+        assert barred()["eth1"] == without and changes
+        changes.clear()
 
 
 def replace_mtu(one: Interface, mtu: int) -> Interface:
