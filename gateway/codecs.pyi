@@ -624,7 +624,7 @@ class Engine:
         cost: int = 0,
         mtu: int = 1350,
         initial: bytes | None = None,
-        barred: list[str] = [],
+        barred: list[str] = ...,
     ) -> None:
         """A way to the center. `udp`: a UDP socket bound to its device already, and the center's address. `stream`: a
         connected stream socket with the plain bytes as in `bundle_accept_tcp`; `host` and `port` are for show. `path`
