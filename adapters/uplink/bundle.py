@@ -47,6 +47,7 @@ class Bundle:
         self.handle = handle
         self.name = name
         self.paths: dict[str, Path] = {}
+        self._names: dict[int, str] = {}
         self.usable_bps: int | None = None
         self.wanted_bps = 0
         self.on_stream: Callable[[int, str], None] = lambda _number, _purpose: None
@@ -63,7 +64,7 @@ class Bundle:
             case "down":
                 self.end(event.code, event.detail)
             case "path":
-                self.paths[event.name] = Path(event.name, event.code, event.host)
+                self._path(event)
                 self.on_paths()
             case "rate":
                 self.usable_bps, self.wanted_bps = event.usable_bps, event.wanted_bps
@@ -74,6 +75,14 @@ class Bundle:
                 self._told.pop(event.number, None)
             case "stream":
                 self.on_stream(event.number, event.name)
+
+    def _path(self, event: codecs.BundleEvent) -> None:
+        """A center may know a path by its number alone at first: its name takes that one's place."""
+        before = self._names.get(event.number)
+        self._names[event.number] = event.name
+        if before is not None and before not in self._names.values():
+            self.paths.pop(before, None)
+        self.paths[event.name] = Path(event.name, event.code, event.host)
 
     def end(self, code: str, detail: str = "") -> None:
         """The session is over. Safe to call twice."""

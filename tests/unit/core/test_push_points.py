@@ -97,6 +97,7 @@ async def _media(house: House) -> int:
     await settle()
     leg = house.engine.newest_leg(DRONE)
     house.engine.media(leg)
+    house.engine.leg_event(leg, "picture")
     await turn()
     return leg
 

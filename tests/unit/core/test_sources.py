@@ -78,7 +78,9 @@ async def test_a_source_waits_for_its_adapter_and_opens_at_once_when_it_comes(ho
         again = Opener()
         house.core.sources.scheme("rtsp", again.open)
         await settle()
-        house.engine.media(house.engine.newest_leg(GATE))
+        back = house.engine.newest_leg(GATE)
+        house.engine.media(back)
+        house.engine.leg_event(back, "picture")
         await turn()
         assert viewing.status.state is StreamState.LIVE and viewing.handle == handle and len(again.urls) == 1
 

@@ -7,18 +7,21 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from adapters.uplink import line as lines
+from adapters.uplink.bundle import Bundle
 from adapters.uplink.center import _bind
 from adapters.uplink.config import Link, UplinkConfig
 from adapters.uplink.figures import LinkFigures, voice_playout_ms
 from adapters.uplink.line import Line
 from adapters.uplink.paths import Wish, bound, wishes
 from adapters.uplink.words import PART_BYTES, Lists, number, parts, text, whole
+from gateway import codecs
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, PeerError, RemoteProtocolError
 from gateway.config.links import Links as LinksConfig
@@ -29,6 +32,7 @@ from gateway.model.device import Device, DeviceState
 from gateway.model.ids import DeviceId
 from gateway.model.kit import LinkState, LinkUse
 from gateway.net.rtnetlink import Interface, interfaces
+from tests.fakes.engine import FakeEngine
 
 DEVICE = Device(DeviceId("kit7/ball-1"), "gb28181", "34020000001320000001", "Ball", DeviceState.ONLINE)
 
@@ -330,3 +334,19 @@ def test_a_centers_datagrams_are_never_fragmented(host: str) -> None:
             assert sock.getsockopt(socket.IPPROTO_IPV6, 23) == 3
         if host != "::1":
             assert sock.getsockopt(socket.IPPROTO_IP, 10) == 3
+
+
+async def test_a_path_whose_name_comes_later_is_one_path() -> None:
+    bundle = Bundle(SimpleNamespace(engine=FakeEngine()), 1, "kit7")  # type: ignore[arg-type]
+
+    def told(number: int, name: str, code: str = "") -> None:
+        bundle.event(codecs.BundleEvent(bundle=1, door=0, kind="path", number=number, name=name, code=code))
+
+    told(0, "lte-1")
+    told(1, "path-1")
+    told(1, "sat")
+    assert list(bundle.paths) == ["lte-1", "sat"]
+    told(0, "lte-1", "path-silent")
+    assert bundle.carries
+    told(1, "sat", "path-silent")
+    assert not bundle.carries, "what stood under its number alone carries nothing"
