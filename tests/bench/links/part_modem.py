@@ -129,7 +129,7 @@ async def brought_back(folder: Path) -> dict[str, float]:
     ports: dict[Bearer, PtyEnd] = {}
     kept = power.switch_of, power.cycle
 
-    async def cycle(socket: str, vendor: str) -> None:
+    async def cycle(socket: str, vendor: str, marks: Path | None) -> None:
         await asyncio.sleep(power.OFF_S)
 
     power.switch_of, power.cycle = lambda socket: Path("/dev/null"), cycle  # type: ignore[assignment]
