@@ -14,10 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.turns import Turns
+
+# How long an example took says how busy the machine was.
+hypothesis.settings.register_profile("untimed", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 TWICE = {"peers", "paths", "emu", "codecs", "local"}
 """Folders, on any level."""
