@@ -8,7 +8,8 @@
 `run` asks for an attempt to begin, `cancel` for the one under way to end; both are read from `poll` after every call.
 There is never more than one attempt: after `cancel` the next begins when `ended` was told. A source is wanted while it
 has viewers, for `idle_close_s` after the last one, and always if it is not `on_demand`. Every failure is tried again,
-the first one too, after 0.5 s, doubling to 15 s, with ±20 % of jitter.
+the first one too, after 0.5 s, doubling to 15 s, with ±20 % of jitter. Why the last attempt failed stays told while the
+next one has nothing new to say.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from gateway.model.media import StreamState
 
 HEALTHY_S = 10.0
 """A source that lived this long begins its waits anew."""
+ASKED = ("", "opening", "waiting-media")
+"""What an attempt says before it knows anything: no news where the one before it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class OnDemand:
         self._retry_at: float | None = None
         self._give_up_at: float | None = None
         self._lasting = ("", "")
+        self._failed = ("", "")  # why the attempt before this one failed
+        self._own = False  # what stands there was said in this attempt
         self._orders = Orders()
 
     # — what is asked —
@@ -138,12 +143,17 @@ class OnDemand:
     def said(self, code: str, detail: str, now: float) -> None:
         """The source tells what it waits for."""
         if self.state is StreamState.OPENING:
-            self._become(StreamState.OPENING, code, detail)
+            self._own = code not in ASKED
+            if self._own or not self._failed[0]:
+                self._become(StreamState.OPENING, code, detail)
+            else:
+                self._become(StreamState.OPENING, *self._failed)
 
     def media(self, now: float) -> None:
         """The first packets of this attempt are here: a picture is near, the attempt is not given up any more."""
         if self.state is StreamState.OPENING:
             self._give_up_at = now + self.patience.open_s
+            self._own = True
             self._become(StreamState.OPENING, "waiting-key-frame", "")
 
     def frames(self, now: float) -> None:
@@ -153,11 +163,13 @@ class OnDemand:
         if self.state in (StreamState.OPENING, StreamState.STALLED):
             self._give_up_at = None
             self._live_at = now
+            self._failed = ("", "")
             self._become(StreamState.LIVE, *self._lasting)
 
     def remark(self, code: str, detail: str) -> None:
         """A problem worth telling while the stream goes on (`audio-only`, `framing-lost`)."""
         if self.state in (StreamState.OPENING, StreamState.LIVE):
+            self._own = True
             self._become(self.state, code, detail)
 
     def lasting(self, code: str, detail: str) -> None:
@@ -200,7 +212,7 @@ class OnDemand:
             wait = min(self.patience.retry_first_s * 2**self._failures, self.patience.retry_most_s) * self._jitter()
             self._failures = min(self._failures + 1, 30)
             self._retry_at = now + wait
-            self._become(StreamState.WAITING, code, detail)
+            self._wait(code, detail)
 
     # — time —
 
@@ -216,8 +228,7 @@ class OnDemand:
         if self._give_up_at is not None and now >= self._give_up_at:
             self._give_up_at = None
             self._cancel()
-            code = self.code if self.code not in ("", "opening", "waiting-media") else "no-media"
-            self._become(StreamState.WAITING, code, self.detail)
+            self._wait(*((self.code, self.detail) if self._own else ("no-media", "")))
             self._retry_at = now + self.patience.retry_first_s
 
     def remove(self) -> None:
@@ -247,7 +258,7 @@ class OnDemand:
         """The media plane gave the stream up, or it was given up: all of it begins anew."""
         if self._running:
             self._cancel()
-            self._become(StreamState.WAITING, code, "")
+            self._wait(code, "")
             self._retry_at = now + self.patience.retry_first_s
 
     # — within —
@@ -257,6 +268,7 @@ class OnDemand:
             return
         if at_once:
             self._retry_at = None
+            self._failed = ("", "")
         if self._running and not self._cancelling:
             return
         if not self._online:
@@ -265,7 +277,7 @@ class OnDemand:
         elif self._retry_at is None:
             if self._cancelling:
                 self._again = True
-                self._become(StreamState.OPENING, "opening", "")
+                self._ask()
             else:
                 self._begin(now)
 
@@ -275,7 +287,15 @@ class OnDemand:
         self._lasting = ("", "")
         self._give_up_at = now + self.patience.open_s
         self._orders.run = True
-        self._become(StreamState.OPENING, "opening", "")
+        self._ask()
+
+    def _ask(self) -> None:
+        self._own = False
+        self._become(StreamState.OPENING, *(self._failed if self._failed[0] else ("opening", "")))
+
+    def _wait(self, code: str, detail: str) -> None:
+        self._failed = code, detail
+        self._become(StreamState.WAITING, code, detail)
 
     def _restart(self, now: float) -> None:
         self._cancel()
@@ -291,6 +311,7 @@ class OnDemand:
         self._retry_at = None
         self._again = False
         self._failures = 0
+        self._failed = ("", "")
         self._become(StreamState.IDLE, "idle", "")
 
     def _offline(self) -> None:

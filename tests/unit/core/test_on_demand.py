@@ -261,3 +261,38 @@ def test_random_histories_never_run_two_attempts_nor_lose_a_wish() -> None:
             if r.viewers and not running:
                 assert r.state in (S.OFFLINE, S.WAITING), f"{r.state} with a viewer and no attempt, seed {seed}"
                 assert r.state is S.OFFLINE or r.next_timer() is not None
+
+
+def test_why_it_failed_stays_told_while_it_is_asked_again() -> None:
+    r = rules()
+    r.joined(0)
+    r.ended(0, "auth-failed", "401")
+    r.handle_timer(0.5)
+    shown = [(r.state, r.code, r.detail)]
+    for said in ("opening", "waiting-media", ""):
+        r.said(said, "TCP", 0.6)
+        shown.append((r.state, r.code, r.detail))
+    assert shown == [(S.OPENING, "auth-failed", "401")] * 4
+    r.said("invite-timeout", "", 0.7)
+    assert r.code == "invite-timeout", "this attempt knows better"
+    r.ended(1, "auth-failed", "401")
+    r.handle_timer(2)
+    r.handle_timer(62)
+    assert (r.state, r.code) == (S.WAITING, "no-media"), "and what it did not say itself is not why it was given up"
+    r.handle_timer(62.5)
+    assert (r.state, r.code) == (S.OPENING, "no-media"), "the one before is still being ended"
+    r.ended(62.6, "")
+    assert (r.state, r.code) == (S.OPENING, "no-media")
+    r.media(63)
+    assert r.code == "waiting-key-frame"
+    r.frames(63)
+    assert (r.state, r.code) == (S.LIVE, "")
+    r.stalled(80)
+    r.device(True, 81)
+    assert (r.state, r.code) == (S.OPENING, "opening"), "the way is another one: what failed before is no news of it"
+    r.ended(81, "")
+    r.left(82)
+    r.handle_timer(92)
+    r.ended(92, "")
+    r.joined(93)
+    assert (r.state, r.code) == (S.OPENING, "opening")
