@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters.uplink.known_links import KnownLinks
 from adapters.uplink.line import Line
 from adapters.uplink.words import Lists, one, text
 from gateway.base.errors import RemoteProtocolError
@@ -29,8 +30,9 @@ MOST_LINKS = 32
 class Hearing:
     """Registers itself at the two lines."""
 
-    def __init__(self, hold: KitHold, rpc: Line, tell: Line) -> None:
+    def __init__(self, hold: KitHold, rpc: Line, tell: Line, known: KnownLinks) -> None:
         self._hold = hold
+        self._known = known
         self.links: Sequence[LinkState] = ()
         self._lists = Lists()
         tell.hear("list", self._list)
@@ -92,7 +94,7 @@ class Hearing:
         links = args.get("links")
         if not isinstance(links, list) or len(links) > MOST_LINKS:
             raise RemoteProtocolError("links that are none", code="record-damaged")
-        self.links = [record(LinkState, link) for link in links]
+        self.links = self._known.told([record(LinkState, link) for link in links])
         self._hold.links(self.links)
 
     def _gave_up(self, args: Mapping[str, Any]) -> None:

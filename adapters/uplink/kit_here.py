@@ -18,6 +18,7 @@ from adapters.uplink.config import UplinkConfig
 from adapters.uplink.far_line import FarLines, FarSeatLine, named
 from adapters.uplink.figures import voice_playout_ms
 from adapters.uplink.hearing import Hearing
+from adapters.uplink.known_links import KnownLinks
 from adapters.uplink.line import Line
 from adapters.uplink.protocol import VERSION
 from adapters.uplink.services import Services
@@ -67,6 +68,7 @@ class KitHere:
         self._taking: Taking | None = None
         self._lines: FarLines | None = None
         self._hearing: Hearing | None = None
+        self._known = KnownLinks(bundle, context.home.now)
         self._services = Services(context, config, bundle, event.name)
         self._shown: tuple[str, float] = ("", 0.0)
         self._left = False
@@ -214,7 +216,7 @@ class KitHere:
             self._end("kit-offline")
             raise
         self._paths()
-        self._hearing = Hearing(hold, rpc, tell)
+        self._hearing = Hearing(hold, rpc, tell, self._known)
         self._inbox(tell)
         self._services.listen()
         if not met.done():
@@ -298,6 +300,8 @@ class KitHere:
         if self._hold is not None:
             carries = self._rpc is not None and (self._bundle.carries or not self._bundle.paths)
             self._hold.reachable(carries, "" if carries else "kit-unreachable")
+            if (links := self._known.changed()) is not None:
+                self._hold.links(links, told=False)
 
     # — what the kit is shown —
 

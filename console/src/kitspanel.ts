@@ -164,7 +164,7 @@ export class KitsPanel {
 
   private links(gateway: string, links: Link[]): HTMLElement[] {
     return links.map((link) => {
-      const said = linkWords(link);
+      const said = linkWords(link, ago);
       const why = said.code ? this.reasons.cause(said.code) : "";
       const filled = h("i");
       filled.style.width = `${(said.fill * 100).toFixed(0)}%`; // an attribute the page's policy would not let pass

@@ -7,6 +7,8 @@ import type { Tone } from "./words";
 /** A bar is full at this rate: what a picture in full quality and a call need. */
 const FULL_BPS = 8e6;
 
+const STATE_WORDS = { in: "linkIn", out: "linkOut", off: "linkOff", trying: "linkTrying" } as const;
+
 export interface LinkWords {
   name: string;
   tone: Tone;
@@ -30,7 +32,8 @@ export function rateText(bps: number): string {
   return `${Math.round(bps / 1e3)} kb/s`;
 }
 
-export function linkWords(link: Link): LinkWords {
+/** `age`: words for how long ago something was. What is not good has the age of the last that is known to be. */
+export function linkWords(link: Link, age: (unix: number) => string): LinkWords {
   const bearer = `bearer.${link.bearer}`;
   const kind = link.bearer ? word(bearer) : "";
   const figures = [
@@ -41,7 +44,7 @@ export function linkWords(link: Link): LinkWords {
   return {
     name: [link.name, kind && kind !== bearer ? kind : link.bearer, link.interface].filter((part, at, all) => part && all.indexOf(part) === at).join(" · "),
     tone: link.state === "in" ? "live" : link.state === "out" ? "bad" : "idle",
-    state: t(link.state === "in" ? "linkIn" : link.state === "out" ? "linkOut" : link.state === "off" ? "linkOff" : "linkTrying"),
+    state: [t(STATE_WORDS[link.state]), link.state !== "in" && link.heard_at ? t("linkHeard", age(link.heard_at)) : ""].filter(Boolean).join(" · "),
     figures: link.state === "in" ? figures.filter(Boolean).join(" · ") : "",
     code: link.state === "in" ? "" : link.code,
     fill: link.state === "in" ? barFill(link.usable_bps) : 0,

@@ -37,6 +37,7 @@ export const KITS_TEXT = {
   linkIn: { en: "carries", zh: "承载中" },
   linkOut: { en: "out", zh: "中断" },
   linkTrying: { en: "trying", zh: "尝试中" },
+  linkHeard: { en: "carried {0}", zh: "上次承载：{0}" },
   linkOff: { en: "no interface", zh: "接口未就绪" },
   linksOwn: { en: "Links of this machine", zh: "本机链路" },
   linkCost: { en: "price {0}", zh: "费用 {0}" },

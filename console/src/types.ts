@@ -206,6 +206,8 @@ export interface Link {
   bytes_in: number;
   bytes_out: number;
   cost: number;
+  /** At a center: when it was last known to carry, by the center's clock. */
+  heard_at?: number | null;
 }
 /** A way northward of this machine itself. */
 export interface OwnLink {

@@ -38,13 +38,21 @@ describe("a kit that is left with short messages", () => {
 });
 
 describe("a link in words", () => {
+  const said = (change: Partial<Link> = {}) => linkWords(link(change), (at) => (at === 500 ? "14 s ago" : "?"));
   test("carries with rate, round trip and loss", () => {
-    expect(linkWords(link())).toMatchObject({ name: "lte-1 · 4G · wwan0", tone: "live", state: "carries", figures: "3.9 Mb/s · 42 ms · loss 2.4 %", code: "" });
-    expect(linkWords(link({ loss: 0, usable_bps: 64000, rtt_ms: null })).figures).toBe("64 kb/s");
+    expect(said()).toMatchObject({ name: "lte-1 · 4G · wwan0", tone: "live", state: "carries", figures: "3.9 Mb/s · 42 ms · loss 2.4 %", code: "" });
+    expect(said({ loss: 0, usable_bps: 64000, rtt_ms: null }).figures).toBe("64 kb/s");
   });
   test("is out with its reason and an empty bar", () => {
-    expect(linkWords(link({ state: "out", code: "path-silent" }))).toMatchObject({ tone: "bad", figures: "", code: "path-silent", fill: 0 });
-    expect(linkWords(link({ state: "off", name: "sat", bearer: "satellite", interface: "" }))).toMatchObject({ tone: "idle", name: "sat · satellite", state: "no interface" });
+    expect(said({ state: "out", code: "path-silent" })).toMatchObject({ tone: "bad", figures: "", code: "path-silent", fill: 0 });
+    expect(said({ state: "off", name: "sat", bearer: "satellite", interface: "" })).toMatchObject({ tone: "idle", name: "sat · satellite", state: "no interface" });
+  });
+  test("of which nothing is heard has an age, and one that carries needs none", () => {
+    const silent = { state: "out", code: "path-silent", heard_at: 500 } as const;
+    expect(said(silent)).toMatchObject({ tone: "bad", state: "out · carried 14 s ago", figures: "", fill: 0 });
+    expect(said({ heard_at: 500 })).toMatchObject({ tone: "live", state: "carries" });
+    setLanguage("zh");
+    expect(linkWords(link(silent), () => "14 秒前").state).toBe("中断 · 上次承载：14 秒前");
   });
   test("fills its bar by the logarithm of the rate", () => {
     expect(barFill(null)).toBe(0.5);

@@ -136,7 +136,10 @@ class KitHold(Protocol):
         """All that can be talked to there."""
 
     def holder(self, stream: str, holder: PtzHolder | None) -> None: ...
-    def links(self, links: Sequence[LinkState]) -> None: ...
+    def links(self, links: Sequence[LinkState], *, told: bool = True) -> None:
+        """`told`: by the kit, which is a sign of life, and counts while this way leads. Else what our own end hears,
+        or does not: that counts whoever leads."""
+
     def condition(self, condition: KitCondition) -> None:
         """How the kit itself stands: power, heat, disk, clock, place."""
 

@@ -145,9 +145,10 @@ class FleetHold:
 
     # — how it is joined —
 
-    def links(self, links: Sequence[LinkState]) -> None:
-        if self._mine and self._leads:
-            self.seen()
+    def links(self, links: Sequence[LinkState], *, told: bool = True) -> None:
+        if self._mine and (self._leads or not told):
+            if told:
+                self.seen()
             before = tuple((link.name, link.state, link.code) for link in self._kit.links)
             self._kit.links = tuple(_drawn(link) for link in links[:EACH])
             self._fleet.links_told(self._kit.gateway, self._kit.links)

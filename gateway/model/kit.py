@@ -43,6 +43,7 @@ class LinkState:
     bytes_in: int = 0
     bytes_out: int = 0
     cost: int = 0  # 0: as good as any; higher ones are used when the lower do not suffice
+    heard_at: float | None = None  # at a center, unix seconds of its clock: when it was last known to carry
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,13 @@ class FakeNet:
         self.open.clear()
         self._paths("link-silent")
 
+    def path(self, name: str, code: str) -> None:
+        """One path carries no more; what is under way goes by the others."""
+        for number, known in (named for side in self.kits.values() for named in side.paths.items()):
+            if known == name:
+                for one in (end for side in self.kits.values() for end in (side, side.peer) if end is not None):
+                    one.tell("path", name=name, number=number, code=code)
+
     def mend(self) -> None:
         self.open.set()
         self._paths("")

@@ -81,6 +81,9 @@ async def test_one_link_dies_and_then_all_of_them(tmp_path: Path, free: tuple[Po
             await until("the team reads ready", lambda: made.kit.core.field.state.word is FieldWord.READY)
             made.net.cut = True
             await until("it is said", lambda: made.state()[1] in ("kit-unreachable", "kit-no-bundle"))
+            # The kit can not tell that its other link is cut too.
+            await until("no link is shown as good", lambda: _uses(made) == {"out": 2})
+            assert all(link.heard_at for link in made.center.core.fleet.kit(SYSTEM, "kit7").links)
             assert not viewer.client.ended.is_set()
             # Cut off, the kit's own people go on.
             assert (await made.kit.order(Action.PTZ_MOVE, STREAM, pan=0.5)).outcome is Outcome.DONE

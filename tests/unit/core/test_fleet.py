@@ -166,7 +166,20 @@ async def test_links_make_it_degraded_and_leave_a_trail(house: House) -> None:
     hold.links([replace(LTE, state=LinkUse.OUT, code="link-silent", bytes_in=5000, bytes_out=2_500_000), SATELLITE])
     kit = house.core.fleet.kit(VIEWER, "kit7")
     assert (kit.state, kit.code) == (KitState.DEGRADED, "kit-link-out")
-    await advance(10.0)
+    seen = kit.last_seen
+    await advance(1.0)
+    out = replace(SATELLITE, state=LinkUse.OUT, code="path-silent")
+    hold.links([LTE, out], told=False)
+    kit = house.core.fleet.kit(VIEWER, "kit7")
+    assert kit.links == (LTE, out) and kit.last_seen == seen, "our own end's word is no sign of life"
+    hold.reachable(False, "kit-unreachable")
+    hold.links([LTE, SATELLITE])
+    assert house.core.fleet.kit(VIEWER, "kit7").links == (LTE, out), "it can not have told"
+    hold.links([replace(LTE, state=LinkUse.OUT), out], told=False)
+    assert house.core.fleet.kit(VIEWER, "kit7").links == (replace(LTE, state=LinkUse.OUT), out)
+    hold.reachable(True)
+    hold.links([replace(LTE, state=LinkUse.OUT, code="link-silent", bytes_in=5000, bytes_out=2_500_000), SATELLITE])
+    await advance(9.0)
     now, trails = await house.core.fleet.link_trails(VIEWER, "kit7", 24.0, 1440)
     assert [link.name for link in now.links] == ["lte-1", "sat"]
     lte = next(trail for trail in trails if trail.name == "lte-1")

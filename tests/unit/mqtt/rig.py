@@ -244,7 +244,7 @@ class Hold:
     def device_gone(self, device: DeviceId) -> None:
         self.known.pop(device, None)
 
-    def links(self, links: Sequence[LinkState]) -> None:
+    def links(self, links: Sequence[LinkState], *, told: bool = True) -> None:
         self.linked = links
 
     def condition(self, condition: KitCondition) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.uplink import asking
+from adapters.uplink.config import Link
 from adapters.uplink.kit import CenterCall
 from gateway import codecs
 from gateway.base.errors import Denied, LinkDown
@@ -60,6 +61,34 @@ async def test_links_are_shown_on_both_sides(tmp_path: Path) -> None:
         assert own.name == "lte-1"
         (order,) = pair.kit.engine.did("bundle_path")
         assert (order["host"], order["port"], order["kind"]) == ("127.0.0.1", 8444, "udp")
+
+
+async def test_a_link_of_which_nothing_is_heard_is_not_shown_as_good(tmp_path: Path) -> None:
+    """A kit whose links are all cut can not tell so: its last word called one of them good."""
+    async with a_pair(tmp_path, kit={"links": [Link(name="lte-1"), Link(name="lte-2")]}) as pair:
+        fleet = pair.center.core.fleet
+
+        def shown() -> list[tuple[str, str, str]]:
+            return [(link.name, link.state.value, link.code) for link in fleet.kit(VERA, "kit7").links]
+
+        await until("both carry", lambda: [row[1] for row in shown()] == ["in", "in"])
+        pair.net.path("lte-2", "")
+        pair.net.kits["kit7"].stats = {"path.lte-1.state": "out", "path.lte-1.code": "path-silent"}
+        pair.net.path("lte-1", "path-silent")
+        await until("one is out", lambda: fleet.kit(VERA, "kit7").code == "kit-link-out")
+        heard = lambda: [link.heard_at or 0.0 for link in fleet.kit(VERA, "kit7").links]  # noqa: E731
+        await until("the kit tells so too", lambda: heard()[1] > heard()[0] > 0.0)
+        assert shown()[1] == ("lte-2", "in", "")
+        pair.net.cut()
+        await until("it is said", lambda: fleet.kit(VERA, "kit7").code == "kit-unreachable")
+        assert shown() == [("lte-1", "out", "path-silent"), ("lte-2", "out", "link-silent")]
+        assert heard()[1] > heard()[0], "with the age of what was known"
+        now, _ = await fleet.link_trails(VERA, "kit7", 1.0, 60)
+        assert {link.state.value for link in now.links} == {"out"}
+        pair.net.kits["kit7"].stats = {}
+        pair.net.mend()
+        await until("both carry again", lambda: [row[1] for row in shown()] == ["in", "in"])
+        assert fleet.kit(VERA, "kit7").state is KitState.ONLINE
 
 
 async def test_one_copy_of_a_picture_however_many_watch(tmp_path: Path) -> None:
