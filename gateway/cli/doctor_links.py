@@ -120,7 +120,10 @@ def bearer(way: Way) -> bool:
     if told is not None and told["phase"] == "off":
         way.say(t("use", "使用"), Grade.WARN, t("not used", "不使用"), "", told["code"])
         return False
-    if one is None or not one.up or not (one.v4 or one.v6):
+    if one is None:
+        _no_interface(way, str(told["interface"]) if told is not None else "")
+        return False
+    if not one.up or not (one.v4 or one.v6):
         way.say(t("interface", "网卡"), Grade.FAIL, t("down, or no address", "未启用或无地址"), "", "link-off")
         return False
     addresses = ", ".join((*one.v4, *one.v6)[:4])
@@ -135,6 +138,16 @@ def bearer(way: Way) -> bool:
     else:
         way.say(t("interface", "网卡"), Grade.OK, f"{one.name} {addresses}")
     return True
+
+
+def _no_interface(way: Way, named: str) -> None:
+    """A bearer may be well, and its interface not there, or nobody said which it is."""
+    layer = t("interface", "网卡")
+    if named:
+        way.say(layer, Grade.FAIL, t(f"{named} is not there", f"{named} 不存在"), named, "link-no-interface")
+    else:
+        said = t("none is named: what passes is not known", "未指定网卡，无法判断数据是否通畅")
+        way.say(layer, Grade.WARN, said, "interface = …", "link-unnamed")
 
 
 async def passing(way: Way, targets: Sequence[Target], tls: Sequence[Target], unresolved: Sequence[str] = ()) -> None:

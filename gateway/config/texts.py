@@ -32,7 +32,7 @@ class LastResort(Section):
         {},
         max_length=8,
         description="of a kit that has several centers: each one's own addresses, by its id; each gets its own record. "
-        "The addresses in `center` are those of the first one that is not named here",
+        "The addresses in `center` are those of the one that was paired first of those not named here",
     )
     after: Duration = Field(300.0, ge=10, description="when no center holds this kit for so long")
     every: Duration = Field(900.0, ge=60, description="and then so often")

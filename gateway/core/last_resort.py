@@ -137,7 +137,8 @@ class LastResort:
     # — within —
 
     def _targets(self) -> list[tuple[PairedCenter, Sequence[str]]]:
-        """The paired centers that have addresses, each with its own; `center` are those of the first that has none."""
+        """The paired centers that have addresses, each with its own; `center` are those of the one that was
+        paired first of those that have none."""
         config, found, unnamed = self._config(), list[tuple[PairedCenter, Sequence[str]]](), list[str]()
         others: Sequence[str] = config.center
         for center in self._pairings.centers():

@@ -141,11 +141,9 @@ class Entry:
         if facts is not None and facts.phase not in _TOLD_UP:
             return facts.phase, facts.code, facts.detail
         if self.interface is None and facts is not None and not facts.interface and self.kind not in _MODEMS:
-            return (
-                facts.phase,
-                facts.code,
-                facts.detail,
-            )  # a phone, a station behind a cable: no packets by it, or not known
+            # A phone carries no packets; what passes by a station or radio without an interface is not known.
+            wanting = self.kind is not BearerKind.SATPHONE and facts.phase in _TOLD_UP
+            return facts.phase, facts.code or ("link-unnamed" if wanting else ""), facts.detail
         if self.interface is None:
             return LinkPhase.CONNECTING if facts is not None else LinkPhase.ABSENT, "link-no-interface", ""
         if not self.addressed:

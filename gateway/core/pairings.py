@@ -214,7 +214,9 @@ class Pairings:
             if row.gateway in self._were_told():
                 self._note_told(self._were_told() - {row.gateway})
             self._knows_next.discard(row.gateway)
-            await self._keep_center(row)
+            known = self._centers.get(row.gateway)
+            last = max((one.place for one in self._centers.values()), default=0)
+            await self._keep_center(replace(row, place=known.place if known is not None else last + 1))
 
         await self._in_turn(admit)
 

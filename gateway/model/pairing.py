@@ -31,7 +31,8 @@ class PairedCenter:
     """At a kit: a center that may hold it. `role` and `scope` are the most that anybody of the center may do here.
 
     `hosts` are tried in their order; UDP goes to `udp_port`, the fallback to the center's API at `tcp_port`, whose
-    certificate has this SHA-256 `fingerprint` (hex; "" where it is one that browsers trust)."""
+    certificate has this SHA-256 `fingerprint` (hex; "" where it is one that browsers trust). `place`: by it they stand
+    in the order in which they were paired, whatever the clock said; one that is paired anew keeps its own."""
 
     gateway: str
     key: bytes
@@ -46,6 +47,7 @@ class PairedCenter:
     admitted_by: str = ""
     revoked_at: float | None = None
     detail: str = ""
+    place: int = 0
 
 
 class OfferState(StrEnum):

@@ -27,11 +27,12 @@ class PairingRepo:
         ]
 
     def centers(self) -> Sequence[PairedCenter]:
-        """At a kit, at start."""
-        return [
+        """At a kit, at start; in the order in which they were paired."""
+        found = [
             PairedCenter(gateway=gateway, key=key, **body | {"hosts": tuple(body["hosts"]), "role": Role(body["role"])})
             for gateway, key, body in self._rows("center")
         ]
+        return sorted(found, key=lambda row: (row.place, row.admitted_at))
 
     async def put_kit(self, row: PairedKit) -> None:
         """Durable when it returns; the same gateway again changes its row."""

@@ -20,6 +20,13 @@ ROWS: tuple[Row, ...] = (
         "请查看该适配器的原因（`fieldgate doctor`）；它会自动重新启动。",
     ),
     (
+        "link-unnamed",
+        "No interface is named for this bearer: nothing is sent by it, and whether data pass is not known.",
+        "Set `interface` of it (as eth1): `ip link` lists those of this machine.",
+        "该承载未指定网卡：不经其发送数据，也无法判断数据是否通畅。",
+        "请设置其 `interface`（如 eth1）；`ip link` 可列出本机网卡。",
+    ),
+    (
         "link-no-interface",
         "The bearer has no interface of this machine yet.",
         "Nothing, while it is being connected; else look at the bearer's own state.",

@@ -22,6 +22,8 @@ from tests.unit.net.test_survey import free_port
 
 LO = Interface(1, "lo", True, 1500, ["127.0.0.1"], [], True)
 
+SILENT = {"operator": "", "technology": "", "rsrp_dbm": None, "sinr_db": None}
+
 
 def told(name: str, interface: str, **more: Any) -> dict[str, Any]:
     signal = {"operator": "46000", "technology": "lte", "rsrp_dbm": -95.0, "sinr_db": None}
@@ -43,7 +45,11 @@ def test_a_layer_that_fails_ends_the_link() -> None:
     roams = Way("modem1", told("modem1", "wwan0", phase="off", code="link-roaming"), LO)
     assert not bearer(roams) and [one.code for one in roams.found] == ["", "link-roaming"]
     gone = Way("modem1", told("modem1", "wwan0"))
-    assert not bearer(gone) and gone.found[-1].code == "link-off"
+    assert not bearer(gone) and gone.found[-1].code == "link-no-interface" and "wwan0" in gone.found[-1].measured
+    down = Way("modem1", told("modem1", "wwan0"), Interface(1, "wwan0", False, 1500))
+    assert not bearer(down) and down.found[-1].code == "link-off"
+    station = Way("sat0", told("sat0", "", signal=SILENT, code="link-unnamed"))
+    assert not bearer(station) and [one.code for one in station.found] == ["", "link-unnamed"]
     dead_end = Way("eth0", None, Interface(1, "eth0", True, 1500, ["192.0.2.7"]))
     assert bearer(dead_end) and dead_end.found[-1].code == "link-no-route"
     assert "RSRP -95 dBm" in gone.found[0].measured

@@ -357,6 +357,26 @@ async def test_a_center_without_an_address_is_named_while_it_is_paired(
 
 
 @by_hand
+async def test_what_is_said_without_a_name_stays_with_the_one_that_was_paired_first(tmp_path: Path) -> None:
+    """Whatever it is called, whatever the clock says, and when it is paired anew."""
+
+    def whose(kit: House) -> list[str]:
+        return [center.gateway for center, _ in kit.core.last_resort._targets()]
+
+    async with a_house(tmp_path / "kit", resort_config()) as kit:
+        for name, at in (("town", 2e9), ("hq", 1e9)):  # the clock was set back between the two
+            row = PairedCenter(name, public_key(tmp_path / name), admitted_at=at)
+            await kit.core.pairings.admit_center(row)
+        assert whose(kit) == ["town"]
+        await kit.core.pairings.admit_center(PairedCenter("town", public_key(tmp_path / "town"), admitted_at=3e9))
+        assert whose(kit) == ["town"]
+    async with a_house(tmp_path / "kit", resort_config()) as kit:
+        assert whose(kit) == ["town"]
+        await kit.core.pairings.forget_center("town")
+        assert whose(kit) == ["hq"]
+
+
+@by_hand
 async def test_each_center_gets_its_own(tmp_path: Path) -> None:
     for name in ("kit", "hq", "city", "town"):
         public_key(tmp_path / name)

@@ -246,6 +246,12 @@ def test_a_phone_without_an_interface_is_as_it_says(house: House) -> None:
         seat.tell(BearerFacts(LinkPhase.UP))
         link = house.link("tiantong")
         assert (link.phase, link.code, link.usable, link.carries) == (LinkPhase.UP, "", False, ())
+    with house.links.offer("sat0", BearerKind.SATELLITE) as seat:
+        seat.tell(BearerFacts(LinkPhase.UP))
+        link = house.link("sat0")
+        assert (link.phase, link.code, link.usable) == (LinkPhase.UP, "link-unnamed", False), "nobody said where it is"
+        seat.tell(BearerFacts(LinkPhase.DEGRADED, code="station-weak"))
+        assert house.link("sat0").code == "station-weak"
 
 
 def test_it_is_told_which_addresses_are_no_way_any_more(house: House) -> None:

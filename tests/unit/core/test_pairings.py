@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -38,7 +39,7 @@ async def test_kept_over_a_restart(tmp_path: Path) -> None:
     store.close()
     store = Store(tmp_path, b"audit")
     again = Pairings(store.pairings, tmp_path, Clock())
-    assert again.paired_center("county") == CENTER
+    assert again.paired_center("county") == replace(CENTER, place=1)
     (known,) = again.kits()
     assert (known.key, known.next_key, known.detail) == (KEY, b"n" * 32, "stolen") and known.revoked_at is not None
     await again.forget_center("county")
