@@ -1,7 +1,7 @@
 """The center's side of a broker: hears who is there and what they have, keeps what they send, gives them orders.
 
 ```
-connected ─► its own birth ─► listen to all kits ─► retained states and devices: the directory ─► live
+connected ─► listen to what kits say ─► what is retained of their states ─► its own birth ─► their devices ─► live
 every second: whoever was silent for three periods is away, whatever its will says
 ```
 
@@ -24,7 +24,8 @@ from adapters.mqtt.connection import Connection
 from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth
-from adapters.mqtt.protocol.topics import Kind, Topic, filters_of_center, parse
+from adapters.mqtt.protocol.rotation import PACE
+from adapters.mqtt.protocol.topics import DEVICES, STATES, Kind, Topic, filters_of_center, parse
 from adapters.mqtt.seals import SealOf, no_seal, opened
 from adapters.mqtt.session import Session, Standing
 from gateway.base.clock import Clock
@@ -112,21 +113,24 @@ class CenterSession:
             period_s=self._setting.telemetry_s,
             at=self._clock.wall(),
             code=code,
-            kits=sum(row.revoked_at is None for row in self._fleet.pairings.kits()),
+            kits=self._crowd(),
         )
+
+    def _crowd(self) -> int:
+        return sum(row.revoked_at is None for row in self._fleet.pairings.kits())
 
     def _topic(self) -> Topic:
         return Topic(self.gateway, Kind.CENTER)
 
     async def _live(self, connection: Connection) -> None:
-        self.connection = connection
+        self.connection, back = connection, self._born
         self._twin = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.TaskGroup() as tasks:
-                # One by one: a broker hands on what it retains after each, and answers the next one meanwhile.
-                await connection.subscribe([str(self._topic())])
-                for one, qos in filters_of_center():
-                    await connection.subscribe([one], qos)
+                # First what a broker need not look for: NATS reads all that it retains for a filter before it answers,
+                # for five seconds where a node of it has died, and hands on nothing to us meanwhile.
+                await connection.subscribe(filters_of_center(), qos=0)
+                await connection.subscribe([str(self._topic()), STATES], qos=0)
                 # Only now: kits send what waits for a center that can hear them.
                 birth = messages.birth_bytes(self._birth(online=True))
                 await connection.publish(str(self._topic()), birth, retain=True)
@@ -134,7 +138,9 @@ class CenterSession:
                 tasks.create_task(connection.lost())
                 tasks.create_task(self._alone())
                 tasks.create_task(self._said_again(connection))
-                tasks.create_task(Holes(self.kits, self._clock).run(connection))
+                holes = Holes(self.kits, self._clock)
+                tasks.create_task(holes.run(connection))
+                tasks.create_task(self._devices(connection, holes, back=back))
         except asyncio.CancelledError:
             await self._farewell(connection)
             raise
@@ -144,6 +150,14 @@ class CenterSession:
     async def _alone(self) -> None:
         if self._twin is not None:
             await self._twin
+
+    async def _devices(self, connection: Connection, holes: Holes, *, back: bool) -> None:
+        """Eight or more for each kit are retained. Who comes back has them already, and whoever else was let go comes
+        now: what changed may be heard a little later, kits must not wait at the broker behind what we know."""
+        if back:
+            await asyncio.sleep(2 * self._crowd() / PACE)
+        await connection.subscribe([DEVICES], qos=0)
+        holes.devices = True
 
     async def _said_again(self, connection: Connection) -> None:
         while True:

@@ -44,6 +44,10 @@ class HeardKit:
         self._told = (-1, -1)
         self._ask_at = 0.0
         self._ask_after_s = ASK_S
+        self._born: tuple[str, int] | None = None
+        self._unheard: tuple[str, int] | None = None
+        self._ask_state_at = 0.0
+        self._ask_state_after_s = ASK_S
 
     @property
     def here(self) -> bool:
@@ -58,10 +62,13 @@ class HeardKit:
     def state(self, birth: Birth, now: float) -> None:
         if birth.online:
             self._counted(birth.devices, -1, now)
+            self._born = (birth.instance, birth.session)
+            if self._unheard is not None and birth.instance == self._unheard[0] and self._born >= self._unheard:
+                self._unheard = None
         self._act(self.presence.receive_state(birth, now), now)
 
-    def sign(self, now: float, instance: str = "") -> None:
-        self._act(self.presence.receive_sign(now, instance), now)
+    def sign(self, now: float, instance: str = "", session: int = 0) -> None:
+        self._act(self.presence.receive_sign(now, instance, session), now)
         if self.hold is not None:
             self.hold.seen()
 
@@ -90,7 +97,12 @@ class HeardKit:
             self.hold.device_gone(device)
 
     def telemetry(self, told: Telemetry, now: float) -> None:
-        self.sign(now, told.instance)
+        life = (told.instance, told.session)
+        if life == self._born:
+            self._unheard = None
+        elif life != self._unheard:
+            self._unheard, self._ask_state_at, self._ask_state_after_s = life, now + ASK_S, ASK_S
+        self.sign(now, told.instance, told.session)
         birth = self.presence.birth
         if birth is not None and told.instance == birth.instance:
             self._counted(told.devices, told.tally, now)
@@ -115,6 +127,15 @@ class HeardKit:
             return False
         self._ask_at = now + self._ask_after_s
         self._ask_after_s = min(2 * self._ask_after_s, ASK_MOST_S)
+        return True
+
+    def unborn(self, now: float) -> bool:
+        """It speaks of a life of which no birth was heard, and it is time to ask the broker for what it retains of it:
+        it was told while we were away, or while the broker looked for those of before."""
+        if self._unheard is None or now < self._ask_state_at:
+            return False
+        self._ask_state_at = now + self._ask_state_after_s
+        self._ask_state_after_s = min(2 * self._ask_state_after_s, ASK_MOST_S)
         return True
 
     def position(self, position: Position) -> None:

@@ -125,17 +125,13 @@ class Connection:
 
     def _answer(self) -> Patience:
         """aiomqtt's own time-out is asyncio.wait_for, which in Python 3.11 may swallow a cancellation."""
-        return Patience(self._times.answer_s, self._moved)
-
-    def _moved(self) -> object:
-        socket = self._link.socket
-        return socket.bytes_in, socket.bytes_out, unacknowledged(socket.fileno())
+        return _patience(self._link, self._times)
 
     def _down(self, exc: Exception, doing: str) -> GatewayError:
         if isinstance(exc, GatewayError):
             return exc
         if isinstance(exc, TimeoutError):
-            text = f"{self.broker} {doing}: nothing moved for {self._times.answer_s:g} s"
+            text = f"{self.broker} {doing}: nothing moves"
             return LinkDown(text, code="mqtt-lost")
         number = refused(exc) if isinstance(exc, aiomqtt.MqttError) else None
         if number is None and isinstance(exc.__cause__, aiomqtt.MqttError):
@@ -147,6 +143,15 @@ class Connection:
         if number in _NONSENSE or not isinstance(exc, aiomqtt.MqttError | OSError):
             return LinkDown(f"{self.broker} sends what is no MQTT: {exc}", code="mqtt-garbage")
         return LinkDown(f"{self.broker} {doing}: {exc}", code="mqtt-lost")
+
+
+def _patience(link: Link, times: Times) -> Patience:
+    socket = link.socket
+
+    def moved() -> object:
+        return socket.bytes_in, socket.bytes_out, unacknowledged(socket.fileno())
+
+    return Patience(times.answer_s, moved, lambda: not socket.backlog and not unacknowledged(socket.fileno()))
 
 
 @asynccontextmanager
@@ -234,13 +239,13 @@ async def _entered(link: Link, broker: Broker, times: Times) -> None:
     enter = asyncio.ensure_future(link.accepted())
     ends = {asyncio.ensure_future(link.ended.wait()), asyncio.ensure_future(link.lost())}
     try:
-        async with asyncio.timeout(times.answer_s):
+        async with _patience(link, times):
             await asyncio.wait({enter, *ends}, return_when=asyncio.FIRST_COMPLETED)
             if link.answered or enter.done():
                 await enter
                 return  # if it has hung up since, `lost` says so
     except TimeoutError:
-        text = f"{broker} took the connection and says nothing for {times.answer_s:g} s"
+        text = f"{broker} took the connection and says nothing"
         raise LinkDown(text, code="mqtt-deaf") from None
     except aiomqtt.MqttError as exc:
         raise _refusal(broker, exc) from exc

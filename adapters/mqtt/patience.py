@@ -18,22 +18,28 @@ MOST_TIMES = 60
 
 LOOKS = 8
 
+BUSY_TIMES = 2
+"""And so often where all that we sent has arrived at the far side's kernel: the link is good, the broker works. A node
+of a cluster waits for its store: NATS for five seconds, and hanging up before that is to begin anew for nothing."""
+
 Progress = Callable[[], object]
 """Something that differs when anything has moved since."""
 
 
 class Patience:
     """`async with Patience(answer_s, progress):` raises TimeoutError when nothing moved for `answer_s`, or an eighth
-    more: it is looked eight times in it."""
+    more: it is looked eight times in it. `arrived`: whether the far side has all that we sent."""
 
-    def __init__(self, answer_s: float, progress: Progress) -> None:
+    def __init__(self, answer_s: float, progress: Progress, arrived: Callable[[], bool] = lambda: False) -> None:
         self._answer_s = answer_s
         self._progress = progress
+        self._arrived = arrived
         self._limit = asyncio.timeout(answer_s)
 
     async def __aenter__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._end = self._loop.time() + self._answer_s * MOST_TIMES
+        self._moved_at = self._loop.time()
+        self._end = self._moved_at + self._answer_s * MOST_TIMES
         await self._limit.__aenter__()
         self._before = self._progress()
         self._later = self._loop.call_later(self._answer_s / LOOKS, self._look)
@@ -47,10 +53,11 @@ class Patience:
     def _look(self) -> None:
         if self._limit.expired():
             return
-        now = self._progress()
+        now, time = self._progress(), self._loop.time()
         if now != self._before:
-            self._before = now
-            self._limit.reschedule(min(self._loop.time() + self._answer_s, self._end))
+            self._before, self._moved_at = now, time
+        until = self._moved_at + self._answer_s * (BUSY_TIMES if self._arrived() else 1)
+        self._limit.reschedule(max(time, min(until, self._end)))
         self._later = self._loop.call_later(self._answer_s / LOOKS, self._look)
 
 

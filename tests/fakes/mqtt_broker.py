@@ -25,6 +25,7 @@ class Script:
     puback: bool = True
     puback_reason: int = 0  # with MQTT 5: why a message is not passed on
     suback: int | None = None  # a code instead of the wished QoS
+    no_queues: bool = False  # refuses subscriptions with QoS 1, as a cluster of NATS does while it elects
     thin: bool = False  # reads as a thin link brings it: some 100 KB/s, and its kernel holds nothing back
 
 
@@ -90,12 +91,10 @@ class FakeBroker:
             return
         end = b"\x00" if five else b""
         if packet.type is Type.SUBSCRIBE:
-            at, count = (2 + 1 if five else 2), 0
-            while at < len(packet.body):
-                at += 2 + int.from_bytes(packet.body[at : at + 2], "big") + 1
-                count += 1
             code = 1 if self.script.suback is None else self.script.suback
-            body = packet.body[:2] + end + bytes([code]) * count
+            wished = subscribed(packet, five=five)
+            codes = [0x80 if self.script.no_queues and qos else code for _, qos in wished]
+            body = packet.body[:2] + end + bytes(codes)
             writer.write(bytes([0x90, len(body)]) + body)
         elif packet.type is Type.PUBLISH and packet.flags & 0x06 and self.script.puback:
             at = 2 + int.from_bytes(packet.body[:2], "big")
@@ -109,6 +108,16 @@ class FakeBroker:
         for writer in self.writers:
             writer.transport.abort()
         self.writers.clear()
+
+
+def subscribed(packet: Packet, *, five: bool = False) -> list[tuple[str, int]]:
+    """Filters of a SUBSCRIBE with what is wished of each."""
+    at, found = (2 + 1 if five else 2), []
+    while at < len(packet.body):
+        end = at + 2 + int.from_bytes(packet.body[at : at + 2], "big")
+        found.append((packet.body[at + 2 : end].decode(), packet.body[end]))
+        at = end + 1
+    return found
 
 
 @asynccontextmanager

@@ -79,14 +79,17 @@ class Presence:
             told.append(Came(birth))
         return told
 
-    def receive_sign(self, now: float, instance: str = "") -> list[Outcome]:
-        """Anything that it said just now (nothing retained); `instance` where it names one."""
+    def receive_sign(self, now: float, instance: str = "", session: int = 0) -> list[Outcome]:
+        """Anything that it said just now (nothing retained); `instance` and `session` where it names them. Of a session
+        that is newer than its birth, the birth was missed: a will of the one before is old from here on."""
         if self.birth is None:
             return []  # its birth comes
         if instance and instance != self.birth.instance:
             other = next((gone for gone in self._gone if gone.instance == instance), None)
             return [Twice(self.birth, other)] if other is not None else []
         self._sign_at = now
+        if session > self.birth.session:
+            self.birth = replace(self.birth, session=session)
         if self.there is There.PRESENT:
             return []
         self.there = There.PRESENT

@@ -97,8 +97,17 @@ def filter_of_devices(gateway: str) -> str:
     return f"{ROOT}/{gateway}/dev/+/state"
 
 
-def filters_of_center() -> tuple[tuple[str, int], ...]:
-    """Of all kits, with the QoS: 1 for what comes in bursts and is sent again late. What is retained comes by the ten
-    thousand, an acknowledgement costs as much as the message, and what is missing of it is noticed (`tally`)."""
-    kinds = {"state": 0, "dev/+/state": 0, "tlm": 0, "pos": 0, "rsp/+": 0, "evt/+": 1, "file/+": 1}
-    return tuple((f"{ROOT}/+/{kind}", qos) for kind, qos in kinds.items())
+def filter_of_state(gateway: str) -> str:
+    return f"{ROOT}/{gateway}/state"
+
+
+def filters_of_center() -> tuple[str, ...]:
+    """Of all kits: what nobody retains. All that a center listens to is of QoS 0, as with kits: events and files wait
+    in the kit until the center itself says that it has them, what is missing of the directory is noticed (`tally`), and
+    a cluster of NATS makes a queue with three copies for each subscription with QoS 1, which it refuses to while it
+    elects."""
+    return tuple(f"{ROOT}/+/{kind}" for kind in ("tlm", "pos", "rsp/+", "evt/+", "file/+"))
+
+
+STATES = filter_of_state("+")
+DEVICES = filter_of_devices("+")

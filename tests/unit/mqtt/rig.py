@@ -264,6 +264,7 @@ class Fleet:
         self.holds: dict[str, Hold] = {}
         self.denied: dict[str, str] = {}
         self.changed: list[Callable[[], None]] = []
+        self.rows: list[Any] = []
 
     @property
     def pairings(self) -> Fleet:
@@ -274,7 +275,7 @@ class Fleet:
         return lambda: self.changed.remove(called)
 
     def kits(self) -> Sequence[Any]:
-        return ()
+        return self.rows
 
     def kit_up(self, gateway: str, about: KitAbout, way: KitWay) -> Hold:
         if gateway in self.denied:
@@ -364,8 +365,12 @@ class Stage:
 
 
 def a_center(broker: TestBroker, fleet: Fleet, inbox: Inbox, name: str = "center1") -> CenterSession:
+    return a_center_at(broker.address(name), fleet, inbox, name)
+
+
+def a_center_at(address: Address, fleet: Fleet, inbox: Inbox, name: str = "center1") -> CenterSession:
     birth = Birth(True, 1, 0, "", "Center", host="center-host")
-    made = CenterSetting(setting(broker.address(name)), telemetry_s=1.0)
+    made = CenterSetting(setting(address), telemetry_s=1.0)
     return CenterSession(name, lambda: birth, fleet, inbox, made)  # type: ignore[arg-type]
 
 

@@ -74,6 +74,35 @@ def test_nobody_is_asked_about_a_kit_that_is_away() -> None:
     assert not kit.lacks(100.0)
 
 
+def test_a_birth_that_did_not_come_shows_by_what_it_says_later() -> None:
+    kit = heard()
+    kit.telemetry(telemetry(0), 0.0)
+    assert not kit.unborn(ASK_S - 0.1), "it may be on its way"
+    assert kit.unborn(ASK_S) and not kit.unborn(ASK_S + 0.1), "asked for, and not again at once"
+    kit.state(BIRTH, 4.0)
+    assert not kit.unborn(1e6)
+    kit.telemetry(replace(telemetry(0), session=2), 10.0)
+    assert kit.unborn(10.0 + ASK_S), "it came back, and that was not heard"
+    kit.state(BIRTH, 14.0)
+    assert kit.unborn(1e6), "what the broker found is of before"
+    kit.state(replace(BIRTH, session=3), 15.0)
+    assert not kit.unborn(2e6), "it came back once more"
+    kit.telemetry(replace(telemetry(0), session=1, instance="j"), 20.0)
+    assert kit.unborn(20.0 + ASK_S), "it was started anew"
+    kit.telemetry(replace(telemetry(0), session=3), 21.0)
+    assert not kit.unborn(3e6)
+
+
+async def test_a_birth_that_was_missed_is_asked_for() -> None:
+    async with stage("kit7") as s:
+        s.kit(Facts("kit7", [device("kit7", "a")]))
+        await until(lambda: s.fleet.here("kit7"))
+        heard = s.center.kits["kit7"]
+        heard._born = None
+        await until(lambda: heard._born is not None, "it is heard once more")
+        assert s.fleet.here("kit7") and s.center.standing.failures == 0
+
+
 async def test_the_broker_hands_on_what_it_left_out() -> None:
     async with stage("kit7", "kit8") as s:
         for name in ("kit7", "kit8"):

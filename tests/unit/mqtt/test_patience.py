@@ -43,6 +43,28 @@ async def test_where_nothing_moves_it_ends_in_time() -> None:
 
 
 @by_hand
+async def test_a_far_side_that_has_it_all_may_look_in_its_store_first() -> None:
+    arrived = [True]
+
+    async def ask() -> None:
+        async with Patience(4.0, lambda: 1, lambda: arrived[0]):
+            await asyncio.get_running_loop().create_future()
+
+    asked = asyncio.ensure_future(ask())
+    await advance(7.4)
+    assert not asked.done(), "NATS waits for its store for five seconds"
+    await advance(2.2)
+    with pytest.raises(TimeoutError):
+        await asked
+    asked = asyncio.ensure_future(ask())
+    await advance(3.0)
+    arrived[0] = False
+    await advance(2.0)
+    with pytest.raises(TimeoutError):
+        await asked
+
+
+@by_hand
 async def test_it_ends_though_something_moves_for_ever() -> None:
     moved = [0]
 

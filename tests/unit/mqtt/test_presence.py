@@ -37,6 +37,16 @@ def test_a_will_of_an_older_session_or_boot_is_nothing() -> None:
     assert kit.receive_state(will(now), 3.0) == [] and kit.there is There.PRESENT
 
 
+def test_a_will_of_before_is_nothing_though_the_birth_after_it_was_missed() -> None:
+    kit = Presence()
+    kit.receive_state(BIRTH, 0.0)
+    assert kit.receive_sign(1.0, "a", 2) == [], "its figures name the session in which it is"
+    assert kit.receive_state(will(BIRTH), 2.0) == [] and kit.there is There.PRESENT
+    again = replace(BIRTH, session=2)
+    assert kit.receive_state(will(again), 3.0) == [Went("kit-offline")]
+    assert kit.receive_sign(4.0, "a", 3) == [Came(replace(BIRTH, session=3))]
+
+
 def test_a_death_of_a_life_that_was_missed_counts() -> None:
     kit = Presence()
     kit.receive_state(BIRTH, 0.0)

@@ -8,20 +8,36 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.mqtt.address import Broker as Address
 from adapters.mqtt.facts import Gone, Missed
 from adapters.mqtt.kit import KitSession, KitSetting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth, Order
+from adapters.mqtt.protocol.packets import Type
 from adapters.mqtt.protocol.seal import Seal
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.model.command import Action, Command, CommandResult, Outcome
 from gateway.model.device import Device, DeviceState
 from gateway.model.forward import ForwardFile, Rank
 from gateway.model.ids import DeviceId
+from gateway.model.pairing import PairedKit
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
-from tests.fakes.mqtt_broker import Script, fake_broker
-from tests.unit.mqtt.rig import CONDITION, Facts, Side, a_center, device, event, setting, stage, until
+from tests.fakes.mqtt_broker import Script, fake_broker, subscribed
+from tests.unit.mqtt.rig import (
+    CONDITION,
+    Facts,
+    Fleet,
+    Inbox,
+    Side,
+    a_center,
+    a_center_at,
+    device,
+    event,
+    setting,
+    stage,
+    until,
+)
 
 WANG = Principal("wang", Role.OPERATOR, "s1", address="10.9.9.9")
 
@@ -110,6 +126,34 @@ async def test_a_center_that_comes_later_knows_all_at_once() -> None:
         assert s.fleet.holds["kit7"].gone is not None
         s.run(a_center(s.broker, s.fleet, s.inbox).run())
         await until(lambda: all(s.fleet.here(k) and s.fleet.holds[k].known for k in ("kit7", "kit8")), "the directory")
+
+
+async def test_a_center_that_comes_back_hears_its_kits_before_it_reads_what_it_knows() -> None:
+    """A cluster of NATS that lost a node makes no queues and reads what it retains for seconds: our subscriptions with
+    QoS 1 were refused, each connection read all devices before it ended, and no kit was heard meanwhile."""
+    said = [f"fc/v1/+/{kind}" for kind in ("tlm", "pos", "rsp/+", "evt/+", "file/+")]
+    others = ["fc/v1/center1/center", "fc/v1/+/state"]
+    fleet = Fleet()
+    async with fake_broker(Script(no_queues=True)) as broker:
+        center = a_center_at(Address("tcp", "127.0.0.1", broker.port), fleet, Inbox())
+        running = asyncio.create_task(center.run())
+
+        def listened() -> list[list[str]]:
+            return [[one for one, _ in subscribed(p)] for p in broker.heard if p.type is Type.SUBSCRIBE]
+
+        try:
+            await until(lambda: listened() == [said, others, ["fc/v1/+/dev/+/state"]], "all of it")
+            fleet.rows = [PairedKit(f"kit-{number}", b"", name="") for number in range(4000)]
+            broker.heard.clear()
+            broker.cut()
+            await until(lambda: any(p.type is Type.PUBLISH for p in broker.heard), "it is born again")
+            assert center.connection is not None
+            await center.connection.publish("fc/v1/kit7/cmd/ptz~stop", b"x")
+            assert listened() == [said, others], "devices wait until the kits are back"
+            assert center.standing.failures == 1 and center.standing.code == ""
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_cut_is_a_will_and_the_kit_is_back_by_itself() -> None:
