@@ -55,21 +55,22 @@ EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3): systemd shows it as such
 STOP_S = 8.0
 
 
-def run(config_path: Path | None = None, state_dir: Path | None = None) -> int:
-    """The daemon, until a signal ends it; returns the exit code."""
+def run(config_path: Path | None = None, state_dir: Path | None = None, in_words: Callable[[str], str] = str) -> int:
+    """The daemon, until a signal ends it; returns the exit code. `in_words`: what keeps it from starting, in the
+    language of who started it."""
     import uvloop
 
     try:
         config = _load(config_path, state_dir)
     except ConfigError as exc:
-        sys.stderr.write(f"{exc}\n")
+        sys.stderr.write(f"{in_words(str(exc))}\n")
         return EXIT_CONFIG
     logs = LogSetup(config.log.level, config.log.format)
     code, runner = 1, asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
         code = runner.run(Daemon(config, config_path, state_dir, logs).run())
     except ConfigError as exc:
-        log.error("%s", exc)
+        log.error("%s", in_words(str(exc)))
         code = EXIT_CONFIG
     finally:
         with bounded(lambda: code, logs.stop):

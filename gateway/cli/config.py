@@ -11,6 +11,7 @@ from rich.syntax import Syntax
 
 from gateway.cli.output import console, show_json
 from gateway.cli.words import t
+from gateway.cli.zh import local
 
 app = typer.Typer(
     add_completion=False,
@@ -66,7 +67,7 @@ def check(
         to = console()
         for problem in problems:
             grade = f"[yellow]{t('warning', '警告')}[/]" if problem.warning else f"[bold red]{t('error', '错误')}[/]"
-            to.print(f"{grade} [bold]{escape(problem.key)}[/]: {escape(problem.text)}")
+            to.print(f"{grade} [bold]{escape(problem.key)}[/]: {escape(local(problem.text))}")
         if made is not None:
             to.print(f"[green]{t('The configuration is good.', '配置无误。')}[/]")
     raise typer.Exit(0 if made is not None else 1)

@@ -20,6 +20,7 @@ from gateway.base.errors import ConfigError, GatewayError
 from gateway.cli.client import AsJson, Client
 from gateway.cli.output import console, show_json, state, table, todo
 from gateway.cli.words import cause_and_cure, t
+from gateway.cli.zh import local
 from gateway.model.doctor import Finding, Grade
 
 if TYPE_CHECKING:
@@ -261,14 +262,14 @@ def as_dict(finding: Finding) -> dict[str, str]:
 def _show(findings: Sequence[Finding]) -> None:
     rows = []
     for one in findings:
-        told = escape(one.measured)
+        told = escape(local(one.measured))
         if one.grade in (Grade.WARN, Grade.FAIL):
             words = as_dict(one)
             if one.expected:
-                told += f"\n{t('expected', '应为')}: {escape(one.expected)}"
+                told += f"\n{t('expected', '应为')}: {escape(local(one.expected))}"
             if one.code:
                 told += f"\n{escape(words['cause'])}\n{todo(words['cure'])}"
-        rows.append([state(one.grade.value), escape(one.check), told])
+        rows.append([state(one.grade.value), escape(local(one.check)), told])
     console().print(table("", (t("grade", "结果"), t("check", "检查项"), t("found", "实测")), rows))
     failed = sum(one.grade is Grade.FAIL for one in findings)
     warned = sum(one.grade is Grade.WARN for one in findings)

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.links import PHASES
 from gateway.cli.words import t
+from gateway.cli.zh import local
 from gateway.model.doctor import Finding, Grade
 from gateway.net.links import survey
 from gateway.net.links.prober import Target, parse_target
@@ -102,7 +104,7 @@ def bearer(way: Way) -> bool:
     if told is not None and told["bearer_phase"] is not None:
         good = told["bearer_phase"] in ("up", "degraded")
         signal = told["signal"]
-        parts = [told["bearer_phase"], told["device"], signal["operator"], signal["technology"]]
+        parts = [_phase(told["bearer_phase"]), told["device"], signal["operator"], signal["technology"]]
         parts += [f"RSRP {signal['rsrp_dbm']:.0f} dBm"] if signal["rsrp_dbm"] is not None else []
         parts += [f"SINR {signal['sinr_db']:.0f} dB"] if signal["sinr_db"] is not None else []
         if told["code"] == "sat-messages-only":  # a satellite phone that is well: no packets go by it
@@ -113,8 +115,10 @@ def bearer(way: Way) -> bool:
         lacks = told["code"] if own else ""
         grade = Grade.FAIL if not good else Grade.WARN if lacks else Grade.OK
         code = lacks if good else told["code"] or "link-no-interface"
-        parts += [told["detail"]] if lacks or not good else []
-        way.say(t("bearer", "承载"), grade, " ".join(part for part in parts if part), "" if good else "up", code)
+        parts += [local(told["detail"])] if lacks or not good else []
+        way.say(
+            t("bearer", "承载"), grade, " ".join(part for part in parts if part), "" if good else _phase("up"), code
+        )
         if not good:
             return False
     if told is not None and told["phase"] == "off":
@@ -138,6 +142,10 @@ def bearer(way: Way) -> bool:
     else:
         way.say(t("interface", "网卡"), Grade.OK, f"{one.name} {addresses}")
     return True
+
+
+def _phase(word: str) -> str:
+    return t(*PHASES[word][:2]) if word in PHASES else word
 
 
 def _no_interface(way: Way, named: str) -> None:
@@ -231,7 +239,7 @@ def nat(seen: Sequence[tuple[str, int]], own: Sequence[str]) -> tuple[str, bool]
 
 def _tls(way: Way, tcp: survey.Shaking, where: str) -> None:
     if tcp.seconds is None:
-        way.say("TLS", Grade.FAIL, f"{where}: {tcp.problem}", t("a handshake", "握手成功"), "tls-failed")
+        way.say("TLS", Grade.FAIL, f"{where}: {local(tcp.problem)}", t("a handshake", "握手成功"), "tls-failed")
         return
     way.say("TLS", Grade.OK, f"{where} {1000 * tcp.seconds:.0f} ms")
     if tcp.clock_off_s is not None:

@@ -34,6 +34,7 @@ PHASES = {
 CLASSES = {"voice": "语音", "control": "控制", "video": "视频", "data": "数据", "bulk": "大文件"}
 KINDS = {"lte": ("4G", "4G"), "nr": ("5G", "5G"), "satellite": ("satellite", "卫星"), "mesh": ("mesh", "自组网")}
 KINDS |= {"wire": ("wire", "有线"), "wifi": ("Wi-Fi", "Wi-Fi"), "satphone": ("sat phone", "卫星电话"), "": ("", "")}
+STEPS = {"retry": "重拨", "reopen": "重新打开", "radio": "射频关开", "reset": "复位", "power": "USB 断电"}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -85,7 +86,7 @@ def _whole(found: Sequence[dict[str, Any]]) -> Group | str:
 def row(one: dict[str, Any]) -> list[str]:
     """Two lines each: in one a terminal of 80 characters has no room for whole words."""
     en, zh, colour = PHASES.get(one["phase"], (one["phase"], one["phase"], "dim"))
-    step = f" {escape(one['step'])}" if one["step"] else ""
+    step = f" {escape(t(one['step'], STEPS.get(one['step'], one['step'])))}" if one["step"] else ""
     interface = f" [dim]{escape(one['interface'])}[/]" if one["interface"] != one["name"] else ""
     kind = escape(t(*KINDS.get(one["kind"], (one["kind"], one["kind"]))))
     met = [

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from gateway.base.errors import GatewayError
 from gateway.cli.words import cause_and_cure, t
+from gateway.cli.zh import local
 from gateway.wire.plain import still
 
 STATE_STYLE = {
@@ -86,7 +87,7 @@ def why(told: Sequence[tuple[str, str, str]]) -> Table | None:
     made.add_column(overflow="fold")
     for code, found in by_code.items():
         cause, cure = cause_and_cure(code)
-        details = [detail if len(found) == 1 else f"{name}: {detail}" for name, detail in found if detail]
+        details = [local(detail) if len(found) == 1 else f"{name}: {local(detail)}" for name, detail in found if detail]
         lines = [
             escape(cause),
             *(f"[dim]{escape(still(line))}[/]" for line in details),
@@ -109,6 +110,6 @@ def show_json(value: Any) -> None:
 def show_error(error: GatewayError) -> None:
     cause, cure = cause_and_cure(error.code)
     to = Console(stderr=True, highlight=False)
-    to.print(f"[bold red]{t('Failed', '失败')}[/] ({escape(error.code)}): {escape(str(error))}")
+    to.print(f"[bold red]{t('Failed', '失败')}[/] ({escape(error.code)}): {escape(local(str(error)))}")
     to.print(f"  {t('Cause', '原因')}: {escape(cause)}")
     to.print(f"  {t('Cure', '处理')}:  {escape(cure)}")

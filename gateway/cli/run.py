@@ -49,4 +49,10 @@ def run(
     load_lightly()
     from gateway.daemon import run as run_daemon
 
-    raise typer.Exit(run_daemon(config, state_dir))
+    raise typer.Exit(run_daemon(config, state_dir, _in_words))
+
+
+def _in_words(text: str) -> str:
+    from gateway.cli.zh import local
+
+    return local(text)

@@ -17,6 +17,7 @@ from gateway.base.errors import ConfigError, LinkDown
 from gateway.cli.client import DEFAULT_STATE_DIR, AsJson, Client, StateDir, ref
 from gateway.cli.output import console, show_json, state, table
 from gateway.cli.words import cause_and_cure, t
+from gateway.cli.zh import local
 
 if TYPE_CHECKING:
     from adapters.sip.users import Users
@@ -88,7 +89,7 @@ def _why(code: str, detail: str) -> str:
     if not code:
         return ""
     cause, cure = cause_and_cure(code)
-    return f"{escape(cause)} {escape(detail)}\n[bold]→ {escape(cure)}[/]"
+    return f"{escape(cause)} {escape(local(detail))}\n[bold]→ {escape(cure)}[/]"
 
 
 @users.command("list", help=t("Users and their phones; never a password.", "用户及其话机；不显示密码。"))

@@ -11,6 +11,7 @@ from gateway.cli.client import AsJson, Client, StateDir, ref
 from gateway.cli.output import console, show_json, table
 from gateway.cli.times import ago
 from gateway.cli.words import cause_and_cure, t
+from gateway.cli.zh import local
 
 app = typer.Typer(
     add_completion=False,
@@ -126,5 +127,5 @@ def _came(one: dict[str, Any]) -> str:
 
 
 def _why(one: dict[str, Any]) -> str:
-    detail = f" ({escape(one['detail'])})" if one["detail"] else ""
+    detail = f" ({escape(local(one['detail']))})" if one["detail"] else ""
     return f"{cause_and_cure(one['code'])[0]}{detail}"

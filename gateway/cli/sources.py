@@ -13,6 +13,7 @@ from gateway.cli.client import AsJson, Client, StateDir, ref
 from gateway.cli.output import console, show_json, state, table, why
 from gateway.cli.streams import describe_tracks
 from gateway.cli.words import cause_and_cure, t
+from gateway.cli.zh import local as in_words
 
 app = typer.Typer(
     add_completion=False,
@@ -76,7 +77,7 @@ def test(url: Url, state_dir: StateDir = None, as_json: AsJson = False) -> None:
         cause, cure = cause_and_cure(result["code"])
         console().print(f"[red]{escape(result['url'])}[/]: {escape(result['code'])}: {escape(cause)}")
         if result["detail"]:
-            console().print(escape(result["detail"]))
+            console().print(escape(in_words(result["detail"])))
         console().print(f"[bold]→ {escape(cure)}[/]")
     raise typer.Exit(0 if result["ok"] else 1)
 

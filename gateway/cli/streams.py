@@ -14,6 +14,7 @@ from gateway.cli.client import AsJson, Client, StateDir, ref
 from gateway.cli.output import console, show_json, state, table
 from gateway.cli.times import ago
 from gateway.cli.words import cause_and_cure, t
+from gateway.cli.zh import local
 
 app = typer.Typer(
     add_completion=False,
@@ -75,7 +76,7 @@ def show(stream: str, state_dir: StateDir = None, as_json: AsJson = False) -> No
     to.print(f"[bold]{escape(one['id'])}[/]  {escape(one['title'])}  {state(one['state'])}  {ago(one['since'])}")
     if one["code"]:
         cause, cure = cause_and_cure(one["code"])
-        to.print(f"  {escape(cause)} {escape(one['detail'])}\n  {escape(cure)}")
+        to.print(f"  {escape(cause)} {escape(local(one['detail']))}\n  {escape(cure)}")
     to.print(f"  {t('media', '媒体')}: {escape(describe_tracks(one['tracks'])) or '–'}")
     for key, value in one["figures"].items():
         to.print(f"  {key}: {'–' if value is None else round(value, 3)}")
