@@ -38,6 +38,8 @@ from gateway.model.ids import device_id
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
+CALM_S, RUSH_MOST_S = 3.0, 60.0
+"""Kits that come back are back when none came for so long; and after so long it is not waited for them any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class CenterSession:
         self.instance = secrets.token_hex(8)
         self._number = 0
         self._born = False
+        self._came_at = -CALM_S
         self._rebirth = asyncio.Event()
         self._twin: asyncio.Future[None] | None = None
         self.connection: Connection | None = None
@@ -155,7 +158,13 @@ class CenterSession:
         """Eight or more for each kit are retained. Who comes back has them already, and whoever else was let go comes
         now: what changed may be heard a little later, kits must not wait at the broker behind what we know."""
         if back:
-            await asyncio.sleep(2 * self._crowd() / PACE)
+            clock = self._clock.monotonic
+            soon, latest = clock() + 2 * self._crowd() / PACE, clock() + RUSH_MOST_S
+            while True:
+                wait_s = min(max(soon, self._came_at + CALM_S), latest) - clock()
+                if wait_s <= 0:
+                    break
+                await asyncio.sleep(wait_s)
         await connection.subscribe([DEVICES], qos=0)
         holes.devices = True
 
@@ -218,6 +227,8 @@ class CenterSession:
         match topic.kind:
             case Kind.STATE:
                 kit.state(messages.read_birth(payload), now)
+                if not retained:
+                    self._came_at = now
             case Kind.DEVICE:
                 self._heard_device(kit, topic, payload)
             case _ if retained:

@@ -105,10 +105,15 @@ class KitSession:
         self._twin: asyncio.Future[None] | None = None
         self._rebirth = asyncio.Event()
         self._chance = random.Random()
+        cluster = setting.session.spread and len(setting.session.brokers) > 1
         self._devices = KitDevices(
-            facts, self._clock, lambda name: self._leftovers.put(name), lambda: self._session.crowd
+            facts,
+            self._clock,
+            lambda name: self._leftovers.put(name),
+            lambda: self._session.crowd,
+            cluster=cluster,
         )
-        self._leftovers = Leftovers(facts.gateway, self._devices.known, cluster=setting.session.spread)
+        self._leftovers = Leftovers(facts.gateway, self._devices.known, cluster=cluster)
         self._connection: Connection | None = None
         self.orders = KitOrders(facts, self.instance, self._clock, seals, lambda: self._connection)
         self._throttle = Throttle(log, clock=self._clock)

@@ -3,8 +3,8 @@
 A broker that was killed may have lost what it retained; centers have not, each holds what it heard. So who comes back
 tells at once only what somebody may have missed: what changed meanwhile, what the broker had not acknowledged, and what
 it acknowledged in the last half minute. The rest is for whoever begins to listen later, and is told again within a
-minute, as three thousand kits come back at the same moment. A center that was started anew holds nothing: when one is
-heard before that, all is told.
+minute, within ten to a cluster, as three thousand kits come back at the same moment. A center that was started anew
+holds nothing: when one is heard before that, all is told.
 """
 
 from __future__ import annotations
@@ -29,14 +29,24 @@ SETTLED_S = 30.0
 """What was acknowledged so long ago has come to every center that listened."""
 SOON_S, LATER_S = 5.0, 60.0
 """When the rest is told again."""
+CLUSTER_S = 600.0
+"""And by when to a cluster: what one node retained the others have, and each message is work for all that are left."""
 
 
 class KitDevices:
-    """`left_over`: a device, by its name within the kit, is no more. `crowd`: how many kits come back with us."""
+    """`left_over`: a device, by its name within the kit, is no more. `crowd`: how many kits come back with us.
+    `cluster`: all brokers retain the same."""
 
     def __init__(
-        self, facts: KitFacts, clock: Clock, left_over: Callable[[str], None], crowd: Callable[[], int]
+        self,
+        facts: KitFacts,
+        clock: Clock,
+        left_over: Callable[[str], None],
+        crowd: Callable[[], int],
+        *,
+        cluster: bool = False,
     ) -> None:
+        self._within_s = CLUSTER_S if cluster else LATER_S
         self._facts = facts
         self._clock = clock
         self._left_over = left_over
@@ -66,7 +76,7 @@ class KitDevices:
         if self._whole:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._chance.uniform(SOON_S, LATER_S)):
+            async with asyncio.timeout(self._chance.uniform(SOON_S, self._within_s)):
                 await self._anew.wait()
                 await asyncio.sleep(self._chance.uniform(0.0, self._crowd() / PACE))
         await self.say_all(connection)

@@ -19,6 +19,8 @@ SETTLE_S = 5.0
 """So long what a broker retains of our devices is listened to."""
 LATER_S = 60.0
 """A broker that takes us again is asked within this time."""
+CLUSTER_S = 600.0
+"""And one of a cluster: its nodes have enough to do when one of them is gone."""
 MOST = 1024
 
 
@@ -28,6 +30,7 @@ class Leftovers:
     def __init__(self, gateway: str, known: Callable[[str], bool], *, cluster: bool = False) -> None:
         self._gateway = gateway
         self._cluster = cluster
+        self._within_s = CLUSTER_S if cluster else LATER_S
         self._filter = filter_of_devices(gateway)
         self._known = known
         self._found: asyncio.Queue[str] = asyncio.Queue(MOST)
@@ -47,7 +50,7 @@ class Leftovers:
     async def run(self, connection: Connection) -> None:
         """While the connection stands. `filters` were subscribed."""
         loop, listening = asyncio.get_running_loop(), not self._looked(connection.broker)
-        turn: float | None = loop.time() + (SETTLE_S if listening else self._chance.uniform(SETTLE_S, LATER_S))
+        turn: float | None = loop.time() + (SETTLE_S if listening else self._chance.uniform(SETTLE_S, self._within_s))
         while True:
             try:
                 async with asyncio.timeout_at(turn):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
@@ -11,7 +12,7 @@ import pytest
 
 from adapters.mqtt import kit_devices
 from adapters.mqtt.connection import Connection
-from adapters.mqtt.kit_devices import SETTLED_S, KitDevices
+from adapters.mqtt.kit_devices import CLUSTER_S, LATER_S, SETTLED_S, KitDevices
 from gateway.base.clock import Clock
 from gateway.base.errors import LinkDown
 from gateway.model.device import DeviceState
@@ -91,6 +92,21 @@ async def test_the_rest_comes_within_its_time(monkeypatch: pytest.MonkeyPatch) -
     assert made.told.take() == ["a", "b"]
     await made.devices.gone(made.connection, "kit7/a")
     assert made.told.take() == ["-a"] and not made.devices.known("a") and made.devices.known("b")
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+async def test_a_cluster_has_more_time_as_all_its_nodes_retain_the_same(cluster: bool) -> None:
+    made, asked = Made("a"), list[float]()
+    devices = KitDevices(made.facts, Clock(), made.lost.append, lambda: 0, cluster=cluster)
+
+    class Soon(random.Random):
+        def uniform(self, _low: float, high: float) -> float:
+            asked.append(high)
+            return 0.0
+
+    devices._chance = Soon()
+    await devices.later(made.connection)
+    assert made.told.take() == ["a"] and asked[0] == (CLUSTER_S if cluster else LATER_S)
 
 
 async def test_a_center_that_knows_nothing_is_told_all_and_not_later() -> None:

@@ -128,7 +128,8 @@ async def test_a_center_that_comes_later_knows_all_at_once() -> None:
         await until(lambda: all(s.fleet.here(k) and s.fleet.holds[k].known for k in ("kit7", "kit8")), "the directory")
 
 
-async def test_a_center_that_comes_back_hears_its_kits_before_it_reads_what_it_knows() -> None:
+@pytest.mark.parametrize("why", ["many are let go", "they still come"])
+async def test_a_center_that_comes_back_hears_its_kits_before_it_reads_what_it_knows(why: str) -> None:
     """A cluster of NATS that lost a node makes no queues and reads what it retains for seconds: our subscriptions with
     QoS 1 were refused, each connection read all devices before it ended, and no kit was heard meanwhile."""
     said = [f"fc/v1/+/{kind}" for kind in ("tlm", "pos", "rsp/+", "evt/+", "file/+")]
@@ -143,7 +144,10 @@ async def test_a_center_that_comes_back_hears_its_kits_before_it_reads_what_it_k
 
         try:
             await until(lambda: listened() == [said, others, ["fc/v1/+/dev/+/state"]], "all of it")
-            fleet.rows = [PairedKit(f"kit-{number}", b"", name="") for number in range(4000)]
+            if why == "they still come":
+                center._came_at = center._clock.monotonic() + 1000.0
+            else:
+                fleet.rows = [PairedKit(f"kit-{number}", b"", name="") for number in range(4000)]
             broker.heard.clear()
             broker.cut()
             await until(lambda: any(p.type is Type.PUBLISH for p in broker.heard), "it is born again")
