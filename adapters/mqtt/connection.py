@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from adapters.mqtt.dial import Dialler
 from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.patience import Patience, unacknowledged
 from adapters.mqtt.protocol.messages import MAX_BYTES
-from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, Retained, failures, refused
+from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, Retained, refused
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 
 log = logging.getLogger(__name__)
@@ -98,20 +97,19 @@ class Connection:
 
     async def subscribe(self, filters: Sequence[str], qos: int = 1) -> None:
         """Raises PeerError (`mqtt-denied`) when the broker's rights forbid one of them."""
-        wish = [(one, qos) for one in filters]
         try:
             async with self._answer():
-                codes = await self._link.subscribe(wish, timeout=math.inf)
+                codes = await self._link.listen(filters, qos)
         except Exception as exc:
             raise self._down(exc, "does not answer a subscription") from exc
-        if wrong := failures(codes):
+        if wrong := [code for code in codes if code >= 0x80]:
             text = f"{self.broker} forbids to listen to {', '.join(filters)} ({wrong[0]:#x})"
             raise PeerError(text, status=wrong[0], code="mqtt-denied")
 
     async def unsubscribe(self, *filters: str) -> None:
         try:
             async with self._answer():
-                await self._link.unsubscribe(list(filters), timeout=math.inf)
+                await self._link.unlisten(filters)
         except Exception as exc:
             raise self._down(exc, "does not answer") from exc
 

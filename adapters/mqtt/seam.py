@@ -3,7 +3,7 @@ itself. Versions are pinned; `tests/unit/mqtt/test_seam_contract.py` holds the n
 
 - aiomqtt connects in a thread that blocks for as long as a broker likes; ours is connected and shaken before, and no
   thread is used at all.
-- paho says hello and goodbye, subscribes, and reads what is answered to that. Messages and their acknowledgements,
+- paho says hello and goodbye, and reads what is answered to that. Subscriptions, messages and their acknowledgements,
   which come and go by the thousand, are made and read here (`protocol/packets.py`), on the same socket (`wire.py`):
   paho reads a packet byte by byte, makes an object with properties of each, and keeps each that it sends, with a lock
   and a condition, for a broker that comes back. Our connections end with their socket.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -28,6 +28,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from adapters.mqtt.dial import Socket
+from adapters.mqtt.protocol import packets
 from adapters.mqtt.protocol.packets import PINGREQ, Packet, Type, puback, publish, read_publish
 from adapters.mqtt.wire import Wire
 
@@ -43,8 +44,7 @@ OnMessage = Callable[[str, bytes, bool], None]
 TAKEN_OVER = 0x8E
 """MQTT 5 §3.14.2.1: another client came with our identifier."""
 OURS = 0x8000
-"""Numbers from here on are those of our messages. paho counts from 1, and only subscriptions, which no connection has
-by the ten thousand; a broker that has both knows them by what they are."""
+"""Numbers from here on are those of our messages and subscriptions; paho counts from 1, if it has any."""
 
 
 class Link(aiomqtt.Client):
@@ -79,6 +79,7 @@ class Link(aiomqtt.Client):
         client._create_socket = lambda: self.socket  # type: ignore[method-assign]
         self._heard = on_message
         self._waiting: dict[int, tuple[set[int], asyncio.Event]] = {}
+        self._asked: dict[int, asyncio.Future[bytes | None]] = {}
         self._refused: set[int] = set()
         self._numbers = count()
         self._paho_writes = False
@@ -158,12 +159,34 @@ class Link(aiomqtt.Client):
             for mid in own:
                 self._waiting.pop(mid, None)
 
+    async def listen(self, filters: Sequence[str], qos: int) -> bytes:
+        """A code for each, 128 and up where it was refused. Raises MqttError, OSError."""
+        mid = self._number()
+        return await self._ask(mid, packets.subscribe(mid, filters, qos, five=self.five))
+
+    async def unlisten(self, filters: Sequence[str]) -> None:
+        """Raises MqttError, OSError."""
+        mid = self._number()
+        await self._ask(mid, packets.unsubscribe(mid, filters, five=self.five))
+
+    async def _ask(self, mid: int, data: bytes) -> bytes:
+        answer = self._asked[mid] = self._loop.create_future()
+        try:
+            self._write(data)
+            codes = await answer
+            if codes is None:
+                await self._still()
+            return codes or b""
+        finally:
+            del self._asked[mid]
+
     def _number(self) -> int:
-        if len(self._waiting) >= OURS:
+        if len(self._waiting) + len(self._asked) >= OURS:
             raise aiomqtt.MqttError(f"{OURS} messages wait for the broker")
-        while (mid := OURS + next(self._numbers) % OURS) in self._waiting:
-            pass
-        return mid
+        while True:
+            mid = OURS + next(self._numbers) % OURS
+            if mid not in self._waiting and mid not in self._asked:
+                return mid
 
     def _write(self, data: bytes | bytearray) -> None:
         if self.ended.is_set():
@@ -222,6 +245,11 @@ class Link(aiomqtt.Client):
                 mids.discard(int.from_bytes(packet.body[:2], "big"))
                 if not mids:
                     acknowledged.set()
+            return True
+        if packet.type in (Type.SUBACK, Type.UNSUBACK):
+            mid, codes = packets.read_answer(packet, five=self.five)
+            if (asked := self._asked.get(mid)) is not None and not asked.done():
+                asked.set_result(codes)
             return True
         if packet.type is Type.PINGRESP:
             self._pinged_at = None
@@ -303,6 +331,9 @@ class Link(aiomqtt.Client):
             self._watch.cancel()
         for waiting in self._waiting.values():
             waiting[1].set()
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_result(None)
 
     def _on_unsent(self, *_: Any) -> None:
         """paho has something to write, and holds locks while it says so."""
@@ -340,9 +371,3 @@ def session_ends() -> Properties:
     made = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     made.SessionExpiryInterval = 0
     return made
-
-
-def failures(codes: Iterable[Any]) -> list[int]:
-    """Of a SUBACK: those that were refused (128 and up), as numbers."""
-    numbers = [int(code.value) if isinstance(code, ReasonCode) else int(code) for code in codes]
-    return [number for number in numbers if number >= 128]

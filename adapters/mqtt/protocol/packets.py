@@ -3,6 +3,7 @@ made and read by us (`seam.py`). MQTT 3.1.1 §2.2, §3.1, §3.3, §3.4; MQTT 5 o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -173,12 +174,7 @@ def publish(
     left = len(variable) + len(payload)
     if left > 0xFFF_FFFF or len(name) > 0xFFFF:
         raise ValueError(f"a message of {left} bytes to a topic of {len(name)}")
-    head = bytearray([Type.PUBLISH << 4 | (2 if mid else 0) | retain])
-    while True:
-        left, digit = left >> 7, left & 0x7F
-        head.append(digit | (0x80 if left else 0))
-        if not left:
-            return bytes(head) + variable + payload
+    return _head(Type.PUBLISH << 4 | (2 if mid else 0) | retain, left) + variable + payload
 
 
 def read_publish(packet: Packet, *, five: bool) -> tuple[str, bytes, int]:
@@ -195,11 +191,49 @@ def read_publish(packet: Packet, *, five: bool) -> tuple[str, bytes, int]:
     return topic, body[start:], mid
 
 
+def subscribe(mid: int, filters: Iterable[str], qos: int, *, five: bool) -> bytes:
+    """§3.8; options of MQTT 5 are as 3.1.1 has it."""
+    return _asking(Type.SUBSCRIBE, mid, (_text(one) + bytes([qos]) for one in filters), five)
+
+
+def unsubscribe(mid: int, filters: Iterable[str], *, five: bool) -> bytes:
+    """§3.10."""
+    return _asking(Type.UNSUBSCRIBE, mid, map(_text, filters), five)
+
+
+def read_answer(packet: Packet, *, five: bool) -> tuple[int, bytes]:
+    """Of SUBACK (§3.9) and UNSUBACK (§3.11): the number of what it answers, and a code for each filter. Raises
+    ValueError, IndexError."""
+    if len(packet.body) < 2:
+        raise ValueError("an answer that is cut off")
+    return int.from_bytes(packet.body[:2], "big"), packet.body[_after_properties(packet.body, 2) if five else 2 :]
+
+
 PINGREQ = bytes([Type.PINGREQ << 4, 0])
 
 
 def puback(mid: int) -> bytes:
     return bytes([Type.PUBACK << 4, 2]) + mid.to_bytes(2, "big")
+
+
+def _asking(kind: Type, mid: int, filters: Iterable[bytes], five: bool) -> bytes:
+    body = mid.to_bytes(2, "big") + (b"\0" if five else b"") + b"".join(filters)
+    return _head(kind << 4 | 2, len(body)) + body
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return len(data).to_bytes(2, "big") + data
+
+
+def _head(first: int, left: int) -> bytes:
+    """A fixed header (§2.2.3): `left` bytes follow."""
+    head = bytearray([first])
+    while True:
+        left, digit = left >> 7, left & 0x7F
+        head.append(digit | (0x80 if left else 0))
+        if not left:
+            return bytes(head)
 
 
 def _after_properties(body: bytes, at: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.mqtt.protocol.packets import Framer, Type, read_connect
+from adapters.mqtt.protocol.packets import Framer, Type, read_answer, read_connect, subscribe, unsubscribe
 from gateway.base.errors import RemoteProtocolError
 
 
@@ -90,3 +90,20 @@ def test_noise(data: bytes) -> None:
                 read_connect(packet)
         except RemoteProtocolError:
             framer = Framer(100)
+
+
+@pytest.mark.parametrize("five", [False, True])
+def test_what_is_listened_to_is_asked_and_answered(five: bool) -> None:
+    """MQTT §3.8 to §3.11, by the examples there."""
+    end = b"\0" if five else b""
+    (asked,) = Framer(1000).receive(subscribe(0x8001, ["a/b", "c/+"], 1, five=five))
+    assert asked.type is Type.SUBSCRIBE and asked.flags == 2
+    assert asked.body == b"\x80\x01" + end + text("a/b") + b"\1" + text("c/+") + b"\1"
+    (asked,) = Framer(10_000).receive(unsubscribe(7, ["fc/v1/+/dev/+/state"] * 64, five=five))
+    assert asked.type is Type.UNSUBSCRIBE and asked.body == b"\0\7" + end + text("fc/v1/+/dev/+/state") * 64
+    (packet,) = Framer(1000).receive(b"\x90" + bytes([4 + len(end)]) + b"\x80\x01" + end + b"\0\x80")
+    assert read_answer(packet, five=five) == (0x8001, b"\0\x80")
+    for cut in range(2 + len(end)):
+        (packet,) = Framer(1000).receive(b"\xb0" + bytes([cut]) + (b"\x80\x01" + end)[:cut])
+        with pytest.raises((ValueError, IndexError)):
+            read_answer(packet, five=five)
