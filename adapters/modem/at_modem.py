@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adapters.modem import at_data, nitz, power, readings
+from adapters.modem.at_calls import AtCalls
 from adapters.modem.config import OneModem
 from adapters.modem.face import (
     Change,
@@ -23,7 +24,6 @@ from adapters.modem.face import (
     SimState,
     Step,
     Stored,
-    VoiceCall,
 )
 from adapters.modem.quirks import GENERIC, OPERATORS, Chipset, chipset_of
 from gateway.base.errors import LinkDown, PeerError, Unsupported
@@ -44,7 +44,6 @@ MADE_LOOKS = 4
 """For a session that was granted, a second apart."""
 TEXT_S = 60.0
 TIMES = AtTimes(quiet_s=0.25, flush_s=2.0, probe_s=0.8, probes=3)
-NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 
 _WORD = re.compile(r"[\x20-\x7e]{1,80}")
 _DIGITS = re.compile(r"\d{14,17}")
@@ -71,7 +70,7 @@ def ask(words: str, *prefixes: str, empty_ok: bool = True) -> Command:
     return Command(words, prefixes, empty_ok=empty_ok, timeout_s=ASK_S)
 
 
-class AtModem:
+class AtModem(AtCalls):
     def __init__(self, name: str, config: OneModem, *, times: AtTimes = TIMES, marks: Path | None = None) -> None:
         self._config = config
         self._port = AtPort(
@@ -132,6 +131,7 @@ class AtModem:
                 await self._try(ask(f"AT{name}=2"))
             for words in ("AT+CLIP=1", nitz.REPORT):
                 await self._try(ask(words))
+            await self.sound_off()
         except BaseException:
             await self._port.close()
             raise
@@ -169,6 +169,8 @@ class AtModem:
             asyncio.get_running_loop().call_soon(self._port.restarted)
         if change is Change.SIM:
             self._card = None
+        if change is Change.CALL:
+            self.call_word(urc.prefix)
         if change is not None:
             self._called(change)
 
@@ -326,7 +328,7 @@ class AtModem:
                 await self._port.close()
                 await power.cycle(self._socket, self._vendor, self._marks)
 
-    # ── messages, calls, place ──────────────────────────────────────────────
+    # ── messages, place ──────────────────────────────────────────────
     async def texts(self) -> Sequence[Stored]:
         return await self._texts.stored()
 
@@ -335,23 +337,6 @@ class AtModem:
 
     async def send_text(self, text: TextOut, progress: Progress) -> TextSent:
         return TextSent(*await self._texts.send(text, progress))
-
-    async def calls(self) -> Sequence[VoiceCall]:
-        return readings.calls(await self._port.lines(ask("AT+CLCC", "+CLCC")))
-
-    async def dial(self, number: str) -> None:
-        if NUMBER.fullmatch(number) is None:
-            raise PeerError("a number has digits, and + before an international one", code="modem-refused")
-        await self._port.lines(Command(f"ATD{number};", dials=True, timeout_s=30.0))
-
-    async def answer(self) -> None:
-        await self._port.lines(Command("ATA", dials=True, timeout_s=30.0))
-
-    async def hang_up(self) -> None:
-        """Both words: one ends calls that ring, the other those that speak, by maker."""
-        first = await self._port.ask(Command("AT+CHUP", timeout_s=10.0), urgent=True)
-        if not first.ok:
-            await self._port.lines(Command("ATH", timeout_s=10.0))
 
     async def network_time(self) -> float | None:
         if self._chipset.keeps_time:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from adapters.modem.face import (
@@ -78,6 +78,9 @@ class Bearer:
         self.ladder = Ladder(modem.steps)
         self.facts = BearerFacts(LinkPhase.CONNECTING, code="modem-starting")
         self.on_text: Callable[[], None] = lambda: None
+        self.on_call: Callable[[], None] = lambda: None
+        self.leave: Callable[[], Awaitable[None]] | None = None
+        """Awaited before the modem is let go: a call is hung up while there is a line to say so."""
         self._seat = seat
         self._wishes = wishes
         self._pin = pin
@@ -116,6 +119,8 @@ class Bearer:
         if change is Change.TEXT:
             self.on_text()
             return
+        if change is Change.CALL:
+            self.on_call()
         if change is not Change.SIGNAL:
             self._woken.set()
 
@@ -135,6 +140,8 @@ class Bearer:
                     await self._rest()
         finally:
             self._on_ready(False, "modem-absent", "")
+            if self.leave is not None:
+                await self.leave()
             await self.modem.close()
 
     async def _once(self) -> Trouble | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from adapters.modem.config_calls import CallsConfig
 from gateway.base.serial import check_address
 from gateway.config.units import Duration, is_slug
 
@@ -53,6 +54,7 @@ class OneModem(BaseModel):
     patience: Duration = Field(
         180.0, ge=30, le=3600, description="without a network for so long, its radio is switched off and on"
     )
+    calls: CallsConfig = Field(default_factory=CallsConfig, description="voice calls, their sound in talk groups")
 
     @field_validator("port")
     @classmethod
@@ -102,6 +104,18 @@ class OneModem(BaseModel):
             raise ValueError("an interface's name, as `ip link` lists them")
         return value
 
+    @model_validator(mode="after")
+    def _sound(self) -> OneModem:
+        if self.calls.way == "pcm" and self.backend != "at":
+            raise ValueError(
+                'calls.audio "pcm:…" needs backend = "at": the commands that put a call\'s sound on a port go by '
+                "the AT port, which ModemManager holds and lends in its debug mode only; set it, or use the modem's "
+                'sound card ("card")'
+            )
+        if self.calls.way == "pcm" and self.calls.place == self.port:
+            raise ValueError("calls.audio is the AT port itself: the samples come on another one of the modem")
+        return self
+
 
 class ModemConfig(BaseModel):
     """Cellular modems of the kit. Each becomes a link and, if wanted, a carrier of short messages."""
@@ -119,4 +133,14 @@ class ModemConfig(BaseModel):
         ports = [one.port for one in value.values()]
         if len(set(ports)) != len(ports):
             raise ValueError("two modems have one port")
+        ports += [one.calls.place for one in value.values() if one.calls.way == "pcm"]
+        if len(set(ports)) != len(ports):
+            raise ValueError("a port of calls.audio is that of another modem")
+        sounds = [one.calls.audio for one in value.values() if one.calls.way == "card" and one.calls.place]
+        if len(set(sounds)) != len(sounds):
+            raise ValueError("two modems have one sound card in calls.audio")
         return value
+
+
+Config = ModemConfig
+"""The name by which the core finds the model without importing the adapter."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.base.log import Secret
 from gateway.contract.texts import Progress, TextSent
@@ -148,6 +148,29 @@ class Change(StrEnum):
     TEXT = "text"
     CALL = "call"
     RESTARTED = "restarted"
+
+
+class SoundWay(StrEnum):
+    """How a call's sound leaves a modem."""
+
+    CARD = "card"  # a USB sound card (UAC)
+    PCM = "pcm"  # raw samples on a serial port
+
+
+@runtime_checkable
+class Speaking(Protocol):
+    """A backend that has the AT port for itself: calls are placed by nobody else, and their sound can be switched."""
+
+    async def switch_sound(self, way: SoundWay, on: bool) -> None:
+        """Put the sound of the call that is up there, or take it back. Raises Unsupported (`call-no-sound-way`) where
+        no command is known, PeerError where it is refused."""
+
+    async def tones(self, digits: str) -> None:
+        """DTMF, into the call that is up."""
+
+    @property
+    def last_word(self) -> str:
+        """Why the last call ended, as the modem said: a reason code, "" when it said none."""
 
 
 class CellularModem(Protocol):

@@ -1,5 +1,5 @@
 """What is different from chipset to chipset, as data: which of the makers' own commands tell reception, make the data
-session, switch the satellite receiver on.
+session, switch the satellite receiver on, put a call's sound where a computer hears it.
 
 `tried` names the module and firmware that a row was held against; "" means that it follows the maker's command manual
 and no module has been on the line. All rows pass against `tests/fakes/modem`, which was written from the same manuals.
@@ -9,6 +9,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Commands once a call is up, and at its end. `first` may be refused."""
+
+    on: tuple[str, ...]
+    off: tuple[str, ...]
+    first: tuple[str, ...] = ()
+
+
+# +QPCMV's second value: 0 the USB NMEA port, 1 the debug UART, 2 the USB sound card (which `AT+QCFG="usbcfg"` has to
+# have switched on). 8 kHz, 16 bit, one channel. As public programs use it; no module was on the line here.
+_QUECTEL_PCM = Sound(("AT+QPCMV=1,0",), ("AT+QPCMV=0",))
+_QUECTEL_CARD = Sound(("AT+QPCMV=1,2",), ("AT+QPCMV=0",))
+# Refused while no call is up. +CPCMFRM=0 is 8 kHz. The port is interface 4 of a SIM7600; it is a serial one, no card.
+_SIMCOM_PCM = Sound(("AT+CPCMREG=1",), ("AT+CPCMREG=0",), first=("AT+CPCMFRM=0",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +39,8 @@ class Chipset:
     tries: str = "AT+CPINR"  # how many tries its SIM has left for the PIN
     gnss: str = ""  # "qgps", "cgps"
     keeps_time: bool = False  # AT+QLTS tells the time that the network sent last
+    pcm: Sound | None = None  # a call's sound on a serial port; None: no way is known
+    card: Sound | None = None  # on a USB sound card; None: without a command
     tried: str = ""
 
 
@@ -38,6 +57,8 @@ CHIPSETS: tuple[Chipset, ...] = (
         tries="AT+QPINC?",
         gnss="qgps",
         keeps_time=True,
+        pcm=_QUECTEL_PCM,
+        card=_QUECTEL_CARD,
     ),
     Chipset(
         "quectel-5g",
@@ -48,9 +69,19 @@ CHIPSETS: tuple[Chipset, ...] = (
         tries="AT+QPINC?",
         gnss="qgps",
         keeps_time=True,
+        pcm=_QUECTEL_PCM,
+        card=_QUECTEL_CARD,
     ),
     Chipset("fibocom", re.compile(r"fibocom", re.I), signal="gtccinfo", data="gtrndis", iccid="AT+ICCID"),
-    Chipset("simcom", re.compile(r"simcom", re.I), signal="cpsi", iccid="AT+CICCID", tries="AT+SPIC", gnss="cgps"),
+    Chipset(
+        "simcom",
+        re.compile(r"simcom", re.I),
+        signal="cpsi",
+        iccid="AT+CICCID",
+        tries="AT+SPIC",
+        gnss="cgps",
+        pcm=_SIMCOM_PCM,
+    ),
     Chipset("huawei", re.compile(r"huawei", re.I), signal="hcsq", data="ndisdup", iccid="AT^ICCID?"),
     GENERIC,
 )

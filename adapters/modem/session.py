@@ -14,9 +14,11 @@ from pydantic import BaseModel
 
 from adapters.modem.at_modem import AtModem
 from adapters.modem.bearer import Bearer, Wishes
+from adapters.modem.call_check import sound_finding
 from adapters.modem.carrier import TextCarrier
 from adapters.modem.config import ModemConfig, OneModem
 from adapters.modem.face import CellularModem
+from adapters.modem.phone import Phone, dialled
 from adapters.modem.pin import PinKeeper
 from adapters.modem.power import MARK, restore
 from gateway.base.errors import GatewayError, Unsupported
@@ -27,6 +29,7 @@ from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding, Grade, of_bearer
 from gateway.model.kit_state import Fix
 from gateway.model.link import BearerFacts, BearerKind, LinkPhase
+from gateway.model.principal import Principal
 from gateway.model.texts import CarrierKind
 
 if TYPE_CHECKING:
@@ -72,6 +75,8 @@ class Modem:
         self._config = config
         self._context = context
         self._bearers: dict[str, Bearer] = {}
+        self._phones: dict[str, Phone] = {}
+        self._dropped = 0
         self._manager: Manager | None = None
 
     async def run(self) -> None:
@@ -84,6 +89,15 @@ class Modem:
             module = await asyncio.to_thread(importlib.import_module, "adapters.modem.manager")
             await asyncio.to_thread(importlib.import_module, "adapters.modem.manager_modem")
             self._manager = module.Manager()
+        with ExitStack() as stack:
+            if any(one.calls.audio for one in self._config.modems.values()):
+                stack.callback(self._context.calls.dialer("tel", self._dial))
+            await self._all()
+
+    async def _dial(self, who: Principal, number: str, where: str | None, video: bool) -> str:
+        return dialled(list(self._phones.values()), who, number, where)
+
+    async def _all(self) -> None:
         async with asyncio.TaskGroup() as group:
             if self._manager is not None:
                 group.create_task(self._manager.run(), name="ModemManager")
@@ -113,15 +127,23 @@ class Modem:
             bearer.on_text, bearer.sending = carrier.on_text, carrier.sending
             bearers.append(bearer)
             self._bearers[name] = bearer
+            phone = Phone(name, modem, config, self._context, lambda: bearer.registered) if config.calls.audio else None
+            if phone is not None:
+                bearer.on_call, bearer.leave = phone.on_call, phone.leave
+                self._phones[name] = phone
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(bearer.run())
                     group.create_task(carrier.run())
                     group.create_task(self._clock(name, modem, bearer))
+                    if phone is not None:
+                        group.create_task(phone.run())
                     if config.gnss:
                         group.create_task(self._receive(name, modem, bearer))
             finally:
                 self._bearers.pop(name, None)
+                if self._phones.pop(name, None) is not None and phone is not None:
+                    self._dropped += phone.dropped
 
     async def _clock(self, name: str, modem: CellularModem, bearer: Bearer) -> None:
         """What time the network tells, for the kit's clock: soon, then now and then."""
@@ -175,7 +197,14 @@ class Modem:
     def figures(self) -> Mapping[str, float]:
         up = sum(bearer.facts.phase is LinkPhase.UP for bearer in self._bearers.values())
         steps = sum(one.count for bearer in self._bearers.values() for one in bearer.ladder.recoveries())
-        return {"modems": len(self._bearers), "modems_up": up, "recovery_steps_total": steps}
+        phones = self._phones.values()
+        return {
+            "modems": len(self._bearers),
+            "modems_up": up,
+            "recovery_steps_total": steps,
+            "calls": sum(phone.call is not None for phone in phones),
+            "call_records_dropped_total": self._dropped + sum(phone.dropped for phone in phones),
+        }
 
     def findings(self) -> Sequence[Finding]:
         bearers = self._bearers.items()
@@ -189,6 +218,9 @@ class Modem:
             return [Finding("modem.modems", Grade.OFF, "no modem is configured")]
         loop = asyncio.get_running_loop()
         found = [await loop.run_in_executor(None, _check, name, one) for name, one in config.modems.items()]
+        for name, one in config.modems.items():
+            if one.calls.audio:
+                found.append(await loop.run_in_executor(None, sound_finding, name, one))
         try:
             module = await asyncio.to_thread(importlib.import_module, "adapters.modem.manager_check")
         except ImportError as exc:

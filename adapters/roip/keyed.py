@@ -16,9 +16,9 @@ import serial_asyncio_fast
 
 from adapters.roip.config import SerialChannel
 from adapters.roip.radios import Radio, Squelch
-from adapters.roip.sound import sound_card
 from gateway import codecs
 from gateway.base.errors import LinkDown
+from gateway.net.sound_card import sound_card
 
 LOOK_S = 0.02
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.sip.numbers import Meaning, fits
+from gateway.base.day_budget import DayBudget
 from gateway.base.errors import Busy, Denied
 
 
@@ -45,18 +45,14 @@ def check_rights(caller: Caller, meaning: Meaning, dialled: str, group_callers: 
     raise Denied(f"{caller.label} may not call {dialled[:64]!r}", code="number-denied")
 
 
-DAY_S = 86400.0
-MOST_TIMES = 4096
-
-
 class Caps:
     """Places for concurrent calls: the whole, and one for each trunk and user. Full means Busy."""
 
     def __init__(self, whole: int, now: Callable[[], float] = time.monotonic) -> None:
         self.whole = whole
         self._now = now
-        self._times: dict[str, deque[list[float]]] = {}
-        """Of trunks with a budget: when each place was taken and given back (infinity: it stands)."""
+        self._budgets: dict[str, DayBudget] = {}
+        """Of trunks that have one."""
         self._total = 0
         self._held: Counter[str] = Counter()
 
@@ -69,8 +65,8 @@ class Caps:
 
     def used_s(self, label: str) -> float:
         """How long places of it were held within the last day, since the gateway started."""
-        now = self._now()
-        return sum(max(0.0, min(end, now) - max(begin, now - DAY_S)) for begin, end in self._times.get(label, ()))
+        budget = self._budgets.get(label)
+        return budget.used_s() if budget is not None else 0.0
 
     def take(self, label: str, limit: int, *, over: bool = False, budget_s: float = 0.0) -> Callable[[], None]:
         """A place for one call of `label`; what is returned gives it back, once. `over`: an emergency call has a place
@@ -87,16 +83,15 @@ class Caps:
         self._total += 1
         self._held[label] += 1
         given = False
-        times = [self._now(), math.inf]
-        if budget_s:
-            self._times.setdefault(label, deque(maxlen=MOST_TIMES)).append(times)
+        end = self._budgets.setdefault(label, DayBudget(self._now)).begin() if budget_s else None
 
         def give_back() -> None:
             nonlocal given
             if given:
                 return
             given = True
-            times[1] = self._now()
+            if end is not None:
+                end()
             self._total -= 1
             self._held[label] -= 1
             if self._held[label] <= 0:

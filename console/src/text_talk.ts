@@ -64,7 +64,7 @@ export const TALK_TEXT = {
   "kind.member.browser": { en: "console", zh: "控制台" },
   "kind.member.radio": { en: "radio", zh: "电台" },
   "kind.member.loudspeaker": { en: "loudspeaker", zh: "扬声器" },
-  "kind.member.phone": { en: "satellite phone", zh: "卫星电话" },
+  "kind.member.phone": { en: "mobile phone", zh: "移动电话" },
   "kind.member.device": { en: "site sound", zh: "现场声音" },
   speaks: { en: "speaks", zh: "讲话" },
   listenOnly: { en: "listens only", zh: "仅收听" },

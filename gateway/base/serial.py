@@ -64,6 +64,10 @@ class SerialLine(Protocol):
 
     @property
     def address(self) -> str: ...
+    @property
+    def unsent(self) -> int:
+        """Bytes that the port has not taken yet: what must not come late waits with its owner until there are none."""
+
     def write(self, data: bytes) -> None: ...
     async def close(self) -> None:
         """Returns when the port is free for others."""
@@ -208,6 +212,10 @@ class _Line(asyncio.Protocol):
             self._closing = True
             self._on_lost(LinkDown(f"{self.address} is gone: {exc or 'closed by the other side'}", code="serial-lost"))
 
+    @property
+    def unsent(self) -> int:
+        return 0 if self._transport is None else int(self._transport.get_write_buffer_size())
+
     def write(self, data: bytes) -> None:
         if self._transport is None or self._closing:
             return
@@ -218,7 +226,7 @@ class _Line(asyncio.Protocol):
 
     async def close(self) -> None:
         self._closing = True
-        if self._transport is None:
+        if self._transport is None or self._ended.done():  # gone by itself: the transport bears no second end
             self._free()
             return
         self._transport.abort()

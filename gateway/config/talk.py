@@ -12,7 +12,7 @@ from gateway.config.units import Duration, is_slug
 
 KINDS = ("sip", "browser", "radio", "loudspeaker", "phone", "device")
 _NUMBER = re.compile(r"[0-9*#+]{1,32}")
-_DIALLED = re.compile(r"sip:[A-Za-z0-9*#+_.-]{1,64}")
+_DIALLED = re.compile(r"sip:[A-Za-z0-9*#+_.-]{1,64}|tel:\+?[0-9]{3,15}")
 GROUPS = 64
 
 
@@ -30,7 +30,9 @@ class TalkGroup(Section):
         False, description="a higher priority takes the floor from a lower one; an emergency always does"
     )
     members: list[str] = Field(
-        [], max_length=64, description='"ball-1/ch1" (a channel), "sip:8001" (dialled when used), "kind:radio" (all)'
+        [],
+        max_length=64,
+        description='"ball-1/ch1" (a channel), "sip:8001" (dialled when used), "tel:139…" (by a modem), "kind:radio"',
     )
     talks: list[str] = Field(
         [], max_length=16, description="of the members, the channels whose microphone is heard in mode half"
@@ -52,11 +54,13 @@ class TalkGroup(Section):
             if word.startswith("kind:"):
                 if word.removeprefix("kind:") not in KINDS:
                     raise ValueError(f"{word!r}: kinds are {', '.join(KINDS)}")
-            elif word.startswith("sip:"):
+            elif word.startswith(("sip:", "tel:")):
                 if not _DIALLED.fullmatch(word):
-                    raise ValueError(f"{word!r}: write a number, as in sip:8001")
+                    raise ValueError(f"{word!r}: write a number, as in sip:8001 or tel:+8613900001111")
             elif not _is_channel(word):
-                raise ValueError(f'{word!r}: write a channel as "ball-1/ch1", a number as "sip:8001", or "kind:radio"')
+                raise ValueError(
+                    f'{word!r}: write a channel as "ball-1/ch1", a number as "sip:8001" or "tel:139…", or "kind:radio"'
+                )
         return value
 
     @field_validator("talks")

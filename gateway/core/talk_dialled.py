@@ -1,4 +1,5 @@
-"""A number that is a member of a group (`sip:8001`): dialled while the group is in use, hung up after its idle time.
+"""A number that is a member of a group (`sip:8001`, `tel:139…` by a modem): dialled while the group is in use, hung up
+after its idle time.
 
 The adapter that places the call seats it in the group by itself, under the same member id; until it has, the group
 shows the member as it stands here.
@@ -20,6 +21,7 @@ from gateway.model.ids import DeviceId
 from gateway.model.principal import SYSTEM
 from gateway.model.voice import Member, MemberKind, VoiceId
 
+DIALLED = ("sip:", "tel:")
 RETRY_FIRST_S = 5.0
 RETRY_MOST_S = 60.0
 """A phone that nobody answers rings again after so long, while the group is in use."""
@@ -33,11 +35,12 @@ class Dialled:
         self._group = group
         self._calls = calls
         self._gone = False
+        self._kind = MemberKind.PHONE if word.startswith("tel:") else MemberKind.SIP
         offer = VoiceOffer(
             id=VoiceId(word),
             device=DeviceId(""),
             title=word.partition(":")[2],
-            kind=MemberKind.SIP,
+            kind=self._kind,
             open=self._dial,
             idle_close_s=idle_close_s,
         )
@@ -75,7 +78,7 @@ class Dialled:
         party = self._endpoint.party
         self._group.vacant[self.word] = Member(
             id=self.word,
-            kind=MemberKind.SIP,
+            kind=self._kind,
             name=party.wish.name,
             state=party.state,
             code=party.code,

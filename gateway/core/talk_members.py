@@ -1,6 +1,7 @@
 """Endpoints and microphones, and which of them sit in which groups: the configuration's members, and invited ones.
 
-A group's word for members: an endpoint's or channel's id with or without the gateway, `sip:8001`, or `kind:radio`.
+A group's word for members: an endpoint's or channel's id with or without the gateway, `sip:8001`, `tel:139…`, or
+`kind:radio`.
 An endpoint is wanted by a group while somebody else speaks there; by a conference, while a person sits in it.
 """
 
@@ -17,7 +18,7 @@ from gateway.contract.voice import VoiceOffer
 from gateway.core.calls import Calls
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.streams import Streams
-from gateway.core.talk_dialled import Dialled
+from gateway.core.talk_dialled import DIALLED, Dialled
 from gateway.core.talk_endpoint import Endpoint
 from gateway.core.talk_group import Group
 from gateway.core.talk_microphone import Microphone
@@ -209,7 +210,7 @@ class Members:
                 self._listen(group, stream)
         except Busy as exc:
             log.warning("%s: not all of its members have a place: %s", group.id, exc)
-        self._dial(group, {word for word in group.spec.members if word.startswith("sip:")})
+        self._dial(group, {word for word in group.spec.members if word.startswith(DIALLED)})
         self.used(group)
         self.sweep()
 

@@ -42,7 +42,7 @@ class Action(StrEnum):
     TALK_REVOKE = "talk.revoke"  # take the floor from whoever holds it
     TALK_MUTE = "talk.mute"  # args: member, on
     TALK_REMOVE = "talk.remove"  # end a member's seat; args: member
-    TALK_INVITE = "talk.invite"  # bring a channel (its id) or a number ("sip:…") into a group; args: who
+    TALK_INVITE = "talk.invite"  # bring a channel (its id) or a number ("sip:…", "tel:…") into a group; args: who
     TALK_MONITOR = "talk.monitor"  # listen in; the listened-to hear a cue; args: member, on
     TALK_ALL = "talk.all"  # speak to several groups at once; args: groups (ids, comma between), member, on
     TALK_EMERGENCY = "talk.emergency"  # declare or end a group's emergency; args: on

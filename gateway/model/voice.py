@@ -28,7 +28,7 @@ class MemberKind(StrEnum):
     BROWSER = "browser"
     RADIO = "radio"
     LOUDSPEAKER = "loudspeaker"  # a ball's or a camera's: heard, and heard through its own microphone
-    PHONE = "phone"  # a satellite phone
+    PHONE = "phone"  # a telephone in a mobile or satellite network, by a modem's call
     DEVICE = "device"  # the sound of a stream: talks only
 
 
@@ -163,13 +163,13 @@ class CallStatus:
     """One call as the console lists it: data of the event `call`. `code` says how it ended, or what is wrong."""
 
     id: str
-    scheme: str  # "sip"
+    scheme: str  # "sip"; "tel": by a modem
     incoming: bool
     state: CallState
     peer: str  # number or URI, as it may be shown
     peer_name: str = ""
     target: str = ""  # what it is connected to: a group id or channel id
-    trunk: str = ""  # "" for a softphone of the kit's own network
+    trunk: str = ""  # or the modem; "" for a softphone of the kit's own network
     code: str = ""
     detail: str = ""
     started: float = 0.0

@@ -28,9 +28,9 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         "sound-card",
-        "The sound card of the radio can not be used.",
+        "The sound card (of the radio, or of the modem's call) can not be used.",
         "See the detail for the word of arecord or aplay; check the device's name with `arecord -L`, install alsa-utils.",
-        "电台的声卡无法使用。",
+        "声卡（电台的，或模块通话的）无法使用。",
         "详情中有 arecord 或 aplay 的提示；用 `arecord -L` 核对设备名，并安装 alsa-utils。",
     ),
 )

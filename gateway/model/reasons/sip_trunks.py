@@ -64,9 +64,9 @@ ROWS: tuple[Row, ...] = (
     (
         "number-denied",
         "The caller may not call this number.",
-        "Allow it in `calls` of the user or in `numbers` of the trunk, if it is meant.",
+        "Allow it in `calls` of the user, in `numbers` of the trunk or in `calls.to` of the modem, if it is meant.",
         "主叫无权呼叫该号码。",
-        "如确需放行，请在用户的 calls 或中继的 numbers 中配置。",
+        "如确需放行，请在用户的 calls、中继的 numbers 或模块的 calls.to 中配置。",
     ),
     (
         "no-route",

@@ -13,6 +13,7 @@ from tests.fakes.modem.chips import CHIPS, EC25, EG25, FM150, ME909, RM500Q, RM5
 from tests.fakes.modem.device import FakeModem
 from tests.fakes.modem.ends import PtyEnd, abstract_end, memory_end, tcp_end
 from tests.fakes.modem.faults import Faults
+from tests.fakes.modem.pcm import PcmEnd
 from tests.fakes.modem.port import ModemPort
 from tests.fakes.modem.state import FakeCall, FakeGnss, FakeNet, FakeSim
 
@@ -34,6 +35,7 @@ __all__ = [
     "FakeSim",
     "Faults",
     "ModemPort",
+    "PcmEnd",
     "PtyEnd",
     "abstract_end",
     "memory_end",

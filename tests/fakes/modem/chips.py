@@ -157,6 +157,31 @@ def ndisstat(modem: FakeModem, asked: Asked) -> list[str]:
     return [f'^NDISSTATQRY: {int(modem.netdev)},,,"IPV4"']
 
 
+def qpcmv(modem: FakeModem, asked: Asked) -> list[str]:
+    """Quectel: 0 the NMEA port, 1 the debug UART, 2 the USB sound card."""
+    if asked.op == "=?":
+        return ["+QPCMV: (0,1),(0-2)"]
+    values = asked.values
+    modem.sounds.append(asked.args)
+    if values[0] == "0":
+        modem.sound = ""
+        return []
+    where = {"0": "nmea", "1": "uart", "2": "uac"}.get((values[1:] or ["0"])[0])
+    if where is None:
+        raise AtError("CME", 3)
+    modem.sound = where
+    return []
+
+
+def cpcmreg(modem: FakeModem, asked: Asked) -> list[str]:
+    """SIMCom: only while a call is up."""
+    modem.sounds.append(asked.args)
+    if asked.values[0] == "1" and not modem.speaks:
+        raise AtError("CME", 3)
+    modem.sound = "pcm" if asked.values[0] == "1" else ""
+    return []
+
+
 def nothing(modem: FakeModem, asked: Asked) -> list[str]:
     return []
 
@@ -169,6 +194,7 @@ def qccid(modem: FakeModem, asked: Asked) -> list[str]:
 
 _QUECTEL: dict[str, Handler] = {
     "+QENG": qeng,
+    "+QPCMV": qpcmv,
     "+QNWINFO": qnwinfo,
     "+QNETDEVCTL": qnetdevctl,
     "+QPINC": qpinc,
@@ -194,6 +220,8 @@ _FIBOCOM: dict[str, Handler] = {
 }
 _SIMCOM: dict[str, Handler] = {
     "+CPSI": cpsi,
+    "+CPCMREG": cpcmreg,
+    "+CPCMFRM": nothing,
     "+CNMP": nothing,
     "$QCRMCALL": qnetdevctl,
     "+SPIC": lambda modem, asked: [f"+SPIC: {modem.sim.tries},10,0,10"],

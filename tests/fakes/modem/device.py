@@ -32,6 +32,10 @@ class FakeModem:
         self.gnss = FakeGnss()
         self.texts = FakeTexts()
         self.calls: list[FakeCall] = []
+        self.sound = ""
+        """Where the sound of the call that is up goes: "", "nmea", "uart", "uac", "pcm"."""
+        self.sounds: list[str] = []
+        """What it was told of that, in order."""
         self.ports: list[ModemPort] = []
         self.life = 1
         self.fun = 1
@@ -93,6 +97,7 @@ class FakeModem:
         self.fun, self.netdev, self.gnss.on = 1, False, False
         self.active.clear()
         self.calls.clear()
+        self.sound = ""
         self.reg_modes.clear()
         self.sim.unlocked = False
         self.texts.settings()
@@ -123,6 +128,11 @@ class FakeModem:
         self.urc("RING")
         self.urc(f'+CLIP: "{number}",145')
         return call
+
+    @property
+    def speaks(self) -> bool:
+        """A call is up."""
+        return any(call.stat == 0 for call in self.calls)
 
     def far_answers(self) -> None:
         for call in self.calls:

@@ -97,7 +97,13 @@ async def test_a_modem_of_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp
     modem.gnss.fix = False
     await pass_time(15)
     assert context.fixes[-1] == ("lte0", "gnss-no-fix")
-    assert adapter.figures() == {"modems": 1, "modems_up": 1, "recovery_steps_total": 0}
+    assert adapter.figures() == {
+        "modems": 1,
+        "modems_up": 1,
+        "recovery_steps_total": 0,
+        "calls": 0,
+        "call_records_dropped_total": 0,
+    }
     (finding,) = adapter.findings()
     assert finding.grade is Grade.OK and "EC25" in finding.measured
     context.recover("link-no-reply")

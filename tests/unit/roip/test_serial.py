@@ -19,8 +19,8 @@ import serial.serialposix as posix
 
 from adapters.roip.channel import RadioChannel
 from adapters.roip.config import SerialChannel
-from adapters.roip.sound import sound_card
 from gateway.base.errors import LinkDown
+from gateway.net.sound_card import sound_card
 from tests.unit.roip.rig import FakeLine, Rig
 
 RTS, DTR, CTS, CD = (posix.TIOCM_RTS, posix.TIOCM_DTR, posix.TIOCM_CTS, posix.TIOCM_CD)

@@ -8,16 +8,43 @@ configuration, and it is checked there.
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.base.errors import LinkDown
 
 TICK_S = 0.02
 STOP_S = 2.0
+
+
+_CARD = re.compile(r"(?:card|controlC)(\d{1,3})")
+_USB_DEVICES = Path("/sys/bus/usb/devices")
+
+
+def find_card(where: str, *, usb_devices: Path = _USB_DEVICES) -> str:
+    """The ALSA device that is meant: `usb:1-1.3` (the card of the USB device in that socket), a name below
+    /dev/snd/by-path/ or by-id/, or ALSA's own name. Cards are numbered anew when one is plugged in again: asked each
+    time. Raises LinkDown (`sound-card`)."""
+    if where.startswith("usb:"):
+        socket_ = where.removeprefix("usb:")
+        found = sorted(usb_devices.glob(f"{socket_}:*/sound/card*"))
+        names = [one.name for one in found]
+    elif where.startswith("/dev/snd/"):
+        try:
+            names = [Path(where).resolve(strict=True).name]
+        except OSError:
+            names = []
+    else:
+        return where
+    for name in names:
+        if (card := _CARD.fullmatch(name)) is not None:
+            return f"plughw:{card[1]}"
+    raise LinkDown(f"{where} has no sound card", code="sound-card")
 
 
 @dataclass(frozen=True, slots=True)
