@@ -65,6 +65,7 @@ class ModemCall:
         self._up = False
         self._trouble = ""
         self.sound: CallSound | None = None
+        self._id = ""  # as the modem lists it
         self._old: frozenset[str] = frozenset()
         """Calls that had ended before: ModemManager lists those too."""
         self.listed = phone.context.calls.open(
@@ -149,7 +150,7 @@ class ModemCall:
                 raise self._ending
             try:
                 call = self._mine(await self._phone.modem.calls())
-            except LinkDown as exc:
+            except (LinkDown, PeerError) as exc:
                 lost, call = True, None
                 if loop.time() - seen > LOST_S:
                     raise Over("call-link-lost", str(exc)) from exc
@@ -174,9 +175,12 @@ class ModemCall:
         return modem.last_word if isinstance(modem, Speaking) else ""
 
     def _mine(self, calls: Sequence[VoiceCall]) -> VoiceCall | None:
-        """A modem has one of ours at a time."""
+        """A modem has one of ours at a time; another may ring beside it."""
+        if self._id:
+            return next((one for one in calls if one.id == self._id), None)
         mine = [one for one in calls if one.incoming is self.incoming and one.id not in self._old]
         standing = [one for one in mine if one.phase is not CallPhase.ENDED]
+        self._id = standing[0].id if standing else ""
         return next(iter(standing or mine), None)
 
     def _why(self, call: VoiceCall | None, lost: bool) -> Over:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import sys
+from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,6 +26,7 @@ from gateway.model.principal import SYSTEM
 from gateway.model.voice import CallState, CallStatus, GroupId, Member, MemberKind, MemberState
 from gateway.net.sip import Listen, SipEndpoint
 from gateway.registry import Installed
+from gateway.sim.radio import tone_share
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop
 from tests.fakes.modem import EC25, SIM7600, Chip, FakeModem, PcmEnd, PtyEnd
@@ -36,6 +40,21 @@ MEMBER = f"tel:{FAR}"
 OPS = GroupId("kit1/talk/ops")
 TEAM_HZ, FAR_HZ = 700.0, 1100.0
 POLICY = MediaPolicy(srtp="off", audio=("pcma",))
+
+ARECORD = """#!{python}
+import math, os, struct, time
+at, due = 0, time.monotonic()
+while True:
+    os.write(1, struct.pack("<160h", *(round(8000 * math.sin(math.tau * {hz} * (at + n) / 8000)) for n in range(160))))
+    at, due = at + 160, due + 0.02
+    time.sleep(max(0.0, due - time.monotonic()))
+"""
+APLAY = """#!{python}
+import os
+with open({heard!r}, "ab", buffering=0) as out:
+    while data := os.read(0, 65536):
+        out.write(data)
+"""
 
 
 class Field:
@@ -106,7 +125,9 @@ class Field:
 
 
 @asynccontextmanager
-async def field(place: Path, chip: Chip, where: str, more: str = "", members: str = MEMBER) -> AsyncIterator[Field]:
+async def field(
+    place: Path, chip: Chip, where: str, more: str = "", *, members: str = MEMBER, audio: str = ""
+) -> AsyncIterator[Field]:
     async with AsyncExitStack() as stack:
         at = stack.enter_context(ports())
         plane = await stack.enter_async_context(a_plane())
@@ -131,7 +152,7 @@ port = "{end.path}"
 interface = "wwan9"
 poll = "1s"
 [adapter.modem.modems.lte0.calls]
-audio = "pcm:{pcm.path}"
+audio = "{audio or f"pcm:{pcm.path}"}"
 to = ["{FAR}"]
 callers = ["+86{FAR}"]
 ring = "ops"
@@ -176,6 +197,33 @@ async def test_a_number_of_the_group_is_dialled_and_both_sides_hear(tmp_path: Pa
         it.modem.far_hangs_up()
         await it.until(lambda: [one.code for one in it.ended()] == ["peer-hung-up"])
         assert it.modem.sound == "" and it.modem.sounds[-1] == off[0]
+
+
+async def test_the_sound_of_a_usb_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two programs stand in for ALSA's: this machine has no sound card, and its kernel no snd-aloop."""
+    heard = tmp_path / "heard"
+    for name, text in (("arecord", ARECORD), ("aplay", APLAY)):
+        program = tmp_path / name
+        program.write_text(text.format(python=sys.executable, heard=str(heard), hz=FAR_HZ))
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    async with field(tmp_path, EC25, "nmea", audio="card:plughw:CARD=EC25") as it:
+        await it.joins()
+        call = await it.up()
+        assert call.audio == "card"
+        await it.until(lambda: it.modem.sound == "uac")
+        it.ear = it.team.listen()
+        it.team.say(round(TEAM_HZ))
+        await it.ear.hears(FAR_HZ)
+        await it.until(lambda: heard.exists() and heard.stat().st_size > 3200)
+
+        def newest() -> array[int]:
+            return array("h", heard.read_bytes()[-3200:])
+
+        await it.until(lambda: tone_share(newest(), TEAM_HZ, 8000) > 0.6)
+        it.modem.far_hangs_up()
+        await it.until(lambda: [one.code for one in it.ended()] == ["peer-hung-up"])
+        assert it.modem.sound == ""
 
 
 async def test_a_call_of_an_allowed_number_is_taken_into_the_group_another_is_refused(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ WANTED = {
     "mesh-batctl": {"CAP_NET_ADMIN"},
     "listen": {"CAP_NET_RAW"},
     "serial": {"ttyUSB", "ttyACM", "ttyS", "ttyAMA", "dialout"},
+    "call-sound": {"alsa", "audio"},
     "serial-radio": {"ttyUSB", "ttyACM", "ttyS", "alsa", "dialout", "audio"},
     "local-capture": {"video4linux", "alsa", "video", "audio"},
     "panel": {"gpiochip", "alsa", "gpio", "audio"},
