@@ -15,18 +15,17 @@ from gateway.model.doctor import Finding, Grade
 def sound_finding(name: str, one: OneModem) -> Finding:
     """Blocking. Raises nothing."""
     check, audio = f"modem.{name}.sound", one.calls.audio
-    untried = "; no module was tried with it"
     try:
         if one.calls.way == SoundWay.PCM:
             if one.calls.place.startswith("tcp://"):
-                return Finding(check, Grade.OK, f"reached when a call is up{untried}", audio)
+                return Finding(check, Grade.OK, "reached when a call is up; no module was tried with it", audio)
             path = find_port(one.calls.place)
             holder = holder_of(path)
             if holder and not holder.startswith("fieldgate"):
                 return Finding(check, Grade.FAIL, f"in use by {holder}", audio, "serial-held")
-            return Finding(check, Grade.OK, f"{path}{untried}", audio)
+            return Finding(check, Grade.OK, f"{path}; no module was tried with it", audio)
         if shutil.which("arecord") is None or shutil.which("aplay") is None:
             return Finding(check, Grade.FAIL, "arecord and aplay are missing", "alsa-utils", "sound-card")
-        return Finding(check, Grade.OK, f"{card_of(one)}{untried}", audio)
+        return Finding(check, Grade.OK, f"{card_of(one)}; no module was tried with it", audio)
     except GatewayError as exc:
         return Finding(check, Grade.FAIL, str(exc), audio, exc.code)

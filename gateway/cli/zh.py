@@ -54,9 +54,9 @@ def _chinese(text: str, deep: int) -> str:
 
 @cache
 def _catalogue() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
-    from gateway.cli import zh_bearers, zh_config, zh_doctor, zh_system
+    from gateway.cli import zh_bearers, zh_calls, zh_config, zh_doctor, zh_system
 
-    rows = [*zh_doctor.PHRASES, *zh_bearers.PHRASES, *zh_config.PHRASES, *zh_system.PHRASES]
+    rows = [*zh_doctor.PHRASES, *zh_bearers.PHRASES, *zh_calls.PHRASES, *zh_config.PHRASES, *zh_system.PHRASES]
     exact = {en: zh for en, zh in rows if "{}" not in en}
     varied = sorted((row for row in rows if "{}" in row[0]), key=lambda row: -len(row[0].replace("{}", "")))
     return exact, [(re.compile("(.*?)".join(map(re.escape, en.split("{}"))), re.DOTALL), zh) for en, zh in varied]

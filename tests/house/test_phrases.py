@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import zh, zh_bearers, zh_config, zh_doctor, zh_system
+from gateway.cli import zh, zh_bearers, zh_calls, zh_config, zh_doctor, zh_system
 from gateway.cli.zh import chinese
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +20,8 @@ VALUE = "X1"
 BEARERS = ("modem", "satphone", "station", "mesh", "gnss")
 SETTINGS = ("modem", "satphone", "station", "mesh", "gnss", "panel")
 """Adapters whose errors, and whose mistakes in the setting, all have to be known. The others' findings have to."""
-OURS = {"LocalProtocolError", "TypeError"}
-PHRASES = [*zh_doctor.PHRASES, *zh_bearers.PHRASES, *zh_config.PHRASES, *zh_system.PHRASES]
+OURS = {"LocalProtocolError", "TypeError", "Over"}
+PHRASES = [*zh_doctor.PHRASES, *zh_bearers.PHRASES, *zh_calls.PHRASES, *zh_config.PHRASES, *zh_system.PHRASES]
 
 
 def template(node: ast.AST | None) -> str:
