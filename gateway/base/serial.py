@@ -82,8 +82,8 @@ async def open_serial(
 ) -> SerialLine:
     """Open it for `owner`, of whom the next who asks is told.
 
-    Raises LinkDown (`serial-lost`) when it is not there, Busy (`serial-held`) when somebody has it, ConfigError for an
-    address that is none. `on_lost(error)` comes once, when it is gone by itself.
+    Raises LinkDown (`serial-lost`, `serial-unreached`) when it is not there, Busy (`serial-held`) when somebody has
+    it, ConfigError for an address that is none. `on_lost(error)` comes once, when it is gone by itself.
     """
     try:
         check_address(address)
@@ -283,7 +283,7 @@ async def _open_tcp(address: str, host: str, port: int, owner: str, on_data: OnD
             transport, _ = await asyncio.get_running_loop().create_connection(lambda: line, host, port)
     except (OSError, TimeoutError) as exc:
         await line.close()
-        raise LinkDown(f"{address} can not be reached: {exc or 'no answer'}", code="serial-lost") from exc
+        raise LinkDown(f"{address} can not be reached: {exc or 'no answer'}", code="serial-unreached") from exc
     except BaseException:
         await line.close()
         raise

@@ -113,9 +113,11 @@ def bearer(way: Way) -> bool:
         # Up, and with a reason of its own: a station whose control address is silent, or that is muted.
         own = good and told["phase"] == told["bearer_phase"] and not told["code"].startswith("link-")
         lacks = told["code"] if own else ""
-        grade = Grade.FAIL if not good else Grade.WARN if lacks else Grade.OK
+        # What a bearer says of itself stands in the detail where its interface is not there.
+        doubt = lacks or (way.interface is None and told["code"] == "link-no-interface" and told["detail"])
+        grade = Grade.FAIL if not good else Grade.WARN if doubt else Grade.OK
         code = lacks if good else told["code"] or "link-no-interface"
-        parts += [local(told["detail"])] if lacks or not good else []
+        parts += [local(told["detail"])] if doubt or not good else []
         way.say(
             t("bearer", "承载"), grade, " ".join(part for part in parts if part), "" if good else _phase("up"), code
         )

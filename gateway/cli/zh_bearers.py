@@ -44,6 +44,7 @@ PHRASES = (
     ("{}: no answer to {}", "{}：{} 无应答"),
     ("{}: gone before it answered {}", "{}：应答 {} 之前已断开"),
     ("{} commands wait for the modem", "已有 {} 条命令等待模块"),
+    ("{} tries left", "还可输入 {} 次"),
     # short messages
     ("not sent: {}", "未发出：{}"),
     ("{}: not sent, {}", "{}：未发出，{}"),

@@ -145,7 +145,9 @@ class Entry:
             wanting = self.kind is not BearerKind.SATPHONE and facts.phase in _TOLD_UP
             return facts.phase, facts.code or ("link-unnamed" if wanting else ""), facts.detail
         if self.interface is None:
-            return LinkPhase.CONNECTING if facts is not None else LinkPhase.ABSENT, "link-no-interface", ""
+            if facts is None:
+                return LinkPhase.ABSENT, "link-no-interface", ""
+            return LinkPhase.CONNECTING, "link-no-interface", facts.detail
         if not self.addressed:
             return LinkPhase.DOWN if facts is None else LinkPhase.CONNECTING, "link-off", ""
         if not self.leads_out:

@@ -27,6 +27,13 @@ ROWS: tuple[Row, ...] = (
         "请重新插好；使用 /dev/serial/by-path/ 或 by-id/ 下的名称，并查看 `fieldgate doctor`。",
     ),
     (
+        "serial-unreached",
+        "Nobody answers at that address and TCP port.",
+        "Look at the power and the network of the device server, and at its address and port in the configuration.",
+        "该地址与 TCP 端口无应答。",
+        "请检查串口服务器的供电与网络，以及配置中的地址与端口。",
+    ),
+    (
         "sound-card",
         "The sound card (of the radio, or of the modem's call) can not be used.",
         "See the detail for the word of arecord or aplay; check the device's name with `arecord -L`, install alsa-utils.",

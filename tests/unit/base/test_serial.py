@@ -129,7 +129,7 @@ async def test_tcp() -> None:
             assert (await heard.lost).code == "serial-lost"
     with pytest.raises(LinkDown) as told:
         await opened(address, Heard())
-    assert told.value.code == "serial-lost"
+    assert told.value.code == "serial-unreached"
 
 
 async def test_a_port_that_takes_nothing_is_given_up(ends: tuple[int, Path]) -> None:

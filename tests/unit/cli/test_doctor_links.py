@@ -46,6 +46,9 @@ def test_a_layer_that_fails_ends_the_link() -> None:
     assert not bearer(roams) and [one.code for one in roams.found] == ["", "link-roaming"]
     gone = Way("modem1", told("modem1", "wwan0"))
     assert not bearer(gone) and gone.found[-1].code == "link-no-interface" and "wwan0" in gone.found[-1].measured
+    mute = Way("sat0", told("sat0", "eth9", phase="connecting", code="link-no-interface", detail="it does not answer"))
+    assert not bearer(mute) and [one.grade for one in mute.found] == [Grade.WARN, Grade.FAIL]
+    assert "it does not answer" in mute.found[0].measured, "not: up, ok"
     down = Way("modem1", told("modem1", "wwan0"), Interface(1, "wwan0", False, 1500))
     assert not bearer(down) and down.found[-1].code == "link-off"
     station = Way("sat0", told("sat0", "", signal=SILENT, code="link-unnamed"))

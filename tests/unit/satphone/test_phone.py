@@ -132,7 +132,7 @@ async def test_the_doctor_hears_of_one_that_is_not_there() -> None:
     try:
         await rig.until(lambda: bool(rig.told))
         (finding,) = adapter.findings()
-        assert (finding.check, finding.grade, finding.code) == ("satphone sat1", Grade.WARN, "serial-lost")
+        assert (finding.check, finding.grade, finding.code) == ("satphone sat1", Grade.WARN, "serial-unreached")
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
