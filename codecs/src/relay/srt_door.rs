@@ -15,11 +15,13 @@ use crate::srt::door::Calling;
 use crate::srt::library::library;
 use crate::srt::socket::{Options, Socket, State};
 use crate::srt::{selector, udp};
+use crate::time::Micros;
 
 /// Callers at one door whose handshake goes on, and how long it may.
 const MAX_CALLING: usize = 1024;
 const PATIENCE_US: u64 = 2_000_000;
 const TELL_US: u64 = 1_000_000;
+const HURRY_US: u64 = 8_000;
 /// libsrt lets go of a connection a second or two after its end; it does so at its usual pace.
 const LINGER_US: u64 = 4_000_000;
 /// SRT_REJX_UNAUTHORIZED.
@@ -30,6 +32,8 @@ const UNAUTHORIZED: i32 = 1401;
 pub struct Bell {
     waiting: Mutex<Waiting>,
     rung: Condvar,
+    /// When it last rang because a picture is to go out.
+    hurried: AtomicU64,
 }
 
 #[derive(Default)]
@@ -42,6 +46,15 @@ impl Bell {
     pub fn ring(&self) {
         lock(&self.waiting).rung = true;
         self.rung.notify_all();
+    }
+
+    /// Something is to be sent. At most once in so long: with many connections their turn comes soon enough.
+    pub fn hurry(&self, now: Micros) {
+        let last = self.hurried.load(Ordering::Relaxed);
+        if now.0.saturating_sub(last) >= HURRY_US {
+            self.hurried.store(now.0, Ordering::Relaxed);
+            self.ring();
+        }
     }
 
     pub fn comes(&self, peer: Peer) {
@@ -286,5 +299,17 @@ mod tests {
         bell.wait(None);
         rings.join().unwrap();
         assert!(bell.wait(Some(Duration::ZERO)).is_empty());
+    }
+
+    #[test]
+    fn a_bell_is_hurried_now_and_then_at_most() {
+        let bell = Bell::default();
+        let rang = |at| {
+            bell.hurry(Micros(at));
+            std::mem::take(&mut lock(&bell.waiting).rung)
+        };
+        assert!(rang(HURRY_US));
+        assert!(!rang(2 * HURRY_US - 1));
+        assert!(rang(2 * HURRY_US));
     }
 }

@@ -1,5 +1,6 @@
 //! The SRT thread: it alone calls libsrt for connections, every few milliseconds rather than for each packet, and tells
-//! the workers what there is. Listeners live here (`srt_door`); while nobody is there, it sleeps until one of them rings.
+//! the workers what there is; a picture that is to go out need not wait for that. Listeners live here (`srt_door`); while
+//! nobody is there, it sleeps until one of them rings.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +23,7 @@ use crate::srt::poll::{Poll, Ready, ERR, IN};
 use crate::srt::socket::{Options, Socket};
 
 /// Between two looks at what is ready: packets of that time are read together.
-const REST: Duration = Duration::from_millis(8);
+const REST: Duration = Duration::from_millis(12);
 /// Between two turns while all that there is are connections that did not come about yet.
 const CALLING: Duration = Duration::from_millis(30);
 /// Between two turns while nobody is there, but something is left to be done: a refusal to be told, memory to be given
@@ -82,7 +83,7 @@ impl SrtHub {
     pub fn connect(&self, to: SocketAddr, from: Option<SocketAddr>, options: &Options) -> Result<SrtLine, OrderError> {
         let socket = Socket::connect(to, from, options);
         let socket = socket.map_err(|why| OrderError::new(format!("connecting by SRT to {to}: {why}")))?;
-        let link = Arc::new(Link::default());
+        let link = Arc::new(Link::new(self.bell.clone()));
         // libsrt knows no peer of a caller.
         link.set_address(Some(to));
         let phase = Phase::Connecting { rendezvous: options.rendezvous };
@@ -200,7 +201,7 @@ impl SrtHub {
     fn arrived(&self, listener: &Listener, socket: Socket) -> Peer {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let id = ((INCOMING | n) << 8) | (n % self.media.max(1) as u64);
-        let link = Arc::new(Link::default());
+        let link = Arc::new(Link::new(self.bell.clone()));
         link.set_address(socket.peer());
         let line = Box::new(SrtLine::new(link.clone()));
         self.tell(id, LineCommand::OpenWire { id, line });

@@ -5,17 +5,19 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::event::{WireId, WireState, WireTold};
 use super::line::Over;
 use super::order::{Figure, Figures};
 use super::queue::lock;
+use super::srt_door::Bell;
 use crate::srt::poll::{Poll, ERR, IN, OUT};
 use crate::srt::socket::{Moved, Socket, State};
 use crate::srt::udp::BUSY;
+use crate::time::Micros;
 
 /// Seven transport packets: SRTO_PAYLOADSIZE of live mode.
 pub const MESSAGE_BYTES: usize = 1316;
@@ -27,6 +29,8 @@ const MESSAGES: usize = 256;
 const MAX_INBOX_BYTES: usize = 4 << 20;
 /// What waits for the socket before a line takes no more.
 pub const ENOUGH_BYTES: usize = 128 << 10;
+/// Packets that fill no message wait so long for more, and then for the SRT thread's next turn.
+const REST_US: u64 = 8_000;
 const FIGURES_US: u64 = 500_000;
 /// libsrt takes a peer for lost after 5 s: one that said good-bye is gone sooner.
 const LOST_US: u64 = 4_000_000;
@@ -41,15 +45,43 @@ pub struct Inbox {
 
 #[derive(Default)]
 struct Outbox {
+    /// Whole messages.
     pieces: VecDeque<Bytes>,
     bytes: usize,
+    /// Packets that fill none yet, and since when.
+    rest: BytesMut,
+    rest_since: Micros,
     /// The line was told that it takes no more.
     refused: bool,
 }
 
+impl Outbox {
+    fn put(&mut self, piece: &[u8], now: Micros) {
+        self.rest_since = if self.rest.is_empty() { now } else { self.rest_since };
+        self.rest.extend_from_slice(piece);
+        let whole = self.rest.len() / MESSAGE_BYTES * MESSAGE_BYTES;
+        if whole > 0 {
+            self.bytes += whole;
+            let whole = self.rest.split_to(whole).freeze();
+            self.pieces.push_back(whole);
+            self.rest_since = now;
+        }
+    }
+
+    /// What is to be sent next: whole messages, or the rest that filled none, once it has waited long enough.
+    fn next(&mut self, now: Micros) -> Option<Bytes> {
+        if self.pieces.is_empty() && !self.rest.is_empty() && now.since(self.rest_since) >= REST_US {
+            self.bytes += self.rest.len();
+            let rest = self.rest.split().freeze();
+            return Some(rest);
+        }
+        self.pieces.pop_front()
+    }
+}
+
 /// The shared part.
-#[derive(Default)]
 pub struct Link {
+    bell: Arc<Bell>,
     inbox: Mutex<Inbox>,
     outbox: Mutex<Outbox>,
     figures: Mutex<Figures>,
@@ -65,6 +97,20 @@ pub struct Link {
 }
 
 impl Link {
+    pub fn new(bell: Arc<Bell>) -> Self {
+        Self {
+            bell,
+            inbox: Mutex::default(),
+            outbox: Mutex::default(),
+            figures: Mutex::default(),
+            address: Mutex::default(),
+            handle: AtomicU64::default(),
+            signalled: AtomicBool::default(),
+            bound: AtomicBool::default(),
+            closed: AtomicBool::default(),
+        }
+    }
+
     pub fn held_by(&self, handle: u64) {
         self.handle.store(handle, Ordering::Release);
         self.signalled.store(false, Ordering::Release);
@@ -76,22 +122,20 @@ impl Link {
         std::mem::swap(&mut *lock(&self.inbox), with);
     }
 
-    /// Whole messages to be sent. False: too much waits.
-    pub fn put(&self, piece: Bytes) -> bool {
-        let mut out = lock(&self.outbox);
-        if out.bytes >= ENOUGH_BYTES {
-            out.refused = true;
-            return false;
-        }
-        out.bytes += piece.len();
-        out.pieces.push_back(piece);
-        true
-    }
-
-    pub fn has_room(&self) -> bool {
+    /// Packets to be sent. False: too much waits.
+    pub fn put(&self, piece: &[u8], now: Micros) -> bool {
         let mut out = lock(&self.outbox);
         out.refused |= out.bytes >= ENOUGH_BYTES;
-        !out.refused
+        if out.refused {
+            return false;
+        }
+        out.put(piece, now);
+        let whole = !out.pieces.is_empty();
+        drop(out);
+        if whole {
+            self.bell.hurry(now);
+        }
+        true
     }
 
     pub fn figures(&self) -> Figures {
@@ -120,7 +164,7 @@ pub enum Phase {
 pub struct Peer {
     /// `None` once it is over.
     socket: Option<Socket>,
-    pub link: std::sync::Arc<Link>,
+    pub link: Arc<Link>,
     /// The listener that took it in; 0: we called.
     pub door: WireId,
     phase: Phase,
@@ -131,7 +175,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(socket: Socket, phase: Phase, link: std::sync::Arc<Link>) -> Self {
+    pub fn new(socket: Socket, phase: Phase, link: Arc<Link>) -> Self {
         let door = if let Phase::Incoming(door) = phase { door } else { 0 };
         Self { socket: Some(socket), link, door, phase, polled: 0, full: false, last_us: 0, figures_at: 0 }
     }
@@ -236,26 +280,30 @@ impl Peer {
 
     fn send(&mut self, now_us: u64) -> Result<(), Over> {
         let Some(socket) = &self.socket else { return Ok(()) };
-        let mut out = lock(&self.link.outbox);
         self.full = false;
-        while let Some(piece) = out.pieces.front_mut() {
-            let n = piece.len().min(MESSAGE_BYTES);
-            match socket.send(&piece[..n]) {
-                Moved::Bytes(_) => {
-                    piece.advance(n);
-                    if piece.is_empty() {
-                        out.pieces.pop_front();
-                    }
-                    out.bytes -= n;
+        let next = || lock(&self.link.outbox).next(Micros(now_us));
+        // Not under the lock that a media thread may wait for.
+        while let Some(mut piece) = next() {
+            let before = piece.len();
+            let mut moved = Moved::Wait;
+            while !piece.is_empty() {
+                let n = piece.len().min(MESSAGE_BYTES);
+                moved = socket.send(&piece[..n]);
+                match moved {
+                    Moved::Bytes(_) => piece.advance(n),
+                    _ => break,
                 }
-                Moved::Wait => {
-                    self.full = true;
-                    break;
-                }
-                Moved::Gone => {
-                    drop(out);
-                    return Err(self.ended(now_us));
-                }
+            }
+            let mut out = lock(&self.link.outbox);
+            out.bytes -= before - piece.len();
+            if moved == Moved::Gone {
+                drop(out);
+                return Err(self.ended(now_us));
+            }
+            if !piece.is_empty() {
+                out.pieces.push_front(piece);
+                self.full = true;
+                break;
             }
         }
         Ok(())
@@ -330,5 +378,28 @@ fn refused(socket: &Socket, rendezvous: bool) -> Over {
         // SRT_REJ_BADSECRET, SRT_REJ_UNSECURE, and 401.
         10 | 11 | 1401 => Over::new("srt-passphrase", text),
         other => Over::new("srt-refused", format!("{text} ({other})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fills_no_message_waits_for_more_for_a_while() {
+        let mut out = Outbox::default();
+        out.put(&[1; MESSAGE_BYTES + 188], Micros(1000));
+        assert_eq!(out.bytes, MESSAGE_BYTES);
+        assert_eq!(out.next(Micros(1000)).map(|p| p.len()), Some(MESSAGE_BYTES));
+        assert_eq!(out.next(Micros(1000 + REST_US - 1)), None);
+        out.put(&[2; 188], Micros(1000 + REST_US));
+        assert_eq!(out.next(Micros(1000 + REST_US)).map(|p| p.len()), Some(2 * 188));
+        assert_eq!((out.next(Micros(u64::MAX)), out.bytes), (None, MESSAGE_BYTES + 2 * 188), "taken, not sent yet");
+        out.put(&[3; MESSAGE_BYTES - 188], Micros(50_000));
+        out.put(&[4; 376], Micros(60_000));
+        let whole = out.next(Micros(60_000)).expect("a whole message");
+        assert_eq!((whole.len(), whole[MESSAGE_BYTES - 1]), (MESSAGE_BYTES, 4));
+        assert_eq!(out.next(Micros(60_000 + REST_US - 1)), None, "what came with the message waits from then on");
+        assert_eq!(out.next(Micros(60_000 + REST_US)).map(|p| p.len()), Some(188));
     }
 }

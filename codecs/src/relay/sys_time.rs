@@ -69,6 +69,19 @@ pub fn prefer_this_thread() {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
 }
 
+/// Do something with timers of this thread, and of threads that are begun in it, ringing up to `ns` late, so that what
+/// is due in that time is done at one waking.
+pub fn with_timer_slack<T>(ns: u32, work: impl FnOnce() -> T) -> T {
+    // SAFETY: plain system calls on the calling thread; where the first is refused, nothing is set back.
+    let before = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) };
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, libc::c_ulong::from(ns)) };
+    let done = work();
+    if before > 0 {
+        unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, before as libc::c_ulong) };
+    }
+    done
+}
+
 /// The same for the thread that has a clock to keep: the lowest real-time priority where the rights allow
 /// (RLIMIT_RTPRIO, CAP_SYS_NICE), else as nice as can be; and timers that ring when they are due.
 pub fn keep_time_on_this_thread() {

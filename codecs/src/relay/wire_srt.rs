@@ -6,19 +6,17 @@ use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::bytes_in::writer;
 use super::line::{Brought, Line, Outward, Over};
 use super::order::Figures;
-use super::srt_link::{Inbox, Link, MESSAGE_BYTES};
+use super::srt_link::{Inbox, Link};
 use super::OrderError;
 use crate::container::ts_read::TsReader;
 use crate::container::{Found, Reader, Writer};
 use crate::time::Micros;
 
-/// Packets that fill no message wait this long for more.
-const REST_US: u64 = 20_000;
 /// After so long without a packet the last picture is taken as whole.
 const QUIET_US: u64 = 100_000;
 
@@ -27,22 +25,12 @@ pub struct SrtLine {
     inbox: Inbox,
     open: bool,
     reader: Option<TsReader>,
-    rest: BytesMut,
-    rest_since: Micros,
     last: Micros,
 }
 
 impl SrtLine {
     pub fn new(link: Arc<Link>) -> Self {
-        Self {
-            link,
-            inbox: Inbox::default(),
-            open: false,
-            reader: None,
-            rest: BytesMut::new(),
-            rest_since: Micros(0),
-            last: Micros(0),
-        }
+        Self { link, inbox: Inbox::default(), open: false, reader: None, last: Micros(0) }
     }
 
     fn bind(&mut self) -> Result<(), OrderError> {
@@ -51,13 +39,6 @@ impl SrtLine {
         }
         self.link.bound.store(true, Ordering::Release);
         Ok(())
-    }
-
-    /// The rest that filled no message, once it has waited long enough.
-    fn send_rest(&mut self, now: Micros) {
-        if !self.rest.is_empty() && now.since(self.rest_since) >= REST_US && self.link.has_room() {
-            self.link.put(self.rest.split().freeze());
-        }
     }
 }
 
@@ -101,7 +82,6 @@ impl Line for SrtLine {
                 reader.flush(now, &mut brought.found);
             }
         }
-        self.send_rest(now);
         self.inbox.over.take().map_or(Ok(()), Err)
     }
 
@@ -124,23 +104,11 @@ impl Line for SrtLine {
     }
 
     fn put(&mut self, piece: Bytes, now: Micros) -> Result<bool, Over> {
-        if !self.link.has_room() {
-            return Ok(false);
-        }
-        self.rest_since = if self.rest.is_empty() { now } else { self.rest_since };
-        self.rest.extend_from_slice(&piece);
-        let whole = self.rest.len() / MESSAGE_BYTES * MESSAGE_BYTES;
-        if whole > 0 {
-            self.link.put(self.rest.split_to(whole).freeze());
-            self.rest_since = now;
-        }
-        Ok(true)
+        Ok(self.link.put(&piece, now))
     }
 
     fn next_timer(&self) -> Option<Micros> {
-        let quiet = self.reader.as_ref().filter(|r| r.waits()).map(|_| Micros(self.last.0 + QUIET_US));
-        let rest = (!self.rest.is_empty()).then_some(Micros(self.rest_since.0 + REST_US));
-        quiet.into_iter().chain(rest).min()
+        self.reader.as_ref().filter(|r| r.waits()).map(|_| Micros(self.last.0 + QUIET_US))
     }
 
     fn figures(&self) -> Figures {

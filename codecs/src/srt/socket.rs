@@ -10,6 +10,7 @@ use super::stats::{Room, Stats};
 use super::table::Sock;
 use super::udp::{self, Udp};
 use crate::relay::sys_address::SockAddr;
+use crate::relay::sys_time::with_timer_slack;
 
 /// What is known of a socket's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +80,12 @@ impl Socket {
     fn bind(&mut self, at: SocketAddr, wait: Duration) -> Result<(), String> {
         let udp = Udp::bind(at).map_err(|error| error.to_string())?;
         let shared = udp.share().map_err(|error| error.to_string())?;
-        // SAFETY: a descriptor of its own, which it closes; after a failure it may have, so nobody else does.
-        if is_error(unsafe { (self.library.table.srt_bind_acquire)(self.socket, shared) }) {
+        // libsrt begins its threads of this port here, and its others in those.
+        let bound = with_timer_slack(udp::SLACK.as_nanos() as u32, || {
+            // SAFETY: a descriptor of its own, which it closes; after a failure it may have, so nobody else does.
+            unsafe { (self.library.table.srt_bind_acquire)(self.socket, shared) }
+        });
+        if is_error(bound) {
             return Err(self.library.last_error().1);
         }
         udp.wait(wait);

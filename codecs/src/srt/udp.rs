@@ -23,6 +23,10 @@ pub const RESTING: Duration = Duration::from_millis(250);
 /// While a call of ours goes out: libsrt repeats its handshake every 250 ms.
 pub const CALLING: Duration = Duration::from_millis(40);
 
+/// By how much timers of libsrt's threads may ring late. The one that says when packets are due would be woken for each
+/// of them, and the one that sends for each of a picture's but the first; what is due is read and sent together.
+pub const SLACK: Duration = Duration::from_millis(4);
+
 /// Longer than libsrt takes to close a socket whose last connection ended.
 const LEAVES: Duration = Duration::from_secs(60);
 /// Ports of ours that are closing.
