@@ -30,6 +30,7 @@ _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # links, IPv4 and IPv6 addresses an
 OUR_PROTOCOL, OUR_TABLES = 186, range(100, 165)
 """Of routes that are made for links (`gateway.net.links.routes`)."""
 _SYSTEM, _COUNTERS = Path("/sys/class/net"), Path("/proc/self/net/dev")
+_tables: dict[Path, int] = {}
 GATHER_S = 0.3
 LOOK_S = 10.0
 """News may be lost: it is looked anew this often anyway."""
@@ -166,17 +167,23 @@ def _attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
+def _counters() -> bytes:
+    """The table as it is now. It is opened once: that takes several times as long as reading it."""
+    if (table := _tables.get(_COUNTERS)) is None:
+        table = _tables[_COUNTERS] = os.open(_COUNTERS, os.O_RDONLY | os.O_CLOEXEC)
+    text = b""
+    while piece := os.pread(table, 1 << 16, len(text)):
+        text += piece
+    return text
+
+
 def counted() -> dict[str, tuple[int, int]]:
     """Bytes in and out by each interface since it came. Raises OSError where the kernel has no such table.
 
     Of /proc/self/net/dev: unlike a netlink dump it waits for nobody who is changing interfaces, so that it may be read
     on the loop, once a second, without a thread being woken for it.
     """
-    table = os.open(_COUNTERS, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        text = b"".join(iter(lambda: os.read(table, 1 << 16), b""))
-    finally:
-        os.close(table)
+    text = _counters()
     found: dict[str, tuple[int, int]] = {}
     for line in text.decode("utf-8", "replace").splitlines()[2:]:
         name, _, figures = line.rpartition(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,9 @@ def test_bytes_are_counted_by_interface(tmp_path: Path, monkeypatch: pytest.Monk
         f"wwan0:1:   12       1{zeros}        34       0{zeros}\n"
     )
     assert rtnetlink.counted() == {"lo": (71912709343, 71912709340), "wwan0:1": (12, 34)}
+    table.write_text(f"\n\n    lo: 71912709350 54551470{zeros} 71912709351 54551470{zeros}\n")
+    assert rtnetlink.counted() == {"lo": (71912709350, 71912709351)}, "as it is now"
+    os.close(rtnetlink._tables.pop(table))
     monkeypatch.undo()
     assert all(len(figures) == 2 for figures in rtnetlink.counted().values())
     assert "lo" in rtnetlink.counted()
