@@ -38,7 +38,13 @@ def gap(one: Row) -> int:
 
 
 def bench(
-    parts: set[str], systems: set[str], seeds: list[int], seconds: float, ten_seconds: float, at_once: int
+    parts: set[str],
+    systems: set[str],
+    seeds: list[int],
+    seconds: float,
+    ten_seconds: float,
+    at_once: int,
+    cpu_rounds: int,
 ) -> dict[str, Any]:
     chosen = [one for one in (*OURS, *BESIDE) if one.name in systems]
     result: dict[str, Any] = dict.fromkeys(
@@ -68,7 +74,7 @@ def bench(
     if "thin" in parts:
         result["thin"] = asdict(scenarios.thin(seeds[0]))
     if "cpu" in parts:
-        result |= cpu_ratio()
+        result |= cpu_ratio(cpu_rounds)
     if rows:
         print(table(rows), file=sys.stderr)
     return result | {"at_once": at_once, "rows": [asdict(one) for one in rows], "machine": machine()}
@@ -81,6 +87,7 @@ def main() -> None:
     parser.add_argument(
         "--at-once", type=int, default=1, help="runs with cuts and with 10 percent loss beside each other"
     )
+    parser.add_argument("--cpu-rounds", type=int, default=5, help="of the processor time beside an SRTP relay")
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--systems", default=",".join(one.name for one in (*OURS, *BESIDE)))
@@ -91,7 +98,7 @@ def main() -> None:
     parts, systems = set(given.only.split(",")), set(given.systems.split(","))
     if unknown := parts - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
-    finish(bench(parts, systems, seeds, given.seconds, given.ten_seconds, given.at_once))
+    finish(bench(parts, systems, seeds, given.seconds, given.ten_seconds, given.at_once, given.cpu_rounds))
 
 
 if __name__ == "__main__":
