@@ -138,6 +138,9 @@ PHRASES = (
     ("no modem is configured", "未配置模块"),
     ("reached when it runs", "运行时连接"),
     ("BeiDou {}", "北斗 {}"),
+    ("team page", "现场页面"),
+    ("nobody sees /field: each network leads out too ({})", "无人能看到 /field：各网络均同时用于外联（{}）"),
+    ("team.networks names it", "写入 team.networks"),
     # ModemManager
     ("runs", "运行中"),
     ("runs, and shows no modem", "运行中，没有识别到模块"),

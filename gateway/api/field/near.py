@@ -34,6 +34,16 @@ def is_near(client: str, here: str, *, outward: Collection[str] = (), networks: 
     return asks.is_loopback or asks.is_link_local or own
 
 
+def nobody_near(own: Collection[str], outward: Collection[str]) -> Sequence[str]:
+    """Our private addresses, where each of them leads out: then nobody but this machine sees the page."""
+    ours = {one: found for one in own if (found := _address(one)) is not None}
+    private = {
+        one: found for one, found in ours.items() if any(found in net for net in OWN if net.version == found.version)
+    }
+    out = {_address(one) for one in outward}
+    return [] if any(found not in out for found in private.values()) else sorted(private)
+
+
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)  # checked where it was read
 

@@ -12,9 +12,11 @@ from pydantic import BaseModel
 from gateway.api import first, machine
 from gateway.api.auth import Administrator, Anyone, AppServices, Technician, Viewer, services_of
 from gateway.api.failures import describe
+from gateway.api.field.near import nobody_near
 from gateway.api.problems import Words
 from gateway.base.errors import Denied, NotFound
 from gateway.config.ports import Center, PortUse, ports_of
+from gateway.core.addresses import own_addresses
 from gateway.core.facts import AdapterStatus, Health
 from gateway.core.rights import require_whole
 from gateway.model.doctor import Finding, Grade
@@ -97,6 +99,18 @@ async def health(who: Technician, services: AppServices) -> Detail:
     return Detail(health=services.daemon.health(), adapters=list(services.daemon.adapters()))
 
 
+def _team(services: AppServices) -> list[Finding]:
+    """Whether anybody can see the page for the lid: not where the team's only network leads out as well."""
+    config = services.config()
+    if not config.team.page or config.team.networks or config.gateway.role == "center":
+        return []
+    out = nobody_near(own_addresses(), services.kit.outward())
+    if not out:
+        return []
+    told = f"nobody sees /field: each network leads out too ({', '.join(out[:4])})"
+    return [Finding("team page", Grade.WARN, told, "team.networks names it", "field-elsewhere")]
+
+
 @router.get("/api/v1/system/doctor")
 async def doctor(who: Technician, request: Request, services: AppServices) -> list[Finding]:
     """What the running daemon finds wrong with its machine and with itself."""
@@ -114,6 +128,7 @@ async def doctor(who: Technician, request: Request, services: AppServices) -> li
         for code in services.kit.condition.codes
         if code in REASONS and code not in QUIET
     )
+    found.extend(_team(services))
     for part, code in services.daemon.health().parts.items():
         if code:
             found.append(Finding(f"daemon {part}", Grade.FAIL, code, "", code))
