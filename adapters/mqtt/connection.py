@@ -234,23 +234,17 @@ async def _entered(link: Link, broker: Broker, times: Times) -> None:
         link.greet()
     except OSError as exc:
         raise LinkDown(f"{broker}: {exc.strerror or exc}", code="mqtt-lost") from exc
-    enter = asyncio.ensure_future(link.accepted())
-    ends = {asyncio.ensure_future(link.ended.wait()), asyncio.ensure_future(link.lost())}
     try:
         async with _patience(link, times):
-            await asyncio.wait({enter, *ends}, return_when=asyncio.FIRST_COMPLETED)
-            if link.answered or enter.done():
-                await enter
+            await link.settled()
+            if link.answered:
+                await link.accepted()
                 return  # if it has hung up since, `lost` says so
     except TimeoutError:
         text = f"{broker} took the connection and says nothing"
         raise LinkDown(text, code="mqtt-deaf") from None
     except aiomqtt.MqttError as exc:
         raise _refusal(broker, exc) from exc
-    finally:
-        for task in (enter, *ends):
-            task.cancel()
-        await asyncio.gather(enter, *ends, return_exceptions=True)
     if link.socket.bytes_in:
         raise LinkDown(f"{broker} sends what is no MQTT", code="mqtt-garbage")
     raise LinkDown(f"{broker} hung up without a word", code="mqtt-silent")

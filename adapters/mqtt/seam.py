@@ -79,6 +79,7 @@ class Link(aiomqtt.Client):
         client._create_socket = lambda: self.socket  # type: ignore[method-assign]
         self._heard = on_message
         self._waiting: dict[int, tuple[set[int], asyncio.Event]] = {}
+        self._settled: asyncio.Future[None] | None = None
         self._asked: dict[int, asyncio.Future[bytes | None]] = {}
         self._refused: set[int] = set()
         self._numbers = count()
@@ -112,18 +113,30 @@ class Link(aiomqtt.Client):
         properties = session_ends() if self.five else None
         self._client.connect("ours", 1, self._keepalive, clean_start=clean, properties=properties)
 
+    async def settled(self) -> None:
+        """The broker has answered our CONNECT, or the connection has ended. Without a task: so many come at once."""
+        done = self._settled = self._loop.create_future()
+        self._connected.add_done_callback(self._settle)
+        if self.ended.is_set():
+            self._settle()
+        try:
+            await done
+        finally:
+            self._connected.remove_done_callback(self._settle)
+
+    def _settle(self, answer: asyncio.Future[None] | None = None) -> None:
+        if answer is not None and not answer.cancelled():
+            answer.exception()  # whether or not anybody asks `accepted`
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
     async def accepted(self) -> None:
         """The broker has said yes. Raises MqttError when it says no; waits for ever where it says nothing."""
         await asyncio.shield(self._connected)
 
     async def lost(self) -> None:
         """Returns or raises when the connection has ended: MqttError with why, where that was told."""
-        ended = asyncio.ensure_future(self.ended.wait())
-        try:
-            ends: set[asyncio.Future[Any]] = {ended, self._disconnected}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ended.cancel()
+        await self.ended.wait()
         if self._disconnected.done():
             self._disconnected.result()
         if self._reason is not None:
@@ -329,6 +342,7 @@ class Link(aiomqtt.Client):
         self.socket.give_up()
         if self._watch is not None:
             self._watch.cancel()
+        self._settle()
         for waiting in self._waiting.values():
             waiting[1].set()
         for asked in self._asked.values():
@@ -354,6 +368,7 @@ class Link(aiomqtt.Client):
         """What paho can not read ends the connection: it would be called for the same bytes again and again."""
         if not self._disconnected.done():
             self._disconnected.set_exception(exc)
+            self._disconnected.exception()  # whether or not anybody asks `lost`
         self._on_closed()
 
 
