@@ -125,6 +125,10 @@ async def test_it_is_on_while_the_call_is_up_and_off_before_it_is_hung_up(monkey
         (seat,) = it.talk.seats
         assert (seat.member, seat.now) == (f"tel:{FAR}", 7)
         assert CallState.RINGING in it.calls.all[0].states
+        tones = asyncio.ensure_future(it.calls.all[0].handler.digits(SYSTEM, "1#"))
+        await pass_time(1)
+        await tones
+        assert [line for line in it.line.heard if "VTS" in line] == ["AT+VTS=1", "AT+VTS=#"]
         order = len(it.line.heard)
         hung = asyncio.ensure_future(it.calls.all[0].handler.hang_up(SYSTEM))
         await pass_time(2)
