@@ -7,6 +7,7 @@ they come out of `drain` after the eventfd became readable, as the real plane's 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,13 +45,16 @@ class FakeEngine(FakeVoices, FakeBundles):
         self.answers = True
         self.closed = False
         self._events: deque[Any] = deque()
+        self._waiting = threading.Lock()
         self._next = 100
 
     # — what a test does —
 
     def tell(self, event: Any) -> None:
-        self._events.append(event)
-        os.eventfd_write(self.event_fd, 1)
+        """In any thread, as the real plane's do: what comes while `drain` finds nothing more rings once more."""
+        with self._waiting:
+            self._events.append(event)
+            os.eventfd_write(self.event_fd, 1)
 
     def newest_leg(self, name: str = "") -> int:
         """Of the stream called `name`, or of any."""
@@ -103,13 +107,14 @@ class FakeEngine(FakeVoices, FakeBundles):
     # — the face —
 
     def drain(self, limit: int = 512) -> list[Any]:
-        out = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
-        if not self._events:
-            try:
-                os.eventfd_read(self.event_fd)
-            except BlockingIOError:
-                pass
-        return out
+        with self._waiting:
+            out = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+            if not self._events:
+                try:
+                    os.eventfd_read(self.event_fd)
+                except BlockingIOError:
+                    pass
+            return out
 
     def close(self) -> None:
         if not self.closed:

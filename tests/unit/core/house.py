@@ -18,7 +18,7 @@ from gateway.core.secrets import Secrets
 from gateway.model.principal import Principal, Role
 from gateway.store.store import Store
 from tests.fakes.engine import FakeEngine
-from tests.fakes.loop import advance, by_hand
+from tests.fakes.loop import advance, by_hand, on_hand_time
 
 VIEWER = Principal("vera", Role.VIEWER, "s-vera")
 OPERATOR = Principal("otto", Role.OPERATOR, "s-otto")
@@ -54,6 +54,7 @@ async def a_house(state_dir: Path, config: Config | None = None) -> AsyncIterato
     engine, clock, config = FakeEngine(), hand_clock(jumps), config or Config()
     secrets = Secrets(state_dir)
     store = Store(state_dir, secrets.audit_key())
+    on_hand_time(store)
     before = asyncio.all_tasks()
     plane = MediaPlane(cast(codecs.Engine, engine), lambda: config.media.rtp_ports)
     core = Core(lambda: config, state_dir, store, secrets, plane, clock)

@@ -7,6 +7,7 @@ place, which is the same code but for the driver; plugging is played on a tree o
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -217,9 +218,9 @@ async def test_a_worker_that_is_killed(places: Places) -> None:
     recipe = Recipe(Input("lavfi", "testsrc2=size=320x240:rate=25,realtime", {}))
     async with a_kit(places) as kit, capturing(kit, recipe) as task:
         await kit.frames(10)
-        found = await asyncio.to_thread(
-            subprocess.run, ["pgrep", "-f", "adapters.local.worker .*realtime"], capture_output=True, text=True
-        )
+        # Ours: the tests beside this one have workers as well.
+        ours = ["pgrep", "-P", str(os.getpid()), "-f", "adapters.local.worker .*realtime"]
+        found = await asyncio.to_thread(subprocess.run, ours, capture_output=True, text=True)
         for pid in found.stdout.split():
             await asyncio.to_thread(subprocess.run, ["kill", "-9", pid])
         with pytest.raises(LinkDown) as died:
