@@ -22,8 +22,6 @@ from gateway.contract.adapter import Context
 log = logging.getLogger(__name__)
 
 BUFFER = 8 << 20
-FAREWELL_S = 0.5
-"""From the word that a kit is revoked to the end of its session."""
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 
 
@@ -39,7 +37,9 @@ class Center:
         self._say = Throttle(log)
         self._door = 0
         self._told_revoked = False
-        self._ending: asyncio.TimerHandle | None = None
+        self._leaving: set[KitHere] = set()
+        """Revoked, and being told why: in the door's list until they know."""
+        self._farewells = Nest("farewells", config.max_kits)
         self.port = 0
 
     async def run(self, ready: asyncio.Event) -> None:
@@ -62,8 +62,7 @@ class Center:
         finally:
             for one in undo:
                 one()
-            if self._ending is not None:
-                self._ending.cancel()
+            await self._farewells.close()
             await self._nest.close()
             media.forget_door(self._door)
             media.engine.bundle_close(self._door)
@@ -78,20 +77,28 @@ class Center:
 
     def _changed(self) -> None:
         """Whoever was revoked is believed nothing from now on (the core sees to that); why, it is told in its session,
-        which ends a moment later."""
+        which ends as soon as it knows."""
         revoked = {row.gateway: row.detail for row in self._context.fleet.pairings.kits() if row.revoked_at is not None}
-        told = [here.farewell(revoked[here.gateway]) for here in self.kits if here.gateway in revoked]
-        if any(told):
-            self._ending = asyncio.get_running_loop().call_later(FAREWELL_S, self._admit)
-        else:
+        for here in self.kits:
+            if here.gateway in revoked and not here.left and here not in self._leaving:
+                self._leaving.add(here)
+                self._farewells.start(self._farewell(here, revoked[here.gateway]), f"farewell to {here.gateway}")
+        self._admit()
+
+    async def _farewell(self, here: KitHere, why: str) -> None:
+        try:
+            await here.farewell(why)
+        finally:
+            self._leaving.discard(here)
             self._admit()
 
     def _admit(self) -> None:
         """Whoever is not in the list any more is put out."""
         peers: dict[bytes, str] = {}
         revoked: dict[bytes, str] = {}
+        leaving = {here.gateway for here in self._leaving}
         for row in self._context.fleet.pairings.kits():
-            (peers if row.revoked_at is None else revoked)[row.key] = row.gateway
+            (peers if row.revoked_at is None or row.gateway in leaving else revoked)[row.key] = row.gateway
         known = {key: gateway for key, gateway in revoked.items() if key not in peers}
         engine = self._context.media.engine
         try:

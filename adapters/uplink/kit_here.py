@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from adapters.uplink import asking
@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 HELLO_S = 15.0
 """From the bundle to the kit's first words."""
 SNAPSHOT_S = 30.0
+FAREWELL_S = 3.0
+"""At most, from the word that a kit is revoked to the end of its session."""
 WENT = {"revoked": "kit-revoked", "peer-closed": "kit-stopped"}
 """Why a kit is not here, by why its bundle is over; else `kit-offline`."""
 THUMBNAIL_LINES = 180
@@ -135,12 +137,21 @@ class KitHere:
             raise LinkDown(f"{self.gateway} is not here", code="kit-offline")
         return self._lines.sit(target, wish)
 
-    def farewell(self, detail: str) -> bool:
-        """It is revoked, and hears why; once. False: there is nobody to tell."""
-        if self._left or self._rpc is None:
-            return False
+    @property
+    def left(self) -> bool:
+        """It was bidden farewell, or there is nobody to bid."""
+        return self._left or self._rpc is None
+
+    async def farewell(self, why: str) -> None:
+        """It is revoked, and hears why; once. Returns when it has heard, or does not answer."""
+        rpc = self._rpc
+        if self._left or rpc is None:
+            return
         self._left = True
-        return self._rpc.notice("revoked", {"detail": detail[:200]})
+        rpc.notice("revoked", {"detail": why[:200]})
+        with suppress(GatewayError):
+            # Whatever it answers (that it knows no such question): it has read what was said before.
+            await rpc.ask("heard", within_s=FAREWELL_S)
 
     # — the session —
 

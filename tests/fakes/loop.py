@@ -21,7 +21,8 @@ from gateway.store.store import Store
 
 SPIN = 12
 """Turns of the loop given to what a timer sets off, before the next one."""
-HANGS_S = 2.0
+HANGS_S = 20.0
+"""Much more than a busy machine's thread needs. A test that wants a thread to hang sets less."""
 
 
 class HandLoop(asyncio.SelectorEventLoop):

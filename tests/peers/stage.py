@@ -328,21 +328,37 @@ async def difference(page: Page, wait_s: float) -> float:
 async def move(page: Page, patience_s: float = 0.0) -> tuple[float, float, float]:
     """Hold the page's right arrow, as with a mouse, and see the picture go past, then rest.
 
-    `patience_s`: how much longer than a second either may take. Returns the picture's changes in a second, in grey
-    values: at rest, while the arrow is held, and after.
+    `patience_s`: how much longer than a second either may take; where the page says that an order came to nothing, or
+    the arrow has gone from under the mouse, it is pressed anew meanwhile, as a person does. Returns the picture's
+    changes in a second, in grey values: at rest, while the arrow is held, and after.
     """
     still = await difference(page, 1.0)
     arrow = "[...document.querySelectorAll('button')].find(one => one.textContent === '→' && one.offsetWidth)"
     await page.wait_for(f"!!{arrow}", 5, "the page's arrows")
-    x, y = await page.evaluate(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({arrow}.getBoundingClientRect())")
-    at = {"x": x, "y": y, "button": "left", "clickCount": 1}
-    await page.send("Input.dispatchMouseEvent", type="mousePressed", buttons=1, **at)
+    said = f"{arrow}.closest('.ptz').querySelector('.message').textContent"
+    at: dict[str, Any] = {}
+
+    async def mouse(what: str, buttons: int) -> None:
+        if buttons:
+            x, y = await page.evaluate(
+                f"(r => [r.x + r.width / 2, r.y + r.height / 2])({arrow}.getBoundingClientRect())"
+            )
+            at.update(x=x, y=y, button="left", clickCount=1)
+        await page.send("Input.dispatchMouseEvent", type=what, buttons=buttons, **at)
+
+    words: list[str] = []
+    await mouse("mousePressed", 1)
     until = time.perf_counter() + patience_s
     while (moving := await difference(page, 1.0)) < 3 * still + 2 and time.perf_counter() < until:
-        pass
-    await page.send("Input.dispatchMouseEvent", type="mouseReleased", buttons=0, **at)
+        told, held = await page.evaluate(f"[{said}, {arrow}.classList.contains('held')]")
+        if told or not held:
+            words.append(told or "the arrow is not held")
+            await mouse("mouseReleased", 0)
+            await mouse("mousePressed", 1)
+    await mouse("mouseReleased", 0)
     if moving < 3 * still + 2:
-        raise Failed(f"the ball did not move: the picture changed by {moving:.1f} grey values, at rest by {still:.1f}")
+        changes = f"the picture changed by {moving:.1f} grey values, at rest by {still:.1f}"
+        raise Failed(f"the ball did not move: {changes}; {await page.evaluate(said)} {words}")
     await asyncio.sleep(0.5)
     until = time.perf_counter() + patience_s
     while (rest := await difference(page, 1.0)) > max(moving / 3, 2 * still + 2) and time.perf_counter() < until:

@@ -35,7 +35,7 @@ async def test_a_ball_plays_moves_and_comes_back_and_so_does_the_gateway(stage: 
         await frames_grow(page)
         video = "document.querySelector('video')"
         assert await page.evaluate(f"[{video}.videoWidth, {video}.videoHeight]") == [1280, 720]
-        await move(page, patience_s=5.0)
+        await move(page, patience_s=20.0)
 
         # The ball dies: the page says so, keeps its session, and goes on when the ball is back.
         attempts = await page.evaluate("__fieldgate.attempts")

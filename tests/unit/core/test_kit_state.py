@@ -27,6 +27,7 @@ from gateway.model.link import BearerFacts, BearerKind, LinkPhase
 from gateway.model.position import Position
 from gateway.model.principal import SYSTEM
 from gateway.net.rtnetlink import Interface
+from tests.fakes import loop
 from tests.unit.core.house import a_house, advance, by_hand
 
 BATTERY = [Supply("Battery", status="Discharging", level=0.2)]
@@ -81,18 +82,21 @@ async def test_a_reading_that_fails_is_not_the_last(tmp_path: Path) -> None:
 
 
 @by_hand
-async def test_a_disk_that_hangs_holds_up_neither_place_nor_clock(tmp_path: Path) -> None:
+async def test_a_disk_that_hangs_holds_up_neither_place_nor_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with a_house(tmp_path) as house:
         released, tries = threading.Event(), []
 
         def read() -> Readings:
             tries.append(1)
-            released.wait(20)
+            released.wait(60)
             return Readings(BATTERY)
 
         told: list[Position] = []
         kit = KitStateTask("kit1", house.core.bus, house.clock, KitConfig, told.append, read=read)
         kit._readings = Readings([Supply("Mains", online=True)])
+        monkeypatch.setattr(loop, "HANGS_S", 0.05)
         run = asyncio.create_task(kit.run())
         kit.fix("gpsd", "receiver", Fix(104.06, 30.67))
         await advance(12.0)

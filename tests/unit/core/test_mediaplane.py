@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import socket
+import threading
 from typing import cast
 
 import pytest
@@ -56,6 +59,28 @@ async def test_events_reach_their_owner_and_a_bad_owner_harms_nobody() -> None:
     assert await asyncio.wait_for(lost.get(), 5) == 3 and heard.empty()
     media.stop()
     assert engine.closed
+
+
+def test_what_a_thread_tells_the_plane_in_memory_while_it_is_drained_rings_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, engine = plane()
+    late = threading.Thread(target=engine.tell, args=(codecs.EventsLost(count=2),))
+    read = os.eventfd_read
+
+    def slow(fd: int) -> int:
+        late.start()
+        late.join(0.1)
+        return read(fd)
+
+    monkeypatch.setattr(os, "eventfd_read", slow)
+    engine.tell(codecs.EventsLost(count=1))
+    assert len(engine.drain()) == 1
+    late.join()
+    assert select.select([engine.event_fd], [], [], 0)[0], "nobody would ask for it"
+    monkeypatch.undo()
+    assert len(engine.drain()) == 1 and not select.select([engine.event_fd], [], [], 0)[0]
+    engine.close()
 
 
 async def test_a_bundle_is_its_doors_until_somebody_takes_it() -> None:

@@ -32,7 +32,7 @@ from tests.fakes.bundle import FakeNet, a_net
 from tests.fakes.device import FakeHandler
 from tests.fakes.engine import FakeEngine
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 NUMBERS = itertools.count()
 OTTO = Principal("otto", Role.OPERATOR, "s-otto", address="10.0.0.5")
 VERA = Principal("vera", Role.VIEWER, "s-vera")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ async def test_a_kit_that_does_not_speak_is_not_shown_as_here(tmp_path: Path, mo
         fleet = pair.center.core.fleet
         session = pair.kit.adapter._calls["county"][1]._kit  # type: ignore[union-attr]
         assert session is not None and session._rpc is not None
-        session._rpc.close()
+        line = session._rpc
+        assert isinstance(line, Line)
+        line._sock.shutdown(socket.SHUT_RDWR)
         await until("the center says so", lambda: fleet.kit(VERA, "kit7").code == "kit-unreachable")
         await until("the kit says so", lambda: _shown(pair)[0] is KitState.OFFLINE)
         # Its paths may come and go: that makes nobody speak.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapters.uplink import asking
+from adapters.uplink import asking, kit_here
 from adapters.uplink.config import Link
 from adapters.uplink.kit import CenterCall
 from gateway import codecs
@@ -331,7 +331,8 @@ async def test_revoked_in_the_moment_that_it_is_let_in_it_knows_why(
         await until("the kit knows", lambda: itself()[1:] == ("revoked", "stolen"))
 
 
-async def test_revoked_it_is_out_and_knows_why(tmp_path: Path) -> None:
+async def test_revoked_it_is_out_and_knows_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kit_here, "FAREWELL_S", 60.0)
     async with a_pair(tmp_path) as pair:
         await pair.here()
 
@@ -339,8 +340,14 @@ async def test_revoked_it_is_out_and_knows_why(tmp_path: Path) -> None:
             (one,) = pair.kit.core.fleet.kits(VERA)[0].centers
             return one.code, one.detail
 
+        await until("the kit heard it too", lambda: center()[0] == "")
+        # The word takes its time, as over a satellite's link: the session lasts until it has come.
+        pair.net.open.clear()
         await pair.center.core.pairings.revoke_kit("kit7", "stolen")
         assert pair.center.core.fleet.kit(VERA, "kit7").code == "kit-revoked"
+        await asyncio.sleep(0.7)
+        assert center()[0] != "revoked"
+        pair.net.open.set()
         await until("the kit knows", lambda: center() == ("revoked", "stolen"))
         pair.net.connect("kit7")
         await until("it is counted", lambda: pair.center.adapter.figures()["uplink_refused_total"] >= 1)  # type: ignore[union-attr]
