@@ -20,7 +20,7 @@ from pylibsrtp import Session as Srtp
 from gateway import codecs
 
 E = TypeVar("E")
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 OPENED: list[socket.socket] = []
 """Sockets made here, closed when the engine is."""
 

@@ -20,7 +20,7 @@ MEDIA = (
     "-f lavfi -re -i sine=frequency=440:sample_rate=48000 -f lavfi -re -i testsrc2=size=640x360:rate=25 "
     "-c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p -c:a aac -f mpegts"
 )
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @contextlib.contextmanager

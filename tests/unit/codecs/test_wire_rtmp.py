@@ -17,7 +17,7 @@ from gateway import codecs
 from tests.unit.codecs.rig import Rig
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "media"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="session")

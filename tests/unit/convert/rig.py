@@ -23,7 +23,7 @@ from gateway.convert.pictures import split
 from gateway.convert.recipe import Recipe
 from gateway.convert.records import Reader, Track, Unit, Writer
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 def picture(width: int, height: int, number: int) -> VideoFrame:

@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - states that have no event
             await asyncio.sleep(0.005)
 

@@ -33,7 +33,7 @@ from tests.unit.core.house import VIEWER
 BROWSER = Needs(video=(Codec.H264,), audio=(Codec.OPUS,), b_frames=False, mixes=True)
 SOUND = Needs(video=(), audio=(Codec.OPUS,))
 LOW = Needs(video=(Codec.H264,), audio=(), b_frames=False, max_height=180, max_fps=10)
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Ball:

@@ -79,7 +79,7 @@ class FakeAttached:
         self.detached = True
         self._tell()
 
-    async def until(self, true: Callable[[FakeAttached], object], timeout: float = 5.0) -> None:
+    async def until(self, true: Callable[[FakeAttached], object], timeout: float = 60.0) -> None:
         async with asyncio.timeout(timeout):
             while not true(self):
                 self.changed.clear()
@@ -149,7 +149,7 @@ class FakeStreams:
         offer = self.offers[stream]
         return StreamStatus(stream, offer.device, offer.title, StreamState.LIVE, viewers=self.viewers)
 
-    async def offered(self, stream: str, timeout: float = 5.0) -> Offer:
+    async def offered(self, stream: str, timeout: float = 60.0) -> Offer:
         async with asyncio.timeout(timeout):
             while StreamId(stream) not in self.offers:
                 self.changed.clear()

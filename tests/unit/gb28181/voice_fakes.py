@@ -86,7 +86,7 @@ class FakeTalk:
         self.withdrawn.append(voice)
         self.changed.set()
 
-    async def until(self, true: Callable[[FakeTalk], object], timeout: float = 5.0) -> None:
+    async def until(self, true: Callable[[FakeTalk], object], timeout: float = 60.0) -> None:
         async with asyncio.timeout(timeout):
             while not true(self):
                 self.changed.clear()

@@ -22,7 +22,7 @@ from gateway.model.kit_state import Fix
 from gateway.wire.gnss import NoFix, Seen
 from tests.unit.wire.test_nmea import GGA, RMC, sentence
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 VOID = sentence("GNRMC,082511.00,V,,,,,,,301126,,,N")
 
 

@@ -68,7 +68,7 @@ class Context:
         return made
 
     async def until(self, seen: Callable[[MeshSnapshot], bool], mesh: str = "mesh") -> MeshSnapshot:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while mesh not in self.snapshots or not seen(self.snapshots[mesh]):
                 self.news.clear()
                 await self.news.wait()

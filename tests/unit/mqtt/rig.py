@@ -30,7 +30,7 @@ from gateway.model.kit import LinkState
 from gateway.model.kit_state import KitCondition, Power, PowerSource
 from gateway.model.position import Position
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 CONDITION = KitCondition("kit7", 1.0, Power(PowerSource.BATTERY, 0.5, code="on-battery"), codes=("on-battery",))
 
 

@@ -15,7 +15,7 @@ from gateway.wire.sip.transaction import Timers
 
 FAST = Timers(t1=0.02, t2=0.08, t4=0.1, d=0.2)
 TAGS = ("100rel", "timer", "replaces", "norefersub")
-WAIT = 10.0
+WAIT = 60.0
 
 
 def phone(host: str = "127.0.0.1", transport: str = "udp", **more: Any) -> SipEndpoint:

@@ -86,7 +86,7 @@ async def a_door(limits: Limits, house: House | None = None) -> AsyncIterator[Do
 
 
 async def until(door: Door, **figures: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not figures.items() <= door.figures().items():  # noqa: ASYNC110  (a door tells nobody of its figures)
             await asyncio.sleep(0.01)
 

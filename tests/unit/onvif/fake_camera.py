@@ -102,7 +102,7 @@ class FakeCamera:
     async def come_back(self) -> None:
         self._server = await asyncio.start_server(self._serve, self.host, self.port)
 
-    async def until(self, name: str, times: int = 1, timeout: float = 15.0) -> None:
+    async def until(self, name: str, times: int = 1, timeout: float = 60.0) -> None:
         """Wait until it was asked that."""
         async with asyncio.timeout(timeout):
             while self.asked.count(name) < times:

@@ -24,7 +24,7 @@ from gateway.model.field_words import spoken
 from gateway.model.kit_state import FieldState, FieldWord
 from tests.fakes.gpio import Chip, Gpiod
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Kit:

@@ -28,7 +28,7 @@ class FakeLine:
         self.transmit: Callable[[bool], None] = lambda _on: None
         self._changed = asyncio.Event()
 
-    async def until(self, true: Callable[[FakeLine], object], timeout_s: float = 5.0) -> None:
+    async def until(self, true: Callable[[FakeLine], object], timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not true(self):
                 self._changed.clear()
@@ -78,7 +78,7 @@ class Orders:
         self.changed = asyncio.Event()
 
     async def until(self, voice: int, **wanted: object) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while any(self.voices[voice].get(key) != value for key, value in wanted.items()):
                 self.changed.clear()
                 await self.changed.wait()

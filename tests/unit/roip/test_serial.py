@@ -60,7 +60,7 @@ class Lines:
         return b""
 
     async def until(self, line: int, high: bool) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while bool(self.levels & line) is not high:
                 self.changed.clear()
                 await self.changed.wait()

@@ -14,7 +14,7 @@ from gateway.contract.texts import Send
 from gateway.model.link import BearerFacts, LinkPhase
 from gateway.model.texts import Arrived, CarrierKind, TextOut
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @dataclass

@@ -22,7 +22,7 @@ from gateway.wire.sip import Hop, SipResponse, new_request
 
 PLATFORM_ID, DOMAIN, PASSWORD = "34020000002000000001", "3402000000", "kit-secret"
 BALL_ID = "34020000001380000001"
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 class Platform:

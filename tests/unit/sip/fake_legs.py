@@ -45,7 +45,7 @@ class FakeLeg:
 
     async def until(self, deed: Any) -> None:
         """Wait until it did this."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while deed not in self.did:
                 self.did.more.clear()
                 await self.did.more.wait()
@@ -155,7 +155,7 @@ class FakeSip:
         return cast(Leg, leg)
 
     async def leg(self, index: int) -> FakeLeg:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.legs) <= index:
                 self.placed.clear()
                 await self.placed.wait()

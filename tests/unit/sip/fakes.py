@@ -184,13 +184,13 @@ class FakeHold:
 
     async def had(self, state: CallState) -> None:
         """Wait for a state that may be over before anybody looks."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while state not in self.states:
                 self.moved.clear()
                 await self.moved.wait()
 
     async def until(self, state: CallState) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.status.state is not state:
                 self.moved.clear()
                 await self.moved.wait()
@@ -211,7 +211,7 @@ class FakeCalls:
 
     async def number(self, index: int) -> FakeHold:
         """The call of that index, awaited."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.all) <= index:
                 self.opened.clear()
                 await self.opened.wait()

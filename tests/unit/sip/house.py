@@ -18,7 +18,7 @@ from gateway.net.sip import Listen, SipEndpoint
 from gateway.wire.digest import DigestClient
 from gateway.wire.sip import Hop, NameAddr, SipRequest, SipResponse, SipUri, new_call_id, new_request
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 PASSWORD = "right horse battery"
 TECHNICIAN = Principal("tech", Role.TECHNICIAN, "s1")
 

@@ -19,7 +19,7 @@ from gateway.model.principal import SYSTEM
 from tests.unit.sip.house import house
 from tests.unit.sip.server import CenterServer, center
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 SECRET = "center password"
 
 

@@ -83,7 +83,7 @@ def dialer(media: Media) -> Dialer:
 
 
 async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110  (threads tell no event)
             await asyncio.sleep(0.005)
 
@@ -126,7 +126,7 @@ async def test_the_adapters_own_port_is_opened_and_closed_off_the_loop() -> None
     sources = SimpleNamespace(scheme=lambda *_: lambda: None, push_scheme=lambda *_: lambda: None)
     context: Any = SimpleNamespace(media=media, sources=sources, ready=ready.set)
     task = asyncio.create_task(Srt(SrtConfig(), context).run())
-    await asyncio.wait_for(ready.wait(), 20)
+    await asyncio.wait_for(ready.wait(), 60)
     task.cancel()
     await ended(task)
     assert media.engine.called == ["version", "listen", f"close {LISTENER}"]
@@ -154,7 +154,7 @@ async def test_a_port_is_free_when_its_listener_has_been_left() -> None:
         sources = SimpleNamespace(scheme=lambda *_: lambda: None, push_scheme=lambda *_: lambda: None)
         context: Any = SimpleNamespace(media=media, sources=sources, ready=ready.set, lacking=told.append)
         run = asyncio.create_task(Srt(SrtConfig.model_validate({"listen": f"127.0.0.1:{port}"}), context).run())
-        await asyncio.wait_for(ready.wait(), 20)
+        await asyncio.wait_for(ready.wait(), 60)
         run.cancel()
         await ended(run)
         assert [one.code for one in told] == ["port-in-use"]

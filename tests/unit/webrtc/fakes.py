@@ -435,7 +435,7 @@ class FakeContext:
         pass
 
 
-async def until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> None:
     """Wait for `condition`, looking at it each time the loop comes round; for states that have no event."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110
