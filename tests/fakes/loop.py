@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import selectors
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from gateway.store.store import Store
@@ -23,16 +25,25 @@ SPIN = 12
 """Turns of the loop given to what a timer sets off, before the next one."""
 HANGS_S = 20.0
 """Much more than a busy machine's thread needs. A test that wants a thread to hang sets less."""
+LOOK_S = 0.02
+
+
+class _Selector(selectors.DefaultSelector):
+    """How long the loop sleeps follows from its timers, which are of another time: it looks up now and then."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return super().select(LOOK_S if timeout is None else min(timeout, LOOK_S))
 
 
 class HandLoop(asyncio.SelectorEventLoop):
     """`time()` moves by `advance` only."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_Selector())
         self._by_hand = 1000.0
         self._given: dict[asyncio.Future[Any] | Future[Any], float] = {}
         """What threads do now, and since when (real time)."""
+        self._waits: asyncio.Future[None] | None = None
 
     def time(self) -> float:
         return self._by_hand
@@ -44,7 +55,7 @@ class HandLoop(asyncio.SelectorEventLoop):
     def move_to(self, when: float) -> None:
         self._by_hand = max(self._by_hand, when)
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         job = super().run_in_executor(executor, func, *args)
         self.given(job)
         return job
@@ -53,11 +64,30 @@ class HandLoop(asyncio.SelectorEventLoop):
         """To a thread: time waits for it."""
         self._given[job] = time.monotonic()
 
-    @property
-    def threads_work(self) -> bool:
-        since = time.monotonic() - HANGS_S
+    def wake(self, _job: Future[Any]) -> None:
+        """In a thread."""
+        with suppress(RuntimeError):  # it is closed
+            self.call_soon_threadsafe(lambda: None)
+
+    async def threads(self) -> bool:
+        """When none works any more, but such as hang. False: none did."""
+        if not self._work():
+            return False
+        self._waits = self.create_future()
+        await self._waits
+        return True
+
+    def _work(self) -> bool:
         self._given = {job: began for job, began in self._given.items() if not job.done()}
+        since = time.monotonic() - HANGS_S if self._given else 0.0
         return any(began > since for began in self._given.values())
+
+    def _run_once(self) -> None:
+        if self._waits is not None and not self._work():
+            waits, self._waits = self._waits, None
+            if not waits.done():
+                waits.set_result(None)
+        super()._run_once()  # type: ignore[misc]
 
 
 def by_hand(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -72,16 +102,25 @@ def by_hand(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 def on_hand_time(store: Store) -> None:
-    """Time waits for what this store's thread writes as well."""
-    loop, put = asyncio.get_running_loop(), store.db._put
+    """Time waits for what is written into this store as well."""
+    loop = asyncio.get_running_loop()
     assert isinstance(loop, HandLoop)
+
+    put = store.db._put
 
     def given(*what: Any) -> Future[Any]:
         job = put(*what)
         loop.given(job)
+        job.add_done_callback(loop.wake)
         return job
 
-    store.db._put = given  # type: ignore[method-assign]
+    async def write(job: Any, *, durable: bool = False) -> Any:
+        # Not only written: whoever waits for it has heard.
+        written = asyncio.wrap_future(store.db._put(job, durable))
+        loop.given(written)
+        return await written
+
+    store.db._put, store.db.write = given, write  # type: ignore[method-assign]
 
 
 async def settle() -> None:
@@ -89,8 +128,7 @@ async def settle() -> None:
     loop = asyncio.get_running_loop()
     for _ in range(SPIN):
         await asyncio.sleep(0)
-    while isinstance(loop, HandLoop) and loop.threads_work:
-        time.sleep(0.0002)  # noqa: ASYNC251  (for the thread; this loop has nothing else to do)
+    while isinstance(loop, HandLoop) and await loop.threads():
         for _ in range(SPIN):
             await asyncio.sleep(0)
 
