@@ -5,13 +5,15 @@ mod bundle_support;
 use std::net::SocketAddr;
 
 use bundle_support::link::Shape;
+use bundle_support::load::Load;
 use bundle_support::world::World;
 use codecs::bundle::codes;
 use codecs::bundle::cookie::InitMac;
 use codecs::bundle::door::{Door, DoorAnswer};
+use codecs::bundle::flow::{Class, FlowOptions, Mode};
 use codecs::bundle::handshake::{Answer, Answering, Asking, Greeting};
 use codecs::bundle::suite::SUITES;
-use codecs::bundle::types::{Event, Hello, Identity, Remote};
+use codecs::bundle::types::{Event, Hello, Identity, PathKind, PathOptions, Remote};
 use codecs::bundle::wire::{write_accept, write_init, Datagram, FORMAT, OLDEST};
 use codecs::time::Micros;
 
@@ -101,6 +103,7 @@ fn a_kit_says_what_the_center_speaks_and_comes_in_when_that_is_brought_up_to_dat
     for (datagram, words) in [
         (vec![0x34, 2], "we speak format 3, the center an older one; not signed"),
         (vec![0x3c, 2, 4, 5], "we speak format 3, the center 4 to 5; not signed"),
+        (vec![0x38, 2, 2, 2], "we speak format 3, the center 2 to 2; not signed"),
     ] {
         let (mut world, _, index) = greeted();
         let (head, rest) = datagram.split_at(1);
@@ -122,4 +125,49 @@ fn a_signed_refusal_makes_it_ask_seldomer_and_never_give_up() {
     world.run_ms(200_000);
     world.center_is_off = false;
     world.await_ms("it is in", 61_000, |world| world.is_up(0));
+}
+
+/// A kit of the release before, at a center of ours, over bad links and through a cut: pictures, words, orders and what the
+/// center sends; its paths by their names.
+#[test]
+fn a_kit_of_every_earlier_format_is_served_as_one_of_ours() {
+    for format in OLDEST..=FORMAT {
+        let mut world = World::new();
+        let [lte, sat] = [("lte-1", Shape::lte(0.0)), ("sat", Shape::satellite())];
+        world.kit_in(format, "county-7", 1, &[lte.clone(), ("lte-2", lte.1), sat]);
+        let barred = Class::Still.bit();
+        let options = PathOptions { id: 1, name: "lte-2".into(), kind: PathKind::Udp, mtu: 1350, cost: 0, barred };
+        let now = Micros(world.now);
+        world.kits[0].session.add_path(options, now);
+        world.admit();
+        world.await_ms("the session", 5000, |world| world.is_up(0));
+        world.run_ms(1000);
+        let mut loads = [Load::video(1, Mode::Spread, 400, 2_000_000), Load::voice(2, Mode::Duplicate, 400)];
+        world.open(0, &mut loads);
+        let stream = world.kits[0].session.stream_open("rpc").expect("it is up");
+        assert_eq!(world.kits[0].session.stream_write(stream, b"an order"), 8);
+        let now = world.theirs();
+        let options = FlowOptions { class: Class::Voice, mode: Mode::Duplicate, playout_ms: 400 };
+        world.guest(0).session.open_flow(9, options, now);
+        let began = world.now;
+        world.run_loads(0, &mut loads, began + 5 * S, |_, _| {});
+        world.cut(0, 0, true);
+        let now = world.theirs();
+        assert!(world.guest(0).session.send_unit(9, vec![7; 60].into(), false, now));
+        world.run_loads(0, &mut loads, began + 9 * S, |_, _| {});
+        world.cut(0, 0, false);
+        world.run_ms(3000);
+        for load in &loads {
+            let came = world.judge(0, load, began + 4 * S, began + 9 * S, 600);
+            assert_eq!((came.missing, came.units > 100), (0, true), "format {format}: {came:?}");
+        }
+        let now = world.theirs();
+        let named: Vec<String> =
+            world.guest(0).session.figures(now).paths.iter().map(|path| path.name.clone()).collect();
+        assert!(["lte-1", "lte-2", "sat"].iter().all(|name| named.iter().any(|known| known == name)), "{named:?}");
+        let heard = |event: &Event| matches!(event, Event::StreamOpened { purpose, .. } if purpose == "rpc");
+        assert!(world.guest(0).events.iter().any(|(_, event)| heard(event)), "format {format}: the order's stream");
+        let back = |event: &Event| matches!(event, Event::Unit { flow: 9, bytes, .. } if bytes[..] == [7; 60]);
+        assert!(world.kits[0].events.iter().any(|(_, event)| back(event)), "format {format}: the center's word");
+    }
 }

@@ -7,7 +7,7 @@ use bundle_support::load::Load;
 use bundle_support::world::World;
 use bytes::Bytes;
 use codecs::bundle::flow::{Class, FlowOptions, Mode};
-use codecs::bundle::types::Event;
+use codecs::bundle::types::{Event, PathKind, PathOptions};
 use codecs::time::Micros;
 
 const S: u64 = 1_000_000;
@@ -67,4 +67,47 @@ fn a_connection_made_anew_is_found_out_anew() {
         .iter()
         .filter(|(at, event)| *at > world.now - 4 * S && matches!(event, Event::Unit { flow: 7, .. }));
     assert!(late.count() > 80, "units go by the new connection");
+}
+
+/// While no path is in a key picture waits as long as it is of use, and goes by the first that is back.
+#[test]
+fn a_key_picture_of_just_before_goes_by_the_path_that_is_back() {
+    let mut world = up(&[("lte-1", Shape::lte(0.0)), ("lte-2", Shape::lte(0.0))]);
+    let mut loads = [Load::video(1, Mode::Duplicate, 400, 4_000_000)];
+    world.open(0, &mut loads);
+    let until = world.now + 6 * S;
+    world.run_loads(0, &mut loads, until, |_, _| {});
+    (0..2).for_each(|path| world.cut(0, path, true));
+    world.run_ms(5000);
+    let picture = vec![0xee; 60_000];
+    let now = Micros(world.now);
+    assert!(world.kits[0].session.send_unit(1, Bytes::from(picture.clone()), true, now));
+    world.flush_kit(0);
+    (0..2).for_each(|path| world.cut(0, path, false));
+    world.run_ms(1000);
+    let came = |(_, event): &(u64, Event)| matches!(event, Event::Unit { bytes, .. } if bytes[..] == picture[..]);
+    assert!(world.guest(0).events.iter().any(came));
+}
+
+/// Nothing is heard of a kit any more: its center knows soon, though it asks an idle link that costs but every ten seconds.
+#[test]
+fn that_all_links_are_cut_is_known_of_each_soon() {
+    for after_ms in [0, 700, 1400, 2300, 5000, 9000] {
+        let mut world = World::new();
+        world.kit("county-7", 1, &[("lte-1", Shape::lte(0.0)), ("sat", Shape::satellite())]);
+        let options = PathOptions { id: 1, name: "sat".into(), kind: PathKind::Udp, mtu: 1350, cost: 5, barred: 0 };
+        let now = Micros(world.now);
+        world.kits[0].session.add_path(options, now);
+        world.await_ms("the session", 5000, |world| world.is_up(0));
+        world.run_ms(12_000 + after_ms);
+        (0..2).for_each(|path| world.cut(0, path, true));
+        let cut = world.now;
+        world.run_ms(20_000);
+        let out = |(at, event): &(u64, Event)| {
+            (*at > cut && matches!(event, Event::PathDown { .. })).then(|| (at - cut) / 1000)
+        };
+        let ms: Vec<u64> = world.guest(0).events.iter().filter_map(out).collect();
+        println!("cut after {after_ms} ms: out after {ms:?} ms");
+        assert!(ms.len() == 2 && ms.iter().all(|ms| *ms < 4000), "{ms:?}");
+    }
 }

@@ -14,7 +14,7 @@ use super::keys::Keys;
 use super::session::{Session, Stage};
 use super::suite;
 use super::types::{Event, Hello, PathId, Transmit};
-use super::wire::{write_init, FORMAT};
+use super::wire::write_init;
 
 /// Between two sendings of a greeting: at first, doubled up to the last.
 const FIRST_US: u64 = 250_000;
@@ -100,10 +100,10 @@ pub(super) fn rest_after(code: &str) -> u64 {
 }
 
 /// Of two that do not understand each other. A center that does not say what it speaks is of before there were formats.
-fn differs(theirs: Option<(u8, u8)>) -> String {
+fn differs(ours: u8, theirs: Option<(u8, u8)>) -> String {
     match theirs {
-        Some((oldest, newest)) => format!("we speak format {FORMAT}, the center {oldest} to {newest}"),
-        None => format!("we speak format {FORMAT}, the center an older one"),
+        Some((oldest, newest)) => format!("we speak format {ours}, the center {oldest} to {newest}"),
+        None => format!("we speak format {ours}, the center an older one"),
     }
 }
 
@@ -126,8 +126,9 @@ impl Session {
             self.attempt += 1;
             let suite = suite::find(self.hello.suite).unwrap_or(suite::SUITES[0]);
             let greeting = Greeting { hello: self.hello.clone(), run: self.run, attempt: self.attempt };
-            let (asking, message) = Asking::greet(suite, &self.identity, &self.peer, self.index, &greeting);
-            let init = write_init(suite.id, self.index, FORMAT, &message).unwrap_or_default();
+            let (asking, message) =
+                Asking::greet_in(self.format, suite, &self.identity, &self.peer, self.index, &greeting);
+            let init = write_init(suite.id, self.index, self.format, &message).unwrap_or_default();
             dial.asking = Some((asking, init, now));
             (dial.greeted, dial.repeats) = (Some(now), 0);
         }
@@ -166,7 +167,7 @@ impl Session {
             Answer::Refused { code, boot, formats } => {
                 let code = codes::refusal(code);
                 let detail = match code {
-                    "bundle-version" => differs(formats),
+                    "bundle-version" => differs(self.format, formats),
                     _ if boot > 0 => format!("boot {boot} is known, ours is {}", self.hello.boot),
                     _ => String::new(),
                 };
@@ -214,7 +215,11 @@ impl Session {
         }
         dial.hinted = Some(now);
         let code = codes::refusal(code);
-        let detail = if code == "bundle-version" { differs(formats) + "; not signed" } else { "not signed".to_owned() };
+        let detail = if code == "bundle-version" {
+            differs(self.format, formats) + "; not signed"
+        } else {
+            "not signed".to_owned()
+        };
         self.event(Event::Refused { code, detail });
     }
 

@@ -26,6 +26,7 @@ use super::sent::Sent;
 use super::streams::Streams;
 use super::types::{Event, FlowId, Hello, Identity, PathId, PathOptions, Remote, StreamId, Transmit};
 use super::window::ReplayWindow;
+use super::wire::FORMAT;
 pub use super::wire::MAX_DATAGRAM_BYTES;
 use crate::time::Micros;
 
@@ -62,6 +63,8 @@ pub struct Session {
     pub(super) peer: [u8; 32],
     /// A kit's own; a center's guest.
     pub(super) hello: Hello,
+    /// That a kit greets in.
+    pub(super) format: u8,
     pub(super) guest: Option<Guest>,
     /// Of this run, told in the greeting.
     pub(super) run: u64,
@@ -117,6 +120,7 @@ impl Session {
             identity,
             peer,
             hello,
+            format: FORMAT,
             guest: None,
             run: super::path::nonce(),
             attempt: 0,
@@ -159,6 +163,11 @@ impl Session {
     pub fn new_initiator(identity: &Identity, peer: [u8; 32], hello: Hello, now: Micros) -> Self {
         let stage = Stage::Dialling(Box::new(Dial::new(now)));
         Self::new(Arc::new(identity.clone()), peer, hello, stage, now)
+    }
+
+    /// The same in the format of an earlier release: tests play such a kit.
+    pub fn in_format(self, format: u8) -> Self {
+        Self { format, ..self }
     }
 
     pub(super) fn is_kit(&self) -> bool {

@@ -19,6 +19,8 @@ const SHORT_US: i64 = 20_000;
 
 /// Reports alone then take a twentieth of 64 kb/s.
 const THIN_REPORT_US: u64 = 150_000;
+/// The format in which a path's barred classes are told; before, these bits were 0.
+const BARRED_SINCE: u8 = 3;
 
 /// A probe and an answer or two.
 pub(super) const LEAST_BYTES: usize = 100;
@@ -259,6 +261,7 @@ impl Session {
             Control::Reset(id) => writer.put(&Frame::Reset(id)),
             Control::Path(id) => match self.paths.get(id) {
                 Some(&Path { kind, cost, barred, ref name, .. }) => {
+                    let barred = if self.format < BARRED_SINCE { 0 } else { barred };
                     writer.put(&Frame::Path { path: id, kind, cost, barred, name })
                 }
                 None => return true,

@@ -103,8 +103,8 @@ impl Session {
         let sound = path.life.is_sound();
         let lossy = path.sent.loss.is_bad(times.told_after(), now);
         let change = path.life.look(&times, lossy, others, now);
-        if sound && !path.life.is_sound() && path.life.is_in() {
-            path.ping_at = path.ping_at.min(now);
+        if sound && !path.life.is_sound() {
+            self.ask_the_quiet(index, now);
         }
         match change {
             None if sound == self.paths.list[index].life.is_sound() => {}
@@ -128,6 +128,18 @@ impl Session {
                 }
             }
             Some(Change::Out(code)) => self.path_is_out(index, code, now),
+        }
+    }
+
+    /// This path gave no answer in its time. It is asked at once, and while the session is idle so are the others of which
+    /// nothing was heard of late: what cut it may have cut them, and else they are asked but every few seconds.
+    fn ask_the_quiet(&mut self, index: usize, now: Micros) {
+        let idle = !self.meter.is_active(now);
+        for (other, path) in self.paths.list.iter_mut().enumerate().filter(|(_, path)| path.life.is_in()) {
+            let pause = PING_ACTIVE_US * if path.cost > 0 { DEAR } else { 1 };
+            if other == index || idle && path.heard.is_none_or(|at| now.since(at) > pause) {
+                path.ping_at = path.ping_at.min(now);
+            }
         }
     }
 

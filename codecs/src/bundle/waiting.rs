@@ -143,8 +143,12 @@ impl Waiting {
         std::mem::replace(&mut self.told, self.dropped) < self.dropped
     }
 
-    /// The next to be sent. Pictures that `hoped_bps` can not carry in their time are left out.
+    /// The next to be sent. Pictures that `hoped_bps` can not carry in their time are left out. While nothing carries any
+    /// they wait for as long as they are of use: the path that is back next may take them.
     pub fn take(&mut self, hoped_bps: f64, now: Micros) -> Option<Unit> {
+        if self.pictures && hoped_bps <= 0.0 {
+            return None;
+        }
         while let Some(unit) = self.units.front().filter(|_| self.pictures) {
             let takes = unit.bytes.len() as f64 * 8e6 / hoped_bps.max(1.0);
             if takes <= (self.useful_us - now.since(unit.at) as i64).max(0) as f64 {
@@ -239,6 +243,9 @@ mod tests {
         assert!(pictures.take(2e6, ms(110)).is_some(), "320 ms of 390");
         let lacked = pictures.take_lacked_bps();
         assert!((lacked - 80_000.0 * 8.0 / 0.34).abs() < 1.0 && pictures.take_lacked_bps() == 0.0, "{lacked}");
+        assert!(give(&mut pictures, 80_000, true, 200) && pictures.take(0.0, ms(300)).is_none());
+        assert!(pictures.take(4e6, ms(400)).is_some(), "it waited for a path");
+        assert!(give(&mut pictures, 80_000, true, 500) && pictures.prune(0, ms(901)), "as long as it was of use");
         let mut stills = waiting(Class::Still);
         give(&mut stills, 80_000, true, 0);
         assert!(stills.take(64e3, ms(0)).is_some(), "a still may take its time");

@@ -74,8 +74,9 @@ impl FlowOut {
                 self.units += 1;
                 self.bytes += len;
             } else {
+                // The session leaves out what hangs on it too, knows by that what is wanted, and asks for a key picture when
+                // one may help.
                 self.not_taken += 1;
-                self.gather.not_taken();
             }
         }
         if self.gather.take_wish() {

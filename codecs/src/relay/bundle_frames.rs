@@ -64,11 +64,6 @@ impl Gather {
         self.left_out
     }
 
-    /// What follows a unit that the bundle did not take is of no use up to the next key picture.
-    pub(super) fn not_taken(&mut self) {
-        self.waits |= !self.tracks[0].record.is_empty();
-    }
-
     /// One record. `None`: more is to come, or it is left out.
     pub(super) fn push(&mut self, record: &[u8]) -> Result<Option<Gathered>, ParseError> {
         let header = Header::parse(record)?;
@@ -306,8 +301,6 @@ mod tests {
         assert_eq!(push(&mut g, &record(UNIT, Codec::H264, LAST, b"", 0, 3 << 20)), None);
         assert!(g.take_wish() && push(&mut g, &whole(UNIT, Codec::H264, 0, b"p")).is_none());
         assert!(push(&mut g, &whole(UNIT, Codec::H264, KEY, b"i")).is_some());
-        g.not_taken();
-        assert_eq!(push(&mut g, &whole(UNIT, Codec::H264, 0, b"p")), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use codecs::bundle::door::{Door, DoorAnswer};
 use codecs::bundle::session::{Session, MAX_DATAGRAM_BYTES};
 use codecs::bundle::types::{Event, Hello, Identity, PathId, PathKind, PathOptions, Remote};
+use codecs::bundle::wire::FORMAT;
 use codecs::time::Micros;
 
 use super::link::{Link, Shape};
@@ -108,8 +109,14 @@ impl World {
     }
 
     pub fn kit_unadmitted(&mut self, name: &str, seed: u64, shapes: &[(&str, Shape)]) -> usize {
+        self.kit_in(FORMAT, name, seed, shapes)
+    }
+
+    /// A kit of an earlier release.
+    pub fn kit_in(&mut self, format: u8, name: &str, seed: u64, shapes: &[(&str, Shape)]) -> usize {
         let identity = Identity::new(None);
-        let session = Session::new_initiator(&identity, self.center.public, self.hello(name, 1), Micros(self.now));
+        let session = Session::new_initiator(&identity, self.center.public, self.hello(name, 1), Micros(self.now))
+            .in_format(format);
         let number = self.kits.len();
         self.kits.push(Kit {
             session,
