@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::choice::Side;
 use super::event::*;
-use super::frame_out::FrameSubscriber;
+use super::frame_out::{self, FrameSubscriber};
 use super::frame_port::{read_wish, HEADER_BYTES};
 use super::order::{Command, Subscribe};
 use super::path::Path;
@@ -128,8 +128,7 @@ impl Worker {
 
     fn open_frames_out(&mut self, id: SubId, stream: StreamId, fd: OwnedFd, key_frames_only: bool) {
         let Some(mut live) = self.take(stream) else { return };
-        let edge = libc::EPOLLET as u32;
-        let token = self.watch(fd.as_raw_fd(), sys::READ | sys::WRITE | edge, Sock::SubFrames(id));
+        let token = self.watch(fd.as_raw_fd(), frame_out::READS, Sock::SubFrames(id));
         self.sub_socks.insert(id, token);
         self.subs.insert(id, stream);
         let mut subscriber = FrameSubscriber::new(id, fd, key_frames_only);
@@ -152,6 +151,9 @@ impl Worker {
         let Some(live) = self.streams.get_mut(&stream) else { return };
         let Some(s) = live.frame_subscribers.iter_mut().find(|s| s.id == id) else { return };
         let mut wished = s.flush().then_some(Cause::Join);
+        if let (Some(events), Some(token)) = (s.watch(), self.sub_socks.get(&id)) {
+            self.epoll.change(s.fd(), events, *token as u64);
+        }
         let mut record = [0u8; HEADER_BYTES];
         // By the edge: to the end of what is there. What a flood leaves is read with what comes next.
         for _ in 0..MAX_WISHES {

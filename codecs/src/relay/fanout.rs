@@ -34,6 +34,9 @@ impl Worker {
             if subscriber.flush() {
                 wish = wish.or(Some(Cause::Join));
             }
+            if let (Some(events), Some(token)) = (subscriber.watch(), self.sub_socks.get(&subscriber.id)) {
+                self.epoll.change(subscriber.fd(), events, *token as u64);
+            }
         }
         wish = wish.or(self.pump_lines(live));
         if let Some(cause) = wish {

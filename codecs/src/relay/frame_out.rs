@@ -5,8 +5,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use super::event::SubId;
 use super::frame_port::*;
 use super::frame_queue::{FrameQueue, MAX_QUEUE_BYTES};
-use super::sys::Outcome;
+use super::sys::{self, Outcome};
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
+
+/// What a reader's socket is watched for as long as it takes all.
+pub const READS: u32 = sys::READ | libc::EPOLLET as u32;
 
 /// A worker that reads a stream's units. Its queue is bounded: full, it is emptied and goes on at the next key frame.
 pub struct FrameSubscriber {
@@ -17,6 +20,9 @@ pub struct FrameSubscriber {
     queue: FrameQueue,
     waits: bool,
     asked: bool,
+    /// Its socket took not all: it is watched for room. Else each record that the reader takes would wake the thread.
+    full: bool,
+    watched: bool,
     pub closed: bool,
     pub frames: u64,
     pub frames_dropped: u64,
@@ -33,6 +39,8 @@ impl FrameSubscriber {
             queue: FrameQueue::default(),
             waits: true,
             asked: false,
+            full: false,
+            watched: false,
             closed: false,
             frames: 0,
             frames_dropped: 0,
@@ -115,10 +123,18 @@ impl FrameSubscriber {
 
     /// Write what the socket takes. True when a key frame should be asked for.
     pub fn flush(&mut self) -> bool {
-        if self.queue.flush(self.socket.as_raw_fd(), &mut self.bytes) == Outcome::Failed {
+        let outcome = self.queue.flush(self.socket.as_raw_fd(), &mut self.bytes);
+        self.full = outcome == Outcome::Full;
+        if outcome == Outcome::Failed {
             self.closed = true;
             return false;
         }
         self.waits && !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// What its socket is to be watched for from now on, if that is something else. By the edge.
+    pub fn watch(&mut self) -> Option<u32> {
+        let changed = self.full != std::mem::replace(&mut self.watched, self.full);
+        changed.then_some(if self.full { READS | sys::WRITE } else { READS })
     }
 }

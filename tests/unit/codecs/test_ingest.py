@@ -183,6 +183,35 @@ def test_frame_port_in_and_out(rig: Rig) -> None:
     assert rig.wait(codecs.SubscriptionEvent, lambda e: e.code == "link-down").subscription == sub
 
 
+def test_what_waits_for_a_slow_reader_comes_when_it_reads(rig: Rig) -> None:
+    """Its socket is watched for room only while something waits."""
+    stream = rig.engine.open_stream("converted")
+    worker, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    worker.settimeout(5)
+    reader.settimeout(5)
+    with worker, reader:
+        rig.engine.open_frames_in(stream, ours.detach())
+        sub = rig.engine.open_frames_out(stream, theirs.detach())
+        worker.send(track_record())
+        for turn in range(2):
+            # More than a socket takes, then nothing more: what wakes the engine is the reader alone.
+            key = [SPS, PPS, b"\x65" + bytes(range(256)) * 6400]
+            for record in unit_records(key, 1000 + 3000 * turn, key=True):
+                worker.send(record)
+            rig.settle()
+            got = 0
+            while True:
+                record = reader.recv(70_000)
+                head = HEAD.unpack_from(record)
+                if head[2] == 1:
+                    got += len(record) - HEAD.size
+                    if head[4] & 8:
+                        break
+            assert got == sum(4 + len(nalu) for nalu in key)
+        assert rig.engine.subscription_stats(sub)["frames"] == 2
+
+
 def test_key_frames_only(rig: Rig) -> None:
     stream = rig.engine.open_stream("ball")
     _, source = rig.source(stream)
