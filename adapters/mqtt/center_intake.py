@@ -110,4 +110,5 @@ class Intake:
         connection = self._connection()
         if connection is not None:
             topic = str(Topic(gateway, Kind.ACK, self._center))
-            await connection.publish(topic, closed(self._seals(gateway), topic, messages.ack_bytes(ack)))
+            # One that is lost is said again when the kit sends again. (Why QoS 0: `center_orders.py`.)
+            await connection.publish(topic, closed(self._seals(gateway), topic, messages.ack_bytes(ack)), qos=0)

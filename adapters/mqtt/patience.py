@@ -38,8 +38,8 @@ class Patience:
 
     async def __aenter__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._moved_at = self._loop.time()
-        self._end = self._moved_at + self._answer_s * MOST_TIMES
+        self._began = self._moved_at = self._loop.time()
+        self._end = self._began + self._answer_s * MOST_TIMES
         await self._limit.__aenter__()
         self._before = self._progress()
         self._later = self._loop.call_later(self._answer_s / LOOKS, self._look)
@@ -56,7 +56,10 @@ class Patience:
         now, time = self._progress(), self._loop.time()
         if now != self._before:
             self._before, self._moved_at = now, time
-        until = self._moved_at + self._answer_s * (BUSY_TIMES if self._arrived() else 1)
+        until = self._moved_at + self._answer_s
+        if self._arrived():
+            # From the beginning, not from the last move: pings and figures go to and fro whoever forgot to answer.
+            until = max(until, self._began + self._answer_s * BUSY_TIMES)
         self._limit.reschedule(max(time, min(until, self._end)))
         self._later = self._loop.call_later(self._answer_s / LOOKS, self._look)
 

@@ -65,6 +65,24 @@ async def test_a_far_side_that_has_it_all_may_look_in_its_store_first() -> None:
 
 
 @by_hand
+async def test_pings_do_not_lengthen_what_a_busy_far_side_has() -> None:
+    """They go to and fro each five seconds, whoever forgot to answer."""
+    moved = [0]
+
+    async def ask() -> None:
+        async with Patience(4.0, lambda: moved[0], lambda: True):
+            await asyncio.get_running_loop().create_future()
+
+    asked = asyncio.ensure_future(ask())
+    for _ in range(2):
+        await advance(5.0)
+        moved[0] += 1
+    await advance(1.0)
+    with pytest.raises(TimeoutError):
+        await asked
+
+
+@by_hand
 async def test_it_ends_though_something_moves_for_ever() -> None:
     moved = [0]
 
