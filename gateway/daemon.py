@@ -341,7 +341,11 @@ class Daemon:
         return self.attached.statuses()
 
     def findings(self) -> Sequence[Finding]:
-        return [*findings_of(self.attached.running()), *self.core.source_view.findings()]
+        return [
+            *findings_of(self.attached.running()),
+            *self.core.source_view.findings(),
+            *self.core.last_resort.findings(),
+        ]
 
     async def reload(self, who: Principal) -> Sequence[str]:
         """Read the configuration again; what changed, in words. Raises ConfigError, then the old one stays."""

@@ -141,6 +141,10 @@ PHRASES = (
     ("team page", "现场页面"),
     ("nobody sees /field: each network leads out too ({})", "无人能看到 /field：各网络均同时用于外联（{}）"),
     ("team.networks names it", "写入 team.networks"),
+    ("last resort", "最后手段短信"),
+    ("no record goes to {}", "没有状态报文发往 {}"),
+    ("named, and not paired: {}", "已配置但未配对：{}"),
+    ("an address of each center", "每个中心都有地址"),
     # ModemManager
     ("runs", "运行中"),
     ("runs, and shows no modem", "运行中，没有识别到模块"),

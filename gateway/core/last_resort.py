@@ -22,6 +22,7 @@ from gateway.core.pairings import Pairings
 from gateway.core.telemetry_values import WHYS, numbers
 from gateway.core.texts import Texts
 from gateway.model.alarm import Alarm
+from gateway.model.doctor import Finding, Grade
 from gateway.model.pairing import PairedCenter
 from gateway.model.telemetry import KitRecord, RecordAlarm, Why
 from gateway.model.texts import TextOut, TextPriority, TextState, kind_of
@@ -134,6 +135,16 @@ class LastResort:
             self.policy.tried(self._clock.monotonic())
         return next(iter(sent), "")
 
+    def findings(self) -> Sequence[Finding]:
+        """What the setting misses, before it is needed."""
+        self._targets()
+        if not self._unnamed:
+            return []
+        paired = {center.gateway for center in self._pairings.centers()}
+        strange = ", ".join(sorted(set(self._config().centers) - paired))
+        told = f"no record goes to {self._unnamed}" + (f"; named, and not paired: {strange}" if strange else "")
+        return [Finding("last resort", Grade.WARN, told, "an address of each center", "resort-unnamed")]
+
     # — within —
 
     def _targets(self) -> list[tuple[PairedCenter, Sequence[str]]]:
@@ -151,8 +162,8 @@ class LastResort:
                 found.append((center, addresses))
             else:
                 unnamed.append(center.gateway)
-        names = ", ".join(unnamed)
-        if names and names != self._unnamed and found:
+        names = ", ".join(unnamed) if config.center or config.centers else ""
+        if names and names != self._unnamed:
             log.warning("no record goes to %s: last_resort.centers has no address of it", names)
         self._unnamed = names
         return found

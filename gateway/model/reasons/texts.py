@@ -6,6 +6,13 @@ from gateway.model.reasons.row import Row
 
 ROWS: tuple[Row, ...] = (
     (
+        "resort-unnamed",
+        "A paired center has no address in the setting: when no link is left it hears nothing of this kit.",
+        "Write its addresses into last_resort.centers, under the id that `fieldgate pair centers` shows.",
+        "有已配对的中心未设置地址：链路全断时该中心收不到本终端站的任何消息。",
+        "请在 last_resort.centers 中按 `fieldgate pair centers` 显示的标识写入其地址。",
+    ),
+    (
         "text-carrier-down",
         "Nobody is there who can send this short message now.",
         "See the links for modems and satellite phones; the message waits and goes by itself.",

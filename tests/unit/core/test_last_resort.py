@@ -357,6 +357,23 @@ async def test_a_center_without_an_address_is_named_while_it_is_paired(
 
 
 @by_hand
+async def test_a_name_that_is_no_centers_is_told_before_it_is_needed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = resort_config(center=[], centers={"tovn": ["+8620000000"]})
+    async with a_house(tmp_path / "kit", config) as kit:
+        assert kit.core.last_resort.findings() == [], "nobody is paired yet"
+        await kit.core.pairings.admit_center(PairedCenter("town", public_key(tmp_path / "town")))
+        kit.core.last_resort._targets()
+        (found,) = kit.core.last_resort.findings()
+    assert found.code == "resort-unnamed" and found.measured == "no record goes to town; named, and not paired: tovn"
+    assert sum("no record goes to town" in row.getMessage() for row in caplog.records) == 1
+    async with a_house(tmp_path / "other", Config(gateway=Gateway(id="kit7"))) as kit:
+        await kit.core.pairings.admit_center(PairedCenter("town", public_key(tmp_path / "town")))
+        assert kit.core.last_resort.findings() == [], "no record is wanted"
+
+
+@by_hand
 async def test_what_is_said_without_a_name_stays_with_the_one_that_was_paired_first(tmp_path: Path) -> None:
     """Whatever it is called, whatever the clock says, and when it is paired anew."""
 
