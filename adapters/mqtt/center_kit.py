@@ -42,6 +42,7 @@ class HeardKit:
         self.last: Telemetry | None = None
         self._tally = Tally()
         self._told = (-1, -1)
+        self._met = True
         self._ask_at = 0.0
         self._ask_after_s = ASK_S
         self._born: tuple[str, int] | None = None
@@ -85,12 +86,14 @@ class HeardKit:
             device.id not in self._devices and len(self._devices) >= MOST_DEVICES
         ):
             return
+        self._met = self._met or self._tallies()
         self._devices[device.id] = device
         self._tally.put(device.id, message)
         if self.hold is not None:
             self.hold.device(device)
 
     def device_gone(self, device: DeviceId) -> None:
+        self._met = self._met or self._tallies()
         self._devices.pop(device, None)
         self._tally.drop(device)
         if self.hold is not None:
@@ -121,9 +124,8 @@ class HeardKit:
     def lacks(self, now: float) -> bool:
         """What came of its devices is not what it says that it told, and it is time to ask the broker for them again:
         it may have dropped some while we read slowly, or not have found them in time."""
-        count, tally = self._told
-        whole = count < 0 or (count == len(self._tally) and tally in (-1, self._tally.sum))
-        if whole or not self.here or count > MOST_DEVICES or now < self._ask_at:
+        whole = self._met or self._tallies()
+        if whole or not self.here or self._told[0] > MOST_DEVICES or now < self._ask_at:
             return False
         self._ask_at = now + self._ask_after_s
         self._ask_after_s = min(2 * self._ask_after_s, ASK_MOST_S)
@@ -158,6 +160,13 @@ class HeardKit:
     def _counted(self, devices: int, tally: int, now: float) -> None:
         if (devices, tally) != self._told:
             self._told, self._ask_at, self._ask_after_s = (devices, tally), now + ASK_S, ASK_S
+        self._met = self._tallies()
+
+    def _tallies(self) -> bool:
+        """Whether what came is what it said that it told. Once met, what changes afterwards is no gap: the kit counts
+        it in what it tells next."""
+        count, tally = self._told
+        return count < 0 or (count == len(self._tally) and tally in (-1, self._tally.sum))
 
     def _act(self, outcomes: list[Outcome], now: float) -> None:
         for outcome in outcomes:

@@ -67,6 +67,24 @@ def test_a_change_that_did_not_come_shows_though_the_number_is_right() -> None:
     assert not kit.lacks(1e6)
 
 
+def test_what_changes_between_two_telemetries_is_no_gap() -> None:
+    kit, told = heard(), Tally()
+    kit.state(BIRTH, 0.0)
+    for name in ("a", "b"):
+        kit.device(device("kit7", name), b"as it was")
+        told.put(f"kit7/{name}", b"as it was")
+    kit.telemetry(telemetry(2, told.sum), 1.0)
+    kit.device(device("kit7", "b"), b"as it is")
+    kit.device_gone(DeviceId("kit7/a"))
+    assert not kit.lacks(1.0 + 2 * ASK_S), "the kit counts it in what it says next"
+    told.put("kit7/b", b"as it is")
+    told.drop("kit7/a")
+    told.put("kit7/c", b"new")
+    kit.telemetry(telemetry(2, told.sum), 11.0)
+    assert not kit.lacks(11.0 + ASK_S - 0.1)
+    assert kit.lacks(11.0 + ASK_S), "one of its changes did not come"
+
+
 def test_nobody_is_asked_about_a_kit_that_is_away() -> None:
     kit = heard()
     kit.state(BIRTH, 0.0)
