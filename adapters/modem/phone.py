@@ -12,6 +12,7 @@ from adapters.modem.call_sound import CallSound
 from adapters.modem.config import OneModem
 from adapters.modem.face import CallPhase, CellularModem, Speaking, VoiceCall
 from gateway.base.day_budget import DayBudget
+from gateway.base.day_budget_file import KeptBudget
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, Unsupported
 from gateway.base.tasks import Nest
 from gateway.contract.adapter import Context
@@ -31,7 +32,7 @@ class Phone:
     ) -> None:
         self.name, self.modem, self.config, self.context = name, modem, config, context
         self.calls = config.calls
-        self.budget = DayBudget()
+        self.budget = KeptBudget(context.state_dir, name) if self.calls.day_budget else DayBudget()
         self.call: ModemCall | None = None
         self.dropped = 0
         """Records of samples that came too late, of all calls."""

@@ -31,6 +31,7 @@ from adapters.sip.trunk_status import TrunkState
 from adapters.sip.trunks import Trunks
 from adapters.sip.users import Users, read_secret
 from gateway.base.clock import Clock
+from gateway.base.day_budget_file import KeptBudget
 from gateway.base.errors import ConfigError
 from gateway.base.tasks import beat
 from gateway.contract.adapter import Context
@@ -208,6 +209,11 @@ class SipGateway:
             refusals=self._refusals,
             trunks=self.trunks,
             clock=self.clock,
+            budgets={
+                f"trunk:{name}": KeptBudget(self.context.state_dir, f"trunk:{name}")
+                for name, trunk in self.config.trunks.items()
+                if trunk.day_budget
+            },
         )
 
     def _pulse(self, endpoint: SipEndpoint, registrar: RegistrarDesk) -> Pulse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.sip.config import SipConfig
 from adapters.sip.guard import Guard, Offence
@@ -19,6 +19,7 @@ from adapters.sip.trunk_calls import called_numbers, caller_of, diversion_of, li
 from adapters.sip.trunks import Trunks
 from adapters.sip.users import Users
 from gateway.base.clock import Clock
+from gateway.base.day_budget import DayBudget
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, NotFound, RemoteProtocolError
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.net.sip import IncomingCall, SipEndpoint
@@ -48,8 +49,9 @@ class Desk:
         refusals: Refusals,
         trunks: Trunks,
         clock: Clock | None = None,
+        budgets: Mapping[str, DayBudget] | None = None,
     ) -> None:
-        self.caps = Caps(config.max_calls)
+        self.caps = Caps(config.max_calls, budgets)
         self.refused = 0
         self._config = config
         self._plan = plan

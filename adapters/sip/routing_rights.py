@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,11 +47,10 @@ def check_rights(caller: Caller, meaning: Meaning, dialled: str, group_callers: 
 class Caps:
     """Places for concurrent calls: the whole, and one for each trunk and user. Full means Busy."""
 
-    def __init__(self, whole: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, whole: int, budgets: Mapping[str, DayBudget] | None = None) -> None:
+        """`budgets`: by label, of trunks that have one."""
         self.whole = whole
-        self._now = now
-        self._budgets: dict[str, DayBudget] = {}
-        """Of trunks that have one."""
+        self._budgets = dict(budgets or {})
         self._total = 0
         self._held: Counter[str] = Counter()
 
@@ -64,7 +62,7 @@ class Caps:
         return self._held[label]
 
     def used_s(self, label: str) -> float:
-        """How long places of it were held within the last day, since the gateway started."""
+        """How long places of it were held within the last day."""
         budget = self._budgets.get(label)
         return budget.used_s() if budget is not None else 0.0
 
@@ -83,7 +81,7 @@ class Caps:
         self._total += 1
         self._held[label] += 1
         given = False
-        end = self._budgets.setdefault(label, DayBudget(self._now)).begin() if budget_s else None
+        end = self._budgets.setdefault(label, DayBudget()).begin() if budget_s else None
 
         def give_back() -> None:
             nonlocal given

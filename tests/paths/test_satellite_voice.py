@@ -153,3 +153,7 @@ async def test_the_team_and_the_far_side_hear_each_other_within_the_budget(
         await it.dock.leg.hang_up()
         await it.until(lambda: (member := it.member()) is not None and member.code == "trunk-budget")
         assert len([one for one in it.by_trunk() if one.state is CallState.UP]) == 0
+    async with field(tmp_path, "1s") as it:  # started anew: what was spent is spent
+        await it.joins()
+        await it.until(lambda: (member := it.member()) is not None and member.code == "trunk-budget")
+        assert not it.by_trunk()

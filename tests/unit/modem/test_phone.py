@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -80,7 +81,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(monkeypatch: pytest.MonkeyPatch, chip: Chip = EC25, before: str = "", **more: Any) -> AsyncIterator[Rig]:
+async def rig(
+    monkeypatch: pytest.MonkeyPatch, chip: Chip = EC25, before: str = "", kept: Path | None = None, **more: Any
+) -> AsyncIterator[Rig]:
     modem, sound = FakeModem(chip), FakeSound()
     if before:
         modem.ring(before).stat = 0
@@ -91,7 +94,8 @@ async def rig(monkeypatch: pytest.MonkeyPatch, chip: Chip = EC25, before: str = 
     calls = {"audio": "pcm:usb:1-1.3:1", "to": [FAR], "callers": [FAR], **more}
     one = OneModem.model_validate({"backend": "at", "port": "usb:1-1.3:2", "calls": calls})
     driven = AtModem("lte0", one)
-    context = SimpleNamespace(gateway="kit1", calls=FakeCalls(), talk=FakeTalk(), media=SimpleNamespace(engine=sound))
+    media = SimpleNamespace(engine=sound)
+    context = SimpleNamespace(gateway="kit1", state_dir=kept, calls=FakeCalls(), talk=FakeTalk(), media=media)
     phone = Phone("lte0", driven, one, cast(Context, context), lambda: made.registered)
     driven.on_change(lambda change: phone.on_call())
     made = Rig(modem, line, phone, sound)
@@ -140,8 +144,8 @@ async def test_it_is_on_while_the_call_is_up_and_off_before_it_is_hung_up(monkey
 
 
 @by_hand
-async def test_one_call_at_a_time_and_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with rig(monkeypatch, day_budget="10s", emergency=["120"]) as it:
+async def test_one_call_at_a_time_and_why_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with rig(monkeypatch, kept=tmp_path, day_budget="10s", emergency=["120"]) as it:
 
         def refused(kind: type[GatewayError], number: str = FAR) -> str:
             with pytest.raises(kind) as told:
@@ -158,6 +162,8 @@ async def test_one_call_at_a_time_and_why_not(monkeypatch: pytest.MonkeyPatch) -
         it.modem.far_hangs_up()
         await pass_time(2)
         assert it.calls.all[0].ended == ("peer-hung-up", "")
+        again = Phone("lte0", it.phone.modem, it.phone.config, it.phone.context, lambda: True)  # a restart
+        assert len(again.budget.kept()["calls"]) == 1
         monkeypatch.setattr(it.phone.budget, "used_s", lambda: 10.0)
         assert refused(Busy) == "modem-call-budget"
         assert it.dial("120")

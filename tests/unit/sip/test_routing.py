@@ -9,7 +9,9 @@ import pytest
 
 from adapters.sip.routing_rights import Caps
 from adapters.sip.trunk_status import TrunkState
+from gateway.base.day_budget import DayBudget
 from gateway.base.errors import Busy, Denied, LinkDown, NotFound
+from gateway.base.moment import Moment
 from gateway.model.principal import SYSTEM, Principal, Role
 from tests.unit.sip.house import PASSWORD, House, house, phone
 from tests.unit.sip.server import center
@@ -399,7 +401,8 @@ async def test_identities_that_can_not_be_read_are_none(tmp_path: Path, header: 
 
 def test_a_trunk_with_a_budget_has_an_end_within_a_day() -> None:
     now = [0.0]
-    caps = Caps(8, lambda: now[0])
+    budget = DayBudget(lambda: Moment("boot", now[0], 0.0))
+    caps = Caps(8, {"trunk:sat": budget})
     end = caps.take("trunk:sat", 1, budget_s=600)
     now[0] = 700.0
     with pytest.raises(Busy) as refused:
