@@ -38,7 +38,7 @@ class Intake:
         software: str,
         request: RtspRequest,
     ) -> None:
-        """Raises RemoteProtocolError (`rtsp-sdp`), Unsupported (`codec-unsupported`)."""
+        """Raises RemoteProtocolError (`rtsp-sdp`), Unsupported (`source-codec`)."""
         self._config = config
         self._context = context
         self._stream = stream

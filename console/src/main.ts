@@ -250,6 +250,7 @@ class Console {
       title: () => this.titleOf(stream),
       status: () => this.store.streams.get(stream) ?? null,
       cause: (code) => this.reasons.cause(code),
+      cure: (code) => this.reasons.cure(code),
       onClose: () => this.close(stream),
       onSelect: () => this.select(stream),
       talk: {

@@ -58,6 +58,7 @@ async function begin(): Promise<void> {
       return [store.whose(stream), name].filter(Boolean).join(" / ");
     },
     cause: (code) => reasons.cause(code),
+    cure: (code) => reasons.cure(code),
     status: () => store.streams.get(stream) ?? null,
     onState: (state, figures, video) => {
       if (figures.framesDecoded < framesNow) framesBefore += framesNow;

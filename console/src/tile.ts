@@ -6,7 +6,7 @@ import { type Figures, NO_FIGURES } from "./figures";
 import { t } from "./i18n";
 import type { StreamStatus } from "./types";
 import { type PlayerState, WhepPlayer } from "./whep";
-import { figureRows, lessWords, tileWords } from "./words";
+import { figureRows, lessWords, sourceWords, tileWords } from "./words";
 
 export interface TileOptions {
   title: () => string;
@@ -17,6 +17,8 @@ export interface TileOptions {
   talk?: { possible(): boolean; on(): boolean; toggle(): void };
   /** A reason code in words. */
   cause?: (code: string) => string;
+  /** What to do about it, in words. */
+  cure?: (code: string) => string;
   onState?: (state: PlayerState, figures: Figures, video: HTMLVideoElement) => void;
 }
 
@@ -143,8 +145,10 @@ export class Tile {
     const { state } = this.player;
     const status = this.options.status();
     const words = tileWords(state, status, now);
-    const less = lessWords(status, this.options.cause);
-    if (less && words.tone !== "live") [words.cause, words.cure] = [less, ""];
+    const none = (): string => "";
+    const source = sourceWords(status, this.options.cause ?? none, this.options.cure ?? none);
+    const less = lessWords(status, this.options.cause) || [source.cause, words.tone === "live" && source.cure].filter(Boolean).join(" ");
+    if (less && words.tone !== "live") [words.cause, words.cure] = [less, source.cure];
     this.note.hidden = !less || words.tone !== "live";
     setText(this.note, less);
     this.element.dataset["tone"] = words.tone;

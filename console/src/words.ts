@@ -52,6 +52,13 @@ export function lessWords(status: StreamStatus | null, cause: (code: string) => 
   return sent ? cause(status.code) : "";
 }
 
+/** A picture or a sound of the source is in a codec that is not carried: what comes, by name, and what to do. */
+export function sourceWords(status: StreamStatus | null, cause: (code: string) => string, cure: (code: string) => string): { cause: string; cure: string } {
+  const told = status !== null && ["source-codec", "source-sound", "track-left-out", "av1"].includes(status.code);
+  if (!told) return { cause: "", cure: "" };
+  return { cause: [cause(status.code), status.detail && `(${status.detail})`].filter(Boolean).join(" "), cure: cure(status.code) };
+}
+
 /** The short words of a stream in the tree. */
 export function streamWord(status: StreamStatus | undefined): { tone: Tone; text: string } {
   switch (status?.state) {

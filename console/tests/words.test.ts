@@ -5,7 +5,7 @@ import { coordinate } from "../src/panels";
 import { search } from "../src/tree";
 import type { Device, StreamStatus } from "../src/types";
 import type { PlayerState } from "../src/whep";
-import { figureRows, lessWords, percent, streamWord, tileWords } from "../src/words";
+import { figureRows, lessWords, percent, sourceWords, streamWord, tileWords } from "../src/words";
 
 const player = (change: Partial<PlayerState>): PlayerState => ({
   phase: "opening",
@@ -72,6 +72,16 @@ test("a picture that is sent with less says why, while it comes", () => {
   expect(lessWords(status({ state: "offline", code: "link-down" }), words)).toBe("");
   expect(lessWords(status({}), words)).toBe("");
   expect(lessWords(null, words)).toBe("");
+});
+
+test("a codec that is not carried is told by name, with what to do", () => {
+  const words = (code: string): string => `${code} in words`;
+  const cure = (code: string): string => `${code} mended`;
+  const told = sourceWords(status({ state: "waiting", code: "source-codec", detail: "MPEG-2 video" }), words, cure);
+  expect(told).toEqual({ cause: "source-codec in words (MPEG-2 video)", cure: "source-codec mended" });
+  expect(sourceWords(status({ code: "source-sound", detail: "" }), words, cure).cause).toBe("source-sound in words");
+  expect(sourceWords(status({ code: "link-pictures" }), words, cure)).toEqual({ cause: "", cure: "" });
+  expect(sourceWords(null, words, cure)).toEqual({ cause: "", cure: "" });
 });
 
 test("streams in the tree", () => {

@@ -15,7 +15,7 @@ next one has nothing new to say.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from gateway.model.media import StreamState
@@ -24,6 +24,12 @@ HEALTHY_S = 10.0
 """A source that lived this long begins its waits anew."""
 ASKED = ("", "opening", "waiting-media")
 """What an attempt says before it knows anything: no news where the one before it failed."""
+
+LACKS = {"codec-unsupported": "source-codec", "audio-unsupported": "source-sound", "av1": "av1"}
+"""What the media plane says of a track in a codec that it does not carry, as it is told of the source."""
+PICTURELESS = ("audio-only", "source-codec", "av1")
+"""Codes of a stream of which only the sound can be had."""
+_KIND = {"source-codec": "video", "av1": "video", "source-sound": "audio"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,9 @@ class OnDemand:
         if self.state is StreamState.OPENING:
             self._give_up_at = now + self.patience.open_s
             self._own = True
-            self._become(StreamState.OPENING, "waiting-key-frame", "")
+            # A picture that is not carried here is not waited for.
+            none = _KIND.get(self._lasting[0]) == "video"
+            self._become(StreamState.OPENING, *(self._lasting if none else ("waiting-key-frame", "")))
 
     def frames(self, now: float) -> None:
         """Frames arrive, or arrive again."""
@@ -177,6 +185,31 @@ class OnDemand:
         self._lasting = code, detail
         if self.state is StreamState.LIVE:
             self._become(self.state, code, detail)
+
+    def problem(self, code: str, detail: str, tracks: Container[str]) -> bool:
+        """What the media plane says of the source, of which those kinds of track are known. A track in a codec that is
+        not carried is told as long as this attempt lasts, whether the rest of it plays or not. True: that is news."""
+        told = LACKS.get(code)
+        if told is None or _KIND[told] in tracks:
+            self.remark(code, detail)
+            return False
+        news = self._lasting != (told, detail)
+        self._lasting = told, detail
+        self.remark(told, detail)
+        return news
+
+    def has(self, kind: str) -> None:
+        """A track of that kind has come."""
+        code = self._lasting[0]
+        if _KIND.get(code) == kind:
+            self._lasting = ("", "")
+            if self.code == code:
+                self._become(self.state, "" if self.state is StreamState.LIVE else "opening", "")
+
+    def sound_only(self) -> None:
+        """Sound has come for a while, and no picture. Where it is known why, that is told."""
+        why = self._lasting if _KIND.get(self._lasting[0]) == "video" else ("audio-only", "")
+        self.remark(*why)
 
     def stalled(self, now: float) -> None:
         if self.state is not StreamState.LIVE or self._cancelling:

@@ -193,7 +193,7 @@ class LiveStream:
 
     def video_missing(self) -> None:
         """Sound has come for a while, and no picture."""
-        self._rules.remark("audio-only", "")
+        self._rules.sound_only()
         self._carry_out()
 
     def found(self, stream: Counters | None, legs: Mapping[int, Counters | None]) -> bool:
@@ -365,14 +365,15 @@ class LiveStream:
                 self._rules.stalled(now)
             case "resumed":
                 self._rules.frames(now)
-            case "problem":
-                self._rules.remark(event.code, event.detail)
+            case "problem" if self._rules.problem(event.code, event.detail, self._tracks):
+                log.warning("%s: %s (%s)", self.id, self._rules.code, event.detail)
         self._carry_out()
 
     def _heard(self, event: StreamEvent) -> None:
         match event:
             case codecs.TrackEvent():
                 self._tracks[event.kind] = track_of(event)
+                self._rules.has(event.kind)
                 self.tracks_since = self.tracks_since or self._loop.time()
                 if event.kind == "video":
                     self._rules.frames(self._loop.time())

@@ -21,6 +21,7 @@ from gateway.convert.recipe import Recipe
 from gateway.core.budget import Claim, admit, estimate, machine_cores, over, rank_of
 from gateway.core.conversion import Conversion
 from gateway.core.mediaplane import MediaPlane
+from gateway.core.on_demand import PICTURELESS
 from gateway.core.stream import LiveStream
 from gateway.core.suit import Wanted, passed_through
 from gateway.model.ids import StreamId
@@ -286,4 +287,4 @@ def known(stream: LiveStream, needs: Needs) -> bool:
     """Its tracks are, as far as they matter: sound may come before the picture."""
     tracks = stream.tracks
     video = any(track.kind is TrackKind.VIDEO for track in tracks)
-    return video or bool(tracks and (not needs.video or stream.status.code == "audio-only"))
+    return video or bool(tracks and (not needs.video or stream.status.code in PICTURELESS))

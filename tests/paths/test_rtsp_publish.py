@@ -25,7 +25,7 @@ async def test_a_track_that_is_not_taken_is_left_out_by_name(tmp_path: Path, udp
         publisher = await Program.start(*sender(rig.url("drone-1", DRONE), audio="libmp3lame", udp=udp))
         await rig.until(lambda: rig.state("drone-1/main") == "live")
         status = rig.status("drone-1/main")
-        assert (status.code, status.detail) == ("track-left-out", "audio MPA")
+        assert (status.code, status.detail) == ("track-left-out", "audio MPEG audio")
         assert [t.codec.value for t in status.tracks] == ["h264"]
         found = frames(said := await (await Program.start(*reader(rig.url("drone-1", WALL)))).said())
         assert found.get(0, 0) >= 40 and set(found) == {0}, said

@@ -207,8 +207,8 @@ async def test_descriptions_that_lie_or_say_nothing(tmp_path: Path) -> None:
         assert [t.codec.value for t in rig.status("cam/main").tracks] == ["h264"], "the content decides"
     for says, code in (
         ("this is no description", "rtsp-sdp"),
-        ("v=0\r\nm=application 0 RTP/AVP 107\r\n", "codec-unsupported"),
-        ("v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 AV1/90000\r\n", "codec-unsupported"),
+        ("v=0\r\nm=application 0 RTP/AVP 107\r\n", "source-codec"),
+        ("v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 AV1/90000\r\n", "source-codec"),
     ):
         async with a_camera(says=says) as camera, watched(tmp_path / code / says[5:9], camera.url) as (rig, _):
             await reason(rig, code)

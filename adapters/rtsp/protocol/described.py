@@ -21,7 +21,9 @@ _AUDIO = {
 }
 _TALK = {"PCMU": "pcmu", "PCMA": "pcma", "G722": "g722", "OPUS": "opus", "L16": "l16"}
 # Of RFC 3551 tables 4 and 5 those that are met and not taken, by name.
-_STATIC = {"3": "GSM", "4": "G723", "14": "MPA", "18": "G729", "32": "MPV", "34": "H263"}
+_STATIC = {"3": "GSM", "4": "G723", "14": "MPEG audio", "18": "G729", "32": "MPEG-2 video", "34": "H263"}
+# What people call what SDP calls otherwise.
+_SPOKEN = {"MPV": "MPEG-2 video", "MPA": "MPEG audio", "MP4V-ES": "MPEG-4 part 2", "AC3": "AC-3", "EAC3": "E-AC-3"}
 _JPEG = RtpMap(26, "JPEG", 90_000)
 _NAMES = re.compile(r"[^A-Za-z0-9.\-]")
 MAX_TRACKS = 16
@@ -66,7 +68,7 @@ class Description:
 def read_description(body: bytes, base: str, *, sends: bool = False) -> Description:
     """`base`: Content-Base, Content-Location or the URI asked for. `sends`: it is a sender's own (ANNOUNCE).
 
-    Raises RemoteProtocolError (`rtsp-sdp`), Unsupported (`codec-unsupported`) where nothing in it can be taken.
+    Raises RemoteProtocolError (`rtsp-sdp`), Unsupported (`source-codec`) where nothing in it can be taken.
     """
     try:
         sdp = Sdp.parse(body)
@@ -78,7 +80,7 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
     passed: list[str] = []
     left: list[Offered] = []
     for media in sdp.media[:MAX_TRACKS]:
-        names = ", ".join(m.encoding for m in _maps(media)) or "/".join(
+        names = ", ".join(_SPOKEN.get(m.encoding.upper(), m.encoding) for m in _maps(media)) or "/".join(
             _STATIC.get(one, one) for one in media.formats[:4]
         )
         # A relative control counts from the base, also where the whole has a control of its own.
@@ -101,7 +103,7 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
     if not found and talk is None:
         raise Unsupported(
             f"nothing in the description can be taken: {', '.join(passed)[:200] or 'it is empty'}",
-            code="codec-unsupported",
+            code="source-codec",
         )
     tracks = tuple(found[kind] for kind in ("video", "audio") if kind in found)
     lacking = [

@@ -132,6 +132,20 @@ ROWS: tuple[Row, ...] = (
         "请检查摄像头与编码器；已请求关键帧。",
     ),
     (
+        "source-codec",
+        "The source's picture is in a codec that is not carried here.",
+        "Set the source to H.264 or H.265; the detail names what it sends.",
+        "信号源的视频编码不受支持。",
+        "请将信号源设为 H.264 或 H.265；详情中写明其当前编码。",
+    ),
+    (
+        "source-sound",
+        "The source's sound is in a codec that is not carried here; its picture is not touched by that.",
+        "Set the source's sound to AAC, G.711 or Opus; the detail names what it sends.",
+        "信号源的音频编码不受支持，画面不受影响。",
+        "请将信号源音频设为 AAC、G.711 或 Opus；详情中写明其当前编码。",
+    ),
+    (
         "framing-lost",
         "The TCP media stream lost its framing.",
         "The gateway finds the next frame by itself; if it repeats, update the device.",

@@ -296,3 +296,50 @@ def test_why_it_failed_stays_told_while_it_is_asked_again() -> None:
     r.ended(92, "")
     r.joined(93)
     assert (r.state, r.code) == (S.OPENING, "opening")
+
+
+def test_a_picture_in_a_codec_that_is_not_carried_is_told_as_long_as_the_attempt_lasts() -> None:
+    r = rules()
+    r.joined(0)
+    assert r.problem("codec-unsupported", "MPEG-2 video", {})
+    assert not r.problem("codec-unsupported", "MPEG-2 video", {}), "told once"
+    r.media(0.1)
+    assert (r.state, r.code, r.detail) == (S.OPENING, "source-codec", "MPEG-2 video")
+    r.sound_only()
+    assert r.code == "source-codec"
+    r.handle_timer(60.1)
+    assert (r.state, r.code, r.detail) == (S.WAITING, "source-codec", "MPEG-2 video")
+    r.ended(60.2, "source-ended")
+    r.handle_timer(60.7)
+    assert (r.state, r.code) == (S.OPENING, "source-codec"), "why it failed stays told"
+    r.problem("codec-unsupported", "MPEG-2 video", {})
+    r.has("video")
+    r.frames(61)
+    assert (r.state, r.code) == (S.LIVE, "")
+
+
+def test_sound_in_a_codec_that_is_not_carried_is_told_beside_the_picture_until_it_comes_in_another() -> None:
+    r = rules()
+    r.joined(0)
+    assert r.problem("audio-unsupported", "AC-3", {})
+    r.media(0.1)
+    assert r.code == "waiting-key-frame"
+    r.has("video")
+    r.frames(0.5)
+    assert (r.state, r.code, r.detail) == (S.LIVE, "source-sound", "AC-3")
+    r.stalled(5)
+    r.frames(6)
+    assert (r.state, r.code) == (S.LIVE, "source-sound")
+    r.has("audio")
+    assert (r.state, r.code) == (S.LIVE, "")
+    # What happens to a track that is there is worth telling, and passes.
+    assert not r.problem("audio-unsupported", "LATM of a form that nobody sends", {"audio"})
+    assert r.code == "audio-unsupported"
+    r.stalled(7)
+    r.frames(8)
+    assert r.code == ""
+    r = rules()
+    r.joined(0)
+    r.lasting("track-left-out", "video MPEG-2 video")
+    r.sound_only()
+    assert r.code == "audio-only", "what can be had of it is"
