@@ -21,7 +21,9 @@ Wire: TypeAlias = int
 Bundle: TypeAlias = int
 Door: TypeAlias = int
 
-CodecName: TypeAlias = Literal["h264", "h265", "mjpeg", "aac", "pcma", "pcmu", "opus", "g722", "l16"]
+CodecName: TypeAlias = Literal[
+    "h264", "h265", "mjpeg", "mpeg2video", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mp2", "ac3"
+]
 SrtpProfile: TypeAlias = Literal[
     "AEAD_AES_128_GCM",
     "AEAD_AES_256_GCM",

@@ -101,7 +101,7 @@ fn h265_with_b_frames_and_latm() {
 #[test]
 fn several_programmes() {
     let data = vector("ts_two_programs.ts");
-    let list = r#"[{"number":7,"name":"Radio \"one\"","tracks":["MPEG audio (MP2 or MP3)"]},{"number":9,"name":"Kamera Süd","tracks":["h264","opus"]}]"#;
+    let list = r#"[{"number":7,"name":"Radio \"one\"","tracks":["mp2"]},{"number":9,"name":"Kamera Süd","tracks":["h264","opus"]}]"#;
     for program in [0, 9] {
         let got = read_in(program, &data, || 5000);
         assert_eq!(got.codecs(), ["h264", "opus"], "{program}");
@@ -110,9 +110,8 @@ fn several_programmes() {
         assert_eq!(got.programs.last().map(String::as_str), Some(list));
     }
     let radio = read_in(7, &data, || 5000);
-    assert!(radio.video.is_empty() && radio.audio.is_empty());
-    assert_eq!(radio.codes(), ["audio-unsupported"]);
-    assert!(radio.problems[0].1.contains("MP2"));
+    assert_eq!((radio.codecs(), radio.problems.len()), (vec!["mp2"], 0));
+    assert!(radio.audio.len() > 20 && steps(&radio.audio).iter().all(|s| *s == 1152));
     let nobody = read_in(3, &data, || 5000);
     assert_eq!(nobody.problems, [("ts-no-program", "no programme 3; there are 7, 9".into())]);
 }

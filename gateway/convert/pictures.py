@@ -22,9 +22,9 @@ from gateway.convert.encoders import (
     threads,
 )
 from gateway.convert.recipe import Recipe
-from gateway.convert.records import Track, Unit
+from gateway.convert.records import WHOLE, Track, Unit
 
-DECODERS = {"h264": "h264", "h265": "hevc", "mjpeg": "mjpeg"}
+DECODERS = {"h264": "h264", "h265": "hevc", "mjpeg": "mjpeg", "mpeg2video": "mpeg2video"}
 SPARSE_FPS = 1.5
 """Of sources with key frames at least that often only those are decoded for so slow a picture."""
 SKIP_BEHIND_S, DROP_BEHIND_S = 0.5, 3.0
@@ -128,7 +128,7 @@ class Pictures:
         context.thread_count = threads()
         context.thread_type = "SLICE"
         context.options = {"max_pixels": str(MAX_PIXELS)}
-        if track.codec != "mjpeg" and not track.b_frames:
+        if track.codec not in WHOLE and not track.b_frames:
             context.flags |= av.codec.context.Flags.low_delay
         return context
 
@@ -141,7 +141,7 @@ class Pictures:
 
     def _decode(self, unit: Unit) -> list[VideoFrame]:
         assert self._decoder is not None and self._track is not None  # noqa: S101
-        data = unit.parts[0] if unit.codec == "mjpeg" and unit.parts else unit.annexb()
+        data = unit.decodable()
         if unit.key and self._track.sets and not _has_sets(unit):
             data = b"".join(b"\0\0\0\1" + one for one in self._track.sets) + data
         packet = av.Packet(data)

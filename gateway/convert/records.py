@@ -7,8 +7,12 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-CODECS = ("h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mjpeg")
-VIDEO = ("h264", "h265", "mjpeg")
+CODECS = (
+    "h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mjpeg", "mpeg2video", "mp2", "ac3",
+)  # fmt: skip
+VIDEO = ("h264", "h265", "mjpeg", "mpeg2video")
+WHOLE = ("mjpeg", "mpeg2video")
+"""Of these a unit is the bytes that a decoder takes, not NAL units."""
 KEY, AFTER_LOSS, FIRST, LAST, CACHED = 1, 2, 4, 8, 16
 UNKNOWN = -(1 << 63)
 FRAGMENT_BYTES = 60_000
@@ -62,6 +66,9 @@ class Unit:
 
     def annexb(self) -> bytes:
         return b"".join(b"\0\0\0\1" + part for part in self.parts)
+
+    def decodable(self) -> bytes:
+        return b"".join(self.parts) if self.codec in WHOLE else self.annexb()
 
 
 class Reader:

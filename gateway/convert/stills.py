@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 
 from gateway.convert.encoders import MAX_PIXELS, threads
 from gateway.convert.pictures import DECODERS, fitting
-from gateway.convert.records import BadRecord, Reader, Track, Unit
+from gateway.convert.records import WHOLE, BadRecord, Reader, Track, Unit
 from gateway.convert.worker import RANK, RECORD_BYTES, Control
 
 WAIT_S = 3.0
@@ -116,8 +116,8 @@ def _decoder(track: Track) -> VideoCodecContext:
 
 
 def _decoded(decoder: VideoCodecContext, unit: Unit, sets: tuple[bytes, ...]) -> VideoFrame | None:
-    data = unit.parts[0] if unit.codec == "mjpeg" and unit.parts else unit.annexb()
-    if unit.key and unit.codec != "mjpeg":
+    data = unit.decodable()
+    if unit.key and unit.codec not in WHOLE:
         data = b"".join(b"\0\0\0\1" + one for one in sets) + data
     try:
         frames = decoder.decode(av.Packet(data))

@@ -79,6 +79,51 @@ async def test_unicast_in_and_a_group_out(stage: Stage, free: Ports) -> None:
         await stage.until("the other sender's picture", other, PATIENCE_S)
 
 
+@pytest.mark.parametrize(
+    ("picture", "sound", "names"),
+    [
+        ("-c:v mpeg2video -g 25 -bf 2 -b:v 3M", "-c:a mp2", ("mpeg2video", "mp2")),
+        (PICTURE, "-c:a ac3", ("h264", "ac3")),
+    ],
+)
+async def test_what_nobody_takes_as_it_is_is_converted_by_itself(
+    stage: Stage, free: Ports, picture: str, sound: str, names: tuple[str, str]
+) -> None:
+    words = (
+        "ffmpeg -v error -f lavfi -re -i sine=frequency=440:sample_rate=48000 -f lavfi -re -i "
+        f"testsrc2=size=640x360:rate=25 {picture} {sound} -f mpegts udp://127.0.0.1:{free.ts}?pkt_size=1316"
+    )
+    with running(*words.split()):
+        one = await live(stage, "unicast/main", *names)
+        assert (one["code"], one["tracks"][0]["width"]) == ("", 640)
+        codecs, packets = await looked_at(f"rtp://{OUT}:{free.pbx}?localaddr=127.0.0.1")
+        assert codecs == {"h264", "aac"} and packets > 50
+
+
+@pytest.mark.parametrize(
+    ("picture", "sound", "state", "code", "named"),
+    [
+        (PICTURE, "-c:a dca -strict -2", "live", "source-sound", "DTS"),
+        ("-c:v mpeg4", "-c:a aac", "opening", "source-codec", "MPEG-4 part 2"),
+    ],
+)
+async def test_a_codec_that_is_not_carried_is_named(
+    stage: Stage, free: Ports, picture: str, sound: str, state: str, code: str, named: str
+) -> None:
+    words = (
+        "ffmpeg -v error -f lavfi -re -i sine=frequency=440:sample_rate=48000 -f lavfi -re -i "
+        f"testsrc2=size=640x360:rate=25 {picture} {sound} -f mpegts udp://127.0.0.1:{free.ts}?pkt_size=1316"
+    )
+    with running(*words.split()):
+
+        def told() -> bool:
+            one = stream(stage, "unicast/main")
+            return (one["state"], one["code"]) == (state, code) and named in one["detail"]
+
+        await stage.until("its words", told, PATIENCE_S)
+    assert set(stage.client.get("/api/v1/reasons")[code]["cause"]) == {"en", "zh"}
+
+
 async def test_each_programme_of_a_group_is_a_stream(stage: Stage, free: Ports) -> None:
     words = (
         f"ffmpeg -v error -f lavfi -re -i testsrc2=size=640x360:rate=25 -f lavfi -re -i testsrc=size=320x240:rate=25 "

@@ -65,6 +65,19 @@ GST_READ = (
 )
 
 
+async def test_a_picture_that_is_not_carried_is_named(stage: Stage) -> None:
+    need("ffmpeg")
+    line = "ffmpeg -v error -re -f lavfi -i testsrc2=size=320x240:rate=25 -c:v flv -g 25 -t 60 -f flv"
+    publisher = await Program.start(*line.split(), url(stage, f"drone-1?key={KEY}"))
+
+    def told() -> Any:
+        all_streams = stage.client.get("/api/v1/streams")
+        return any(s["code"] == "source-codec" and "H.263" in s["detail"] for s in all_streams)
+
+    await stage.until("its codec by name", told)
+    await publisher.stop()
+
+
 async def test_gstreamer_publishes_and_both_read(stage: Stage) -> None:
     need("gst-launch-1.0", "ffmpeg")
     publisher = await Program.start(*GST_SEND.format(url=url(stage, f"drone-1?key={KEY}")).split())

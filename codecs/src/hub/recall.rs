@@ -6,7 +6,7 @@ use super::stream::Stream;
 use super::timeline::to_us;
 use super::track::{Frame, Track};
 use super::unit::{AccessUnit, Codec, Kind};
-use crate::packet::aac;
+use crate::packet::{aac, whole};
 
 /// In decoding order of both tracks. Empty when no key frame is cached.
 pub fn cached(stream: &Stream) -> Vec<AccessUnit> {
@@ -29,6 +29,7 @@ pub fn cached(stream: &Stream) -> Vec<AccessUnit> {
 fn heard(track: &Track, frame: &Frame) -> AccessUnit {
     let nalus = match track.params.codec {
         Codec::Aac => aac::unpack(&frame.payloads),
+        Codec::Mp2 | Codec::Ac3 => whole::unpack(&frame.payloads),
         _ => frame.payloads.iter().map(|(part, _)| Bytes::copy_from_slice(part)).collect(),
     };
     let (pts, arrival) = (frame.ts, frame.arrival);

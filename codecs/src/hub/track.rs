@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::unit::{AccessUnit, Codec, Kind, TrackParams};
-use crate::packet::{h264, h265, jpeg, Packetizer, Payloads};
+use crate::packet::{h264, h265, jpeg, whole, Packetizer, Payloads};
 use crate::time::Micros;
 
 /// RTP payload bytes that leave room in 1200 for header, extensions (mid, abs-send-time, transport-cc), RTX and tag.
@@ -236,6 +236,7 @@ impl Track {
             Codec::H264 => Some(h264::unpack),
             Codec::H265 => Some(h265::unpack),
             Codec::Mjpeg => Some(jpeg::unpack),
+            Codec::Mpeg2 => Some(whole::unpack),
             _ => None,
         };
         let cached = self.gop_start.filter(|_| unpack.is_some()).map(|start| start..self.next_frame);

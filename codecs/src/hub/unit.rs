@@ -20,6 +20,10 @@ pub enum Codec {
     Opus,
     G722,
     L16,
+    /// MPEG-1 and MPEG-2 video, MPEG audio of any layer, AC-3: taken in for conversions, and by nobody else.
+    Mpeg2,
+    Mp2,
+    Ac3,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +35,7 @@ pub enum Kind {
 impl Codec {
     pub fn kind(self) -> Kind {
         match self {
-            Codec::H264 | Codec::H265 | Codec::Mjpeg => Kind::Video,
+            Codec::H264 | Codec::H265 | Codec::Mjpeg | Codec::Mpeg2 => Kind::Video,
             _ => Kind::Audio,
         }
     }
@@ -48,6 +52,9 @@ impl Codec {
             Codec::Opus => "opus",
             Codec::G722 => "g722",
             Codec::L16 => "l16",
+            Codec::Mpeg2 => "mpeg2video",
+            Codec::Mp2 => "mp2",
+            Codec::Ac3 => "ac3",
         }
     }
 }
@@ -87,7 +94,8 @@ impl TrackParams {
 }
 
 /// One picture or one audio frame (several G.711 samples). Video: NAL units without start codes, in decoding order,
-/// parameter sets included in band as they came; `nalus` are slices of one buffer. MJPEG: one JPEG file.
+/// parameter sets included in band as they came; `nalus` are slices of one buffer. MJPEG: one JPEG file. MPEG-2: the picture's bytes with
+/// their start codes.
 #[derive(Debug, Clone)]
 pub struct AccessUnit {
     pub kind: Kind,

@@ -47,6 +47,10 @@ pub fn is_audio_id(stream_id: u8) -> bool {
 
 /// stream_type values that we meet (ISO/IEC 13818-1 table 2-34, GB/T 28181-2022 annex C).
 pub mod stream_type {
+    pub const MPEG1_VIDEO: u8 = 1;
+    pub const MPEG2_VIDEO: u8 = 2;
+    pub const MPEG1_AUDIO: u8 = 3;
+    pub const MPEG2_AUDIO: u8 = 4;
     pub const AAC_ADTS: u8 = 0x0f;
     pub const AAC_LATM: u8 = 0x11;
     pub const MPEG4_VIDEO: u8 = 0x10;
@@ -57,6 +61,8 @@ pub mod stream_type {
     pub const G711U: u8 = 0x91;
     pub const G722_1: u8 = 0x92;
     pub const G723_1: u8 = 0x93;
+    /// ATSC A/52 annex A.
+    pub const AC3: u8 = 0x81;
     pub const G729: u8 = 0x99;
     pub const SVAC_AUDIO: u8 = 0x9b;
     /// Ours, for private PES packets that their map names Opus.

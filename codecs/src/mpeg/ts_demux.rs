@@ -6,7 +6,7 @@
 use super::sections::ProgramMap;
 use super::ts_gather::{Elementary, Shared};
 use super::ts_programs::{Change, Programs};
-use super::ts_roles::{role, Role};
+use super::ts_roles::{is_converted, role, Role};
 use super::ts_sync::TsSync;
 pub use super::ts_sync::PACKET_BYTES;
 use super::EsChunk;
@@ -251,8 +251,13 @@ impl Demux {
 /// The first picture and the first sound that we carry, all KLV, and private streams that may be KLV.
 fn wanted(map: &ProgramMap) -> Vec<(u16, Role)> {
     let all = map.streams.iter().map(|s| (s.pid, role(map, s))).collect::<Vec<_>>();
-    let video = all.iter().find(|(_, r)| matches!(r, Role::Video(_)));
-    let audio = all.iter().find(|(_, r)| matches!(r, Role::Audio(_)));
+    let first = |fits: fn(&Role) -> bool| {
+        let mut fitting = all.iter().filter(|(_, r)| fits(r));
+        let any = fitting.clone().next();
+        fitting.find(|(_, r)| !is_converted(*r)).or(any)
+    };
+    let video = first(|r| matches!(r, Role::Video(_)));
+    let audio = first(|r| matches!(r, Role::Audio(_)));
     let data = all.iter().filter(|(_, r)| matches!(r, Role::Klv { .. } | Role::Private));
     video.into_iter().chain(audio).chain(data).copied().collect()
 }

@@ -30,7 +30,9 @@ pub fn role(map: &ProgramMap, s: &MapStream) -> Role {
     if &map.format == b"HDMV" && s.stream_type >= 0x80 {
         return match s.stream_type {
             0x80 => audio("LPCM of Blu-ray"),
-            0x81 | 0x83 | 0x84 | 0xa1 => audio("AC-3"),
+            0x81 => Role::Audio(stream_type::AC3),
+            0x83 => audio("TrueHD"),
+            0x84 | 0xa1 => audio("E-AC-3"),
             0x82 | 0x85 | 0x86 | 0xa2 => audio("DTS"),
             0xea => video("VC-1"),
             _ => Role::Other,
@@ -41,7 +43,7 @@ pub fn role(map: &ProgramMap, s: &MapStream) -> Role {
         stream_type::AAC_ADTS | stream_type::AAC_LATM | stream_type::G711A | stream_type::G711U => {
             Role::Audio(s.stream_type)
         }
-        1 | 2 => video("MPEG-2 video"),
+        stream_type::MPEG1_VIDEO | stream_type::MPEG2_VIDEO => Role::Video(s.stream_type),
         stream_type::MPEG4_VIDEO => video("MPEG-4 part 2"),
         0x1f => video("H.264 SVC"),
         0x20 => video("H.264 MVC"),
@@ -53,10 +55,9 @@ pub fn role(map: &ProgramMap, s: &MapStream) -> Role {
         0xd2 => video("AVS2"),
         0xd1 => video("Dirac"),
         0xea => video("VC-1"),
-        3 | 4 => audio("MPEG audio (MP2 or MP3)"),
+        stream_type::MPEG1_AUDIO | stream_type::MPEG2_AUDIO | stream_type::AC3 => Role::Audio(s.stream_type),
         0x1c => audio("AAC without ADTS headers"),
         0x2d | 0x2e => audio("MPEG-H 3D audio"),
-        0x81 => audio("AC-3"),
         0x82 | 0x85 | 0x8a => audio("DTS"),
         0x87 => audio("E-AC-3"),
         stream_type::G722_1 => audio("G.722.1"),
@@ -77,7 +78,7 @@ fn private(s: &MapStream) -> Role {
         (b"AV01", _) => Role::Foreign { video: true, name: "AV1" },
         (b"VC-1", _) => Role::Foreign { video: true, name: "VC-1" },
         (b"BSSD", _) => Role::Foreign { video: false, name: "SMPTE 302M" },
-        (b"AC-3", _) | (_, 0x6a) => Role::Foreign { video: false, name: "AC-3" },
+        (b"AC-3", _) | (_, 0x6a) => Role::Audio(stream_type::AC3),
         (b"EAC3", _) | (_, 0x7a) => Role::Foreign { video: false, name: "E-AC-3" },
         (b"DTS1" | b"DTS2" | b"DTS3", _) | (_, 0x7b) => Role::Foreign { video: false, name: "DTS" },
         (_, 0x7c) => Role::Audio(stream_type::AAC_ADTS),
@@ -86,10 +87,19 @@ fn private(s: &MapStream) -> Role {
     }
 }
 
+/// Taken in only to be converted: where there is another one beside it, that one comes.
+pub fn is_converted(role: Role) -> bool {
+    use stream_type::{AC3, MPEG1_AUDIO, MPEG1_VIDEO, MPEG2_AUDIO, MPEG2_VIDEO};
+    matches!(role, Role::Video(MPEG1_VIDEO | MPEG2_VIDEO) | Role::Audio(MPEG1_AUDIO | MPEG2_AUDIO | AC3))
+}
+
 /// What a person calls it: a name of gateway/codecs.pyi where there is one.
 pub fn name(role: Role) -> Option<&'static str> {
     match role {
         Role::Video(stream_type::H264) => Some("h264"),
+        Role::Video(stream_type::MPEG1_VIDEO | stream_type::MPEG2_VIDEO) => Some("mpeg2video"),
+        Role::Audio(stream_type::MPEG1_AUDIO | stream_type::MPEG2_AUDIO) => Some("mp2"),
+        Role::Audio(stream_type::AC3) => Some("ac3"),
         Role::Video(_) => Some("h265"),
         Role::Audio(stream_type::G711A) => Some("pcma"),
         Role::Audio(stream_type::G711U) => Some("pcmu"),

@@ -17,6 +17,8 @@ pub mod opus;
 mod payloads;
 pub mod probe;
 pub mod probe_bytes;
+pub mod sync_frames;
+pub mod whole;
 
 use bytes::Bytes;
 
@@ -82,6 +84,7 @@ impl Packetizer {
             Codec::Pcma | Codec::Pcmu | Codec::G722 => g711::packetize(&unit.nalus, max),
             Codec::L16 => l16::packetize(&unit.nalus, max, self.channels),
             Codec::Opus => opus::packetize(&unit.nalus, max),
+            Codec::Mpeg2 | Codec::Mp2 | Codec::Ac3 => whole::packetize(&unit.nalus, max),
         }
     }
 }

@@ -66,7 +66,13 @@ fn aliases(m: &Bound<'_, PyModule>) -> PyResult<()> {
     for name in ["Stream", "Leg", "Port", "Session", "Subscription", "Voice", "Room", "Wire", "Bundle", "Door"] {
         m.add(name, py.get_type::<pyo3::types::PyInt>())?;
     }
-    m.add("CodecName", one_of(py, &["h264", "h265", "mjpeg", "aac", "pcma", "pcmu", "opus", "g722", "l16"])?)?;
+    m.add(
+        "CodecName",
+        one_of(
+            py,
+            &["h264", "h265", "mjpeg", "mpeg2video", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mp2", "ac3"],
+        )?,
+    )?;
     m.add("SrtpProfile", one_of(py, &crate::rtp::srtp::Profile::ALL.map(crate::rtp::srtp::Profile::name))?)?;
     m.add("Event", events::union(py)?)?;
     Ok(())

@@ -8,6 +8,7 @@
 mod audio;
 mod jpeg;
 mod lane;
+mod mpeg2;
 mod nal_order;
 mod raw_video;
 mod sdp;

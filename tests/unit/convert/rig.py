@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from gateway import codecs
 from gateway.convert.pictures import split
 from gateway.convert.recipe import Recipe
-from gateway.convert.records import Reader, Track, Unit, Writer
+from gateway.convert.records import WHOLE, Reader, Track, Unit, Writer
 
 PATIENCE_S = 60.0
 
@@ -66,7 +66,7 @@ class Camera:
 
     def set(self, codec: str, size: tuple[int, int]) -> None:
         self.codec, self.size = codec, size
-        name = {"h264": "libx264", "h265": "libx265", "mjpeg": "mjpeg"}[codec]
+        name = {"h264": "libx264", "h265": "libx265", "mjpeg": "mjpeg", "mpeg2video": "mpeg2video"}[codec]
         context: Any = av.CodecContext.create(name, "w")
         context.width, context.height = size
         context.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -75,9 +75,8 @@ class Camera:
         context.options = {
             "h264": {"preset": "ultrafast", "x264-params": f"scenecut=0:bframes={self.b_frames}:b-adapt=0"},
             "h265": {"preset": "ultrafast", "x265-params": "log-level=none:repeat-headers=1:bframes=0:pools=1"},
-            "mjpeg": {},
-        }[codec]
-        if not self.b_frames and codec != "mjpeg":
+        }.get(codec, {})
+        if not self.b_frames and codec not in WHOLE:
             context.options = context.options | {"tune": "zerolatency"}
         self.context = context
         self.told = False
@@ -85,7 +84,7 @@ class Camera:
     def set_audio(self, codec: str) -> None:
         name, rate, form = {
             "aac": ("aac", 48_000, "fltp"), "pcma": ("pcm_alaw", 8_000, "s16"), "opus": ("libopus", 48_000, "s16"),
-            "g722": ("g722", 16_000, "s16"),
+            "g722": ("g722", 16_000, "s16"), "mp2": ("mp2", 48_000, "s16"), "ac3": ("ac3", 48_000, "fltp"),
         }[codec]  # fmt: skip
         context: Any = av.CodecContext.create(name, "w")
         context.sample_rate, context.layout, context.format = rate, "mono", form
@@ -114,7 +113,7 @@ class Camera:
 
     def _send(self, packet: Any) -> None:
         data, scale = bytes(packet), 90_000 // self.fps
-        parts = (data,) if self.codec == "mjpeg" else tuple(split(data))
+        parts = (data,) if self.codec in WHOLE else tuple(split(data))
         kinds = {"h264": ((7, 8), 0, 0x1F), "h265": ((32, 33, 34), 1, 0x3F)}.get(self.codec)
         if not self.told:
             sets = tuple(p for p in parts if kinds and p[0] >> kinds[1] & kinds[2] in kinds[0])

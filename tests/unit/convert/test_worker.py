@@ -103,6 +103,20 @@ def test_motion_jpeg_becomes_h264(engine: codecs.Engine, stack: ExitStack) -> No
     assert (seen.decoded()[-1].width, seen.decoded()[-1].height) == (320, 240)
 
 
+@pytest.mark.parametrize("sound", ["mp2", "ac3"])
+def test_what_broadcast_sends_becomes_what_everybody_takes(engine: codecs.Engine, stack: ExitStack, sound: str) -> None:
+    camera_of: dict[str, object] = {"codec": "mpeg2video", "size": (320, 240), "b_frames": 2, "gop": 12, "audio": sound}
+    camera, seen, works = between(engine, stack, Recipe("h264", "opus"), camera_of)
+    shoot_on(camera, stack)
+    seen.until("pictures and sound", lambda s: len(s.pictures()) > 20 and len(s.sounds()) > 40)
+    assert rising(seen.pictures()) and rising(seen.sounds())
+    assert works.told("made", lambda e: "video" in e)["video"] == "mpeg2video 320x240 → h264 320x240"
+    frames = seen.decoded()
+    assert (frames[-1].width, frames[-1].height) == (320, 240)
+    # The clock of the picture is that of the sound.
+    assert abs(seen.pictures()[-1].pts / 90_000 - seen.sounds()[-1].pts / 48_000) < 0.5
+
+
 def test_b_frames_go_and_sound_stays_with_the_picture(engine: codecs.Engine, stack: ExitStack) -> None:
     camera, seen, _ = between(
         engine, stack, Recipe("h264", "opus"), {"codec": "h264", "b_frames": 2, "gop": 25, "audio": "aac"}

@@ -66,6 +66,15 @@ def test_what_can_not_be_taken(text: str, code: str) -> None:
     assert raised.value.code == code
 
 
+def test_what_can_not_be_taken_has_the_names_that_people_know() -> None:
+    picture = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    for sound, name in (("14", "MPEG audio"), ("97\r\na=rtpmap:97 AC3/48000", "AC-3")):
+        found = read_description(f"{HEAD}{picture}m=audio 0 RTP/AVP {sound}\r\n".encode(), "rtsp://c/x")
+        assert found.missing == f"audio {name}"
+    with pytest.raises(Unsupported, match="video MPEG-2 video"):
+        read_description(f"{HEAD}m=video 0 RTP/AVP 32\r\n".encode(), "rtsp://c/x")
+
+
 @pytest.mark.parametrize(
     ("base", "control", "whole"),
     [

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::timeline::{AudioClock, SourceTime};
 use super::{IngestOutput, Sink};
 use crate::hub::unit::{AccessUnit, Codec, Kind, TrackParams};
+use crate::packet::sync_frames::Frame;
 use crate::packet::{aac, opus};
 use crate::time::Micros;
 
@@ -64,6 +65,27 @@ impl AudioTrack {
         for frame in frames {
             self.unit(frame, time, clock, aac::SAMPLES_PER_FRAME, capture, now, out);
             time = SourceTime::default();
+        }
+    }
+
+    /// Frames that follow each other; the first of them `early`: it began before what `time` is of.
+    #[allow(clippy::too_many_arguments)]
+    pub fn push_framed(
+        &mut self,
+        codec: Codec,
+        frames: Vec<(Frame, Bytes)>,
+        early: bool,
+        time: SourceTime,
+        capture: Option<i64>,
+        now: Micros,
+        out: &mut Sink,
+    ) {
+        let mut time =
+            [if early { SourceTime::default() } else { time }, if early { time } else { SourceTime::default() }]
+                .into_iter();
+        for (frame, data) in frames {
+            self.announce(codec, frame.sample_rate_hz, frame.sample_rate_hz, frame.channels, Bytes::new(), out);
+            self.unit(data, time.next().unwrap_or_default(), frame.sample_rate_hz, frame.samples, capture, now, out);
         }
     }
 

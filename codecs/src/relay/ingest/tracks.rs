@@ -4,11 +4,13 @@ use bytes::Bytes;
 
 use super::audio::AudioTrack;
 use super::jpeg::JpegTrack;
+use super::mpeg2::Mpeg2Track;
 use super::timeline::{Mapping, SourceTime};
 use super::video::{Origin, VideoTrack};
 use super::Sink;
 use crate::hub::unit::Codec;
 use crate::mpeg::{stream_type, EsChunk};
+use crate::packet::sync_frames::Splitter;
 use crate::packet::{aac, annexb, latm, nalus::MAX_NALUS};
 use crate::time::Micros;
 
@@ -18,17 +20,22 @@ pub struct Tracks {
     pub audio: AudioTrack,
     /// In place of `video` where the source sends MJPEG.
     pub jpeg: JpegTrack,
+    /// The same for MPEG-2.
+    mpeg2: Mpeg2Track,
     latm: latm::Depacketizer,
+    splitter: Splitter,
 }
 
 impl Tracks {
     pub fn dropped_units(&self) -> u64 {
-        self.video.dropped_units + self.audio.dropped_units
+        self.video.dropped_units + self.audio.dropped_units + self.mpeg2.dropped_units
     }
 
     pub fn restart(&mut self) {
         self.video.restart();
         self.jpeg.loss();
+        self.mpeg2.loss();
+        self.splitter.clear();
         self.audio.loss();
     }
 
@@ -36,6 +43,7 @@ impl Tracks {
     pub fn rebase(&mut self, out: &mut Sink) {
         self.video.rebase();
         self.jpeg.rebase();
+        self.mpeg2.rebase();
         self.audio.rebase();
         out.mapping = Mapping::default();
     }
@@ -59,7 +67,12 @@ impl Tracks {
         if !chunk.is_video() {
             return self.audio_chunk(chunk, time, capture, now, out);
         }
-        if matches!(chunk.stream_type, stream_type::SVAC_VIDEO | stream_type::MPEG4_VIDEO | 1 | 2)
+        let mpeg2 = matches!(chunk.stream_type, stream_type::MPEG1_VIDEO | stream_type::MPEG2_VIDEO);
+        if mpeg2 && !self.video.known() && self.mpeg2.recognises(&chunk.data) {
+            let origin = Origin { time, damaged: chunk.damaged, capture_unix_us: capture, now };
+            return self.mpeg2.push(chunk.data, origin, out);
+        }
+        if (mpeg2 || matches!(chunk.stream_type, stream_type::SVAC_VIDEO | stream_type::MPEG4_VIDEO))
             && !self.video.known()
         {
             let detail = format!("video of stream type 0x{:02x}; set the device to H.264 or H.265", chunk.stream_type);
@@ -76,7 +89,17 @@ impl Tracks {
 
     fn audio_chunk(&mut self, chunk: EsChunk, time: SourceTime, capture: Option<i64>, now: Micros, out: &mut Sink) {
         if chunk.damaged {
+            self.splitter.clear();
             return self.audio.loss();
+        }
+        let framed = match chunk.stream_type {
+            stream_type::MPEG1_AUDIO | stream_type::MPEG2_AUDIO => Some(Codec::Mp2),
+            stream_type::AC3 => Some(Codec::Ac3),
+            _ => None,
+        };
+        if let Some(codec) = framed {
+            let (frames, early) = self.splitter.push(codec, &chunk.data);
+            return self.audio.push_framed(codec, frames, early, time, capture, now, out);
         }
         if chunk.stream_type == stream_type::AAC_LATM {
             return self.latm(&chunk.data, time, capture, now, out);
