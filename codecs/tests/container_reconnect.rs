@@ -58,7 +58,7 @@ fn many_short_outages_are_no_step_back_and_no_lead_that_grows() {
         last[k] = unit.dts;
     }
     // Written behind what the first of them gave out, and no further.
-    let newest = units.iter().filter(|u| u.kind == Kind::Video).next_back().expect("pictures");
+    let newest = units.iter().rfind(|u| u.kind == Kind::Video).expect("pictures");
     let ahead_ms = newest.pts / 90 - newest.arrival.0 as i64 / 1000;
     assert!((-5..=200).contains(&ahead_ms), "{ahead_ms} ms");
     let pictures = units.iter().filter(|u| u.kind == Kind::Video).count();

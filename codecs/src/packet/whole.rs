@@ -25,7 +25,7 @@ mod tests {
     fn what_was_cut_is_joined() {
         for len in [1usize, 99, 100, 101, 1000] {
             let unit = Bytes::from((0..len).map(|i| i as u8).collect::<Vec<_>>());
-            let payloads = packetize(&[unit.clone()], 100);
+            let payloads = packetize(std::slice::from_ref(&unit), 100);
             assert!(payloads.len() == len.div_ceil(100) && payloads.iter().all(|(p, _)| p.len() <= 100));
             assert_eq!(unpack(&payloads), [unit]);
         }
