@@ -169,7 +169,7 @@ def gateway(installed: Installed, folder: Path) -> Iterator[tuple[str, Path]]:
 def get(url: str) -> tuple[int, str]:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with closing(urllib.request.urlopen(url, timeout=5, context=context)) as answer:  # noqa: S310
+    with closing(urllib.request.urlopen(url, timeout=ANSWER_S, context=context)) as answer:  # noqa: S310
         return answer.status, answer.read().decode()
 
 
