@@ -11,7 +11,7 @@ use crate::time::Micros;
 
 use super::assemble::WHOLE;
 use super::figures::FlowFigures;
-use super::flow::{FlowOptions, Mode};
+use super::flow::{Class, FlowOptions, Mode};
 use super::fragment::Head;
 use super::types::{FlowId, PathId};
 use super::unit_out::UnitOut;
@@ -23,6 +23,8 @@ const MAX_UNITS: usize = 2048;
 /// After its time a unit is kept this long: reports of it are still on their way.
 const AFTER_US: i64 = 500_000;
 const MAX_AGAIN: usize = 4096;
+/// So long what went before counts in a flow's share.
+const FADE_US: f64 = 20_000_000.0;
 /// Which queue of a flow a piece is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
@@ -82,6 +84,10 @@ pub struct FlowOut {
     again: VecDeque<(u64, u16)>,
     /// And the path that each must not take.
     twins: VecDeque<(u64, u16, PathId)>,
+    /// Bytes of pictures that went of late, fading, and how many that were when its latest key picture was given.
+    carried: f64,
+    pub share: f64,
+    faded: Micros,
     pub figures: FlowFigures,
 }
 
@@ -101,6 +107,9 @@ impl FlowOut {
             copy: place,
             again: VecDeque::new(),
             twins: VecDeque::new(),
+            carried: 0.0,
+            share: 0.0,
+            faded: Micros(0),
             figures: FlowFigures { id, outgoing: true, ..FlowFigures::default() },
         }
     }
@@ -116,6 +125,9 @@ impl FlowOut {
 
     /// Queue a unit. False: it is left out.
     pub fn give(&mut self, unit: Bytes, key: bool, now: Micros) -> bool {
+        if key && self.options.class == Class::Video {
+            self.share = self.carried;
+        }
         self.waiting.give(unit, key, now)
     }
 
@@ -129,6 +141,8 @@ impl FlowOut {
     /// way is. True when a unit was left out since the last time.
     pub fn prune(&mut self, extra_us: i64, now: Micros) -> bool {
         let left_out = self.waiting.prune(extra_us, now);
+        self.carried *= (1.0 - now.since(self.faded) as f64 / FADE_US).max(0.0);
+        self.faded = now;
         let useful = self.useful_us() + AFTER_US;
         while let Some(unit) = self.units.front() {
             let over = now.since(unit.at) as i64 > useful || unit.is_done() && self.first < self.next.unit;
@@ -154,6 +168,11 @@ impl FlowOut {
             || !self.twins.is_empty()
             || self.next.unit < self.end()
             || self.copy.unit < self.end()
+    }
+
+    /// A unit was begun, and not all of it had its turn yet.
+    pub fn is_midway(&self) -> bool {
+        self.unit(self.next.unit).is_some_and(|unit| self.next.piece < unit.len())
     }
 
     /// Where the numbers of the flow's next opening begin: beyond all that anybody could take for units of this one.
@@ -228,8 +247,11 @@ impl FlowOut {
                     if self.left_us(unit.at, 0, now) > 0 {
                         return self.turn(Lane::First, self.next.unit, self.next.piece, None);
                     }
-                    let bytes = unit.bytes;
-                    self.waiting.lacked(bytes);
+                    // Parity alone is no loss.
+                    if self.next.piece < unit.data && !unit.is_done() {
+                        let (bytes, key) = (unit.bytes, unit.key);
+                        self.waiting.broke(bytes, key);
+                    }
                 }
                 self.next = Place { unit: self.next.unit + 1, piece: 0 };
                 continue;
@@ -307,7 +329,10 @@ impl FlowOut {
                 self.twins.pop_front();
                 self.figures.pieces_resent += 1;
             }
-            Lane::First => self.next.piece += 1,
+            Lane::First => {
+                self.next.piece += 1;
+                self.carried += turn.len as f64;
+            }
             Lane::Copy => {
                 self.copy.piece += 1;
                 self.figures.copy_bytes += turn.len as u64;

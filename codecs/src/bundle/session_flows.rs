@@ -22,9 +22,15 @@ impl Session {
         }
         self.take_flow_out(flow);
         self.flows_out.push(FlowOut::new(flow, options, self.openings.next(flow)));
-        self.flows_out.sort_by_key(|flow| flow.options.class);
+        self.rank_flows();
         self.tell_peer(Control::Flow(flow));
         self.meter.note(now);
+    }
+
+    /// By class; of pictures first whose flow had the least by the time of its latest key picture: up to its next one nothing
+    /// overtakes it, and then those have their turn that had to stand back.
+    pub(super) fn rank_flows(&mut self) {
+        self.flows_out.sort_by(|a, b| a.options.class.cmp(&b.options.class).then(a.share.total_cmp(&b.share)));
     }
 
     /// Its opening, if it was open.

@@ -1,5 +1,7 @@
 //! What goes next, and over which path: classes in their order, within a class what was lost, then what is new, then
-//! second copies; flows of one class in turn.
+//! second copies; flows of one class in turn, of pictures one whole picture after the other.
+
+use std::ops::Range;
 
 use super::choose::{Choice, Need};
 use super::flow::{Class, FlowOptions, Mode};
@@ -58,6 +60,12 @@ impl Session {
         let first = self.flows_out.partition_point(|flow| flow.options.class < class);
         let count = self.flows_out[first..].iter().take_while(|flow| flow.options.class == class).count();
         for lane in [Lane::Again, Lane::Twin, Lane::First, Lane::Copy] {
+            if lane == Lane::First && class == Class::Video {
+                if let Some(found) = self.pick_picture(first..first + count, filling, now) {
+                    return Some(found);
+                }
+                continue;
+            }
             for step in 0..count {
                 let place = first + (self.turn + step) % count;
                 if !self.flows_out[place].has_work() {
@@ -67,6 +75,25 @@ impl Session {
                     return Some(found);
                 }
             }
+        }
+        None
+    }
+
+    /// New pictures go whole one after the other: if they took turns piece by piece over paths that are too short for all of
+    /// them, none would be there in its time. `places`: whose turn it is first stands first (`Session::rank_flows`).
+    fn pick_picture(&mut self, places: Range<usize>, filling: Option<Filling>, now: Micros) -> Option<(Job, usize)> {
+        let mut begun: Option<Mode> = None;
+        for place in places {
+            let flow = &self.flows_out[place];
+            let behind = begun == Some(flow.options.mode) && !flow.is_midway();
+            if behind || !flow.has_work() {
+                continue;
+            }
+            if let Some(found) = self.pick_lane(place, Lane::First, filling, now) {
+                return Some(found);
+            }
+            let flow = &self.flows_out[place];
+            begun = begun.or(flow.is_midway().then_some(flow.options.mode));
         }
         None
     }

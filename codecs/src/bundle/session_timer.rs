@@ -216,6 +216,7 @@ impl Session {
 
     /// Late units out, wishes told.
     fn serve_flows(&mut self, now: Micros) {
+        self.rank_flows();
         let extra = self.paths.least_extra_us();
         for place in 0..self.flows_out.len() {
             let flow = &mut self.flows_out[place];

@@ -43,6 +43,8 @@ pub struct Waiting {
     asked: Option<Micros>,
     given: Option<Micros>,
     pause_us: u64,
+    /// What that was before the latest key unit was begun.
+    paused_us: u64,
     dropped: u64,
     told: u64,
     /// Bits per second that it would have taken for what was left out of late.
@@ -60,6 +62,7 @@ impl Waiting {
             asked: None,
             given: None,
             pause_us: FIRST_PAUSE_US,
+            paused_us: FIRST_PAUSE_US,
             dropped: 0,
             told: 0,
             lacked_bps: 0.0,
@@ -102,7 +105,7 @@ impl Waiting {
     }
 
     /// A picture of so many bytes did not get through in its time.
-    pub fn lacked(&mut self, bytes: usize) {
+    fn lacked(&mut self, bytes: usize) {
         if self.pictures {
             self.lacked_bps = self.lacked_bps.max(bytes as f64 * 8e6 / (PART * self.useful_us as f64));
         }
@@ -122,6 +125,20 @@ impl Waiting {
             }
         }
         self.dropped += 1;
+        self.skip_to_key();
+    }
+
+    /// One that was begun did not get out in its time, and what hangs on it goes unsent: it would take the place of pictures
+    /// that mean something.
+    pub fn broke(&mut self, bytes: usize, key: bool) {
+        self.lacked(bytes);
+        if key {
+            self.pause_us = (2 * self.paused_us).min(LAST_PAUSE_US);
+        }
+        self.skip_to_key();
+    }
+
+    fn skip_to_key(&mut self) {
         self.to_key = self.pictures;
         while self.to_key && self.units.front().is_some_and(|unit| !unit.key) {
             self.pop();
@@ -158,7 +175,7 @@ impl Waiting {
         }
         let unit = self.pop()?;
         if unit.key {
-            self.pause_us = FIRST_PAUSE_US;
+            (self.paused_us, self.pause_us) = (self.pause_us, FIRST_PAUSE_US);
         }
         Some(unit)
     }
@@ -267,6 +284,22 @@ mod tests {
         assert!(!pictures.asks_key(ms(12_000)), "nor because the receiver wishes one");
         pictures.hope();
         assert!(pictures.wants_key(ms(12_000)), "but a path came back");
+    }
+
+    #[test]
+    fn what_hangs_on_a_picture_that_was_begun_in_vain_is_not_sent() {
+        let mut pictures = waiting(Class::Video);
+        give(&mut pictures, 80_000, true, 0);
+        give(&mut pictures, 1000, false, 40);
+        assert!(pictures.take(4e6, ms(50)).is_some());
+        pictures.broke(80_000, true);
+        assert!(pictures.is_empty() && !give(&mut pictures, 1000, false, 420) && pictures.dropped() == 2);
+        assert!(!pictures.wants_key(ms(590)) && pictures.wants_key(ms(600)), "seldomer: the last was no help");
+        assert!(give(&mut pictures, 1000, true, 640) && give(&mut pictures, 1000, false, 680));
+        let mut words = waiting(Class::Voice);
+        give(&mut words, 60, false, 0);
+        words.broke(60, false);
+        assert!(!words.is_empty(), "a word hangs on nothing");
     }
 
     #[test]

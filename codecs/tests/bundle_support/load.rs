@@ -15,7 +15,7 @@ pub struct Load {
     every_us: u64,
     /// Mean size, and every how many units there is a key unit, which is `KEY_TIMES` as large.
     pub bytes: usize,
-    key_every: u64,
+    pub key_every: u64,
     next_at: u64,
     pub count: u64,
     random: Random,

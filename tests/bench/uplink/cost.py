@@ -68,11 +68,16 @@ def measure(system: str, seconds: float) -> dict[str, float]:
         took = time.monotonic() - began
         for one in source:
             one.kill()
-    megabits = (after[1]["frames"] - before[1]["frames"]) * frame_mb
+    given, got = (late["frames"] - early["frames"] for early, late in zip(before, after, strict=True))
+    if not got:
+        raise RuntimeError(
+            f"cost {system}: of {given} pictures of the cameras none came in {took:.0f} s: nothing to reckon"
+        )
+    megabits = got * frame_mb
     cpu = [(late["cpu_ns"] - early["cpu_ns"]) / 1e6 for early, late in zip(before, after, strict=True)]
     found = {
-        "cpu_ms_per_mb": sum(cpu) / megabits if megabits else float("nan"),
-        "kit_ms_per_mb": cpu[0] / megabits if megabits else float("nan"),
+        "cpu_ms_per_mb": sum(cpu) / megabits,
+        "kit_ms_per_mb": cpu[0] / megabits,
         "delivered_mbps": megabits / took,
     }
     say(f"cost {system}: " + ", ".join(f"{key} {value:.3f}" for key, value in found.items()))
