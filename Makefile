@@ -9,8 +9,8 @@ MAKEFLAGS += --no-print-directory
 unexport PYTHONDONTWRITEBYTECODE
 # Of its own: make's job server does not reach it through a recipe.
 CARGO := MAKEFLAGS= cargo
-# Most tests wait for others most of their time: twice as many workers as cores. With arguments of one's own: one process.
-PYTEST_ARGS ?= -n $(shell echo $$((2 * $$(nproc)))) --dist loadgroup
+# Most tests wait for others most of their time: three workers for a core. With arguments of one's own: one process.
+PYTEST_ARGS ?= -n $(shell echo $$((3 * $$(nproc)))) --dist loadgroup
 
 STAMPS := .make
 RUST_SOURCES := $(shell find codecs/src -name '*.rs' 2>/dev/null) codecs/Cargo.toml codecs/Cargo.lock
