@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 CALM_S, RUSH_MOST_S = 3.0, 60.0
 """Kits that come back are back when none came for so long; and after so long it is not waited for them any more."""
+AGAIN_S = (2.0, 5.0)
+"""After so long in a cluster that lost a node states are read once more: what was told while others were looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class CenterSession:
                 holes = Holes(self.kits, self._clock)
                 tasks.create_task(holes.run(connection))
                 tasks.create_task(self._devices(connection, holes, back=back))
+                if back and len(self._setting.session.brokers) > 1:
+                    tasks.create_task(self._states_again(connection))
         except asyncio.CancelledError:
             await self._farewell(connection)
             raise
@@ -167,6 +171,12 @@ class CenterSession:
                 await asyncio.sleep(wait_s)
         await connection.subscribe([DEVICES], qos=0)
         holes.devices = True
+
+    async def _states_again(self, connection: Connection) -> None:
+        """A kit's figures would say too that its birth was not heard, but for thousands they come ten seconds later."""
+        for wait_s in AGAIN_S:
+            await asyncio.sleep(wait_s)
+            await connection.subscribe([STATES], qos=0)
 
     async def _said_again(self, connection: Connection) -> None:
         while True:

@@ -368,9 +368,12 @@ def a_center(broker: TestBroker, fleet: Fleet, inbox: Inbox, name: str = "center
     return a_center_at(broker.address(name), fleet, inbox, name)
 
 
-def a_center_at(address: Address, fleet: Fleet, inbox: Inbox, name: str = "center1") -> CenterSession:
+def a_center_at(
+    address: Address, fleet: Fleet, inbox: Inbox, name: str = "center1", *, others: Sequence[Address] = ()
+) -> CenterSession:
+    """`others`: nodes of the same cluster."""
     birth = Birth(True, 1, 0, "", "Center", host="center-host")
-    made = CenterSetting(setting(address), telemetry_s=1.0)
+    made = CenterSetting(setting(address, *others), telemetry_s=1.0)
     return CenterSession(name, lambda: birth, fleet, inbox, made)  # type: ignore[arg-type]
 
 

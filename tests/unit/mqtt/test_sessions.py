@@ -160,6 +160,29 @@ async def test_a_center_that_comes_back_hears_its_kits_before_it_reads_what_it_k
             await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_in_a_cluster_states_are_read_once_more_after_a_node_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What kits said while NATS looked for what it retains never came, and was asked for ten seconds later."""
+    monkeypatch.setattr("adapters.mqtt.center.AGAIN_S", (0.0, 0.05))
+    async with fake_broker(Script()) as one, fake_broker(Script()) as other:
+        nodes = [Address("tcp", "127.0.0.1", node.port) for node in (one, other)]
+        center = a_center_at(nodes[0], Fleet(), Inbox(), others=nodes[1:])
+        running = asyncio.create_task(center.run())
+
+        def alone() -> int:
+            heard = [p for p in (*one.heard, *other.heard) if p.type is Type.SUBSCRIBE]
+            return sum([name for name, _ in subscribed(p)] == ["fc/v1/+/state"] for p in heard)
+
+        try:
+            await until(lambda: center._born and center.connection is not None, "it is there")
+            await until(lambda: any(b"dev/+/state" in p.body for p in one.heard), "it has heard all")
+            assert alone() == 0, "the first time nobody was away"
+            one.cut()
+            await until(lambda: alone() == 2, "both times")
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_cut_is_a_will_and_the_kit_is_back_by_itself() -> None:
     async with stage("kit7") as s:
         session = s.kit(Facts("kit7", [device("kit7", "a")]))
