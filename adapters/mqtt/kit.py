@@ -16,6 +16,7 @@ import logging
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from adapters.mqtt.connection import Connection
@@ -41,6 +42,8 @@ from gateway.model.position import Position
 
 log = logging.getLogger(__name__)
 
+AGAIN_S, LATER_AGAIN_S = (20.0, 60.0), (300.0, 600.0)
+"""When a birth is said again to a cluster, after it was said and ever after."""
 LATE_S = 300.0
 """A will of an earlier life of ours comes no later."""
 BACKLOG = 64
@@ -105,7 +108,7 @@ class KitSession:
         self._twin: asyncio.Future[None] | None = None
         self._rebirth = asyncio.Event()
         self._chance = random.Random()
-        cluster = setting.session.spread and len(setting.session.brokers) > 1
+        self._cluster = cluster = setting.session.spread and len(setting.session.brokers) > 1
         self._devices = KitDevices(
             facts,
             self._clock,
@@ -278,9 +281,14 @@ class KitSession:
                     await self._devices.say_all(connection)
 
     async def _said_again(self, connection: Connection) -> None:
-        """A late will of an earlier connection took the place of our birth: it is put right."""
+        """A late will of an earlier connection took the place of our birth: it is put right. To a cluster it is said
+        again now and then: NATS acknowledges what it is to retain also where it could not store it."""
+        again = AGAIN_S
         while True:
-            await self._rebirth.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._chance.uniform(*again) if self._cluster else None):
+                    await self._rebirth.wait()
+            again = LATER_AGAIN_S
             self._rebirth.clear()
             birth = messages.birth_bytes(self._birth(online=True))
             await connection.publish(str(self._topic(Kind.STATE)), birth, retain=True)

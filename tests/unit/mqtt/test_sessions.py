@@ -183,6 +183,27 @@ async def test_in_a_cluster_states_are_read_once_more_after_a_node_was_lost(monk
             await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.parametrize("nodes", [1, 2])
+async def test_a_birth_is_said_again_to_a_cluster(monkeypatch: pytest.MonkeyPatch, nodes: int) -> None:
+    """NATS acknowledges what it is to retain though it could not store it: who listened later knew of no such kit."""
+    monkeypatch.setattr("adapters.mqtt.kit.AGAIN_S", (0.05, 0.1))
+    async with fake_broker(Script()) as broker:
+        address = Address("tcp", "127.0.0.1", broker.port)
+        made = KitSetting(replace(setting(*[address] * nodes), spread=True), 0.05, 64, 1024)
+        running = asyncio.create_task(KitSession(Facts("kit7"), {"center1": Side()}, made).run())
+
+        def said(kind: str) -> int:
+            name = f"fc/v1/kit7/{kind}".encode()
+            return sum(p.type is Type.PUBLISH and p.body[2:].startswith(name) for p in broker.heard)
+
+        try:
+            await until(lambda: said("tlm") > 8 and said("state") >= nodes, "its figures")
+            assert said("state") == nodes, "once more, and not for ever; to a single broker not at all"
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_cut_is_a_will_and_the_kit_is_back_by_itself() -> None:
     async with stage("kit7") as s:
         session = s.kit(Facts("kit7", [device("kit7", "a")]))
