@@ -7,23 +7,78 @@ import logging
 import math
 from collections.abc import Callable, Coroutine
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from gateway.base.errors import Busy
 
 log = logging.getLogger(__name__)
 
 
+_moments: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, list[asyncio.Future[None]]]] = WeakKeyDictionary()
+"""Of each loop: who waits for which moment."""
+
+
 async def beat(every_s: float) -> float:
     """Sleep to the next whole multiple of `every_s` on the loop's clock, at most so long; how late it was, in seconds.
 
-    Whatever looks at something now and then does so at the same moments: a kit at rest is woken once for all of it.
+    Whatever looks at something now and then does so at the same moments, by one timer: a kit at rest is woken once for
+    all of it.
     """
     loop = asyncio.get_running_loop()
-    now = loop.time()
-    # Timers may ring a hair early.
-    due = (math.floor(now / every_s + 0.001) + 1) * every_s
-    await asyncio.sleep(due - now)
+    due = _next(loop, every_s)
+    await _at(loop, due)
     return max(0.0, loop.time() - due)
+
+
+class Pace:
+    """A beat for what follows events and looks by the clock as well: slow, and soon after `stir`. On one loop, for one
+    who waits."""
+
+    def __init__(self, soon_s: float) -> None:
+        self._soon_s = soon_s
+        self._stirred = False
+        self._waits: asyncio.Future[None] | None = None
+
+    def stir(self) -> None:
+        """Something happened: the next beat is the next multiple of `soon_s`."""
+        self._stirred = True
+        if self._waits is not None and not self._waits.done():
+            self._waits.set_result(None)
+
+    async def beat(self, every_s: float) -> None:
+        """As `beat`, unless it is brought forward. What happened while nobody waited counts too."""
+        loop = asyncio.get_running_loop()
+        if every_s > self._soon_s and not self._stirred:
+            self._waits = _at(loop, _next(loop, every_s))
+            try:
+                await self._waits
+            finally:
+                self._waits = None
+            if not self._stirred:
+                return
+        self._stirred = False
+        await beat(self._soon_s)
+
+
+def _next(loop: asyncio.AbstractEventLoop, every_s: float) -> float:
+    # Timers may ring a hair early.
+    return (math.floor(loop.time() / every_s + 0.001) + 1) * every_s
+
+
+def _at(loop: asyncio.AbstractEventLoop, due: float) -> asyncio.Future[None]:
+    moments = _moments.setdefault(loop, {})
+    if (waiting := moments.get(due)) is None:
+        waiting = moments[due] = []
+        loop.call_at(due, _ring, moments, due)
+    future: asyncio.Future[None] = loop.create_future()
+    waiting.append(future)
+    return future
+
+
+def _ring(moments: dict[float, list[asyncio.Future[None]]], due: float) -> None:
+    for future in moments.pop(due):
+        if not future.done():
+            future.set_result(None)
 
 
 class Nest:
