@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,8 +36,11 @@ class Subscription:
         self._wake = asyncio.Event()
         self._closed = False
 
+    def hears(self, type_: str) -> bool:
+        return not self._types or type_ in self._types
+
     def wants(self, event: BusEvent) -> bool:
-        if self._types and event.type not in self._types:
+        if not self.hears(event.type):
             return False
         # Events without a subject that are not for everybody (accounts, adapters) are held back by role.
         if event.type in _LEAST and not at_least(self._who.role, _LEAST[event.type]):
@@ -77,6 +80,9 @@ class Bus:
         self._queue = queue
         self._cursor = 0
         self._subscriptions: set[Subscription] = set()
+        self._heeds: dict[str, list[Callable[[], None]]] = {}
+        self.on_subscribed: Callable[[], None] = lambda: None
+        """Somebody listens who did not."""
 
     @property
     def cursor(self) -> int:
@@ -85,6 +91,15 @@ class Bus:
     @property
     def listeners(self) -> int:
         return len(self._subscriptions)
+
+    def wanted(self, type_: str) -> bool:
+        """Whether anybody listens to events of this type."""
+        return any(subscription.hears(type_) for subscription in self._subscriptions)
+
+    def heed(self, types: Sequence[str], called: Callable[[], None]) -> None:
+        """`called` after each event of these types, at once; for good. It takes no time, and looks later."""
+        for type_ in types:
+            self._heeds.setdefault(type_, []).append(called)
 
     def publish(
         self,
@@ -107,10 +122,13 @@ class Bus:
         for subscription in self._subscriptions:
             if subscription.wants(event):
                 subscription.put(event)
+        for called in self._heeds.get(type_, ()):
+            called()
 
     @contextmanager
     def _subscribed(self, subscription: Subscription) -> Iterator[Subscription]:
         self._subscriptions.add(subscription)
+        self.on_subscribed()
         try:
             yield subscription
         finally:

@@ -76,3 +76,20 @@ async def test_live_figures_are_not_replayed() -> None:
         assert [(e.cursor, e.data) async for e in listener] == [(1, 1), (1, 2)]  # type: ignore[union-attr]
     assert bus.cursor == 1
     assert await take(bus, cursor=0) == [1]
+
+
+async def test_who_follows_a_type_is_called_and_who_listens_is_known() -> None:
+    bus, called, came = Bus(), list[str](), list[int]()
+    bus.heed(("link", "kit"), lambda: called.append("a"))
+    bus.heed(("kit",), lambda: called.append("b"))
+    bus.on_subscribed = lambda: came.append(bus.listeners)
+    bus.publish("link", "", 1)
+    bus.publish("kit", "", 1, transient=True)
+    bus.publish("alarm", "", 1)
+    assert called == ["a", "a", "b"]
+    assert not bus.wanted("stream")
+    async with bus.subscribe(ALL, types=("alarm",)):
+        assert not bus.wanted("stream") and bus.wanted("alarm") and came == [1]
+        async with bus.subscribe(ALL):
+            assert bus.wanted("stream")
+    assert not bus.wanted("alarm")
