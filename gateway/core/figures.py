@@ -1,5 +1,9 @@
-"""Live figures: once a second the media plane is asked for its counters, off the loop, and streams are told. While
-nothing is open it is asked less often: a kit at rest wakes nobody."""
+"""Live figures: the media plane is asked for its counters, off the loop, and streams are told.
+
+Once a second while somebody looks: events of a watched stream are listened to, or a stream is on its way up. Else
+seldom, and not at all while nothing is open; who comes and asks waits for figures of now (`fresh`). Each question wakes
+a thread and the media plane's own.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway import codecs
-from gateway.base.tasks import beat
+from gateway.base.tasks import Pace
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.messages import Bus
 from gateway.core.stream import LiveStream
-from gateway.model.media import StreamFigures, StreamState
+from gateway.model.media import StreamFigures, StreamState, StreamStatus
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-REST_TICKS = 10
-"""Nothing is open: so many ticks between two questions."""
+REST_S = 10.0
+"""Nobody looks: so long between two questions."""
+STIRRED_S = 3.0
+"""After a stream changed: what is made of it is reckoned by its first figures."""
 NO_PICTURE_S = 5.0
 
 Counters = dict[str, int | float | str]
@@ -40,19 +46,43 @@ class Figures:
         self._live = live
         self._bus = bus
         self._sound_only: dict[str, float] = {}
+        self._pace = Pace(EVERY_S)
+        self._asked_at = self._stirred_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
         self.engine: dict[str, int | float] = {}
-        """The whole plane's counters as of the last second, for the metrics; of up to ten while nothing is open."""
+        """The whole plane's counters as they were when it was last asked."""
         self.voice: dict[str, int | float] = {}
-        """The voice thread's clock over the last second, and how many voices and rooms there are."""
+        """The voice thread's clock between the last two questions, and how many voices and rooms there are."""
+
+    def stir(self, _status: StreamStatus | None = None) -> None:
+        """A stream changed, or somebody began to listen."""
+        self._stirred_at = asyncio.get_running_loop().time()
+        self._pace.stir()
 
     async def run(self) -> None:
-        rested = 0
+        loop = asyncio.get_running_loop()
         while True:
-            await beat(EVERY_S)
-            rested += 1
-            if self._plane.busy or rested >= REST_TICKS:
-                rested = 0
+            await self._pace.beat(EVERY_S if self._looked_at(loop.time()) else REST_S)
+            rested = loop.time() - self._asked_at > REST_S - EVERY_S / 2
+            if self._looked_at(loop.time()) or (rested and self._plane.busy):
                 await self.once()
+
+    def _looked_at(self, now: float) -> bool:
+        """Whether figures of each second are wanted."""
+        if not self._plane.busy:
+            return False
+        if now - self._stirred_at < STIRRED_S:
+            return True
+        heard = self._bus.wanted("stream")
+        return any((heard and one.viewers) or (one.state is StreamState.OPENING and one.tracks) for one in self._live())
+
+    async def fresh(self) -> None:
+        """Somebody looks now: returns when the figures are of the last second."""
+        if asyncio.get_running_loop().time() - self._asked_at < EVERY_S:
+            return
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self.once(), name="figures")
+        await asyncio.shield(self._asking)
 
     async def once(self) -> None:
         asked = [
@@ -66,7 +96,7 @@ class Figures:
         except codecs.MediaError as exc:
             log.warning("the media plane does not answer: %s", exc)
             return
-        now = asyncio.get_running_loop().time()
+        now = self._asked_at = asyncio.get_running_loop().time()
         for one in asked:
             if one.stream.open_handle == one.handle and (counters := streams.get(one.handle)) is not None:
                 one.stream.figures(_figures(counters, [legs[leg] for leg in one.legs if leg in legs]))

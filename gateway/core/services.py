@@ -52,6 +52,11 @@ class BusFace(Protocol):
     def publish(self, type_: str, subject: str, data: Any, *, gone: bool = False) -> None: ...
 
 
+class FiguresFace(Protocol):
+    async def fresh(self) -> None:
+        """Returns when the live figures of streams and media plane are of the last second."""
+
+
 class CommandsFace(Protocol):
     async def execute(self, command: Command) -> CommandResult:
         """Carry it out; never raises GatewayError: the result says refused or failed, with code and detail."""
@@ -81,6 +86,7 @@ class Services:
     config: Callable[[], Config]  # the configuration now in force
     directory: DirectoryFace
     streams: Streams
+    figures: FiguresFace
     snapshots: SnapshotsFace
     bus: BusFace
     commands: CommandsFace

@@ -27,6 +27,7 @@ def make_services(
         config=config,
         directory=core.directory,
         streams=core.streams,
+        figures=core.figures,
         snapshots=core.snapshots,
         bus=core.bus,
         commands=core.commands,

@@ -24,6 +24,7 @@ class Directory(BaseModel):
 @router.get("/directory")
 async def directory(who: Viewer, services: AppServices, q: str = "") -> Directory:
     """Devices and streams in the asker's scope; `q` is looked for in names, ids, external ids and aliases."""
+    await services.figures.fresh()
     return Directory(
         gateway=services.gateway,
         cursor=services.bus.cursor,

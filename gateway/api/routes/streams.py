@@ -26,6 +26,7 @@ class PtzView(BaseModel):
 
 @router.get("/streams")
 async def streams(who: Viewer, services: AppServices, q: str = "") -> list[StreamStatus]:
+    await services.figures.fresh()
     return list(services.directory.streams(who, q[:128]))
 
 
@@ -68,4 +69,5 @@ async def snapshot(
 @router.get("/streams/{ref:path}")
 async def stream(who: Viewer, ref: str, services: AppServices) -> StreamStatus:
     """State, reason, tracks and live figures."""
+    await services.figures.fresh()
     return services.directory.stream(who, ref)

@@ -69,6 +69,7 @@ async def metrics(who: Viewer, services: AppServices) -> Response:
     """Prometheus text format. Needs a token whose scope is everything: the figures are not split by scope."""
     if who.scope:
         raise Denied(f"{who.name} sees only {who.scope}; the metrics speak of everything")
+    await services.figures.fresh()
     return Response(services.metrics.render(), headers={"Content-Type": METRICS_TYPE, "Cache-Control": "no-store"})
 
 

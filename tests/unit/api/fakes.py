@@ -353,6 +353,14 @@ class FakeTalk:
         return [CallStatus("call-1", "sip", True, CallState.RINGING_IN, "8001")]
 
 
+class FakeFigures:
+    def __init__(self) -> None:
+        self.looked = 0
+
+    async def fresh(self) -> None:
+        self.looked += 1
+
+
 class FakeSnapshots:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, int, int, bool]] = []
@@ -557,6 +565,7 @@ def fake_services() -> Services:
     parts: dict[str, Any] = {
         "directory": FakeDirectory(),
         "streams": SimpleNamespace(),
+        "figures": FakeFigures(),
         "snapshots": FakeSnapshots(),
         "bus": FakeBus(),
         "commands": FakeCommands(),

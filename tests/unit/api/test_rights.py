@@ -15,6 +15,7 @@ from gateway.api.app import OPEN_PATHS
 from gateway.api.authenticator import Authenticator
 from gateway.api.routes import routers
 from gateway.base.errors import Denied
+from gateway.core.services import Services
 from gateway.model.mesh import MeshSnapshot
 from gateway.model.principal import Principal, Role
 from tests.unit.api.fakes import STREAM
@@ -229,3 +230,12 @@ def test_a_programs_key_is_tried_as_bearer_whatever_it_begins_with() -> None:
             ours.principal(refused, programs=programs)
         assert no.value.code == "unauthenticated"
     assert tried == ["fg-key-of-its-own", "fg_ended"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/streams", f"/api/v1/streams/{STREAM}", "/api/v1/directory", "/metrics"])
+async def test_who_looks_at_figures_has_those_of_now(
+    client: httpx.AsyncClient, bearer: Any, services: Services, path: str
+) -> None:
+    answer = await client.get(path, headers=bearer(Role.ADMINISTRATOR))
+    assert answer.status_code == 200
+    assert services.figures.looked == 1  # type: ignore[attr-defined]
