@@ -38,9 +38,14 @@ class Candidate:
     classes: frozenset[TrafficClass] = frozenset(TrafficClass)
 
 
+def length(rtt_s: float | None) -> int:
+    """Of a way, as far as it matters here: short, long, by a satellite."""
+    rtt_ms = (rtt_s or 0.0) * 1000
+    return 0 if rtt_ms <= SHORT_MS else 1 if rtt_ms <= LONG_MS else 2
+
+
 def _way(one: Candidate) -> int:
-    rtt = one.rtt_ms or 0.0
-    return 0 if rtt <= SHORT_MS else 1 if rtt <= LONG_MS else 2
+    return length(one.rtt_ms / 1000 if one.rtt_ms is not None else None)
 
 
 _KEYS: dict[TrafficClass, Callable[[Candidate], tuple[int, ...]]] = {

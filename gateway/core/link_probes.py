@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gateway.base.clock import Clock
+from gateway.base.tasks import beat
 from gateway.config.links import Links as LinksConfig
 from gateway.core.link_entry import Entry
 from gateway.net.links.prober import Prober, Target, parse_target
@@ -45,9 +46,13 @@ class _Asked:
 class LinkProbes:
     """On the event loop. `tend` each link often; `resolve` is a task."""
 
-    def __init__(self, clock: Clock, config: Callable[[], LinksConfig]) -> None:
+    def __init__(
+        self, clock: Clock, config: Callable[[], LinksConfig], resolved: Callable[[], None] = lambda: None
+    ) -> None:
+        """`resolved`: a name leads to other addresses than before."""
         self._clock = clock
         self._config = config
+        self._resolved = resolved
         self._asked: dict[str, _Asked] = {}
         self._found: dict[str, list[Target]] = {}
 
@@ -122,12 +127,13 @@ class LinkProbes:
                     answers = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
                     found = [Target(scheme, str(where[0]), port) for *_, where in answers][:ADDRESSES]
                 now = self._clock.monotonic()
-                if found:
+                if found and found != self._found.get(text):
                     self._found[text] = found
+                    self._resolved()
                 again[text] = now + (RESOLVE_S if found else RESOLVE_AGAIN_S if text in self._found else 0.0)
             self._found = {text: found for text, found in self._found.items() if text in wanted}
             again = {text: at for text, at in again.items() if text in wanted}
-            await asyncio.sleep(RESOLVE_SOON_S)
+            await beat(RESOLVE_SOON_S)
 
     # — within —
 

@@ -1,4 +1,8 @@
-"""The beat of the links: interfaces followed, probes sent, counters read, probes of others answered, routes made."""
+"""The beat of the links: interfaces followed, probes sent, counters read, probes of others answered, routes made.
+
+While nothing is asked and nothing is about to change, what is told (by the kernel, by bearers, by traffic) is followed
+and the clock looks only now and then.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,13 @@ from pathlib import Path
 
 from gateway.base.clock import Clock
 from gateway.base.errors import ConfigError
-from gateway.base.tasks import beat
+from gateway.base.tasks import Pace
 from gateway.config.links import Links as LinksConfig
 from gateway.core.link_entry import Entry
 from gateway.core.link_probes import LinkProbes
 from gateway.core.link_routes import LinkRoutes
 from gateway.core.link_trails import EVERY_S, LinkTrails
-from gateway.core.links import Links
+from gateway.core.links import EARLY_S, Links
 from gateway.model.kit import LinkState, LinkUse
 from gateway.model.link import Link, LinkPhase
 from gateway.net import rtnetlink
@@ -25,9 +29,10 @@ from gateway.store.links import LinkUseRepo
 
 log = logging.getLogger(__name__)
 
-REST_S = 1.0
-"""The beat while nothing is probed."""
-COUNT_S = 1.0
+SOON_S, REST_S = 1.0, 5.0
+"""The beat while nothing is probed: something is about to change by itself; nothing is."""
+COUNT_S, COUNT_REST_S = 1.0, 5.0
+"""Counters are read: where they decide something, and for people."""
 SAVE_S = 60.0
 AGAIN_S = 5.0
 _DOWN = (LinkPhase.DOWN, LinkPhase.OFF, LinkPhase.ABSENT)
@@ -50,7 +55,9 @@ class LinkWatch:
         self._trails = trails
         self._use = use
         self._clock = clock
-        self.probes = LinkProbes(clock, links.config)
+        self._pace, self._counts = Pace(SOON_S), Pace(COUNT_S)
+        links.on_stir = self._stir
+        self.probes = LinkProbes(clock, links.config, self._stir)
         self.routes = LinkRoutes(links, state_dir / "links-routes" if state_dir is not None else None)
         self.routes.on_problem = lambda code, text: self.on_problem(code, text)
         self._echo: tuple[str, Callable[[], None]] | None = None
@@ -86,6 +93,10 @@ class LinkWatch:
                 told = str(exc)
             await asyncio.sleep(AGAIN_S)
 
+    def _stir(self) -> None:
+        self._pace.stir()
+        self._counts.stir()
+
     @property
     def config(self) -> LinksConfig:
         return self._links.config()
@@ -112,7 +123,8 @@ class LinkWatch:
     async def _sleep(self) -> None:
         """Until the next probe, or until a link would be down."""
         if not self.probes:
-            await beat(REST_S)
+            settled = self._links.calm and (self._echo is not None or not self.config.echo)
+            await self._pace.beat(REST_S if settled else SOON_S)
             return
         now = self._clock.monotonic()
         await asyncio.sleep(min(self.config.interval, max(0.005, self.probes.due(now) - now)))
@@ -143,11 +155,11 @@ class LinkWatch:
     async def _count(self) -> None:
         saved = trailed = self._clock.monotonic()
         while True:
-            await beat(COUNT_S)
+            await self._counts.beat(COUNT_S if self._links.counting else COUNT_REST_S)
             with suppress(OSError):
                 self.counted(rtnetlink.counted())
             now = self._clock.monotonic()
-            if now - trailed >= EVERY_S / 2:
+            if now - trailed >= EVERY_S / 2 - EARLY_S:
                 trailed = now
                 self._trails.note(self._gateway, [state_of(link, entry) for link, entry in self._shown()])
             if now - saved >= SAVE_S:

@@ -18,7 +18,7 @@ from gateway.base.errors import Busy, LocalProtocolError
 from gateway.config.links import Links as LinksConfig
 from gateway.config.links import LinkSection
 from gateway.config.units import is_slug
-from gateway.core.link_choice import Candidate, Choice, Tier
+from gateway.core.link_choice import Candidate, Choice, Tier, length
 from gateway.core.link_entry import NOTHING, Bearer, Entry
 from gateway.core.link_judge import Judge, Standing
 from gateway.core.link_quota import Use
@@ -41,6 +41,10 @@ RECOVER_S, RECOVER_ALONE_S, RECOVER_AGAIN_S, RECOVER_SELDOM_S = 10.0, 60.0, 60.0
 Where nothing passes anywhere it may be the far side that is down: later, and ever more seldom."""
 NEWS_S = 5.0
 """Figures that changed are told this often; how a link stands at once."""
+EARLY_S = 0.2
+"""A beat that comes a hair early is in time."""
+
+_MOVING = (Standing.BAD, Standing.PROBATION)
 
 
 class Seat:
@@ -95,6 +99,8 @@ class Links:
         self._told_at = 0.0
         self.on_down: Callable[[Entry, Interface], None] = lambda _entry, _was: None
         """A link that was usable is so no more, or not by the same addresses; as its interface was then."""
+        self.on_stir: Callable[[], None] = lambda: None
+        """Something was told of links: whoever looks at them by the clock looks soon."""
 
     # — those who tend bearers —
 
@@ -126,6 +132,7 @@ class Links:
         elif name in self.entries:
             self.entries[name].bearer = bearer
         self.update()
+        self.on_stir()
 
     # — what the machine has —
 
@@ -136,6 +143,7 @@ class Links:
         self.update()
         if before != self._interfaces:
             self._tell()  # another gateway or number of an interface is news to who makes routes
+            self.on_stir()
 
     def _rebuild(self) -> None:
         config, said, now = self.config(), self._said(), self._clock.monotonic()
@@ -204,8 +212,30 @@ class Links:
         self._rebuild()
         self.update()
         self._tell()  # cost and classes are no part of how a link stands
+        self.on_stir()
 
     # — the beat —
+
+    @property
+    def calm(self) -> bool:
+        """Nothing is about to be otherwise within a second or two but by what is told: none is down, proves itself or
+        loses much, none waits to take over, no quota is counted."""
+        now = self._clock.monotonic()
+        return (
+            not self.counting
+            and not any(
+                entry.bad_since is not None or entry.judge.lossy or entry.judge.standing in _MOVING
+                for entry in self.entries.values()
+            )
+            and all(choice.next_timer(now) is None for choice in self.choices.values())
+        )
+
+    @property
+    def counting(self) -> bool:
+        """What passes by some link decides within a second: it has a quota, or its traffic says when it is asked."""
+        return any(
+            entry.said.quota is not None or (entry.judge.asks and entry.judge.spares) for entry in self.entries.values()
+        )
 
     def update(self) -> None:
         """Judge, choose, tell what is otherwise; cheap, and called several times a second."""
@@ -239,7 +269,7 @@ class Links:
         self._show(now, wall, config)
 
     def _show(self, now: float, wall: float, config: LinksConfig) -> None:
-        figures = now - self._told_at >= NEWS_S
+        figures = now - self._told_at >= NEWS_S - EARLY_S
         if figures:
             self._told_at = now
         news = False
@@ -328,7 +358,10 @@ class Links:
         entry = self._of(interface)
         if entry is not None:
             entry.heard_of = True
+            before = entry.judge.standing, length(entry.judge.srtt_s)
             entry.judge.passed(self._clock.monotonic(), rtt_s)
+            if before != (entry.judge.standing, length(entry.judge.srtt_s)):
+                self.on_stir()
 
     def silent(self, interface: str) -> None:
         entry = self._of(interface)
@@ -341,6 +374,7 @@ class Links:
         elif self._passes_elsewhere(entry, now):
             entry.judge.silenced(now)
             self.update()
+            self.on_stir()
 
     def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
         self._heard.append(called)

@@ -32,8 +32,9 @@ OUR_PROTOCOL, OUR_TABLES = 186, range(100, 165)
 _SYSTEM, _COUNTERS = Path("/sys/class/net"), Path("/proc/self/net/dev")
 _tables: dict[Path, int] = {}
 GATHER_S = 0.3
-LOOK_S = 10.0
-"""News may be lost: it is looked anew this often anyway."""
+LOOK_S, DEAF_LOOK_S = 60.0, 10.0
+"""It is looked anew this often anyway; the second where the kernel tells nothing or did not answer. Of news that found
+no room the socket tells (ENOBUFS): that is news as well."""
 
 
 @dataclass(slots=True)
@@ -197,14 +198,23 @@ async def changes() -> AsyncGenerator[list[Interface]]:
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as sock:
         sock.setblocking(False)
+        told = False
         with suppress(OSError):  # without the groups it is looked at by the clock alone
             sock.bind((0, _GROUPS))
+            told = True
         while True:
+            found = None
             with suppress(OSError):
-                yield await asyncio.to_thread(interfaces)
-            with suppress(TimeoutError, OSError):
-                async with asyncio.timeout(LOOK_S):
+                found = await asyncio.to_thread(interfaces)
+            if found is not None:
+                yield found
+            try:
+                async with asyncio.timeout(LOOK_S if told and found is not None else DEAF_LOOK_S):
                     await loop.sock_recv(sock, 65_536)
+            except TimeoutError:
+                continue
+            except OSError:
+                pass
             await asyncio.sleep(GATHER_S)
             with suppress(BlockingIOError, OSError):
                 while sock.recv(65_536):

@@ -22,6 +22,7 @@ from gateway.model.kit import LinkUse
 from gateway.net import rtnetlink
 from gateway.net.rtnetlink import Interface
 from gateway.store.store import Store
+from tests.fakes.loop import advance, by_hand
 
 
 def free_port() -> int:
@@ -92,4 +93,57 @@ async def test_a_port_of_answers_that_was_taken_is_tried_again(tmp_path: Path) -
     watch._serve_echo()
     assert watch._echo is not None
     watch._echo[1]()
+    store.close()
+
+
+@by_hand
+async def test_links_that_rest_are_looked_at_now_and_then_and_at_once_when_something_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Queue[list[Interface]]()
+
+    async def news() -> AsyncIterator[list[Interface]]:
+        while True:
+            yield await told.get()
+
+    counted: list[float] = []
+    monkeypatch.setattr(rtnetlink, "changes", news)
+    monkeypatch.setattr(rtnetlink, "counted", lambda: counted.append(loop.time()) or {"eth0": (1, 1)})  # type: ignore[func-returns-value]
+    clock, said = Clock(loop.time), dict[str, LinkSection]()
+    store = Store(tmp_path, b"audit")
+    links = Links("kit1", Bus(), clock, lambda: LinksConfig(), lambda: said)
+    watch = LinkWatch("kit1", links, LinkTrails(store.link_trails, clock), store.link_use, clock)
+    tended: list[float] = []
+    monkeypatch.setattr(watch.probes, "tend", lambda _entry, now: tended.append(now))
+    running = asyncio.create_task(watch.run())
+    told.put_nowait([Interface(1, "eth0", True, 1500, ["192.0.2.7"], [], True)])
+    await advance(10.0)
+    del tended[:], counted[:]
+    await advance(60.0)
+    assert len(tended) == len(counted) == 12
+    links.passed("eth0", 0.05)
+    links.entries["eth0"].judge.silenced(loop.time())
+    links.on_stir()
+    await advance(20.0)
+    del tended[:]
+    await advance(10.0)
+    assert len(tended) == 10, "one that is down may be tried again, or is asked to recover, any second"
+    links.passed("eth0", 0.05)
+    await advance(40.0)
+    assert links.calm and links.entries["eth0"].judge.standing is Standing.GOOD
+    # An address that a modem got anew is asked by within a second.
+    await advance(0.4)
+    del tended[:]
+    began = loop.time()
+    told.put_nowait([Interface(1, "eth0", True, 1500, ["192.0.2.8"], [], True)])
+    await advance(1.0)
+    assert tended and tended[0] <= began + 1.0
+    said["eth0"] = LinkSection(quota="1GB")
+    links.config_changed()
+    await advance(2.0)
+    del counted[:]
+    await advance(10.0)
+    assert len(counted) == 10, "a quota is counted each second"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     store.close()

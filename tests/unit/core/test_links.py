@@ -353,3 +353,55 @@ def test_what_is_cellular_costs_unless_somebody_says_otherwise() -> None:
     wwan = [an_interface(f"wwan{number}", number, f"10.{number}.0.2") for number in (1, 2)]
     house.links.found([an_interface("eth0", 3, "10.3.0.2"), an_interface("eth1", 4, "10.4.0.2"), *wwan])
     assert {link.name for link in house.links.view() if link.metered} == {"sat", "wwan2"}
+
+
+def test_it_is_calm_while_only_what_is_told_changes_something(house: House) -> None:
+    links, stirred = house.links, list[float]()
+    links.on_stir = lambda: stirred.append(house.now)
+    links.found([an_interface("eth0"), an_interface("eth1", 2, "10.1.0.2")])
+    assert links.calm and not links.counting and len(stirred) == 1
+    links.found([an_interface("eth0"), an_interface("eth1", 2, "10.1.0.2")])
+    assert len(stirred) == 1, "nothing new"
+    links.passed("eth0", 0.05)
+    links.passed("eth1", 0.05)
+    del stirred[:]
+    for rtt_s in (0.05, 0.06, 0.07):
+        links.passed("eth0", rtt_s)
+    assert not stirred, "as before"
+    for _ in range(40):
+        links.passed("eth0", 0.9)
+    assert len(stirred) == 2, "a longer way, and one as by a satellite"
+    links.update()
+    assert not links.calm, "another is better and waits to take over"
+    house.run(12.0)
+    assert links.calm
+    links.passed("eth1", 0.05)
+    del stirred[:]
+    links.silent("eth0")
+    assert stirred and house.link("eth0").phase is LinkPhase.DOWN and not links.calm
+    del stirred[:]
+    links.passed("eth0", 0.05)
+    assert stirred and not links.calm, "it proves itself"
+    house.run(30.0)
+    assert house.link("eth0").phase is LinkPhase.UP and links.calm
+    del stirred[:]
+    with links.offer("modem1", BearerKind.LTE) as seat:
+        assert len(stirred) == 1
+        seat.tell(UP)
+        assert len(stirred) == 2 and links.calm
+    assert len(stirred) == 3
+    links.config_changed()
+    assert len(stirred) == 4
+
+
+def test_traffic_is_counted_closely_where_it_decides() -> None:
+    house = House(eth0=LinkSection(quota="1GB"))
+    assert not house.links.counting
+    house.links.found([an_interface("eth0")])
+    assert house.links.counting and not house.links.calm, "a quota may be spent any moment"
+    house = House(eth0=LinkSection(metered=True))
+    house.links.found([an_interface("eth0")])
+    assert not house.links.counting
+    house.probed("eth0")
+    house.links.update()
+    assert house.links.counting, "how often it is asked follows its traffic"

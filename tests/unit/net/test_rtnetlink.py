@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from adapters.uplink.config import UplinkConfig
 from adapters.uplink.paths import Wish, wishes
 from gateway.net import rtnetlink
 from gateway.net.rtnetlink import Interface, changes
+from tests.fakes.loop import advance, by_hand
 
 
 def ip(*words: str) -> None:
@@ -65,6 +68,62 @@ def test_links_are_found_as_they_come_and_go() -> None:
         "gone",
         "",
     ]
+
+
+@by_hand
+async def test_by_the_clock_it_is_looked_seldom_but_where_the_kernel_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, looked, answers = asyncio.get_running_loop(), list[float](), [True]
+
+    def interfaces() -> list[Interface]:
+        looked.append(loop.time())
+        if not answers[0]:
+            raise OSError(errno.EIO, "no answer")
+        return []
+
+    class Socket(socket.socket):
+        """Of no group: what happens on the machine of the tests is not told."""
+
+        def bind(self, _address: object) -> None:
+            if deaf:
+                raise OSError(errno.EPERM, "no groups")
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    monkeypatch.setattr(rtnetlink, "interfaces", interfaces)
+
+    async def follows(seconds: float) -> list[float]:
+        del looked[:]
+        began = loop.time()
+
+        async def follow() -> None:
+            async for _ in changes():
+                pass
+
+        following = asyncio.create_task(follow())
+        await advance(seconds)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        return [at - began for at in looked]
+
+    deaf = False
+    assert await follows(130.0) == [0.0, 60.0, 120.0]
+    deaf = True
+    assert await follows(35.0) == [0.0, 10.0, 20.0, 30.0]
+    deaf, answers[0] = False, False
+    assert await follows(35.0) == [0.0, 10.0, 20.0, 30.0], "it did not answer"
+    answers[0] = True
+
+    lost = iter([OSError(errno.ENOBUFS, "no room for news")])
+    receive = loop.sock_recv
+
+    async def sock_recv(sock: socket.socket, size: int) -> bytes:
+        for exc in lost:
+            raise exc
+        return await receive(sock, size)
+
+    monkeypatch.setattr(loop, "sock_recv", sock_recv)
+    assert await follows(30.0) == pytest.approx([0.0, rtnetlink.GATHER_S]), "that news were lost is news"
 
 
 def test_what_an_interface_is_is_read_once_for_its_number_and_name(
