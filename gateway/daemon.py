@@ -380,6 +380,7 @@ class Daemon:
             self.core.links.config_changed()
         if "api" in change.parts:
             await self._restart_api(old)
+        self.core.field.stir()
         new_ones = [new.adapters[name] for name in sorted(change.started | change.changed)]
         await self.attached.replace(change.stopped | change.changed, new_ones)
 

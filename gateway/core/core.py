@@ -212,6 +212,8 @@ class Core:
             plane, self.streams.live, lambda code, text: self.watch.notice(code, text, standing=False)
         )
         plane.on_lost = self.recheck.lost
+        self.watch.on_parts = self.field.stir
+        self.pairings.on_change(self.field.stir)
         self.watch.on_jump = self._clock_jumped
         self._tasks: list[asyncio.Task[None]] = []
         self._audit_task: asyncio.Task[None] | None = None

@@ -1,4 +1,5 @@
-"""The field team's word as of now: what the rule (`field_word`) looks at is gathered here once a second.
+"""The field team's word as of now: what the rule (`field_word`) looks at is gathered here, at most once a second: when
+something happened that may matter, while the rule waits for something to last, and now and then all the same.
 
 What it says is shown on the local page, by a lamp, by voice and by `fieldgate status`.
 """
@@ -10,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.base.tasks import beat
+from gateway.base.tasks import Pace
 from gateway.core.facts import AdapterStatus
 from gateway.core.field_word import FieldFacts, FieldJudge, links_of
 from gateway.model.kit_state import FieldLink, FieldState
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 1.0
+EVERY_S, REST_S = 1.0, 5.0
+HEEDED = ("link", "links", "kit", "device", "adapter", "condition", "notice", "text-carrier")
+"""Events that may speak of another word."""
 
 
 class Field:
@@ -37,6 +40,8 @@ class Field:
         self._judge = FieldJudge()
         self._listeners: list[Callable[[FieldState], None]] = []
         self._messages: set[str] = set()
+        self._pace = Pace(EVERY_S)
+        core.bus.heed(HEEDED, self._pace.stir)
         self.adapters: Callable[[], Sequence[AdapterStatus]] = tuple
         self.started: Callable[[], bool] = lambda: True
 
@@ -51,6 +56,7 @@ class Field:
     def messages(self, way: str, held: bool) -> None:
         """A broker holds the kit by this adapter, or no longer."""
         (self._messages.add if held else self._messages.discard)(way)
+        self._pace.stir()
 
     @property
     def by_messages(self) -> bool:
@@ -66,13 +72,17 @@ class Field:
     def stepped(self, by_s: float) -> None:
         self._judge.stepped(by_s)
 
+    def stir(self) -> None:
+        """Something else changed that may matter: the configuration, a part of the daemon, a pairing."""
+        self._pace.stir()
+
     async def run(self) -> None:
         while True:
             try:
                 self.look()
             except Exception:
                 log.exception("the field team's word could not be found; it is tried again")
-            await beat(EVERY_S)
+            await self._pace.beat(REST_S if self._judge.settled else EVERY_S)
 
     def look(self) -> None:
         before = self._judge.state

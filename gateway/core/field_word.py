@@ -129,6 +129,14 @@ class FieldJudge:
         )
         return self.state
 
+    @property
+    def settled(self) -> bool:
+        """Nothing waits to have lasted long enough: the same facts will give the same word."""
+        if not self._looked or self._next != (self.state.word, self.state.code):
+            return False
+        counts = self._held_since is not None or self._next[0] is FieldWord.CONNECTING
+        return self._alone_since is None or not counts
+
     def stepped(self, by_s: float) -> None:
         """Our clock jumped: the word has not stood for a year for that."""
         self.state = replace(self.state, since=self.state.since + by_s if self.state.since else 0.0)

@@ -41,6 +41,8 @@ class Watch:
         self.jumps = 0
         self.ticked_at = clock.monotonic()
         self.on_jump: Callable[[float], None] = lambda _by_s: None
+        self.on_parts: Callable[[], None] = lambda: None
+        """One of `parts` is another now."""
 
     @property
     def ok(self) -> bool:
@@ -73,19 +75,26 @@ class Watch:
                 self.notice(code, f"writing into {self._state_dir} failed; live service goes on")
             else:
                 self.clear(known)
-        self.parts["store"] = code
+        self._stands("store", code)
 
     async def run(self) -> None:
-        asked = 0.0
+        asked = -1
         while True:
             self.lag_s = await beat(TICK_S)
-            now = self.ticked_at = self._clock.monotonic()
-            self.parts["loop"] = "internal" if self.lag_s > LAG_S else ""
+            self.ticked_at = self._clock.monotonic()
+            self._stands("loop", "internal" if self.lag_s > LAG_S else "")
             self.look_at_clock()
-            if now - asked >= ASK_EVERY_S:
-                asked = now
-                await self._ask()
-                await self._look_at_disk()
+            # At the moments at which others look that often.
+            turn = round(asyncio.get_running_loop().time() / TICK_S) // round(ASK_EVERY_S / TICK_S)
+            if turn != asked:
+                asked = turn
+                # At once: each is a thread that is woken and wakes us, together they wake us but once or twice.
+                await asyncio.gather(self._ask(), self._look_at_disk())
+
+    def _stands(self, part: str, code: str) -> None:
+        if self.parts.get(part) != code:
+            self.parts[part] = code
+            self.on_parts()
 
     def look_at_clock(self) -> None:
         if (step := self._jump.jump()) is not None:
@@ -95,13 +104,13 @@ class Watch:
             self.on_jump(step)
 
     async def _ask(self) -> None:
-        for part, alive in self._alive.items():
-            answered = await alive()
+        answers = await asyncio.gather(*(alive() for alive in self._alive.values()))
+        for part, answered in zip(self._alive, answers, strict=True):
             if not answered:
                 log.error("%s does not answer", part)
-                self.parts[part] = "internal"
+                self._stands(part, "internal")
             elif self.parts[part] == "internal":
-                self.parts[part] = ""
+                self._stands(part, "")
 
     async def _look_at_disk(self) -> None:
         try:

@@ -201,3 +201,34 @@ def test_links_of_the_bundle_stand_in_for_bearers() -> None:
     both = [CenterState("a", links=(out,)), CenterState("b", links=(replace(out, state=LinkUse.IN, code=""),))]
     assert links_of(both) == [FieldLink("lte-1", "lte", True, "up")]
     assert links_of(both[:1]) == [FieldLink("lte-1", "lte", False, "degraded", "link-silent")]
+
+
+def test_it_is_settled_when_time_alone_changes_nothing() -> None:
+    judge = FieldJudge(600.0)
+    assert not judge.settled
+    judge.look(HELD, 0.0, NOW)
+    assert judge.settled and judge.state.word is FieldWord.READY
+    judge.look(ALONE, 1.0, NOW)
+    assert not judge.settled, "worse waits to have lasted"
+    judge.look(ALONE, 5.0, NOW)
+    assert judge.state.word is FieldWord.CONNECTING and not judge.settled, "help is called after a while"
+    judge.look(ALONE, 602.0, NOW)
+    judge.look(ALONE, 606.0, NOW)
+    assert judge.state.word is FieldWord.TECHNICIAN and judge.settled
+    judge.look(HELD, 607.0, NOW)
+    assert not judge.settled, "better waits to have lasted"
+    for at in range(608, 620):
+        judge.look(HELD, float(at), NOW)
+    assert judge.state.word is FieldWord.READY and judge.settled
+
+
+def test_settled_it_says_the_same_for_the_same_facts_for_ever() -> None:
+    for facts in (HELD, ALONE, replace(ALONE, centers=[], paired=0), replace(ALONE, messages=True)):
+        judge = FieldJudge(60.0)
+        word: tuple[FieldWord, str] | None = None
+        for at in range(200):
+            state = judge.look(facts, float(at), NOW)
+            if word is not None:
+                assert (state.word, state.code) == word
+            word = (state.word, state.code) if judge.settled else None
+        assert word is not None, facts

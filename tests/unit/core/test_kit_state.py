@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -226,17 +225,23 @@ async def test_the_word_follows_centers_and_adapters(tmp_path: Path) -> None:
         await advance(8.0)
         assert (told[-1].word, told[-1].code, told[-1].centers) == (FieldWord.READY, "", 1)
         assert [(one.name, one.carries) for one in told[-1].links] == [("lte-1", True)]
+        failed: list[AdapterStatus] = []
         house.core.field.adapters = lambda: failed
-        failed: Sequence[AdapterStatus] = [AdapterStatus("rtsp", "rtsp", "running")]
+
+        def stands(*statuses: AdapterStatus) -> None:
+            failed[:] = statuses
+            house.core.bus.publish("adapter", "", statuses[0] if statuses else None)  # as the daemon does
+
+        stands(AdapterStatus("rtsp", "rtsp", "running"))
         await advance(5.0)
         assert (told[-1].word, told[-1].code) == (FieldWord.READY, "")
-        failed = [AdapterStatus("rtsp", "rtsp", "running", "port-in-use")]
+        stands(AdapterStatus("rtsp", "rtsp", "running", "port-in-use"))
         await advance(5.0)
         assert (told[-1].word, told[-1].code) == (FieldWord.READY, "field-adapter"), "it runs, and nobody can reach it"
-        failed = []
+        stands()
         await advance(8.0)
         assert (told[-1].word, told[-1].code) == (FieldWord.READY, "")
-        failed = [AdapterStatus("sip", "sip", "failed", "config")]
+        stands(AdapterStatus("sip", "sip", "failed", "config"))
         await advance(5.0)
         assert (told[-1].word, told[-1].code) == (FieldWord.READY, "field-adapter")
         house.core.fleet.center_gone("county")

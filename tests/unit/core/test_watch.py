@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,3 +119,32 @@ async def test_what_was_learned_while_the_disk_was_full_is_written_after(tmp_pat
     async with a_house(tmp_path) as house:
         (device,) = house.core.directory.devices(SYSTEM)
         assert {c.external_id: c.key for c in device.channels} == {str(n): f"ch{n + 1}" for n in range(300)}
+
+
+@by_hand
+async def test_its_parts_are_asked_each_five_seconds_and_who_follows_them_hears_of_a_change(tmp_path: Path) -> None:
+    loop, hand, asked, heard = asyncio.get_running_loop(), Hand(), list[float](), list[dict[str, str]]()
+
+    async def answer() -> bool:
+        asked.append(loop.time())
+        return hand.alive
+
+    watch = Watch(hand.clock, Bus(), tmp_path, {"media": answer})
+    watch.on_parts = lambda: heard.append(dict(watch.parts))
+    running = asyncio.create_task(watch.run())
+    await advance(10.5)
+    del asked[:]
+    await advance(60.0)
+    assert len(asked) == 12 and all(at % 5.0 == 0.0 for at in asked), "when others look too"
+    assert heard == []
+    hand.alive = False
+    await advance(5.0)
+    assert [parts["media"] for parts in heard] == ["internal"]
+    hand.alive = True
+    await advance(5.0)
+    assert [parts["media"] for parts in heard] == ["internal", ""]
+    watch.store_stands("store-fault")
+    watch.store_stands("store-fault")
+    assert len(heard) == 3
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
