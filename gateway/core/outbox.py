@@ -230,7 +230,7 @@ class Outbox:
             log.warning("%d files that waited for %s were too old and are dropped", number, uplink)
 
     async def _look(self, now: float) -> None:
-        for told in await self._repo.standing():
+        for told in await self._repo.standing() if self._sides else ():
             side = self._sides.get(told.name)
             if side is None:
                 continue

@@ -33,18 +33,25 @@ MakeId = Callable[[], str]
 class TextInRepo:
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._taken, self._none_wait = 0, -1
+        """Parts that came, and how many had when none waited for others."""
 
     async def take(
         self, one: Arrived, carrier: str, now: float, make_id: MakeId
     ) -> tuple[bool, TextIn | None, Sequence[TextIn]]:
         """Whether it was new, the message that is whole with it, and those before of which is known now that they are
         mixed with it. Durable."""
+        self._taken += 1
         return await self._db.write(lambda conn: _take(conn, one, carrier, now, make_id), durable=True)
 
     async def give_up(self, before: float, now: float, make_id: MakeId) -> Sequence[TextIn]:
-        """Sets of which no part came since `before`: what there is of them becomes a message. Durable."""
+        """Sets of which no part came since `before`: what there is of them becomes a message. Durable. The disk is not
+        asked while it is known that no part waits for others."""
+        if self._taken == self._none_wait:
+            return ()
+        taken = self._taken
 
-        def job(conn: sqlite3.Connection) -> list[TextIn]:
+        def job(conn: sqlite3.Connection) -> tuple[list[TextIn], bool]:
             _join_late(conn, before)
             made = []
             # Those of a time to come were dated before the clock was set back: they have waited long enough.
@@ -54,9 +61,11 @@ class TextInRepo:
             )
             for (number,) in conn.execute(stale, (before, now + TOGETHER_S)).fetchall():
                 made.append(_whole(conn, number, now, make_id))
-            return made
+            return made, conn.execute("SELECT 1 FROM text_part WHERE text = 0 LIMIT 1").fetchone() is not None
 
-        return await self._db.write(job, durable=True)
+        found, wait = await self._db.write(job, durable=True)
+        self._none_wait = -1 if wait else taken
+        return found
 
     async def note(self, number: int, code: str, detail: str) -> None:
         """What became of it. Durable."""

@@ -128,3 +128,21 @@ async def test_files_that_waited_too_long_go(tmp_path: Path, monkeypatch: pytest
         left = [kept["young"], kept["nobody knows"]]
         assert [one.file.id for one in await a.files()] == left == [one.file.id for one in await b.files()]
         assert sorted(one.name for one in (tmp_path / "s" / "outbox").iterdir()) == left
+
+
+@by_hand
+async def test_the_disk_is_looked_at_only_while_somebody_is_to_be_sent_to(tmp_path: Path) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox, repo, asked = house.core.outbox, house.core.store.outbox, list[float]()
+        standing, loop = repo.standing, asyncio.get_running_loop()
+
+        async def counted() -> Any:
+            asked.append(loop.time())
+            return await standing()
+
+        repo.standing = counted  # type: ignore[method-assign]
+        await advance(60.0)
+        assert not asked
+        await outbox.join("a", "mqtt")
+        await advance(60.0)
+        assert len(asked) == 12

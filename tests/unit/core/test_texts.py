@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -434,3 +435,38 @@ async def test_those_with_a_number(house: House) -> None:
         assert [one.sender for one in await texts.came_lately(number="%")] == ["100%6"], "no pattern"
         assert [one.sender for one in await texts.came_lately(number="138")] == ["+8613800000001"]
         assert not await texts.came_lately(number="555") and len(await texts.came_lately()) == 3
+
+
+@housed
+async def test_the_disk_is_asked_for_parts_only_while_some_wait_for_others(house: House) -> None:
+    texts, kept, db = house.core.texts, list[TextIn](), house.core.store.db
+    texts.on_kept(kept.append)
+    writes, write = list[object](), db.write
+
+    async def counted(job: Any, *, durable: bool = False) -> Any:
+        writes.append(job)
+        return await write(job, durable=durable)
+
+    db.write = counted  # type: ignore[method-assign]
+    await texts.look()
+    assert len(writes) == 1, "some may be of the last run"
+    for _ in range(3):
+        await texts.look()
+    assert len(writes) == 1
+    with texts.carrier("a", CarrierKind.SMS, ACarrier().send) as seat:
+        await seat.take(Arrived("10086", "begin ", "1", 7, 1, 2, 1000.0))
+        for _ in range(3):
+            await texts.look()
+        assert len(writes) == 5 and not kept
+        house.jumps.append(house.config.texts.parts_wait + 20)
+        await texts.look()
+        assert [text.missing for text in kept] == [1]
+        await texts.look()
+        assert len(writes) == 6, "none waits any more"
+        # One that comes while the disk is being asked is not forgotten.
+        looking = asyncio.create_task(texts.look())
+        await seat.take(Arrived("10086", "x", "3", 8, 1, 2, 1000.0))
+        await looking
+        house.jumps.append(house.config.texts.parts_wait + 20)
+        await texts.look()
+        assert len(kept) == 2
