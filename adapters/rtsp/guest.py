@@ -32,6 +32,7 @@ PUBLIC = "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, TEARDOWN, GET
 MAX_WRONG = 3
 """Wrong credentials of one connection; then it is closed."""
 GOODBYE_S = 0.3
+LOOK_S = 1.0
 
 
 class Over(Exception):
@@ -65,7 +66,8 @@ class Guest:
             while not work.done():
                 # What sends or reads may end by itself: its stream is gone, or another took its place.
                 parts = [p.work for p in (self._intake, self._outlet) if p is not None and p.work is not None]
-                await asyncio.wait({work, *parts}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                left_s = self._left_s(sends_or_reads=bool(parts))
+                await asyncio.wait({work, *parts}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                 if any(task.done() for task in parts):
                     break
                 self._check_silence()
@@ -79,6 +81,14 @@ class Guest:
                 raise RemoteProtocolError("it asked for nothing in time", code="rtsp-silent") from None
             if isinstance(result, Exception) and not isinstance(result, Over):
                 raise result
+
+    def _left_s(self, *, sends_or_reads: bool) -> float | None:
+        """Until its silence is looked at; None: what it sends or reads tells of itself."""
+        if not sends_or_reads:
+            return LOOK_S
+        if self._outlet is None or not self._outlet.udp:
+            return None
+        return max(LOOK_S, self._heard + 2 * self._config.session_timeout - time.monotonic())
 
     def _check_silence(self) -> None:
         """A reader over UDP that is silent on its connection for too long is gone (RFC 2326 §12.37). A sender's media

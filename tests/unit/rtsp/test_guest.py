@@ -56,3 +56,16 @@ def test_a_group_that_can_not_be_joined_has_a_reason_and_leaves_no_socket(monkey
         join_pair(Transport(multicast=True, destination="239.1.1.1", port=(5004, 5005)))
     assert failed.value.code == "no-interface"
     assert [one.fileno() for one in made] == [-1]
+
+
+def test_who_sends_or_reads_tells_of_himself_but_for_a_reader_over_udp() -> None:
+    one = Guest(RtspConfig(), SimpleNamespace(), Guard("x", ["MD5"]), "10.0.0.9", "rtsp")  # type: ignore[arg-type]
+    assert one._left_s(sends_or_reads=False) == guest.LOOK_S, "what it will do is not known yet"
+    assert one._left_s(sends_or_reads=True) is None, "it sends"
+    one._outlet = SimpleNamespace(udp=False)  # type: ignore[assignment]
+    assert one._left_s(sends_or_reads=True) is None, "its connection breaks with it"
+    one._outlet = SimpleNamespace(udp=True)  # type: ignore[assignment]
+    left_s, timeout_s = one._left_s(sends_or_reads=True), one._config.session_timeout
+    assert left_s is not None and 2 * timeout_s - 5 < left_s <= 2 * timeout_s
+    one._heard -= 3 * timeout_s
+    assert one._left_s(sends_or_reads=True) == guest.LOOK_S
