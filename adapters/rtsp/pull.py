@@ -239,7 +239,7 @@ class Pull:
             for offered in description.tracks:
                 if multicast:
                     answer = await self._transport(client, offered, Transport(multicast=True))
-                    pair = join_pair(answer)
+                    pair = join_pair(answer, link.local_host())
                 else:
                     pair = media_pair(self._context.media, link.local_host())
                     asked = Transport(client_port=(pair[0].getsockname()[1], pair[1].getsockname()[1]))
@@ -324,9 +324,9 @@ def maps(offered: Offered) -> list[codecs.RtpMap]:
     return [codecs.RtpMap(p.pt, p.codec, p.clock_hz, fmtp=p.fmtp, channels=p.channels) for p in offered.payloads]
 
 
-def join_pair(answer: Transport) -> tuple[socket.socket, socket.socket]:
-    """Sockets in the group that the server names. Raises RemoteProtocolError (`rtsp-broken`), LinkDown
-    (`no-interface`, `port-in-use`)."""
+def join_pair(answer: Transport, local: str) -> tuple[socket.socket, socket.socket]:
+    """Sockets in the group that the server names, joined on the network where we have the address `local`: that on
+    which the server is. Raises RemoteProtocolError (`rtsp-broken`), LinkDown (`no-interface`, `port-in-use`)."""
     ports = answer.port if answer.port[0] else answer.client_port
     try:
         group = socket.inet_aton(answer.destination)
@@ -336,6 +336,8 @@ def join_pair(answer: Transport) -> tuple[socket.socket, socket.socket]:
         raise RemoteProtocolError("multicast without a group", code="rtsp-broken")
     # Written anew: `inet_aton` takes what `bind` would ask a name server for.
     host = socket.inet_ntoa(group)
+    # Over IPv6 there is no address of ours to tell it by: then the way that leads to the group.
+    on = bytes(4) if ":" in local else socket.inet_aton(local)
     pair: list[socket.socket] = []
     try:
         for port in ports:
@@ -343,7 +345,7 @@ def join_pair(answer: Transport) -> tuple[socket.socket, socket.socket]:
             pair.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, port))
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + bytes(4))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group + on)
     except OSError as exc:
         for sock in pair:
             sock.close()

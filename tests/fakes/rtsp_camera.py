@@ -57,6 +57,14 @@ class Habits:
     """Its datagrams come from another port than it says."""
     chatty: bool = False
     """Asks us things between the pictures."""
+    keep_alive: int = 200
+    """How GET_PARAMETER is answered where Public names it."""
+    status: int = 200
+    """How DESCRIBE is answered."""
+    leads_on: str = ""
+    """Where it sends us while pictures flow (REDIRECT)."""
+    group: str = ""
+    """Where it sends its pictures by multicast."""
 
 
 @dataclass
@@ -135,6 +143,8 @@ class _Talk:
                 self.say(200, headers, ("Public", habits.public))
             case "DESCRIBE" if habits.redirect:
                 self.say(302, headers, ("Location", habits.redirect))
+            case "DESCRIBE" if habits.status != 200:
+                self.say(habits.status, headers)
             case "DESCRIBE":
                 lines = [("Content-Type", "application/sdp")]
                 if habits.base is not None:
@@ -149,8 +159,8 @@ class _Talk:
                 self.say(200, headers, ("Session", f"1234{habits.timeout}"))
                 if not self.ears:
                     self.sender = self.sender or asyncio.create_task(self.send())
-            case "GET_PARAMETER" if "GET_PARAMETER" not in habits.public:
-                self.say(501, headers)
+            case "GET_PARAMETER":
+                self.say(habits.keep_alive if "GET_PARAMETER" in habits.public else 501, headers)
             case _:
                 self.say(200, headers, ("Session", "1234"))
 
@@ -177,10 +187,18 @@ class _Talk:
     def set_up(self, headers: dict[str, str]) -> None:
         habits = self.habits
         asked = headers.get("transport", "")
-        way = "tcp" if "TCP" in asked else "udp"
+        way = "tcp" if "TCP" in asked else "multicast" if "multicast" in asked else "udp"
         if way in habits.refuses:
             return self.say(461, headers)
-        if way == "udp":
+        if way == "multicast":
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            ours = socket.inet_aton(self.writer.get_extra_info("sockname")[0])
+            self.udp.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ours)
+            self.udp.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
+            port = free_pair(habits.group)
+            self.udp.connect((habits.group, port))
+            full = f"RTP/AVP;multicast;destination={habits.group};port={port}-{port + 1};ttl=1;ssrc=0000004D"
+        elif way == "udp":
             port = int(asked.partition("client_port=")[2].split("-")[0])
             self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             self.udp.bind(("127.0.0.1", 0))
@@ -219,6 +237,10 @@ class _Talk:
                 report = struct.pack("!BBHIQIII", 0x80, 200, 6, 77, ntp, count * 3600, 1, 1)
                 channel = 0 if self.habits.one_channel else 1
                 self.writer.write(struct.pack("!cBH", b"$", channel, len(report)) + report)
+            if self.habits.leads_on and count == 10:
+                self.writer.write(
+                    f"REDIRECT * RTSP/1.0\r\nCSeq: 8\r\nLocation: {self.habits.leads_on}\r\n\r\n".encode()
+                )
             if self.habits.chatty:
                 self.writer.write(b"OPTIONS rtsp://x RTSP/1.0\r\nCSeq: 9\r\n\r\n")
             count += 1
@@ -250,6 +272,20 @@ class _Talk:
         else:
             middle = self.nonce
         return fields.get("response") == h(f"{ha1}:{middle}:{ha2}")
+
+
+def free_pair(group: str) -> int:
+    """An even port of the group that nobody has, with the next one."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
+        ):
+            one.bind((group, 0))
+            port = int(one.getsockname()[1])
+            with contextlib.suppress(OSError):
+                two.bind((group, port ^ 1))
+                return port & ~1
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +212,92 @@ async def test_descriptions_that_lie_or_say_nothing(tmp_path: Path) -> None:
     ):
         async with a_camera(says=says) as camera, watched(tmp_path / code / says[5:9], camera.url) as (rig, _):
             await reason(rig, code)
+
+
+SHORT = ";timeout=5"
+"""So short that the first sign of life is due after two and a half seconds."""
+BOTH = "OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, GET_PARAMETER"
+
+
+async def test_signs_of_life_are_those_that_the_camera_knows(tmp_path: Path) -> None:
+    async with (
+        a_camera(timeout=SHORT, public=BOTH) as knows,
+        a_camera(timeout=SHORT) as does_not,
+        a_camera(timeout=SHORT, public=BOTH, keep_alive=501) as says_so_only,
+    ):
+        cameras = {"knows": knows, "other": does_not, "lies": says_so_only}
+        source = {name: {"url": one.url} for name, one in cameras.items()}
+        async with a_rig(tmp_path, source=source) as rig, AsyncExitStack() as viewers:
+            for name in cameras:
+                watch = rig.core.streams.view(StreamId(f"fieldgate/{name}/main"), TECHNICIAN, "test")
+                await viewers.enter_async_context(watch)
+            await rig.until(lambda: knows.asked.count("GET_PARAMETER") >= 2, f"{knows.asked}")
+            assert knows.asked.count("OPTIONS") == 1, "only what comes before DESCRIBE"
+            assert does_not.asked.count("OPTIONS") >= 2 and "GET_PARAMETER" not in does_not.asked
+            await rig.until(lambda: says_so_only.asked.count("OPTIONS") >= 2, f"{says_so_only.asked}")
+            assert says_so_only.asked.count("GET_PARAMETER") == 1, "what it refused is not asked again"
+            assert all(one.ever == 1 for one in cameras.values()), "nobody was left for it"
+
+
+async def test_a_camera_that_has_forgotten_the_session_is_asked_anew(tmp_path: Path) -> None:
+    async with (
+        a_camera(timeout=SHORT, public=BOTH, keep_alive=454) as camera,
+        watched(tmp_path, camera.url) as (rig, viewing),
+    ):
+        await live(rig)
+        codes: list[str] = []
+
+        async def follow() -> None:
+            async for status in viewing.changes():
+                codes.append(status.code)
+
+        following = asyncio.create_task(follow())
+        await rig.until(lambda: "rtsp-session" in codes, f"{codes}")
+        await rig.until(lambda: camera.ever >= 2 and rig.state("cam/main") == "live")
+        following.cancel()
+
+
+async def test_a_camera_that_leads_elsewhere_while_it_sends(tmp_path: Path) -> None:
+    async with a_camera() as real, a_camera(leads_on=real.url) as camera, watched(tmp_path, camera.url) as (rig, _):
+        await rig.until(lambda: "PLAY" in real.asked, "the other place is asked")
+        await live(rig)
+        assert (camera.ever, real.ever) == (1, 1)
+    async with (
+        a_camera(leads_on="rtsp://127.0.0.2:554/x") as camera,
+        watched(tmp_path / "b", camera.url, security={"pull_allow": ["127.0.0.1/32"]}) as (rig, _),
+    ):
+        assert "127.0.0.2" in await reason(rig, "url-refused")
+
+
+async def test_a_group_is_joined_on_the_network_of_the_camera(tmp_path: Path) -> None:
+    """Not on that of the default route: a kit has several."""
+    async with (
+        a_camera(group="239.255.77.31") as camera,
+        watched(tmp_path, f"{camera.url}#transport=multicast") as (rig, _),
+    ):
+        await live(rig)
+        assert camera.asked.count("SETUP") == 1
+    # One that sends to no group sends in another way.
+    async with (
+        a_camera(refuses=("multicast",)) as camera,
+        watched(tmp_path / "b", f"{camera.url}#transport=multicast") as (rig, _),
+    ):
+        await live(rig)
+        assert camera.asked.count("SETUP") == 2
+
+
+@pytest.mark.parametrize(
+    ("habits", "options", "code"),
+    [
+        ({"status": 404}, "", "rtsp-not-found"),
+        ({"status": 500}, "", "rtsp-refused"),
+        ({"refuses": ("tcp", "udp")}, "", "rtsp-transport"),
+        ({}, "#transport=http", "rtsp-tunnel"),
+    ],
+)
+async def test_a_refusal_has_its_name(tmp_path: Path, habits: dict[str, Any], options: str, code: str) -> None:
+    async with a_camera(**habits) as camera, watched(tmp_path, camera.url + options) as (rig, _):
+        await reason(rig, code)
 
 
 async def test_a_camera_that_falls_silent_while_its_connection_stands(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_group_that_can_not_be_joined_has_a_reason_and_leaves_no_socket(monkey
 
     monkeypatch.setattr(socket, "socket", Socket)
     with pytest.raises(LinkDown) as failed:
-        join_pair(Transport(multicast=True, destination="239.1.1.1", port=(5004, 5005)))
+        join_pair(Transport(multicast=True, destination="239.1.1.1", port=(5004, 5005)), "127.0.0.1")
     assert failed.value.code == "no-interface"
     assert [one.fileno() for one in made] == [-1]
 
