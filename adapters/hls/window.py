@@ -74,6 +74,7 @@ class Window:
         self._next = first
         self._break = False
         self._clock: tuple[int, float] | None = None  # a begin and the wall clock's time of it
+        self._sets = first  # the segment whose parts set it
         self._came = float("-inf")
 
     @property
@@ -108,21 +109,32 @@ class Window:
             return
         self._came = now
         current = self._open()
+        self._set_clock(record, now)
         if current is None:
-            wall = self._wall(record, now)
-            current = Segment(self._next, self._init, wall, self._break)
+            current = Segment(self._next, self._init, self._wall(record.begin), self._break)
             self._next += 1
             self._break = False
             self.segments.append(current)
+        elif current is self.segments[0]:
+            # The first of all: no player has read of it before it is complete.
+            current.wall = self._wall(current.parts[0].begin)
         current.parts.append(Part(record.data, record.begin, record.duration, record.key))
         self.longest_part_s = max(self.longest_part_s, record.duration / HZ)
         self._let_go()
 
-    def _wall(self, record: Record, now: float) -> float:
+    def _set_clock(self, record: Record, now: float) -> None:
+        """A part has been there for its length when it comes. What was cached comes at once, and would put the clock
+        ahead by all that follows it: the part that came soonest tells, of those of the first segment after a break."""
+        at, number = now - record.duration / HZ, self.next_part[0]
         if self._clock is None:
-            self._clock = (record.begin, now - record.duration / HZ)
-        begin, at = self._clock
-        return at + (record.begin - begin) / HZ
+            self._clock, self._sets = (record.begin, at), number
+        elif number == self._sets and at < self._wall(record.begin):
+            self._clock = (record.begin, at)
+
+    def _wall(self, begin: int) -> float:
+        assert self._clock is not None  # noqa: S101  (set by the first part)
+        known, at = self._clock
+        return at + (begin - known) / HZ
 
     def _open(self) -> Segment | None:
         return self.segments[-1] if self.segments and not self.segments[-1].complete else None

@@ -128,6 +128,44 @@ def test_after_an_outage() -> None:
     assert window.segments[-1].discontinuity and window.segments[-1].wall == pytest.approx(NOW + 100)
 
 
+def dates(window: Window) -> list[str]:
+    return [line.partition(":")[2] for line in text(window).splitlines() if "PROGRAM-DATE-TIME" in line]
+
+
+def test_what_was_cached_does_not_put_the_clock_ahead() -> None:
+    """A source's connection, or our own reading, begins with what was there already, all at once."""
+    window = Window(segments=8, most_bytes=1_000_000)
+    window.take(INIT, NOW)
+    for place in range(6):  # taken within the 1.2 s before
+        window.take(part(place * 0.2, key=place == 0), NOW)
+    for place in range(6, 10):
+        window.take(part(place * 0.2), NOW + (place - 5) * 0.2)
+    window.take(END, NOW + 0.8)
+    (first,) = window.segments
+    assert first.wall == pytest.approx(NOW - 1.2)
+    assert dates(window)[0].endswith(".800Z")
+    # Afterwards it stands, however soon or late a part comes: what was told does not change, and lengths fit dates.
+    for place in range(10):
+        window.take(part(2.0 + place * 0.2, key=place == 0), NOW + 0.5 + place * 0.2)
+    assert [segment.wall for segment in window.segments] == pytest.approx([NOW - 1.2, NOW + 0.8])
+
+
+def test_what_was_cached_after_an_outage_is_put_right_with_the_next_segment() -> None:
+    rules, window = Rules(""), a_window(1)
+    rules.check(text(window))
+    window.take(BREAK, NOW)
+    for place in range(10):
+        at = NOW + 100 + max(0.0, (place - 4) * 0.2)
+        window.take(part(500.0 + place * 0.2, key=place == 0), at)
+        rules.check(text(window))
+    window.take(END, NOW + 101)
+    told = dates(window)
+    window.take(part(502.0, key=True), NOW + 101.2)
+    rules.check(text(window))
+    assert dates(window)[:2] == told, "what players have read stays"
+    assert window.segments[-1].wall == pytest.approx(NOW + 101), "the next one is dated by when it came"
+
+
 def test_numbers_go_on_where_an_earlier_window_was() -> None:
     """Opened again a moment later: no number stands for other media than before, and none is 0."""
     earlier = Window(segments=8, most_bytes=20_000, first=first_of(NOW))
