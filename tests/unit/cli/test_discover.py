@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from gateway.cli import discover
+from gateway.cli.client import Client
 from gateway.core.services import Services
 from gateway.model.command import Action
 from tests.unit.cli.conftest import Run
@@ -34,6 +37,21 @@ def test_one_is_adopted_by_its_address(fieldgate: Run, daemon: Services) -> None
     assert fieldgate("discover", "--seconds", "1", "--adopt", "192.0.2.5", "--user", "viewer").code == 0
     adopted = daemon.commands.given[-1]  # type: ignore[attr-defined]
     assert adopted.action is Action.DISCOVER_ADOPT and adopted.args == {"key": "0a1b2c3d", "user": "viewer"}
+
+
+def test_a_number_and_enter_takes_one_in(daemon: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a terminal: keys as they are pressed, then its name, user and password."""
+    keys, asked = iter(["x7\b1", "\r", "", "q"]), []
+    monkeypatch.setattr(discover, "_keys", lambda wait_s: next(keys))
+    monkeypatch.setattr(discover.typer, "prompt", lambda text, **more: asked.append(text) or more["default"])
+    monkeypatch.setattr(discover.getpass, "getpass", lambda text: asked.append(text) or "its-secret")
+    client = Client(tmp_path)
+    source = discover._Daemon(client, {"seconds": 1, "ways": "", "interface": ""})
+    told = discover._live(source, source.look(), True)
+    assert told["finds"] and len(asked) == 3
+    adopted = daemon.commands.given[-1]  # type: ignore[attr-defined]
+    assert adopted.action is Action.DISCOVER_ADOPT
+    assert {**adopted.args} == {"key": "0a1b2c3d", "name": told["finds"][0]["name"], "password": "its-secret"}
 
 
 def test_what_was_not_found_can_not_be_adopted(fieldgate: Run, daemon: Services) -> None:

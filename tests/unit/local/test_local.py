@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from adapters.local import Local, adapter
+from adapters.local import Local, adapter, process
 from adapters.local.config import LocalConfig
 from adapters.local.process import ALSA
 from adapters.local.recipe import Input, Recipe, recipe_of
@@ -227,6 +228,22 @@ async def test_a_worker_that_is_killed(places: Places) -> None:
             await asyncio.wait_for(asyncio.shield(task), 60)
         assert died.value.code in ("local-worker", "source-ended")
         assert died.value.code == "source-ended" or "signal 9" in str(died.value)
+
+
+async def test_a_driver_that_hangs(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is not let wait for ever: it is killed, and the reason is told."""
+    monkeypatch.setattr(process, "HUNG_S", 4.0)
+    recipe = Recipe(Input("lavfi", "testsrc2=size=320x240:rate=25,realtime", {}))
+    async with a_kit(places) as kit, capturing(kit, recipe) as task:
+        await kit.frames(10)
+        ours = ["pgrep", "-P", str(os.getpid()), "-f", "adapters.local.worker .*realtime"]
+        found = await asyncio.to_thread(subprocess.run, ours, capture_output=True, text=True)
+        for pid in found.stdout.split():
+            os.kill(int(pid), signal.SIGSTOP)
+        with pytest.raises(LinkDown) as hung:
+            await asyncio.wait_for(asyncio.shield(task), 60)
+        assert hung.value.code == "local-hung" and found.stdout
+        assert not any(Path(f"/proc/{pid}").exists() for pid in found.stdout.split())
 
 
 async def test_plugged_in_later(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
