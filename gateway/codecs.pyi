@@ -22,7 +22,7 @@ Bundle: TypeAlias = int
 Door: TypeAlias = int
 
 CodecName: TypeAlias = Literal[
-    "h264", "h265", "mjpeg", "mpeg2video", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mp2", "ac3"
+    "h264", "h265", "mjpeg", "mpeg2video", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mp2", "ac3", "eac3"
 ]
 SrtpProfile: TypeAlias = Literal[
     "AEAD_AES_128_GCM",

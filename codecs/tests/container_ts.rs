@@ -280,6 +280,15 @@ fn noise_between_packets_is_searched_past() {
 }
 
 #[test]
+fn missing_packets_are_told() {
+    let data = vector("ts_h264_aac.ts");
+    let middle = data.len() / 2 / PACKET_BYTES * PACKET_BYTES;
+    let got = read(&[&data[..middle], &data[middle + 5 * PACKET_BYTES..]].concat());
+    assert!(got.codes().contains(&"ts-packets-lost"), "{:?}", got.problems);
+    assert!(!got.codes().contains(&"ts-sync-lost"));
+}
+
+#[test]
 fn nothing_in_it_says_so() {
     let null = [&[0x47, 0x1f, 0xff, 0x10][..], &[0xff; 184]].concat();
     assert_eq!(read(&null.repeat(20_000)).codes(), [] as [&str; 0]);

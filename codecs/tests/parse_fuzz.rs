@@ -158,6 +158,11 @@ fn write_seeds() {
     let latm = [0x20, 0x00, 0x12, 0x08, 0x1f, 0xe0, 0x02, 0x08, 0x10];
     seed("latm_rtp", "in-band", &[vec![2], packed([&[&[1][..], &latm].concat()[..], &[1, 0x81, 0x04, 0x08]])].concat());
     seed("latm_rtp", "by-sdp", &[vec![1], packed([&[1, 2, 7, 8][..], &[0, 3, 7], &[1, 8, 9]])].concat());
+    let key =
+        [&[1u8, 0, 0, 0x21, 0, 0, 0, 1, 0xb3, 0x2d, 2, 0x40, 0x33][..], &[0, 0, 1, 0, 0, 0x0f, 0xff, 0xf8]].concat();
+    let layer_2 = [&[0u8, 0, 0, 0, 0, 0xff, 0xfd, 0xa4, 0][..], &[7; 572]].concat();
+    let eac3 = [&[0u8, 0, 0, 0, 0, 0x0b, 0x77, 0, 0x3f, 0x34, 0x80, 0][..], &[7; 121]].concat();
+    seed("mpeg_rtp", "picture-and-sound", &packed([&key[..], &layer_2, &eac3, &[4, 4, 0, 1, 0, 9, 9, 9, 9, 5]]));
     seed("aac", "config", &[0x14, 0x08]);
     seed("probe", "ps", &[&[96], &vector("ps_h264.ps")[..80]].concat());
     seed("probe", "ts", &[&[96], &ts[..376]].concat());

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 CODECS = (
-    "h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mjpeg", "mpeg2video", "mp2", "ac3",
+    "h264", "h265", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mjpeg", "mpeg2video", "mp2", "ac3", "eac3",
 )  # fmt: skip
 VIDEO = ("h264", "h265", "mjpeg", "mpeg2video")
 WHOLE = ("mjpeg", "mpeg2video")

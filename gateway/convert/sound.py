@@ -14,7 +14,7 @@ from gateway.convert.records import Track, Unit
 
 DECODERS = {
     "aac": "aac", "pcma": "pcm_alaw", "pcmu": "pcm_mulaw", "opus": "libopus", "g722": "g722", "l16": "pcm_s16be",
-    "mp2": "mp2", "ac3": "ac3",
+    "mp2": "mp2", "ac3": "ac3", "eac3": "eac3",
 }  # fmt: skip
 JUMP_S = 0.1
 """The source's times may stray from ours by this (loss, restart) before ours follow."""

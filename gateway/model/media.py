@@ -14,7 +14,7 @@ class Codec(StrEnum):
     H264 = "h264"
     H265 = "h265"
     MJPEG = "mjpeg"
-    MPEG2 = "mpeg2video"  # MPEG-1 too; like MP2 and AC-3 only taken in, to be converted
+    MPEG2 = "mpeg2video"  # MPEG-1 too; like MP2, AC-3 and E-AC-3 only taken in, to be converted
     AAC = "aac"
     PCMA = "pcma"
     PCMU = "pcmu"
@@ -23,6 +23,7 @@ class Codec(StrEnum):
     L16 = "l16"
     MP2 = "mp2"  # MPEG audio of any layer
     AC3 = "ac3"
+    EAC3 = "eac3"
 
 
 class TrackKind(StrEnum):

@@ -29,6 +29,7 @@ _TS_TYPES = {
     0x1B: "h264",
     0x24: "h265",
     0x81: "ac3",
+    0x87: "eac3",
 }
 _SPS_PROFILES = frozenset({66, 77, 88, 100, 110, 122, 244})
 

@@ -84,6 +84,7 @@ async def test_unicast_in_and_a_group_out(stage: Stage, free: Ports) -> None:
     [
         ("-c:v mpeg2video -g 25 -bf 2 -b:v 3M", "-c:a mp2", ("mpeg2video", "mp2")),
         (PICTURE, "-c:a ac3", ("h264", "ac3")),
+        (PICTURE, "-c:a eac3", ("h264", "eac3")),
     ],
 )
 async def test_what_nobody_takes_as_it_is_is_converted_by_itself(
@@ -103,8 +104,8 @@ async def test_what_nobody_takes_as_it_is_is_converted_by_itself(
 @pytest.mark.parametrize(
     ("picture", "sound", "state", "code", "named"),
     [
-        (PICTURE, "-c:a dca -strict -2", "live", "source-sound", "DTS"),
-        ("-c:v mpeg4", "-c:a aac", "opening", "source-codec", "MPEG-4 part 2"),
+        (PICTURE, "-c:a dca -strict -2", "live", "source-sound", "DTS (stream_type 0x82)"),
+        ("-c:v mpeg4", "-c:a aac", "opening", "source-codec", "MPEG-4 part 2 (stream_type 0x10)"),
     ],
 )
 async def test_a_codec_that_is_not_carried_is_named(
@@ -118,7 +119,7 @@ async def test_a_codec_that_is_not_carried_is_named(
 
         def told() -> bool:
             one = stream(stage, "unicast/main")
-            return (one["state"], one["code"]) == (state, code) and named in one["detail"]
+            return (one["state"], one["code"], one["detail"]) == (state, code, named)
 
         await stage.until("its words", told, PATIENCE_S)
     assert set(stage.client.get("/api/v1/reasons")[code]["cause"]) == {"en", "zh"}

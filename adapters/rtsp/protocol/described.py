@@ -10,7 +10,16 @@ from gateway.wire.rtsp import join_control
 from gateway.wire.sdp.text import Media, RtpMap, Sdp
 
 # SDP's names of what the media plane takes in (`RtpMap.codec`).
-_VIDEO = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "mjpeg", "MP2T": "ts", "MP2P": "ps", "PS": "ps"}
+_VIDEO = {
+    "H264": "h264",
+    "H265": "h265",
+    "HEVC": "h265",
+    "JPEG": "mjpeg",
+    "MPV": "mpeg2video",
+    "MP2T": "ts",
+    "MP2P": "ps",
+    "PS": "ps",
+}
 _AUDIO = {
     "MPEG4-GENERIC": "mpeg4-generic",
     "MP4A-LATM": "mp4a-latm",
@@ -18,13 +27,15 @@ _AUDIO = {
     "PCMU": "pcmu",
     "OPUS": "opus",
     "G722": "g722",
+    "MPA": "mp2",
 }
 _TALK = {"PCMU": "pcmu", "PCMA": "pcma", "G722": "g722", "OPUS": "opus", "L16": "l16"}
 # Of RFC 3551 tables 4 and 5 those that are met and not taken, by name.
-_STATIC = {"3": "GSM", "4": "G723", "14": "MPEG audio", "18": "G729", "32": "MPEG-2 video", "34": "H263"}
+_STATIC = {"3": "GSM", "4": "G723", "18": "G729", "34": "H263"}
 # What people call what SDP calls otherwise.
-_SPOKEN = {"MPV": "MPEG-2 video", "MPA": "MPEG audio", "MP4V-ES": "MPEG-4 part 2", "AC3": "AC-3", "EAC3": "E-AC-3"}
-_JPEG = RtpMap(26, "JPEG", 90_000)
+_SPOKEN = {"MP4V-ES": "MPEG-4 part 2", "AC3": "AC-3", "EAC3": "E-AC-3"}
+# Of those tables, what is taken and often said by its number alone.
+_BY_NUMBER = (RtpMap(26, "JPEG", 90_000), RtpMap(32, "MPV", 90_000), RtpMap(14, "MPA", 90_000))
 _NAMES = re.compile(r"[^A-Za-z0-9.\-]")
 MAX_TRACKS = 16
 
@@ -62,7 +73,8 @@ class Description:
     left_out: tuple[Offered, ...] = ()
     """The m= lines behind `passed_over`."""
     missing: str = ""
-    """The picture or sound that was not taken, where nothing else of its kind was."""
+    """The picture or sound that was not taken, where nothing else of its kind was: its codec by name, as all languages
+    have it."""
 
 
 def read_description(body: bytes, base: str, *, sends: bool = False) -> Description:
@@ -79,6 +91,7 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
     talk: Offered | None = None
     passed: list[str] = []
     left: list[Offered] = []
+    named: list[tuple[str, str]] = []
     for media in sdp.media[:MAX_TRACKS]:
         names = ", ".join(_SPOKEN.get(m.encoding.upper(), m.encoding) for m in _maps(media)) or "/".join(
             _STATIC.get(one, one) for one in media.formats[:4]
@@ -98,17 +111,16 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
         if not payloads or media.kind in found:
             passed.append(_printable(f"{media.kind} {names}"))
             left.append(Offered(media.kind, control, ()))
+            named.append((media.kind, _printable(names)))
             continue
         found[media.kind] = Offered(media.kind, control, payloads)
     if not found and talk is None:
         raise Unsupported(
-            f"nothing in the description can be taken: {', '.join(passed)[:200] or 'it is empty'}",
+            ", ".join(name for _, name in named)[:200] or f"SDP: {', '.join(passed)[:200]}".rstrip(": "),
             code="source-codec",
         )
     tracks = tuple(found[kind] for kind in ("video", "audio") if kind in found)
-    lacking = [
-        words for words in passed if (kind := words.partition(" ")[0]) in ("video", "audio") and kind not in found
-    ]
+    lacking = [name for kind, name in named if kind not in found]
     return Description(
         whole,
         tracks,
@@ -122,9 +134,8 @@ def read_description(body: bytes, base: str, *, sends: bool = False) -> Descript
 
 def _maps(media: Media) -> tuple[RtpMap, ...]:
     maps = media.rtpmaps
-    if "26" in media.formats and all(m.pt != 26 for m in maps):
-        maps = (*maps, _JPEG)
-    return maps
+    said = {one.pt for one in maps}
+    return (*maps, *(one for one in _BY_NUMBER if str(one.pt) in media.formats and one.pt not in said))
 
 
 def _payloads(media: Media, names: dict[str, str]) -> tuple[Payload, ...]:

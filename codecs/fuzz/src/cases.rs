@@ -25,6 +25,7 @@ pub const ALL: &[(&str, Case)] = &[
     ("sps", sps),
     ("aac", aac),
     ("latm_rtp", latm_rtp),
+    ("mpeg_rtp", mpeg_rtp),
     ("ps_demux", ps_demux),
     ("ts_demux", ts_demux),
     ("probe", probe),
@@ -213,6 +214,29 @@ pub fn latm_rtp(data: &[u8]) {
             assert!(frames.iter().all(|f| !f.is_empty() && f.len() <= aac::MAX_FRAME_BYTES));
         }
         assert!(depacketizer.held_bytes() <= latm_rtp::MAX_ELEMENT_BYTES);
+    }
+}
+
+/// Each piece: a packet, its first byte the marker, loss, another time; and the same as sound.
+pub fn mpeg_rtp(data: &[u8]) {
+    use codecs::packet::{mpeg_rtp, sync_frames};
+    let mut depacketizer = mpeg_rtp::Depacketizer::default();
+    let mut splitters = [(); 3].map(|()| sync_frames::Splitter::default());
+    for piece in pieces(data) {
+        let Some((&control, payload)) = piece.split_first() else { continue };
+        if control & 2 == 2 {
+            depacketizer.lost();
+        }
+        let ended = if control & 4 == 4 { depacketizer.end() } else { None };
+        let pushed = depacketizer.push(payload, control & 1 == 1).ok().flatten();
+        assert!(ended.into_iter().chain(pushed).all(|p| p.damaged || !p.data.is_empty()));
+        assert!(depacketizer.held_bytes() <= MAX_UNIT_BYTES);
+        let _ = mpeg_rtp::begins_picture(payload);
+        let Some(sound) = mpeg_rtp::sound(payload) else { continue };
+        for (splitter, codec) in splitters.iter_mut().zip([Codec::Mp2, Codec::Ac3, Codec::Eac3]) {
+            let (frames, _) = splitter.push(codec, sound);
+            assert!(frames.iter().all(|(f, bytes)| f.bytes == bytes.len() && f.samples > 0 && f.sample_rate_hz > 0));
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Fmp4Reader {
                         (Kind::Video, _) => "codec-unsupported",
                         (Kind::Audio, _) => "audio-unsupported",
                     };
-                    self.tracks.problem(code, format!("the sender's codec is {name}"), now, out);
+                    self.tracks.problem(code, name.clone(), now, out);
                 }
             }
         }

@@ -173,9 +173,9 @@ impl Jt1078Reader {
                 let name = match other {
                     100 => "AVS",
                     101 => "SVAC",
-                    _ => "of an unknown type",
+                    _ => "?",
                 };
-                let detail = format!("video is {name} ({other}); set the terminal to H.264");
+                let detail = format!("{name} (PT {other})");
                 return self.tracks.problem("codec-unsupported", detail, now, out);
             }
         };
@@ -207,7 +207,7 @@ impl Jt1078Reader {
                     let frames = frames.into_iter().map(|f| data.slice_ref(f)).collect::<Vec<_>>();
                     return self.tracks.aac(config, frames, stamp, now, out);
                 }
-                let detail = format!("audio is {} ({other}); set the terminal to G.711A", audio_name(other));
+                let detail = format!("{} (PT {other})", audio_name(other));
                 self.tracks.problem("audio-unsupported", detail, now, out);
             }
         }
@@ -225,10 +225,10 @@ fn audio_name(payload_type: u8) -> &'static str {
         10..=13 => "DVI4",
         17 | 25 => "MP3",
         16 | 18 | 22 | 23 => "PCM",
-        payload_type::AAC | 21 | 24 | 27 => "AAC without ADTS headers",
+        payload_type::AAC | 21 | 24 | 27 => "AAC (raw)",
         payload_type::ADPCMA => "ADPCM",
         28 => "AMR",
-        _ => "of an unknown type",
+        _ => "?",
     }
 }
 

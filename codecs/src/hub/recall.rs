@@ -29,7 +29,7 @@ pub fn cached(stream: &Stream) -> Vec<AccessUnit> {
 fn heard(track: &Track, frame: &Frame) -> AccessUnit {
     let nalus = match track.params.codec {
         Codec::Aac => aac::unpack(&frame.payloads),
-        Codec::Mp2 | Codec::Ac3 => whole::unpack(&frame.payloads),
+        Codec::Mp2 | Codec::Ac3 | Codec::Eac3 => whole::unpack(&frame.payloads),
         _ => frame.payloads.iter().map(|(part, _)| Bytes::copy_from_slice(part)).collect(),
     };
     let (pts, arrival) = (frame.ts, frame.arrival);

@@ -20,10 +20,11 @@ pub enum Codec {
     Opus,
     G722,
     L16,
-    /// MPEG-1 and MPEG-2 video, MPEG audio of any layer, AC-3: taken in for conversions, and by nobody else.
+    /// MPEG-1 and MPEG-2 video, MPEG audio of any layer, AC-3 and E-AC-3: taken in for conversions, and by nobody else.
     Mpeg2,
     Mp2,
     Ac3,
+    Eac3,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +56,7 @@ impl Codec {
             Codec::Mpeg2 => "mpeg2video",
             Codec::Mp2 => "mp2",
             Codec::Ac3 => "ac3",
+            Codec::Eac3 => "eac3",
         }
     }
 }

@@ -63,6 +63,7 @@ pub mod stream_type {
     pub const G723_1: u8 = 0x93;
     /// ATSC A/52 annex A.
     pub const AC3: u8 = 0x81;
+    pub const EAC3: u8 = 0x87;
     pub const G729: u8 = 0x99;
     pub const SVAC_AUDIO: u8 = 0x9b;
     /// Ours, for private PES packets that their map names Opus.

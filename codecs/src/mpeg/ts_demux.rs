@@ -241,8 +241,9 @@ impl Demux {
                 _ => None,
             });
             if let Some((name, kind)) = foreign {
-                let (code, what) = if video { ("codec-unsupported", "video") } else { ("audio-unsupported", "audio") };
-                self.problem(code, format!("{what} is {name} (stream type 0x{kind:02x})"));
+                // Names that are the same in every language: the code's words say what is to be done.
+                let code = if video { "codec-unsupported" } else { "audio-unsupported" };
+                self.problem(code, format!("{name} (stream_type 0x{kind:02x})"));
             }
         }
     }

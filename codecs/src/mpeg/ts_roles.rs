@@ -29,10 +29,10 @@ pub fn role(map: &ProgramMap, s: &MapStream) -> Role {
     let audio = |name| Role::Foreign { video: false, name };
     if &map.format == b"HDMV" && s.stream_type >= 0x80 {
         return match s.stream_type {
-            0x80 => audio("LPCM of Blu-ray"),
+            0x80 => audio("LPCM (Blu-ray)"),
             0x81 => Role::Audio(stream_type::AC3),
             0x83 => audio("TrueHD"),
-            0x84 | 0xa1 => audio("E-AC-3"),
+            0x84 | 0xa1 => Role::Audio(stream_type::EAC3),
             0x82 | 0x85 | 0x86 | 0xa2 => audio("DTS"),
             0xea => video("VC-1"),
             _ => Role::Other,
@@ -55,15 +55,16 @@ pub fn role(map: &ProgramMap, s: &MapStream) -> Role {
         0xd2 => video("AVS2"),
         0xd1 => video("Dirac"),
         0xea => video("VC-1"),
-        stream_type::MPEG1_AUDIO | stream_type::MPEG2_AUDIO | stream_type::AC3 => Role::Audio(s.stream_type),
-        0x1c => audio("AAC without ADTS headers"),
-        0x2d | 0x2e => audio("MPEG-H 3D audio"),
+        stream_type::MPEG1_AUDIO | stream_type::MPEG2_AUDIO | stream_type::AC3 | stream_type::EAC3 => {
+            Role::Audio(s.stream_type)
+        }
+        0x1c => audio("AAC (raw)"),
+        0x2d | 0x2e => audio("MPEG-H 3D Audio"),
         0x82 | 0x85 | 0x8a => audio("DTS"),
-        0x87 => audio("E-AC-3"),
         stream_type::G722_1 => audio("G.722.1"),
         stream_type::G723_1 => audio("G.723.1"),
         stream_type::G729 => audio("G.729"),
-        stream_type::SVAC_AUDIO => audio("SVAC audio"),
+        stream_type::SVAC_AUDIO => audio("SVAC"),
         0x15 if &s.format == b"KLVA" || s.format == [0; 4] => Role::Klv { cells: true },
         6 => private(s),
         _ => Role::Other,
@@ -79,7 +80,7 @@ fn private(s: &MapStream) -> Role {
         (b"VC-1", _) => Role::Foreign { video: true, name: "VC-1" },
         (b"BSSD", _) => Role::Foreign { video: false, name: "SMPTE 302M" },
         (b"AC-3", _) | (_, 0x6a) => Role::Audio(stream_type::AC3),
-        (b"EAC3", _) | (_, 0x7a) => Role::Foreign { video: false, name: "E-AC-3" },
+        (b"EAC3", _) | (_, 0x7a) => Role::Audio(stream_type::EAC3),
         (b"DTS1" | b"DTS2" | b"DTS3", _) | (_, 0x7b) => Role::Foreign { video: false, name: "DTS" },
         (_, 0x7c) => Role::Audio(stream_type::AAC_ADTS),
         ([0, 0, 0, 0], 0) => Role::Private,
@@ -89,8 +90,8 @@ fn private(s: &MapStream) -> Role {
 
 /// Taken in only to be converted: where there is another one beside it, that one comes.
 pub fn is_converted(role: Role) -> bool {
-    use stream_type::{AC3, MPEG1_AUDIO, MPEG1_VIDEO, MPEG2_AUDIO, MPEG2_VIDEO};
-    matches!(role, Role::Video(MPEG1_VIDEO | MPEG2_VIDEO) | Role::Audio(MPEG1_AUDIO | MPEG2_AUDIO | AC3))
+    use stream_type::{AC3, EAC3, MPEG1_AUDIO, MPEG1_VIDEO, MPEG2_AUDIO, MPEG2_VIDEO};
+    matches!(role, Role::Video(MPEG1_VIDEO | MPEG2_VIDEO) | Role::Audio(MPEG1_AUDIO | MPEG2_AUDIO | AC3 | EAC3))
 }
 
 /// What a person calls it: a name of gateway/codecs.pyi where there is one.
@@ -100,6 +101,7 @@ pub fn name(role: Role) -> Option<&'static str> {
         Role::Video(stream_type::MPEG1_VIDEO | stream_type::MPEG2_VIDEO) => Some("mpeg2video"),
         Role::Audio(stream_type::MPEG1_AUDIO | stream_type::MPEG2_AUDIO) => Some("mp2"),
         Role::Audio(stream_type::AC3) => Some("ac3"),
+        Role::Audio(stream_type::EAC3) => Some("eac3"),
         Role::Video(_) => Some("h265"),
         Role::Audio(stream_type::G711A) => Some("pcma"),
         Role::Audio(stream_type::G711U) => Some("pcmu"),

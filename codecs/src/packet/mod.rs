@@ -12,6 +12,7 @@ pub mod jpeg_file;
 pub mod l16;
 pub mod latm;
 pub mod latm_rtp;
+pub mod mpeg_rtp;
 pub mod nalus;
 pub mod opus;
 mod payloads;
@@ -84,7 +85,7 @@ impl Packetizer {
             Codec::Pcma | Codec::Pcmu | Codec::G722 => g711::packetize(&unit.nalus, max),
             Codec::L16 => l16::packetize(&unit.nalus, max, self.channels),
             Codec::Opus => opus::packetize(&unit.nalus, max),
-            Codec::Mpeg2 | Codec::Mp2 | Codec::Ac3 => whole::packetize(&unit.nalus, max),
+            Codec::Mpeg2 | Codec::Mp2 | Codec::Ac3 | Codec::Eac3 => whole::packetize(&unit.nalus, max),
         }
     }
 }

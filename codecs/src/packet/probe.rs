@@ -1,6 +1,6 @@
 //! What a payload is, judged by its content; SDP and payload type only break ties (gb28181.md items 23, 27).
 
-use super::{aac, annexb, h264, h265};
+use super::{aac, annexb, h264, h265, mpeg_rtp};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Payload {
@@ -16,6 +16,9 @@ pub enum Payload {
     Opus,
     G722,
     Mjpeg,
+    /// RFC 2250; only when they are named.
+    Mpv,
+    Mpa,
     /// A vendor's own format: says so instead of "timeout".
     Private,
     Unknown,
@@ -36,13 +39,15 @@ impl Payload {
             Payload::Opus => "opus",
             Payload::G722 => "g722",
             Payload::Mjpeg => "mjpeg",
+            Payload::Mpv => "mpeg2video",
+            Payload::Mpa => "mp2",
             Payload::Private => "private",
             Payload::Unknown => "unknown",
         }
     }
 
     pub fn from_hint(hint: &str) -> Payload {
-        const ALL: [(&str, Payload); 15] = [
+        const ALL: [(&str, Payload); 17] = [
             ("ps", Payload::Ps),
             ("ts", Payload::Ts),
             ("mp2t", Payload::Ts),
@@ -58,12 +63,15 @@ impl Payload {
             ("g722", Payload::G722),
             ("jpeg", Payload::Mjpeg),
             ("mjpeg", Payload::Mjpeg),
+            ("mpeg2video", Payload::Mpv),
+            ("mp2", Payload::Mpa),
         ];
         ALL.iter().find(|(name, _)| hint.eq_ignore_ascii_case(name)).map_or(Payload::Unknown, |(_, p)| *p)
     }
 
     pub fn is_audio(self) -> bool {
-        matches!(self, Payload::Aac | Payload::Latm | Payload::Pcma | Payload::Pcmu | Payload::Opus | Payload::G722)
+        use Payload::{Aac, Latm, Mpa, Opus, Pcma, Pcmu, G722};
+        matches!(self, Aac | Latm | Pcma | Pcmu | Opus | G722 | Mpa)
     }
 }
 
@@ -75,7 +83,12 @@ pub fn probe(payload: &[u8], pt: u8, hint: &str) -> Payload {
     if payload.len() < 4 {
         return audio_of(payload, pt, hint).unwrap_or(Payload::Unknown);
     }
-    if let Some(found) = by_start_code(payload) {
+    let hinted = Payload::from_hint(hint);
+    // Before start codes: its own header may look like one. What lies of itself is told by what it begins with.
+    if hinted == Payload::Mpv && mpeg_rtp::begins_picture(payload) {
+        return Payload::Mpv;
+    }
+    if let Some(found) = by_start_code(payload).filter(|_| !matches!(hinted, Payload::Mpv | Payload::Mpa)) {
         return found;
     }
     if is_ts(payload) {
@@ -84,7 +97,6 @@ pub fn probe(payload: &[u8], pt: u8, hint: &str) -> Payload {
     if is_private(payload) {
         return Payload::Private;
     }
-    let hinted = Payload::from_hint(hint);
     // RFC 3551 table 5; a header that can be one (RFC 2435 §3.1)
     if (pt == 26 || hinted == Payload::Mjpeg) && looks_like_jpeg(payload) {
         return Payload::Mjpeg;
@@ -96,6 +108,7 @@ pub fn probe(payload: &[u8], pt: u8, hint: &str) -> Payload {
         return Payload::Aac;
     }
     match (looks_like_h264(payload), looks_like_h265(payload), hinted) {
+        (_, _, Payload::Mpv) => Payload::Unknown,
         (true, _, Payload::H264) => Payload::H264,
         (_, true, Payload::H265) => Payload::H265,
         // A middle piece of a program stream looks like anything: wait for its next pack header.

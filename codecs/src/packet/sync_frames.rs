@@ -1,5 +1,5 @@
 //! Sound whose frames tell their length themselves: MPEG audio (ISO/IEC 11172-3 §2.4.2.3, ISO/IEC 13818-3 §2.4.2.3) and
-//! AC-3 (ATSC A/52 §5.4.1). Cut out of the bytes as they come.
+//! AC-3 and E-AC-3 (ATSC A/52 §5.4.1, §E2.3.1). Cut out of the bytes as they come.
 
 use bytes::{Bytes, BytesMut};
 
@@ -14,7 +14,7 @@ pub struct Frame {
     pub bytes: usize,
     pub sample_rate_hz: u32,
     pub channels: u8,
-    /// Of each channel.
+    /// Of each channel. 0: it only adds to the frame before it.
     pub samples: u32,
 }
 
@@ -22,6 +22,8 @@ pub struct Frame {
 pub fn frame(codec: Codec, data: &[u8]) -> Option<Frame> {
     match codec {
         Codec::Ac3 => ac3(data),
+        // E-AC-3 may stand beside a core of AC-3 in one stream.
+        Codec::Eac3 => ac3(data).or_else(|| eac3(data)),
         _ => mpeg_audio(data),
     }
 }
@@ -78,6 +80,24 @@ fn ac3(data: &[u8]) -> Option<Frame> {
     Some(Frame { bytes, sample_rate_hz: rate, channels, samples: 1536 })
 }
 
+fn eac3(data: &[u8]) -> Option<Frame> {
+    let &[0x0b, 0x77, size_hi, size_lo, mode, id] = data.first_chunk::<6>()? else { return None };
+    if !(11..=16).contains(&(id >> 3)) {
+        return None;
+    }
+    let bytes = 2 * (usize::from(size_hi & 7) << 8 | usize::from(size_lo)) + 2;
+    let rate = *[48_000u32, 44_100, 32_000].get(usize::from(mode >> 6)).unwrap_or(&0);
+    let (rate, blocks) = match (rate, mode >> 4 & 3) {
+        // Half of what the second code says, and always six blocks.
+        (0, half) => (*[24_000, 22_050, 16_000].get(usize::from(half))?, 6),
+        (rate, blocks) => (rate, [1, 2, 3, 6][usize::from(blocks)]),
+    };
+    let channels = [2, 1, 2, 3, 3, 4, 4, 5][usize::from(mode >> 1 & 7)];
+    // Dependent substreams, and other programmes beside the first.
+    let adds = size_hi >> 6 == 1 || size_hi >> 3 & 7 != 0;
+    (bytes > 6).then_some(Frame { bytes, sample_rate_hz: rate, channels, samples: if adds { 0 } else { 256 * blocks } })
+}
+
 /// Frames that begin in one packet and end in another are whole again.
 #[derive(Debug, Default)]
 pub struct Splitter {
@@ -90,7 +110,7 @@ impl Splitter {
     }
 
     /// The frames that are whole now, and whether the first of them began in an earlier packet. What is no frame is
-    /// left out.
+    /// left out, and so is what only adds channels to one.
     pub fn push(&mut self, codec: Codec, data: &[u8]) -> (Vec<(Frame, Bytes)>, bool) {
         let before = self.rest.len();
         self.rest.extend_from_slice(data);
@@ -99,8 +119,10 @@ impl Splitter {
         while at < data.len() {
             match frame(codec, &data[at..]) {
                 Some(f) if at + f.bytes <= data.len() => {
-                    early |= out.is_empty() && at < before;
-                    out.push((f, data.slice(at..at + f.bytes)));
+                    if f.samples > 0 {
+                        early |= out.is_empty() && at < before;
+                        out.push((f, data.slice(at..at + f.bytes)));
+                    }
                     at += f.bytes;
                 }
                 Some(_) => break,
@@ -130,6 +152,13 @@ mod tests {
         // 48 kHz, 192 kbit/s, stereo; 44.1 kHz, 384 kbit/s, 3/2 with the longer frame.
         assert_eq!(of(Codec::Ac3, &[0x0b, 0x77, 0, 0, 0x14, 0x40, 0x40]), Some((768, 48_000, 2, 1536)));
         assert_eq!(of(Codec::Ac3, &[0x0b, 0x77, 0, 0, 0x5d, 0x40, 0xe0]), Some((1672, 44_100, 5, 1536)));
+        // 48 kHz, six blocks, stereo, 192 kbit/s; 24 kHz; what adds channels to another; AC-3 as its core.
+        assert_eq!(of(Codec::Eac3, &[0x0b, 0x77, 0x01, 0x7f, 0x34, 0x80, 0]), Some((768, 48_000, 2, 1536)));
+        assert_eq!(of(Codec::Eac3, &[0x0b, 0x77, 0x00, 0xff, 0xc2, 0x80, 0]), Some((512, 24_000, 1, 1536)));
+        assert_eq!(of(Codec::Eac3, &[0x0b, 0x77, 0x41, 0x7f, 0x34, 0x80, 0]), Some((768, 48_000, 2, 0)));
+        assert_eq!(of(Codec::Eac3, &[0x0b, 0x77, 0, 0, 0x14, 0x40, 0x40]), Some((768, 48_000, 2, 1536)));
+        assert_eq!(of(Codec::Eac3, &[0x0b, 0x77, 0x01, 0x7f, 0xf4, 0x80, 0]), None, "no such rate");
+        assert_eq!(of(Codec::Eac3, &[0x0b, 0x77, 0x00, 0x00, 0x34, 0x80, 0]), None, "no longer than its header");
         for bad in [&[0xff, 0xe9, 0xa4, 0][..], &[0xff, 0xfd, 0xf4, 0], &[0xff, 0xfd, 0x04, 0], &[0xff, 0xfd], &[]] {
             assert_eq!(of(Codec::Mp2, bad), None, "{bad:?}");
         }
@@ -156,5 +185,17 @@ mod tests {
             found.extend(first.into_iter().chain(second).map(|(_, bytes)| bytes[127]));
             assert_eq!(found, [0, 1, 2, 3, 4, 5], "{cut}");
         }
+    }
+
+    #[test]
+    fn what_only_adds_channels_is_left_out() {
+        let data = [0x00u8, 0x40, 0x08, 0x00].map(|kind| {
+            let mut one = vec![0x0b, 0x77, kind, 0x3f, 0x34, 0x80, 0];
+            one.resize(128, kind);
+            one
+        });
+        let (found, early) = Splitter::default().push(Codec::Eac3, &data.concat());
+        assert_eq!((found.len(), early), (2, false));
+        assert!(found.iter().all(|(f, bytes)| f.samples == 1536 && bytes[127] == 0));
     }
 }

@@ -70,7 +70,21 @@ fn aliases(m: &Bound<'_, PyModule>) -> PyResult<()> {
         "CodecName",
         one_of(
             py,
-            &["h264", "h265", "mjpeg", "mpeg2video", "aac", "pcma", "pcmu", "opus", "g722", "l16", "mp2", "ac3"],
+            &[
+                "h264",
+                "h265",
+                "mjpeg",
+                "mpeg2video",
+                "aac",
+                "pcma",
+                "pcmu",
+                "opus",
+                "g722",
+                "l16",
+                "mp2",
+                "ac3",
+                "eac3",
+            ],
         )?,
     )?;
     m.add("SrtpProfile", one_of(py, &crate::rtp::srtp::Profile::ALL.map(crate::rtp::srtp::Profile::name))?)?;

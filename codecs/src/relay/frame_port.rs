@@ -37,7 +37,7 @@ pub(super) const FIRST: u16 = 4;
 pub(super) const LAST: u16 = 8;
 /// Of the group of pictures that was there before the reader came.
 pub(super) const CACHED: u16 = 16;
-const CODECS: [Codec; 12] = [
+const CODECS: [Codec; 13] = [
     Codec::H264,
     Codec::H265,
     Codec::Aac,
@@ -50,6 +50,7 @@ const CODECS: [Codec; 12] = [
     Codec::Mpeg2,
     Codec::Mp2,
     Codec::Ac3,
+    Codec::Eac3,
 ];
 
 #[derive(Debug, Clone, Copy)]

@@ -39,6 +39,8 @@ impl RtpMap {
             "opus" => Codec::Opus,
             "g722" => Codec::G722,
             "l16" => Codec::L16,
+            "mpeg2video" => Codec::Mpeg2,
+            "mp2" => Codec::Mp2,
             _ => return None,
         })
     }

@@ -85,6 +85,7 @@ class Camera:
         name, rate, form = {
             "aac": ("aac", 48_000, "fltp"), "pcma": ("pcm_alaw", 8_000, "s16"), "opus": ("libopus", 48_000, "s16"),
             "g722": ("g722", 16_000, "s16"), "mp2": ("mp2", 48_000, "s16"), "ac3": ("ac3", 48_000, "fltp"),
+            "eac3": ("eac3", 48_000, "fltp"),
         }[codec]  # fmt: skip
         context: Any = av.CodecContext.create(name, "w")
         context.sample_rate, context.layout, context.format = rate, "mono", form

@@ -103,7 +103,7 @@ def test_motion_jpeg_becomes_h264(engine: codecs.Engine, stack: ExitStack) -> No
     assert (seen.decoded()[-1].width, seen.decoded()[-1].height) == (320, 240)
 
 
-@pytest.mark.parametrize("sound", ["mp2", "ac3"])
+@pytest.mark.parametrize("sound", ["mp2", "ac3", "eac3"])
 def test_what_broadcast_sends_becomes_what_everybody_takes(engine: codecs.Engine, stack: ExitStack, sound: str) -> None:
     camera_of: dict[str, object] = {"codec": "mpeg2video", "size": (320, 240), "b_frames": 2, "gop": 12, "audio": sound}
     camera, seen, works = between(engine, stack, Recipe("h264", "opus"), camera_of)

@@ -83,7 +83,7 @@ impl TagReader {
             (_, 0) => "codec-unsupported",
             _ => "audio-unsupported",
         };
-        self.tracks.problem(code, format!("the sender's codec is {name}"), now, out);
+        self.tracks.problem(code, name.to_owned(), now, out);
     }
 
     /// The first track of its kind that came. Encoders send the first of several without a number, as plain FLV where
@@ -121,7 +121,7 @@ impl TagReader {
                     13 => "AV1",
                     14 => "VP8",
                     15 => "VP9",
-                    _ => "unknown to FLV",
+                    _ => "FLV: ?",
                 };
                 self.unsupported(0, name, now, out);
                 return Ok(());
@@ -172,7 +172,7 @@ impl TagReader {
                     b"vp08" => "VP8",
                     b"vp09" => "VP9",
                     b"vvc1" => "H.266",
-                    _ => "unknown to Enhanced RTMP",
+                    _ => "Enhanced RTMP: ?",
                 };
                 self.unsupported(0, name, now, out);
                 return Ok(());
@@ -249,12 +249,12 @@ impl TagReader {
                 let kind = r.u8()?;
                 return if kind == 0 { Ok(()) } else { self.sound(Codec::Opus, at, rest(&r, body), now, out) };
             }
-            0 | 3 => "linear PCM",
+            0 | 3 => "PCM",
             1 => "ADPCM",
             2 | 14 => "MP3",
             4..=6 => "Nellymoser",
             11 => "Speex",
-            _ => "unknown to FLV",
+            _ => "FLV: ?",
         };
         self.unsupported(1, name, now, out);
         Ok(())
@@ -294,7 +294,7 @@ impl TagReader {
                     b"fLaC" => "FLAC",
                     b"ac-3" => "AC-3",
                     b"ec-3" => "E-AC-3",
-                    _ => "unknown to Enhanced RTMP",
+                    _ => "Enhanced RTMP: ?",
                 };
                 self.unsupported(1, name, now, out);
                 Ok(())

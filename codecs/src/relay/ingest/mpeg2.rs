@@ -68,7 +68,7 @@ impl Mpeg2Track {
         self.clock.rebase();
     }
 
-    /// What one PES packet held: a picture, with what stands before it.
+    /// What one PES packet, or RTP packets of one time, held: a picture, with what stands before it.
     pub fn push(&mut self, data: bytes::Bytes, origin: Origin, out: &mut Sink) {
         let heads = Heads::read(&data);
         let key = heads.size.is_some_and(|(w, h)| w > 0 && h > 0) && heads.coded == Some(CODED_I);
@@ -89,7 +89,9 @@ impl Mpeg2Track {
                 self.announce(width, height, true, out);
             }
         }
-        let (pts, dts) = self.clock.map(origin.time, false, origin.now, &mut out.mapping);
+        // RTP tells when a picture is shown, and nothing of when it is decoded.
+        let reorders = self.params.as_ref().is_some_and(|p| p.b_frames);
+        let (pts, dts) = self.clock.map(origin.time, reorders, origin.now, &mut out.mapping);
         out.push(IngestOutput::Unit(AccessUnit {
             kind: Kind::Video,
             nalus: vec![data],

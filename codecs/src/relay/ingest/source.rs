@@ -5,12 +5,13 @@ use bytes::Bytes;
 use super::raw_video::RawVideo;
 use super::timeline::SourceTime;
 use super::tracks::Tracks;
+use super::video::Origin;
 use super::{IngestConfig, IngestOutput, Sink};
 use crate::hub::unit::Codec;
 use crate::mpeg::ps_demux::PsDemux;
 use crate::mpeg::ts_demux::{TsDemux, TsOutput};
 use crate::packet::probe::{probe, Payload};
-use crate::packet::{aac, g711, jpeg, latm_rtp, opus};
+use crate::packet::{aac, g711, jpeg, latm_rtp, mpeg_rtp, opus};
 use crate::time::Micros;
 
 /// A frame whose end was only hinted at is given out when nothing followed for so long.
@@ -49,6 +50,8 @@ enum Format {
     Aac(aac::Depacketizer),
     Latm(latm_rtp::Depacketizer),
     Jpeg(Box<jpeg::Depacketizer>),
+    Mpv(mpeg_rtp::Depacketizer),
+    Mpa,
     Plain(Codec),
 }
 
@@ -125,6 +128,8 @@ impl Source {
                 d.lost();
                 tracks.jpeg.loss();
             }
+            Format::Mpv(d) => d.lost(),
+            Format::Mpa => tracks.framed_lost(),
             Format::Plain(_) => tracks.audio.loss(),
             Format::Unknown => {}
         }
@@ -145,7 +150,8 @@ impl Source {
             Format::Aac(d) => d.lost(),
             Format::Latm(d) => d.lost(),
             Format::Jpeg(d) => d.lost(),
-            Format::Plain(_) | Format::Unknown => {}
+            Format::Mpv(d) => *d = mpeg_rtp::Depacketizer::default(),
+            Format::Mpa | Format::Plain(_) | Format::Unknown => {}
         }
         self.last = None;
         tracks.restart();
@@ -204,7 +210,7 @@ impl Source {
                 Err(error) => {
                     out.invalid += 1;
                     tracks.audio.loss();
-                    out.problem("audio-unsupported", format!("audio is LATM: {}", error.what), p.now);
+                    out.problem("audio-unsupported", format!("LATM: {}", error.what), p.now);
                 }
             },
             Format::Jpeg(d) => match d.push(p.payload, p.marker) {
@@ -215,6 +221,26 @@ impl Source {
                     tracks.jpeg.loss();
                 }
             },
+            Format::Mpv(d) => {
+                // A marker that was lost: its picture ends where another time begins.
+                let before = if new_ts { d.end() } else { None }.map(|whole| (last.unwrap_or(p.ts), whole));
+                let pushed = d.push(p.payload, p.marker);
+                out.invalid += u64::from(pushed.is_err());
+                let ended = pushed.ok().flatten().map(|whole| (p.ts, whole));
+                self.last = Some((p.ts, p.capture_unix_us, p.clock_hz));
+                for (ts, whole) in before.into_iter().chain(ended) {
+                    let (time, capture_unix_us) = (p.origin(ts), p.capture_unix_us);
+                    let origin = Origin { time, damaged: whole.damaged, capture_unix_us, now: p.now };
+                    tracks.mpeg2.push(whole.data, origin, out);
+                }
+            }
+            Format::Mpa => {
+                let Some(data) = mpeg_rtp::sound(p.payload) else {
+                    out.invalid += 1;
+                    return;
+                };
+                tracks.framed(Codec::Mp2, data, p.origin(p.ts), p.capture_unix_us, p.now, out);
+            }
             Format::Plain(codec) => {
                 let data =
                     if *codec == Codec::Opus { opus::depacketize(p.payload) } else { g711::depacketize(p.payload) };
@@ -269,8 +295,9 @@ impl Source {
 
     fn recognise(&mut self, p: &Packet, config: &IngestConfig, tracks: &mut Tracks, out: &mut Sink) {
         let known = !matches!(self.format, Format::Unknown);
-        // A pack header is believed at any time: nothing else begins so.
-        let turned_ps = p.payload.starts_with(&[0, 0, 1, 0xba]) && !matches!(self.format, Format::Ps(_));
+        // A pack header is believed at any time: nothing else begins so, but for headers of RFC 2250.
+        let turned_ps = p.payload.starts_with(&[0, 0, 1, 0xba])
+            && !matches!(self.format, Format::Ps(_) | Format::Mpv(_) | Format::Mpa);
         if known && !turned_ps {
             return;
         }
@@ -280,14 +307,14 @@ impl Source {
             Payload::Unknown => {
                 self.unknown += 1;
                 if self.unknown == UNKNOWN_PACKETS {
-                    let detail = format!("payload type {} holds nothing known in {UNKNOWN_PACKETS} packets", p.pt);
+                    let detail = format!("PT {}", p.pt);
                     out.problem("codec-unsupported", detail, p.now);
                     self.unknown = 0;
                 }
             }
             Payload::Private => {
                 self.payload = Payload::Private;
-                out.problem("private-stream", "the device sends its vendor's own format".into(), p.now);
+                out.problem("private-stream", String::new(), p.now);
             }
             found => {
                 self.become_format(found, tracks, out);
@@ -318,6 +345,8 @@ impl Source {
             Payload::Opus => Format::Plain(Codec::Opus),
             Payload::G722 => Format::Plain(Codec::G722),
             Payload::Mjpeg => Format::Jpeg(Box::new(jpeg::Depacketizer::new())),
+            Payload::Mpv => Format::Mpv(mpeg_rtp::Depacketizer::default()),
+            Payload::Mpa => Format::Mpa,
             Payload::Private | Payload::Unknown => Format::Unknown,
         };
         match found {

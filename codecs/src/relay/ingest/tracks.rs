@@ -21,7 +21,7 @@ pub struct Tracks {
     /// In place of `video` where the source sends MJPEG.
     pub jpeg: JpegTrack,
     /// The same for MPEG-2.
-    mpeg2: Mpeg2Track,
+    pub mpeg2: Mpeg2Track,
     latm: latm::Depacketizer,
     splitter: Splitter,
 }
@@ -75,7 +75,12 @@ impl Tracks {
         if (mpeg2 || matches!(chunk.stream_type, stream_type::SVAC_VIDEO | stream_type::MPEG4_VIDEO))
             && !self.video.known()
         {
-            let detail = format!("video of stream type 0x{:02x}; set the device to H.264 or H.265", chunk.stream_type);
+            let name = match chunk.stream_type {
+                stream_type::SVAC_VIDEO => "SVAC",
+                stream_type::MPEG4_VIDEO => "MPEG-4 part 2",
+                _ => "?",
+            };
+            let detail = format!("{name} (stream_type 0x{:02x})", chunk.stream_type);
             out.problem("codec-unsupported", detail, now);
         }
         if chunk.damaged {
@@ -95,11 +100,11 @@ impl Tracks {
         let framed = match chunk.stream_type {
             stream_type::MPEG1_AUDIO | stream_type::MPEG2_AUDIO => Some(Codec::Mp2),
             stream_type::AC3 => Some(Codec::Ac3),
+            stream_type::EAC3 => Some(Codec::Eac3),
             _ => None,
         };
         if let Some(codec) = framed {
-            let (frames, early) = self.splitter.push(codec, &chunk.data);
-            return self.audio.push_framed(codec, frames, early, time, capture, now, out);
+            return self.framed(codec, &chunk.data, time, capture, now, out);
         }
         if chunk.stream_type == stream_type::AAC_LATM {
             return self.latm(&chunk.data, time, capture, now, out);
@@ -115,14 +120,14 @@ impl Tracks {
             stream_type::OPUS => Codec::Opus,
             other => {
                 let name = match other {
-                    stream_type::AAC_ADTS => "AAC without ADTS headers",
+                    stream_type::AAC_ADTS => "AAC (raw)",
                     stream_type::G722_1 => "G.722.1",
                     stream_type::G723_1 => "G.723.1",
                     stream_type::G729 => "G.729",
-                    stream_type::SVAC_AUDIO => "SVAC audio",
-                    _ => "of an unknown type",
+                    stream_type::SVAC_AUDIO => "SVAC",
+                    _ => "?",
                 };
-                let detail = format!("audio is {name} (0x{other:02x}); set the device to G.711 A-law");
+                let detail = format!("{name} (stream_type 0x{other:02x})");
                 return out.problem("audio-unsupported", detail, now);
             }
         };
@@ -131,6 +136,26 @@ impl Tracks {
 }
 
 impl Tracks {
+    /// Frames that tell their length themselves, as they come.
+    pub fn framed(
+        &mut self,
+        codec: Codec,
+        data: &[u8],
+        time: SourceTime,
+        capture: Option<i64>,
+        now: Micros,
+        out: &mut Sink,
+    ) {
+        let (frames, early) = self.splitter.push(codec, data);
+        self.audio.push_framed(codec, frames, early, time, capture, now, out);
+    }
+
+    /// A piece of such frames is missing.
+    pub fn framed_lost(&mut self) {
+        self.splitter.clear();
+        self.audio.loss();
+    }
+
     /// AudioSyncStream frames, one behind the other.
     fn latm(&mut self, data: &[u8], time: SourceTime, capture: Option<i64>, now: Micros, out: &mut Sink) {
         let (mut at, mut time) = (0, time);
@@ -142,7 +167,7 @@ impl Tracks {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    out.problem("audio-unsupported", format!("audio is LATM: {}", error.what), now);
+                    out.problem("audio-unsupported", format!("LATM: {}", error.what), now);
                     self.audio.loss();
                 }
             }
