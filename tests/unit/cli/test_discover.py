@@ -43,8 +43,8 @@ def test_a_number_and_enter_takes_one_in(daemon: Services, tmp_path: Path, monke
     """As on a terminal: keys as they are pressed, then its name, user and password."""
     keys, asked = iter(["x7\b1", "\r", "", "q"]), []
     monkeypatch.setattr(discover, "_keys", lambda wait_s: next(keys))
-    monkeypatch.setattr(discover.typer, "prompt", lambda text, **more: asked.append(text) or more["default"])
-    monkeypatch.setattr(discover.getpass, "getpass", lambda text: asked.append(text) or "its-secret")
+    monkeypatch.setattr("typer.prompt", lambda text, **more: asked.append(text) or more["default"])
+    monkeypatch.setattr("getpass.getpass", lambda text: asked.append(text) or "its-secret")
     client = Client(tmp_path)
     source = discover._Daemon(client, {"seconds": 1, "ways": "", "interface": ""})
     told = discover._live(source, source.look(), True)
