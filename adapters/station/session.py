@@ -29,6 +29,8 @@ class Station:
         """How it stands, as the links were told last."""
         self._code = ""
         self._heard = False
+        self._fell_silent = False
+        """It let its last connection stand and said nothing more: that it greets is no proof that it is well."""
 
     async def run(self) -> None:
         again_s = AGAIN_FIRST_S
@@ -69,7 +71,8 @@ class Station:
         except (OSError, TimeoutError) as exc:
             raise LinkDown(f"{self.config.openamip} does not answer: {exc}", code="station-silent") from exc
         unit, loop = OpenAmip(), asyncio.get_running_loop()
-        heard_at = loop.time()
+        began = heard_at = loop.time()
+        proved_s = min(KEEP_ALIVE_S, self.config.silent) / 2 if self._fell_silent else 0.0
         alive = asyncio.create_task(_keep_alive(writer), name=f"{self.name} alive")
         try:
             while True:
@@ -80,10 +83,13 @@ class Station:
                     raise LinkDown(f"{self.config.openamip} closed the line", code="station-silent")
                 if unit.receive(data):
                     heard_at = loop.time()
-                    self._tell(seat, unit.facts)
+                    if heard_at - began >= proved_s:
+                        self._fell_silent = False
+                        self._tell(seat, unit.facts)
                 elif loop.time() >= heard_at + self.config.silent:
                     raise TimeoutError
         except TimeoutError:
+            self._fell_silent = True
             raise LinkDown(f"{self.config.openamip} says nothing", code="station-silent") from None
         except OSError as exc:
             raise LinkDown(f"{self.config.openamip}: {exc}", code="station-silent") from exc

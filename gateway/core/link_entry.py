@@ -30,6 +30,16 @@ class Bearer:
     tended: bool = True
 
 
+def radio_kind(kind: BearerKind, facts: BearerFacts) -> BearerKind:
+    """A modem's kind by the network that serves it now; what it was while it tells none, or an older one than 4G."""
+    if kind not in _MODEMS:
+        return kind
+    technology = facts.signal.technology
+    if technology.startswith("nr"):
+        return BearerKind.NR
+    return BearerKind.LTE if technology.startswith("lte") else kind
+
+
 @dataclass(eq=False, slots=True)
 class Entry:
     name: str

@@ -19,7 +19,7 @@ from gateway.config.links import Links as LinksConfig
 from gateway.config.links import LinkSection
 from gateway.config.units import is_slug
 from gateway.core.link_choice import Candidate, Choice, Tier, length
-from gateway.core.link_entry import NOTHING, Bearer, Entry
+from gateway.core.link_entry import NOTHING, Bearer, Entry, radio_kind
 from gateway.core.link_judge import Judge, Standing
 from gateway.core.link_quota import Use
 from gateway.core.messages import Bus
@@ -57,7 +57,7 @@ class Seat:
 
     def tell(self, facts: BearerFacts) -> None:
         if self.bearer.tended and facts != self.bearer.facts:
-            self._set(replace(self.bearer, facts=facts))
+            self._set(replace(self.bearer, kind=radio_kind(self.bearer.kind, facts), facts=facts))
 
     def leave(self) -> None:
         facts = self.bearer.facts

@@ -14,7 +14,7 @@ from gateway.config.links import Links as LinksConfig
 from gateway.config.links import LinkSection
 from gateway.core.links import Links
 from gateway.core.messages import Bus
-from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, Recovery, TrafficClass
+from gateway.model.link import BearerFacts, BearerKind, Link, LinkPhase, Recovery, Signal, TrafficClass
 from gateway.net.rtnetlink import Interface
 
 UP = BearerFacts(LinkPhase.UP, interface="wwan0", metered=False)
@@ -104,6 +104,18 @@ def test_each_phase_of_a_bearer_is_the_links(house: House) -> None:
             assert shown.bearer_phase is phase
             assert shown.phase is (phase if phase not in (LinkPhase.UP, LinkPhase.DEGRADED) else LinkPhase.CONNECTING)
         assert not shown.usable
+
+
+def test_a_modem_is_called_by_the_network_that_serves_it(house: House) -> None:
+    with house.links.offer("modem1", BearerKind.NR) as modem, house.links.offer("mesh1", BearerKind.MESH) as mesh:
+        seen = []
+        for technology in ("", "lte", "", "hsdpa", "nr-nsa", "lte-a", "nr-sa"):
+            modem.tell(replace(UP, signal=Signal(technology=technology)))
+            house.run(5.2)
+            seen.append(house.link("modem1").kind.value)
+        assert seen == ["nr", "lte", "lte", "lte", "nr", "lte", "nr"]
+        mesh.tell(replace(UP, interface="mesh0", signal=Signal(technology="lte")))
+        assert house.link("mesh1").kind is BearerKind.MESH
 
 
 def test_a_bearer_and_its_interface_are_one_link_when_it_is_renumbered(house: House) -> None:

@@ -111,9 +111,29 @@ async def test_a_unit_that_says_much_and_nothing_that_can_be_read() -> None:
         await rig.until(lambda: rig.told[-1].code == "station-silent")
         assert station.facts.lock is None  # what it said before is no figure any more
         babbles.cancel()
-        fake.greeting = [b"i \x1b[2JDish", b"s 1 1"]
+    server.close()
+
+
+async def test_a_unit_that_greets_and_then_says_nothing_does_not_come_and_go() -> None:
+    fake, rig = FakeAntenna(greeting=[b"i \x1b[2JDish", b"s 1 1"]), Rig()
+    server = await fake.serve()
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    station = Station("sat0", StationConfig(openamip=address, silent="1s"), rig.context)  # type: ignore[arg-type]
+    async with running(station):
+        await rig.until(lambda: rig.told[-1].code == "station-silent" if rig.told else False)
+        told, heard = len(rig.told), len(fake.heard)
+        await rig.until(lambda: len(fake.heard) >= heard + 4)
+        assert {facts.code for facts in rig.told[told:]} <= {"station-silent"}, "its greeting alone is no good news"
+
+        async def status() -> None:
+            while True:
+                fake.say(b"s 1 1")
+                await asyncio.sleep(0.1)
+
+        well = asyncio.create_task(status())
         await rig.until(lambda: rig.phase is LinkPhase.UP)
         assert rig.told[-1].device == "[2JDish"
+        well.cancel()
     server.close()
 
 
