@@ -313,8 +313,9 @@ def replace_mtu(one: Interface, mtu: int) -> Interface:
 def test_sockets_leave_by_their_link() -> None:
     with bound(Wish("lo", "lo", v4="127.0.0.1"), socket.AF_INET, socket.SOCK_DGRAM) as sock:
         assert sock.getsockname()[0] == "127.0.0.1" and sock.getblocking() is False
+        assert sock.getsockopt(socket.SOL_SOCKET, 25, 16).rstrip(b"\0") == b"lo", "SO_BINDTODEVICE"
     with bound(Wish("any"), socket.AF_INET, socket.SOCK_STREAM) as sock:
-        assert sock.getsockname()[0] == "0.0.0.0"
+        assert sock.getsockname()[0] == "0.0.0.0" and sock.getsockopt(socket.SOL_SOCKET, 25, 16) == b""
     with pytest.raises(OSError, match=r"No such device|assign"):
         bound(Wish("gone", "nosuch0", v4="192.0.2.77"), socket.AF_INET, socket.SOCK_DGRAM)
 
