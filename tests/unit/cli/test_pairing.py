@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+
+import segno
 
 from gateway.core.services import Services
 from tests.unit.cli.conftest import Run
@@ -13,6 +16,11 @@ def test_a_code_with_what_to_do_with_it(fieldgate: Run, daemon: Services) -> Non
     assert shown.code == 0
     assert "fgp1:code" in shown.out and "kits admit" in shown.out and "pair accept" in shown.out
     assert json.loads(fieldgate("pair", "--json").out)["code"] == "fgp1:code"
+    # The picture of it: the rows of the QR code that a phone reads, two modules high each.
+    drawn = io.StringIO()
+    segno.make("fgp1:code", error="l").terminal(drawn, compact=True)
+    assert drawn.getvalue().strip("\n") in shown.out and "█" in drawn.getvalue()
+    assert "█" not in fieldgate("pair", "--no-qr").out
 
 
 def test_it_waits_for_the_center(fieldgate: Run, daemon: Services) -> None:

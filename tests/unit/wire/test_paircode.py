@@ -36,6 +36,11 @@ def packed(body: Any, prefix: str = "fgp1:") -> str:
     return prefix + base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:4] + data).rstrip(b"=").decode()
 
 
+def unpacked(code: str) -> Any:
+    signs = code.partition(":")[2]
+    return msgpack.unpackb(base64.urlsafe_b64decode(signs + "=" * (-len(signs) % 4))[4:])
+
+
 def test_what_is_written_reads_back() -> None:
     assert read_kit(write_kit(KIT)) == KIT
     assert read_center(write_center(CENTER, SECRET), SECRET) == CENTER
@@ -53,6 +58,13 @@ def test_an_answer_to_another_code_is_none() -> None:
 def test_a_seal_covers_every_field() -> None:
     forged = write_center(replace(CENTER, key=b"e" * 32), bytes(16))
     assert read_center(forged, SECRET) is None
+    sealed, seal = unpacked(write_center(CENTER, SECRET))
+    fields = msgpack.unpackb(sealed)
+    others = ["city", "City", b"e" * 32, ["192.0.2.6"], 8445, 8446, "cd" * 32]
+    for place, other in zip(range(len(fields)), others, strict=True):
+        bent = msgpack.packb([*fields[:place], other, *fields[place + 1 :]])
+        assert read_center(packed([bent, seal], "fga1:"), SECRET) is None, f"field {place} is another one"
+    assert read_center(packed([msgpack.packb(fields), seal], "fga1:"), SECRET) == CENTER, "as it was"
 
 
 def test_secrets_are_not_shown() -> None:
