@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,13 +21,18 @@ class Desk:
 
     def act(self, order: dict[str, Any]) -> dict[str, Any]:
         if order.get("do") != "cut":
-            raise ValueError("there is no such order")
+            raise ValueError("没有此操作。 There is no such order.")
         self.done.append(order)
         return SHOWN
 
     def client(self, token: str = "") -> httpx.Client:
         given = {"Authorization": f"Bearer {token or self.page.token}"}
         return httpx.Client(base_url=f"http://127.0.0.1:{self.page.port}", headers=given, timeout=20)
+
+
+def both(words: str) -> bool:
+    """In Chinese and in English."""
+    return bool(re.search("[\u4e00-\u9fff]", words) and re.search("[a-z]{3}", words))
 
 
 @pytest.fixture
@@ -47,7 +53,8 @@ def test_the_page_itself_holds_no_secret_and_lets_nothing_in_from_elsewhere(desk
 
 def test_without_the_token_nothing_is_shown_or_done(desk: Desk) -> None:
     with desk.client("guessed") as client:
-        assert client.get("/state").status_code == 401
+        refused = client.get("/state")
+        assert refused.status_code == 401 and both(refused.json()["error"])
         assert client.post("/do", json={"do": "cut"}).status_code == 401
     assert desk.done == []
 
@@ -64,6 +71,7 @@ def test_what_is_not_understood_is_answered_in_words(desk: Desk) -> None:
     with desk.client() as client:
         for body in (b"{", b"[]", b'{"do": "dance"}'):
             answer = client.post("/do", content=body)
-            assert answer.status_code == 400 and answer.json()["error"]
-        assert client.post("/do", content=b"x" * (MAX_BODY + 1)).status_code == 413
+            assert answer.status_code == 400 and both(answer.json()["error"])
+        large = client.post("/do", content=b"x" * (MAX_BODY + 1))
+        assert large.status_code == 413 and both(large.json()["error"])
         assert client.get("/other").status_code == 404

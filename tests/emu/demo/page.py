@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             self._answer(HTTPStatus.OK, HTML.read_bytes(), "text/html; charset=utf-8")
         elif self.path != "/state":
-            self._say(HTTPStatus.NOT_FOUND, {"error": "no such page"})
+            self._say(HTTPStatus.NOT_FOUND, {"error": "没有此页面。 There is no such page."})
         elif self._allowed():
             self._say(HTTPStatus.OK, self.of.state())
 
@@ -92,7 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         if not 0 < length <= MAX_BODY:
             self.close_connection = True
-            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": "1 to 4096 bytes"})
+            self._say(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                {"error": f"请求体须为 1 至 {MAX_BODY} 字节。 1 to {MAX_BODY} bytes are taken."},
+            )
             return
         body = self.rfile.read(length)
         if not self._allowed():
@@ -100,8 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             order = json.loads(body)
             if not isinstance(order, dict):
-                raise ValueError("an object is wanted")
+                raise ValueError("请求须为 JSON 对象。 A JSON object is wanted.")
             told = self.of.act(order)
+        except json.JSONDecodeError:
+            self._say(HTTPStatus.BAD_REQUEST, {"error": "请求不是 JSON。 That is no JSON."})
+            return
         except ValueError as wrong:
             self._say(HTTPStatus.BAD_REQUEST, {"error": str(wrong)})
             return
@@ -110,7 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _allowed(self) -> bool:
         if self.of.allowed(self.headers.get("Authorization") or ""):
             return True
-        self._say(HTTPStatus.UNAUTHORIZED, {"error": "open the whole link, with what stands behind #"})
+        self._say(
+            HTTPStatus.UNAUTHORIZED,
+            {"error": "请打开完整链接，包括 # 之后的部分。 Open the whole link, with what stands behind #."},
+        )
         return False
 
     def _say(self, status: HTTPStatus, told: dict[str, Any]) -> None:
