@@ -76,6 +76,31 @@ test("the panel loads the library once, draws, fits, and says what is missing", 
   panel.stop();
 });
 
+test("what is picked on the map has its trail of a day, drawn forward in time", async () => {
+  install();
+  const asked: string[] = [];
+  const { api } = fakeApi((_, path) => {
+    asked.push(path);
+    if (path === "/api/v1/map") return json({ tiles: true, datum: "wgs84", attribution: "" });
+    return json(path.includes("/trail?") ? [position({ taken_at: 2, longitude: 2 }), position({ taken_at: 1, longitude: 1 })] : []);
+  });
+  const drawn: [number, number][][] = [];
+  let pick: (mark: { id: string }) => HTMLElement = () => document.createElement("p");
+  const view = { show: () => undefined, fit: () => undefined, resize: () => undefined, remove: () => undefined, trail: (points: [number, number][]) => drawn.push(points) };
+  const made = vi.fn(async (_place: unknown, _info: unknown, picked: typeof pick) => {
+    pick = picked;
+    return view;
+  });
+  const panel = new MapPanel(new Store(api, () => undefined), () => undefined, async () => ({ MapView: { made } }) as never);
+  document.body.replaceChildren(panel.element);
+  panel.render();
+  await vi.waitFor(() => expect(made).toHaveBeenCalledTimes(1));
+  pick({ id: "kit7/ball-1/ch1" }).querySelector("button")?.click();
+  await vi.waitFor(() => expect(drawn.at(0)?.map(([lon]) => lon)).toEqual([1, 2]));
+  expect(asked.at(-1)).toMatch(/^\/api\/v1\/positions\/kit7\/ball-1\/trail\?since=\d+$/);
+  panel.stop();
+});
+
 test("without WebGL the panel says so", async () => {
   install();
   const { api } = fakeApi(() => json([]));
