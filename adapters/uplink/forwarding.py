@@ -30,20 +30,20 @@ ANSWER_S = 60.0
 AGAIN_S = 5.0
 PIECE = 64 * 1024
 LEAST_PIECE = 2 * 1024
-SHARE = 0.25
-"""Of what passes, for files."""
+SHARE, ALONE = 0.25, 0.75
+"""Of what passes, for files: beside pictures, and while none is given."""
 PIECE_S = 0.25
-"""A piece takes no longer than this of the share: it goes before pictures, as everything does that is asked here."""
+"""A piece takes no longer than this of its share: it goes before pictures, as everything does that is asked here."""
 
 
 class Forwarding:
-    """`run` until cancelled. `scope`: what the center may see; `passes`: bit/s that the links carry."""
+    """`run` until cancelled. `scope`: what the center may see; `room`: bit/s that files may take, 0 if not known."""
 
-    def __init__(self, side: OutboxSide, line: Line, scope: str, passes: Callable[[], float | None]) -> None:
+    def __init__(self, side: OutboxSide, line: Line, scope: str, room: Callable[[], float]) -> None:
         self._side = side
         self._line = line
         self._scope = scope
-        self._passes = passes
+        self._room = room
         self._turns = FileTurns()
 
     async def run(self) -> None:
@@ -121,7 +121,7 @@ class Forwarding:
     async def _send_file(self, file: ForwardFile) -> None:
         at = _received(await self._line.ask("file-begin", {"file": plain(file)}, within_s=ANSWER_S))
         while at < file.size:
-            share = (self._passes() or 0.0) * SHARE
+            share = self._room()
             piece = min(PIECE, max(LEAST_PIECE, int(share * PIECE_S / 8)))
             data = await self._side.read(file.id, at, piece)
             args = {"file": file.id, "offset": at, "data": data}

@@ -13,7 +13,7 @@ from adapters.uplink import asking
 from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import UplinkConfig
 from adapters.uplink.figures import Look
-from adapters.uplink.forwarding import Forwarding
+from adapters.uplink.forwarding import ALONE, SHARE, Forwarding
 from adapters.uplink.giving import Giving
 from adapters.uplink.line import Line
 from adapters.uplink.protocol import MOST_BLOB, VERSION
@@ -63,6 +63,7 @@ class KitSession:
         """The center takes our admission back, and says why; the session ends at once."""
         self._rpc: Line | None = None
         self._looks = 0
+        self._usable_bps = 0.0
         self._nest = Nest(f"requests of {center.gateway}", MOST_STREAMS)
         self._services = Services(context, config, bundle, center.gateway, center)
         self.giving = Giving(context, bundle, self._center_itself, config, self._say)
@@ -105,6 +106,7 @@ class KitSession:
     async def looked(self, look: Look, links: Sequence[LinkState]) -> None:
         """Once a second: the ladder follows what passes, and the center hears of the links."""
         self._seats.links = links
+        self._usable_bps = look.usable_bps
         await self.giving.measure(1.0)
         self.giving.look(max(0.0, look.usable_bps - look.beside_bps), look.pressed)
         self._looks += 1
@@ -136,7 +138,7 @@ class KitSession:
                 standing = self._context.kit
                 telling = Telling(home, tell, self._center_itself, lambda: standing.condition)
                 group.create_task(telling.run())
-                group.create_task(Forwarding(side, tell, self._center.scope, self._passes).run())
+                group.create_task(Forwarding(side, tell, self._center.scope, self._room_for_files).run())
                 group.create_task(self._next_key(rpc))
         except* GatewayError as several:
             failed = first(several)
@@ -172,9 +174,9 @@ class KitSession:
         finally:
             undo()
 
-    def _passes(self) -> float | None:
-        usable = self._bundle.usable_bps
-        return None if usable is None else float(usable)
+    def _room_for_files(self) -> float:
+        """By the bundle's figures: of rates it tells only while pictures or voices go, and files may go alone."""
+        return self._usable_bps * (SHARE if self.giving.count else ALONE)
 
     def _say(self, name: str, args: Mapping[str, Any]) -> None:
         if self._rpc is not None:

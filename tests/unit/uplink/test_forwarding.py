@@ -107,10 +107,10 @@ def keeps(name: str, args: Mapping[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def running(scope: str = "", passes: float | None = 1e9) -> AsyncIterator[tuple[ASide, ALine]]:
+async def running(scope: str = "", room: float = 1e9) -> AsyncIterator[tuple[ASide, ALine]]:
     side, line = ASide(), ALine()
     line.answer = keeps
-    task = asyncio.create_task(Forwarding(side, line, scope, lambda: passes).run())  # type: ignore[arg-type]
+    task = asyncio.create_task(Forwarding(side, line, scope, lambda: room).run())  # type: ignore[arg-type]
     try:
         yield side, line
     finally:
@@ -182,9 +182,9 @@ async def test_a_file_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> N
         assert side.progress == [200, 100, 200, 256]
 
 
-@pytest.mark.parametrize(("passes", "piece"), [(None, 2048), (64_000.0, 2048), (1e6, 7812), (1e9, 65_536)])
-async def test_a_piece_does_not_hold_a_thin_link_up(passes: float | None, piece: int) -> None:
-    async with running(passes=passes) as (side, line):
+@pytest.mark.parametrize(("room", "piece"), [(0.0, 2048), (16_000.0, 2048), (250_000.0, 7812), (1e9, 65_536)])
+async def test_a_piece_does_not_hold_a_thin_link_up(room: float, piece: int) -> None:
+    async with running(room=room) as (side, line):
         line.answer = lambda name, _args: {"received": 256 if name == "file-append" else 0}
         file = ForwardFile("01JFILE", "photo.jpg", "image/jpeg", 256, "ab" * 32)
         side.waiting_files.append(WaitingFile(file, "county", 0))

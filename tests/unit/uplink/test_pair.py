@@ -20,6 +20,7 @@ from gateway.contract.home import ApiAnswer, ApiRequest
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.command import Action, Outcome
 from gateway.model.device import DeviceState
+from gateway.model.forward import ForwardFile
 from gateway.model.ids import DeviceId
 from gateway.model.kit import KitState
 from gateway.model.media import StreamState
@@ -209,6 +210,36 @@ async def test_alarms_and_positions_reach_the_center_once(tmp_path: Path) -> Non
         async with asyncio.timeout(20):
             while all(one.acknowledged_by != "otto@county" for one in await pair.kit.core.alarms.recent(VERA)):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
+
+
+async def test_a_file_takes_what_is_free_though_nobody_watches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle tells of rates only while pictures or voices go: a file went at 8 kbit/s beside none of them."""
+    async with a_pair(tmp_path / "s") as pair:
+        await pair.here()
+        inbox, pieces = pair.center.core.inbox, list[int]()
+        append = inbox.file_append
+
+        async def counted(gateway: str, id_: str, offset: int, data: bytes) -> int:
+            here = await append(gateway, id_, offset, data)
+            pieces.append(len(data))
+            return here
+
+        monkeypatch.setattr(inbox, "file_append", counted)
+        side = pair.net.kits["kit7"]
+        side.stats = {"usable_bps": 8_000_000}
+        session = pair.kit.adapter._calls["county"][1]._kit  # type: ignore[union-attr]
+        assert session is not None
+        await until("it is looked at", lambda: session._usable_bps == 8_000_000)
+        (tmp_path / "clip.mp4").write_bytes(data := bytes(range(256)) * 1200)
+        await until("the outbox is joined", lambda: pair.kit.core.outbox.wanted)
+        id_ = await pair.kit.core.outbox.add_file(str(tmp_path / "clip.mp4"), ForwardFile("", "clip.mp4", "", 0, ""))
+        await until("it is whole", lambda: sum(pieces) >= len(data))
+        assert max(pieces) == 65_536, "by three quarters of what passes"
+        kept, path = await inbox.file(VERA, "kit7", id_)
+        assert path.read_bytes() == data and kept.complete_at is not None
+        # Beside a picture it is a quarter.
+        monkeypatch.setattr(type(session.giving), "count", property(lambda _self: 1))
+        assert session._room_for_files() == 2_000_000.0
 
 
 async def test_a_snapshot_and_the_kits_own_api(tmp_path: Path) -> None:
