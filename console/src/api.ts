@@ -18,7 +18,7 @@ const NETWORK: Problem = {
 
 export interface Options {
   body?: unknown;
-  raw?: string;
+  raw?: string | Blob;
   contentType?: string;
   headers?: Record<string, string>;
   /** Does not count as somebody being there (idle sign-out). */
@@ -49,7 +49,7 @@ export class Api {
     const headers: Record<string, string> = { ...options.headers };
     if (this.who?.csrf && method !== "GET") headers["X-CSRF-Token"] = this.who.csrf;
     if (options.background) headers["X-Fieldgate-Background"] = "1";
-    let body: string | undefined = options.raw;
+    let body: string | Blob | undefined = options.raw;
     if (options.body !== undefined) {
       body = JSON.stringify(options.body);
       headers["Content-Type"] = "application/json";

@@ -2,6 +2,7 @@
 
 import { fill, h, setText } from "./dom";
 import { language, say, span, t, word } from "./i18n";
+import { fileList, SendForm } from "./kitfiles";
 import { centerFacts, conditionFacts, fieldTone, inOrder, kitFacts, kitState, kitTone, linkWords, textWords } from "./kitwords";
 import { ownLinks } from "./linkcard";
 import { linkPlots } from "./linkplot";
@@ -9,7 +10,7 @@ import { AdmitForm, OfferForm } from "./pairform";
 import type { Reasons } from "./panels";
 import { Redraw } from "./redraw";
 import type { Store } from "./store";
-import type { Center, Kit, Link, Standing, Trail } from "./types";
+import type { Center, Kit, KitFile, Link, Standing, Trail } from "./types";
 
 const PICTURE_EVERY_MS = 5000;
 const PLOT_EVERY_MS = 30000;
@@ -22,8 +23,10 @@ export class KitsPanel {
   private readonly message = h("p", { class: "message", role: "status" });
   private readonly admit: AdmitForm;
   private readonly offer: OfferForm;
+  private readonly send: SendForm;
   readonly element: HTMLElement;
   private readonly plots = new Map<string, Trail[] | null>();
+  private readonly files = new Map<string, KitFile[] | null>();
   private timers: ReturnType<typeof setInterval>[] = [];
   private drawn = "";
   private readonly painter = new Redraw(this.list, () => this.draw());
@@ -36,7 +39,8 @@ export class KitsPanel {
   ) {
     this.admit = new AdmitForm(store, () => void this.store.readKits());
     this.offer = new OfferForm(store, reasons, () => void this.store.readKits());
-    this.element = h("section", { class: "kits" }, this.message, this.list, this.admit.element, this.offer.element);
+    this.send = new SendForm(store);
+    this.element = h("section", { class: "kits" }, this.message, this.list, this.send.element, this.admit.element, this.offer.element);
     store.on("kits", () => this.seen() && this.render());
   }
 
@@ -44,6 +48,7 @@ export class KitsPanel {
     this.timers = [
       setInterval(() => this.seen() && this.pictures(), PICTURE_EVERY_MS),
       setInterval(() => this.seen() && void this.readPlots(), PLOT_EVERY_MS),
+      setInterval(() => this.seen() && void this.readFiles(), PLOT_EVERY_MS),
     ];
   }
 
@@ -64,6 +69,7 @@ export class KitsPanel {
   render(): void {
     this.admit.render(this.store.role === "center");
     this.offer.render(this.store.role !== "center");
+    this.send.render(this.store.role !== "center" && [...this.store.kits.values()].some((kit) => kit.centers.length > 0));
     this.painter.now();
   }
 
@@ -71,7 +77,7 @@ export class KitsPanel {
     const kits = inOrder(this.store.kits.values());
     const own = [...this.store.ownLinks.values()];
     const standing = this.store.role === "center" ? null : this.store.standing;
-    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, own, standing, [...this.plots], Math.floor(Date.now() / 15000)]); // ages grow
+    const drawn = JSON.stringify([language(), this.store.api.who?.role, kits, own, standing, [...this.plots], [...this.files], Math.floor(Date.now() / 15000)]); // ages grow
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     const cards = kits.length === 0 ? [h("li", { class: "empty" }, t("noKits"))] : kits.map((kit) => this.card(kit));
@@ -125,8 +131,9 @@ export class KitsPanel {
         ...(own ? kit.centers.map((center) => this.center(center)) : this.links(kit.gateway, kit.links)),
         kit.thumbnail_at !== null && this.thumbnail(kit.gateway, kit.thumbnail_at),
       ),
-      !own && h("span", { class: "acts" }, this.plotButton(kit.gateway), this.store.api.who?.role === "administrator" && h("button", { type: "button", onclick: () => void this.revoke(kit) }, t("pairRevoke"))),
+      !own && h("span", { class: "acts" }, this.plotButton(kit.gateway), this.filesButton(kit.gateway), this.store.api.who?.role === "administrator" && h("button", { type: "button", onclick: () => void this.revoke(kit) }, t("pairRevoke"))),
       !own && this.plot(kit.gateway),
+      !own && this.filesOf(kit.gateway),
     );
   }
 
@@ -219,6 +226,41 @@ export class KitsPanel {
       }
     };
     return h("button", { type: "button", "aria-expanded": String(this.plots.has(gateway)), onclick: act }, t(this.plots.has(gateway) ? "linkHide" : "linkDay"));
+  }
+
+  private filesButton(gateway: string): HTMLElement {
+    const act = (): void => {
+      if (this.files.delete(gateway)) this.render();
+      else {
+        this.files.set(gateway, null);
+        void this.readFiles();
+      }
+    };
+    return h("button", { type: "button", "aria-expanded": String(this.files.has(gateway)), onclick: act }, t("files"));
+  }
+
+  private filesOf(gateway: string): HTMLElement | false {
+    const files = this.files.get(gateway);
+    if (!files) return false;
+    const may = this.store.api.who?.role === "administrator";
+    return fileList(files, Date.now() / 1000, may ? (one) => void this.removeFile(one) : undefined);
+  }
+
+  private async removeFile({ gateway, file }: KitFile): Promise<void> {
+    if (!confirm(t("filesDeleteSure", file.name))) return;
+    const problem = await this.store.attempt(this.store.api.send("DELETE", `/api/v1/kit-files/${encodeURIComponent(gateway)}/${encodeURIComponent(file.id)}`));
+    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+    await this.readFiles();
+  }
+
+  private async readFiles(): Promise<void> {
+    for (const gateway of [...this.files.keys()]) {
+      const asked = this.store.api.get<KitFile[]>(`/api/v1/kit-files?limit=50&gateway=${encodeURIComponent(gateway)}`, { background: true });
+      const problem = await this.store.attempt(asked);
+      if (problem) setText(this.message, `${say(problem.cause)} ${say(problem.cure)}`);
+      else if (this.files.has(gateway)) this.files.set(gateway, await asked);
+    }
+    this.render();
   }
 
   private plot(gateway: string): HTMLElement | false {

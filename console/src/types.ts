@@ -266,6 +266,14 @@ export interface Kit {
   condition?: Condition | null;
   by_text?: KitRecord | null;
 }
+/** A file of a kit at its center; whole when `complete_at` is set. */
+export interface KitFile {
+  gateway: string;
+  file: { id: string; name: string; media_type: string; size: number; device: string };
+  received: number;
+  received_at: number;
+  complete_at: number | null;
+}
 /** What a kit told by short message when nothing else was left. Times in unix seconds. */
 export interface KitRecord {
   sequence: number;

@@ -265,6 +265,69 @@ describe("the panel", () => {
     expect(panel.element.querySelector<HTMLElement>(".pair-answer:not([hidden]) .pair-code")).toBeNull();
   });
 
+  test("what the center really receives stands with its age on the kit's own page", async () => {
+    vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: () => "blob:it", revokeObjectURL: () => undefined }));
+    let age = "7";
+    answers["GET /api/v1/kits"] = () => json([kit("kit1", { centers: [center({ thumbnail_at: 100 })] })]);
+    answers["GET /api/v1/kits/county/thumbnail.jpg"] = () => new Response("jpeg", { headers: { "Fieldgate-Picture-Age": age } });
+    await begin("edge");
+    const figure = panel.element.querySelector<HTMLElement>('[data-thumbnail="county"]');
+    expect(figure?.querySelector("img")?.src).toBe("blob:it");
+    expect(figure?.textContent).toBe("what the center receives, 7 s old");
+    // Nothing new arrives: the age grows by itself, and the picture stays where it is.
+    age = "250";
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(panel.element.querySelector('[data-thumbnail="county"]')).toBe(figure);
+    expect(figure?.textContent).toBe("what the center receives, 4 min old");
+    setLanguage("zh");
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(figure?.textContent).toBe("中心实际收到的画面，4 分钟前");
+  });
+
+  test("a kit sends a recording that somebody chose", async () => {
+    answers["GET /api/v1/kits"] = () => json([kit("kit1", { centers: [center()] })]);
+    answers["POST /api/v1/outbox/files?name=gate.mp4&device="] = () => json({});
+    await begin("edge");
+    const form = button("Send")?.closest("form");
+    const input = form?.querySelector<HTMLInputElement>("input[type=file]");
+    const file = new File(["moving picture"], "gate.mp4");
+    Object.defineProperty(input, "files", { value: [file] });
+    Object.defineProperty(input, "value", { value: "", writable: true });
+    form?.dispatchEvent(new Event("submit"));
+    await settle();
+    expect(asked.some(({ method, path }) => method === "POST" && path === "/api/v1/outbox/files?name=gate.mp4&device=")).toBe(true);
+    expect(text()).toContain("gate.mp4 is kept until every center has it");
+    answers["POST /api/v1/outbox/files?name=gate.mp4&device="] = () => problem(507, "disk-full");
+    form?.dispatchEvent(new Event("submit"));
+    await settle();
+    expect(text()).toContain("disk-full cause disk-full cause");
+    store.role = "center";
+    panel.render();
+    expect(button("Send")?.closest("details")?.hidden).toBe(true);
+  });
+
+  test("a center lists what a kit sent, and whole files can be saved", async () => {
+    await begin("center");
+    const file = (id: string, change = {}) => ({ gateway: "kit7", file: { id, name: `${id}.mp4`, media_type: "video/mp4", size: 2_000_000, device: "kit7/ball-1" }, received: 500_000, received_at: Date.now() / 1000 - 30, complete_at: null, ...change });
+    answers["GET /api/v1/kit-files?limit=50&gateway=kit7"] = () => json([file("half"), file("whole", { received: 2_000_000, complete_at: 1 })]);
+    button("Files")?.click();
+    await settle();
+    const rows = [...panel.element.querySelectorAll(".kit-files li")];
+    expect(rows.map((row) => row.textContent)).toEqual(["half.mp4ball-1 · 2.0 MB · 25 % is here · 30 s ago", "whole.mp4ball-1 · 2.0 MB · 30 s agoDelete"]);
+    expect(rows.map((row) => row.querySelector("a")?.getAttribute("href") ?? "")).toEqual(["", "/api/v1/kit-files/kit7/whole/file"]);
+    vi.stubGlobal("confirm", () => true);
+    button("Delete")?.click();
+    await settle();
+    expect(asked.some(({ method, path }) => method === "DELETE" && path === "/api/v1/kit-files/kit7/whole")).toBe(true);
+    button("Files")?.click();
+    await settle();
+    expect(panel.element.querySelector(".kit-files")).toBeNull();
+    answers["GET /api/v1/kit-files?limit=50&gateway=kit7"] = () => json([]);
+    button("Files")?.click();
+    await settle();
+    expect(text()).toContain("This kit has sent no file.");
+  });
+
   test("the plots of a day are asked for when they are wanted", async () => {
     await begin("center");
     answers["GET /api/v1/kits/kit7/links?hours=24&points=480"] = () => json({ trails: [trail({ at: [Date.now() / 1000], used: [true], usable_bps: [1e6], rtt_ms: [40], loss: [0] })] });

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 API_BODY_BYTES = 64 * 1024
 BODY_PATIENCE_S = 15.0
+LARGE = {("POST", "/api/v1/outbox/files")}
+"""Takes a file as it comes, once it is known who sends it; bounded there. A piece has the patience of a body."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -65,7 +67,9 @@ class Guard:
             await send(message)
 
         try:
-            if scope["path"].startswith("/api/") and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            if (scope["method"], scope["path"]) in LARGE:
+                receive = _in_time(receive)
+            elif scope["path"].startswith("/api/") and scope["method"] not in ("GET", "HEAD", "OPTIONS"):
                 bounded = await self._bounded(scope, receive, send_with_headers)
                 if bounded is None:
                     return
@@ -115,3 +119,14 @@ class Guard:
             return {"type": "http.request", "body": bytes(held), "more_body": False}
 
         return replay
+
+
+def _in_time(receive: Receive) -> Receive:
+    async def one() -> Message:
+        try:
+            async with asyncio.timeout(BODY_PATIENCE_S):
+                return await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+
+    return one

@@ -7,6 +7,7 @@ command starts fast, and nothing here is worth a dependency.
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import socket
@@ -21,6 +22,8 @@ from gateway.cli.words import t
 
 DEFAULT_STATE_DIR = Path("/var/lib/fieldgate")
 PATIENCE_S = 20.0
+FILE_PATIENCE_S = 120.0
+"""A large file is hashed and synced before it is answered for."""
 
 StateDir = Annotated[
     Path | None,
@@ -37,8 +40,8 @@ _BY_STATUS: dict[int, type[GatewayError]] = {401: Denied, 403: Denied, 404: NotF
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("fieldgate", timeout=PATIENCE_S)
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+        super().__init__("fieldgate", timeout=patience_s)
         self._path = path
 
     def connect(self) -> None:
@@ -74,6 +77,38 @@ class Client:
             self._refuse(answer, text, f"GET {path}")
         return text, {name.lower(): value for name, value in answer.getheaders()}
 
+    def send_file(self, path: str, file: Path, **query: str | int | float) -> Any:
+        """The bytes of a file as the body of a POST, however large it is."""
+        given = "&".join(f"{key}={quote(str(value))}" for key, value in query.items() if value != "")
+        path += "?" + given if given else ""
+        try:
+            with file.open("rb") as body:
+                answer, text = self._send("POST", path, body)
+        except FileNotFoundError:
+            raise NotFound(f"{file}: {t('there is no such file', '没有此文件')}") from None
+        if answer.status >= 400:
+            self._refuse(answer, text, f"POST {path}")
+        return json.loads(text)
+
+    def save(self, path: str, to: Path) -> int:
+        """The bytes of an answer into a new file, a piece at a time; how many they are."""
+        connection = _UnixConnection(self.socket, FILE_PATIENCE_S)
+        try:
+            connection.request("GET", path, headers={"Accept": "*/*"})
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                self._refuse(answer, answer.read(), f"GET {path}")
+            with to.open("xb") as file:
+                while piece := answer.read(1 << 20):
+                    file.write(piece)
+                return file.tell()
+        except FileExistsError:
+            raise Busy(f"{to}: {t('is there already', '已存在')}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise LinkDown(f"{self.socket}: {error}", code="no-daemon") from error
+        finally:
+            connection.close()
+
     def running(self) -> bool:
         """Whether a daemon answers."""
         try:
@@ -92,10 +127,16 @@ class Client:
         return json.loads(text) if text else None
 
     def _send(self, method: str, path: str, body: Any = None) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = _UnixConnection(self.socket)
+        raw = isinstance(body, io.IOBase)
+        connection = _UnixConnection(self.socket, FILE_PATIENCE_S if raw else PATIENCE_S)
         headers = {"Accept": "application/json"}
-        data = None
-        if body is not None:
+        data = body if raw else None
+        if raw:
+            headers |= {
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(os.fstat(body.fileno()).st_size),
+            }
+        elif body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         try:

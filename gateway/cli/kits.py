@@ -1,7 +1,8 @@
-"""`fieldgate kits`: at a center, its kits: list, admit by code, revoke, forget."""
+"""`fieldgate kits`: at a center, its kits: list, admit by code, revoke, forget; the files that they sent."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,9 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help=t("Kits of this center: list, admit, revoke, forget.", "本中心的终端站：列表、准入、撤销、删除。"),
+    help=t(
+        "Kits of this center: list, admit, revoke, forget; files.", "本中心的终端站：列表、准入、撤销、删除、文件。"
+    ),
 )
 
 
@@ -94,6 +97,50 @@ def revoke(
 def forget(kit: str, state_dir: StateDir = None) -> None:
     Client(state_dir).delete(f"/api/v1/kits/{ref(kit)}")
     console().print(t("Done.", "完成。"))
+
+
+@app.command(help=t("Files that kits sent: recordings, photos, voice notes.", "终端站上报的文件：录像、照片、录音。"))
+def files(
+    kit: Annotated[str, typer.Argument(help=t("Of this kit only.", "仅此终端站。"))] = "",
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    found = Client(state_dir).get("/api/v1/kit-files", gateway=kit)
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        [
+            escape(one["gateway"]),
+            f"[bold]{escape(one['file']['id'])}[/]",
+            escape(one["file"]["name"]),
+            escape(one["file"]["device"]),
+            f"{one['file']['size'] / 1_000_000:.1f} MB",
+            t("whole", "完整") if one["complete_at"] else f"{100 * one['received'] / one['file']['size']:.0f} %",
+            ago(one["received_at"]),
+        ]
+        for one in found
+    ]
+    columns = (t("kit", "终端站"), "id", t("name", "名称"), t("device", "设备"), t("size", "大小"), t("here", "已收"))
+    console().print(table("", (*columns, t("since", "时间")), rows))
+
+
+@app.command(help=t("Save a file that a kit sent.", "保存终端站上报的文件。"))
+def fetch(
+    kit: str,
+    file: Annotated[
+        str, typer.Argument(help=t("Its id, of `fieldgate kits files`.", "`fieldgate kits files` 中的 id。"))
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help=t("Where to; else its name, here.", "保存位置；缺省为当前目录。"))
+    ] = None,
+    state_dir: StateDir = None,
+) -> None:
+    client = Client(state_dir)
+    known = [one["file"]["name"] for one in client.get("/api/v1/kit-files", gateway=kit) if one["file"]["id"] == file]
+    to = out or Path(Path(known[0]).name if known else file)
+    size = client.save(f"/api/v1/kit-files/{ref(kit)}/{ref(file)}/file", to)
+    console().print(t("{0}: {1} bytes.", "{0}：{1} 字节。").format(escape(str(to)), size))
 
 
 def _link(link: dict[str, Any]) -> str:

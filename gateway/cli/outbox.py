@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 from rich.markup import escape
 
@@ -55,6 +58,35 @@ def list_(state_dir: StateDir = None, as_json: AsJson = False) -> None:
         file = one["file"]
         share = 100 * one["sent"] / max(1, file["size"])
         console().print(f"{escape(file['name'])} → {escape(one['uplink'])}: {share:.0f} %")
+
+
+@app.command(
+    help=t(
+        "Send a recording, or any file, to the centers: it waits until each has it.",
+        "将录像或任意文件发送至各中心：各中心收妥前一直保留。",
+    )
+)
+def send(
+    file: Annotated[Path, typer.Argument(help=t("The file.", "文件。"))],
+    device: Annotated[
+        str, typer.Option("--device", help=t("Whose recording it is, as ball-1.", "所属设备，例如 ball-1。"))
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--name", help=t("What it is called at the centers.", "在中心显示的文件名。"))
+    ] = "",
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    made = Client(state_dir).send_file("/api/v1/outbox/files", file, name=name or file.name, device=device)
+    if as_json:
+        show_json(made)
+        return
+    console().print(
+        t(
+            "{0} ({1} MB) waits for the centers; `fieldgate outbox list` shows how far it is.",
+            "{0}（{1} MB）已加入待发队列；可用 `fieldgate outbox list` 查看进度。",
+        ).format(escape(made["name"]), f"{made['size'] / 1_000_000:.1f}")
+    )
 
 
 @app.command(help=t("Keep nothing for a far side any more, drop what waits.", "不再为该对象保留数据，并丢弃。"))

@@ -5,12 +5,12 @@ The rules of `core.services` hold.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from gateway.contract.home import ApiAnswer, ApiRequest
-from gateway.model.forward import KeptEvent, KeptFile, Uplink, WaitingFile
+from gateway.model.forward import ForwardFile, KeptEvent, KeptFile, Uplink, WaitingFile
 from gateway.model.kit import Kit, KitLinks, LinkTrail, Thumbnail
 from gateway.model.kit_state import FieldState, KitCondition
 from gateway.model.link import Link
@@ -74,6 +74,10 @@ class ForwardFace(Protocol):
     async def waiting_files(self, who: Principal) -> Sequence[WaitingFile]:
         """Operators and up."""
 
+    async def send(self, who: Principal, name: str, device: str, pieces: AsyncIterable[bytes]) -> ForwardFile:
+        """A recording, or any file, by its bytes, for all centers; of that device, or of the gateway (operators and
+        up). Raises GatewayError (`outbox-nobody`, `outbox-full`, `too-large`, `disk-full`, `file-empty`)."""
+
     async def leave(self, who: Principal, name: str) -> None:
         """Nothing is kept for that far side any more, and what waits is dropped (administrator). Raises NotFound."""
 
@@ -89,6 +93,9 @@ class ForwardFace(Protocol):
 
     async def file(self, who: Principal, gateway: str, id_: str) -> tuple[KeptFile, Path]:
         """Of a whole one; looking at it is audited. Raises NotFound."""
+
+    async def remove(self, who: Principal, gateway: str, id_: str) -> None:
+        """A whole one, for good (administrator). Raises NotFound."""
 
 
 class PairingFace(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from pathlib import Path
 
-from gateway.base.errors import GatewayError, NotFound
+from gateway.base.errors import GatewayError, NotFound, Unsupported
 from gateway.core.audit import Audit
+from gateway.core.directory import Directory
 from gateway.core.inbox import Inbox
 from gateway.core.outbox import Outbox
 from gateway.core.rights import in_scope, require_role, require_whole
@@ -20,11 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class ForwardView:
-    def __init__(self, gateway: str, outbox: Outbox, inbox: Inbox, audit: Audit) -> None:
+    def __init__(self, gateway: str, outbox: Outbox, inbox: Inbox, audit: Audit, directory: Directory) -> None:
         self._gateway = gateway
         self._outbox = outbox
         self._inbox = inbox
         self._audit = audit
+        self._directory = directory
 
     def uplinks(self, who: Principal) -> Sequence[Uplink]:
         require_role(who, Role.VIEWER, "see what waits")
@@ -34,6 +36,23 @@ class ForwardView:
         require_role(who, Role.OPERATOR, "see the files that wait")
         files = await self._outbox.waiting_files()
         return [one for one in files if in_scope(who, one.file.device or self._gateway)]
+
+    async def send(self, who: Principal, name: str, device: str, pieces: AsyncIterable[bytes]) -> ForwardFile:
+        doing = "send files to the centers"
+        require_role(who, Role.OPERATOR, doing)
+        if device:
+            device = self._directory.device(who, device).id
+            if not device.startswith(f"{self._gateway}/"):
+                raise Unsupported(f"{device} is another gateway's: its files are sent from there")
+        else:
+            require_whole(who, self._gateway, doing)
+        if not self._outbox.wanted:
+            raise Unsupported("no center is joined", code="outbox-nobody")
+        media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        file = ForwardFile("", name or "recording", media_type, 0, "", device=device)
+        kept = await self._outbox.hand_in(file, pieces)
+        self._audit.note(who, "outbox.send", device or self._gateway, detail=f"{kept.name[:80]} {kept.id}")
+        return kept
 
     async def leave(self, who: Principal, name: str) -> None:
         require_role(who, Role.ADMINISTRATOR, "drop what waits")
@@ -57,6 +76,14 @@ class ForwardView:
         found, path = await self._inbox.file(who, gateway, id_)
         self._audit.note(who, "kit-file.read", found.file.device or gateway, detail=f"{found.file.name} {id_}")
         return found, path
+
+    async def remove(self, who: Principal, gateway: str, id_: str) -> None:
+        require_role(who, Role.ADMINISTRATOR, "delete files of kits")
+        found, _ = await self._inbox.file(who, gateway, id_)
+        await self._audit.record(
+            who, "kit-file.remove", found.file.device or gateway, detail=f"{found.file.name} {id_}"
+        )
+        await self._inbox.remove_file(who, gateway, id_)
 
 
 async def sent_on(outbox: Outbox, report: Report, path: Path) -> None:

@@ -134,6 +134,12 @@ class Inbox:
             raise NotFound(f"there is no whole file {id_[:40]!r} of {gateway[:80]!r}")
         return found, self._files.path(gateway, id_)
 
+    async def remove_file(self, who: Principal, gateway: str, id_: str) -> None:
+        """A whole one, for good: its kit has it no more. Raises NotFound."""
+        require_role(who, Role.ADMINISTRATOR, "delete files of kits")
+        await self.file(who, gateway, id_)
+        await self._files.remove(gateway, id_)
+
     async def prune(self, now: float) -> None:
         config = self._config()
         self._repo.prune(now - config.keep_events)

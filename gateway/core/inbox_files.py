@@ -85,9 +85,12 @@ class InboxFiles:
 
     async def prune(self, before: float) -> None:
         for gateway, id_ in await self._repo.older_files(before):
-            await self._repo.remove_file(gateway, id_)
-            self._coming.pop((gateway, id_), None)
-            await asyncio.to_thread(self._of(gateway).remove, id_)
+            await self.remove(gateway, id_)
+
+    async def remove(self, gateway: str, id_: str) -> None:
+        await self._repo.remove_file(gateway, id_)
+        self._coming.pop((gateway, id_), None)
+        await asyncio.to_thread(self._of(gateway).remove, id_)
 
     # — within —
 

@@ -12,7 +12,7 @@ import json
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,11 +150,23 @@ class Outbox:
         await self.put(self.event(EventKind.RESULT, Rank.EARLY, text), [uplink])
 
     async def add_file(self, path: str, file: ForwardFile, *, keep: bool = False) -> str:
+        return (await self._add(Path(path), file, keep)).id
+
+    async def hand_in(self, file: ForwardFile, pieces: AsyncIterable[bytes]) -> ForwardFile:
+        """What somebody chose to send, by its bytes; as it waits now."""
+        id_ = ulid(self._clock.wall())
+        path = await self.stored.take_in(id_, pieces)
+        try:
+            return await self._add(path, replace(file, id=id_, at=self._clock.wall()), False)
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def _add(self, path: Path, file: ForwardFile, keep: bool) -> ForwardFile:
         id_ = file.id or ulid(self._clock.wall())
-        kept = await self.stored.add(Path(path), replace(file, id=id_), tuple(self._sides), keep=keep)
+        kept = await self.stored.add(path, replace(file, id=id_), tuple(self._sides), keep=keep)
         for side in self._sides.values():
             side.wake()
-        return kept.id
+        return kept
 
     def gave_up(self, what: str) -> None:
         """A file that will not get where it should."""

@@ -13,10 +13,10 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from gateway.base.errors import Busy, GatewayError, NotFound
 from gateway.base.moment import Moment
@@ -49,6 +49,31 @@ class OutboxFiles:
         self._dropped = dropped
         self._now = now
         self._adding = asyncio.Lock()
+        self._coming: set[str] = set()
+
+    async def take_in(self, id_: str, pieces: AsyncIterable[bytes]) -> Path:
+        """What somebody hands in, beside the files that wait: `add` it from there, or remove it. What a crash leaves of
+        it is swept away at start. Raises GatewayError (`too-large`, `disk-full`, `file-empty`), with nothing left."""
+        path, most, size = self._path(id_).with_suffix(".in"), self._config().largest_file, 0
+        self._coming.add(path.name)
+        try:
+            file = await asyncio.to_thread(_begun, path)
+            try:
+                async for piece in pieces:
+                    size += len(piece)
+                    if size > most:
+                        raise _too_large(most)
+                    await asyncio.to_thread(_more, file, path, piece)
+            finally:
+                file.close()
+            if not size:
+                raise GatewayError("a file without a byte in it is not sent on", code="file-empty")
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            self._coming.discard(path.name)
+        return path
 
     async def add(self, path: Path, file: ForwardFile, uplinks: Sequence[str], *, keep: bool = False) -> ForwardFile:
         """Move `path` in for `uplinks` (copied where it lies on another disk); with `keep` it stays where it is too.
@@ -87,7 +112,7 @@ class OutboxFiles:
 
         def job(known: set[str]) -> None:
             for path in self._folder.glob("*"):
-                if path.name not in known:
+                if path.name not in known and path.name not in self._coming:
                     path.unlink(missing_ok=True)
 
         async with self._adding:
@@ -96,7 +121,7 @@ class OutboxFiles:
     async def _room(self, size: int, file: ForwardFile) -> None:
         config = self._config()
         if size > config.largest_file:
-            raise GatewayError(f"a file that is sent on has at most {config.largest_file} bytes", code="too-large")
+            raise _too_large(config.largest_file)
         if size > config.file_quota:
             raise Busy(f"waiting files take at most {config.file_quota} bytes", code="outbox-full")
         while await self._repo.file_bytes() + size > config.file_quota:
@@ -145,8 +170,7 @@ class OutboxFiles:
             finally:
                 os.close(folder)
         except OSError as exc:
-            full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise GatewayError(f"keeping {path}: {exc.strerror}", code="disk-full" if full else "store-fault") from exc
+            raise _named(exc, path) from exc
         return size, digest.hexdigest()
 
     def _read(self, id_: str, offset: int, length: int) -> bytes:
@@ -174,3 +198,32 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError as exc:
         raise NotFound(f"{path}: {exc.strerror}") from exc
+
+
+def _begun(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return open(path, "wb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600))
+    except OSError as exc:
+        raise _named(exc, path) from exc
+
+
+def _more(file: BinaryIO, path: Path, piece: bytes) -> None:
+    try:
+        about = os.fstatvfs(file.fileno())
+        if about.f_bavail * about.f_frsize < len(piece) + RESERVE_BYTES:
+            raise OSError(errno.ENOSPC, "no room")
+        left = memoryview(piece)
+        while left:
+            left = left[file.write(left) :]
+    except OSError as exc:
+        raise _named(exc, path) from exc
+
+
+def _too_large(most: int) -> GatewayError:
+    return GatewayError(f"a file that is sent on has at most {most} bytes", code="too-large")
+
+
+def _named(exc: OSError, path: Path) -> GatewayError:
+    full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    return GatewayError(f"keeping {path}: {exc.strerror}", code="disk-full" if full else "store-fault")

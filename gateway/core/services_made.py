@@ -48,7 +48,7 @@ def make_services(
         by_bearer=core.programs.by_bearer,
         fleet=core.fleet,
         links=LinkView(config().gateway.id, core.links, core.link_trails),
-        forward=ForwardView(config().gateway.id, core.outbox, core.inbox, core.audit),
+        forward=ForwardView(config().gateway.id, core.outbox, core.inbox, core.audit, core.directory),
         pairing=core.pairing,
         kit=core.standing,
         texts=TextsView(config().gateway.id, core.texts, core.telemetry_in, core.audit),

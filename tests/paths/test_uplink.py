@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -155,6 +156,35 @@ async def test_by_tcp_where_no_udp_passes(tmp_path: Path, free: tuple[Ports, Por
             made.net.cut = False
             await until("UDP has it again", lambda: made.net.carried > 50_000)
             await viewer.sees(20)
+
+
+async def test_a_recording_that_was_chosen_goes_on_where_it_was_cut(tmp_path: Path, free: tuple[Ports, Ports]) -> None:
+    async with county(tmp_path, *free) as made:
+        await made.here()
+        async with made.kit.person(name="olga") as olga, made.center.person() as anna:
+            data = random.Random(5).randbytes(2_000_000)
+            about = {"name": "gate.mp4", "device": "ball-1"}
+            sent = await olga.post("/api/v1/outbox/files", params=about, content=data)
+            assert sent.status_code == 201, sent.text
+
+            async def come(whole: bool) -> Any:
+                found = [one for one in await _json(anna, "/api/v1/kit-files") if one["received"]]
+                return [one for one in found if one["complete_at"]] if whole else found
+
+            (file,) = await comes("its first piece", lambda: come(False))
+            made.net.cut = True
+            fleet = made.center.core.fleet
+            await until("cut off", lambda: fleet.kit(SYSTEM, "kit7").code == "kit-unreachable")
+            made.net.cut = False
+            (file,) = await comes("all of it", lambda: come(True), 60.0)
+            assert (file["file"]["name"], file["file"]["device"]) == ("gate.mp4", "kit7/ball-1")
+            got = await anna.get(f"/api/v1/kit-files/kit7/{sent.json()['id']}/file")
+            assert got.content == data
+            await comes("nothing waits any more", lambda: _sent(olga))
+
+
+async def _sent(http: Any) -> bool:
+    return await _json(http, "/api/v1/outbox/files") == []
 
 
 def _uses(made: County) -> dict[str, int]:

@@ -21,6 +21,20 @@ ROWS: tuple[Row, ...] = (
         "请恢复至中心的链路，或调大 [forward] 的 rows、size；若该中心已停用，请从配置中移除。",
     ),
     (
+        "outbox-nobody",
+        "No center is joined with this gateway: there is nobody to send it to.",
+        "Pair with a center (`fieldgate pair`), then send it again.",
+        "本网关尚未接入任何中心，没有发送对象。",
+        "请先与中心配对（`fieldgate pair`），再重新发送。",
+    ),
+    (
+        "file-empty",
+        "The file has not a single byte.",
+        "Look whether the recording has ended, and choose it again.",
+        "文件为空。",
+        "请确认录制是否已结束，再重新选择。",
+    ),
+    (
         "inbox-full",
         "The center has no room for more files of this kit.",
         "Look through the files at the center, delete what is not needed, or raise file_quota of [forward] there.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -483,6 +483,7 @@ class FakeDaemon:
 class FakeForward:
     def __init__(self) -> None:
         self.left: list[str] = []
+        self.sent: list[tuple[str, str, bytes]] = []
         moment = Moment("b00t", 12.5, NOW - 60, TimeQuality.NTP)
         body = '{"device": "kit7/ball-1"}'
         event = Event("01J", EventKind.ALARM, Rank.FIRST, "critical", body, moment, 3)
@@ -497,8 +498,15 @@ class FakeForward:
     async def waiting_files(self, who: Principal) -> Sequence[WaitingFile]:
         return [WaitingFile(self.file_.file, "mqtt/center1", 1)]
 
+    async def send(self, who: Principal, name: str, device: str, pieces: AsyncIterable[bytes]) -> ForwardFile:
+        self.sent.append((name, device, b"".join([piece async for piece in pieces])))
+        return replace(self.file_.file, name=name, size=len(self.sent[-1][2]))
+
     async def leave(self, who: Principal, name: str) -> None:
         self.left.append(name)
+
+    async def remove(self, who: Principal, gateway: str, id_: str) -> None:
+        self.left.append(f"{gateway}/{id_}")
 
     async def events(self, who: Principal, **_: Any) -> Sequence[KeptEvent]:
         return [self.event]

@@ -76,6 +76,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("DELETE", "/api/v1/kits/kit7/api/v1/devices/x", None, LADDER),
     ("GET", "/api/v1/outbox", None, LADDER),
     ("GET", "/api/v1/outbox/files", None, (P, T, A)),
+    ("POST", "/api/v1/outbox/files", {}, (P, T, A)),
     ("DELETE", "/api/v1/outbox/mqtt/center1", None, (A,)),
     ("GET", "/api/v1/kit-events", None, LADDER),
     ("GET", "/api/v1/texts/out", None, (P, T, A)),
@@ -88,6 +89,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/kits/kit7/records", None, LADDER),
     ("GET", "/api/v1/kit-files", None, LADDER),
     ("GET", "/api/v1/kit-files/kit7/01F/file", None, LADDER),
+    ("DELETE", "/api/v1/kit-files/kit7/01F", None, (A,)),
     ("GET", "/api/v1/map", None, LADDER),
     ("GET", "/api/v1/map/tiles.pmtiles", None, ()),  # judged in test_basemap
     ("POST", "/api/v1/kits/kit7/revoke", {"reason": "stolen"}, (A,)),

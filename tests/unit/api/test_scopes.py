@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +24,11 @@ from tests.unit.api.fakes import FakeDaemon
 from tests.unit.core.house import ADMIN, House, housed
 
 Found = Sequence[Any] | Awaitable[Sequence[Any]]
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    yield b""
+
 
 # Lists of what is the whole gateway's: whoever sees a part of it finds them empty.
 EMPTY: dict[str, Callable[[Services, Principal], Found]] = {
@@ -48,6 +53,7 @@ REFUSED: dict[str, Callable[[Services, Principal], Any]] = {
     "DELETE /api/v1/texts/out/{text}": lambda s, who: s.texts.cancel(who, "x"),
     "POST /api/v1/texts/in/{text}/seen": lambda s, who: s.texts.seen(who, "x"),
     "POST /api/v1/texts/in": lambda s, who: s.texts.arrived(who, Arrived("10086", "x"), "provider"),
+    "POST /api/v1/outbox/files": lambda s, who: s.forward.send(who, "x", "", nothing()),
     "DELETE /api/v1/outbox/{name:path}": lambda s, who: s.forward.leave(who, "mqtt/center1"),
     "POST /api/v1/programs/{name}/secret": lambda s, who: s.sources.renew_program(who, "drone"),
     "DELETE /api/v1/invitations/{invitation}": lambda s, who: s.informants.invitations.revoke(who, "x"),

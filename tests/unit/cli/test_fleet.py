@@ -70,6 +70,25 @@ def test_what_waits_is_shown(fieldgate: Run, daemon: Services) -> None:
     assert daemon.forward.left == ["mqtt/center1"]  # type: ignore[attr-defined]
 
 
+def test_a_recording_goes_out_and_comes_in(fieldgate: Run, daemon: Services, tmp_path: Path) -> None:
+    clip = tmp_path / "gate.mp4"
+    clip.write_bytes(bytes(range(256)) * 1000)
+    shown = fieldgate("outbox", "send", str(clip), "--device", "ball-1")
+    assert shown.code == 0 and "gate.mp4" in shown.out and "outbox list" in shown.out
+    assert daemon.forward.sent == [("gate.mp4", "ball-1", clip.read_bytes())]  # type: ignore[attr-defined]
+    assert json.loads(fieldgate("outbox", "send", str(clip), "--name", "x.mp4", "--json").out)["name"] == "x.mp4"
+    missing = fieldgate("outbox", "send", str(tmp_path / "none.mp4"))
+    assert missing.code == 1 and "none.mp4" in missing.err + missing.out
+
+    listed = fieldgate("kits", "files", "kit7")
+    assert listed.code == 0 and "photo.jpg" in listed.out and "01F" in listed.out and "whole" in listed.out
+    out = tmp_path / "got.jpg"
+    assert fieldgate("kits", "fetch", "kit7", "01F", "--out", str(out)).code == 0
+    assert out.read_bytes() == daemon.forward.path.read_bytes()  # type: ignore[attr-defined]
+    again = fieldgate("kits", "fetch", "kit7", "01F", "--out", str(out))
+    assert again.code == 1 and "got.jpg" in again.err + again.out, "nothing is written over"
+
+
 def test_a_clusters_files(fieldgate: Run, tmp_path: Path) -> None:
     state, out = tmp_path / "s", tmp_path / "out"
     state.mkdir()

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from gateway.base.errors import GatewayError, NotFound, RemoteProtocolError
+from gateway.base.errors import Denied, GatewayError, NotFound, RemoteProtocolError
+from gateway.core.forward_view import ForwardView
 from gateway.model.forward import ForwardFile
 from gateway.model.principal import SYSTEM
 from tests.fakes.loop import by_hand
-from tests.unit.core.house import a_house
+from tests.unit.core.house import ADMIN, OPERATOR, a_house
 
 CONTENT = bytes(range(256)) * 4
 FILE = ForwardFile("01JABCDEFGHJKMNPQRSTVWXYZ0", "a.jpg", "image/jpeg", 1024, hashlib.sha256(CONTENT).hexdigest())
@@ -69,3 +70,21 @@ async def test_a_file_whose_row_the_disk_did_not_take_is_completed_when_it_is_as
         monkeypatch.setattr(repo, "complete_file", complete)
         assert await inbox.file_begin("kit7", FILE) == 1024
         assert (await inbox.file(SYSTEM, "kit7", FILE.id))[1].read_bytes() == CONTENT
+
+
+@by_hand
+async def test_an_administrator_deletes_one_for_good_and_its_room_is_free(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        core = house.core
+        view = ForwardView("county", core.outbox, core.inbox, core.audit, core.directory)
+        await core.inbox.file_begin("kit7", FILE)
+        with pytest.raises(NotFound):
+            await view.remove(ADMIN, "kit7", FILE.id)  # on its way: the kit would begin anew
+        await core.inbox.file_append("kit7", FILE.id, 0, CONTENT)
+        _, path = await core.inbox.file(SYSTEM, "kit7", FILE.id)
+        with pytest.raises(Denied):
+            await view.remove(OPERATOR, "kit7", FILE.id)
+        assert path.exists()
+        await view.remove(ADMIN, "kit7", FILE.id)
+        assert not path.exists() and await core.inbox.files(SYSTEM) == []
+        assert await core.store.inbox.file_bytes("kit7") == (0, 0)

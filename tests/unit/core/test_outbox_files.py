@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.base.errors import GatewayError, NotFound
+from gateway.base.errors import Denied, GatewayError, NotFound
 from gateway.base.moment import Moment, TimeQuality
+from gateway.config.forward import Forward
+from gateway.config.root import Config
+from gateway.core.forward_view import ForwardView
 from gateway.model.forward import ForwardFile
+from gateway.model.principal import Principal, Role
 from tests.fakes.loop import advance, by_hand
-from tests.unit.core.house import a_house
+from tests.unit.core.house import OPERATOR, VIEWER, a_house
 
 FILE = ForwardFile("", "clip.mp4", "video/mp4", 0, "", device="kit1/ball-1")
 
@@ -146,3 +153,66 @@ async def test_the_disk_is_looked_at_only_while_somebody_is_to_be_sent_to(tmp_pa
         await outbox.join("a", "mqtt")
         await advance(60.0)
         assert len(asked) == 12
+
+
+async def in_pieces(*pieces: bytes, broken: bool = False) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    if broken:
+        raise ConnectionError("whoever sent it went away")
+
+
+@by_hand
+async def test_a_recording_that_somebody_chose_waits_as_any_file(tmp_path: Path) -> None:
+    folder, bounds = tmp_path / "s" / "outbox", Forward(largest_file=1_000_000, file_quota=1_000_000)
+    async with a_house(tmp_path / "s", Config(forward=bounds)) as house:
+        core = house.core
+        view = ForwardView("kit1", core.outbox, core.inbox, core.audit, core.directory)
+        await core.devices.admit("gb28181", "34020000001320000001", name="Ball", slug="ball-1", by="test")
+
+        async def refused(code: str, *pieces: bytes, device: str = "ball-1", broken: bool = False) -> None:
+            with pytest.raises(GatewayError) as told:
+                await view.send(OPERATOR, "gate.mp4", device, in_pieces(*pieces, broken=broken))
+            assert told.value.code == code
+
+        await refused("outbox-nobody", b"x")
+        side = await core.outbox.join("a", "uplink")
+        kept = await view.send(OPERATOR, "gate.mp4", "ball-1", in_pieces(b"moving ", b"picture"))
+        digest = hashlib.sha256(b"moving picture").hexdigest()
+        assert (kept.name, kept.device, kept.size, kept.sha256) == ("gate.mp4", "kit1/ball-1", 14, digest)
+        assert kept.media_type == "video/mp4" and kept.at == house.clock.wall()
+        assert await side.read(kept.id, 7, 7) == b"picture" and [one.file for one in await side.files()] == [kept]
+        # What comes to nothing leaves nothing.
+        await refused("file-empty")
+        await refused("too-large", *[b"x" * 500_001] * 2)
+        await refused("outbox-full", b"x" * 999_999)
+        await refused("not-found", b"x", device="ball-9")
+        with pytest.raises(ConnectionError):
+            await view.send(OPERATOR, "gate.mp4", "", in_pieces(b"x" * 1000, broken=True))
+        part = Principal("sid", Role.OPERATOR, "s", scope="kit1/ball-2")
+        for who, device in ((VIEWER, "ball-1"), (part, "ball-1"), (part, "")):
+            with pytest.raises(Denied):
+                await view.send(who, "gate.mp4", device, in_pieces(b"x"))
+        assert [one.name for one in folder.iterdir()] == [kept.id]
+        auditor = Principal("aude", Role.AUDITOR, "s")
+        await core.store.db.write(lambda _conn: None)
+        acts = [(row.name, row.target) for row in await core.audit.read(auditor) if row.act == "outbox.send"]
+        assert acts == [("otto", "kit1/ball-1")]
+        (folder / "01JABCDEFGHJKMNPQRSTVWXYZ9.in").write_bytes(b"of a crash")
+        await core.outbox.stored.sweep()
+        assert [one.name for one in folder.iterdir()] == [kept.id]
+
+
+@by_hand
+async def test_the_sweep_spares_a_recording_that_is_coming(tmp_path: Path) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox = house.core.outbox
+        side = await outbox.join("a", "uplink")
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b"moving "
+            await outbox.stored.sweep()
+            yield b"picture"
+
+        kept = await outbox.hand_in(replace(FILE, name="slow.mp4"), slow())
+        assert await side.read(kept.id, 0, 14) == b"moving picture"
