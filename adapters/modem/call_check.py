@@ -1,4 +1,5 @@
-"""What the doctor asks of a modem's sound: is the card or port there, are the programs installed, was the way tried?"""
+"""What the doctor asks of a modem's calls: is the card or port of their sound there, are the programs installed, was the
+way tried; is it known how long they were today?"""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import shutil
 from adapters.modem.call_sound import card_of
 from adapters.modem.config import OneModem
 from adapters.modem.face import SoundWay
+from gateway.base.day_budget import DayBudget
+from gateway.base.day_budget_file import KeptBudget
 from gateway.base.errors import GatewayError
 from gateway.base.serial import find_port, holder_of
 from gateway.model.doctor import Finding, Grade
@@ -29,3 +32,9 @@ def sound_finding(name: str, one: OneModem) -> Finding:
         return Finding(check, Grade.OK, f"{card_of(one)}; no module was tried with it", audio)
     except GatewayError as exc:
         return Finding(check, Grade.FAIL, str(exc), audio, exc.code)
+
+
+def budget_finding(name: str, budget: DayBudget) -> Finding | None:
+    if not isinstance(budget, KeptBudget) or not budget.wrong:
+        return None
+    return Finding(f"modem.{name}.budget", Grade.WARN, budget.wrong, str(budget.path), "modem-budget-unknown")

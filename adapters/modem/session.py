@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from adapters.modem.at_modem import AtModem
 from adapters.modem.bearer import Bearer, Wishes
-from adapters.modem.call_check import sound_finding
+from adapters.modem.call_check import budget_finding, sound_finding
 from adapters.modem.carrier import TextCarrier
 from adapters.modem.config import ModemConfig, OneModem
 from adapters.modem.face import CellularModem
@@ -208,7 +208,8 @@ class Modem:
 
     def findings(self) -> Sequence[Finding]:
         bearers = self._bearers.items()
-        return [of_bearer(f"modem.{name}", bearer.facts, starting="modem-starting") for name, bearer in bearers]
+        found = [of_bearer(f"modem.{name}", bearer.facts, starting="modem-starting") for name, bearer in bearers]
+        return found + [one for name, phone in self._phones.items() if (one := budget_finding(name, phone.budget))]
 
     @classmethod
     async def checks(cls, config: BaseModel) -> Sequence[Finding]:

@@ -37,6 +37,8 @@ class KeptBudget(DayBudget):
         self._lock = Lock()
         self._text: str | None = None
         """What is to be written next: a newer one takes its place."""
+        self.wrong = ""
+        """What of the file could not be read or written, for `findings`; ""."""
         self._failed = False
         self._timer: asyncio.TimerHandle | None = None
         _disk.submit(self._read).result()
@@ -75,7 +77,8 @@ class KeptBudget(DayBudget):
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as exc:
-            log.error("%s can not be read, its calls of the last day count for nothing: %r", self.path, exc)
+            self.wrong = f"{self.path} can not be read, its calls of the last day count for nothing: {exc!r}"
+            log.error("%s", self.wrong)
 
     def _write(self) -> None:
         with self._lock:
@@ -93,8 +96,11 @@ class KeptBudget(DayBudget):
             finally:
                 os.close(folder)
         except OSError as exc:
+            self.wrong = f"{self.path} can not be written, a restart would forget calls of this day: {exc}"
             if not self._failed:
-                log.error("%s can not be written, a restart would forget calls of this day: %s", self.path, exc)
+                log.error("%s", self.wrong)
             self._failed = True
         else:
+            if self._failed:
+                self.wrong = ""
             self._failed = False

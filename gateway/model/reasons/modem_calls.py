@@ -34,6 +34,13 @@ ROWS: tuple[Row, ...] = (
         "请稍候、改用其他方式或调高 `day_budget`；`calls.emergency` 中的号码不受限制。",
     ),
     (
+        "modem-budget-unknown",
+        "How long this modem called today can not be read or kept; its calls go all the same.",
+        "Look at the disk (`fieldgate doctor`). A file that can not be read is written anew by the next call; remove it to be rid of this word at once.",
+        "该模块今日的通话时长记录无法读取或保存；通话不受影响。",
+        "请检查磁盘（`fieldgate doctor`）。无法读取的文件会在下次通话时重写；删除该文件可立即消除此提示。",
+    ),
+    (
         "modem-no-voice",
         "This modem, or its contract, makes no voice calls.",
         "Use a module and card with voice (VoLTE); many data cards have none.",

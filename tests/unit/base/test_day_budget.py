@@ -195,12 +195,13 @@ async def test_a_file_that_is_broken_is_told_and_stops_no_call(
     (tmp_path / "sat.budget").write_text(text, encoding="latin-1")
     with caplog.at_level(logging.ERROR):
         budget = KeptBudget(tmp_path, "sat", machine.now)
-        assert budget.used_s() == 0 and "can not be read" in caplog.text
+        assert budget.used_s() == 0 and "can not be read" in caplog.text and budget.wrong in caplog.text
         end = budget.begin()
         machine.passes(5)
         end()
         caplog.clear()
-        assert KeptBudget(tmp_path, "sat", machine.now).used_s() == 5 and not caplog.text
+        again = KeptBudget(tmp_path, "sat", machine.now)
+        assert again.used_s() == 5 and not caplog.text and not again.wrong
 
 
 @by_hand
@@ -213,3 +214,8 @@ async def test_a_disk_that_takes_nothing_is_told_once(
             budget.begin()()
             KeptBudget(tmp_path, "sat", machine.now)  # what waits has been written then
     assert budget.used_s() == 0 and caplog.text.count("can not be written") == 1
+    assert "can not be written" in budget.wrong
+    budget.path.parent.mkdir()
+    budget.begin()()
+    KeptBudget(tmp_path, "sat", machine.now)
+    assert not budget.wrong, "the disk takes it again"

@@ -14,10 +14,12 @@ import pytest
 from adapters.modem import call_sound as sounds
 from adapters.modem.at_modem import AtModem
 from adapters.modem.call import LOST_S
+from adapters.modem.call_check import budget_finding
 from adapters.modem.config import OneModem
 from adapters.modem.phone import LOOK_S, Phone, dialled
 from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, Unsupported
 from gateway.contract.adapter import Context
+from gateway.model.doctor import Grade
 from gateway.model.principal import SYSTEM
 from gateway.model.voice import CallState
 from gateway.net import at
@@ -163,7 +165,11 @@ async def test_one_call_at_a_time_and_why_not(monkeypatch: pytest.MonkeyPatch, t
         await pass_time(2)
         assert it.calls.all[0].ended == ("peer-hung-up", "")
         again = Phone("lte0", it.phone.modem, it.phone.config, it.phone.context, lambda: True)  # a restart
-        assert len(again.budget.kept()["calls"]) == 1
+        assert len(again.budget.kept()["calls"]) == 1 and budget_finding("lte0", again.budget) is None
+        (tmp_path / "lte0.budget").write_text("{")
+        spoilt = Phone("lte0", it.phone.modem, it.phone.config, it.phone.context, lambda: True)
+        found = budget_finding("lte0", spoilt.budget)
+        assert found is not None and (found.grade, found.code) == (Grade.WARN, "modem-budget-unknown")
         monkeypatch.setattr(it.phone.budget, "used_s", lambda: 10.0)
         assert refused(Busy) == "modem-call-budget"
         assert it.dial("120")
