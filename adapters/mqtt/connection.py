@@ -12,14 +12,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import aiomqtt
-
 from adapters.mqtt.address import Broker
+from adapters.mqtt.client import Client, Ended, First, OnMessage, Retained
 from adapters.mqtt.dial import Dialler
 from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.patience import Patience, unacknowledged
+from adapters.mqtt.protocol.greeting import Hello, words
 from adapters.mqtt.protocol.messages import MAX_BYTES
-from adapters.mqtt.seam import TAKEN_OVER, Link, OnMessage, Retained, refused
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 
 log = logging.getLogger(__name__)
@@ -28,47 +27,53 @@ ROOM = 4096
 """Of a packet, for what stands around the message in it."""
 BYE_S = 2.0
 
-# Reason codes of MQTT 5 §2.4; paho gives those of 3.1.1 (§3.2.2.3) as their like.
-_OTHER_VERSION = {0x01, 0x84}
-_NOT_LET_IN = {0x04, 0x05, 0x85, 0x86, 0x87, 0x8A, 0x8C}
-_BUSY = {0x03, 0x88, 0x89, 0x97, 0x9F}
+# Reason codes of MQTT 5 §2.4.
+OTHER_VERSION = 0x84
+TAKEN_OVER = 0x8E
+"""Another client came with our identifier."""
+_NOT_LET_IN = {0x85, 0x86, 0x87, 0x8A, 0x8C}
+_BUSY = {0x88, 0x89, 0x97, 0x9F}
 _NONSENSE = {0x81, 0x82}
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """As whom to connect. `will`: (topic, payload), retained, QoS 1."""
+    """As whom to connect. `will`: (topic, payload), retained, QoS 1. `first`: what is said before anything else
+    (`Connection.begin`); `at_once`: with the CONNECT, to a broker that is known to take us."""
 
     id: str
     will: tuple[str, bytes]
     user: str = ""
     password: str = field(default="", repr=False)
+    first: First | None = None
+    at_once: bool = False
 
 
 class Connection:
     """Made by `connected`. Its methods raise LinkDown when the broker does not answer or is gone."""
 
-    def __init__(self, link: Link, broker: Broker, times: Times) -> None:
-        self._link = link
+    def __init__(self, client: Client, broker: Broker, times: Times, first: First | None = None) -> None:
+        self._client = client
         self._times = times
+        self._first = first
         self.broker = broker
 
     @property
     def five(self) -> bool:
-        return self._link.five
+        return self._client.five
 
     @property
     def backlog(self) -> int:
         """Packets that wait for the link."""
-        return self._link.backlog
+        return self._client.backlog
 
     @property
     def bytes_in(self) -> int:
-        return self._link.socket.bytes_in
+        return self._client.socket.bytes_in
 
     @property
     def bytes_out(self) -> int:
-        return self._link.socket.bytes_out
+        return self._client.socket.bytes_out
 
     async def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expires_s: float | None = None
@@ -79,9 +84,9 @@ class Connection:
         try:
             async with self._answer():
                 if qos:
-                    await self._link.say_all([(topic, payload)], retain, expires_s)
+                    await self._client.say_all([(topic, payload)], retain, expires_s)
                 else:
-                    await self._link.say(topic, payload, retain, expires_s)
+                    await self._client.say(topic, payload, retain, expires_s)
         except Exception as exc:
             raise self._down(exc, "does not take a message") from exc
 
@@ -91,17 +96,31 @@ class Connection:
             raise PeerError(f"a message of more than {MAX_BYTES} bytes to {long} is not sent", code="too-large")
         try:
             async with self._answer():
-                await self._link.say_all(messages, retain=True)
+                await self._client.say_all(messages, retain=True)
         except Exception as exc:
             raise self._down(exc, "does not take a message") from exc
+
+    async def begin(self) -> None:
+        """The broker has taken what is said first. Raises as `subscribe` does."""
+        if self._first is None:
+            return
+        try:
+            async with self._answer():
+                codes = await self._client.first(self._first)
+        except Exception as exc:
+            raise self._down(exc, "does not take what is said first") from exc
+        self._allowed(self._first.filters, codes)
 
     async def subscribe(self, filters: Sequence[str], qos: int = 1) -> None:
         """Raises PeerError (`mqtt-denied`) when the broker's rights forbid one of them."""
         try:
             async with self._answer():
-                codes = await self._link.listen(filters, qos)
+                codes = await self._client.listen(filters, qos)
         except Exception as exc:
             raise self._down(exc, "does not answer a subscription") from exc
+        self._allowed(filters, codes)
+
+    def _allowed(self, filters: Sequence[str], codes: bytes) -> None:
         if wrong := [code for code in codes if code >= 0x80]:
             text = f"{self.broker} forbids to listen to {', '.join(filters)} ({wrong[0]:#x})"
             raise PeerError(text, status=wrong[0], code="mqtt-denied")
@@ -109,21 +128,25 @@ class Connection:
     async def unsubscribe(self, *filters: str) -> None:
         try:
             async with self._answer():
-                await self._link.unlisten(filters)
+                await self._client.unlisten(filters)
         except Exception as exc:
             raise self._down(exc, "does not answer") from exc
 
     async def lost(self) -> None:
         """Raises LinkDown when the connection has ended."""
         try:
-            await self._link.lost()
+            await self._client.lost()
         except Exception as exc:
             raise self._down(exc, "let us go") from exc
         raise LinkDown(f"{self.broker} closed the connection", code="mqtt-lost")
 
+    def fail(self, why: GatewayError) -> None:
+        """It ends, for a reason of ours: that is what `lost` raises."""
+        self._client.end(why)
+
     def _answer(self) -> Patience:
-        """aiomqtt's own time-out is asyncio.wait_for, which in Python 3.11 may swallow a cancellation."""
-        return _patience(self._link, self._times)
+        """Not asyncio.wait_for, which in Python 3.11 may swallow a cancellation."""
+        return _patience(self._client, self._times)
 
     def _down(self, exc: Exception, doing: str) -> GatewayError:
         if isinstance(exc, GatewayError):
@@ -131,20 +154,18 @@ class Connection:
         if isinstance(exc, TimeoutError):
             text = f"{self.broker} {doing}: nothing moves"
             return LinkDown(text, code="mqtt-lost")
-        number = refused(exc) if isinstance(exc, aiomqtt.MqttError) else None
-        if number is None and isinstance(exc.__cause__, aiomqtt.MqttError):
-            number = refused(exc.__cause__)
+        number = exc.reason if isinstance(exc, Ended) else None
         if number == TAKEN_OVER:
             return PeerError(f"{self.broker}: another client has our id now", status=number, code="duplicate-gateway")
         if number is not None and number in _NOT_LET_IN:
             return PeerError(f"{self.broker} {doing}: {exc}", status=number, code="mqtt-denied")
-        if number in _NONSENSE or not isinstance(exc, aiomqtt.MqttError | OSError):
+        if number in _NONSENSE or not isinstance(exc, Ended | OSError):
             return LinkDown(f"{self.broker} sends what is no MQTT: {exc}", code="mqtt-garbage")
         return LinkDown(f"{self.broker} {doing}: {exc}", code="mqtt-lost")
 
 
-def _patience(link: Link, times: Times) -> Patience:
-    socket = link.socket
+def _patience(client: Client, times: Times) -> Patience:
+    socket = client.socket
 
     def moved() -> object:
         return socket.bytes_in, socket.bytes_out, unacknowledged(socket.fileno())
@@ -161,104 +182,89 @@ async def connected(
 
     Raises LinkDown (`connect-…`, `tls-…`, `mqtt-…`), PeerError (`mqtt-denied`, `mqtt-busy`), ConfigError.
     """
-    link = await _open(broker, dialler, who, times, versions, on_message)
+    client = await _open(broker, dialler, who, times, versions, on_message)
     in_peace = False
     try:
-        yield Connection(link, broker, times)
+        yield Connection(client, broker, times, who.first)
         in_peace = True
     except asyncio.CancelledError:
         in_peace = True  # we are to end: that is no reason for a will
         raise
     finally:
         if in_peace:
-            await _goodbye(link, broker)
-        link.drop()
+            await _goodbye(client, broker)
+        client.drop()
 
 
-async def _goodbye(link: Link, broker: Broker) -> None:
+async def _goodbye(client: Client, broker: Broker) -> None:
     try:
         async with asyncio.timeout(BYE_S):
-            await link.leave()
-    except (aiomqtt.MqttError, TimeoutError, OSError) as exc:
+            await client.leave()
+    except (Ended, TimeoutError, OSError) as exc:
         log.debug("%s was left without a goodbye: %s", broker, exc)
 
 
 async def _open(
     broker: Broker, dialler: Dialler, who: Who, times: Times, versions: Versions, on_message: OnMessage
-) -> Link:
+) -> Client:
     five = versions.five(broker)
     try:
-        link = await _connect(broker, dialler, who, times, five, on_message)
+        client = await _connect(broker, dialler, who, times, five, on_message)
     except GatewayError as exc:
         # Some brokers of old hang up without a word when they see a version that they do not know.
         if not five or not versions.may_be_old(broker) or exc.code not in ("mqtt-version", "mqtt-silent"):
             raise
         five = False
-        link = await _connect(broker, dialler, who, times, five, on_message)
+        client = await _connect(broker, dialler, who, times, five, on_message)
         log.info("%s has no MQTT 5: 3.1.1 is spoken with it", broker)
     if versions.wish == "auto":
         versions.known[broker] = five
-    return link
+    return client
 
 
-async def _connect(broker: Broker, dialler: Dialler, who: Who, times: Times, five: bool, on_message: OnMessage) -> Link:
+async def _connect(
+    broker: Broker, dialler: Dialler, who: Who, times: Times, five: bool, on_message: OnMessage
+) -> Client:
     sock = await dialler.dial(broker, times.answer_s)
-    topic, payload = who.will
+    keep_alive_s = max(5, int(times.keep_alive_s))
+    client = Client(sock, on_message, limit=MAX_BYTES + ROOM, five=five, keep_alive_s=keep_alive_s)
+    hello = Hello(who.id, who.will, keep_alive_s, who.user, who.password)
     try:
-        link = Link(
-            sock,
-            on_message,
-            limit=MAX_BYTES + ROOM,
-            five=five,
-            keepalive=max(5, int(times.keep_alive_s)),
-            identifier=who.id,
-            will=aiomqtt.Will(topic, payload, qos=1, retain=True),
-            timeout=times.answer_s,
-            username=who.user or None,
-            password=who.password or None,
-        )
+        await _entered(client, hello, who.first if who.at_once else None, broker, times)
     except BaseException:
-        sock.close()
+        client.drop()
         raise
-    try:
-        await _entered(link, broker, times)
-    except BaseException:
-        link.drop()
-        raise
-    return link
+    return client
 
 
-async def _entered(link: Link, broker: Broker, times: Times) -> None:
+async def _entered(client: Client, hello: Hello, first: First | None, broker: Broker, times: Times) -> None:
     """The broker has said yes. Raises LinkDown, PeerError; where it hangs up or talks nonsense, at once."""
     try:
-        link.greet()
+        client.greet(hello, first)
     except OSError as exc:
         raise LinkDown(f"{broker}: {exc.strerror or exc}", code="mqtt-lost") from exc
     try:
-        async with _patience(link, times):
-            await link.settled()
-            if link.answered:
-                await link.accepted()
-                return  # if it has hung up since, `lost` says so
+        async with _patience(client, times):
+            await client.settled()
     except TimeoutError:
         text = f"{broker} took the connection and says nothing"
         raise LinkDown(text, code="mqtt-deaf") from None
-    except aiomqtt.MqttError as exc:
-        raise _refusal(broker, exc) from exc
-    if link.socket.bytes_in:
-        raise LinkDown(f"{broker} sends what is no MQTT", code="mqtt-garbage")
-    raise LinkDown(f"{broker} hung up without a word", code="mqtt-silent")
+    if client.reason is None:
+        if client.socket.bytes_in:
+            raise LinkDown(f"{broker} sends what is no MQTT", code="mqtt-garbage")
+        raise LinkDown(f"{broker} hung up without a word", code="mqtt-silent")
+    if client.reason:
+        raise _refusal(broker, client.reason)
+    # If it has hung up since, `lost` says so.
 
 
-def _refusal(broker: Broker, exc: aiomqtt.MqttError) -> GatewayError:
+def _refusal(broker: Broker, number: int) -> GatewayError:
     """Why a CONNECT came to nothing."""
-    number = refused(exc)
-    if number is None:
-        return LinkDown(f"{broker}: {exc}", code="mqtt-lost")
-    if number in _OTHER_VERSION:
-        return PeerError(f"{broker}: {exc}", status=number, code="mqtt-version")
+    said = f"{broker} says {words(number)}"
+    if number == OTHER_VERSION:
+        return PeerError(said, status=number, code="mqtt-version")
     if number in _NOT_LET_IN:
-        return PeerError(f"{broker} does not let us in: {exc}", status=number, code="mqtt-denied")
+        return PeerError(said, status=number, code="mqtt-denied")
     if number in _BUSY:
-        return PeerError(f"{broker}: {exc}", status=number, code="mqtt-busy")
-    return PeerError(f"{broker} refuses: {exc}", status=number, code="mqtt-refused")
+        return PeerError(said, status=number, code="mqtt-busy")
+    return PeerError(said, status=number, code="mqtt-refused")

@@ -19,6 +19,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from adapters.mqtt.address import Broker
+from adapters.mqtt.client import First
 from adapters.mqtt.connection import Connection
 from adapters.mqtt.facts import Change, Gone, KitFacts, Missed
 from adapters.mqtt.kit_devices import KitDevices
@@ -105,10 +107,10 @@ class KitSession:
         self._born = False
         self._born_at = 0.0
         self._before: set[str] = set()
-        self._twin: asyncio.Future[None] | None = None
+        self._twin: PeerError | None = None
         self._rebirth = asyncio.Event()
         self._chance = random.Random()
-        self._cluster = cluster = setting.session.spread and len(setting.session.brokers) > 1
+        self._cluster = cluster = setting.session.cluster
         self._devices = KitDevices(
             facts,
             self._clock,
@@ -140,6 +142,7 @@ class KitSession:
             will=self._will,
             on_message=self._heard,
             live=self._live,
+            first=self._first,
             told=told,
         )
 
@@ -178,26 +181,26 @@ class KitSession:
             devices=len(self._facts.devices()) if online else -1,
         )
 
+    def _first(self, broker: Broker) -> First:
+        """Listened for before anything is said: whoever else speaks in our name is heard. At most once: what matters of
+        it is said again, and NATS keeps three copies of a queue for each subscription with QoS 1."""
+        self._twin = None
+        filters = [*filters_of_kit(self._facts.gateway), *self._leftovers.filters(broker)]
+        return First(filters, [(str(self._topic(Kind.STATE)), messages.birth_bytes(self._birth(online=True)))])
+
     async def _live(self, connection: Connection) -> None:
-        gateway = self._facts.gateway
-        loop = asyncio.get_running_loop()
-        self._connection, self._twin = connection, loop.create_future()
+        self._connection, back = connection, not self._leftovers.filters(connection.broker)
         self.figures.connections += 1
         try:
             async with self._facts.changes() as changes, asyncio.TaskGroup() as tasks:
-                # Listened for before anything is said: whoever else speaks in our name is heard. At most once: what
-                # matters of it is said again, and NATS keeps three copies of a queue for each subscription with QoS 1.
-                devices = self._leftovers.filters(connection.broker)
-                await connection.subscribe([*filters_of_kit(gateway), *devices], qos=0)
-                state = str(self._topic(Kind.STATE))
-                await connection.retain_all([(state, messages.birth_bytes(self._birth(online=True)))])
+                if self._twin is not None:
+                    raise self._twin
+                await connection.begin()
                 if not self._born:
                     self._born, self._born_at = True, self._clock.monotonic()
-                await self._devices.came(connection, back=not devices)
+                await self._devices.came(connection, back=back)
                 for work in (
-                    connection.lost(),
-                    self._alone(),
-                    self._telemetry(connection, back=not devices),
+                    self._telemetry(connection, back=back),
                     self._devices.later(connection),
                     self._follow(connection, changes),
                     self._said_again(connection),
@@ -207,6 +210,7 @@ class KitSession:
                 for far in self.far.values():
                     tasks.create_task(far.sender.run(connection))
                     tasks.create_task(far.files.run(connection, far.sender.calm))
+                await connection.lost()
         except asyncio.CancelledError:
             await self._farewell(connection)
             raise
@@ -226,11 +230,6 @@ class KitSession:
                 await connection.publish(state, death, retain=True)
         except (GatewayError, TimeoutError) as exc:
             log.info("%s could not say goodbye: %s", self._facts.gateway, exc)
-
-    async def _alone(self) -> None:
-        """Raises when another machine speaks in our name."""
-        if self._twin is not None:
-            await self._twin
 
     async def _telemetry(self, connection: Connection, *, back: bool) -> None:
         topic = str(self._topic(Kind.TELEMETRY))
@@ -301,7 +300,7 @@ class KitSession:
             topic = parse(text)
             match topic.kind:
                 case Kind.STATE if topic.gateway == self._facts.gateway:
-                    self._heard_state(messages.read_birth(payload))
+                    self._heard_state(messages.read_birth(payload), retained)
                 case Kind.DEVICE if topic.gateway == self._facts.gateway and payload:
                     self._leftovers.put(topic.name)
                 case Kind.ACK if topic.gateway == self._facts.gateway:
@@ -315,22 +314,25 @@ class KitSession:
         except Busy as exc:
             self._throttle("busy", str(exc))
 
-    def _heard_state(self, birth: Birth) -> None:
+    def _heard_state(self, birth: Birth, retained: bool) -> None:
+        """What was `retained` was there before the birth that we say now: no reason to say it again."""
         if birth.instance == self.instance:
-            if birth.session < self._number or not birth.online:
+            if not retained and (birth.session < self._number or not birth.online):
                 self._rebirth.set()
             return
         if not self._born:
             # Who we were before we were started anew.
             self._before.add(birth.instance)
             return
-        if not birth.online:
+        if not birth.online and not retained:
             self._rebirth.set()
-        if self._twin is not None and not self._twin.done() and self._another(birth):
+        if self._twin is None and self._another(birth):
             self.figures.twins += 1
             where = ", ".join(birth.addresses) or "an unknown address"
             text = f"{birth.host or 'another machine'} at {where} uses our id {self._facts.gateway} as well"
-            self._twin.set_exception(PeerError(text, code="duplicate-gateway"))
+            self._twin = PeerError(text, code="duplicate-gateway")
+            if self._connection is not None:
+                self._connection.fail(self._twin)
 
     def _another(self, birth: Birth) -> bool:
         """Whether a state that is not ours, heard after our first birth, is of another machine: one that says that it

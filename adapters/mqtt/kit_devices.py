@@ -25,6 +25,8 @@ from gateway.model.device import Device
 
 TOGETHER, TOGETHER_BYTES = 16, 16_384
 """Devices that are told before the broker's answer is awaited: a thin link must not be stuffed."""
+KEPT_BYTES = 2048
+"""Of a message that is kept; a recorder's may have half a megabyte."""
 SETTLED_S = 30.0
 """What was acknowledged so long ago has come to every center that listened."""
 SOON_S, LATER_S = 5.0, 60.0
@@ -54,6 +56,7 @@ class KitDevices:
         self._chance = random.Random()
         self.tally = Tally()
         self._sure: dict[str, float] = {}
+        self._made: dict[str, tuple[Device, bytes]] = {}
         self._whole = False
         self._anew = asyncio.Event()
         self._telling = asyncio.Lock()
@@ -86,7 +89,7 @@ class KitDevices:
 
     async def changed(self, connection: Connection, device: Device) -> None:
         async with self._telling:
-            await self._tell(connection, [(device.id, messages.device_bytes(device))])
+            await self._tell(connection, [(device.id, self._bytes(device))])
 
     async def gone(self, connection: Connection, device: str) -> None:
         async with self._telling:
@@ -106,7 +109,7 @@ class KitDevices:
             waiting: list[tuple[str, bytes]] = []
             size = 0
             for device in devices:
-                told = messages.device_bytes(device)
+                told = self._bytes(device)
                 if unheard and self._heard(device.id, told):
                     continue
                 if waiting and (len(waiting) >= TOGETHER or size > TOGETHER_BYTES):
@@ -131,8 +134,21 @@ class KitDevices:
         sure = self._sure.get(device)
         return sure is not None and self._clock.monotonic() - sure >= SETTLED_S and self.tally.has(device, told)
 
+    def _bytes(self, device: Device) -> bytes:
+        """Kept, as all of them are looked at with each return; large ones are made anew."""
+        before = self._made.get(device.id)
+        if before is not None and before[0] == device:
+            return before[1]
+        told = messages.device_bytes(device)
+        if len(told) <= KEPT_BYTES:
+            self._made[device.id] = device, told
+        else:
+            self._made.pop(device.id, None)
+        return told
+
     def _drop(self, device: str) -> None:
         self.tally.drop(device)
+        self._made.pop(device, None)
         self._sure.pop(device, None)
 
     def _topic(self, device: str) -> Topic:

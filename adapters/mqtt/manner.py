@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,6 +26,12 @@ class Versions:
     def five(self, broker: Broker) -> bool:
         return self.wish == "5" or (self.wish == "auto" and self.known.get(broker, True))
 
+    def alike(self, broker: Broker, nodes: Iterable[Broker]) -> None:
+        """Nodes of a cluster speak what `broker`, one of them, does: none is asked for more than that."""
+        if self.wish == "auto" and not self.known.get(broker, True):
+            for node in nodes:
+                self.known.setdefault(node, False)
+
     def may_be_old(self, broker: Broker) -> bool:
         return self.wish == "auto" and broker not in self.known
 
@@ -38,3 +45,8 @@ class Setting:
     spread: bool = True
     user: str = ""
     password: str = field(default="", repr=False)
+
+    @property
+    def cluster(self) -> bool:
+        """All brokers are one: what one of them has the others have."""
+        return self.spread and len(self.brokers) > 1

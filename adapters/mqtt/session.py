@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from adapters.mqtt.address import Broker
+from adapters.mqtt.client import First, OnMessage
 from adapters.mqtt.connection import Connection, Who, connected
 from adapters.mqtt.manner import Setting
 from adapters.mqtt.protocol.rotation import Rotation
-from adapters.mqtt.seam import OnMessage
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError, LinkDown
 
@@ -44,8 +44,10 @@ Live = Callable[[Connection], Awaitable[None]]
 
 
 class Session:
-    """`will`: (topic, payload) of the next connection. Anything that `live` raises but GatewayError is a mistake of
-    ours and goes up; it is cancelled, and leaves in peace, when the session is to end."""
+    """`will`: (topic, payload) of the next connection. `first`, where `live` awaits `Connection.begin`: what is said
+    first there; to a broker that took us before, or whose cluster did, with the CONNECT. Anything that `live` raises
+    but GatewayError is a mistake of ours and goes up; it is cancelled, and leaves in peace, when the session is to
+    end."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Session:
         will: Callable[[], tuple[str, bytes]],
         on_message: OnMessage,
         live: Live,
+        first: Callable[[Broker], First] | None = None,
         told: Callable[[Standing], None] = lambda _standing: None,
     ) -> None:
         self._setting = setting
@@ -64,7 +67,9 @@ class Session:
         self._will = will
         self._on_message = on_message
         self._live = live
+        self._first = first
         self._told = told
+        self._takes: set[Broker] = set()
         self.standing = Standing(since=clock.wall())
         self.crowd = 0
         """How many are let go with us when a broker dies, as far as somebody told."""
@@ -75,13 +80,14 @@ class Session:
         while True:
             await asyncio.sleep(turn.wait_s(self._clock.monotonic()))
             broker, held_s = turn.broker, 0.0
-            who = Who(self._id, self._will(), setting.user, setting.password)
+            who = self._who(broker)
             times = replace(setting.times, answer_s=setting.times.answer_s * turn.patience)
             try:
                 async with connected(
                     broker, setting.dialler, who, times, setting.versions, self._on_message
                 ) as connection:
                     began = self._clock.monotonic()
+                    self._taken(broker)
                     self._stands(broker)
                     try:
                         await self._live(connection)
@@ -90,6 +96,8 @@ class Session:
                 return
             except* GatewayError as group:
                 failed = first(group)
+            if not held_s:
+                self._takes.discard(broker)
             twin = failed.code == "duplicate-gateway"
             turn.failed(
                 self._clock.monotonic(),
@@ -98,6 +106,18 @@ class Session:
                 crowd=min(self.crowd, MOST_CROWD),
             )
             self._failed(broker, failed)
+
+    def _who(self, broker: Broker) -> Who:
+        """A broker that does not take us may hang up before we have read why, where it has not read all that we sent:
+        the next time nothing is sent with the CONNECT."""
+        will, setting = self._will(), self._setting
+        first = None if self._first is None else self._first(broker)
+        return Who(self._id, will, setting.user, setting.password, first, broker in self._takes)
+
+    def _taken(self, broker: Broker) -> None:
+        nodes = self._setting.brokers if self._setting.cluster else (broker,)
+        self._takes.update(nodes)
+        self._setting.versions.alike(broker, nodes)
 
     def _stands(self, broker: Broker) -> None:
         log.info("%s: %s holds us", self._id, broker)

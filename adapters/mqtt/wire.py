@@ -1,6 +1,5 @@
-"""A connected socket with paho on it and ourselves beside. What comes is cut into packets once: those that come by the
-thousand are for us, the others are handed to paho as bytes. What goes is taken whole and written as the socket lets it,
-so that a packet of ours is never put into one of paho's."""
+"""A connected socket with packets on it: what comes is cut into them, what goes is taken whole and written as the
+socket lets it."""
 
 from __future__ import annotations
 
@@ -28,19 +27,14 @@ class Wire:
         self._framer = Framer(limit)
         self._now = now
         self._blocked = blocked
-        self._for_paho = b""
-        self._at = 0
-        self._end: OSError | None = None
-        self.over = False
-        """Nothing more comes: paho's next read says why."""
+        self.over: OSError | None = None
+        """Nothing more comes, and why."""
         self.closed = False
         self._unsent: deque[bytes | bytearray | memoryview] = deque()
         self._went = asyncio.Event()
         self._taken = 0
         self.bytes_in = self.bytes_out = 0
         self.heard_at = self.sent_at = now()
-
-    # — for us —
 
     def read(self) -> None:
         """Once, as much as there is."""
@@ -49,9 +43,11 @@ class Wire:
         except _NOT_NOW:
             return
         except OSError as exc:
-            self._end, self.over = exc, True
+            self.over = exc
             return
-        self.over = not data
+        if not data:
+            self.over = ConnectionResetError("it hung up")
+            return
         self.bytes_in += len(data)
         self.heard_at = self._now()
         self._framer.feed(data)
@@ -63,12 +59,8 @@ class Wire:
         except RemoteProtocolError as exc:
             if exc.code != "too-large":
                 raise ValueError(str(exc)) from exc
-            self._end, self.over = ConnectionAbortedError(f"the broker sends {exc}"), True
+            self.over = ConnectionAbortedError(f"it sends {exc}")
             return None
-
-    def hand(self, packet: Packet) -> None:
-        """The next thing that paho reads."""
-        self._for_paho, self._at = self._for_paho[self._at :] + packet.raw, 0
 
     def pending(self) -> bool:
         """TLS has read more than it gave: no event comes for that."""
@@ -121,28 +113,8 @@ class Wire:
             left = left[sent:]
         return left
 
-    # — for paho: a socket —
-
-    def recv(self, size: int) -> bytes:
-        data = self._for_paho[self._at : self._at + size]
-        self._at += len(data)
-        if data:
-            return data
-        if self._end is not None:
-            raise self._end
-        if self.over:
-            return b""
-        raise BlockingIOError
-
-    def send(self, buffer: bytes | bytearray) -> int:
-        self.write(buffer)
-        return len(buffer)
-
     def fileno(self) -> int:
         return self._inner.fileno()
-
-    def setblocking(self, _blocking: bool) -> None:
-        """It is non-blocking already, and stays so."""
 
     def close(self) -> None:
         self.give_up()

@@ -27,6 +27,12 @@ def plain(value: Any, *, lean: bool = False) -> Any:
     return _adapter(kind).dump_python(value, mode="json", exclude_defaults=lean)
 
 
+def whole_json(value: Any) -> bytes:
+    """The JSON text of a dataclass, for people too: every field stands in it."""
+    kind: type[Any] = type(value)
+    return _adapter(kind).dump_json(value)
+
+
 def lean_json(value: Any) -> bytes:
     """The JSON text of a dataclass, without fields that are as they are by themselves: `record_json` fills them in."""
     kind: type[Any] = type(value)

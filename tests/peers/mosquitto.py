@@ -58,7 +58,12 @@ class Mosquitto:
         conf = self.folder / mosquitto.CONF
         with (self.folder / "mosquitto.log").open("ab") as words:
             self.process = await asyncio.create_subprocess_exec(
-                program(), "-c", str(conf), stdout=asyncio.subprocess.DEVNULL, stderr=words
+                program(),
+                "-c",
+                str(conf),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=words,
+                env=os.environ | mosquitto.environment(self.folder),
             )
         async with asyncio.timeout(20):
             while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -78,6 +79,18 @@ async def test_directory_events_and_orders_by_mqtt_5(tmp_path: Path) -> None:
             result = await scene.fleet.holds["kit7"].way.command(order, 10.0)
             assert result.data == {"did": "ptz.stop"}
         await until(lambda: scene.fleet.holds["kit7"].gone is not None)
+
+
+async def test_nobody_is_sent_tickets_that_nobody_uses(tmp_path: Path) -> None:
+    """They are a quarter of what a connection costs a broker, with OpenSSL's words for what mosquitto has none for."""
+    async with a_mosquitto(tmp_path) as broker:
+        who = Who("kit7", ("fc/v1/kit7/state", b"{}"))
+        async with connected(
+            broker.address, broker.dialler("kit7"), who, Times(), Versions(), lambda *_: None
+        ) as connection:
+            shaken = connection._client.socket._inner
+            assert isinstance(shaken, ssl.SSLSocket) and shaken.version() == "TLSv1.3"
+            assert shaken.session is None or not shaken.session.has_ticket
 
 
 async def test_its_death_costs_nothing_but_time(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Everything from outside is bounded before it is looked at and raises RemoteProto
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -20,7 +19,7 @@ from gateway.model.forward import MAX_BODY_BYTES, Batch, ClockMark, Event, Event
 from gateway.model.kit import LinkState
 from gateway.model.kit_state import KitCondition
 from gateway.model.position import Position
-from gateway.wire.records import lean_json, plain, record, record_json
+from gateway.wire.records import lean_json, plain, record, record_json, whole_json
 
 MAX_BYTES = 512 * 1024
 """Of one message. Larger ones are not sent, and not looked at."""
@@ -129,7 +128,7 @@ class Piece:
 
 
 def birth_bytes(birth: Birth) -> bytes:
-    return json.dumps(plain(birth), ensure_ascii=False, separators=(",", ":")).encode()
+    return whole_json(birth)
 
 
 def read_birth(data: bytes) -> Birth:

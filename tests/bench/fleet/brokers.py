@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from adapters.mqtt import mosquitto
@@ -41,8 +43,11 @@ class Brokers(Protocol):
 class Node:
     """One process of a broker."""
 
-    def __init__(self, command: list[str], log: Path, ports: list[int]) -> None:
+    def __init__(
+        self, command: list[str], log: Path, ports: list[int], environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._command = command
+        self._environment = dict(environment)
         self._log = log
         self._ports = ports
         self._cpu_s = 0.0
@@ -51,7 +56,11 @@ class Node:
     async def start(self) -> None:
         with self._log.open("ab") as words:
             self.process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=words, stderr=words
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                env=os.environ | self._environment,
             )
         async with asyncio.timeout(UP_S):
             for port in self._ports:
@@ -96,7 +105,7 @@ class Mosquitto:
             head = "user root\n" if name == mosquitto.CONF and os.geteuid() == 0 else ""
             (folder / name).write_text(head + text)
         command = [program(), "-c", str(folder / mosquitto.CONF)]
-        self._node = Node(command, folder / "mosquitto.log", [self._port])
+        self._node = Node(command, folder / "mosquitto.log", [self._port], mosquitto.environment(folder))
 
     def addresses(self) -> list[str]:
         return [f"mqtts://127.0.0.1:{self._port}"]

@@ -56,7 +56,16 @@ def test_mosquittos_files(fieldgate: Run, tmp_path: Path) -> None:
     ran = fieldgate("mqtt", "broker-config", "mosquitto", "--center", "county", "--center", "city", *where)
     assert ran.code == 0
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
-    assert names >= {"mosquitto.conf", "acl", "ca.crt", "ca.crl", "broker.crt", "broker.key", "center/client.crt"}
+    assert names >= {
+        "mosquitto.conf",
+        "acl",
+        "openssl.cnf",
+        "ca.crt",
+        "ca.crl",
+        "broker.crt",
+        "broker.key",
+        "center/client.crt",
+    }
     assert "user city" in (out / "acl").read_text()
     assert [one.name for one in Authority(state / "tls", "county").issued()] == ["county"]
     assert fieldgate("mqtt", "broker-config", "emqx", "--center", "county").code == 1

@@ -69,7 +69,7 @@ async def test_a_broker_that_does_not_pass_on_what_it_takes_is_told_of_once(capl
     async with fake_broker(Script(puback_reason=0x87)) as broker, talk(broker, wish="5") as connection:
         await connection.retain_all([("fc/v1/kit7/dev/a/state", b"{}"), ("fc/v1/kit7/dev/b/state", b"{}")])
         await connection.publish("fc/v1/kit7/state", b"{}", retain=True)
-    told = [row.getMessage() for row in caplog.records if row.name == "adapters.mqtt.seam"]
+    told = [row.getMessage() for row in caplog.records if row.name == "adapters.mqtt.client"]
     assert len(told) == 1 and "0x87, its rights forbid it" in told[0]
 
 
@@ -77,9 +77,9 @@ async def test_a_broker_that_keeps_its_acknowledgements_is_left_and_nothing_wait
     async with fake_broker(Script(puback=False)) as broker, talk(broker, times=QUICK) as connection:
         with pytest.raises(LinkDown) as lost:
             await connection.retain_all([("fc/v1/kit7/state", b"{}"), ("fc/v1/kit7/dev/a/state", b"{}")])
-        assert lost.value.code == "mqtt-lost" and not connection._link._waiting
+        assert lost.value.code == "mqtt-lost" and not connection._client._waiting
         broker.cut()
-        await connection._link.ended.wait()
+        await connection._client.ended.wait()
         with pytest.raises(LinkDown):
             await connection.retain_all([("fc/v1/kit7/state", b"{}")])
 
@@ -155,6 +155,16 @@ async def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_that_is_remembe
         assert await why(broker, wish="5") in ("mqtt-version", "mqtt-silent")
 
 
+def test_nodes_of_a_cluster_that_has_no_mqtt_5_are_not_asked_for_it_one_by_one() -> None:
+    nodes = [Broker("tls", f"mq{number}", 8883) for number in range(3)]
+    for wish, node, five in (("auto", False, False), ("auto", True, True), ("5", True, True)):
+        versions = Versions(wish)  # type: ignore[arg-type]
+        versions.known[nodes[0]] = node
+        versions.alike(nodes[0], nodes)
+        assert versions.five(nodes[2]) == five
+        assert versions.may_be_old(nodes[2]) == (wish == "auto" and five), "one that has it may be the only one"
+
+
 async def test_a_broker_that_forgets_to_answer_is_left() -> None:
     async with fake_broker(Script(puback=False)) as broker:
         with pytest.raises(LinkDown) as lost:
@@ -181,23 +191,23 @@ async def test_a_broker_is_pinged_where_nothing_goes_and_left_where_it_says_noth
     async with fake_broker() as broker:
         with pytest.raises(LinkDown) as lost:
             async with talk(broker) as connection:
-                link = connection._link
-                link._alive()
-                assert link._pinged_at is None, "something went a moment ago"
-                link.socket.heard_at -= 3.0
-                link._alive()
-                await until(lambda: link._pinged_at is None, "the answer")
+                client = connection._client
+                client._alive()
+                assert client._pinged_at is None, "something went a moment ago"
+                client.socket.heard_at -= 3.0
+                client._alive()
+                await until(lambda: client._pinged_at is None, "the answer")
                 assert [packet.type for packet in broker.heard[1:]] == [Type.PINGREQ]
                 broker.script.then = "silence"
-                link.socket.heard_at -= 3.0
-                link._alive()
-                assert link._pinged_at is not None
-                link._alive()
-                link._pinged_at -= 5.0
-                link._alive()
-                assert not link.ended.is_set(), "it was heard since"
-                link.socket.heard_at -= 5.0
-                link._alive()
+                client.socket.heard_at -= 3.0
+                client._alive()
+                assert client._pinged_at is not None
+                client._alive()
+                client._pinged_at -= 5.0
+                client._alive()
+                assert not client.ended.is_set(), "it was heard since"
+                client.socket.heard_at -= 5.0
+                client._alive()
                 await asyncio.wait_for(connection.lost(), 10)
         assert lost.value.code == "mqtt-lost" and "ping" in str(lost.value)
 
@@ -205,9 +215,9 @@ async def test_a_broker_is_pinged_where_nothing_goes_and_left_where_it_says_noth
 async def test_a_broker_that_wants_no_keep_alive_is_looked_after_all_the_same() -> None:
     script = Script(connack=b"\x20\x06\x00\x00\x03\x13\x00\x00")
     async with fake_broker(script) as broker, talk(broker, wish="5") as connection:
-        link = connection._link
-        link._alive()
-        assert link._watch is not None and link._watch.when() - asyncio.get_running_loop().time() > 1.0
+        client = connection._client
+        client._alive()
+        assert client._watch is not None and client._watch.when() - asyncio.get_running_loop().time() > 1.0
 
 
 async def test_who_waits_for_an_answer_hears_at_once_that_none_comes() -> None:

@@ -13,7 +13,8 @@ from adapters.mqtt.facts import Gone, Missed
 from adapters.mqtt.kit import KitSession, KitSetting
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.messages import Birth, Order
-from adapters.mqtt.protocol.packets import Type
+from adapters.mqtt.protocol.packets import Packet, Type, publish
+from adapters.mqtt.protocol.rotation import Rotation
 from adapters.mqtt.protocol.seal import Seal
 from gateway.base.errors import GatewayError, LinkDown
 from gateway.model.command import Action, Command, CommandResult, Outcome
@@ -23,7 +24,7 @@ from gateway.model.ids import DeviceId
 from gateway.model.pairing import PairedKit
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
-from tests.fakes.mqtt_broker import Script, fake_broker, subscribed
+from tests.fakes.mqtt_broker import FakeBroker, Script, fake_broker, subscribed
 from tests.unit.mqtt.rig import (
     CONDITION,
     Facts,
@@ -199,6 +200,66 @@ async def test_a_birth_is_said_again_to_a_cluster(monkeypatch: pytest.MonkeyPatc
         try:
             await until(lambda: said("tlm") > 8 and said("state") >= nodes, "its figures")
             assert said("state") == nodes, "once more, and not for ever; to a single broker not at all"
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+async def test_a_kit_says_all_in_one_breath_to_a_broker_that_took_it_before(nodes: int) -> None:
+    """Two times to and fro less, on a satellite link and where thousands come back. One that does not take it then is
+    told who comes and no more: it may hang up before we have read why, where it has not read all of it."""
+
+    def came(broker: FakeBroker) -> list[list[Type]]:
+        """What it heard of each connection, until it was live."""
+        found: list[list[Type]] = []
+        for packet in broker.heard:
+            if packet.type is Type.CONNECT:
+                found.append([])
+            if len(found[-1]) < 3:
+                found[-1].append(packet.type)
+        return found
+
+    all_ = [Type.CONNECT, Type.SUBSCRIBE, Type.PUBLISH]
+    async with fake_broker() as one, fake_broker(Script(connack=b"")) as other:
+        brokers = [Address("tcp", "127.0.0.1", node.port) for node in (one, other)][:nodes]
+        last = (one, other)[nodes - 1]
+        made = KitSetting(replace(setting(*brokers, answer_s=0.2), spread=True), 0.05, 64, 1024)
+        kit = next(f"kit{number}" for number in range(99) if Rotation(brokers, f"kit{number}").broker == brokers[0])
+        running = asyncio.create_task(KitSession(Facts(kit), {"center1": Side()}, made).run())
+        try:
+            await until(lambda: any(p.type is Type.PUBLISH for p in one.heard), "its birth")
+            assert came(one) == [all_]
+            before = len(last.connects)
+            one.script.connack = b""
+            one.cut()
+            await until(lambda: len(last.connects) >= before + 2, "it comes again, and again")
+            assert came(last)[before] == all_, "before there is any answer"
+            assert came(last)[before + 1] == [Type.CONNECT]
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_was_retained_before_is_no_reason_to_say_a_birth_again() -> None:
+    """A cluster that lost a node hands each kit the state that it had there: all births were said twice."""
+    async with fake_broker() as broker:
+        address = Address("tcp", "127.0.0.1", broker.port)
+        session = KitSession(Facts("kit7"), {"center1": Side()}, KitSetting(setting(address), 0.05, 64, 1024))
+        running = asyncio.create_task(session.run())
+
+        def state(packet: Packet) -> bool:
+            return packet.type is Type.PUBLISH and packet.body[2:].startswith(b"fc/v1/kit7/state")
+
+        try:
+            await until(lambda: session._connection is not None and sum(map(state, broker.heard)) == 1, "its birth")
+            old = Birth(False, 1, 0, session.instance)
+            data = publish("fc/v1/kit7/state", messages.birth_bytes(old), five=False, retain=True)
+            broker.writers[0].write(data)
+            await until(lambda: session.figures.bytes_in or session._connection.bytes_in > len(data))  # type: ignore[union-attr]
+            assert not session._rebirth.is_set()
+            broker.writers[0].write(bytes([data[0] & 0xFE]) + data[1:])
+            await until(lambda: sum(map(state, broker.heard)) == 2, "a late will is put right")
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)

@@ -1,0 +1,85 @@
+"""How a connection begins and ends, as a client says and hears it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.mqtt.protocol.greeting import Hello, connect, read_connack, read_disconnect, words
+from adapters.mqtt.protocol.packets import Framer, Packet, Type, read_connect
+
+WILL = ("fc/v1/kit7/state", b'{"online":false}')
+
+
+def one(data: bytes) -> Packet:
+    (packet,) = Framer(100_000).receive(data)
+    return packet
+
+
+def test_a_connect_of_3_1_1_says_who_comes_with_which_will() -> None:
+    told = read_connect(one(connect(Hello("kit7", WILL, 20, "user", "secret"), five=False)))
+    assert (told.level, told.clean, told.keep_alive_s, told.client) == (4, True, 20, "kit7")
+    assert (told.will_topic, told.will_retained, told.user) == (WILL[0], True, "user")
+
+
+def test_a_connect_byte_by_byte() -> None:
+    """MQTT 3.1.1 §3.1 and MQTT 5 §3.1, by hand."""
+    hello = Hello("k", ("t", b"w"), 20, "u", "p")
+    tail = b"\x00\x01t\x00\x01w\x00\x01u\x00\x01p"
+    assert connect(hello, five=False) == b"\x10\x19\x00\x04MQTT\x04\xee\x00\x14\x00\x01k" + tail
+    # A session that ends with the connection; a will without properties.
+    assert connect(hello, five=True) == b"\x10\x20\x00\x04MQTT\x05\xee\x00\x14\x05\x11\0\0\0\0\x00\x01k\0" + tail
+    assert connect(Hello("k", ("t", b"w"), 20), five=False)[9] == 0x2E, "nobody with a password"
+    long = Hello("k", ("t", b"w" * 300), 20)
+    assert one(connect(long, five=True)).body.endswith(b"w" * 300)
+    with pytest.raises(ValueError):
+        connect(Hello("k", ("t", b"w" * 70_000), 20), five=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "five", "told"),
+    [
+        (b"\0\0", False, (0, None)),
+        (b"\0\5", False, (0x87, None)),
+        (b"\0\3", False, (0x88, None)),
+        (b"\1\0\0", True, (0, None)),
+        (b"\0\1", True, (0x84, None)),  # of a broker that has 3.1.1 only
+        (b"\0\x87\0", True, (0x87, None)),
+        (b"\0\0\3\x13\0\x3c", True, (0, 60)),
+        (b"\0\0\x14\x21\0\xc8\x12\0\2ab\x26\0\1a\0\1b\x2a\1\x13\0\0", True, (0, 0)),
+    ],
+)
+def test_a_connack_is_read(body: bytes, five: bool, told: tuple[int, int | None]) -> None:
+    assert read_connack(one(bytes([0x20, len(body)]) + body), five=five) == told
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x20\x00",
+        b"\x20\x01\x00",
+        b"\xd0\x00",
+        b"\x20\x03\0\0\1",  # properties of one byte, which is not there
+        b"\x20\x04\0\0\1\x77",  # a property that is none
+        b"\x20\x05\0\0\2\x13\0",  # one that is cut off
+        b"\x20\x06\0\0\3\x12\0\xff",
+    ],
+)
+def test_what_is_no_connack(data: bytes) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        read_connack(one(data), five=True)
+
+
+@given(st.binary(min_size=0, max_size=40), st.booleans())
+def test_whatever_comes_is_read_or_refused(body: bytes, five: bool) -> None:
+    try:
+        reason, keep_alive_s = read_connack(Packet(Type.CONNACK, 0, body, body), five=five)
+    except (ValueError, IndexError):
+        return
+    assert 0 <= reason <= 255 and (keep_alive_s is None or 0 <= keep_alive_s <= 0xFFFF)
+
+
+def test_a_goodbye_has_a_reason_or_none() -> None:
+    assert read_disconnect(one(b"\xe0\x00")) == 0 and read_disconnect(one(b"\xe0\x02\x8e\x00")) == 0x8E
+    assert "0x8e" in words(0x8E) and "0xfe" in words(0xFE)
