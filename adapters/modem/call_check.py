@@ -1,5 +1,5 @@
-"""What the doctor asks of a modem's calls: is the card or port of their sound there, are the programs installed, was the
-way tried; is it known how long they were today?"""
+"""What the doctor asks of a modem's calls: is the card or port of their sound there, are the programs installed, was
+the way tried; is it known how long they were today?"""
 
 from __future__ import annotations
 
