@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.peers.discovery.net import net
 from tests.peers.programs import need
 from tests.peers.senders import PATIENCE_S, a_stage, live, looked_at, running, stream
 from tests.peers.stage import Ports, Stage, ports
@@ -108,6 +109,28 @@ async def test_called_and_awaited(stage: Stage, free: Ports) -> None:
     with running("srt-live-transmit", "-q", f"udp://127.0.0.1:{free.radio}", target), running(*feeder.split()):
         one = await live(stage, "awaited/main", "h264")
         assert [track["width"] for track in one["tracks"]] == [320]
+
+
+async def test_met_at_a_rendezvous(free: Ports, tmp_path: Path) -> None:
+    """Both call, each from the port that it calls: a source of ours, and srt-live-transmit on a machine of its own."""
+    with net() as place:
+        config = f"""
+[program.sender]
+password = "{SECRET}"
+read = ["*"]
+[source.met]
+url = "srt://{place.there}:{free.other}?mode=rendezvous&passphrase=correct%20horse%20battery"
+"""
+        feeder = (
+            "ffmpeg -v error -f lavfi -re -i testsrc2=size=320x240:rate=25 -c:v libx264 -preset ultrafast -g 25 "
+            f"-pix_fmt yuv420p -f mpegts udp://{place.there}:{free.radio}?pkt_size=1316"
+        )
+        theirs = f"srt://{place.here}:{free.other}?mode=rendezvous&passphrase={PHRASE}"
+        meets = (*place.within, "srt-live-transmit", "-q", f"udp://:{free.radio}", theirs)
+        async with a_stage(tmp_path, free, config) as stage:
+            with running(*meets), running(*place.within, *feeder.split()):
+                codecs, packets = await looked_at(f"srt://127.0.0.1:{free.srt}?streamid=read:met:sender:{SECRET}")
+                assert codecs == {"h264"} and packets > 25, stream(stage, "met/main")
 
 
 REFUSED = [
