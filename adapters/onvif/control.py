@@ -19,6 +19,7 @@ from adapters.onvif.protocol.media import Profile
 from adapters.onvif.protocol.ptz import STOPS, PresetNumbers
 from adapters.onvif.protocol.soap import IMAGING, PTZ, SoapFault
 from gateway.base.errors import GatewayError, LinkDown, NotFound, PeerError, Unsupported
+from gateway.model.picture import PictureSettings
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 
 if TYPE_CHECKING:
@@ -199,6 +200,14 @@ class Control:
             now = imaging.read_iris(await line.ask(IMAGING, imaging.get_settings(source)))
             value = imaging.next_iris(lens.iris[1] if now is None else now, lens.iris, move.iris)
             await line.ask(IMAGING, imaging.set_iris(source, value))
+
+    async def picture(self, channel: str, settings: PictureSettings) -> None:
+        """contract.device.SetsPicture."""
+        source = self._profile(channel).source
+        lens = self.lens_of(source)
+        if lacks := lens.lacks(settings):
+            raise Unsupported(f"{self._camera} has no {lacks}", code="no-picture-setting")
+        await self._camera.line.ask(IMAGING, imaging.set_picture(source, settings, lens))
 
     async def key_frame(self, channel: str) -> None:
         await self._camera.offers.key_frame(self._profile(channel).token)

@@ -51,6 +51,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "link-down": 503,
     "ptz-held": 409,
     "no-ptz": 422,
+    "no-picture-setting": 422,
     "codec-unsupported": 406,
     "b-frames": 406,
     "too-many-viewers": 503,

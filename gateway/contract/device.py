@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from gateway.model.device import Capabilities, DeviceState
 from gateway.model.ids import DeviceId
+from gateway.model.picture import PictureSettings
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 
 
@@ -63,6 +64,15 @@ class GoesToPlaces(Protocol):
 
     async def go(self, channel: str, place: PtzPlace | None) -> None:
         """None: its home position. Raises as the handler's other methods."""
+
+
+@runtime_checkable
+class SetsPicture(Protocol):
+    """A DeviceHandler whose cameras let their image settings be set."""
+
+    async def picture(self, channel: str, settings: PictureSettings) -> None:
+        """Only what is set is changed. Raises as the handler's other methods; Unsupported (`no-picture-setting`) where
+        one of them is not among what the camera can, and then nothing is changed."""
 
 
 class AttachedDevice(Protocol):

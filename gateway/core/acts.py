@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.base.errors import GatewayError, Unsupported
-from gateway.contract.device import GoesToPlaces
+from gateway.contract.device import GoesToPlaces, SetsPicture
 from gateway.core.accounts import Accounts
 from gateway.core.act_args import Done, flag, number, one_of, speed, text
 from gateway.core.alarms import Alarms
@@ -22,6 +22,7 @@ from gateway.core.streams import Streams
 from gateway.core.talk_acts import TalkActs
 from gateway.model.command import Action, ArgValue, Command
 from gateway.model.ids import ChannelRef
+from gateway.model.picture import DayNight, PictureSettings
 from gateway.model.principal import Role
 from gateway.model.ptz import CruiseOp, LensMove, PresetOp, PtzMove, PtzPlace
 
@@ -66,6 +67,7 @@ class Acts:
             Action.PTZ_PRESET: self._preset,
             Action.PTZ_GO: self._go,
             Action.PTZ_CRUISE: self._cruise,
+            Action.PICTURE_SET: self._picture,
             Action.DEVICE_ADMIT: self._admit,
             Action.DEVICE_FORGET: self._forget,
             Action.DEVICE_RENAME: self._rename,
@@ -147,6 +149,22 @@ class Acts:
             raise Unsupported(f"{ref} knows no places to go to", code="no-ptz")
         await self._ptz.take(command.actor, ref)
         await handler.go(self._devices.channel(ref).external_id, place)
+        return Done()
+
+    async def _picture(self, command: Command) -> Done:
+        ref, args = self._camera(command), command.args
+        levels = {name: _level(args, name) for name in ("brightness", "contrast", "saturation", "sharpness")}
+        day_night = None if args.get("day_night") is None else one_of(args, "day_night", DayNight)
+        settings = PictureSettings(**levels, day_night=day_night)
+        if settings == PictureSettings():
+            raise GatewayError("one of brightness, contrast, saturation, sharpness, day_night", code="bad-request")
+        handler = self._devices.handler(ref.device_id)
+        if not isinstance(handler, SetsPicture):
+            raise Unsupported(f"{ref}: its image settings are not set from here", code="no-picture-setting")
+        row = self._devices.channel(ref)
+        if row.capabilities.ptz:  # whoever moves it does not find it dark meanwhile
+            await self._ptz.take(command.actor, ref)
+        await handler.picture(row.external_id, settings)
         return Done()
 
     async def _cruise(self, command: Command) -> Done:
@@ -251,6 +269,15 @@ class Acts:
         full = ChannelRef(ref.gateway, ref.device, row.key)
         require(command.actor, command.action, str(full))
         return full
+
+
+def _level(args: Mapping[str, ArgValue], name: str) -> float | None:
+    if args.get(name) is None:
+        return None
+    found = number(args, name)
+    if not 0 <= found <= 1:
+        raise GatewayError(f"{name}: from 0 to 1", code="bad-request")
+    return found
 
 
 def _at(args: Mapping[str, ArgValue], name: str) -> float | None:

@@ -32,6 +32,7 @@ FORWARDED = frozenset(
         Action.PTZ_PRESET,
         Action.PTZ_GO,
         Action.PTZ_CRUISE,
+        Action.PICTURE_SET,
         Action.DEVICE_FORGET,
         Action.DEVICE_RENAME,
         Action.DEVICE_REFRESH,

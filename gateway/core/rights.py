@@ -25,6 +25,7 @@ LEAST: Final[dict[Action, Role]] = {
     Action.PTZ_PRESET: Role.OPERATOR,
     Action.PTZ_GO: Role.OPERATOR,
     Action.PTZ_CRUISE: Role.OPERATOR,
+    Action.PICTURE_SET: Role.OPERATOR,
     Action.ALARM_ACKNOWLEDGE: Role.OPERATOR,
     Action.TALK_REQUEST: Role.OPERATOR,
     Action.TALK_RELEASE: Role.OPERATOR,

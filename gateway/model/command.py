@@ -21,6 +21,9 @@ class Action(StrEnum):
     PTZ_LENS = "ptz.lens"  # args: focus, iris in -1..1
     PTZ_PRESET = "ptz.preset"  # args: op (set, call, delete), number, name
     PTZ_GO = "ptz.go"  # args: home = true, or pan and tilt in -1..1, zoom in 0..1
+    PICTURE_SET = (
+        "picture.set"  # args: brightness, contrast, saturation, sharpness in 0..1; day_night (auto, day, night)
+    )
     PTZ_CRUISE = "ptz.cruise"  # args: op (start, stop), number
     KEY_FRAME = "stream.key-frame"
     DEVICE_ADMIT = "device.admit"  # args: scheme, external_id, name, user, password

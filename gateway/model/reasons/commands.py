@@ -20,6 +20,13 @@ ROWS: tuple[Row, ...] = (
         "请选择带云台的摄像机。",
     ),
     (
+        "no-picture-setting",
+        "This camera's image settings (all, or one of those that were asked for) can not be set from here.",
+        "Set them in the camera's own page.",
+        "无法在此设置该摄像机的图像参数（全部，或所要求的某一项）。",
+        "请在摄像机自己的网页中设置。",
+    ),
+    (
         "sip-worker-died",
         "A worker process of the second SIP engine ended; its calls ended with it, no other.",
         'Call again: the next call starts a new one. If it repeats, set engine = "native" for the trunk and report it.',

@@ -11,6 +11,7 @@ import pytest
 from gateway.contract.device import ChannelReport
 from gateway.model.command import Action, ArgValue, Command, Outcome
 from gateway.model.device import Capabilities, DeviceState
+from gateway.model.picture import DayNight, PictureSettings
 from gateway.model.principal import Principal, Role
 from tests.fakes.device import FakeHandler
 from tests.fakes.loop import advance, by_hand
@@ -146,6 +147,34 @@ async def test_nonsense_is_refused_in_words(house: House) -> None:
         order(house, OPERATOR, Action.PTZ_PRESET, "ball-1", op="explode", number=1)
     )
     assert "set, call, delete" in result.detail
+
+
+class Camera(FakeHandler):
+    """A camera whose image settings can be set."""
+
+    async def picture(self, channel: str, settings: PictureSettings) -> None:
+        self.asked.append(f"{channel} {settings}")
+
+
+@housed
+async def test_a_picture_is_set_where_the_camera_lets_it_be(house: House) -> None:
+    await ball(house)
+
+    async def told(who: Principal = OPERATOR, **args: ArgValue) -> str:
+        return (await house.core.commands.execute(order(house, who, Action.PICTURE_SET, "ball-1/ch1", **args))).code
+
+    assert await told(brightness=0.5) == "no-picture-setting"
+    camera = Camera()
+    hold = house.core.devices.attach(house.core.devices.ref("ball-1").device_id, camera)
+    hold.state(DeviceState.ONLINE)
+    for moves in (True, False):
+        hold.channels([ChannelReport("a", "A", capabilities=Capabilities(ptz=moves))])
+        assert await told(brightness=0.5, day_night="night") == ""
+    assert camera.asked == [f"a {PictureSettings(brightness=0.5, day_night=DayNight.NIGHT)}"] * 2
+    assert await told(VIEWER, brightness=0.5) == "denied"
+    for wrong in ({}, {"brightness": 1.5}, {"contrast": "much"}, {"day_night": "dusk"}):
+        assert await told(**wrong) == "bad-request", wrong  # type: ignore[arg-type]
+    assert len(camera.asked) == 2
 
 
 @housed

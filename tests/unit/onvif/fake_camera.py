@@ -72,6 +72,7 @@ class FakeCamera:
         self.home = 0
         self.focus = 0.0
         self.iris = 40.0
+        self.picture: dict[str, str] = {}
         self.bitrates = {"ES": 512, "EB": 4096}  # kbit/s by encoder
         self.encoder_refuses = False
         self.clock_set = 0
@@ -444,8 +445,11 @@ class FakeCamera:
     # — imaging —
 
     def _GetOptions(self, *_: Any) -> str:
-        iris = "<tt:Exposure><tt:Iris><tt:Min>0</tt:Min><tt:Max>100</tt:Max></tt:Iris></tt:Exposure>"
-        return f"<timg:GetOptionsResponse><timg:ImagingOptions>{iris}</timg:ImagingOptions></timg:GetOptionsResponse>"
+        told = "<tt:Brightness><tt:Min>0</tt:Min><tt:Max>200</tt:Max></tt:Brightness>"
+        told += "<tt:Exposure><tt:Iris><tt:Min>0</tt:Min><tt:Max>100</tt:Max></tt:Iris></tt:Exposure>"
+        told += "<tt:IrCutFilterModes>ON</tt:IrCutFilterModes><tt:IrCutFilterModes>OFF</tt:IrCutFilterModes>"
+        told += "<tt:Sharpness><tt:Min>-5</tt:Min><tt:Max>5</tt:Max></tt:Sharpness>"
+        return f"<timg:GetOptionsResponse><timg:ImagingOptions>{told}</timg:ImagingOptions></timg:GetOptionsResponse>"
 
     def _GetMoveOptions(self, *_: Any) -> str:
         speed = "<tt:Continuous><tt:Speed><tt:Min>-1</tt:Min><tt:Max>1</tt:Max></tt:Speed></tt:Continuous>"
@@ -458,7 +462,11 @@ class FakeCamera:
         return f"<timg:GetImagingSettingsResponse><timg:ImagingSettings>{told}</timg:ImagingSettings></timg:GetImagingSettingsResponse>"
 
     def _SetImagingSettings(self, node: XmlNode, *_: Any) -> str:
-        self.iris = float(node.field("ImagingSettings", "Exposure", "Iris"))
+        settings = node.child("ImagingSettings")
+        assert settings is not None
+        if iris := settings.field("Exposure", "Iris"):
+            self.iris = float(iris)
+        self.picture |= {one.tag: one.text for one in settings.children if one.tag != "Exposure"}
         return "<timg:SetImagingSettingsResponse/>"
 
     def _Move(self, node: XmlNode, *_: Any) -> str:

@@ -12,10 +12,11 @@ from adapters.onvif.camera import Camera
 from adapters.onvif.config import OnvifConfig
 from adapters.onvif.settings import Setting, is_near
 from gateway.base.errors import GatewayError, Unsupported
-from gateway.contract.device import GoesToPlaces
+from gateway.contract.device import GoesToPlaces, SetsPicture
 from gateway.core.snapshots import jpeg_size
 from gateway.model.device import DeviceState
 from gateway.model.ids import StreamId
+from gateway.model.picture import DayNight, PictureSettings
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 from tests.unit.gb28181.fakes import FakeAttached
 from tests.unit.onvif.fake_camera import FakeCamera, Quirks
@@ -387,6 +388,20 @@ async def test_focus_and_iris(tmp_path: Path) -> None:
         assert camera.iris == 30.0, "open is less attenuation"
         await handler.lens("B", LensMove())
         assert camera.asked[-1] == "Stop"
+
+
+async def test_the_picture_is_set_as_far_as_the_camera_tells_of_it(tmp_path: Path) -> None:
+    async with FakeCamera() as camera, adapter(tmp_path, **config(camera)) as context:
+        handler = (await there(context)).handler
+        assert isinstance(handler, SetsPicture)
+        await handler.picture("S", PictureSettings(brightness=0.25, sharpness=1.0, day_night=DayNight.NIGHT))
+        # In its own ranges, in the order of the schema; what was not asked for is not said.
+        assert list(camera.picture.items()) == [("Brightness", "50"), ("IrCutFilter", "OFF"), ("Sharpness", "5")]
+        assert camera.iris == 40.0
+        for beyond in (PictureSettings(brightness=1.0, contrast=0.5), PictureSettings(day_night=DayNight.AUTO)):
+            with pytest.raises(Unsupported) as refused:
+                await handler.picture("S", beyond)
+            assert refused.value.code == "no-picture-setting" and camera.picture["Brightness"] == "50"
 
 
 # — events —
