@@ -43,10 +43,13 @@ class Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """What is said before anything else: what is listened to (QoS 0), what is to be retained (QoS 1)."""
+    """What is said before anything else: what is listened to (QoS 0), what is to be retained (QoS 1). `aloud`: it is
+    said once more before that, for whoever listens now (QoS 0): a cluster may hand on what it retains when its store
+    has answered."""
 
     filters: Sequence[str] = ()
     messages: Sequence[Retained] = ()
+    aloud: bool = False
 
 
 @dataclass(slots=True)
@@ -189,7 +192,10 @@ class Client:
         number = self._number()
         self._asked[number] = self._loop.create_future()
         sent = self._numbered(first.messages, True, None)
-        sent.data[:0] = packets.subscribe(number, first.filters, 0, five=self.five)
+        aloud = first.messages if first.aloud else ()
+        sent.data[:0] = packets.subscribe(number, first.filters, 0, five=self.five) + b"".join(
+            publish(topic, payload, five=self.five) for topic, payload in aloud
+        )
         return number, sent
 
     def _numbered(self, messages: Iterable[Retained], retain: bool, expires_s: float | None) -> _Sent:

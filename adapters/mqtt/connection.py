@@ -207,12 +207,13 @@ async def _goodbye(client: Client, broker: Broker) -> None:
 async def _open(
     broker: Broker, dialler: Dialler, who: Who, times: Times, versions: Versions, on_message: OnMessage
 ) -> Client:
-    five = versions.five(broker)
+    # As it is now: another session may learn it meanwhile.
+    five, may_be_old = versions.five(broker), versions.may_be_old(broker)
     try:
         client = await _connect(broker, dialler, who, times, five, on_message)
     except GatewayError as exc:
         # Some brokers of old hang up without a word when they see a version that they do not know.
-        if not five or not versions.may_be_old(broker) or exc.code not in ("mqtt-version", "mqtt-silent"):
+        if not five or not may_be_old or exc.code not in ("mqtt-version", "mqtt-silent"):
             raise
         five = False
         client = await _connect(broker, dialler, who, times, five, on_message)

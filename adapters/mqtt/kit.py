@@ -18,12 +18,14 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from adapters.mqtt.address import Broker
 from adapters.mqtt.client import First
 from adapters.mqtt.connection import Connection
 from adapters.mqtt.facts import Change, Gone, KitFacts, Missed
 from adapters.mqtt.kit_devices import KitDevices
+from adapters.mqtt.kit_doubts import Doubts
 from adapters.mqtt.kit_files import FileSender
 from adapters.mqtt.kit_leftovers import Leftovers
 from adapters.mqtt.kit_orders import KitOrders
@@ -46,6 +48,8 @@ log = logging.getLogger(__name__)
 
 AGAIN_S, LATER_AGAIN_S = (20.0, 60.0), (300.0, 600.0)
 """When a birth is said again to a cluster, after it was said and ever after."""
+BIRTH = ""
+"""Its name among what is doubted: no device's."""
 LATE_S = 300.0
 """A will of an earlier life of ours comes no later."""
 BACKLOG = 64
@@ -111,12 +115,14 @@ class KitSession:
         self._rebirth = asyncio.Event()
         self._chance = random.Random()
         self._cluster = cluster = setting.session.cluster
+        self._doubts = Doubts(cluster=cluster)
         self._devices = KitDevices(
             facts,
             self._clock,
             lambda name: self._leftovers.put(name),
             lambda: self._session.crowd,
             cluster=cluster,
+            doubts=self._doubts,
         )
         self._leftovers = Leftovers(facts.gateway, self._devices.known, cluster=cluster)
         self._connection: Connection | None = None
@@ -186,7 +192,8 @@ class KitSession:
         it is said again, and NATS keeps three copies of a queue for each subscription with QoS 1."""
         self._twin = None
         filters = [*filters_of_kit(self._facts.gateway), *self._leftovers.filters(broker)]
-        return First(filters, [(str(self._topic(Kind.STATE)), messages.birth_bytes(self._birth(online=True)))])
+        birth = str(self._topic(Kind.STATE)), messages.birth_bytes(self._birth(online=True))
+        return First(filters, [birth], aloud=self._cluster)
 
     async def _live(self, connection: Connection) -> None:
         self._connection, back = connection, not self._leftovers.filters(connection.broker)
@@ -195,7 +202,9 @@ class KitSession:
             async with self._facts.changes() as changes, asyncio.TaskGroup() as tasks:
                 if self._twin is not None:
                     raise self._twin
+                began = self._clock.monotonic()
                 await connection.begin()
+                self._doubts.took([BIRTH], self._clock.monotonic() - began)
                 if not self._born:
                     self._born, self._born_at = True, self._clock.monotonic()
                 await self._devices.came(connection, back=back)
@@ -204,6 +213,7 @@ class KitSession:
                     self._devices.later(connection),
                     self._follow(connection, changes),
                     self._said_again(connection),
+                    self._doubts.run(partial(self._say_doubted, connection)),
                     self._leftovers.run(connection),
                 ):
                     tasks.create_task(work)
@@ -289,8 +299,17 @@ class KitSession:
                     await self._rebirth.wait()
             again = LATER_AGAIN_S
             self._rebirth.clear()
-            birth = messages.birth_bytes(self._birth(online=True))
-            await connection.publish(str(self._topic(Kind.STATE)), birth, retain=True)
+            await self._say_birth(connection)
+
+    async def _say_doubted(self, connection: Connection, names: frozenset[str]) -> None:
+        if BIRTH in names:
+            await self._say_birth(connection)
+        await self._devices.again(connection, names - {BIRTH})
+
+    async def _say_birth(self, connection: Connection) -> None:
+        birth, began = messages.birth_bytes(self._birth(online=True)), self._clock.monotonic()
+        await connection.publish(str(self._topic(Kind.STATE)), birth, retain=True)
+        self._doubts.took([BIRTH], self._clock.monotonic() - began)
 
     # — what comes —
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
 from adapters.mqtt.connection import Connection
 from adapters.mqtt.facts import KitFacts
+from adapters.mqtt.kit_doubts import Doubts
 from adapters.mqtt.protocol import messages
 from adapters.mqtt.protocol.rotation import PACE
 from adapters.mqtt.protocol.tally import Tally
@@ -37,7 +38,7 @@ CLUSTER_S = 600.0
 
 class KitDevices:
     """`left_over`: a device, by its name within the kit, is no more. `crowd`: how many kits come back with us.
-    `cluster`: all brokers retain the same."""
+    `cluster`: all brokers retain the same. `doubts`: what they took late."""
 
     def __init__(
         self,
@@ -47,7 +48,9 @@ class KitDevices:
         crowd: Callable[[], int],
         *,
         cluster: bool = False,
+        doubts: Doubts | None = None,
     ) -> None:
+        self._doubts = doubts or Doubts(cluster=cluster)
         self._within_s = CLUSTER_S if cluster else LATER_S
         self._facts = facts
         self._clock = clock
@@ -86,6 +89,14 @@ class KitDevices:
 
     async def say_all(self, connection: Connection) -> None:
         await self._say(connection, unheard=False)
+
+    async def again(self, connection: Connection, names: Collection[str]) -> None:
+        """Those of them that are there."""
+        async with self._telling:
+            devices = [device for device in self._facts.devices() if device.id in names]
+            for start in range(0, len(devices), TOGETHER):
+                some = devices[start : start + TOGETHER]
+                await self._tell(connection, [(device.id, self._bytes(device)) for device in some])
 
     async def changed(self, connection: Connection, device: Device) -> None:
         async with self._telling:
@@ -127,8 +138,13 @@ class KitDevices:
         for device, told in devices:
             self.tally.put(device, told)
             self._sure.pop(device, None)
+        if not devices:
+            return
+        began = self._clock.monotonic()
         await connection.retain_all([(str(self._topic(device)), told) for device, told in devices])
-        self._sure.update(dict.fromkeys((device for device, _ in devices), self._clock.monotonic()))
+        now, names = self._clock.monotonic(), [device for device, _ in devices]
+        if self._doubts.took(names, now - began):
+            self._sure.update(dict.fromkeys(names, now))
 
     def _heard(self, device: str, told: bytes) -> bool:
         sure = self._sure.get(device)

@@ -65,6 +65,16 @@ async def test_what_every_center_has_heard_waits_and_what_changed_does_not() -> 
     assert await made.back() == [] and made.lost == ["c"] and len(made.devices.tally) == 2
 
 
+async def test_what_is_doubted_is_told_again_as_far_as_it_is_there() -> None:
+    made = Made("a", "b")
+    await made.devices.came(made.connection, back=False)
+    made.told.take()
+    await made.devices.again(made.connection, ["kit7/b", "kit7/gone"])
+    assert made.told.take() == ["b"]
+    await made.devices.again(made.connection, ["kit7/gone"])
+    assert made.told.take() == []
+
+
 async def test_what_was_not_acknowledged_is_told_at_once_however_long_ago() -> None:
     made = Made("a", "b")
     await made.devices.came(made.connection, back=False)

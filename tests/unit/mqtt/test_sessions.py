@@ -195,10 +195,13 @@ async def test_a_birth_is_said_again_to_a_cluster(monkeypatch: pytest.MonkeyPatc
 
         def said(kind: str) -> int:
             name = f"fc/v1/kit7/{kind}".encode()
-            return sum(p.type is Type.PUBLISH and p.body[2:].startswith(name) for p in broker.heard)
+            told = [packet for packet in broker.heard if packet.type is Type.PUBLISH]
+            return sum(packet.body[2:].startswith(name) and (kind == "tlm" or packet.flags & 1) for packet in told)
 
         try:
             await until(lambda: said("tlm") > 8 and said("state") >= nodes, "its figures")
+            aloud = [packet.flags for packet in broker.heard if b"fc/v1/kit7/state" in packet.body[:20]][:nodes]
+            assert aloud == [[3], [0, 3]][nodes - 1], "to a cluster first for those who listen, whose store may be busy"
             assert said("state") == nodes, "once more, and not for ever; to a single broker not at all"
         finally:
             running.cancel()
