@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from adapters.rtsp import guest
 from gateway.wire.rtsp import Credentials, RtspRequest, RtspResponse, parse_message
 from gateway.wire.textmsg import Headers
 from tests.paths.rtsp_rig import DRONE, WALL, Program, Rig, a_rig, frames, reader, sender
@@ -209,6 +213,37 @@ async def test_a_reader_stays_over_an_outage_and_pauses(tmp_path: Path) -> None:
             assert (await one.ask("TEARDOWN", url)).ok
             assert await one.ended()
         await publisher.stop()
+
+
+async def test_a_reader_over_udp_lives_by_its_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else tells that it is gone: what is sent to it is not answered."""
+    ahead = 0.0
+    moved = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead, time=time.time)
+    monkeypatch.setattr(guest, "time", moved)
+    async with a_rig(tmp_path) as rig:
+        publisher = await Program.start(*sender(rig.url("drone-1", DRONE), audio=""))
+        await rig.until(lambda: rig.state("drone-1/main") == "live")
+        url = rig.url("drone-1")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtp:
+            rtp.bind(("127.0.0.1", 0))
+            port = rtp.getsockname()[1]
+            async with hand(rig, WALL) as one:
+                base = (await one.ask("DESCRIBE", url)).headers.get("Content-Base")
+                way = ("Transport", f"RTP/AVP;unicast;client_port={port}-{port + 1}")
+                assert (await one.ask("SETUP", f"{base}trackID=0", way)).ok
+                assert (await one.ask("PLAY", url)).ok
+                rtp.settimeout(15)
+                assert await asyncio.to_thread(rtp.recv, 2000)
+                # Twice as long as it may be silent, but it says a word in between.
+                for _ in range(2):
+                    ahead += 1.5 * 60
+                    assert (await one.ask("GET_PARAMETER", url)).ok
+                assert await asyncio.to_thread(rtp.recv, 2000)
+                ahead += 2.5 * 60
+                assert await one.ended()
+        assert rig.state("drone-1/main") == "live", "its sender tells of itself by what it sends"
+        await publisher.stop()
+        await rig.until(lambda: rig.adapter.figures()["connections"] == 0)
 
 
 async def test_a_source_that_comes_back_with_another_codec_is_made_what_was_described(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The lines of docs/guide-outputs.md, as they stand there: each plays a stream of a real daemon.
 
-In place of a screen there is none: SDL's own dummy, GStreamer's fakesink. OBS is not here, and Debian's VLC has neither
-RTSP nor SRT.
+In place of a screen there is none: SDL's own dummy, GStreamer's fakesink, VLC's dummy. OBS is not here, and Debian's
+VLC has neither RTSP nor SRT.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def line(section: str, program: str) -> str:
 
 @pytest.fixture
 def free() -> Iterator[Ports]:
-    need("ffmpeg", "ffplay", "gst-launch-1.0")
+    need("ffmpeg", "ffplay", "gst-launch-1.0", "vlc", "setpriv")
     with ports() as mine:
         yield mine
 
@@ -119,7 +119,17 @@ async def gst_launch(text: str) -> None:
     assert "Got EOS" in words and "ERROR" not in words, words[-3000:]
 
 
-async def test_each_line_plays(stage: Stage, free: Ports) -> None:
+async def vlc(text: str, home: Path) -> None:
+    program, *arguments = shlex.split(text.replace("?localaddr=127.0.0.1", ""))
+    assert program == "vlc"
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") if os.geteuid() == 0 else ()
+    silent = ("-I", "dummy", "--vout", "dummy", "--aout", "dummy", "--no-color", "-vv", "--miface=lo")
+    shown = "Received first picture"
+    words = await said(shown, *nobody, program, *silent, *arguments, HOME=str(home))
+    assert shown in words, words[-3000:]
+
+
+async def test_each_line_plays(stage: Stage, free: Ports, tmp_path: Path) -> None:
     sender = (
         "ffmpeg -v error -re -f lavfi -i testsrc2=size=640x360:rate=25 -f lavfi -i sine=sample_rate=48000 -c:v libx264 "
         "-preset ultrafast -g 25 -pix_fmt yuv420p -c:a aac -f rtsp -rtsp_transport tcp "
@@ -134,3 +144,5 @@ async def test_each_line_plays(stage: Stage, free: Ports) -> None:
         # GStreamer takes the kit's certificate of the system's authorities only: not here.
         for section in ("RTSP", "SRT", "RTMP", "MPEG-TS over UDP"):
             await gst_launch(here(line(section, "GStreamer"), free, link))
+        for section in ("RTMP", "MPEG-TS over UDP"):
+            await vlc(here(line(section, "VLC"), free, link), tmp_path)

@@ -204,6 +204,49 @@ async def test_a_cloud_that_leads_inside_is_refused(tmp_path: Path) -> None:
             await stage.until("the refusal", refused, 30)
 
 
+STRANGE = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.bin\n#EXTINF:2,\nb.bin\n#EXTINF:2,\nc.bin\n"
+WHY = {
+    "refused": ("/403.m3u8", "source-refused"),
+    "gone": ("/404.m3u8", "source-gone"),
+    "failed": ("/500.m3u8", "http-failed"),
+    "page": ("/page", "pull-unknown"),
+    "list": ("/page#format=hls", "hls-playlist"),
+    "strange": ("/strange.m3u8", "hls-segments"),
+    "renewed": ("/#renew=nobody&arg=1&format=hls", "renew-unknown"),
+}
+
+
+async def test_why_nothing_comes_has_a_name(tmp_path: Path) -> None:
+    """Each failure of a cloud is told by its own code, and each code has its words in both languages."""
+    cloud = Cloud(tmp_path)
+    answers = {
+        "/403.m3u8": (403, {}, b""),
+        "/404.m3u8": (404, {}, b""),
+        "/500.m3u8": (500, {}, b""),
+        "/page": (200, {"Content-Type": "text/html"}, b"<html>no picture</html>"),
+        "/strange.m3u8": (200, {}, STRANGE),
+    }
+    cloud.gate = lambda path, query: answers.get(path, (200, {}, b"neither of the containers" * 100))
+    server = await asyncio.start_server(cloud.serve, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    more = "".join(f'[source.{name}]\nurl = "{base}{path}"\non_demand = false\n' for name, (path, _) in WHY.items())
+    async with server, a_kit(tmp_path / "kit", f"{base}/404.m3u8", more=more) as stage:
+        told: dict[str, set[str]] = {name: set() for name in WHY}
+
+        def all_told() -> bool:
+            for one in stage.client.get("/api/v1/streams"):
+                name = one["id"].split("/")[1]
+                if name in told and one["code"]:
+                    told[name].add(one["code"])
+            return all(code in told[name] for name, (_, code) in WHY.items())
+
+        with suppress(AssertionError):
+            await stage.until("all of them", all_told, 40)
+        assert {name: code for name, (_, code) in WHY.items() if code not in told[name]} == {}, told
+        words = stage.client.get("/api/v1/reasons")
+        assert all(set(words[code]["cause"]) == {"en", "zh"} for _, code in WHY.values())
+
+
 async def test_http_flv(tmp_path: Path) -> None:
     """FFmpeg as the server of one connection, chunked as its HTTP is."""
     with ports() as free:
