@@ -127,7 +127,7 @@ export class KitsPanel {
         this.byText(kit),
         kit.condition && h("span", { class: "quiet condition" }, conditionFacts(kit, Date.now() / 1000).join(" · ")),
         ...(kit.condition?.codes ?? []).filter((code) => code !== "on-battery").map((code) => h("span", { class: "warn", title: this.reasons.cure(code) }, this.reasons.cause(code))),
-        ...kit.gave_up.map((one) => h("span", { class: "warn" }, `${t("kitGaveUp", this.store.streams.get(one.stream)?.title || one.stream)} ${this.reasons.cause(one.code)}`)),
+        ...kit.gave_up.map((one) => h("span", { class: "warn" }, `${t("kitGaveUp", this.store.streams.get(one.stream)?.title || one.stream)} · ${this.reasons.cause(one.code)}`)),
         ...(own ? kit.centers.map((center) => this.center(center)) : this.links(kit.gateway, kit.links)),
         kit.thumbnail_at !== null && this.thumbnail(kit.gateway, kit.thumbnail_at),
       ),

@@ -32,6 +32,11 @@ export function rateText(bps: number): string {
   return `${Math.round(bps / 1e3)} kb/s`;
 }
 
+function wayWord(way: string): string {
+  const key = `way.${way}`;
+  return word(key) === key ? way : word(key);
+}
+
 /** `age`: words for how long ago something was. What is not good has the age of the last that is known to be. */
 export function linkWords(link: Link, age: (unix: number) => string): LinkWords {
   const bearer = `bearer.${link.bearer}`;
@@ -62,7 +67,7 @@ export function barFill(bps: number | null): number {
 export function kitFacts(kit: Kit): string[] {
   const facts = [kit.gateway];
   if (kit.devices) facts.push(t("kitDevices", kit.devices_online, kit.devices));
-  if (kit.ways.length) facts.push(t("kitWays", kit.ways.join(" + ")));
+  if (kit.ways.length) facts.push(t("kitWays", kit.ways.map(wayWord).join(" + ")));
   if (kit.clock_off_s !== null && Math.abs(kit.clock_off_s) > 2) facts.push(t("kitClock", span(Math.abs(kit.clock_off_s))));
   if (kit.version) facts.push(kit.version);
   return facts;

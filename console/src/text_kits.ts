@@ -19,6 +19,8 @@ export const KITS_TEXT = {
   kitDevices: { en: "{0} of {1} devices online", zh: "设备在线 {0} / {1}" },
   kitClock: { en: "its clock is {0} off", zh: "时钟偏差 {0}" },
   kitWays: { en: "by {0}", zh: "经由 {0}" },
+  "way.uplink": { en: "link bundle", zh: "链路捆绑" },
+  "way.mqtt": { en: "MQTT", zh: "MQTT" },
   kitMay: { en: "may act here as {0}", zh: "在本站权限：{0}" },
   kitSees: { en: "sees {0}", zh: "可见 {0}" },
   kitSent: { en: "what the center receives, {0} old", zh: "中心实际收到的画面，{0}前" },

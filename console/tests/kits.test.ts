@@ -66,6 +66,7 @@ test("kits in trouble stand first, the kit itself before all", () => {
   const kits = [kit("b"), kit("a", { state: "degraded" }), kit("z", { state: "offline" }), kit("own", { centers: [center()] })];
   expect(inOrder(kits).map((one) => one.gateway)).toEqual(["own", "z", "a", "b"]);
   expect(kitFacts(kit("a", { clock_off_s: -31e6 }))).toContain("its clock is 359 d off");
+  expect(kitFacts(kit("a", { ways: ["uplink", "mqtt", "pigeon"] }))).toContain("by link bundle + MQTT + pigeon");
 });
 
 test("a kit says how it stands itself", () => {
@@ -160,7 +161,7 @@ describe("the panel", () => {
   test("says of each kit how it stands and what was given up, and follows the events", async () => {
     await begin("center");
     expect(text()).toContain("A link is out. Look at it.");
-    expect(text()).toContain("sent with less: kit7/ball-1/ch1 Too thin.");
+    expect(text()).toContain("sent with less: kit7/ball-1/ch1 · Too thin.");
     expect(panel.troubled()).toBe(1);
     store.take({ cursor: 1, type: "kit", subject: "kit7", data: kit("kit7") });
     await settle();

@@ -90,7 +90,10 @@ class FarKit:
     def why_shut(self) -> str:
         if self.bundle() is not None:
             return ""
-        return "kit-no-bundle" if self.here else self.code or "kit-offline"
+        if not self.here:
+            return self.code or "kit-offline"
+        # A session that is kept goes on by itself; where there is none somebody has to do something.
+        return "kit-bundle-cut" if "uplink" in self.ways else "kit-no-bundle"
 
     def carrying(self) -> KitBundle:
         """Raises LinkDown: it is not here, or by messages alone."""
@@ -130,7 +133,7 @@ class FarKit:
             codes = [way.code for way in self.ways.values() if way.code]
             return KitState.OFFLINE, next(iter(codes), self.code or "kit-offline")
         if self.streams and self.bundle() is None:
-            return KitState.DEGRADED, "kit-no-bundle"
+            return KitState.DEGRADED, self.why_shut()
         if self.gave_up:
             return KitState.DEGRADED, next(iter(self.gave_up.values())).code
         if any(link.state is LinkUse.OUT for link in self.links):

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 BACK_S = 0.5
 """Between looks whether the kit is back."""
-AWAY = frozenset({"kit-offline", "kit-unreachable", "kit-no-bundle", "link-down"})
+AWAY = frozenset({"kit-offline", "kit-unreachable", "kit-bundle-cut", "kit-no-bundle", "link-down"})
 """Ends of a line after which it is worth waiting for the kit."""
 MOST_SPURTS = 1000
 IDLE_S = 10.0

@@ -20,6 +20,13 @@ ROWS: tuple[Row, ...] = (
         "请稍候：任一链路恢复后画面自动继续；可在终端站链路页查看哪些链路中断。",
     ),
     (
+        "kit-bundle-cut",
+        "Nothing passes by the kit's links to this center at the moment; the session is kept. Messages (MQTT) may still go.",
+        "Wait: pictures go on by themselves with the first link that is back. The kit's links show which are out.",
+        "终端站至本中心的链路暂时全部不通，会话仍保留；消息（MQTT）可能仍可收发。",
+        "请稍候：任一链路恢复后画面自动继续；可在终端站链路页查看哪些链路中断。",
+    ),
+    (
         "kit-no-bundle",
         "The kit is here by messages alone (MQTT): pictures and voices come by the link bundle, which is down.",
         "Pair the kit with this center (`fieldgate pair`) and open UDP 8444 or the console's port towards the center.",

@@ -12,6 +12,7 @@ from gateway.base.errors import LinkDown, NotFound
 from gateway.contract.fleet import KitAbout
 from gateway.model.device import DeviceState
 from gateway.model.ids import DeviceId, StreamId
+from gateway.model.kit import KitState
 from gateway.model.media import StreamState
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import PtzHolder
@@ -127,6 +128,31 @@ async def test_by_messages_alone_there_are_no_pictures(house: House) -> None:
     async with house.core.streams.view(FRONT, VIEWER, "whep") as viewing:
         await settle()
         assert (viewing.status.state, viewing.status.code) == (StreamState.OFFLINE, "kit-no-bundle")
+
+
+@housed
+async def test_while_all_links_are_cut_nobody_is_told_to_pair_the_kit(house: House) -> None:
+    """A broker notices later that they are, or has a way of its own: meanwhile the kit is here by messages."""
+    hold, bundle = await a_kit(house)
+    house.core.fleet.kit_up("kit7", KitAbout(boot=3), AWay("mqtt")).devices([BALL])
+    async with house.core.streams.view(FRONT, VIEWER, "whep") as viewing:
+        await settle()
+        leg = live(house)
+        hold.reachable(False, "kit-unreachable")
+        house.engine.leg_event(leg, "stalled")
+        await settle()
+        assert (viewing.status.state, viewing.status.code) == (StreamState.OFFLINE, "kit-bundle-cut")
+        kit = house.core.fleet.kit(VIEWER, "kit7")
+        assert (kit.state, kit.code) == (KitState.DEGRADED, "kit-bundle-cut")
+        with pytest.raises(LinkDown) as cut:
+            house.core.fleet.known("kit7").carrying()  # type: ignore[union-attr]
+        assert cut.value.code == "kit-bundle-cut"
+        hold.reachable(True)
+        await settle()
+        assert bundle.opened == [FRONT, FRONT]
+        # The session itself is over: that is another matter.
+        hold.down("kit-offline")
+        assert house.core.fleet.kit(VIEWER, "kit7").code == "kit-no-bundle"
 
 
 @housed
