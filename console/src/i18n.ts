@@ -78,6 +78,8 @@ const TEXT = {
   tapSound: { en: "Click for sound", zh: "点击打开声音" },
   tapPlay: { en: "Click to play", zh: "点击播放" },
   codec: { en: "codec", zh: "编码" },
+  fps: { en: "fps", zh: "帧率" },
+  fpsOf: { en: "{0} fps", zh: "{0} 帧/秒" },
   size: { en: "size", zh: "分辨率" },
   rate: { en: "rate", zh: "码率" },
   delay: { en: "delay", zh: "时延" },

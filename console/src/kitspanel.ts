@@ -191,8 +191,9 @@ export class KitsPanel {
   private thumbnail(gateway: string, at: number): HTMLElement {
     const kept = this.figures.get(gateway);
     const figure = kept ?? h("figure", { class: "thumbnail", "data-thumbnail": gateway }, h("img", { alt: "" }), h("figcaption", { class: "quiet" }));
-    if (!kept || kept.dataset["at"] !== String(at)) void this.picture(figure);
-    figure.dataset["at"] = String(at);
+    const drawn = `${at} ${language()}`;
+    if (figure.dataset["drawn"] !== drawn) void this.picture(figure);
+    figure.dataset["drawn"] = drawn;
     this.figures.set(gateway, figure);
     return figure;
   }

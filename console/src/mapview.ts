@@ -101,7 +101,7 @@ export class MapView {
       [box[0], box[1]],
       [box[2], box[3]],
     ];
-    this.map.fitBounds(new LngLatBounds(...corners), { padding: { top: 50, bottom: 50, left: 40, right: Math.min(220, this.map.getContainer().clientWidth / 3) }, maxZoom: 15, duration: 0 });
+    this.map.fitBounds(new LngLatBounds(...corners), { padding: { top: 50, bottom: 50, left: 40, right: Math.min(260, 0.4 * this.map.getContainer().clientWidth) }, maxZoom: 15, duration: 0 });
   }
 
   resize(): void {

@@ -71,7 +71,7 @@ export function mediaWords(status: StreamStatus): string {
   const tracks = status.tracks.map((track) => `${track.codec.toUpperCase()}${track.width ? ` ${track.width}×${track.height}` : ""}`).join(" + ");
   const { fps, bitrate_bps: rate } = status.figures;
   const live = status.state === "live";
-  return [tracks, live && fps ? `${fps.toFixed(0)} fps` : "", live && rate ? `${(rate / 1e6).toFixed(1)} Mb/s` : ""].filter(Boolean).join(" · ");
+  return [tracks, live && fps ? t("fpsOf", fps.toFixed(0)) : "", live && rate ? `${(rate / 1e6).toFixed(1)} Mb/s` : ""].filter(Boolean).join(" · ");
 }
 
 /** How old the last picture is where none comes just now. */

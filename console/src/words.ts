@@ -92,7 +92,7 @@ export function figureRows(figures: Figures, status: StreamStatus | null, frameA
   return [
     [t("codec"), [codec, audio.toUpperCase()].filter(Boolean).join(" + ") || "–"],
     [t("size"), width ? `${width}×${height}` : "–"],
-    ["fps", shown(figures.fps, (fps) => fps.toFixed(0))],
+    [t("fps"), shown(figures.fps, (fps) => fps.toFixed(0))],
     [t("rate"), shown(figures.bitrateBps, (bps) => `${(bps / 1e6).toFixed(1)} Mb/s`)],
     [t("delay"), shown(figures.delayMs, (ms) => `${ms.toFixed(0)} ms`)],
     [t("loss"), `${percent(status?.figures.loss_ratio ?? null)} → ${percent(figures.lossRatio)}`],

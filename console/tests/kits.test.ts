@@ -281,8 +281,9 @@ describe("the panel", () => {
     expect(panel.element.querySelector('[data-thumbnail="county"]')).toBe(figure);
     expect(figure?.textContent).toBe("what the center receives, 4 min old");
     setLanguage("zh");
-    await vi.advanceTimersByTimeAsync(5000);
-    expect(figure?.textContent).toBe("中心实际收到的画面，4 分钟前");
+    panel.render();
+    await settle();
+    expect(figure?.textContent, "at once").toBe("中心实际收到的画面，4 分钟前");
   });
 
   test("a kit sends a recording that somebody chose", async () => {

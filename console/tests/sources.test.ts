@@ -59,6 +59,9 @@ describe("what comes in", () => {
   });
 
   test("figures are told while they are true", () => {
+    setLanguage("zh");
+    expect(mediaWords(stream("a", { state: "live", tracks: [video], figures: { ...figures, fps: 25, bitrate_bps: 1e6 } }))).toContain("25 帧/秒");
+    setLanguage("en");
     expect(mediaWords(stream("a", { state: "waiting", tracks: [video], figures: { ...figures, fps: 25, bitrate_bps: 1e6 } }))).toBe("H265 1920×1080");
     expect(ageWords(stream("a", { state: "live", figures: { ...figures, frame_age_s: 9 } }))).toBe("");
     setLanguage("zh");
