@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 RESERVE_BYTES = 64 * 1024 * 1024
 """Free space that waiting files leave to the rest of the gateway."""
+MOST_COMING = 4
+"""Files that are handed in at a time."""
 _PIECE = 1 << 20
 _ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
@@ -53,7 +55,10 @@ class OutboxFiles:
 
     async def take_in(self, id_: str, pieces: AsyncIterable[bytes]) -> Path:
         """What somebody hands in, beside the files that wait: `add` it from there, or remove it. What a crash leaves of
-        it is swept away at start. Raises GatewayError (`too-large`, `disk-full`, `file-empty`), with nothing left."""
+        it is swept away at start. Raises GatewayError (`too-large`, `disk-full`, `file-empty`, `busy`), with nothing
+        left."""
+        if len(self._coming) >= MOST_COMING:
+            raise Busy(f"{MOST_COMING} files are being handed in already")
         path, most, size = self._path(id_).with_suffix(".in"), self._config().largest_file, 0
         self._coming.add(path.name)
         try:

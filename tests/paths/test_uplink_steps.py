@@ -61,6 +61,7 @@ def flows(made: County) -> list[str]:
     return [str(value) for name, value in stats.items() if name.startswith("out.") and name.endswith(".class")]
 
 
+@pytest.mark.long
 async def test_every_step_down_to_stills_and_back(
     tmp_path: Path, free: tuple[Ports, Ports], links: Links, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.base.errors import Denied, GatewayError, NotFound
+from gateway.base.errors import Busy, Denied, GatewayError, NotFound
 from gateway.base.moment import Moment, TimeQuality
 from gateway.config.forward import Forward
 from gateway.config.root import Config
@@ -216,3 +216,26 @@ async def test_the_sweep_spares_a_recording_that_is_coming(tmp_path: Path) -> No
 
         kept = await outbox.hand_in(replace(FILE, name="slow.mp4"), slow())
         assert await side.read(kept.id, 0, 14) == b"moving picture"
+
+
+@by_hand
+async def test_recordings_that_come_at_a_time_are_few(tmp_path: Path) -> None:
+    async with a_house(tmp_path / "s") as house:
+        outbox, go, begun = house.core.outbox, asyncio.Event(), list[int]()
+        await outbox.join("a", "uplink")
+
+        async def slow() -> AsyncIterator[bytes]:
+            begun.append(1)
+            await go.wait()
+            yield b"x"
+
+        coming = [asyncio.ensure_future(outbox.hand_in(FILE, slow())) for _ in range(4)]
+        while len(begun) < 4:
+            await asyncio.to_thread(lambda: None)
+            await advance(0)
+        with pytest.raises(Busy) as busy:
+            await outbox.hand_in(FILE, in_pieces(b"x"))
+        assert busy.value.code == "busy"
+        go.set()
+        assert len({(await one).id for one in coming}) == 4
+        assert (await outbox.hand_in(FILE, in_pieces(b"x"))).size == 1
