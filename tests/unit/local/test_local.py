@@ -23,7 +23,7 @@ from adapters.local.config import LocalConfig
 from adapters.local.process import ALSA
 from adapters.local.recipe import Input, Recipe, recipe_of
 from gateway import codecs
-from gateway.base.errors import Denied, GatewayError, LinkDown, RemoteProtocolError
+from gateway.base.errors import Busy, Denied, GatewayError, LinkDown, RemoteProtocolError
 from gateway.base.url import parse_url
 from gateway.core.mediaplane import MediaPlane
 from gateway.core.publication import Attempt
@@ -244,6 +244,17 @@ async def test_a_driver_that_hangs(places: Places, monkeypatch: pytest.MonkeyPat
             await asyncio.wait_for(asyncio.shield(task), 60)
         assert hung.value.code == "local-hung" and found.stdout
         assert not any(Path(f"/proc/{pid}").exists() for pid in found.stdout.split())
+
+
+async def test_no_more_at_a_time_than_are_allowed(tmp_path: Path, places: Places) -> None:
+    plug(tmp_path)
+    url = parse_url(f"v4l2:{tmp_path}/dev/video0", trusted=True)
+    async with a_kit(places) as kit:
+        kit.local = Local(LocalConfig(look_every=0.1, workers=1), kit.local._context, places)
+        kit.local._open = 1
+        with pytest.raises(Busy) as refused:
+            await kit.local.open(url, kit.publication)
+        assert refused.value.code == "local-workers"
 
 
 async def test_plugged_in_later(tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
