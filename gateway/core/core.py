@@ -206,7 +206,7 @@ class Core:
         self.figures = Figures(plane, self.streams.live, self.bus)
         self.streams.followers.append(self.figures.stir)
         self.bus.on_subscribed = self.figures.stir
-        self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive, "media": plane.alive})
+        self.watch = Watch(clock, self.bus, state_dir, {"store": store.alive}, {"media": plane.answers})
         self.link_watch.on_problem = lambda code, text: self.watch.notice(code, text, standing=False)
         self.recheck = Recheck(
             plane, self.streams.live, lambda code, text: self.watch.notice(code, text, standing=False)

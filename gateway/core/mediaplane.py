@@ -81,8 +81,12 @@ class MediaPlane:
 
     async def alive(self) -> bool:
         """The media threads answer."""
+        return await asyncio.to_thread(self.answers)
+
+    def answers(self) -> bool:
+        """The same, in a thread of the caller's."""
         try:
-            await asyncio.to_thread(self._engine.engine_stats)
+            self._engine.engine_stats()
         except codecs.MediaError:
             return False
         return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError
 from gateway.contract.device import ChannelReport
+from gateway.core import watch as watch_module
 from gateway.core.facts import BusEvent, Notice
 from gateway.core.messages import Bus
 from gateway.core.watch import Watch
@@ -148,3 +151,54 @@ async def test_its_parts_are_asked_each_five_seconds_and_who_follows_them_hears_
     assert len(heard) == 3
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_part_that_answers_in_a_thread_is_asked_there(tmp_path: Path) -> None:
+    hand = Hand()
+    watch = Watch(hand.clock, Bus(), tmp_path, {"store": hand.answer}, {"media": lambda: hand.alive})
+    assert watch.parts == {"loop": "", "store": "", "media": ""}
+    hand.alive = False
+    await watch._ask()
+    assert watch.parts == {"loop": "", "store": "internal", "media": "internal"}
+    hand.alive = True
+    await watch._ask()
+    assert watch.ok
+
+
+@by_hand
+async def test_the_clock_is_looked_at_when_the_kernel_tells_and_each_second_where_it_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, looked, tells = asyncio.get_running_loop(), list[float](), [True]
+    told: list[Callable[[], None]] = []
+
+    class News:
+        open = True
+
+        def __init__(self, called: Callable[[], None]) -> None:
+            if not tells[0]:
+                raise OSError(errno.ENOSYS, "no such thing")
+            told.append(called)
+
+        def close(self) -> None:
+            told.clear()
+
+    monkeypatch.setattr(watch_module, "ClockNews", News)
+
+    async def watched(seconds: float) -> list[float]:
+        watch = Watch(Hand().clock, Bus(), tmp_path, {})
+        look = watch.look_at_clock
+        watch.look_at_clock = lambda: (looked.append(loop.time()), look())[0]  # type: ignore[method-assign]
+        running = asyncio.create_task(watch.run())
+        await advance(5.0)
+        looked.clear()
+        for called in told:
+            called()
+        await advance(seconds)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return [*looked]
+
+    assert len(await watched(20.0)) == 1 + 4 and not told
+    tells[0] = False
+    assert len(await watched(20.0)) == 20
