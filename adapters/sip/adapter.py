@@ -7,7 +7,7 @@ import logging
 import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from typing import ClassVar, Protocol
 
@@ -33,7 +33,8 @@ from adapters.sip.users import Users, read_secret
 from gateway.base.clock import Clock
 from gateway.base.day_budget_file import KeptBudget
 from gateway.base.errors import ConfigError
-from gateway.base.tasks import beat
+from gateway.base.kernel_news import FolderNews
+from gateway.base.tasks import Pace
 from gateway.contract.adapter import Context
 from gateway.model.doctor import Finding
 from gateway.net.sip import EndpointLimits, IncomingCall, Listen, SipEndpoint
@@ -43,7 +44,9 @@ from gateway.wire.sip import Hop, SipRequest
 log = logging.getLogger(__name__)
 
 CERTIFICATE_POLL_S = 60.0
-USERS_POLL_S = 2.0
+USERS_POLL_S, USERS_REST_S = 2.0, 30.0
+ADDRESS_REST_S = 10.0
+"""Where nobody registers elsewhere and the kernel tells of changes."""
 OPTION_TAGS = ("100rel", "timer", "replaces", "norefersub", "path")
 
 
@@ -246,17 +249,26 @@ class SipGateway:
 
     async def _watch_addresses(self, desk: Desk) -> None:
         """A modem that redials, a VPN that comes up: trunks register anew at once, calls tell their peers."""
-        before = tuple(self.context.addresses())
-        while True:
-            await beat(self.config.address_poll)
-            now = tuple(self.context.addresses())
-            if set(now) != set(before):
-                log.warning("own addresses changed: %s, before: %s", ", ".join(now), ", ".join(before))
-                before = now
-                await self.trunks.readdress()
-                desk.tell_moved()
-            else:
-                await self.trunks.check_routes()  # another route, with the addresses as they were
+        before, often = tuple(self.context.addresses()), self.config.address_poll
+        pace = Pace(often)
+        undo = self.context.links.on_change(pace.stir)  # interfaces and their addresses, as the kernel tells of them
+        try:
+            while True:
+                # With a trunk, routes to it are looked at too, of which nobody tells.
+                await pace.beat(often if len(self.trunks) else max(often, ADDRESS_REST_S))
+                before = await self._compare_addresses(before, desk)
+        finally:
+            undo()
+
+    async def _compare_addresses(self, before: tuple[str, ...], desk: Desk) -> tuple[str, ...]:
+        now = tuple(self.context.addresses())
+        if set(now) == set(before):
+            await self.trunks.check_routes()  # another route, with the addresses as they were
+            return before
+        log.warning("own addresses changed: %s, before: %s", ", ".join(now), ", ".join(before))
+        await self.trunks.readdress()
+        desk.tell_moved()
+        return now
 
     def _banned(self, ban: Ban) -> None:
         self._knock(ban.source, ban.source, ban.code, f"banned for {ban.seconds:.0f} s, the {ban.count}. time")
@@ -281,15 +293,22 @@ class SipGateway:
 
 async def _watch_users(users: Users, registrar: RegistrarDesk) -> None:
     """`fieldgate sip users` without a daemon, or an editor, may change the file."""
-    while True:
-        await beat(USERS_POLL_S)
-        if not users.stale:
-            continue
-        before = users.all()
-        if await asyncio.to_thread(users.fresh):
-            for name, user in before.items():
-                if users.get(name) != user:
-                    registrar.forget(name)
+    pace, news = Pace(USERS_POLL_S), None
+    with suppress(OSError):  # not told: it is looked at
+        news = FolderNews(users.folder, pace.stir)
+    try:
+        while True:
+            await pace.beat(USERS_REST_S if news is not None and news.open else USERS_POLL_S)
+            if not users.stale:
+                continue
+            before = users.all()
+            if await asyncio.to_thread(users.fresh):
+                for name, user in before.items():
+                    if users.get(name) != user:
+                        registrar.forget(name)
+    finally:
+        if news is not None:
+            news.close()
 
 
 async def _watch_certificate(context: ssl.SSLContext, pair: Pair) -> None:

@@ -131,6 +131,8 @@ class Users:
         self._stamp = (-1, -1)
         self._numbers: dict[str, str] = {}
         self.problem = ""
+        self.folder = state_dir
+        """Where its file is, or will be."""
         self.fresh()
 
     @property

@@ -65,6 +65,21 @@ class FakeHttp:
         return await self.routes[method, path](request)
 
 
+class FakeLinks:
+    """`news` tells of interfaces that changed."""
+
+    def __init__(self) -> None:
+        self.heard: list[Callable[[], None]] = []
+
+    def on_change(self, called: Callable[[], None]) -> Callable[[], None]:
+        self.heard.append(called)
+        return lambda: self.heard.remove(called)
+
+    def news(self) -> None:
+        for called in self.heard:
+            called()
+
+
 @dataclass
 class FakeContext:
     state_dir: Path
@@ -75,6 +90,7 @@ class FakeContext:
     http: FakeHttp = field(default_factory=FakeHttp)
     own: list[str] = field(default_factory=lambda: ["127.0.0.1"])
     opened: asyncio.Event = field(default_factory=asyncio.Event)
+    links: FakeLinks = field(default_factory=FakeLinks)
     media: Any = None
     streams: Any = None
     messages: Any = None

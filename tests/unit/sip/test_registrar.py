@@ -131,6 +131,14 @@ async def test_a_password_changed_beside_the_daemon_signs_the_users_phones_off(
         assert (await one.register()).status == 403
 
 
+async def test_without_a_trunk_own_addresses_are_compared_when_the_kernel_tells_of_a_change(tmp_path: Path) -> None:
+    async with house(tmp_path, {"address_poll": "50ms"}) as at:
+        await at.until(lambda: at.context.links.heard)
+        at.context.own[:] = ["127.0.0.2"]
+        at.context.links.news()
+        await at.until(lambda: at.manager.moves == 1)  # much sooner than it is looked at by the clock alone
+
+
 async def test_two_users_of_one_connection_go_one_by_one(tmp_path: Path) -> None:
     async with house(tmp_path) as at, phone(at, transport="tcp") as one:
         other = Phone(one.endpoint, one.hop, "8002", PASSWORD)
