@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core import kit_disk
 from gateway.core.kit_disk import judged, read_space, read_wear, steady
+from gateway.core.kit_state import WEAR_S, Machine
 
 
 def test_a_real_disk(tmp_path: Path) -> None:
@@ -67,3 +69,15 @@ def test_wear_of_flash(tmp_path: Path, told: str, worn: float | None) -> None:
     (tmp_path / "dev" / "block" / "179:2").symlink_to(part)
     assert read_wear(os.makedev(179, 2), tmp_path) == worn
     assert read_wear(os.makedev(8, 1), tmp_path) is None
+
+
+def test_wear_is_read_once_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, read = [100.0], list[int]()
+    monkeypatch.setattr(kit_disk, "read_wear", lambda device, _sysfs: read.append(device) or 0.3)  # type: ignore[func-returns-value]
+    machine = Machine(tmp_path, lambda: now[0])
+    for _ in range(3):
+        assert machine().space.worn == 0.3
+        now[0] += 5.0
+    assert len(read) == 1
+    now[0] += WEAR_S
+    assert machine().space.worn == 0.3 and len(read) == 2
