@@ -85,7 +85,8 @@ class Mesh:
             self._context.ready()
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._tell())
+                    if self._meshes:
+                        tasks.create_task(self._tell())
                     for name, source in self._config.sources.items():
                         tasks.create_task(self._keep(name, source), name=f"mesh {name}")
             finally:
