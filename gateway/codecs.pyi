@@ -667,6 +667,12 @@ class Engine:
         Full, in: whoever reads too slowly loses whole units up to the next key frame. The other end closed: the flow is
         closed too, and `flow-closed` told."""
 
+    def bundle_join(self, bundle: Bundle, flow: int, handle: Subscription | Leg, *, way: Literal["out", "in"]) -> None:
+        """The flow and what has the other end of its socket: a subscription of `open_frames_out` (`out`) or a leg of
+        `open_frames_in` (`in`). Where one thread has both, their frames go from hand to hand from then on, and no
+        longer by the socket, which stays for wishes and for the end of either. Else, and where one of them is gone,
+        nothing changes."""
+
     def bundle_want_key(self, bundle: Bundle, flow: int) -> None:
         """Ask the peer's source for a key frame of the flow `flow` that comes in (a new viewer, a decoder that lost
         its way): `KeyFrameWanted` of the stream there, cause `join`."""
@@ -687,10 +693,10 @@ class Engine:
         `queue_ms` (above the quickest), `usable_bps`, `cost`, `mtu`, `bytes_out`, `bytes_in`, `packets_out`,
         `packets_in`, `packets_lost`; of each flow that goes out under `out.<flow>.`: `class`, `mode`, `units`, `bytes`
         (taken from its socket), `sent`, `sent_bytes` (units cut and sent), `units_given_up`, `left_out` (those too, and
-        what was too large or cached), `unreadable`, `pieces_resent`, `parity_bytes`, `copy_bytes`; of each that comes
-        in under `in.<flow>.`: `class`, `mode`, `units` (handed on in time), `units_late` (handed on after it),
+        what was too large or cached), `unreadable`, `pieces_resent`, `parity_bytes`, `copy_bytes`, `joined` (1: by
+        `bundle_join`); of each that comes in under `in.<flow>.`: `class`, `mode`, `units` (handed on in time), `units_late` (handed on after it),
         `units_lost`, `pieces_recovered`, `duplicates`, `held_bytes` (of units that are not whole or not due), `bytes`,
-        `dropped` (whoever reads was too slow), `unreadable`. Of a door: `sessions`, `streams` (connections), `refused`,
+        `dropped` (whoever reads was too slow), `unreadable`, `joined`. Of a door: `sessions`, `streams` (connections), `refused`,
         `stray` (datagrams that say nothing to us), `unsent`. Raises MediaError when it is gone."""
 
     def bundle_close(self, handle: Bundle | Door) -> None:

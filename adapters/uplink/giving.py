@@ -68,6 +68,7 @@ class Flow:
             ours.close()
             raise
         self.subscription = bundle.engine.open_frames_out(given.handle, ours.detach())
+        bundle.engine.bundle_join(bundle.handle, self.number, self.subscription, way="out")
         self.bytes = 0.0
         self.bps = 0.0
 

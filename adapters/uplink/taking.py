@@ -110,6 +110,7 @@ class Taken:
             handle = engine.open_frames_in(
                 publication.handle, ours.detach(), stall_ms=max(publication.stall_ms, stall_ms)
             )
+            engine.bundle_join(self._bundle.handle, flow, handle, way="in")
         except codecs.MediaError as exc:
             raise LinkDown(str(exc), code="link-down") from exc
         finally:

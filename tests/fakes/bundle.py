@@ -267,6 +267,9 @@ class FakeBundles:
             if side.peer is not None:
                 side.peer.tell("flow-closed", name="in", number=flow)
 
+    def bundle_join(self, bundle: int, flow: int, handle: int, *, way: str) -> None:
+        self._note("bundle_join", bundle=bundle, flow=flow, handle=handle, way=way)
+
     def bundle_want_key(self, bundle: int, flow: int) -> None:
         self.bundles[bundle].wanted_keys.append(flow)
 

@@ -123,6 +123,13 @@ impl Engine {
         py.detach(|| self.inner.bundle_flow(bundle, fd?, order?)).map_err(refused)
     }
 
+    #[pyo3(signature = (bundle, flow, handle, *, way))]
+    fn bundle_join(&self, py: Python<'_>, bundle: u64, flow: u16, handle: u64, way: &str) -> PyResult<()> {
+        let out = FlowOrder::way(way).map_err(refused)?;
+        py.detach(|| self.inner.bundle_join(bundle, flow, handle, out));
+        Ok(())
+    }
+
     fn bundle_want_key(&self, py: Python<'_>, bundle: u64, flow: u16) {
         py.detach(|| self.inner.bundle_want_key(bundle, flow));
     }

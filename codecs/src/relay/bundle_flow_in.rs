@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::bundle_frames::{holds_picture, Scatter};
 use super::bundle_ground::{Ground, Watch};
+use super::event::LegId;
 use super::frame_port;
 use super::frame_queue::{FrameQueue, MAX_QUEUE_BYTES};
 use super::order_bundle::Carries;
@@ -37,6 +38,8 @@ struct Reader {
     carries: Carries,
     /// The end of its socket is told by a read of nothing.
     ends: bool,
+    /// The leg of this thread that takes its frames without their socket.
+    leg: Option<LegId>,
 }
 
 pub struct FlowIn {
@@ -83,7 +86,7 @@ impl FlowIn {
             // The leg that reads it may ask for key frames: we pass that on.
             sys::write_record(fd.as_raw_fd(), &frame_port::wish(false), &[]);
         }
-        let old = self.reader.replace(Reader { fd, watch, carries, ends });
+        let old = self.reader.replace(Reader { fd, watch, carries, ends, leg: None });
         if old.is_some() {
             self.frames = FrameQueue::default();
             self.scatter.forget();
@@ -160,12 +163,12 @@ impl FlowIn {
         }
     }
 
-    /// Write what its reader takes. False: nobody reads any more.
+    /// Write what its reader takes, unless that is a leg of this thread. False: nobody reads any more.
     pub fn flush(&mut self, epoll: &Epoll) -> bool {
         let Some(reader) = &mut self.reader else { return true };
         let fd = reader.fd.as_raw_fd();
         let mut outcome = Outcome::Sent;
-        if reader.carries == Carries::Frames {
+        if reader.carries == Carries::Frames && reader.leg.is_none() {
             outcome = self.frames.flush(fd, &mut 0);
         }
         while let Some(datagram) = self.datagrams.front() {
@@ -185,6 +188,23 @@ impl FlowIn {
         let looks = if reader.carries == Carries::Frames { sys::READ } else { 0 };
         reader.watch.want(epoll, looks | waits);
         outcome != Outcome::Failed
+    }
+
+    /// From now on its frames are for that leg. False: nobody has taken it, or it is of another kind.
+    pub fn join(&mut self, leg: LegId) -> bool {
+        let Some(reader) = self.reader.as_mut().filter(|r| r.carries == Carries::Frames) else { return false };
+        reader.leg = Some(leg);
+        true
+    }
+
+    /// What is there for a leg of this thread.
+    pub fn for_leg(&mut self) -> Option<(LegId, FrameQueue)> {
+        let leg = self.reader.as_ref()?.leg?;
+        (!self.frames.is_empty()).then(|| (leg, std::mem::take(&mut self.frames)))
+    }
+
+    pub fn is_joined(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.leg.is_some())
     }
 
     /// Something was written back: a wish, or the end. False: nobody reads any more.

@@ -8,14 +8,27 @@ use bytes::Bytes;
 
 use super::bundle_frames::{Gather, Gathered};
 use super::bundle_ground::{Ground, Watch};
-use super::frame_port;
+use super::event::SubId;
+use super::frame_port::{self, Header};
+use super::frame_queue::FrameQueue;
 use super::order_bundle::Carries;
 use super::sys;
 use crate::bundle::flow::FlowOptions;
 use crate::bundle::session::Session;
+use crate::error::ParseError;
+use crate::time::Micros;
 
 /// Records read before others have their turn.
 const READS: usize = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// There may be more.
+    More,
+    Nothing,
+    /// Nobody writes any more.
+    End,
+}
 
 pub struct FlowOut {
     pub flow: u16,
@@ -26,6 +39,8 @@ pub struct FlowOut {
     /// The end of its socket is told by a read of nothing.
     ends: bool,
     gather: Gather,
+    /// The subscription of this thread that feeds it without its socket.
+    pub of: Option<SubId>,
     pub units: u64,
     pub bytes: u64,
     pub not_taken: u64,
@@ -42,6 +57,7 @@ impl FlowOut {
             carries,
             ends,
             gather: Gather::default(),
+            of: None,
             units: 0,
             bytes: 0,
             not_taken: 0,
@@ -49,40 +65,63 @@ impl FlowOut {
         }
     }
 
-    /// Read what is there. False: nobody writes any more.
-    pub fn read(&mut self, session: &mut Session, ground: &mut Ground) -> bool {
+    /// Read what is there.
+    pub fn read(&mut self, session: &mut Session, ground: &mut Ground) -> Read {
+        let mut left = Read::More;
         for _ in 0..READS {
             let n = match sys::read(self.fd.as_raw_fd(), &mut ground.scratch) {
-                Ok(0) if self.ends => return false,
+                Ok(0) if self.ends => return Read::End,
                 Ok(n) => n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    left = Read::Nothing;
+                    break;
+                }
                 // A peer of UDP that is not there yet is no end (ICMP).
-                Err(_) => return !self.ends,
+                Err(_) => return if self.ends { Read::End } else { Read::Nothing },
             };
             let record = &ground.scratch[..n];
             let unit = match self.carries {
-                Carries::Datagrams => Some(Gathered { bytes: Bytes::copy_from_slice(record), key: false }),
-                Carries::Frames => self.gather.push(record).unwrap_or_else(|_| {
-                    self.unreadable += 1;
-                    None
-                }),
+                Carries::Datagrams => Ok(Some(Gathered { bytes: Bytes::copy_from_slice(record), key: false })),
+                Carries::Frames => self.gather.push(record),
             };
-            let Some(unit) = unit else { continue };
-            let len = unit.bytes.len() as u64;
-            if session.send_unit(self.flow, unit.bytes, unit.key, ground.now) {
-                self.units += 1;
-                self.bytes += len;
-            } else {
-                // The session leaves out what hangs on it too, knows by that what is wanted, and asks for a key picture when
-                // one may help.
-                self.not_taken += 1;
-            }
+            self.give(unit, session, ground.now);
         }
+        self.pass_wish();
+        left
+    }
+
+    /// What a stream in the same thread has for it; `sent` grows by it.
+    pub(super) fn take(&mut self, queue: &mut FrameQueue, sent: &mut u64, session: &mut Session, now: Micros) {
+        while let Some((header, data)) = queue.pop() {
+            *sent += (header.len() + data.len()) as u64;
+            let unit = Header::parse(&header).and_then(|header| self.gather.put(&header, &data));
+            self.give(unit, session, now);
+        }
+        self.pass_wish();
+    }
+
+    fn give(&mut self, unit: Result<Option<Gathered>, ParseError>, session: &mut Session, now: Micros) {
+        let unit = unit.unwrap_or_else(|_| {
+            self.unreadable += 1;
+            None
+        });
+        let Some(unit) = unit else { return };
+        let len = unit.bytes.len() as u64;
+        if session.send_unit(self.flow, unit.bytes, unit.key, now) {
+            self.units += 1;
+            self.bytes += len;
+        } else {
+            // The session leaves out what hangs on it too, knows by that what is wanted, and asks for a key picture when
+            // one may help.
+            self.not_taken += 1;
+        }
+    }
+
+    fn pass_wish(&mut self) {
         if self.gather.take_wish() {
             self.wish();
         }
-        true
     }
 
     /// A key frame helps: ask whoever feeds the frame port. Full: the last wish has not been read yet.

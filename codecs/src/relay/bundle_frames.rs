@@ -66,8 +66,12 @@ impl Gather {
 
     /// One record. `None`: more is to come, or it is left out.
     pub(super) fn push(&mut self, record: &[u8]) -> Result<Option<Gathered>, ParseError> {
-        let header = Header::parse(record)?;
-        let (data, total) = (&record[HEADER_BYTES..], header.total as usize);
+        self.put(&Header::parse(record)?, &record[HEADER_BYTES..])
+    }
+
+    /// One whose header is known already.
+    pub(super) fn put(&mut self, header: &Header, data: &[u8]) -> Result<Option<Gathered>, ParseError> {
+        let total = header.total as usize;
         if header.flags & FIRST != 0 {
             self.whole.clear();
             let track = self.tracks.iter().map(|t| t.record.len()).sum::<usize>();
@@ -77,10 +81,10 @@ impl Gather {
             };
             self.total = if fits { total } else { usize::MAX };
             if !fits && header.kind == UNIT {
-                self.leave_out(&header);
+                self.leave_out(header);
             }
             if fits {
-                self.begin(&header);
+                self.begin(header);
             }
         }
         if self.total == usize::MAX {
@@ -97,12 +101,12 @@ impl Gather {
         let whole = self.whole.split().freeze();
         match header.kind {
             TRACK => {
-                let track = &mut self.tracks[place(&header)];
+                let track = &mut self.tracks[place(header)];
                 track.fresh |= track.record != whole;
                 track.record = whole;
                 Ok(None)
             }
-            UNIT => Ok(self.unit(&header, whole)),
+            UNIT => Ok(self.unit(header, whole)),
             _ => Ok(None),
         }
     }

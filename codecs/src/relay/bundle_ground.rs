@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::bundle_door::DoorHeld;
-use super::bundle_hub::BundleQueue;
+use super::bundle_hub::{BundleQueue, Join};
 use super::bundle_send::Lane;
 use super::event::{BundleId, BundleTold, DoorId, Event};
 use super::queue::Events;
@@ -14,6 +14,9 @@ use crate::time::Micros;
 
 /// What a stream socket or a frame port is read into.
 const SCRATCH_BYTES: usize = 128 << 10;
+
+/// Tokens of bundles, where a media thread's own stand beside them.
+pub const OF_BUNDLES: u64 = 1 << 62;
 
 /// What an epoll token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,9 @@ pub struct Ground {
     events: Arc<Events>,
     pub now: Micros,
     pub scratch: Vec<u8>,
+    /// Flows that have something for a leg of this thread.
+    pub arrived: Vec<(BundleId, u16)>,
+    pub joins: Vec<Join>,
     /// Runs of datagrams under way.
     pub lanes: Vec<Lane>,
 }
@@ -51,12 +57,14 @@ impl Ground {
             events,
             now: Micros(sys::monotonic_us()),
             scratch: vec![0; SCRATCH_BYTES],
+            arrived: Vec::new(),
+            joins: Vec::new(),
             lanes: Vec::new(),
         }
     }
 
     pub fn sock(&self, token: u64) -> Option<Sock> {
-        self.socks.get(token as usize).copied().flatten()
+        self.socks.get((token & !OF_BUNDLES) as usize).copied().flatten()
     }
 
     pub fn tell(&self, told: BundleTold) {
@@ -65,19 +73,20 @@ impl Ground {
 
     /// Watch a descriptor; nothing is waited for before `Watch::want`.
     pub fn watch(&mut self, fd: RawFd, sock: Sock) -> Watch {
-        let token = self.free.pop().unwrap_or_else(|| {
+        let place = self.free.pop().unwrap_or_else(|| {
             self.socks.push(None);
             self.socks.len() - 1
         });
-        self.socks[token] = Some(sock);
-        Watch { fd, token, wanted: 0 }
+        self.socks[place] = Some(sock);
+        Watch { fd, token: place as u64 | OF_BUNDLES, wanted: 0 }
     }
 
     /// Before its descriptor is closed.
     pub fn unwatch(&mut self, mut watch: Watch) {
         watch.want(&self.epoll, 0);
-        self.socks[watch.token] = None;
-        self.free.push(watch.token);
+        let place = (watch.token & !OF_BUNDLES) as usize;
+        self.socks[place] = None;
+        self.free.push(place);
     }
 }
 
@@ -85,7 +94,7 @@ impl Ground {
 #[derive(Debug)]
 pub struct Watch {
     pub fd: RawFd,
-    token: usize,
+    token: u64,
     wanted: u32,
 }
 
@@ -94,9 +103,9 @@ impl Watch {
     pub fn want(&mut self, epoll: &Epoll, wanted: u32) {
         match (self.wanted, wanted) {
             (before, now) if before == now => {}
-            (0, _) => drop(epoll.add(self.fd, wanted, self.token as u64)),
+            (0, _) => drop(epoll.add(self.fd, wanted, self.token)),
             (_, 0) => epoll.remove(self.fd),
-            _ => epoll.change(self.fd, wanted, self.token as u64),
+            _ => epoll.change(self.fd, wanted, self.token),
         }
         self.wanted = wanted;
     }

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use super::bundle_door::DoorHeld;
 use super::bundle_flow_in::FlowIn;
-use super::bundle_flow_out::FlowOut;
+use super::bundle_flow_out::{FlowOut, Read};
 use super::bundle_ground::{Ground, Sock, Watch};
 use super::bundle_stream::{StreamHeld, Turned};
 use super::bundle_wires::{StreamWire, UdpWire};
@@ -180,7 +180,7 @@ impl Held {
 
     pub fn flow_readable(&mut self, flow: u16, ground: &mut Ground) {
         let Some(held) = self.flows_out.get_mut(&flow) else { return };
-        if !held.read(&mut self.session, ground) {
+        if held.read(&mut self.session, ground) == Read::End {
             self.close_flow(flow, true, ground);
             self.flow_closed(flow, true, "link-down", ground);
         }
@@ -201,6 +201,9 @@ impl Held {
         let open = held.flush(&ground.epoll);
         if held.take_wish() {
             self.session.want_key(flow, ground.now);
+        }
+        if held.is_joined() {
+            ground.arrived.push((self.id, flow));
         }
         if !open {
             self.close_flow(flow, false, ground);
@@ -252,6 +255,7 @@ impl Held {
 
     /// What the session says, then what it sends. True: there is more to send after the others.
     pub fn pump(&mut self, ground: &mut Ground) -> bool {
+        self.session.awake(ground.now);
         for _ in 0..8 {
             self.hear(ground);
             if self.transmit(ground) {

@@ -1,5 +1,5 @@
-//! The door to the bundle thread: it starts with the first bundle or door, takes orders by a queue with a wake-up, and
-//! sleeps wholly while nothing is under way.
+//! The door to the thread that has the bundles: they begin with the first bundle or door, take orders by a queue with a
+//! wake-up, and wake nobody while nothing is under way.
 
 use std::net::IpAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -13,7 +13,7 @@ use super::event::{BundleId, DoorId};
 use super::order::Figure;
 use super::order_bundle::{Dial, FlowOrder, PathOrder};
 use super::queue::{lock, Events};
-use super::sys::EventFd;
+use super::sys::{Epoll, EventFd};
 use super::OrderError;
 
 /// Orders that may wait: Python gives one at a time, and the thread is never busy for long.
@@ -25,7 +25,17 @@ pub(super) const INCOMING: u64 = 1 << 53;
 
 pub type BundleFigures = Vec<(String, Figure)>;
 
+/// A flow of frames and the subscription or leg at the other end of its socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Join {
+    pub bundle: BundleId,
+    pub flow: u16,
+    pub out: bool,
+    pub handle: u64,
+}
+
 pub enum BundleOrder {
+    Join(Join),
     Dial { id: BundleId, order: Dial },
     Listen { id: DoorId, fd: OwnedFd, v6: bool, private: [u8; 32] },
     Admit { door: DoorId, peers: Vec<([u8; 32], String)> },
@@ -51,6 +61,15 @@ pub struct BundleQueue {
 }
 
 impl BundleQueue {
+    fn new() -> Result<Arc<Self>, OrderError> {
+        Ok(Arc::new(Self {
+            orders: Mutex::default(),
+            wake: EventFd::new()?,
+            open: Mutex::default(),
+            next: AtomicUsize::new(0),
+        }))
+    }
+
     pub fn push(&self, order: BundleOrder) {
         let mut orders = lock(&self.orders);
         if orders.len() < MAX_ORDERS {
@@ -94,25 +113,25 @@ pub struct BundleHub {
 }
 
 impl BundleHub {
+    /// A thread for them alone.
     pub fn start(events: Arc<Events>) -> Result<Self, OrderError> {
-        let queue = Arc::new(BundleQueue {
-            orders: Mutex::default(),
-            wake: EventFd::new()?,
-            open: Mutex::default(),
-            next: AtomicUsize::new(0),
-        });
-        let thread = Thread::new(queue.clone(), events)?;
+        let queue = BundleQueue::new()?;
+        let thread = Thread::new(Epoll::new()?, queue.clone(), events)?;
         let thread = std::thread::Builder::new().name("fg-bundle".to_owned()).spawn(move || thread.run());
         let thread = thread.map_err(|e| OrderError::new(format!("starting the bundle thread: {e}")))?;
         Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Farewells are sent, descriptors closed.
+    /// In a media thread's loop, which is told of it by `Command::Bundles`.
+    pub fn in_media_thread() -> Result<Self, OrderError> {
+        Ok(Self { queue: BundleQueue::new()?, thread: Mutex::default() })
+    }
+
+    /// Farewells are sent, descriptors closed. One that lives in a media thread ends with it.
     pub fn stop(&self) {
         self.queue.push(BundleOrder::Stop);
         if let Some(thread) = lock(&self.thread).take() {
             let _ = thread.join();
         }
-        self.queue.take();
     }
 }

@@ -45,6 +45,8 @@ impl Thread {
             BundleOrder::Flow { bundle, fd, order } => {
                 self.with(bundle, |held, ground| held.open_flow(fd, &order, ground));
             }
+            // Both have to be there: the media thread sees to it after this turn.
+            BundleOrder::Join(join) => self.ground.joins.push(join),
             BundleOrder::WantKey { bundle, flow } => {
                 self.with(bundle, |held, ground| held.session.want_key(flow, ground.now));
             }

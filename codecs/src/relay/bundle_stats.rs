@@ -64,6 +64,7 @@ pub fn of_bundle(held: &Held, now: Micros) -> BundleFigures {
             put("pieces_resent", int(flow.pieces_resent));
             put("parity_bytes", int(flow.parity_bytes));
             put("copy_bytes", int(flow.copy_bytes));
+            put("joined", int(own.of.is_some().into()));
         } else {
             let Some(own) = held.flows_in.get(&flow.id) else { continue };
             put("class", text(own.options.class.name()));
@@ -77,6 +78,7 @@ pub fn of_bundle(held: &Held, now: Micros) -> BundleFigures {
             put("bytes", int(own.bytes));
             put("dropped", int(own.dropped));
             put("unreadable", int(own.unreadable));
+            put("joined", int(own.is_joined().into()));
         }
     }
     all

@@ -1,5 +1,6 @@
-//! The bundle thread: one epoll over the sockets of all bundles and doors of the engine. It has no tick: it sleeps until a
-//! socket, an order or a session's own timer wakes it. A bug in the work for one bundle ends that one.
+//! All bundles and doors of the engine: a loop over their sockets, in a thread of their own or as a part of a media thread's
+//! (`worker_bundles`). It has no tick: it sleeps until a socket, an order or a session's own timer wakes it. A bug in the
+//! work for one bundle ends that one.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -7,7 +8,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::bundle_door::{DoorHeld, MAX_STREAMS_OF_ONE};
-use super::bundle_ground::{Ground, Sock};
+use super::bundle_ground::{Ground, Sock, OF_BUNDLES};
 use super::bundle_held::{streams_of, Held};
 use super::bundle_hub::BundleQueue;
 use super::event::{BundleId, BundleKind, BundleTold, DoorId};
@@ -18,9 +19,6 @@ use crate::bundle::door::DoorAnswer;
 use crate::bundle::types::Remote;
 use crate::time::Micros;
 
-/// Batches read of one socket before others have their turn.
-const BATCHES: usize = 4;
-
 pub struct Thread {
     pub(super) bundles: HashMap<BundleId, Box<Held>>,
     pub(super) ground: Ground,
@@ -28,13 +26,16 @@ pub struct Thread {
     batch: Option<RecvBatch>,
     timers: BinaryHeap<Reverse<(Micros, BundleId)>>,
     touched: Vec<BundleId>,
+    /// When a timer rings next, and that it may be another time since it was looked for.
+    due: Option<Micros>,
+    stirred: bool,
     pub(super) running: bool,
 }
 
 impl Thread {
-    pub fn new(queue: Arc<BundleQueue>, events: Arc<Events>) -> Result<Self, OrderError> {
-        let epoll = Epoll::new()?;
-        if !epoll.add(queue.wake_fd(), sys::READ, 0) {
+    /// `epoll`: its own, or that of the media thread that it lives in.
+    pub fn new(epoll: Epoll, queue: Arc<BundleQueue>, events: Arc<Events>) -> Result<Self, OrderError> {
+        if !epoll.add(queue.wake_fd(), sys::READ, OF_BUNDLES) {
             return Err(OrderError::system("epoll_ctl"));
         }
         Ok(Self {
@@ -43,33 +44,75 @@ impl Thread {
             batch: None,
             timers: BinaryHeap::new(),
             touched: Vec::new(),
+            due: None,
+            stirred: true,
             running: true,
         })
     }
 
+    /// As a thread of its own.
     pub fn run(mut self) {
         sys::prefer_this_thread();
         let mut ready = Vec::with_capacity(64);
         while self.running {
             ready.clear();
-            let wait = self.next_timer().map(|at| at.0.saturating_sub(sys::monotonic_us()));
-            self.ground.epoll.wait(&mut ready, if self.touched.is_empty() { wait } else { Some(0) });
-            self.ground.now = Micros(sys::monotonic_us());
-            // Orders first: an answer may be waiting for what an order has just asked.
-            ready.sort_unstable();
-            for token in &ready {
-                if let Some(sock) = self.ground.sock(*token) {
-                    self.on_ready(sock);
-                }
-            }
-            self.ring();
-            self.work();
+            let wait = self.wait_us();
+            self.ground.epoll.wait(&mut ready, wait);
+            self.turn(&mut ready);
         }
+        self.end();
+    }
+
+    /// How long it may be slept; `None`: until something comes.
+    pub fn wait_us(&mut self) -> Option<u64> {
+        if !self.touched.is_empty() {
+            return Some(0);
+        }
+        if std::mem::take(&mut self.stirred) {
+            self.due = self.next_timer();
+        }
+        self.due.map(|at| at.0.saturating_sub(sys::monotonic_us()))
+    }
+
+    /// Whether something of its own is to be done now: else a turn of the loop that it shares passes it by.
+    pub fn is_due(&self, now: Micros) -> bool {
+        !self.touched.is_empty() || self.due.is_some_and(|at| at <= now)
+    }
+
+    /// What is ready, whose time has come, and what follows from it.
+    pub fn turn(&mut self, ready: &mut [u64]) {
+        self.stirred = true;
+        self.ground.now = Micros(sys::monotonic_us());
+        // Orders first: an answer may be waiting for what an order has just asked.
+        ready.sort_unstable();
+        for token in ready {
+            if let Some(sock) = self.ground.sock(*token) {
+                self.on_ready(sock);
+            }
+        }
+        self.ring();
+        self.work();
+    }
+
+    /// Farewells are sent, descriptors closed.
+    pub fn end(mut self) {
+        self.on_ready(Sock::Wake);
         let all: Vec<u64> = self.bundles.keys().copied().collect();
         for id in all {
             self.close(id, "peer-closed");
         }
         self.work();
+    }
+
+    /// A bug outside the work for one bundle: all are over.
+    pub fn broke(self) {
+        for held in self.bundles.values() {
+            let told = BundleTold::new(held.id, held.door, BundleKind::Down);
+            held.tell(BundleTold { code: "internal", ..told }, &self.ground);
+            self.ground.queue.closed(held.id);
+        }
+        // What it shares goes on.
+        self.ground.epoll.remove(self.ground.queue.wake_fd());
     }
 
     fn next_timer(&mut self) -> Option<Micros> {
@@ -213,13 +256,8 @@ impl Thread {
         let mut batch = self.batch.take().unwrap_or_default();
         self.with(id, |held, ground| match held.udp(path) {
             Some(fd) => {
-                for _ in 0..BATCHES {
-                    let now = ground.now;
-                    let n = batch.receive(fd, |got| held.path_datagram(path, got.from, got.data, now));
-                    if n < RecvBatch::SLOTS {
-                        break;
-                    }
-                }
+                let now = ground.now;
+                batch.receive(fd, |got| held.path_datagram(path, got.from, got.data, now));
             }
             None => held.path_stream(path, ground),
         });
@@ -229,13 +267,7 @@ impl Thread {
     fn door_udp(&mut self, id: DoorId) {
         let mut batch = self.batch.take().unwrap_or_default();
         self.with_door(id, |door, thread| {
-            let fd = door.udp.fd();
-            for _ in 0..BATCHES {
-                let n = batch.receive(fd, |got| thread.knock(door, got.data, Remote::Udp(got.from)));
-                if n < RecvBatch::SLOTS {
-                    break;
-                }
-            }
+            batch.receive(door.udp.fd(), |got| thread.knock(door, got.data, Remote::Udp(got.from)));
             door.tell_refusals(&thread.ground);
         });
         self.batch = Some(batch);

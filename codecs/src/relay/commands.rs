@@ -87,6 +87,9 @@ impl Worker {
             Command::SendOwnDatagram { session, data, to } => self.send_own_datagram(session, &data, to),
             Command::Tap { stream, voice, on } => self.tap(stream, voice, on),
             Command::Panic(stream) => self.panic_next(stream),
+            Command::Bundles { queue, answer } => {
+                let _ = answer.try_send(self.take_bundles(queue));
+            }
             Command::Stop => self.running = false,
             voice => self.obey_voice(voice),
         }
@@ -150,7 +153,7 @@ impl Worker {
         let Some(stream) = self.subs.get(&id).copied() else { return };
         let Some(live) = self.streams.get_mut(&stream) else { return };
         let Some(s) = live.frame_subscribers.iter_mut().find(|s| s.id == id) else { return };
-        let mut wished = s.flush().then_some(Cause::Join);
+        let mut wished = s.flush(self.bundles.as_deref_mut()).then_some(Cause::Join);
         if let (Some(events), Some(token)) = (s.watch(), self.sub_socks.get(&id)) {
             self.epoll.change(s.fd(), events, *token as u64);
         }

@@ -144,7 +144,8 @@ impl Engine {
         if let Some(srt) = lock(&self.srt).take() {
             srt.stop();
         }
-        if let Some(bundles) = lock(&self.bundles).take() {
+        let bundles = lock(&self.bundles).take();
+        if let Some(bundles) = &bundles {
             bundles.stop();
         }
         for worker in self.workers.iter() {
@@ -156,6 +157,9 @@ impl Engine {
         // Descriptors in orders that nobody will carry out close with them.
         for worker in self.workers.iter() {
             worker.take();
+        }
+        if let Some(bundles) = bundles {
+            bundles.queue.take();
         }
         *lock(&self.registry) = Registry::default();
     }

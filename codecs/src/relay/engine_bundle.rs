@@ -8,9 +8,10 @@ use std::sync::Arc;
 use aws_lc_rs::agreement::{PrivateKey, X25519};
 
 use super::bundle_held::check_flow;
-use super::bundle_hub::{BundleFigures, BundleHub, BundleOrder, BUNDLE_WORKER};
+use super::bundle_hub::{BundleFigures, BundleHub, BundleOrder, Join, BUNDLE_WORKER};
 use super::engine::{Done, Engine};
 use super::event::{BundleId, DoorId};
+use super::order::Command;
 use super::order_bundle::{self, Dial, FlowOrder, PathOrder};
 use super::queue::lock;
 use super::{sys, OrderError};
@@ -36,11 +37,24 @@ impl Engine {
         match &*hub {
             Some(hub) => Ok(hub.clone()),
             None => {
-                let made = Arc::new(BundleHub::start(self.events.clone())?);
+                let made = Arc::new(self.start_bundles()?);
                 *hub = Some(made.clone());
                 Ok(made)
             }
         }
+    }
+
+    /// With one media thread they live in it. Where there are more, whoever asked for them has the traffic of many, and
+    /// bundles have a thread of their own.
+    fn start_bundles(&self) -> Done<BundleHub> {
+        if self.media > 1 {
+            return BundleHub::start(self.events.clone());
+        }
+        let hub = BundleHub::in_media_thread()?;
+        let (answer, got) = sync_channel(1);
+        self.post(0, Command::Bundles { queue: hub.queue.clone(), answer });
+        self.wait(&got)??;
+        Ok(hub)
     }
 
     /// The thread, if it has that handle.
@@ -110,6 +124,11 @@ impl Engine {
         check_flow(&fd, order.carries)?;
         self.bundle_of(bundle)?.queue.push(BundleOrder::Flow { bundle, fd, order });
         Ok(())
+    }
+
+    /// The flow and what is at the other end of its socket: where both live in one thread, frames go from hand to hand.
+    pub fn bundle_join(&self, bundle: BundleId, flow: u16, handle: u64, out: bool) {
+        self.order_bundle(bundle, BundleOrder::Join(Join { bundle, flow, out, handle }));
     }
 
     pub fn bundle_want_key(&self, bundle: BundleId, flow: u16) {

@@ -31,7 +31,7 @@ impl Worker {
             self.alarm(at, Alarm::Sub(id));
         }
         for subscriber in frame_subscribers {
-            if subscriber.flush() {
+            if subscriber.flush(self.bundles.as_deref_mut()) {
                 wish = wish.or(Some(Cause::Join));
             }
             if let (Some(events), Some(token)) = (subscriber.watch(), self.sub_socks.get(&subscriber.id)) {

@@ -2,7 +2,8 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use super::event::SubId;
+use super::bundle_thread::Thread as Bundles;
+use super::event::{BundleId, SubId};
 use super::frame_port::*;
 use super::frame_queue::{FrameQueue, MAX_QUEUE_BYTES};
 use super::sys::{self, Outcome};
@@ -14,6 +15,8 @@ pub const READS: u32 = sys::READ | libc::EPOLLET as u32;
 /// A worker that reads a stream's units. Its queue is bounded: full, it is emptied and goes on at the next key frame.
 pub struct FrameSubscriber {
     pub id: SubId,
+    /// The flow of a bundle in this thread that takes its records without the socket.
+    pub flow: Option<(BundleId, u16)>,
     socket: OwnedFd,
     key_frames_only: bool,
     codecs: [Option<(Codec, u16)>; 2],
@@ -33,6 +36,7 @@ impl FrameSubscriber {
     pub fn new(id: SubId, socket: OwnedFd, key_frames_only: bool) -> Self {
         Self {
             id,
+            flow: None,
             socket,
             key_frames_only,
             codecs: [None, None],
@@ -121,8 +125,13 @@ impl FrameSubscriber {
         self.asked = false;
     }
 
-    /// Write what the socket takes. True when a key frame should be asked for.
-    pub fn flush(&mut self) -> bool {
+    /// Write what the socket takes, or give it to the flow. True when a key frame should be asked for.
+    pub fn flush(&mut self, bundles: Option<&mut Bundles>) -> bool {
+        if let (Some(flow), Some(bundles)) = (self.flow, bundles) {
+            if !bundles.give(self.id, flow, &mut self.queue, &mut self.bytes) {
+                self.flow = None;
+            }
+        }
         let outcome = self.queue.flush(self.socket.as_raw_fd(), &mut self.bytes);
         self.full = outcome == Outcome::Full;
         if outcome == Outcome::Failed {

@@ -12,6 +12,7 @@ use std::os::fd::RawFd;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::frame_queue::FrameQueue;
 use super::ingest::IngestOutput;
 use super::sys;
 use crate::error::ParseError;
@@ -237,12 +238,15 @@ pub(super) fn read_wish(record: &[u8]) -> Option<bool> {
 impl FrameReader {
     /// One record. `Ok(None)`: more fragments are to come.
     pub fn push(&mut self, record: &[u8], now: Micros) -> Result<Option<IngestOutput>, ParseError> {
-        let header = Header::parse(record)?;
+        self.put(&Header::parse(record)?, &record[HEADER_BYTES..], now)
+    }
+
+    /// One whose header is known already.
+    fn put(&mut self, header: &Header, data: &[u8], now: Micros) -> Result<Option<IngestOutput>, ParseError> {
         if header.kind == WISH {
             self.wants_wishes = true;
             return Ok(None);
         }
-        let data = &record[HEADER_BYTES..];
         let total = header.total as usize;
         if header.flags & FIRST != 0 {
             self.whole.clear();
@@ -263,8 +267,8 @@ impl FrameReader {
         }
         let data = self.whole.split().freeze();
         match header.kind {
-            TRACK => read_track(&header, &data).map(|p| Some(IngestOutput::Track(p))),
-            UNIT => read_unit(&header, &data, now).map(|u| Some(IngestOutput::Unit(u))),
+            TRACK => read_track(header, &data).map(|p| Some(IngestOutput::Track(p))),
+            UNIT => read_unit(header, &data, now).map(|u| Some(IngestOutput::Unit(u))),
             _ => Err(ParseError::new("frame record of unknown kind", 2)),
         }
     }
@@ -292,6 +296,16 @@ impl FrameReader {
         }
         self.record = record;
         open
+    }
+
+    /// What a writer in the same thread has.
+    pub(super) fn take(&mut self, queue: &mut FrameQueue, now: Micros, out: &mut Vec<IngestOutput>) {
+        while let Some((header, data)) = queue.pop() {
+            match Header::parse(&header).and_then(|header| self.put(&header, &data, now)) {
+                Ok(found) => out.extend(found),
+                Err(error) => self.problem = Some(error.what),
+            }
+        }
     }
 
     pub fn wants_wishes(&self) -> bool {

@@ -56,6 +56,17 @@ impl FrameQueue {
         dropped
     }
 
+    /// The next record, for a reader in the same thread.
+    pub(super) fn pop(&mut self) -> Option<([u8; HEADER_BYTES], Bytes)> {
+        let (header, data) = self.queue.pop_front()?;
+        self.bytes -= HEADER_BYTES + data.len();
+        Some((header, data))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Write what the socket takes; `sent` grows by it. `Sent`: nothing is left. `Failed`: nobody reads, and the queue is
     /// empty.
     pub(super) fn flush(&mut self, fd: RawFd, sent: &mut u64) -> Outcome {

@@ -4,10 +4,18 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::event::*;
 use super::frame_port::FrameReader;
+use super::frame_queue::FrameQueue;
 use super::ingest::{Ingest, IngestConfig, IngestOutput};
 use super::leg::{Leg, Source, Watched};
 use super::sys;
 use super::worker::{Sock, Worker};
+use crate::time::Micros;
+
+impl Leg {
+    pub(super) fn takes_frames(&self) -> bool {
+        matches!(self.source, Source::Frames { .. })
+    }
+}
 
 impl Worker {
     /// `of`: the units are made of that stream's, with its times.
@@ -22,11 +30,27 @@ impl Worker {
 
     /// Units that a worker process wrote.
     pub fn leg_frames(&mut self, id: LegId) {
+        self.leg_frames_by(id, |socket, reader, now, out| reader.read(socket.fd.as_raw_fd(), now, out));
+    }
+
+    /// Those of a flow in this thread.
+    pub(super) fn leg_records(&mut self, id: LegId, queue: &mut FrameQueue) {
+        self.leg_frames_by(id, |_, reader, now, out| {
+            reader.take(queue, now, out);
+            true
+        });
+    }
+
+    fn leg_frames_by(
+        &mut self,
+        id: LegId,
+        read: impl FnOnce(&Watched, &mut FrameReader, Micros, &mut Vec<IngestOutput>) -> bool,
+    ) {
         let Some(mut leg) = self.legs.remove(&id) else { return };
         let Some(mut live) = self.take(leg.stream) else { return };
         let Source::Frames { socket, reader, .. } = &mut leg.source else { return };
         let mut out = Vec::new();
-        let open = reader.read(socket.fd.as_raw_fd(), self.now, &mut out);
+        let open = read(socket, reader, self.now, &mut out);
         let problem = reader.take_problem();
         for output in out {
             if matches!(output, IngestOutput::Unit(_)) {

@@ -10,6 +10,7 @@ mod bundle_frames;
 mod bundle_ground;
 mod bundle_held;
 mod bundle_hub;
+mod bundle_join;
 mod bundle_orders;
 mod bundle_send;
 mod bundle_stats;
@@ -90,6 +91,7 @@ pub mod wire_rtmp;
 mod wire_srt;
 mod wires;
 pub mod worker;
+mod worker_bundles;
 
 /// An order that can not be carried out, in words for the one who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]

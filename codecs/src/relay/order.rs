@@ -5,10 +5,12 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
 use std::sync::Arc;
 
+use super::bundle_hub::BundleQueue;
 use super::event::{LegId, PortId, RoomId, SessionId, StreamId, SubId, VoiceId};
 pub use super::order_rtsp::*;
 pub use super::order_voice::*;
 use super::wires::LineCommand;
+use super::OrderError;
 use crate::hub::unit::Codec;
 use crate::rtp::srtp::SrtpKey;
 use crate::voice::member::Levels;
@@ -345,5 +347,10 @@ pub enum Command {
     },
     /// For tests of the isolation: the stream's next work panics.
     Panic(StreamId),
+    /// Link bundles live in this thread from now on.
+    Bundles {
+        queue: Arc<BundleQueue>,
+        answer: SyncSender<Result<(), OrderError>>,
+    },
     Stop,
 }

@@ -168,6 +168,11 @@ impl Epoll {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// The same one once more, for somebody who lives in the same loop.
+    pub fn share(&self) -> Result<Self, OrderError> {
+        self.0.try_clone().map(Self).map_err(|_| OrderError::system("dup"))
+    }
+
     fn control(&self, op: libc::c_int, fd: RawFd, events: u32, token: u64) -> bool {
         let mut event = libc::epoll_event { events, u64: token };
         // SAFETY: event is valid for the call.

@@ -7,6 +7,8 @@ use std::os::fd::RawFd;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
+use super::bundle_ground::OF_BUNDLES;
+use super::bundle_thread::Thread as Bundles;
 use super::container_out::LineOut;
 use super::event::*;
 use super::frame_out::FrameSubscriber;
@@ -78,6 +80,8 @@ pub struct Worker {
     pub running: bool,
     /// Only the voice thread has them.
     pub voices: Option<Box<Voices>>,
+    /// Where there is one media thread, that has them.
+    pub(super) bundles: Option<Box<Bundles>>,
 }
 
 impl Worker {
@@ -116,6 +120,7 @@ impl Worker {
             unauthentic: 0,
             running: true,
             voices: None,
+            bundles: None,
         })
     }
 
@@ -135,17 +140,23 @@ impl Worker {
         let mut ready = Vec::with_capacity(64);
         while self.running {
             let due = self.alarms.peek().map(|Reverse((at, _))| at.0.saturating_sub(sys::monotonic_us()));
+            let due = due.into_iter().chain(self.bundles.as_mut().and_then(|b| b.wait_us())).min();
             ready.clear();
             self.epoll.wait(&mut ready, due);
             self.now = Micros(sys::monotonic_us());
             // Orders first: an answer may be waiting for what an order has just asked.
             ready.sort_unstable();
-            for token in &ready {
+            let own = ready.partition_point(|token| token & OF_BUNDLES == 0);
+            for token in &ready[..own] {
                 if let Some(Some(sock)) = self.socks.get(*token as usize).copied() {
                     self.on_ready(sock);
                 }
             }
             self.ring_alarms();
+            self.turn_bundles(&mut ready[own..]);
+        }
+        if let Some(bundles) = self.bundles.take() {
+            bundles.end();
         }
     }
 
@@ -255,7 +266,7 @@ impl Worker {
 
     // ── isolation ──
 
-    fn guard_leg(&mut self, id: LegId, work: impl FnOnce(&mut Self)) {
+    pub(super) fn guard_leg(&mut self, id: LegId, work: impl FnOnce(&mut Self)) {
         if let Some(stream) = self.legs.get(&id).map(|l| l.stream) {
             self.guard(stream, work);
         }

@@ -276,6 +276,7 @@ impl World {
         let mut out = Vec::new();
         let Some(guest) = self.guests.get_mut(&index) else { return };
         let mut ups = Vec::new();
+        guest.session.awake(now);
         while let Some(event) = guest.session.next_event() {
             if let Event::Up { peer_key, .. } = &event {
                 ups.push(*peer_key);
@@ -317,6 +318,7 @@ impl World {
 
     pub fn flush_kit(&mut self, number: usize) {
         let kit = &mut self.kits[number];
+        kit.session.awake(Micros(self.now));
         while let Some(event) = kit.session.next_event() {
             kit.events.push((self.now, event));
         }

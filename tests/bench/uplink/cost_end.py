@@ -85,11 +85,13 @@ class Relay:
                     self.engine.bundle_flow(
                         event.bundle, flow, theirs.detach(), carries="frames", way="out", mode="spread", playout_ms=400
                     )
-                    self.engine.open_frames_out(stream, ours.detach())
+                    subscription = self.engine.open_frames_out(stream, ours.detach())
+                    self.engine.bundle_join(event.bundle, flow, subscription, way="out")
             elif event.kind == "flow":
                 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 self.engine.bundle_flow(event.bundle, event.number, theirs.detach(), carries="frames", way="in")
-                self.engine.open_frames_in(self.streams[event.number], ours.detach())
+                leg = self.engine.open_frames_in(self.streams[event.number], ours.detach())
+                self.engine.bundle_join(event.bundle, event.number, leg, way="in")
 
     def counted(self) -> dict[str, float]:
         frames = sum(int(self.engine.stream_stats(stream)["frames"]) for stream in self.streams)

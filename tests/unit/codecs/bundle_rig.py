@@ -238,9 +238,9 @@ class Pair:
 
 
 @contextlib.contextmanager
-def two() -> Iterator[tuple[Rig, Rig]]:
-    """The engines of a kit and of a center."""
-    kit, center = Rig(), Rig()
+def two(threads: int = 1) -> Iterator[tuple[Rig, Rig]]:
+    """The engines of a kit and of a center. With one media thread bundles live in it."""
+    kit, center = Rig(threads), Rig(threads)
     try:
         yield kit, center
     finally:

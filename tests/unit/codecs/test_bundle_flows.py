@@ -51,13 +51,13 @@ def read_units(reader: socket.socket, count: int) -> list[Unit]:
     return units
 
 
-def through(pair: Pair, *, loss: float = 0.0, mode: str = "best") -> tuple[int, int]:
+def through(pair: Pair, *, mode: str = "best", joined: bool = False) -> tuple[int, int]:
     """A stream at the kit and one at the center with a flow between them."""
     kit, center = pair.ends()
     source, shown = kit.open_stream("ball"), center.open_stream("kit-1/ball")
     a, b = socket.socketpair(socket.AF_UNIX, SEQPACKET)
     c, d = socket.socketpair(socket.AF_UNIX, SEQPACKET)
-    kit.open_frames_out(source, a.detach())
+    given = kit.open_frames_out(source, a.detach())
     kit.bundle_flow(
         pair.near,
         7,
@@ -69,15 +69,28 @@ def through(pair: Pair, *, loss: float = 0.0, mode: str = "best") -> tuple[int, 
         playout_ms=400,  # type: ignore[arg-type]
     )
     assert told(pair.center.rig, "flow").number == 7
-    center.open_frames_in(shown, c.detach())
+    taken = center.open_frames_in(shown, c.detach())
     center.bundle_flow(pair.far, 7, d.detach(), carries="frames", way="in")
+    if joined:
+        kit.bundle_join(pair.near, 7, given, way="out")
+        center.bundle_join(pair.far, 7, taken, way="in")
     return source, shown
 
 
-@pytest.mark.parametrize("mode", ["best", "duplicate", "spread"])
-def test_a_picture_with_sound_arrives_as_it_was(engines: tuple[Rig, Rig], mode: str) -> None:
-    pair = paired(*engines, lambda kit: (kit.path("lte-1", 0, loss=0.02), kit.path("lte-2", 1, loss=0.02)))
-    source, shown = through(pair, mode=mode)
+@pytest.mark.parametrize(
+    ("mode", "joined", "threads"),
+    [("best", False, 1), ("duplicate", True, 1), ("spread", True, 1), ("spread", True, 2)],
+)
+def test_a_picture_with_sound_arrives_as_it_was(mode: str, joined: bool, threads: int) -> None:
+    with two(threads) as engines:
+        pair = paired(*engines, lambda kit: (kit.path("lte-1", 0, loss=0.02), kit.path("lte-2", 1, loss=0.02)))
+        arrives_as_it_was(engines, pair, *through(pair, mode=mode, joined=joined))
+        # Only what lives in one thread goes from hand to hand.
+        ways = ((engines[0].engine, pair.near, "out"), (engines[1].engine, pair.far, "in"))
+        assert [figures(end, bundle)[f"{way}.7.joined"] for end, bundle, way in ways] == [joined and threads == 1] * 2
+
+
+def arrives_as_it_was(engines: tuple[Rig, Rig], pair: Pair, source: int, shown: int) -> None:
     kit, center = pair.ends()
     here, ours = port()
     there, theirs = port()
@@ -109,9 +122,10 @@ def told_track(rig: Rig, stream: int) -> codecs.TrackEvent:
     return rig.wait(codecs.TrackEvent, lambda e: e.stream == stream and e.kind == "video", LONG_S)
 
 
-def test_wishes_for_key_frames_travel_to_the_source(engines: tuple[Rig, Rig]) -> None:
+@pytest.mark.parametrize("joined", [False, True])
+def test_wishes_for_key_frames_travel_to_the_source(engines: tuple[Rig, Rig], joined: bool) -> None:
     pair = paired(*engines, lambda kit: kit.direct())
-    source, shown = through(pair)
+    source, shown = through(pair, joined=joined)
     kit, center = engines
     # A viewer at the center, before anything came.
     center.plain(shown)
@@ -238,3 +252,54 @@ def test_a_flow_ends_with_its_socket(engines: tuple[Rig, Rig]) -> None:
     # Before its end: that it may be asked for key frames.
     assert HEAD.unpack_from(there.recv(100))[2] == 2 and there.recv(1) == b""
     there.close()
+
+
+def joined_pair(engines: tuple[Rig, Rig]) -> tuple[Pair, int, int]:
+    """A flow whose ends are joined: the subscription at the kit, the leg at the center."""
+    pair = paired(*engines, lambda kit: kit.direct())
+    kit, center = pair.ends()
+    here, ours = socket.socketpair(socket.AF_UNIX, SEQPACKET)
+    there, theirs = socket.socketpair(socket.AF_UNIX, SEQPACKET)
+    kit.bundle_flow(pair.near, 9, ours.detach(), carries="frames", way="out", playout_ms=50)
+    given = kit.open_frames_out(kit.open_stream("ball"), here.detach())
+    kit.bundle_join(pair.near, 9, given, way="out")
+    assert told(engines[1], "flow").number == 9
+    center.bundle_flow(pair.far, 9, theirs.detach(), carries="frames", way="in")
+    taken = center.open_frames_in(center.open_stream("kit-1/ball"), there.detach())
+    center.bundle_join(pair.far, 9, taken, way="in")
+    until(lambda: figures(kit, pair.near)["out.9.joined"] == figures(center, pair.far)["in.9.joined"] == 1)
+    return pair, given, taken
+
+
+@pytest.mark.parametrize("at_the_kit", [True, False])
+def test_a_joined_flow_ends_with_its_stream(engines: tuple[Rig, Rig], at_the_kit: bool) -> None:
+    pair, given, taken = joined_pair(engines)
+    kit, center = pair.ends()
+    if at_the_kit:
+        kit.unsubscribe(given)
+    else:
+        center.close_leg(taken)
+    codes = ("link-down", "") if at_the_kit else ("", "link-down")
+    for rig, bundle, way, code in zip(engines, (pair.near, pair.far), ("out", "in"), codes, strict=True):
+        gone = told(rig, "flow-closed")
+        assert (gone.bundle, gone.number, gone.name, gone.code) == (bundle, 9, way, code)
+
+
+def test_what_is_gone_or_another_thing_is_not_joined(engines: tuple[Rig, Rig]) -> None:
+    pair = paired(*engines, lambda kit: kit.direct())
+    here, there = pair.flow(4, "frames")
+    kit, center = pair.ends()
+    leg, _ = engines[1].source(center.open_stream("another"))
+    with here, there:
+        kit.bundle_join(pair.near, 4, 12345, way="out")
+        kit.bundle_join(pair.near, 5, 12345, way="out")
+        center.bundle_join(pair.far, 4, leg, way="in")
+        # Orders are carried out by now.
+        assert figures(kit, pair.near) and figures(center, pair.far)
+        assert figures(kit, pair.near)["out.4.joined"] == figures(center, pair.far)["in.4.joined"] == 0
+        assert center.leg_stats(leg)
+        # It goes on by its socket.
+        here.send(track_record())
+        for record in unit_records([b"picture"], 0, key=True):
+            here.send(record)
+        assert read_units(there, 1)[0][3]

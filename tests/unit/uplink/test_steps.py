@@ -154,9 +154,15 @@ async def test_what_comes_seldom_may_take_its_time(step: ladder.Step, klass: str
         os.close(fd)
         return 1
 
-    bundle = SimpleNamespace(open_flow=open_flow, engine=SimpleNamespace(open_frames_out=open_frames_out))
+    def bundle_join(bundle: int, flow: int, handle: int, *, way: str) -> None:
+        joined.append((bundle, flow, handle, way))
+
+    joined: list[tuple[int, int, int, str]] = []
+    engine = SimpleNamespace(open_frames_out=open_frames_out, bundle_join=bundle_join)
+    bundle = SimpleNamespace(open_flow=open_flow, engine=engine, handle=5)
     flow = giving.Flow(cast(Bundle, bundle), Feed(step, 3, AsyncExitStack()), UplinkConfig())
     assert (flow.number, opened) == (7, [(klass, playout_ms)])
+    assert joined == [(5, 7, 1, "out")]
 
 
 async def test_without_the_ladder_steps_stay(tmp_path: Path) -> None:
