@@ -694,10 +694,11 @@ class Engine:
         `packets_in`, `packets_lost`; of each flow that goes out under `out.<flow>.`: `class`, `mode`, `units`, `bytes`
         (taken from its socket), `sent`, `sent_bytes` (units cut and sent), `units_given_up`, `left_out` (those too, and
         what was too large or cached), `unreadable`, `pieces_resent`, `parity_bytes`, `copy_bytes`, `joined` (1: by
-        `bundle_join`); of each that comes in under `in.<flow>.`: `class`, `mode`, `units` (handed on in time), `units_late` (handed on after it),
-        `units_lost`, `pieces_recovered`, `duplicates`, `held_bytes` (of units that are not whole or not due), `bytes`,
-        `dropped` (whoever reads was too slow), `unreadable`, `joined`. Of a door: `sessions`, `streams` (connections), `refused`,
-        `stray` (datagrams that say nothing to us), `unsent`. Raises MediaError when it is gone."""
+        `bundle_join`); of each that comes in under `in.<flow>.`: `class`, `mode`, `units` (handed on in time),
+        `units_late` (handed on after it), `units_lost`, `pieces_recovered`, `duplicates`, `held_bytes` (of units that
+        are not whole or not due), `bytes`, `dropped` (whoever reads was too slow), `unreadable`, `joined`. Of a door:
+        `sessions`, `streams` (connections), `refused`, `stray` (datagrams that say nothing to us), `unsent`. Raises
+        MediaError when it is gone."""
 
     def bundle_close(self, handle: Bundle | Door) -> None:
         """The peer is told. A door: with all that came in by it."""
