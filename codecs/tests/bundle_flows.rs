@@ -80,25 +80,3 @@ fn a_flow_that_was_stopped_may_be_opened_again() {
         });
     }
 }
-
-/// An engine is woken by what comes as often as by rounds: one that is due soon needs no waking of its own.
-#[test]
-fn a_round_that_is_due_soon_is_made_with_something_else() {
-    let mut world = World::new();
-    world.kit("county-7", 3, &[("lte-1", Shape::lte(0.0))]);
-    world.await_ms("the session", 5000, |world| world.is_up(0));
-    let now = Micros(world.now);
-    let options = FlowOptions { class: Class::Voice, mode: Mode::Best, playout_ms: 0 };
-    world.kits[0].session.open_flow(1, options, now);
-    world.run_ms(1000);
-    let session = &mut world.guest(0).session;
-    // Nothing but rounds goes on: ten milliseconds from one to the next.
-    let round = session.next_timer().expect("it has a flow");
-    session.handle_timer(round);
-    let next = session.next_timer().expect("it goes on");
-    assert_eq!(next.0 - round.0, 10_000);
-    session.awake(Micros(round.0 + 5_000));
-    assert_eq!(session.next_timer(), Some(next), "not every datagram makes a round");
-    session.awake(Micros(round.0 + 8_000));
-    assert_eq!(session.next_timer(), Some(Micros(round.0 + 18_000)));
-}

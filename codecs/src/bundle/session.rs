@@ -56,8 +56,8 @@ pub(super) enum Stage {
 /// One end of a bundle. A kit's lives as long as the pairing does and dials again by itself; a center's begins at its
 /// `Door` and ends with `Event::Down`.
 ///
-/// The engine's loop: `receive` what came, `handle_timer` when `next_timer` is due, `awake`, then `next_event` until `None`
-/// and `transmit` until `None`; `transmit` may have more to say after a timer only.
+/// The engine's loop: `receive` what came, `handle_timer` when `next_timer` is due, then `next_event` until `None` and
+/// `transmit` until `None`; `transmit` may have more to say after a timer only.
 pub struct Session {
     pub(super) identity: Arc<Identity>,
     pub(super) peer: [u8; 32],
@@ -267,11 +267,6 @@ impl Session {
 
     pub fn handle_timer(&mut self, now: Micros) {
         self.tick(now);
-    }
-
-    /// The engine is awake for this session, whatever for: what will be due in a moment is done now.
-    pub fn awake(&mut self, now: Micros) {
-        self.tick_early(now);
     }
 
     pub fn next_event(&mut self) -> Option<Event> {

@@ -18,8 +18,6 @@ use crate::time::Micros;
 
 /// Between two rounds while something is under way.
 const BUSY_US: u64 = 10_000;
-/// A round that is due that soon is done when something else is: it needs no waking of its own then.
-const SOON_US: u64 = 3_000;
 /// From one look in vain to the next. What waits for its pace then leaves together, and the pace allows for it
 /// (`path::BURST_US`): a wake-up costs more than a datagram.
 const REST_US: u64 = 5_000;
@@ -47,22 +45,6 @@ const LARGE_STEP_BPS: f64 = 5_000_000.0;
 const DEAR: u64 = 5;
 
 impl Session {
-    /// Something came or is to go: a round that is due anyway soon is done with it.
-    pub(super) fn tick_early(&mut self, now: Micros) {
-        if matches!(self.stage, Stage::Up) && self.is_busy() && now.since(self.ticked) + SOON_US >= BUSY_US {
-            self.tick(now);
-        }
-    }
-
-    /// Rounds are made.
-    fn is_busy(&self) -> bool {
-        // What is given and all left out is work too: a source that does not fit is looked after.
-        self.meter.is_active(self.ticked)
-            || self.paths.list.iter().any(|path| path.sent.under_way_bytes() > 0)
-            || !self.flows_in.is_empty()
-            || self.flows_out.iter().any(|flow| flow.has_work())
-    }
-
     pub(super) fn tick(&mut self, now: Micros) {
         match self.stage {
             Stage::Dialling(_) => return self.dial_timer(now),
@@ -359,7 +341,12 @@ impl Session {
             Stage::Closing { next, .. } => Some(*next),
             Stage::Over => None,
             Stage::Up => {
-                let round = self.is_busy().then_some(Micros(self.ticked.0 + BUSY_US));
+                let under_way = self.paths.list.iter().any(|path| path.sent.under_way_bytes() > 0);
+                // What is given and all left out is work too: a source that does not fit is looked after.
+                let active = self.meter.is_active(self.ticked);
+                let flows = !self.flows_in.is_empty() || self.flows_out.iter().any(|flow| flow.has_work());
+                let busy = active || under_way || flows;
+                let round = busy.then_some(Micros(self.ticked.0 + BUSY_US));
                 // Whatever could not be done just now is not tried again at once. The round is not put off by it: every
                 // datagram that comes is a look.
                 let others = self.timers().min().map(|at| at.max(Micros(self.idle.0 + REST_US)));

@@ -255,7 +255,6 @@ impl Held {
 
     /// What the session says, then what it sends. True: there is more to send after the others.
     pub fn pump(&mut self, ground: &mut Ground) -> bool {
-        self.session.awake(ground.now);
         for _ in 0..8 {
             self.hear(ground);
             if self.transmit(ground) {

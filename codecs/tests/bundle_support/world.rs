@@ -276,7 +276,6 @@ impl World {
         let mut out = Vec::new();
         let Some(guest) = self.guests.get_mut(&index) else { return };
         let mut ups = Vec::new();
-        guest.session.awake(now);
         while let Some(event) = guest.session.next_event() {
             if let Event::Up { peer_key, .. } = &event {
                 ups.push(*peer_key);
@@ -318,7 +317,6 @@ impl World {
 
     pub fn flush_kit(&mut self, number: usize) {
         let kit = &mut self.kits[number];
-        kit.session.awake(Micros(self.now));
         while let Some(event) = kit.session.next_event() {
             kit.events.push((self.now, event));
         }
