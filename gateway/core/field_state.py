@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S, REST_S = 1.0, 5.0
-HEEDED = ("link", "links", "kit", "device", "adapter", "condition", "notice", "text-carrier")
-"""Events that may speak of another word."""
+HEEDED = ("links", "kit", "device", "adapter", "condition", "notice", "text-carrier")
+"""Events that may speak of another word; links tell by themselves when one stands otherwise, not of their figures."""
 
 
 class Field:
@@ -42,6 +42,7 @@ class Field:
         self._messages: set[str] = set()
         self._pace = Pace(EVERY_S)
         core.bus.heed(HEEDED, self._pace.stir)
+        core.links.on_change(self._pace.stir)
         self.adapters: Callable[[], Sequence[AdapterStatus]] = tuple
         self.started: Callable[[], bool] = lambda: True
 

@@ -35,8 +35,9 @@ async def test_at_rest_the_word_is_looked_for_now_and_then_and_at_once_when_some
             assert looked and looked[0] < happened + 1.01, what
 
         # Of what the rule looks at.
-        for type_ in ("link", "links", "kit", "device", "adapter", "condition", "notice", "text-carrier"):
+        for type_ in ("links", "kit", "device", "adapter", "condition", "notice", "text-carrier"):
             await within_a_second(type_, partial(core.bus.publish, type_, "kit1", None))
+        await within_a_second("a link", core.links._tell)
         await within_a_second("a part of the daemon", lambda: core.watch._stands("media", "internal"))
         await within_a_second("a broker", lambda: core.standing.held("mqtt", True))
         await within_a_second("a pairing", lambda: [called() for called in core.pairings._listeners])
