@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.uplink.bundle import Bundle
 from adapters.uplink.config import UplinkConfig
@@ -18,6 +18,7 @@ from gateway.base.errors import Busy, ConfigError
 from gateway.base.tasks import Nest
 from gateway.base.throttle import Throttle
 from gateway.contract.adapter import Context
+from gateway.net.one_port import Lane
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Center:
     async def run(self, ready: asyncio.Event) -> None:
         context = self._context
         media, pairings = context.media, context.fleet.pairings
-        sock = _bind(self._config)
+        sock = _bind(self._config, context.shared_udp)
         self.port = sock.getsockname()[1]
         try:
             self._door = media.engine.bundle_listen(sock.detach(), private=pairings.private_key())
@@ -162,22 +163,30 @@ class Center:
         }
 
 
-def _bind(config: UplinkConfig) -> socket.socket:
+def _bind(
+    config: UplinkConfig, shared: Callable[[Lane, int], socket.socket | None] = lambda _lane, _port: None
+) -> socket.socket:
     host, port = config.listen_udp
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock = None
     try:
-        if family == socket.AF_INET6 and host == "::":
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock = shared(Lane.BUNDLE, port)
+        bound = sock is not None
+        if sock is None:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            if host == "::":
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         for option, forced in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
             try:
                 sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
             except OSError:
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
         keep_whole(sock)
-        sock.bind((host, port))
+        if not bound:
+            sock.bind((host, port))
     except OSError as exc:
-        sock.close()
+        if sock is not None:
+            sock.close()
         text = f"UDP {config.listen_udp} can not be bound: {exc.strerror}"
         raise ConfigError("adapter.uplink.listen_udp", text, code="port-in-use") from exc
     return sock

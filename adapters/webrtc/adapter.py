@@ -42,7 +42,7 @@ class WebRtc:
         self.config = config
         self.context = context
         self.registry: Registry | None = None
-        self.ports = Ports(context.media.engine, config.port, config.addresses, context.addresses)
+        self.ports = Ports(context.media.engine, config.port, config.addresses, context.addresses, context.shared_udp)
         self._certificate: Certificate | None = None
         self._reflexive: Reflexive | None = None
         self._loaded: asyncio.Task[ModuleType] | None = None

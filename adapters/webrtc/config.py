@@ -45,7 +45,10 @@ class WebRtcConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     port: int = Field(
-        8189, ge=0, le=65535, description="UDP port of all viewers, to be opened in firewalls; 0: a free one"
+        8189,
+        ge=0,
+        le=65535,
+        description="UDP port of all viewers, for the firewall; at a center the kits' port unless set; 0: a free one",
     )
     addresses: list[str] = Field(
         default_factory=list, max_length=16, description="own IP addresses to use; empty: all, refreshed as they change"

@@ -108,6 +108,8 @@ def from_tree(tree: Mapping[str, Any], resolver: Resolver) -> tuple[Config | Non
         made[name] = _named(name, tree.get(name, {}), problems)
     made["adapters"] = _adapters(tree.get("adapter"), resolver, problems)
     _together(made, problems)
+    if made["gateway"] is not None and made["gateway"].role == "center":
+        _one_port(made["adapters"])
     if any(not p.warning for p in problems):
         return None, problems
     return Config(**made), problems
@@ -222,6 +224,17 @@ def _adapters(tree: Any, resolver: Resolver, problems: list[Problem]) -> dict[st
         if (checked := _section(key, model, values, problems, proven=True)) is not None:
             made[name] = AdapterSection(name, type_, checked)
     return made
+
+
+def _one_port(adapters: dict[str, AdapterSection]) -> None:
+    """At a center browsers come to the kits' UDP port, unless it is said otherwise: a firewall opens one."""
+    kits = next((one for one in adapters.values() if one.type == "uplink"), None)
+    browsers = next((one for one in adapters.values() if one.type == "webrtc"), None)
+    if kits is None or browsers is None or (port := kits.values.listen_udp.port) == 0:  # type: ignore[attr-defined]
+        return
+    values = browsers.values
+    if browsers.untouched or "port" not in values.model_fields_set:
+        adapters[browsers.name] = AdapterSection(browsers.name, browsers.type, values.model_copy(update={"port": port}))
 
 
 def _defaults(resolver: Resolver, type_: str) -> BaseModel:

@@ -79,6 +79,17 @@ class Center:
     tcp: int = 8443
 
 
+def shared_udp(config: Config) -> HostPort | None:
+    """At a center: where kits (link bundle) and browsers (WebRTC) come to one UDP port."""
+    if config.gateway.role != "center":
+        return None
+    of_type: dict[str, Any] = {section.type: section for section in config.adapters.values()}
+    if not {"uplink", "webrtc"} <= of_type.keys():
+        return None
+    at: HostPort = of_type["uplink"].values.listen_udp
+    return at if at.port and at.port == of_type["webrtc"].values.port else None
+
+
 def ports_of(config: Config, centers: Sequence[Center] = ()) -> list[PortUse]:
     """What comes in, and then, at a kit, what goes out to `centers` (that it is paired with; none: the usual ports).
     Sorted as people look for them; each port of a protocol once for whoever comes."""

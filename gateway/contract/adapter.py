@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from gateway.contract.source import Programs, PushPoints, Reach, Sources
 from gateway.contract.texts import Texts
 from gateway.contract.voice import Calls, Talk
 from gateway.model.doctor import Finding
+from gateway.net.one_port import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Context(Protocol):
     def texts(self) -> Texts: ...
     def addresses(self) -> Sequence[str]:
         """This machine's own IP addresses, loopback excluded unless there is no other; as of now."""
+
+    def shared_udp(self, lane: Lane, port: int) -> socket.socket | None:
+        """The lane's socket of the UDP port that a center's adapters share, the adapter's to close; None: this port is
+        its own to bind. Raises OSError and ConfigError (`port-not-shared`)."""
 
     def kit_tls(self) -> KitTls | None:
         """The certificate that the console shows too; None where HTTPS is off. Renewed now and then: ask again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from gateway.contract.source import Programs, PushPoints, Reach, Sources
 from gateway.contract.texts import Texts
 from gateway.contract.voice import Calls, Talk
 from gateway.core.addresses import own_addresses
+from gateway.net.one_port import Lane, OnePort
 
 if TYPE_CHECKING:
     from gateway.core.core import Core
@@ -60,6 +62,7 @@ class AdapterContext:
     links: Links
     kit: KitStanding
     texts: Texts
+    one_port: OnePort | None = None
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
     on_started: Callable[[], Awaitable[object]] = _at_once
@@ -67,6 +70,9 @@ class AdapterContext:
 
     def addresses(self) -> Sequence[str]:
         return own_addresses()
+
+    def shared_udp(self, lane: Lane, port: int) -> socket.socket | None:
+        return self.one_port.take(lane, port) if self.one_port is not None else None
 
     def kit_tls(self) -> KitTls | None:
         return self.tls()
@@ -117,6 +123,7 @@ def context_of(
         links=core.links,
         kit=core.standing,
         texts=core.texts,
+        one_port=core.one_port,
         on_ready=ready,
         tls=tls,
         on_started=started,

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.base.clock import Clock
 from gateway.base.metrics import Metrics
+from gateway.config.ports import shared_udp
 from gateway.config.root import Config
 from gateway.core.accounts import Accounts
 from gateway.core.acts import Acts
@@ -69,6 +70,7 @@ from gateway.core.watch import Watch
 from gateway.model.alarm import Alarm, AlarmSeverity
 from gateway.model.ids import DeviceId
 from gateway.model.informant import Report
+from gateway.net.one_port import OnePort
 from gateway.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -144,6 +146,7 @@ class Core:
             gateway, store.sources, self.sources, self.devices, clock, lambda: config().source
         )
         self.source_view = make_source_view(self, config)
+        self.one_port = OnePort(lambda: shared_udp(config()))
         self.discovery = Discovery(self.devices, self.source_book, self.reach, clock)
         self.holds = Holds(self.streams)
         self.calls = Calls(gateway, self.bus, self.audit, clock, lambda: config().talk.max_calls)
@@ -332,6 +335,7 @@ class Core:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         self.plane.stop()
+        self.one_port.close()
         self.store.db.on_failure = lambda _code: None
         await asyncio.to_thread(self.store.close)
 

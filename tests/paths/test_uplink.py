@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -59,6 +60,23 @@ async def test_pictures_orders_alarms_and_positions(tmp_path: Path, free: tuple[
             # The kit's own API, with its own words.
             answer = await anna.get("/api/v1/kits/kit7/api/v1/devices")
             assert answer.status_code == 200 and answer.json()[0]["id"] == "kit7/ball-1"
+
+
+async def test_kits_and_browsers_come_to_one_port(tmp_path: Path, free: tuple[Ports, Ports]) -> None:
+    at_kit, at_center = free
+    one = dataclasses.replace(at_center, webrtc=at_center.other)
+    async with county(tmp_path, at_kit, one) as made:
+        await made.here()
+        async with made.center.person() as anna, made.viewer(anna) as viewer:
+            await viewer.sees(20)
+            assert {port.port for port in made.center.webrtc.ports.all} == {at_center.other}
+            # Either comes and goes without the other's noticing.
+            await made.center.restart("webrtc")
+            assert made.state()[0] in ("live", "idle") and not made.center.core.fleet.kit(SYSTEM, "kit7").code
+        async with made.center.person("operator", "berta") as berta, made.viewer(berta) as viewer:
+            await viewer.sees(10)
+            await made.center.restart("uplink")
+            await viewer.sees(20, 60.0)
 
 
 async def test_a_snapshot_is_made_at_the_kit(tmp_path: Path, free: tuple[Ports, Ports]) -> None:

@@ -19,6 +19,7 @@ import httpx
 from aiortc.mediastreams import MediaStreamError
 
 from adapters.uplink.adapter import Uplink
+from adapters.webrtc.adapter import WebRtc
 from gateway.cli.client import Client as Local
 from gateway.config.load import load_config
 from gateway.core.core import Core
@@ -89,6 +90,11 @@ class Gateway:
         assert self.daemon is not None
         return cast(Uplink, self.daemon.attached.made["uplink"])
 
+    @property
+    def webrtc(self) -> WebRtc:
+        assert self.daemon is not None
+        return cast(WebRtc, self.daemon.attached.made["webrtc"])
+
     async def start(self) -> None:
         self.place.mkdir(parents=True, exist_ok=True)
         file = self.place / "fieldgate.toml"
@@ -105,6 +111,11 @@ class Gateway:
         if self._stack is not None:
             stack, self._stack = self._stack, None
             await stack.aclose()
+
+    async def restart(self, name: str) -> None:
+        """One adapter anew, as when its configuration changed."""
+        assert self.daemon is not None
+        await self.daemon.attached.replace([name], [self.daemon.config.adapters[name]])
 
     async def local(self, method: str, path: str, body: Any = None) -> Any:
         """Over the local socket, as the machine's administrator."""

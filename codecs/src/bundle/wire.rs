@@ -11,6 +11,10 @@
 //! 6 Reset   receiver index u32, token [16]                 the index means nothing here
 //! ```
 //!
+//! A center may have browsers (STUN, DTLS, RTP) on the same port, told apart by the first bytes (`gateway/net/one_port.py`,
+//! RFC 7983): what comes to a center begins with 0x40 to 0x7f, or is an Init (0x10 to 0x1f, never shorter than 1200 bytes)
+//! whose suite is not 0xfe, where DTLS has its version. New kinds and suites keep to it.
+//!
 //! An *index* is chosen by whoever receives under it. The path number counts a path's datagrams of one direction, so that
 //! a gap says which path lost what; `sent` is the sender's clock in units of 64 µs, for delays and their trend.
 //!

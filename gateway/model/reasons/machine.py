@@ -13,6 +13,13 @@ ROWS: tuple[Row, ...] = (
         "停止占用该端口的程序，或在配置中更换端口。",
     ),
     (
+        "port-not-shared",
+        "Browsers and kits can not share one UDP port on this kernel.",
+        "Give browsers a port of their own: `[adapter.webrtc] port = 8189`, and open it in the firewall.",
+        "本机内核不支持浏览器与终端站共用同一个 UDP 端口。",
+        "请为浏览器单独设置端口：`[adapter.webrtc] port = 8189`，并在防火墙放行。",
+    ),
+    (
         "disk-full",
         "The disk is full; new records can not be kept.",
         "Free space; the gateway goes on live and keeps what it had.",

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from gateway.config.load import load_config
-from gateway.config.ports import FIELDS, Center, PortUse, ports_of
+from gateway.config.ports import FIELDS, Center, PortUse, ports_of, shared_udp
 from gateway.config.units import HostPort
 from gateway.registry import Installed
 
@@ -29,6 +29,32 @@ def test_a_center_needs_one_tcp_and_one_udp_port_for_kits(tmp_path: Path) -> Non
     assert not [use for use in uses if use.outward], "a center never calls a kit"
     with_broker = of(tmp_path, text.replace("enabled = false", ""))
     assert {use.ports for use in with_broker if use.who == "kits"} == {"443", "8444", "8883"}
+
+
+def test_a_center_has_one_udp_port_for_kits_and_browsers(tmp_path: Path) -> None:
+    center = '[gateway]\nid = "county"\nrole = "center"\n[adapter.mqtt]\nenabled = false\n'
+    ours = {"kits", "people"}
+    assert {(use.protocol, use.ports) for use in of(tmp_path, center) if use.who in ours} == {
+        ("udp", "8444"),
+        ("tcp", "8443"),
+    }
+
+    def shared(text: str) -> HostPort | None:
+        file = tmp_path / "c.toml"
+        file.write_text(text)
+        return shared_udp(load_config(file, Installed()))
+
+    assert shared(center) == ("0.0.0.0", 8444)
+    assert shared(center + '[adapter.uplink]\nlisten_udp = "10.0.0.1:9000"\n[adapter.webrtc]\nmax_sessions = 9\n') == (
+        "10.0.0.1",
+        9000,
+    )
+    assert shared(center + "[adapter.webrtc]\nport = 8189\n") is None, "as it is said"
+    assert shared(center + '[adapter.uplink]\nlisten_udp = "0.0.0.0:0"\n') is None
+    assert shared(center + "[adapter.uplink]\nenabled = false\n") is None
+    assert shared(center.replace("center", "edge") + "[adapter.webrtc]\nport = 8444\n") is None
+    browsers = [use for use in of(tmp_path, center.replace("center", "edge")) if use.part == "webrtc"]
+    assert [use.ports for use in browsers] == ["8189"]
 
 
 def test_a_kit_is_never_called_by_its_center(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from gateway.model.ids import DeviceId, StreamId, parse_ref
 from gateway.model.media import StreamState, StreamStatus
 from gateway.model.principal import Principal, Role
 from gateway.model.voice import GroupId
+from gateway.net.one_port import Lane
 
 ALICE = Principal("alice", Role.OPERATOR, "s-1", address="127.0.0.1")
 BOB = Principal("bob", Role.VIEWER, "s-2", address="127.0.0.1")
@@ -426,6 +427,9 @@ class FakeContext:
         return self.own
 
     def kit_tls(self) -> None:
+        return None
+
+    def shared_udp(self, lane: Lane, port: int) -> socket.socket | None:
         return None
 
     def ready(self) -> None:
