@@ -24,12 +24,17 @@ impl Link {
     }
 
     fn lossy_step(&mut self, offered: f64, loss: f64, told: f64) -> Verdict {
+        self.held_step(offered, loss, told, 1.0)
+    }
+
+    /// `passes`: the part of the step in which the link moves at all.
+    fn held_step(&mut self, offered: f64, loss: f64, told: f64, passes: f64) -> Verdict {
         let sent = offered.min(self.rate.usable_bps());
         if offered >= self.rate.usable_bps() {
             self.rate.note_limited();
         }
         let bits = self.queue_bits + sent * 0.1;
-        let out = bits.min(self.capacity * 0.1);
+        let out = bits.min(self.capacity * 0.1 * passes);
         self.queue_bits = bits - out;
         self.bytes += out / 8.0 * (1.0 - loss);
         self.sent += sent * 0.1 / 8.0;
@@ -164,6 +169,20 @@ fn a_moment_in_which_all_stood_still_is_no_queue() {
     link.own_us = 0;
     link.step(2e6, 0.0);
     assert!(link.rate.usable_bps() >= before, "{} of {before}", link.rate.usable_bps());
+}
+
+#[test]
+fn a_link_that_stands_still_with_a_queue_before_it_has_not_collapsed() {
+    let mut link = Link::new(8e6);
+    link.run(5, 1e9, 0.0);
+    let before = link.rate.usable_bps();
+    link.queue_bits = 0.12 * link.capacity;
+    link.step(4e6, 0.0);
+    link.held_step(4e6, 0.0, 0.0, 0.05);
+    assert!(link.queue_bits < 0.15 * link.capacity, "not a queue that only a collapse leaves");
+    assert!(link.rate.usable_bps() > 0.5 * before, "{} of {before}", link.rate.usable_bps());
+    link.held_step(4e6, 0.0, 0.0, 0.05);
+    assert!(link.rate.usable_bps() < 0.1 * before, "the second time it is: {}", link.rate.usable_bps());
 }
 
 #[test]

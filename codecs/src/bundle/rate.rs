@@ -42,6 +42,8 @@ const CALL_CLAIM: f64 = 2.0;
 /// This part of what was sent arrives: nothing to speak of was lost beside it.
 const CLEAN: f64 = 0.9;
 const COLLAPSE: f64 = 0.15;
+/// Links that stand still for a moment look so once.
+const COLLAPSED_STEPS: u32 = 2;
 /// Bursts of a radio that come close together are over after so many steps; losses that go on longer are the queue's.
 const DOUBT_STEPS: u32 = 4;
 const THROUGH_FADE: f64 = 0.8;
@@ -104,7 +106,8 @@ pub struct Rate {
     draining: Option<(Micros, u64)>,
     /// Judgements in a row that found a queue.
     queued: u32,
-    collapsed: bool,
+    /// Judgements in a row that found next to nothing arriving.
+    collapsed: u32,
     /// The least queue since the last judgement, that one's too: what stood still for a moment comes late all at once, and
     /// there is no queue before it.
     least_us: u64,
@@ -136,7 +139,7 @@ impl Default for Rate {
             span_began: Micros(0),
             draining: None,
             queued: 0,
-            collapsed: false,
+            collapsed: 0,
             least_us: 0,
             through: 0.0,
             felt: None,
@@ -245,7 +248,8 @@ impl Rate {
         let grows = steady && self.delivered < 0.8 * sent * (1.0 - seen.loss);
         self.mean += (self.delivered - self.mean) / 6.0;
         // Hardly anything of what is sent comes, and nothing of it was lost on the way: it stands in the queue.
-        self.collapsed = steady && self.delivered < COLLAPSE * sent && self.delivered > CLEAN * passed;
+        let collapsed = steady && self.delivered < COLLAPSE * sent && self.delivered > CLEAN * passed;
+        self.collapsed = if collapsed { self.collapsed + 1 } else { 0 };
         let verdict = self.judge(seen.queue_us, seen.loss, passed, used || grows, now);
         self.limited = false;
         // On a thin link a judgement takes longer than such a moment.
@@ -272,8 +276,9 @@ impl Rate {
                 self.trial.cancel();
                 self.probe.stop(now);
                 // Only a queue that stood all the time shows by what leaves it what the path carries.
-                let sure = queue_us > SURE_US || self.collapsed;
-                if !sure && self.least_us.saturating_sub(self.slack_us()) <= FULL_US {
+                let sure = queue_us > SURE_US || self.collapsed >= COLLAPSED_STEPS;
+                let stood = self.least_us.saturating_sub(self.slack_us()) > FULL_US;
+                if !sure && (!stood || self.collapsed > 0) {
                     return Verdict::Same;
                 }
                 self.starting = 0;
