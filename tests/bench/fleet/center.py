@@ -73,18 +73,21 @@ class Center:
     async def back(self, told: Told) -> Told:
         """When `count` kits were born anew after the wall clock `since` and all kits are here; or after `seconds`."""
         until = time.monotonic() + told["seconds"]
-        made_up = set(self._plan.names())
+        names = self._plan.names()
+        left = names
         while True:
             now = time.monotonic()
-            heard = [one for one in self.session.kits.values() if one.gateway in made_up] if self.session else ()
-            anew = sum(
-                kit.here and kit.presence.birth is not None and kit.presence.birth.at >= told["since"] for kit in heard
-            )
-            # All kits are looked at only when it may be over: on the machine that is measured that is work too.
+            # Those that are missing, and all of them only when it may be over: looking is work on this machine too.
+            left = [name for name in left if not self._anew(name, told["since"])]
+            anew = len(names) - len(left)
             here = self._there()[0] if anew >= told["count"] or now >= until else 0
             if here >= told["kits"] or now >= until:
                 return {"at": now, "anew": anew, "here": here}
             await asyncio.sleep(LOOK_S)
+
+    def _anew(self, name: str, since: float) -> bool:
+        kit = self.session.kits.get(name) if self.session is not None else None
+        return kit is not None and kit.here and kit.presence.birth is not None and kit.presence.birth.at >= since
 
     async def orders(self, told: Told) -> Told:
         """Cameras at random are told to stop, `rate` a second for `seconds`; how long each took, in ms."""
