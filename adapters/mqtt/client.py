@@ -1,5 +1,6 @@
-"""An MQTT client on a socket that is connected: 3.1.1 and 5, as far as kits and centers need it, on the loop, without a
-thread. Our connections end with their socket: nothing is kept for a broker that comes back.
+"""An MQTT client on a socket that is connected: 3.1.1 and 5, on the loop, without a thread. aiomqtt begins and ends it
+(`seam.py`); messages and subscriptions are made and read here. Our connections end with their socket: nothing is kept
+for a broker that comes back.
 
 - What is said first may go in one breath with the CONNECT (MQTT 3.1.1 §3.1.4): on a satellite link that is two seconds
   less, and when thousands come back, two times less that each side is woken.
@@ -18,9 +19,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from adapters.mqtt.dial import Socket
-from adapters.mqtt.protocol import greeting, packets
-from adapters.mqtt.protocol.greeting import Hello
-from adapters.mqtt.protocol.packets import DISCONNECT, PINGREQ, Packet, Type, puback, publish, read_publish
+from adapters.mqtt.protocol import packets
+from adapters.mqtt.protocol.packets import PINGREQ, Packet, Type, puback, publish, read_publish
+from adapters.mqtt.protocol.reasons import words
+from adapters.mqtt.seam import Greeter, Hello
 from adapters.mqtt.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Client:
         self.socket = Wire(sock, limit, self._loop.time, self._on_blocked)
         self._heard = on_message
         self._keep_alive_s = float(keep_alive_s)
+        self._greeter: Greeter | None = None
         self._why: Exception | None = None
         self._settled: asyncio.Future[None] = self._loop.create_future()
         self._waiting: dict[int, _Sent] = {}
@@ -90,9 +93,10 @@ class Client:
 
     def greet(self, hello: Hello, first: First | None = None) -> None:
         """Send the CONNECT, and `first` with it. Raises OSError."""
+        self._greeter = Greeter(hello, five=self.five)
+        data = self._greeter.hello()
         self._loop.add_reader(self.socket.fileno(), self._readable)
         self._alive()
-        data = greeting.connect(hello, five=self.five)
         if first is not None:
             self._first = self._number_first(first)
             data += self._first[1].data
@@ -155,8 +159,8 @@ class Client:
 
     async def leave(self) -> None:
         """Say goodbye: the broker keeps our will to itself. Raises Ended, OSError."""
-        if not self.ended.is_set():
-            self._write(DISCONNECT)
+        if self._greeter is not None and not self.ended.is_set():
+            self._write(self._greeter.goodbye())
             await self.socket.gone()
 
     def drop(self) -> None:
@@ -268,9 +272,11 @@ class Client:
     def _take(self, packet: Packet, answers: bytearray) -> None:
         """What it is to be answered with is added to `answers`. Raises ValueError, IndexError for what is none, Ended
         where it is the end."""
-        kind, body = packet.type, packet.body
+        kind, body, greeter = packet.type, packet.body, self._greeter
+        if greeter is None:
+            raise ValueError(f"a {kind.name} before we said anything")
         if self.reason is None:
-            self._greeted(packet)
+            self._greeted(packet, greeter)
         elif kind is Type.PUBLISH and not packet.flags & 4:
             topic, payload, number = read_publish(packet, five=self.five)
             self._heard(topic, payload, bool(packet.flags & 1))
@@ -292,15 +298,14 @@ class Client:
         elif kind is Type.PINGRESP:
             self._pinged_at = None
         elif kind is Type.DISCONNECT and self.five:
-            reason = greeting.read_disconnect(packet)
-            raise Ended(f"it says {greeting.words(reason)}", reason)
+            reason = greeter.ended(packet)
+            raise Ended(f"it says {words(reason)}", reason)
         else:
             raise ValueError(f"a {kind.name}, which a broker has no reason to send us")
 
-    def _greeted(self, packet: Packet) -> None:
-        self.reason, keep_alive_s = greeting.read_connack(packet, five=self.five)
-        if keep_alive_s is not None:
-            self._keep_alive_s = float(keep_alive_s) or self._keep_alive_s
+    def _greeted(self, packet: Packet, greeter: Greeter) -> None:
+        self.reason = greeter.answered(packet)
+        self._keep_alive_s = greeter.keep_alive_s or self._keep_alive_s
         if not self._settled.done():
             self._settled.set_result(None)
 
@@ -308,8 +313,8 @@ class Client:
         """Once: a broker that does not let us write (0x87) would else look like one that has it all."""
         if reason not in self._refused:
             self._refused.add(reason)
-            words = "its rights forbid it" if reason == 0x87 else greeting.words(reason)
-            log.warning("the broker takes a message of ours and does not pass it on: 0x%02x, %s", reason, words)
+            why = "its rights forbid it" if reason == 0x87 else words(reason)
+            log.warning("the broker takes a message of ours and does not pass it on: 0x%02x, %s", reason, why)
 
     def _readable(self) -> None:
         wire = self.socket

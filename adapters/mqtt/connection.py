@@ -17,8 +17,9 @@ from adapters.mqtt.client import Client, Ended, First, OnMessage, Retained
 from adapters.mqtt.dial import Dialler
 from adapters.mqtt.manner import Times, Versions
 from adapters.mqtt.patience import Patience, unacknowledged
-from adapters.mqtt.protocol.greeting import Hello, words
 from adapters.mqtt.protocol.messages import MAX_BYTES
+from adapters.mqtt.protocol.reasons import words
+from adapters.mqtt.seam import OTHER_VERSION, Hello
 from gateway.base.errors import GatewayError, LinkDown, PeerError
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ ROOM = 4096
 BYE_S = 2.0
 
 # Reason codes of MQTT 5 §2.4.
-OTHER_VERSION = 0x84
 TAKEN_OVER = 0x8E
 """Another client came with our identifier."""
 _NOT_LET_IN = {0x85, 0x86, 0x87, 0x8A, 0x8C}

@@ -1,5 +1,5 @@
-"""Packets of MQTT: where each ends, what a CONNECT says (a door must know), and those of a client; how it begins stands
-in `greeting.py`. MQTT 3.1.1 §2.2, §3.1, §3.3, §3.4; MQTT 5 of the same numbers."""
+"""Packets of MQTT: where each ends, what a CONNECT says (a door must know), and those that come by the thousand and are
+made and read by us (`client.py`). MQTT 3.1.1 §2.2, §3.1, §3.3, §3.4; MQTT 5 of the same numbers."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def publish(
     left = len(variable) + len(payload)
     if left > 0xFFF_FFFF or len(name) > 0xFFFF:
         raise ValueError(f"a message of {left} bytes to a topic of {len(name)}")
-    return fixed_header(Type.PUBLISH << 4 | (2 if mid else 0) | retain, left) + variable + payload
+    return _head(Type.PUBLISH << 4 | (2 if mid else 0) | retain, left) + variable + payload
 
 
 def read_publish(packet: Packet, *, five: bool) -> tuple[str, bytes, int]:
@@ -193,12 +193,12 @@ def read_publish(packet: Packet, *, five: bool) -> tuple[str, bytes, int]:
 
 def subscribe(mid: int, filters: Iterable[str], qos: int, *, five: bool) -> bytes:
     """§3.8; options of MQTT 5 are as 3.1.1 has it."""
-    return _asking(Type.SUBSCRIBE, mid, (text_field(one) + bytes([qos]) for one in filters), five)
+    return _asking(Type.SUBSCRIBE, mid, (_text(one) + bytes([qos]) for one in filters), five)
 
 
 def unsubscribe(mid: int, filters: Iterable[str], *, five: bool) -> bytes:
     """§3.10."""
-    return _asking(Type.UNSUBSCRIBE, mid, map(text_field, filters), five)
+    return _asking(Type.UNSUBSCRIBE, mid, map(_text, filters), five)
 
 
 def read_answer(packet: Packet, *, five: bool) -> tuple[int, bytes]:
@@ -210,8 +210,6 @@ def read_answer(packet: Packet, *, five: bool) -> tuple[int, bytes]:
 
 
 PINGREQ = bytes([Type.PINGREQ << 4, 0])
-DISCONNECT = bytes([Type.DISCONNECT << 4, 0])
-"""In peace (MQTT 5 §3.14.2.1 too)."""
 
 
 def puback(mid: int) -> bytes:
@@ -220,10 +218,10 @@ def puback(mid: int) -> bytes:
 
 def _asking(kind: Type, mid: int, filters: Iterable[bytes], five: bool) -> bytes:
     body = mid.to_bytes(2, "big") + (b"\0" if five else b"") + b"".join(filters)
-    return fixed_header(kind << 4 | 2, len(body)) + body
+    return _head(kind << 4 | 2, len(body)) + body
 
 
-def text_field(value: str) -> bytes:
+def _text(value: str) -> bytes:
     """§1.5.3. Raises ValueError for what is too long."""
     data = value.encode()
     if len(data) > 0xFFFF:
@@ -231,7 +229,7 @@ def text_field(value: str) -> bytes:
     return len(data).to_bytes(2, "big") + data
 
 
-def fixed_header(first: int, left: int) -> bytes:
+def _head(first: int, left: int) -> bytes:
     """§2.2: `left` bytes follow."""
     head = bytearray([first])
     while True:
@@ -242,19 +240,14 @@ def fixed_header(first: int, left: int) -> bytes:
 
 
 def _after_properties(body: bytes, at: int) -> int:
-    length, at = variable_length(body, at)
-    return at + length
-
-
-def variable_length(body: bytes, at: int) -> tuple[int, int]:
-    """A number of up to four bytes, seven bits in each (MQTT 5 §1.5.5), and where it ends. Raises ValueError,
-    IndexError."""
+    """Where they end: their length is a number of up to four bytes, seven bits in each (MQTT 5 §1.5.5). Raises
+    ValueError, IndexError."""
     length = 0
     for place in range(4):
         digit = body[at + place]
         length |= (digit & 0x7F) << 7 * place
         if digit < 0x80:
-            return length, at + place + 1
+            return at + place + 1 + length
     raise ValueError("a length without an end")
 
 
