@@ -89,6 +89,8 @@ class Mesh:
                         tasks.create_task(self._tell())
                     for name, source in self._config.sources.items():
                         tasks.create_task(self._keep(name, source), name=f"mesh {name}")
+                    if not self._meshes:
+                        await asyncio.Event().wait()
             finally:
                 for due in self._due.values():
                     due.cancel()
