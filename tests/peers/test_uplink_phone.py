@@ -40,7 +40,8 @@ async def test_a_phone_of_the_center_talks_in_a_group_of_the_kit(tmp_path: Path,
     at_kit, at_center = free
     more_kit = (
         f"[adapter.roip.channels.radio-1]\nkind = 'usrp'\nlisten = '127.0.0.1:{at_kit.usrp}'\n"
-        f"peer = '127.0.0.1:{at_kit.radio}'\n[talk.group.ops]\nnumber = '611'\nmode = 'half'\nmembers = ['radio-1/ch1']\n"
+        f"peer = '127.0.0.1:{at_kit.radio}'\n[talk.group.ops]\nnumber = '611'\nmode = 'half'\n"
+        "members = ['radio-1/ch1']\n"
     )
     more_center = f"[adapter.sip.users.8001]\npassword = '{PASSWORD}'\ncalls = ['groups']\n"
     folder = tmp_path / "phone"
