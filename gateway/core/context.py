@@ -62,11 +62,11 @@ class AdapterContext:
     links: Links
     kit: KitStanding
     texts: Texts
-    one_port: OnePort | None = None
     on_ready: Callable[[], None] = field(default=lambda: None)
     tls: Callable[[], KitTls | None] = field(default=lambda: None)
     on_started: Callable[[], Awaitable[object]] = _at_once
     on_lacking: Callable[..., None] = field(default=lambda *_problems: None)
+    one_port: OnePort | None = None
 
     def addresses(self) -> Sequence[str]:
         return own_addresses()
