@@ -44,6 +44,8 @@ class HandLoop(asyncio.SelectorEventLoop):
         self._given: dict[asyncio.Future[Any] | Future[Any], float] = {}
         """What threads do now, and since when (real time)."""
         self._waits: asyncio.Future[None] | None = None
+        self.ended = 0
+        """Jobs of threads that were seen to be done: whoever waits for one may not have had his turn yet."""
 
     def time(self) -> float:
         return self._by_hand
@@ -78,7 +80,9 @@ class HandLoop(asyncio.SelectorEventLoop):
         return True
 
     def _work(self) -> bool:
-        self._given = {job: began for job, began in self._given.items() if not job.done()}
+        left = {job: began for job, began in self._given.items() if not job.done()}
+        self.ended += len(self._given) - len(left)
+        self._given = left
         since = time.monotonic() - HANGS_S if self._given else 0.0
         return any(began > since for began in self._given.values())
 
@@ -124,13 +128,17 @@ def on_hand_time(store: Store) -> None:
 
 
 async def settle() -> None:
-    """Let everything that can run without time passing run."""
+    """Let everything that can run without time passing run. What a thread was done with meanwhile has all of its turns
+    too, be it in the last of ours."""
     loop = asyncio.get_running_loop()
-    for _ in range(SPIN):
-        await asyncio.sleep(0)
-    while isinstance(loop, HandLoop) and await loop.threads():
+    while True:
+        ended = loop.ended if isinstance(loop, HandLoop) else 0
         for _ in range(SPIN):
             await asyncio.sleep(0)
+        if not isinstance(loop, HandLoop):
+            return
+        if not await loop.threads() and loop.ended == ended:
+            return
 
 
 async def advance(seconds: float) -> None:
