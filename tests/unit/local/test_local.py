@@ -215,15 +215,21 @@ async def test_what_a_camera_codes_itself_is_passed(places: Places, tmp_path: Pa
         assert ended.value.code in ("local-unplugged", "source-ended")
 
 
+async def to_our_workers(number: signal.Signals) -> list[int]:
+    """Who got it. Ours only: the tests beside this one have workers as well."""
+    ours = ["pgrep", "-P", str(os.getpid()), "-f", "adapters.local.worker .*realtime"]
+    found = await asyncio.to_thread(subprocess.run, ours, capture_output=True, text=True)
+    pids = [int(pid) for pid in found.stdout.split()]
+    for pid in pids:
+        os.kill(pid, number)
+    return pids
+
+
 async def test_a_worker_that_is_killed(places: Places) -> None:
     recipe = Recipe(Input("lavfi", "testsrc2=size=320x240:rate=25,realtime", {}))
     async with a_kit(places) as kit, capturing(kit, recipe) as task:
         await kit.frames(10)
-        # Ours: the tests beside this one have workers as well.
-        ours = ["pgrep", "-P", str(os.getpid()), "-f", "adapters.local.worker .*realtime"]
-        found = await asyncio.to_thread(subprocess.run, ours, capture_output=True, text=True)
-        for pid in found.stdout.split():
-            await asyncio.to_thread(subprocess.run, ["kill", "-9", pid])
+        assert await to_our_workers(signal.SIGKILL)
         with pytest.raises(LinkDown) as died:
             await asyncio.wait_for(asyncio.shield(task), 60)
         assert died.value.code in ("local-worker", "source-ended")
@@ -236,14 +242,11 @@ async def test_a_driver_that_hangs(places: Places, monkeypatch: pytest.MonkeyPat
     recipe = Recipe(Input("lavfi", "testsrc2=size=320x240:rate=25,realtime", {}))
     async with a_kit(places) as kit, capturing(kit, recipe) as task:
         await kit.frames(10)
-        ours = ["pgrep", "-P", str(os.getpid()), "-f", "adapters.local.worker .*realtime"]
-        found = await asyncio.to_thread(subprocess.run, ours, capture_output=True, text=True)
-        for pid in found.stdout.split():
-            os.kill(int(pid), signal.SIGSTOP)
+        hangs = await to_our_workers(signal.SIGSTOP)
         with pytest.raises(LinkDown) as hung:
             await asyncio.wait_for(asyncio.shield(task), 60)
-        assert hung.value.code == "local-hung" and found.stdout
-        assert not any(Path(f"/proc/{pid}").exists() for pid in found.stdout.split())
+        assert hung.value.code == "local-hung" and hangs
+        assert not any(Path(f"/proc/{pid}").exists() for pid in hangs)
 
 
 async def test_no_more_at_a_time_than_are_allowed(tmp_path: Path, places: Places) -> None:
