@@ -38,6 +38,9 @@ $(STAMPS)/node: console/package-lock.json scripts/setup.sh
 peers: $(STAMPS)/python ## install the programs the tests are held against (Debian packages)
 	@scripts/setup.sh peers
 
+.PHONY: long-peers
+long-peers:
+	@scripts/setup.sh long
 .PHONY: bench-peers
 bench-peers:
 	@scripts/setup.sh bench
@@ -127,7 +130,7 @@ test-python: $(STAMPS)/codecs $(STAMPS)/console
 	@$(PY) -m pytest $(PYTEST_ARGS) -m 'not long' --ignore=tests/paths/test_uplink_links.py
 
 .PHONY: test-long
-test-long: build peers ## tests of half a minute each that `make test` leaves out (4 minutes)
+test-long: build peers long-peers ## tests of half a minute each that `make test` leaves out (4 minutes)
 	@$(PY) -m pytest -m long
 
 # In memory cargo test runs the same situations by two seeds; here by five, then on emulated links, which want the machine

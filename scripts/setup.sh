@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepares a machine, one part at a time: scripts/setup.sh python|node|rust|peers|bench|fuzz|lock.
+# Prepares a machine, one part at a time: scripts/setup.sh python|node|rust|peers|long|bench|fleet|fuzz|lock.
 # Says what it does, may be run again, and fails with one sentence that names the cure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -193,7 +193,7 @@ peers)
   apt_install 'test peers' chromium ffmpeg sip-tester iproute2 fonts-noto-cjk \
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
     gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp \
-    python3-gi gir1.2-gst-rtsp-server-1.0 srt-tools libsrt1.5-gnutls tshark vlc-bin vlc-plugin-base \
+    python3-gi gir1.2-gst-rtsp-server-1.0 srt-tools libsrt1.5-gnutls tshark vlc-bin vlc-plugin-base vlc-plugin-access-extra \
     baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules mosquitto mosquitto-clients strace snmpd babeld gpsd espeak-ng alsa-utils \
     modemmanager dbus polkitd python3-dbusmock
   pjsua2
@@ -201,6 +201,9 @@ peers)
   gpiod
   pysnmp
   onvif_peer
+  ;;
+long)
+  apt_install 'long tests' obs-studio obs-plugins xvfb libgl1-mesa-dri
   ;;
 bench)
   apt_install 'bench peers' janus gcc make libc6-dev libssl-dev pkg-config dpkg-dev rtpengine-daemon
