@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from adapters.mqtt.address import Broker, parse_broker
 from adapters.mqtt.protocol.topics import may_be_gateway
-from gateway.config.units import ByteSize, Duration, HostPort, Listen
+from gateway.config.units import ByteSize, Duration, HostPort, Listen, OwnAddress
 
 EMBEDDED = "embedded"
 
@@ -52,7 +51,7 @@ class MqttConfig(BaseModel):
     protocol: Literal["auto", "5", "3.1.1"] = Field("auto", description="auto: MQTT 5 where the broker has it")
     spread: bool = Field(True, description="kits begin at different places of the list; false: at its first broker")
     interface: str = Field("", max_length=15, description="connect through this network interface only, as wwan0")
-    bind_address: str = Field("", description="connect from this own address only")
+    bind_address: OwnAddress = Field("", description="connect from this own address only")
     answer: Duration = Field(4.0, ge=0.5, le=60, description="wait for a broker's answer, then try the next one")
     keep_alive: Duration = Field(20.0, ge=5, le=600, description="a broker that says nothing for so long is asked")
     telemetry: Duration = Field(10.0, ge=1, le=600, description="a sign of life this often; three missed are a death")
@@ -76,16 +75,6 @@ class MqttConfig(BaseModel):
         for text in value:
             if not may_be_gateway(text):
                 raise ValueError(f"{text!r} is no gateway id for MQTT: lower-case letters, digits, '_' and '-', no dot")
-        return value
-
-    @field_validator("bind_address")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if value:
-            try:
-                ipaddress.ip_address(value)
-            except ValueError:
-                raise ValueError("use an IP address of this machine, or leave it empty") from None
         return value
 
     @model_validator(mode="after")

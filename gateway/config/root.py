@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from gateway.config.section import Section
 from gateway.config.sources import Program, Push, Security, Source
 from gateway.config.talk import Talk
 from gateway.config.texts import LastResort, Texts
-from gateway.config.units import ByteSize, Duration, PortRange, Ports, is_slug
+from gateway.config.units import ByteSize, Duration, OwnAddress, PortRange, Ports, is_slug
 
 
 class Gateway(Section):
@@ -42,20 +41,12 @@ class Gateway(Section):
 class Media(Section):
     RENAMED: ClassVar[dict[str, str]] = {"ports": "rtp_ports", "host": "rtp_host"}
 
-    rtp_host: str = Field("", description="address on which devices' media arrives; empty: where its adapter listens")
+    rtp_host: OwnAddress = Field(
+        "", description="address on which devices' media arrives; empty: where its adapter listens"
+    )
     rtp_ports: Ports = Field(PortRange(30000, 30499), description="UDP and TCP ports of media; open them in firewalls")
     threads: int = Field(1, ge=1, le=64, description="media threads; more than the cores there are is no use")
     gop_bytes: ByteSize = Field(8_000_000, description="most that is kept of a stream for viewers who join")
-
-    @field_validator("rtp_host")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if value:
-            try:
-                ipaddress.ip_address(value)
-            except ValueError:
-                raise ValueError("use an IP address of this machine, or leave it empty") from None
-        return value
 
 
 class Streams(Section):

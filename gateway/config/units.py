@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
@@ -113,3 +113,16 @@ Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(dur
 ByteSize = Annotated[int, BeforeValidator(parse_size), PlainSerializer(size_text)]
 Ports = Annotated[PortRange, BeforeValidator(parse_ports), PlainSerializer(str)]
 Listen = Annotated[HostPort, BeforeValidator(parse_host_port), PlainSerializer(str)]
+
+
+def _own_address(value: str) -> str:
+    if value:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError("use an IP address of this machine, or leave it empty") from None
+    return value
+
+
+OwnAddress = Annotated[str, AfterValidator(_own_address)]
+"""An address of this machine; empty: whichever fits."""

@@ -43,17 +43,24 @@ class Datagram:
     payload: bytes
 
 
-def udp_of(frame: bytes) -> Datagram | None:
-    """The UDP datagram in an Ethernet frame, behind up to two VLAN tags. None: something else, or a later fragment."""
+def ethertype(frame: bytes) -> tuple[int, int]:
+    """(what an Ethernet frame carries, where that begins), behind up to two VLAN tags; kind 0: it is cut short."""
     at = 12
+    kind = 0
     for _ in range(3):
         if len(frame) < at + 2:
-            return None
+            return 0, at
         (kind,) = struct.unpack_from(">H", frame, at)
         at += 2
         if kind not in (0x8100, 0x88A8):
             break
         at += 2
+    return kind, at
+
+
+def udp_of(frame: bytes) -> Datagram | None:
+    """The UDP datagram in an Ethernet frame. None: something else, or a later fragment."""
+    kind, at = ethertype(frame)
     if kind == 0x0800:
         return _udp4(frame, at)
     return _udp6(frame, at) if kind == 0x86DD else None

@@ -291,17 +291,36 @@ class Phone:
         self, where: Kit, number: str, video: VideoWish = NO_VIDEO, *, hop: Hop | None = None, **headers: str
     ) -> NativeLeg:
         """Place a call; answered when this returns."""
+        way = hop or Hop("udp", (self.host, self.port), (where.host, where.port))
+        return await self._place(way, f"{number}@{where.host}:{where.port}", video, headers=tuple(headers.items()))
+
+    async def call_as(self, password: str, port: int, number: str) -> NativeLeg:
+        """The same on a port of this machine where it is asked who it is."""
+        way = Hop("udp", (self.host, self.port), (self.host, port))
+        secret = DigestClient(self.number, password)
+        return await self._place(way, f"{number}@{self.host}:{port}", NO_VIDEO, credentials=secret)
+
+    async def _place(
+        self,
+        hop: Hop,
+        whom: str,
+        video: VideoWish,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        credentials: DigestClient | None = None,
+    ) -> NativeLeg:
         route = Route(
             endpoint=self.endpoint,
-            hop=hop or Hop("udp", (self.host, self.port), (where.host, where.port)),
-            uri=f"sip:{number}@{where.host}:{where.port}",
+            hop=hop,
+            uri=f"sip:{whom}",
             from_uri=f"sip:{self.number}@{self.host}",
             from_display=f"Phone {self.number}",
             contact_user=self.number,
-            headers=tuple(headers.items()),
+            headers=headers,
             policy=self.policy,
             name="kit",
             trunk="",
+            credentials=credentials,
         )
         self.over = asyncio.get_running_loop().create_future()
         self.leg = await self.native.place(route, self, video)

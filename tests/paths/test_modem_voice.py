@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from adapters.modem import call as modem_call
-from adapters.sip.engine import NO_VIDEO
-from adapters.sip.routing import MediaPolicy, Route
+from adapters.sip.routing import MediaPolicy
 from gateway.base.log import LogSetup
 from gateway.config.load import load_config
 from gateway.core import talk_dialled
@@ -27,8 +26,6 @@ from gateway.model.voice import CallState, CallStatus, GroupId, Member, MemberKi
 from gateway.net.sip import Listen, SipEndpoint
 from gateway.registry import Installed
 from gateway.sim.radio import tone_share
-from gateway.wire.digest import DigestClient
-from gateway.wire.sip import Hop
 from tests.fakes.modem import EC25, SIM7600, Chip, FakeModem, PcmEnd, PtyEnd
 from tests.paths.sip_rig import Phone, a_plane
 from tests.paths.sip_sound import PATIENCE_S, Ear
@@ -81,23 +78,7 @@ class Field:
 
     async def joins(self) -> None:
         """The handset dials the group."""
-        team = self.team
-        route = Route(
-            endpoint=team.endpoint,
-            hop=Hop("udp", ("127.0.0.1", team.port), ("127.0.0.1", self.sip)),
-            uri=f"sip:600@127.0.0.1:{self.sip}",
-            from_uri="sip:8101@127.0.0.1",
-            from_display="",
-            contact_user="8101",
-            headers=(),
-            policy=team.policy,
-            name="kit",
-            trunk="",
-            credentials=DigestClient("8101", PASSWORD),
-        )
-        team.leg = await team.native.place(route, team, NO_VIDEO)
-        async with asyncio.timeout(PATIENCE_S):
-            await team.leg.answered()
+        await self.team.call_as(PASSWORD, self.sip, "600")
 
     async def up(self) -> CallStatus:
         """The group's number has been dialled, and the far side has taken it."""

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sip.engine import NO_VIDEO
-from adapters.sip.routing import MediaPolicy, Route
+from adapters.sip.routing import MediaPolicy
 from gateway.base.log import LogSetup
 from gateway.config.load import load_config
 from gateway.core import talk_dialled
@@ -22,8 +21,6 @@ from gateway.model.principal import SYSTEM
 from gateway.model.voice import CallState, CallStatus, GroupId, Member
 from gateway.net.sip import IncomingRequest, Listen, SipEndpoint
 from gateway.registry import Installed
-from gateway.wire.digest import DigestClient
-from gateway.wire.sip import Hop
 from tests.paths.sip_rig import Phone, a_plane
 from tests.paths.sip_sound import PATIENCE_S
 from tests.peers.stage import ports
@@ -52,23 +49,7 @@ class Field:
 
     async def joins(self) -> None:
         """The handset dials the group."""
-        team = self.team
-        route = Route(
-            endpoint=team.endpoint,
-            hop=Hop("udp", ("127.0.0.1", team.port), ("127.0.0.1", self.sip)),
-            uri=f"sip:600@127.0.0.1:{self.sip}",
-            from_uri="sip:8101@127.0.0.1",
-            from_display="",
-            contact_user="8101",
-            headers=(),
-            policy=team.policy,
-            name="kit",
-            trunk="",
-            credentials=DigestClient("8101", PASSWORD),
-        )
-        team.leg = await team.native.place(route, team, NO_VIDEO)
-        async with asyncio.timeout(PATIENCE_S):
-            await team.leg.answered()
+        await self.team.call_as(PASSWORD, self.sip, "600")
 
     def by_trunk(self) -> list[CallStatus]:
         return [one for one in self.core.calls.list(SYSTEM) if one.trunk == "sat"]

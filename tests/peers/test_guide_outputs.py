@@ -41,9 +41,9 @@ def free() -> Iterator[Ports]:
         yield mine
 
 
-@pytest.fixture
-async def stage(free: Ports, tmp_path: Path) -> AsyncIterator[Stage]:
-    config = f"""
+def site(free: Ports) -> str:
+    """Of the configuration: a ball may publish, a wall may read, and its transport stream goes to a group."""
+    return f"""
 [program.ball]
 password = "the-ball-s-own"
 publish = ["ball-1/*"]
@@ -56,7 +56,11 @@ interface = "lo"
 stream = "ball-1/ch1"
 url = "udp://{GROUP}:{free.ts}?ttl=0"
 """
-    async with a_stage(tmp_path, free, config) as made:
+
+
+@pytest.fixture
+async def stage(free: Ports, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with a_stage(tmp_path, free, site(free)) as made:
         yield made
 
 

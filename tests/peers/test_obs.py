@@ -22,7 +22,7 @@ from tests.interop.reader import read
 from tests.peers.programs import need
 from tests.peers.senders import a_stage, live, running
 from tests.peers.stage import Ports, Stage, ports
-from tests.peers.test_guide_outputs import GROUP, SECTIONS, here
+from tests.peers.test_guide_outputs import SECTIONS, here, site
 
 pytestmark = [pytest.mark.peer, pytest.mark.long]
 
@@ -44,22 +44,7 @@ def free() -> Iterator[Ports]:
 
 @pytest.fixture
 async def stage(free: Ports, tmp_path: Path) -> AsyncIterator[Stage]:
-    config = f"""
-[program.ball]
-password = "the-ball-s-own"
-publish = ["ball-1/*"]
-[program.wall]
-password = "look-at-it-1"
-read = ["*"]
-[program.obs]
-password = "obs-sends-it-1"
-publish = ["obs"]
-[adapter.mpegts]
-interface = "lo"
-[push.wall]
-stream = "ball-1/ch1"
-url = "udp://{GROUP}:{free.ts}?ttl=0"
-"""
+    config = site(free) + '[program.obs]\npassword = "obs-sends-it-1"\npublish = ["obs"]\n'
     async with a_stage(tmp_path, free, config) as made:
         yield made
 

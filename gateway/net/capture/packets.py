@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from gateway.wire.masking import StreamMask, masked
+from gateway.wire.onwire import ethertype
 from gateway.wire.pcapng import ETHERNET
 
 ONE_FRAME = 1500
@@ -39,15 +40,7 @@ def segment(frame: bytes, link: int = ETHERNET) -> Segment | None:
     """None for what is no whole TCP or UDP header (other protocols, later fragments, cut frames)."""
     at = 0
     if link == ETHERNET:
-        at = 12
-        for _ in range(3):
-            if len(frame) < at + 2:
-                return None
-            (kind,) = struct.unpack_from(">H", frame, at)
-            at += 2
-            if kind not in (0x8100, 0x88A8):
-                break
-            at += 2
+        kind, at = ethertype(frame)
         if kind not in (0x0800, 0x86DD):
             return None
     if len(frame) < at + 20:
