@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from adapters.hls.window import HZ, Part, Segment, Window
+from adapters.hls.clock import HZ
+from adapters.hls.window import Part, Segment, Window
 
 PARTS_OF = 3
 """Parts are listed of the segments within this many target durations of the end (RFC 8216bis §6.2.2)."""

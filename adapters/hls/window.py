@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from adapters.hls.clock import HZ, MediaClock
 from adapters.hls.records import Kind, Record
 from gateway.base.errors import GatewayError
 
-HZ = 90_000
 _EPOCH = 1_735_689_600  # 2025-01-01: numbers stay within the 31 bits of older players until 2059
 STALE_S = 5.0
 """Where nothing came for so long, and a segment's length, nothing comes now."""
@@ -73,8 +73,7 @@ class Window:
         self._init = first - 1
         self._next = first
         self._break = False
-        self._clock: tuple[int, float] | None = None  # a begin and the wall clock's time of it
-        self._sets = first  # the segment whose parts set it
+        self._clock = MediaClock()
         self._came = float("-inf")
 
     @property
@@ -102,39 +101,25 @@ class Window:
             case Kind.DISCONTINUITY:
                 self._end()
                 self._break = self._next > self._first
-                self._clock = None
+                self._clock.forget()
 
     def _part(self, record: Record, now: float) -> None:
         if self._init < self._first:
             return
         self._came = now
         current = self._open()
-        self._set_clock(record, now)
+        self._clock.part(record.begin, record.duration, now, self.next_part[0])
         if current is None:
-            current = Segment(self._next, self._init, self._wall(record.begin), self._break)
+            current = Segment(self._next, self._init, self._clock.wall(record.begin), self._break)
             self._next += 1
             self._break = False
             self.segments.append(current)
         elif current is self.segments[0]:
             # The first of all: no player has read of it before it is complete.
-            current.wall = self._wall(current.parts[0].begin)
+            current.wall = self._clock.wall(current.parts[0].begin)
         current.parts.append(Part(record.data, record.begin, record.duration, record.key))
         self.longest_part_s = max(self.longest_part_s, record.duration / HZ)
         self._let_go()
-
-    def _set_clock(self, record: Record, now: float) -> None:
-        """A part has been there for its length when it comes. What was cached comes at once, and would put the clock
-        ahead by all that follows it: the part that came soonest tells, of those of the first segment after a break."""
-        at, number = now - record.duration / HZ, self.next_part[0]
-        if self._clock is None:
-            self._clock, self._sets = (record.begin, at), number
-        elif number == self._sets and at < self._wall(record.begin):
-            self._clock = (record.begin, at)
-
-    def _wall(self, begin: int) -> float:
-        assert self._clock is not None  # noqa: S101  (set by the first part)
-        known, at = self._clock
-        return at + (begin - known) / HZ
 
     def _open(self) -> Segment | None:
         return self.segments[-1] if self.segments and not self.segments[-1].complete else None

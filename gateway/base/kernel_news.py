@@ -8,6 +8,7 @@ import ctypes
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def _asked(name: str, *args: object) -> int:
     return answer
 
 
-class _News:
+class _News(ABC):
     """A descriptor that is read when the kernel has something to tell."""
 
     def __init__(self, fd: int, called: Callable[[], None]) -> None:
@@ -58,8 +59,8 @@ class _News:
             os.close(self._fd)
             self._fd = -1
 
-    def _readable(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _readable(self) -> None: ...
 
 
 class FolderNews(_News):

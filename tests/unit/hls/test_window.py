@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.hls.clock import HZ
 from adapters.hls.playlist import codecs_of, media, multivariant
 from adapters.hls.records import MOST, Kind, Record, Records
 from adapters.hls.tickets import Tickets
-from adapters.hls.window import HZ, Window, first_of
+from adapters.hls.window import Segment, Window, first_of
 from gateway.base.errors import Denied, GatewayError, RemoteProtocolError
 from tests.peers.hls_rules import Rules
 
@@ -125,7 +128,12 @@ def test_after_an_outage() -> None:
     window = a_window(1)
     window.take(BREAK, NOW)
     window.take(part(500.0, key=True), NOW + 100.2)
-    assert window.segments[-1].discontinuity and window.segments[-1].wall == pytest.approx(NOW + 100)
+    assert window.segments[-1].discontinuity and since(window.segments[-1]) == pytest.approx(100)
+
+
+def since(segment: Segment) -> float:
+    """Seconds from NOW to its date; as a difference, for a part in a million of NOW is half an hour."""
+    return round(segment.wall - NOW, 6)
 
 
 def dates(window: Window) -> list[str]:
@@ -142,12 +150,12 @@ def test_what_was_cached_does_not_put_the_clock_ahead() -> None:
         window.take(part(place * 0.2), NOW + (place - 5) * 0.2)
     window.take(END, NOW + 0.8)
     (first,) = window.segments
-    assert first.wall == pytest.approx(NOW - 1.2)
+    assert since(first) == pytest.approx(-1.2)
     assert dates(window)[0].endswith(".800Z")
     # Afterwards it stands, however soon or late a part comes: what was told does not change, and lengths fit dates.
     for place in range(10):
         window.take(part(2.0 + place * 0.2, key=place == 0), NOW + 0.5 + place * 0.2)
-    assert [segment.wall for segment in window.segments] == pytest.approx([NOW - 1.2, NOW + 0.8])
+    assert [since(segment) for segment in window.segments] == pytest.approx([-1.2, 0.8])
 
 
 def test_what_was_cached_after_an_outage_is_put_right_with_the_next_segment() -> None:
@@ -163,7 +171,40 @@ def test_what_was_cached_after_an_outage_is_put_right_with_the_next_segment() ->
     window.take(part(502.0, key=True), NOW + 101.2)
     rules.check(text(window))
     assert dates(window)[:2] == told, "what players have read stays"
-    assert window.segments[-1].wall == pytest.approx(NOW + 101), "the next one is dated by when it came"
+    assert since(window.segments[-1]) == pytest.approx(101), "the next one is dated by when it came"
+
+
+def minutes(window: Window, begin_s: float, arrives: Callable[[float], float], segments: int) -> list[float]:
+    """Segments of two seconds from `begin_s` on, each part at `arrives` of its end; their dates, less where they are
+    in the media."""
+    found = []
+    for segment in range(segments):
+        for place in range(10):
+            at = begin_s + segment * 2 + place * 0.2
+            window.take(part(at, key=place == 0), arrives(at + 0.2))
+        window.take(END, arrives(begin_s + segment * 2 + 2))
+        found.append(since(window.segments[-1]) - (begin_s + segment * 2))
+    return found
+
+
+def test_dates_follow_a_source_whose_clock_goes_slower() -> None:
+    """Of an hour of media at one part in a thousand it would be 3.6 s."""
+    off = minutes(a_window(1), 2.0, lambda media: NOW + media * 1.001, 1800)
+    assert max(abs(date - segment * 0.002) for segment, date in enumerate(off)) < 0.7
+    steps = [b - a for a, b in pairwise(off)]
+    assert 5 <= sum(step != pytest.approx(0) for step in steps) <= 8, "a change now and then, not each minute"
+
+
+@pytest.mark.parametrize("by", [-3600.0, 86400.0])
+def test_dates_follow_this_machines_clock_when_it_is_set(by: float) -> None:
+    """As at a kit that starts without a battery for its clock, and learns the time from a satellite later."""
+    off = minutes(a_window(1), 2.0, lambda media: NOW + media + (by if media > 20 else 0.0), 90)
+    assert off[0] == pytest.approx(-0.2, abs=1e-3) and off[-1] == pytest.approx(by, abs=1e-3)
+
+
+def test_a_link_that_was_late_for_a_while_does_not_change_dates() -> None:
+    off = minutes(a_window(1), 2.0, lambda media: NOW + media + (4.0 if 30 < media % 60 < 55 else 0.0), 90)
+    assert off == pytest.approx([-0.2] * 90, abs=1e-3)
 
 
 def test_numbers_go_on_where_an_earlier_window_was() -> None:
