@@ -49,6 +49,7 @@ class Output:
         self._context = context
         self._changed = asyncio.Condition()
         self._asked_at = time.monotonic()
+        self._came = float("-inf")  # the last part; not by the clock of dates, which may be set
         self._look = asyncio.Event()
         self._refused = ""
         self._needs = Needs(video=tuple(Codec(name) for name in config.video), audio=(Codec.AAC,))
@@ -77,7 +78,9 @@ class Output:
         Raises LinkDown with the stream's own reason when nothing comes.
         """
         window = self.window
-        there = (lambda: window.now_on(time.time())) if anew else (lambda: window.has(window.first, None))
+        there = (
+            (lambda: window.now_on(time.monotonic() - self._came)) if anew else (lambda: window.has(window.first, None))
+        )
         if not await self.until(there, START_S):
             raise LinkDown(f"{self.stream} has no picture yet", code=self.state or "no-media")
 
@@ -134,6 +137,8 @@ class Output:
             async for record in self._subscribed(viewing, suited.handle):
                 async with self._changed:
                     self.window.take(record, time.time())
+                    if record.kind is Kind.PART:
+                        self._came = time.monotonic()
                     self._changed.notify_all()
             self.window.take(Record(Kind.DISCONTINUITY, False, 0, 0, b""), time.time())
 

@@ -74,7 +74,6 @@ class Window:
         self._next = first
         self._break = False
         self._clock = MediaClock()
-        self._came = float("-inf")
 
     @property
     def size(self) -> int:
@@ -106,7 +105,6 @@ class Window:
     def _part(self, record: Record, now: float) -> None:
         if self._init < self._first:
             return
-        self._came = now
         current = self._open()
         self._clock.part(record.begin, record.duration, now, self.next_part[0])
         if current is None:
@@ -168,9 +166,10 @@ class Window:
             number = segment.number
         return number
 
-    def now_on(self, now: float) -> bool:
-        """There is a whole segment of what comes now: whoever begins is not shown what was before the source went."""
-        fresh = now - self._came <= STALE_S + self.longest_segment_s
+    def now_on(self, quiet_s: float) -> bool:
+        """There is a whole segment of what comes now: whoever begins is not shown what was before the source went.
+        `quiet_s`: since the last part came."""
+        fresh = quiet_s <= STALE_S + self.longest_segment_s
         return fresh and not self._break and self.has(self.form, None)
 
     def has(self, number: int, part: int | None) -> bool:

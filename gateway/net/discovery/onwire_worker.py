@@ -75,12 +75,12 @@ def _open(conf: Any, name: str) -> Any:
 
 def _listen(sockets: dict[Any, str]) -> None:
     flows = Flows()
-    due = time.time() + TELL_S
+    due = time.monotonic() + TELL_S
     budget = BUDGET
     watched = [*sockets, sys.stdin]
     while True:
-        ready, _, _ = select.select(watched, [], [], max(0.0, due - time.time()))
-        now = time.time()
+        ready, _, _ = select.select(watched, [], [], max(0.0, due - time.monotonic()))
+        now = time.monotonic()
         for one in ready:
             if one is sys.stdin:
                 if not os.read(0, 1):
@@ -94,7 +94,7 @@ def _listen(sockets: dict[Any, str]) -> None:
             due, budget = now + TELL_S, BUDGET
             say(streams=[asdict(seen) for seen in flows.seen(now)[:MOST]])
         elif budget <= 0:
-            time.sleep(max(0.0, due - time.time()))
+            time.sleep(max(0.0, due - time.monotonic()))
 
 
 def _take(one: Any, interface: str, flows: Flows, now: float) -> bool:
