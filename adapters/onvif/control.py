@@ -19,7 +19,7 @@ from adapters.onvif.protocol.media import Profile
 from adapters.onvif.protocol.ptz import STOPS, PresetNumbers
 from adapters.onvif.protocol.soap import IMAGING, PTZ, SoapFault
 from gateway.base.errors import GatewayError, LinkDown, NotFound, PeerError, Unsupported
-from gateway.model.picture import PictureSettings
+from gateway.model.picture import PictureNow, PictureSettings
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 
 if TYPE_CHECKING:
@@ -208,6 +208,14 @@ class Control:
         if lacks := lens.lacks(settings):
             raise Unsupported(f"{self._camera} has no {lacks}", code="no-picture-setting")
         await self._camera.line.ask(IMAGING, imaging.set_picture(source, settings, lens))
+
+    async def picture_now(self, channel: str) -> PictureNow:
+        """contract.device.SetsPicture."""
+        source = self._profile(channel).source
+        lens = self.lens_of(source)
+        if not lens.levels and not lens.filters:
+            raise Unsupported(f"{self._camera} offers no image settings", code="no-picture-setting")
+        return imaging.read_picture(await self._camera.line.ask(IMAGING, imaging.get_settings(source)), lens)
 
     async def key_frame(self, channel: str) -> None:
         await self._camera.offers.key_frame(self._profile(channel).token)

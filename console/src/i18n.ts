@@ -3,6 +3,7 @@
 import { DISCOVER_TEXT } from "./text_discover";
 import { KITS_TEXT } from "./text_kits";
 import { MESH_TEXT } from "./text_mesh";
+import { PICTURE_TEXT } from "./text_picture";
 import { SOURCES_TEXT } from "./text_sources";
 import { TALK_TEXT } from "./text_talk";
 import { TEXTS_TEXT } from "./text_texts";
@@ -14,6 +15,7 @@ const TEXT = {
   ...DISCOVER_TEXT,
   ...KITS_TEXT,
   ...MESH_TEXT,
+  ...PICTURE_TEXT,
   ...TEXTS_TEXT,
   console: { en: "Console", zh: "控制台" },
   signIn: { en: "Sign in", zh: "登录" },

@@ -4,6 +4,7 @@ import { ref } from "./api";
 import { fill, h, setText } from "./dom";
 import { type Direction, Hold, MOVE_KEYS, keysToDirection } from "./hold";
 import { say, t } from "./i18n";
+import { PictureForm } from "./pictureform";
 import type { Store } from "./store";
 import type { Preset, PtzHolder } from "./types";
 
@@ -29,6 +30,7 @@ export class PtzPad {
   private readonly message = h("p", { class: "message", role: "status" });
   private readonly holder = h("p", { class: "holder" });
   private readonly list = h("ul", { class: "presets" });
+  private readonly picture: PictureForm;
   private readonly keys = new Set<string>();
   private readonly ended = new AbortController();
   private stream: string | null = null;
@@ -41,6 +43,7 @@ export class PtzPad {
     private readonly store: Store,
     private readonly compact = false,
   ) {
+    this.picture = new PictureForm(store);
     store.on("ptz", () => this.showHolder());
     const { signal } = this.ended;
     window.addEventListener("keydown", (event) => this.key(event, true), { signal });
@@ -93,11 +96,12 @@ export class PtzPad {
       h("span", { class: "axis" }, t("speed")),
       speed,
     );
+    this.picture.show(this.stream);
     const presets = [h("h3", {}, t("presets")), this.list, this.presetForm(), h("p", { class: "quiet" }, t("keysHint"))];
     if (this.compact) {
-      const more = h("details", { class: "more" }, h("summary", {}, t("more")), lens, ...presets);
+      const more = h("details", { class: "more" }, h("summary", {}, t("more")), lens, ...presets, this.picture.element);
       fill(this.element, pad, this.holder, this.message, more);
-    } else fill(this.element, pad, lens, this.holder, this.message, ...presets);
+    } else fill(this.element, pad, lens, this.holder, this.message, ...presets, this.picture.element);
     this.showHolder();
     this.showPresets();
   }

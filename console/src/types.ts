@@ -22,6 +22,18 @@ export interface Who {
   csrf: string;
 }
 
+export interface PictureLevel {
+  name: "brightness" | "contrast" | "saturation" | "sharpness";
+  low: number;
+  high: number;
+  now: number | null;
+}
+export interface PictureNow {
+  levels: PictureLevel[];
+  modes: ("auto" | "day" | "night")[];
+  day_night: "auto" | "day" | "night" | null;
+}
+
 export type DeviceState = "pending" | "offline" | "online" | "degraded";
 export interface Capabilities {
   ptz: boolean;

@@ -12,12 +12,13 @@ from gateway.cli.client import AsJson, Client, StateDir, ref
 from gateway.cli.output import console, show_json, state, table
 from gateway.cli.times import ago
 from gateway.cli.words import cause_and_cure, t
+from gateway.model.picture import DayNight
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help=t("Devices: list, admit, rename, forget.", "设备：列表、准入、改名、删除。"),
+    help=t("Devices: list, admit, rename, forget, picture.", "设备：列表、准入、改名、删除、图像参数。"),
 )
 
 
@@ -131,3 +132,59 @@ def forget(
         raise typer.Exit(1)
     Client(state_dir).delete(f"/api/v1/devices/{ref(device)}")
     console().print(t("Done.", "完成。"))
+
+
+_SETTINGS = {
+    "brightness": ("brightness", "亮度"),
+    "contrast": ("contrast", "对比度"),
+    "saturation": ("saturation", "饱和度"),
+    "sharpness": ("sharpness", "锐度"),
+    "day_night": ("day and night", "日夜模式"),
+}
+_MODES = {"auto": ("auto", "自动"), "day": ("day", "白天"), "night": ("night", "夜间")}
+_LEVEL = typer.Option(min=0.0, max=1.0, help=t("0 to 1 of the camera's range.", "0～1，占摄像机自身范围的比例。"))
+
+
+@app.command(
+    help=t(
+        "A camera's image settings: as they are, or set; what it keeps over its restarts.",
+        "摄像机图像参数：查看或设置；由摄像机保存，重启后不变。",
+    )
+)
+def picture(
+    stream: Annotated[str, typer.Argument(help=t("device/channel", "设备/通道"))],
+    brightness: Annotated[float | None, _LEVEL] = None,
+    contrast: Annotated[float | None, _LEVEL] = None,
+    saturation: Annotated[float | None, _LEVEL] = None,
+    sharpness: Annotated[float | None, _LEVEL] = None,
+    day_night: Annotated[
+        DayNight | None, typer.Option("--day-night", help=t("Infrared filter.", "红外滤光片（日夜切换）。"))
+    ] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+) -> None:
+    client = Client(state_dir)
+    levels = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "sharpness": sharpness}
+    args: dict[str, Any] = {name: value for name, value in levels.items() if value is not None}
+    if day_night is not None:
+        args["day_night"] = day_night.value
+    if args:
+        client.post("/api/v1/commands", {"action": "picture.set", "target": stream, "args": args})
+    told = client.get(f"/api/v1/streams/{ref(stream)}/picture")
+    if as_json:
+        show_json(told)
+        return
+    rows = [[t(*_SETTINGS.get(one["name"], (one["name"],) * 2)), *_level(one)] for one in told["levels"]]
+    if told["modes"]:
+        modes = " / ".join(t(*_MODES[one]) for one in told["modes"])
+        now = t(*_MODES[told["day_night"]]) if told["day_night"] else "–"
+        rows.append([t(*_SETTINGS["day_night"]), now, "", modes])
+    columns = (t("setting", "参数"), t("now", "当前"), t("camera says", "摄像机数值"), t("range", "范围"))
+    console().print(table("", columns, rows))
+
+
+def _level(one: dict[str, Any]) -> tuple[str, str, str]:
+    """0 to 1, in the camera's own numbers, and those from where to where."""
+    low, high, now = one["low"], one["high"], one["now"]
+    own = "–" if now is None else f"{low + now * (high - low):g}"
+    return "–" if now is None else f"{now:.2f}", own, f"{low:g} … {high:g}"

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from gateway.model.device import Capabilities, DeviceState
 from gateway.model.ids import DeviceId
-from gateway.model.picture import PictureSettings
+from gateway.model.picture import PictureNow, PictureSettings
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 
 
@@ -73,6 +73,10 @@ class SetsPicture(Protocol):
     async def picture(self, channel: str, settings: PictureSettings) -> None:
         """Only what is set is changed. Raises as the handler's other methods; Unsupported (`no-picture-setting`) where
         one of them is not among what the camera can, and then nothing is changed."""
+
+    async def picture_now(self, channel: str) -> PictureNow:
+        """Asks the camera. Raises as the handler's other methods; Unsupported (`no-picture-setting`) where it has
+        nothing to set."""
 
 
 class AttachedDevice(Protocol):

@@ -42,6 +42,7 @@ from gateway.core.meshes import Meshes
 from gateway.core.messages import Bus
 from gateway.core.pairings import Pairings
 from gateway.core.phones import Phones
+from gateway.core.pictures import Pictures
 from gateway.core.pictures_made import make_pushes, make_source_view, make_streams
 from gateway.core.positions import Positions
 from gateway.core.presets import Presets
@@ -105,6 +106,7 @@ class Core:
         self.devices.follow(self.streams)
         self.directory = Directory(gateway, self.devices, self.streams)
         self.ptz = Ptz(self.devices, self.bus, clock, lambda: config().ptz)
+        self.pictures = Pictures(self.devices)
         self.presets = Presets(self.devices, self.ptz, store.presets)
         self.boot = store.counters.next("boot")
         self.outbox = make_outbox(self, config, state_dir)

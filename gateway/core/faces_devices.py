@@ -14,6 +14,7 @@ from gateway.model.device import Device, DeviceState, PendingDevice
 from gateway.model.discovery import Find, SearchStatus
 from gateway.model.ids import StreamId
 from gateway.model.media import Snapshot, StreamStatus
+from gateway.model.picture import PictureNow
 from gateway.model.position import Position
 from gateway.model.principal import Principal
 from gateway.model.ptz import Preset, PtzHolder
@@ -62,6 +63,11 @@ class PtzFace(Protocol):
     def holder(self, stream: str) -> PtzHolder | None: ...
     async def presets(self, who: Principal, stream: str) -> Sequence[Preset]:
         """What the device told, with the names kept here; what was kept when it can not be asked."""
+
+
+class PicturesFace(Protocol):
+    async def now(self, who: Principal, stream: str) -> PictureNow:
+        """Raises Unsupported (`no-picture-setting`), LinkDown, and what the camera answers."""
 
 
 class DiscoveryFace(Protocol):

@@ -1,4 +1,4 @@
-"""What a center shows of its kits' cameras: who holds them is told by the kit, positions are asked of it."""
+"""What a center shows of its kits' cameras: who holds them is told by the kit, presets and picture are asked of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gateway.base.errors import GatewayError, RemoteProtocolError
+from gateway.base.errors import GatewayError, PeerError, RemoteProtocolError
 from gateway.contract.home import ApiRequest
 from gateway.core.far_kit import FarKit
+from gateway.model.picture import PictureNow
 from gateway.model.principal import Principal
 from gateway.model.ptz import Preset
+from gateway.model.reason import far_code
 from gateway.wire.records import record
 
 if TYPE_CHECKING:
@@ -40,4 +42,16 @@ class FarPtz:
             told = json.loads(answer.body)["presets"][:MOST]
             return [record(Preset, one) for one in told]
         except (ValueError, TypeError, KeyError) as exc:
+            raise RemoteProtocolError(f"{kit.gateway}: {exc}", code="record-damaged") from exc
+
+    async def picture(self, kit: FarKit, who: Principal, stream: str) -> PictureNow:
+        """Raises what the kit refuses with, LinkDown where it can not be asked."""
+        answer = await kit.carrying().api(ApiRequest("GET", f"/api/v1/streams/{stream}/picture"), who)
+        try:
+            told = json.loads(answer.body)
+            if answer.status != 200:
+                code = far_code(str(told["code"])[:64])
+                raise PeerError(str(told.get("detail", ""))[:500], code=code, status=answer.status)
+            return record(PictureNow, told)
+        except (ValueError, TypeError, KeyError, AttributeError) as exc:
             raise RemoteProtocolError(f"{kit.gateway}: {exc}", code="record-damaged") from exc

@@ -48,7 +48,7 @@ def make_fleet(core: Core, config: Callable[[], Config]) -> Fleet:
     for part in (core.streams, core.devices, core.positions, core.directory):
         part.kits = fleet.gateways
     core.directory.far = fleet
-    core.presets.far = FarPtz(fleet)
+    core.presets.far = core.pictures.far = FarPtz(fleet)
     core.commands.far = FarOrders(fleet, core.talk.resolve)
     far_alarms = FarAlarms(fleet, core.store.alarms, core.clock, core.spawn)
     core.alarms.on_acknowledged = far_alarms.acknowledged

@@ -17,6 +17,7 @@ from gateway.core.faces_devices import (
     AlarmsFace,
     DirectoryFace,
     DiscoveryFace,
+    PicturesFace,
     PositionsFace,
     PtzFace,
     SessionsFace,
@@ -96,6 +97,7 @@ class Services:
     positions: PositionsFace
     informants: InformantsFace
     ptz: PtzFace
+    pictures: PicturesFace
     sources: SourcesFace
     discovery: DiscoveryFace
     sessions: SessionsFace

@@ -37,6 +37,7 @@ def make_services(
         positions=core.positions,
         informants=core.informants,
         ptz=core.presets,
+        pictures=core.pictures,
         sources=core.source_view,
         discovery=core.discovery,
         sessions=core.sessions,

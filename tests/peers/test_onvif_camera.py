@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.base.errors import Unsupported
 from gateway.model.device import DeviceState
 from gateway.model.ptz import Preset, PresetOp, PtzMove, PtzPlace
 from tests.peers import onvif
@@ -45,6 +46,10 @@ async def test_ipycam_is_watched_moved_and_stopped(tmp_path: Path) -> None:
             await handler.move("Profile_Main", PtzMove())
             stopped = await camera.ptz()
             assert not stopped["moving"] and stopped["pan"] > 0
+
+            with pytest.raises(Unsupported) as refused:  # it has no imaging service
+                await handler.picture_now("Profile_Main")
+            assert refused.value.code == "no-picture-setting"
 
             await handler.preset("Profile_Main", PresetOp.SET, 3, "door")
             assert Preset(3, "door") in await handler.presets("Profile_Main")

@@ -34,6 +34,10 @@ async def main():
     await ptz.Stop({"ProfileToken": "B", "PanTilt": True, "Zoom": True})
     presets = await ptz.GetPresets({"ProfileToken": "B"})
     iris = await imaging.GetImagingSettings({"VideoSourceToken": "L1"})
+    options = await imaging.GetOptions({"VideoSourceToken": "L1"})
+    await imaging.SetImagingSettings({"VideoSourceToken": "L1", "ForcePersistence": True,
+        "ImagingSettings": {"Brightness": 60, "IrCutFilter": "OFF", "Sharpness": 3}})
+    picture = await imaging.GetImagingSettings({"VideoSourceToken": "L1"})
     manager = await camera.create_pullpoint_manager(datetime.timedelta(seconds=60), lambda: None)
     messages = await manager.get_service().PullMessages({"Timeout": "PT5S", "MessageLimit": 10})
     await manager.shutdown()
@@ -41,7 +45,11 @@ async def main():
         "model": told.Model, "profiles": [p.token for p in profiles], "uri": uri.Uri,
         "size": profiles[1].VideoEncoderConfiguration.Resolution.Width,
         "moving": status.MoveStatus.PanTilt, "presets": [p.token for p in presets],
-        "iris": iris.Exposure.Iris, "events": len(messages.NotificationMessage),
+        "iris": iris.Exposure.Iris,
+        "range": [options.Brightness.Min, options.Brightness.Max], "modes": options.IrCutFilterModes,
+        "before": [iris.Brightness, iris.IrCutFilter, iris.Sharpness],
+        "picture": [picture.Brightness, picture.IrCutFilter, picture.Sharpness],
+        "events": len(messages.NotificationMessage),
     }))
     await camera.close()
 
@@ -70,6 +78,10 @@ async def test_a_client_that_is_not_ours_understands_the_fake_camera() -> None:
             "moving": "MOVING",
             "presets": ["1", "parking"],
             "iris": 40.0,
+            "range": [0.0, 200.0],
+            "modes": ["ON", "OFF"],
+            "before": [50.0, "ON", 0.0],
+            "picture": [60.0, "OFF", 3.0],
             "events": 1,
         }
         assert camera.moves == [(0.5, 0.0, 0.0)] and not camera.moving

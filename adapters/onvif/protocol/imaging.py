@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from adapters.onvif.protocol.soap import IMAGING, SCHEMA, number, tag
-from gateway.model.picture import DayNight, PictureSettings
+from gateway.model.picture import DayNight, PictureLevel, PictureNow, PictureSettings
 from gateway.wire.xml import XmlNode
 
 IRIS_STEP = 0.1
@@ -105,6 +105,22 @@ def _range(options: XmlNode, *path: str) -> tuple[float, float] | None:
     low = number(told.field("Min")) if told is not None else None
     high = number(told.field("Max")) if told is not None else None
     return (low, high) if low is not None and high is not None and low < high else None
+
+
+def read_picture(settings: XmlNode, lens: Lens) -> PictureNow:
+    """How the picture stands, of what `lens` has."""
+    levels = []
+    for name, element in {**_ELEMENTS, **_LAST}.items():
+        if (range_ := lens.levels.get(name)) is not None:
+            low, high = range_
+            now = number(settings.field("ImagingSettings", element))
+            # A camera that stands outside the range it told is shown at its end.
+            told = None if now is None else min(1.0, max(0.0, (now - low) / (high - low)))
+            levels.append(PictureLevel(name, low, high, told))
+    modes = tuple(mode for mode, word in _FILTER.items() if word in lens.filters)
+    filter_ = settings.field("ImagingSettings", "IrCutFilter").strip().upper()
+    day_night = next((mode for mode in modes if _FILTER[mode] == filter_), None)
+    return PictureNow(tuple(levels), modes, day_night)
 
 
 def read_iris(settings: XmlNode) -> float | None:

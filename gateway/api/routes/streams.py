@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from gateway.api.auth import AppServices, Viewer
 from gateway.core.facts import ViewingInfo
 from gateway.model.media import StreamStatus
+from gateway.model.picture import PictureNow
 from gateway.model.ptz import Preset, PtzHolder
 
 JPEG = "image/jpeg"
@@ -41,6 +42,12 @@ async def ptz(who: Viewer, ref: str, services: AppServices) -> PtzView:
     """Asks the device for its presets; what was kept answers when it can not be asked."""
     stream = services.directory.stream(who, ref).id
     return PtzView(holder=services.ptz.holder(stream), presets=list(await services.ptz.presets(who, stream)))
+
+
+@router.get("/streams/{ref:path}/picture")
+async def picture(who: Viewer, ref: str, services: AppServices) -> PictureNow:
+    """Asks the camera for its image settings, what of them can be set, and its own ranges; set by `picture.set`."""
+    return await services.pictures.now(who, services.directory.stream(who, ref).id)
 
 
 @router.get("/streams/{ref:path}/snapshot.jpg", response_class=Response, responses={200: {"content": {JPEG: {}}}})

@@ -43,6 +43,7 @@ from gateway.model.kit_state import FieldLink, FieldState, FieldWord, KitConditi
 from gateway.model.link import BearerKind, Link, LinkPhase, Signal, TrafficClass
 from gateway.model.media import Codec, Snapshot, StreamState, StreamStatus, Track, TrackKind
 from gateway.model.pairing import OfferState, PairedCenter, PairedKit, PairingOffer
+from gateway.model.picture import DayNight, PictureLevel, PictureNow
 from gateway.model.position import Datum, Position, PositionSource
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import Preset
@@ -553,6 +554,20 @@ async def _presets(who: Principal, stream: str) -> Sequence[Preset]:
     return [Preset(1, "Gate")]
 
 
+class FakePictures:
+    """A camera with two levels and an infrared filter."""
+
+    def __init__(self) -> None:
+        self.picture = PictureNow(
+            (PictureLevel("brightness", 0, 200, 0.25), PictureLevel("sharpness", -5, 5)),
+            (DayNight.DAY, DayNight.NIGHT),
+            DayNight.DAY,
+        )
+
+    async def now(self, who: Principal, stream: str) -> PictureNow:
+        return self.picture
+
+
 class FakeKit:
     def __init__(self) -> None:
         self.condition = KitCondition(
@@ -583,6 +598,7 @@ def fake_services() -> Services:
         "positions": FakePositions(),
         "informants": FakeInformants(),
         "ptz": SimpleNamespace(holder=lambda stream: None, presets=_presets),
+        "pictures": FakePictures(),
         "sources": FakeSources(),
         "discovery": SimpleNamespace(status=lambda who: SearchStatus(finds=1), finds=lambda who: [FIND]),
         "sessions": SimpleNamespace(

@@ -73,6 +73,7 @@ FILTERED = {
     "/api/v1/streams",
     "/api/v1/streams/{ref:path}",
     "/api/v1/streams/{ref:path}/ptz",
+    "/api/v1/streams/{ref:path}/picture",
     "/api/v1/streams/{ref:path}/snapshot.jpg",
     "/api/v1/viewings",
     "/api/v1/sources",

@@ -19,6 +19,24 @@ def given(services: Services) -> Any:
     return command
 
 
+def test_a_cameras_picture_is_shown_and_set(fieldgate: Run, daemon: Services) -> None:
+    orders: Any = daemon.commands
+    shown = fieldgate("devices", "picture", "ball-1/ch1").out
+    assert all(word in shown for word in ("brightness", "0.25", "50", "0 … 200", "day / night"))
+    assert "contrast" not in shown and orders.given == []
+    told = fieldgate("--lang", "zh", "devices", "picture", "ball-1/ch1", "--brightness", "0.4", "--day-night", "night")
+    assert "亮度" in told.out and "白天 / 夜间" in told.out
+    (order,) = orders.given
+    assert (order.action, order.target) == (Action.PICTURE_SET, "ball-1/ch1")
+    assert order.args == {"brightness": 0.4, "day_night": "night"}
+    levels = json.loads(fieldgate("devices", "picture", "ball-1/ch1", "--json").out)["levels"]
+    assert levels[0] == {"name": "brightness", "low": 0, "high": 200, "now": 0.25}
+    assert fieldgate("devices", "picture", "ball-1/ch1", "--contrast", "1.5").code == 2
+    orders.answer = CommandResult("", Outcome.REFUSED, "no-picture-setting", "gate has no contrast")
+    refused = fieldgate("devices", "picture", "ball-1/ch1", "--contrast", "0.5")
+    assert refused.code == 1 and "gate has no contrast" in refused.err
+
+
 def test_devices_are_listed(fieldgate: Run, daemon: Services) -> None:
     shown = fieldgate("devices", "list")
     assert shown.code == 0

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.base.errors import Unsupported
 from gateway.contract.device import ChannelReport
 from gateway.model.command import Action, ArgValue, Command, Outcome
 from gateway.model.device import Capabilities, DeviceState
-from gateway.model.picture import DayNight, PictureSettings
+from gateway.model.picture import DayNight, PictureLevel, PictureNow, PictureSettings
 from gateway.model.principal import Principal, Role
 from tests.fakes.device import FakeHandler
 from tests.fakes.loop import advance, by_hand
@@ -155,6 +156,9 @@ class Camera(FakeHandler):
     async def picture(self, channel: str, settings: PictureSettings) -> None:
         self.asked.append(f"{channel} {settings}")
 
+    async def picture_now(self, channel: str) -> PictureNow:
+        return PictureNow((PictureLevel(f"brightness of {channel}", 0, 100, 0.5),))
+
 
 @housed
 async def test_a_picture_is_set_where_the_camera_lets_it_be(house: House) -> None:
@@ -164,6 +168,9 @@ async def test_a_picture_is_set_where_the_camera_lets_it_be(house: House) -> Non
         return (await house.core.commands.execute(order(house, who, Action.PICTURE_SET, "ball-1/ch1", **args))).code
 
     assert await told(brightness=0.5) == "no-picture-setting"
+    with pytest.raises(Unsupported) as refused:
+        await house.core.pictures.now(VIEWER, "kit1/ball-1/ch1")
+    assert refused.value.code == "no-picture-setting"
     camera = Camera()
     hold = house.core.devices.attach(house.core.devices.ref("ball-1").device_id, camera)
     hold.state(DeviceState.ONLINE)
@@ -172,6 +179,8 @@ async def test_a_picture_is_set_where_the_camera_lets_it_be(house: House) -> Non
         assert await told(brightness=0.5, day_night="night") == ""
     assert camera.asked == [f"a {PictureSettings(brightness=0.5, day_night=DayNight.NIGHT)}"] * 2
     assert await told(VIEWER, brightness=0.5) == "denied"
+    shown = await house.core.pictures.now(VIEWER, "kit1/ball-1/ch1")
+    assert shown.levels[0].name == "brightness of a"
     for wrong in ({}, {"brightness": 1.5}, {"contrast": "much"}, {"day_night": "dusk"}):
         assert await told(**wrong) == "bad-request", wrong  # type: ignore[arg-type]
     assert len(camera.asked) == 2

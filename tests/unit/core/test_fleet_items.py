@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.base.errors import LinkDown, NotFound
+from gateway.base.errors import LinkDown, NotFound, PeerError
 from gateway.contract.fleet import KitAbout
+from gateway.contract.home import ApiAnswer
 from gateway.model.device import DeviceState
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.kit import KitState
 from gateway.model.media import StreamState
+from gateway.model.picture import PictureLevel
 from gateway.model.principal import Principal, Role
 from gateway.model.ptz import PtzHolder
 from tests.fakes.loop import advance, by_hand, settle
@@ -202,7 +205,16 @@ async def test_whoever_holds_a_camera_there_is_shown_here(house: House) -> None:
     assert [preset.name for preset in await house.core.presets.presets(VIEWER, FRONT)] == ["Gate"]
     ((request, who),) = bundle.asked
     assert (request.path, who) == (f"/api/v1/streams/{FRONT}/ptz", VIEWER)
+    bundle.answers({"levels": [{"name": "contrast", "low": 0, "high": 9, "now": 1}], "modes": [], "day_night": None})
+    assert (await house.core.pictures.now(VIEWER, FRONT)).levels == (PictureLevel("contrast", 0, 9, 1),)
+    refusal = {"code": "no-picture-setting", "detail": "gate offers no image settings"}
+    bundle.answer = ApiAnswer(422, {}, json.dumps(refusal).encode())
+    with pytest.raises(PeerError, match="gate offers") as refused:
+        await house.core.pictures.now(VIEWER, FRONT)
+    assert refused.value.code == "no-picture-setting"
     hold.down("kit-offline")
+    with pytest.raises(LinkDown):
+        await house.core.pictures.now(VIEWER, FRONT)
     assert house.core.presets.holder(FRONT) is None
     assert await house.core.presets.presets(VIEWER, FRONT) == ()
 

@@ -458,7 +458,12 @@ class FakeCamera:
         )
 
     def _GetImagingSettings(self, *_: Any) -> str:
-        told = f"<tt:Exposure><tt:Mode>MANUAL</tt:Mode><tt:Iris>{self.iris}</tt:Iris></tt:Exposure>"
+        rows = {"Brightness": "50", "Sharpness": "0", "IrCutFilter": "ON"} | self.picture
+        first, filter_, last = (
+            f"<tt:{name}>{rows[name]}</tt:{name}>" for name in ("Brightness", "IrCutFilter", "Sharpness")
+        )
+        exposure = f"<tt:Exposure><tt:Mode>MANUAL</tt:Mode><tt:Iris>{self.iris}</tt:Iris></tt:Exposure>"
+        told = first + exposure + filter_ + last  # in the order of the schema's ImagingSettings20
         return f"<timg:GetImagingSettingsResponse><timg:ImagingSettings>{told}</timg:ImagingSettings></timg:GetImagingSettingsResponse>"
 
     def _SetImagingSettings(self, node: XmlNode, *_: Any) -> str:

@@ -16,7 +16,7 @@ from gateway.contract.device import GoesToPlaces, SetsPicture
 from gateway.core.snapshots import jpeg_size
 from gateway.model.device import DeviceState
 from gateway.model.ids import StreamId
-from gateway.model.picture import DayNight, PictureSettings
+from gateway.model.picture import DayNight, PictureLevel, PictureSettings
 from gateway.model.ptz import CruiseOp, LensMove, Preset, PresetOp, PtzMove, PtzPlace
 from tests.unit.gb28181.fakes import FakeAttached
 from tests.unit.onvif.fake_camera import FakeCamera, Quirks
@@ -394,6 +394,9 @@ async def test_the_picture_is_set_as_far_as_the_camera_tells_of_it(tmp_path: Pat
     async with FakeCamera() as camera, adapter(tmp_path, **config(camera)) as context:
         handler = (await there(context)).handler
         assert isinstance(handler, SetsPicture)
+        before = await handler.picture_now("S")
+        assert before.levels == (PictureLevel("brightness", 0, 200, 0.25), PictureLevel("sharpness", -5, 5, 0.5))
+        assert (before.modes, before.day_night) == ((DayNight.DAY, DayNight.NIGHT), DayNight.DAY)
         await handler.picture("S", PictureSettings(brightness=0.25, sharpness=1.0, day_night=DayNight.NIGHT))
         # In its own ranges, in the order of the schema; what was not asked for is not said.
         assert list(camera.picture.items()) == [("Brightness", "50"), ("IrCutFilter", "OFF"), ("Sharpness", "5")]
@@ -402,6 +405,10 @@ async def test_the_picture_is_set_as_far_as_the_camera_tells_of_it(tmp_path: Pat
             with pytest.raises(Unsupported) as refused:
                 await handler.picture("S", beyond)
             assert refused.value.code == "no-picture-setting" and camera.picture["Brightness"] == "50"
+        camera.picture["Brightness"] = "300"
+        after = await handler.picture_now("S")
+        assert [level.now for level in after.levels] == [1.0, 1.0], "what stands outside its range is at the end of it"
+        assert after.day_night is DayNight.NIGHT
 
 
 # — events —
