@@ -192,7 +192,7 @@ peers)
   # The programs the tests are held against: none of them ours.
   apt_install 'test peers' chromium ffmpeg sip-tester iproute2 fonts-noto-cjk \
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-    gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp \
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp gstreamer1.0-nice gir1.2-gst-plugins-bad-1.0 \
     python3-gi gir1.2-gst-rtsp-server-1.0 srt-tools libsrt1.5-gnutls tshark vlc-bin vlc-plugin-base vlc-plugin-access-extra \
     baresip-core baresip-ffmpeg linphone-cli kamailio kamailio-tls-modules mosquitto mosquitto-clients strace snmpd babeld gpsd espeak-ng alsa-utils \
     modemmanager dbus polkitd python3-dbusmock

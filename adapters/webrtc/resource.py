@@ -84,19 +84,19 @@ class Resources:
 
     def mount(self, http: Http) -> list[Callable[[], None]]:
         """Serve; each returned function takes one route away."""
-        # Who may publish what, the names themselves decide (PushPoints): people, programs by their key, invited phones.
-        publishers = _Who(also=(Role.INFORMANT,), programs=True)
+        # Who may publish and read what, the names themselves decide (PushPoints): people, programs by their key;
+        # invited phones publish.
+        publishers, viewers = _Who(also=(Role.INFORMANT,), programs=True), _Who(programs=True)
         routes = [
-            http.route("POST", "/whep/{stream:path}", self.watch, max_body=65536),
+            http.route("POST", "/whep/{stream:path}", self.watch, **viewers, max_body=65536),
             http.route("OPTIONS", "/whep/{stream:path}", self.options),
             http.route("POST", "/whip/{stream:path}", self.publish, **publishers, max_body=65536),
             http.route("OPTIONS", "/whip/{stream:path}", self.options),
             http.route("POST", "/talk/{stream:path}", self.talk, max_body=65536),
             http.route("OPTIONS", "/talk/{stream:path}", self.options),
         ]
-        for base in ("/whep-session", "/whip-session", "/talk-session"):
+        for base, who in (("/whep-session", viewers), ("/whip-session", publishers), ("/talk-session", _Who())):
             path = base + "/{session}"
-            who = publishers if base == "/whip-session" else _Who()
             routes += [
                 http.route("GET", path, self.status, **who),
                 http.route("PATCH", path, self.trickle, **who, max_body=16384),
@@ -125,6 +125,7 @@ class Resources:
         ident, stream = self._registry.new_id(), request.path.get("stream", "").strip("/")
         session: Session
         if way == "send":
+            stream = self._ground.context.push_points.reading(stream, request.who)
             session = Viewer(self._ground, ident, stream, request.who, plan, request.query.get("quality", ""))
         elif way == "talk":
             session = await self._talker(ident, stream, request, plan)

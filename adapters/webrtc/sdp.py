@@ -68,7 +68,7 @@ class Section:
     protocol: str
     formats: tuple[Format, ...]
     formats_text: str  # as in the m-line, for a rejecting answer
-    port: int = 9
+    port: int = 9  # 0: refused or taken back
     mid: str = ""
     direction: str = "sendrecv"
     extensions: Mapping[str, int] = field(default_factory=dict)
@@ -162,7 +162,7 @@ class _Attributes:
                 self.fingerprints.append(_fingerprint(value))
             case "sendrecv" | "sendonly" | "recvonly" | "inactive":
                 self.direction = name
-            case "rtcp-mux":
+            case "rtcp-mux" | "bundle-only":
                 self.flags.add(name)
             case "rtpmap":
                 self._rtpmap(value)
@@ -210,6 +210,9 @@ def _section(head: str, attributes: _Attributes) -> Section:
             feedback = tuple(attributes.feedback.get(pt, [])[:16] + attributes.feedback_all[:16])
             formats.append(Format(pt, name, clock_hz, channels, attributes.fmtp.get(pt, ""), feedback))
     parent = attributes.parent
+    port = int(found[2])
+    if port == 0 and "bundle-only" in attributes.flags:
+        port = 9  # no refusal: it is offered with the others or not at all (RFC 9143 §6)
     mid = attributes.one.get("mid", "")
     if mid and _TOKEN.fullmatch(mid) is None:
         raise _bad("a=mid is not a token")
@@ -218,7 +221,7 @@ def _section(head: str, attributes: _Attributes) -> Section:
         protocol=found[3],
         formats=tuple(formats),
         formats_text=" ".join(numbers),
-        port=int(found[2]),
+        port=port,
         mid=mid,
         direction=attributes.direction or "sendrecv",
         extensions=attributes.extensions,

@@ -1,8 +1,7 @@
 """WHIP as programs speak it: FFmpeg 8's muxer (in PyAV) with a program's stream key as bearer, and no other key.
 
 FFmpeg is given a certificate on P-256: the one that its GnuTLS build makes for itself is on P-224, which OpenSSL 4 does
-not take any more. OBS and GStreamer's whipsink send the same way; neither is here (Debian's GStreamer 1.22 comes
-without gst-plugins-rs).
+not take any more. OBS sends the same way since version 30 (Debian has 29); GStreamer: test_webrtc_gstreamer.py.
 """
 
 from __future__ import annotations

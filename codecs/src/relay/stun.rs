@@ -60,9 +60,10 @@ impl<'a> Stun<'a> {
         self.message_type & 0x0110 == 0
     }
 
-    /// The part before the colon: whom it is for (RFC 8445 §7.2.2).
+    /// Of a request: the part before the colon, whom it is for (RFC 8445 §7.2.2). Of an answer: none, even where it
+    /// has a USERNAME, as libnice's have: that is the request's own, whose first part is the answering side's.
     pub fn local_ufrag(&self) -> Option<&'a [u8]> {
-        let name = self.username?;
+        let name = self.username.filter(|_| self.is_request())?;
         let end = name.iter().position(|b| *b == b':')?;
         Some(&name[..end])
     }
@@ -104,6 +105,16 @@ mod tests {
         assert_eq!(stun.local_ufrag(), Some(&b"evtj"[..]));
         assert!(stun.is_authentic(b"VOkJxbRl1RmTxUk/WvJxBt"));
         assert!(!stun.is_authentic(b"VOkJxbRl1RmTxUk/WvJxBu"));
+    }
+
+    #[test]
+    fn an_answer_names_nobody() {
+        let mut packet = hex(SAMPLE);
+        for class in [0x0101u16, 0x0111, 0x0011] {
+            packet[..2].copy_from_slice(&class.to_be_bytes());
+            let stun = parse(&packet).expect("the sample is sound");
+            assert_eq!((stun.username, stun.local_ufrag()), (Some(&b"evtj:h6vY"[..]), None), "{class:04x}");
+        }
     }
 
     #[test]

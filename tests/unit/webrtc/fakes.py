@@ -293,6 +293,8 @@ class FakePushPoints:
     def __init__(self, streams: FakeStreams) -> None:
         self._streams = streams
         self.infos: list[PushInfo] = []
+        self.unread: set[str] = set()
+        """Names of those who may read nothing."""
 
     def resolve(self, name: str, who: Principal) -> StreamId:
         ref = parse_ref(name, home="kit1")
@@ -301,6 +303,11 @@ class FakePushPoints:
         if f"{ref.device_id}/ch1" in self._streams.known:
             raise Denied("a device of its own", code="push-denied")
         return StreamId(f"{ref.device_id}/{ref.channel or 'main'}")
+
+    def reading(self, name: str, who: Principal) -> StreamId:
+        if who.name in self.unread:
+            raise Denied(f"{who.name} may not watch {name}", code="read-denied")
+        return self._streams.resolve(name)
 
     async def publish(self, stream: StreamId, who: Principal, info: PushInfo, open_: Any) -> None:
         if stream in self._streams.known:

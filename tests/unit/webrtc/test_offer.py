@@ -112,6 +112,15 @@ def test_what_is_not_bundled_is_refused() -> None:
     assert plan.video is not None and plan.audio is None
 
 
+def test_what_is_offered_with_the_others_or_not_at_all_is_no_refusal() -> None:
+    """`bundlePolicy: "max-bundle"`: port 0 and a=bundle-only (RFC 9143 §6)."""
+    head, sound = CHROMIUM_OFFER.split("m=audio 9 ")
+    bundled = f"{head}m=audio 0 {sound}a=bundle-only\r\n"
+    assert [one.mid for one in plan_of(bundled).chosen] == [one.mid for one in plan_of().chosen]
+    assert "m=audio 9 " in make_answer(plan_of(bundled), LOCAL, session=1, sources=SOURCES)
+    assert len(plan_of(f"{head}m=audio 0 {sound}").chosen) == 1, "without it port 0 takes the section back"
+
+
 def test_a_peer_that_insists_on_passive_makes_us_active() -> None:
     plan = plan_of(CHROMIUM_OFFER.replace("a=setup:actpass", "a=setup:passive"))
     assert plan.remote.role == "client"

@@ -13,7 +13,7 @@ from aiortc.rtp import RtpPacket
 
 from adapters.webrtc import peer as peer_module
 from adapters.webrtc.peer import NativePeer
-from gateway.base.errors import Busy, NotFound, RemoteProtocolError, Unsupported
+from gateway.base.errors import Busy, Denied, NotFound, RemoteProtocolError, Unsupported
 from gateway.model.media import Codec, StreamState, Track, TrackKind
 from tests.unit.webrtc.client import CHROMIUM_OFFER, Client, seen_from
 from tests.unit.webrtc.conftest import Rig
@@ -274,6 +274,10 @@ async def test_errors_of_the_offer(rig: Rig) -> None:
     assert none.value.code == "codec-unsupported"
     with pytest.raises(NotFound):
         await rig.call("POST", "/whep/kit1/none/ch1", CHROMIUM_OFFER.encode(), content_type=SDP)
+    rig.context.push_points.unread.add(BOB.name)
+    with pytest.raises(Denied) as denied:
+        await rig.call("POST", STREAM, CHROMIUM_OFFER.encode(), content_type=SDP, who=BOB)
+    assert denied.value.code == "read-denied"
     wrong = await rig.call("POST", STREAM, CHROMIUM_OFFER.encode(), content_type="text/plain")
     assert (wrong.status, wrong.headers["Accept-Post"]) == (415, SDP)
     assert not rig.engine.sessions and not rig.context.streams.viewings

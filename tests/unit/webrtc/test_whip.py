@@ -70,10 +70,11 @@ async def test_names_of_others_are_not_to_be_had(rig: Rig) -> None:
 
 
 async def test_who_may_ask_at_all(rig: Rig) -> None:
-    """Programs and phones too; what they may publish, the names decide."""
+    """Programs too, and phones publish; what they may publish and read, the names decide."""
     http = rig.context.http
-    for path, theirs in (("/whip/{stream:path}", True), ("/whep/{stream:path}", False), ("/talk/{stream:path}", False)):
-        assert http.programs["POST", path] is theirs and (Role.INFORMANT in http.also["POST", path]) is theirs
+    for way, programs, phones in (("whip", True, True), ("whep", True, False), ("talk", False, False)):
+        path = f"/{way}/{{stream:path}}"
+        assert http.programs["POST", path] is programs and (Role.INFORMANT in http.also["POST", path]) is phones
 
 
 async def test_what_obs_and_gstreamer_rely_on(rig: Rig) -> None:
