@@ -4,6 +4,7 @@ import { ApiError } from "./api";
 import { fill, h, icon, setText } from "./dom";
 import { say, t } from "./i18n";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import { callClock, callFacts, callWords } from "./talkwords";
 import type { CallStatus, CommandResult } from "./types";
 import type { Voice } from "./voice";
@@ -65,7 +66,7 @@ class CallRow {
     const words = callWords(call, (code) => this.reasons.cause(code));
     this.element.dataset["tone"] = words.tone;
     this.element.dataset["state"] = call.state;
-    this.element.title = [call.peer, call.detail, call.engine].filter(Boolean).join("\n");
+    this.element.title = [call.peer, detail(call.detail), call.engine].filter(Boolean).join("\n");
     setText(this.peer, call.peer_name ? `${call.peer_name} ${call.peer}` : call.peer);
     setText(this.chip, words.text);
     this.tick();
@@ -154,7 +155,7 @@ class CallRow {
       return result;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setText(this.message, `${say(error.problem.cause)} ${error.problem.detail}`);
+      setText(this.message, `${say(error.problem.cause)} ${detail(error.problem.detail)}`);
       return null;
     }
   }
@@ -256,7 +257,7 @@ export class CallsPanel {
       if (typeof group === "string" && group) this.voice.join(group);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setText(this.message, `${say(error.problem.cause)} ${error.problem.detail}`);
+      setText(this.message, `${say(error.problem.cause)} ${detail(error.problem.detail)}`);
     }
   }
 }

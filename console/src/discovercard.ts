@@ -3,6 +3,7 @@
 import { fill, h, setText } from "./dom";
 import { say, t, word } from "./i18n";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import type { Store } from "./store";
 import type { CommandResult } from "./types";
 
@@ -100,7 +101,7 @@ export class DiscoverCard {
     else if (search.started_at) setText(this.state, finds.length ? t("discoverCount", finds.length) : t("discoverNothing"));
     fill(
       this.notes,
-      ...search.notes.map(([code, detail]) => h("li", { class: "warn" }, `${this.reasons.cause(code)} ${this.reasons.cure(code)} (${detail})`)),
+      ...search.notes.map(([code, told]) => h("li", { class: "warn" }, `${this.reasons.cause(code)} ${this.reasons.cure(code)} (${detail(told)})`)),
     );
     for (const key of [...this.rows.keys()]) if (!finds.some((find) => find.key === key)) this.rows.delete(key);
     const rows = finds.map((find) => {
@@ -183,7 +184,7 @@ class Row {
       }),
     );
     if (problem) {
-      setText(this.message, `${say(problem.cause)} ${problem.detail}`);
+      setText(this.message, `${say(problem.cause)} ${detail(problem.detail)}`);
       return;
     }
     this.form.hidden = true;

@@ -3,6 +3,7 @@
 import { fill, h, type Icon, icon, setText } from "./dom";
 import { say, t, word } from "./i18n";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import { SpurtsView } from "./spurts";
 import { floorWords, memberWords, meter, nameOf, queueNames } from "./talkwords";
 import type { GroupStatus, Member, MemberKind } from "./types";
@@ -52,7 +53,7 @@ class MemberRow {
     const kind = word(`kind.member.${member.kind}`);
     this.sign.title = kind;
     setText(this.name, (member.name || member.id) + (mine ? ` (${t("you")})` : ""));
-    this.element.title = [member.name, kind, member.id, member.codec, member.detail].filter(Boolean).join("\n");
+    this.element.title = [member.name, kind, member.id, member.codec, detail(member.detail)].filter(Boolean).join("\n");
     setText(this.state, [text, member.monitored ? t("monitored") : ""].filter(Boolean).join(" · "));
     setText(this.why, why);
     this.tools.hidden = !dispatcher || mine;
@@ -247,7 +248,7 @@ export class GroupCard {
 
   private async act(action: string, args: Record<string, unknown> = {}): Promise<boolean> {
     const error = await this.options.voice.act(action, this.group, args);
-    setText(this.message, error ? `${say(error.problem.cause)} ${error.problem.detail}` : "");
+    setText(this.message, error ? `${say(error.problem.cause)} ${detail(error.problem.detail)}` : "");
     return error === null;
   }
 }

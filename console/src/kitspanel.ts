@@ -8,6 +8,7 @@ import { ownLinks } from "./linkcard";
 import { linkPlots } from "./linkplot";
 import { AdmitForm, OfferForm } from "./pairform";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import { Redraw } from "./redraw";
 import type { Store } from "./store";
 import type { Center, Kit, KitFile, Link, Standing, Trail } from "./types";
@@ -123,7 +124,7 @@ export class KitsPanel {
         h("span", { class: "quiet" }, kitFacts(kit).join(" · ")),
         // What was given up is said with its picture.
         why && !kit.gave_up.some((one) => one.code === kit.code) && h("span", { class: "warn" }, why),
-        kit.detail && h("span", { class: "quiet detail" }, kit.detail),
+        kit.detail && h("span", { class: "quiet detail" }, detail(kit.detail)),
         this.byText(kit),
         kit.condition && h("span", { class: "quiet condition" }, conditionFacts(kit, Date.now() / 1000).join(" · ")),
         ...(kit.condition?.codes ?? []).filter((code) => code !== "on-battery").map((code) => h("span", { class: "warn", title: this.reasons.cure(code) }, this.reasons.cause(code))),
@@ -161,7 +162,7 @@ export class KitsPanel {
       h("strong", {}, `${t("kitCenter")} ${center.name || center.gateway} `, h("span", { class: "state" }, kitState(center.state))),
       h("span", { class: "quiet" }, centerFacts(center).join(" · ")),
       why && h("span", { class: "warn" }, why),
-      center.detail && h("span", { class: "quiet detail" }, center.detail),
+      center.detail && h("span", { class: "quiet detail" }, detail(center.detail)),
       ...this.links(center.gateway, center.links),
       center.thumbnail_at !== null && this.thumbnail(center.gateway, center.thumbnail_at),
       h("span", { class: "acts" }, this.plotButton(center.gateway), this.store.technician() && h("button", { type: "button", onclick: () => void this.part(center) }, t("pairPart"))),
@@ -250,7 +251,7 @@ export class KitsPanel {
   private async removeFile({ gateway, file }: KitFile): Promise<void> {
     if (!confirm(t("filesDeleteSure", file.name))) return;
     const problem = await this.store.attempt(this.store.api.send("DELETE", `/api/v1/kit-files/${encodeURIComponent(gateway)}/${encodeURIComponent(file.id)}`));
-    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+    setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}` : "");
     await this.readFiles();
   }
 
@@ -293,13 +294,13 @@ export class KitsPanel {
   private async revoke(kit: Kit): Promise<void> {
     if (!confirm(t("pairRevokeSure", kit.name || kit.gateway))) return;
     const problem = await this.store.attempt(this.store.api.post(`/api/v1/kits/${encodeURIComponent(kit.gateway)}/revoke`, {}));
-    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+    setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}` : "");
   }
 
   private async part(center: Center): Promise<void> {
     if (!confirm(t("pairPartSure", center.name || center.gateway))) return;
     const problem = await this.store.attempt(this.store.api.send("DELETE", `/api/v1/pairing/centers/${encodeURIComponent(center.gateway)}`));
-    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+    setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}` : "");
     await this.store.readKits();
   }
 }

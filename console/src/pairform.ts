@@ -4,6 +4,7 @@ import { ApiError } from "./api";
 import { fill, h, setText } from "./dom";
 import { type Key, say, t, word } from "./i18n";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import type { Store } from "./store";
 import type { Offer } from "./types";
 
@@ -104,7 +105,7 @@ export class OfferForm {
     const asked = this.store.api.post<{ offer: Offer; code: string; qr: string }>("/api/v1/pairing/offers", body);
     const problem = await this.store.attempt(asked);
     if (problem) {
-      setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${problem.detail}`);
+      setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${detail(problem.detail)}`);
       return;
     }
     const made = await asked;

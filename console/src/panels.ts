@@ -2,6 +2,7 @@
 
 import { fill, h, setText } from "./dom";
 import { kindWord, say, span, t, word } from "./i18n";
+import { detail, learn } from "./phrases";
 import type { Store } from "./store";
 import type { Alarm, PendingDevice, Position, Words } from "./types";
 
@@ -19,6 +20,11 @@ export class Reasons {
       this.table = await this.store.api.get("/api/v1/reasons", { background: true });
     } catch {
       return; // codes are shown as they are
+    }
+    try {
+      learn(await this.store.api.get("/api/v1/phrases", { background: true }), (code) => (this.table[code] ? this.cause(code) : ""));
+    } catch {
+      // details stay as they were written
     }
   }
 
@@ -66,7 +72,7 @@ export class PendingPanel {
       const body = { scheme: knock.scheme, external_id: knock.external_id, name: name.value };
       const problem = await this.store.attempt(this.store.api.post("/api/v1/devices", body));
       if (problem) {
-        setText(message, `${say(problem.cause)} ${problem.detail}`);
+        setText(message, `${say(problem.cause)} ${detail(problem.detail)}`);
         return;
       }
       name.blur();
@@ -102,7 +108,7 @@ export class AlarmsPanel {
     const device = this.store.devices.get(alarm.device);
     const acknowledge = async (): Promise<void> => {
       const problem = await this.store.attempt(this.store.api.post(`/api/v1/alarms/${encodeURIComponent(alarm.id)}/acknowledge`, {}));
-      if (problem) setText(message, `${say(problem.cause)} ${problem.detail}`);
+      if (problem) setText(message, `${say(problem.cause)} ${detail(problem.detail)}`);
       else {
         alarm.acknowledged_by = this.store.api.who?.name ?? "";
         this.store.changed("alarms");
@@ -198,7 +204,7 @@ export class NoticesPanel {
                   "div",
                   { class: "text" },
                   h("strong", {}, this.reasons.cause(notice.code)),
-                  notice.detail && h("span", {}, notice.detail),
+                  notice.detail && h("span", {}, detail(notice.detail)),
                   !notice.cleared && h("span", {}, this.reasons.cure(notice.code)),
                   h("time", { class: "quiet", title: clock(notice.at) }, ago(notice.at), notice.cleared ? ` · ${t("cleared")}` : ""),
                 ),

@@ -3,6 +3,7 @@
 import { ref } from "./api";
 import { fill, h, setText } from "./dom";
 import { type Key, say, t } from "./i18n";
+import { detail } from "./phrases";
 import type { Store } from "./store";
 import type { PictureLevel, PictureNow } from "./types";
 
@@ -38,7 +39,7 @@ export class PictureForm {
     if (stream !== this.stream) return;
     if (problem !== null) {
       fill(this.fields);
-      setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${problem.detail}`);
+      setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${detail(problem.detail)}`);
       return;
     }
     const now = await asked;
@@ -79,7 +80,7 @@ export class PictureForm {
     if (stream === null) return;
     const problem = await this.store.attempt(this.store.api.order("picture.set", stream, { [name]: value }));
     if (stream !== this.stream) return;
-    setText(this.message, problem ? `${say(problem.cause)} ${say(problem.cure)} ${problem.detail}` : t("done"));
+    setText(this.message, problem ? `${say(problem.cause)} ${say(problem.cure)} ${detail(problem.detail)}` : t("done"));
     if (problem !== null) await this.back();
   }
 

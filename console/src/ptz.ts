@@ -4,6 +4,7 @@ import { ref } from "./api";
 import { fill, h, setText } from "./dom";
 import { type Direction, Hold, MOVE_KEYS, keysToDirection } from "./hold";
 import { say, t } from "./i18n";
+import { detail } from "./phrases";
 import { PictureForm } from "./pictureform";
 import type { Store } from "./store";
 import type { Preset, PtzHolder } from "./types";
@@ -146,7 +147,7 @@ export class PtzPad {
   private async give(stream: string, action: string, args: Record<string, number>, last: boolean): Promise<void> {
     const problem = await this.store.attempt(this.store.api.order(action, stream, args, { keepalive: last }));
     if (problem === null) return;
-    if (stream === this.stream) setText(this.message, `${say(problem.cause)} ${problem.detail}`);
+    if (stream === this.stream) setText(this.message, `${say(problem.cause)} ${detail(problem.detail)}`);
     throw new Error(problem.code);
   }
 
@@ -208,7 +209,7 @@ export class PtzPad {
     const stream = this.stream;
     if (stream === null) return;
     const problem = await this.store.attempt(this.store.api.order("ptz.preset", stream, { op, number, name }));
-    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : t("done"));
+    setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}` : t("done"));
     if (op === "set" && problem === null) await this.readPresets(stream);
   }
 }

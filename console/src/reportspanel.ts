@@ -2,6 +2,7 @@
 
 import { fill, h, setText } from "./dom";
 import { say, span, t, word } from "./i18n";
+import { detail } from "./phrases";
 import type { Store } from "./store";
 import type { Invitation, InvitationMade, Report } from "./types";
 
@@ -41,7 +42,7 @@ export class ReportsPanel {
     const message = h("p", { class: "message", role: "status" });
     const seen = async (): Promise<void> => {
       const problem = await this.store.attempt(this.store.api.post(`/api/v1/reports/${report.id}/seen`, {}));
-      if (problem) setText(message, `${say(problem.cause)} ${problem.detail}`);
+      if (problem) setText(message, `${say(problem.cause)} ${detail(problem.detail)}`);
       else {
         report.seen_by = this.store.api.who?.name ?? "";
         this.store.changed("reports");
@@ -133,7 +134,7 @@ class InviteForm {
     const body = { label: this.label.value, place: this.place.value, ttl_s: Number(this.hours.value) * HOUR, phones: Number(this.phones.value) };
     const asked = this.store.api.post<InvitationMade>("/api/v1/invitations", body);
     const problem = await this.store.attempt(asked);
-    setText(this.message, problem ? `${say(problem.cause)} ${say(problem.cure)} ${problem.detail}` : "");
+    setText(this.message, problem ? `${say(problem.cause)} ${say(problem.cure)} ${detail(problem.detail)}` : "");
     if (problem) return;
     const { link, qr } = await asked;
     const text = h("input", { type: "text", readonly: true, value: link, class: "link-text", "aria-label": t("inviteLink") });
@@ -157,7 +158,7 @@ class InviteForm {
   private line(one: Invitation): HTMLElement {
     const revoke = async (): Promise<void> => {
       const problem = await this.store.attempt(this.store.api.send("DELETE", `/api/v1/invitations/${one.id}`));
-      setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+      setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}` : "");
       await this.read();
     };
     const words = [one.label, one.place].filter(Boolean).join(" · ");

@@ -4,6 +4,7 @@ import { DiscoverCard } from "./discovercard";
 import { fill, h, setText } from "./dom";
 import { type Key, say, span, t } from "./i18n";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import { type Incoming, incoming, pushTone, pushWord } from "./sourcewords";
 import type { Store } from "./store";
 import type { CommandResult, Program, Push, Source, SourceTest, Viewing } from "./types";
@@ -128,7 +129,7 @@ export class SourcesPanel {
           h("span", { class: "converted" }, t("converted", text), codes.length > 0 && h("span", { class: "quiet" }, ` ${t("convertedWhy", codes.map((code) => this.reasons.cause(code)).join(" "))}`)),
         ),
         why && h("span", { class: "warn" }, why),
-        one.detail && h("span", { class: "quiet detail" }, one.detail),
+        one.detail && h("span", { class: "quiet detail" }, detail(one.detail)),
         one.age && h("span", { class: "age" }, one.age),
         h("span", { class: "quiet" }, one.readers),
       ),
@@ -146,7 +147,7 @@ export class SourcesPanel {
       "li",
       { "data-tone": "bad" },
       h("span", { class: "dot" }),
-      h("div", { class: "text" }, h("strong", {}, source.title), h("span", { class: "warn" }, `${this.reasons.cause(source.code)} ${this.reasons.cure(source.code)}`), h("span", { class: "quiet detail" }, source.detail)),
+      h("div", { class: "text" }, h("strong", {}, source.title), h("span", { class: "warn" }, `${this.reasons.cause(source.code)} ${this.reasons.cure(source.code)}`), h("span", { class: "quiet detail" }, detail(source.detail))),
       source.origin === "person" && this.store.technician() && h("button", { type: "button", onclick: () => void this.remove(source.name) }, t("sourceRemove")),
     );
   }
@@ -164,7 +165,7 @@ export class SourcesPanel {
         h("strong", {}, push.title, " ", h("span", { class: "state" }, [pushWord(push.state), retry].filter(Boolean).join(", "))),
         h("span", { class: "quiet" }, `${push.stream} → ${push.url}`),
         words && h("span", { class: "warn" }, words),
-        push.detail && h("span", { class: "quiet detail" }, push.detail),
+        push.detail && h("span", { class: "quiet detail" }, detail(push.detail)),
         push.failures > 0 && h("span", { class: "quiet" }, t("failedTimes", push.failures)),
       ),
     );
@@ -197,7 +198,7 @@ export class SourcesPanel {
   private async remove(name: string): Promise<void> {
     if (!confirm(t("sourceSure", name))) return;
     const problem = await this.store.attempt(this.store.api.send("DELETE", `/api/v1/sources/${encodeURIComponent(name)}`));
-    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+    setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}` : "");
     await this.read();
   }
 
@@ -205,7 +206,7 @@ export class SourcesPanel {
     if (!confirm(t("secretSure", name))) return;
     const asked = this.store.api.post<{ secret: string }>(`/api/v1/programs/${encodeURIComponent(name)}/secret`, {});
     const problem = await this.store.attempt(asked);
-    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}` : "");
+    setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}` : "");
     this.secret = problem ? null : { name, text: (await asked).secret };
     this.render();
   }
@@ -267,11 +268,11 @@ class AddForm {
     const asked = this.store.api.post<SourceTest>("/api/v1/sources/test", { url: this.url.value.trim() });
     const problem = await this.store.attempt(asked);
     this.tryButton.disabled = false;
-    if (problem) setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${problem.detail}`);
+    if (problem) setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${detail(problem.detail)}`);
     else {
       const result = await asked;
       const tracks = result.tracks.map((track) => `${track.codec.toUpperCase()}${track.width ? ` ${track.width}×${track.height}` : ""}`).join(" + ");
-      const failed = `${this.reasons.cause(result.code)} ${this.reasons.cure(result.code)} ${result.detail}`;
+      const failed = `${this.reasons.cause(result.code)} ${this.reasons.cure(result.code)} ${detail(result.detail)}`;
       setText(this.message, result.ok ? t("sourceGood", result.took_s.toFixed(1), tracks) : failed);
     }
     this.render();
@@ -282,7 +283,7 @@ class AddForm {
     const asked = this.store.api.post<CommandResult>("/api/v1/sources", body);
     const problem = await this.store.attempt(asked);
     if (problem) {
-      setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${problem.detail}`);
+      setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${detail(problem.detail)}`);
       return;
     }
     const made = (await asked).data?.["stream"];

@@ -3,6 +3,7 @@
 import { fill, h, setText } from "./dom";
 import { language, say, t, word } from "./i18n";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import type { Store } from "./store";
 import { kindOf } from "./textsize";
 import { sizeWords } from "./textwords";
@@ -87,7 +88,7 @@ export class TextForm {
     const body = { to: this.to.value.trim(), body: this.body.value, id: this.id, urgent: this.urgent.checked, carrier: this.carrier.value };
     const asked = this.store.api.post<{ to: string }>("/api/v1/texts/out", body);
     const problem = await this.store.attempt(asked).finally(() => (this.busy = false));
-    if (problem) setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${problem.detail}`.trim());
+    if (problem) setText(this.message, `${say(problem.cause)} ${say(problem.cure)} ${detail(problem.detail)}`.trim());
     else {
       setText(this.message, "");
       this.id = "";

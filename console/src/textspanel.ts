@@ -3,6 +3,7 @@
 import { fill, h, setText } from "./dom";
 import { byName, language, say, span, t } from "./i18n";
 import type { Reasons } from "./panels";
+import { detail } from "./phrases";
 import type { Store } from "./store";
 import { TextForm } from "./textform";
 import { isFresh, type Line, MIXED, type Thread } from "./texts";
@@ -209,7 +210,7 @@ export class TextsPanel {
 
   private async did(act: Promise<unknown>): Promise<boolean> {
     const problem = await this.store.attempt(act);
-    setText(this.message, problem ? `${say(problem.cause)} ${problem.detail}`.trim() : "");
+    setText(this.message, problem ? `${say(problem.cause)} ${detail(problem.detail)}`.trim() : "");
     return problem === null;
   }
 }

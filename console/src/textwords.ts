@@ -1,6 +1,7 @@
 // What is said of a short message and of who carries it. Pure: data in, words out.
 
 import { span, t, word } from "./i18n";
+import { detail } from "./phrases";
 import { MOST_CHARACTERS, MOST_PARTS, sizeOf, type TextKind } from "./textsize";
 import { isFresh, type Line, MIXED } from "./texts";
 import type { CarrierState, TextOut } from "./types";
@@ -40,7 +41,7 @@ function outWords(one: TextOut, reasons: Say, carriers: CarrierState[]): LineWor
     one.attempts > 1 ? t("textTries", one.attempts) : "",
     one.unsure > 0 ? t("textUnsure") : "",
     one.by,
-    why ? one.detail : "",
+    why ? detail(one.detail) : "",
   ];
   return { tone: TONES[one.state] ?? "idle", state: word(`text.${one.state}`), body: one.body, why, facts: facts.filter(Boolean), fresh: false };
 }
@@ -54,7 +55,7 @@ function cameWords(line: Line, reasons: Say): LineWords {
     one.missing > 0 ? t("textMissing", one.missing) : "",
     one.carrier ? t("textBy", one.carrier) : "",
     one.seen_by ? t("textSeenBy", one.seen_by) : "",
-    refused ? one.detail : "",
+    refused ? detail(one.detail) : "",
   ];
   return {
     tone: refused ? "bad" : mixed || one.missing > 0 ? "wait" : "live",
@@ -73,7 +74,7 @@ export function carrierWords(one: CarrierState, reasons: Say, now: number): { to
     tone: one.ready ? "live" : again ? "wait" : "bad",
     name: `${one.name} · ${word(`carrier.${one.kind}`)}`,
     state: [state, again, one.waiting ? t("textWaiting", one.waiting) : ""].filter(Boolean).join(" · "),
-    cure: one.ready ? "" : `${reasons.cure(one.code)} ${one.detail}`.trim(),
+    cure: one.ready ? "" : `${reasons.cure(one.code)} ${detail(one.detail)}`.trim(),
   };
 }
 

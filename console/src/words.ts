@@ -2,6 +2,7 @@
 
 import { say, span, t, word } from "./i18n";
 import type { Figures } from "./figures";
+import { detail } from "./phrases";
 import type { StreamStatus } from "./types";
 import type { PlayerState } from "./whep";
 
@@ -56,7 +57,7 @@ export function lessWords(status: StreamStatus | null, cause: (code: string) => 
 export function sourceWords(status: StreamStatus | null, cause: (code: string) => string, cure: (code: string) => string): { cause: string; cure: string } {
   const told = status !== null && ["source-codec", "source-sound", "track-left-out", "av1"].includes(status.code);
   if (!told) return { cause: "", cure: "" };
-  return { cause: [cause(status.code), status.detail && `(${status.detail})`].filter(Boolean).join(" "), cure: cure(status.code) };
+  return { cause: [cause(status.code), status.detail && `(${detail(status.detail)})`].filter(Boolean).join(" "), cure: cure(status.code) };
 }
 
 /** The short words of a stream in the tree. */

@@ -1,62 +1,13 @@
-"""What was written down in English (a finding, a detail of a reason, an error) in Chinese, where that is in use.
-
-Causes and cures have both languages by their codes. What stands beside them was written where it happened, with names
-and numbers in it, and goes through API and store as one text: it is known again by its words, `{}` for what varies, and
-what varies is looked up in turn. A text that is not known stays as it is.
-"""
+"""A text that was written in English where it happened, in the language in use: `gateway.model.phrase` knows it."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
-
 from gateway.cli.words import language
-from gateway.model.reason import REASONS
-
-DEEP, LONG = 5, 2000
-_STATES = "absent|locked|searching|registered|connecting|up|degraded|recovering|down|off"
-_BEARER = re.compile(rf"((?:\S+ ){{0,3}})({_STATES})((?: \S.*)?)")
-"""`model.doctor.of_bearer`: the device, how it stands, the step back, the detail."""
+from gateway.model.phrase import chinese, reason_words
 
 
 def local(text: str) -> str:
     """In the language in use. A detail that is another reason's code is that reason."""
-    if "-" in text and text in REASONS:
-        return REASONS[text].cause_zh if language() == "zh" else REASONS[text].cause_en
+    if (told := reason_words(text)) is not None:
+        return told[language() == "zh"]
     return chinese(text) if language() == "zh" else text
-
-
-def chinese(text: str) -> str:
-    return _chinese(text, 0) if len(text) <= LONG else text
-
-
-def _chinese(text: str, deep: int) -> str:
-    exact, patterns = _catalogue()
-    if (found := exact.get(text)) is not None:
-        return found
-    if deep >= DEEP or not text or text.isdigit():
-        return text
-    for pattern, told in patterns:
-        if (match := pattern.fullmatch(text)) is not None:
-            return told.format(*(_chinese(one, deep + 1) for one in match.groups()))
-    # What was done, and what came of it; several of a kind. Only where a part of it is known.
-    for sign, joined in ((": ", "："), ("; ", "；"), (", ", "，")):
-        head, found_sign, tail = text.partition(sign)
-        if found_sign and head and tail:
-            both = _chinese(head, deep + 1), _chinese(tail, deep + 1)
-            if both != (head, tail):
-                return joined.join(both)
-    if (match := _BEARER.fullmatch(text)) is not None:
-        device, state, detail = match.groups()
-        return f"{device}{exact[state]}{' ' * bool(detail)}{_chinese(detail.strip(), deep + 1)}"
-    return text
-
-
-@cache
-def _catalogue() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
-    from gateway.cli import zh_bearers, zh_calls, zh_config, zh_doctor, zh_system
-
-    rows = [*zh_doctor.PHRASES, *zh_bearers.PHRASES, *zh_calls.PHRASES, *zh_config.PHRASES, *zh_system.PHRASES]
-    exact = {en: zh for en, zh in rows if "{}" not in en}
-    varied = sorted((row for row in rows if "{}" in row[0]), key=lambda row: -len(row[0].replace("{}", "")))
-    return exact, [(re.compile("(.*?)".join(map(re.escape, en.split("{}"))), re.DOTALL), zh) for en, zh in varied]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -20,6 +20,7 @@ from gateway.core.addresses import own_addresses
 from gateway.core.facts import AdapterStatus, Health
 from gateway.core.rights import require_whole
 from gateway.model.doctor import Finding, Grade
+from gateway.model.phrase import PHRASES
 from gateway.model.reason import REASONS
 
 router = APIRouter(tags=["system"])
@@ -149,6 +150,13 @@ async def reasons(who: Anyone) -> Mapping[str, ReasonWords]:
         code: ReasonWords(cause=Words(en=r.cause_en, zh=r.cause_zh), cure=Words(en=r.cure_en, zh=r.cure_zh))
         for code, r in REASONS.items()
     }
+
+
+@router.get("/api/v1/phrases")
+async def phrases(who: Anyone) -> Sequence[tuple[str, str]]:
+    """What stands beside a reason's words (details, findings) by its English words, `{}` for what varies: its Chinese,
+    in which what varies stands in the same order unless it is numbered."""
+    return PHRASES
 
 
 @router.get("/api/v1/openapi.json", include_in_schema=False)

@@ -53,6 +53,8 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("GET", "/api/v1/viewings", None, LADDER),
     ("GET", f"/api/v1/streams/{STREAM}", None, LADDER),
     ("GET", f"/api/v1/streams/{STREAM}/ptz", None, LADDER),
+    ("GET", f"/api/v1/streams/{STREAM}/picture", None, LADDER),
+    ("GET", f"/api/v1/streams/{STREAM}/picture", None, LADDER),
     ("GET", f"/api/v1/streams/{STREAM}/snapshot.jpg", None, LADDER),
     ("POST", "/api/v1/commands", {"action": "ptz.stop", "target": STREAM}, (*LADDER, U)),  # the core decides
     ("GET", "/api/v1/alarms", None, LADDER),
@@ -133,6 +135,7 @@ TABLE: list[tuple[str, str, Any, tuple[Role, ...]]] = [
     ("POST", "/talk/ops", None, ()),
     ("POST", "/api/v1/system/reload", None, (A,)),
     ("GET", "/api/v1/reasons", None, (*LADDER, U)),
+    ("GET", "/api/v1/phrases", None, (*LADDER, U)),
     ("GET", "/api/v1/system/ca.crt", None, LADDER),
     ("GET", "/api/v1/openapi.json", None, (*LADDER, U)),
 ]

@@ -107,6 +107,7 @@ EVERYBODY = {
     "/api/v1/map/tiles.pmtiles",
     "/api/v1/system",
     "/api/v1/reasons",
+    "/api/v1/phrases",
     "/api/v1/openapi.json",
     "/api/v1/system/ca.crt",
 }

@@ -33,8 +33,10 @@ def test_a_cameras_picture_is_shown_and_set(fieldgate: Run, daemon: Services) ->
     assert levels[0] == {"name": "brightness", "low": 0, "high": 200, "now": 0.25}
     assert fieldgate("devices", "picture", "ball-1/ch1", "--contrast", "1.5").code == 2
     orders.answer = CommandResult("", Outcome.REFUSED, "no-picture-setting", "gate has no contrast")
-    refused = fieldgate("devices", "picture", "ball-1/ch1", "--contrast", "0.5")
+    refused = fieldgate("--lang", "en", "devices", "picture", "ball-1/ch1", "--contrast", "0.5")
     assert refused.code == 1 and "gate has no contrast" in refused.err
+    refused = fieldgate("--lang", "zh", "devices", "picture", "ball-1/ch1", "--contrast", "0.5")
+    assert "gate 没有 contrast" in refused.err
 
 
 def test_devices_are_listed(fieldgate: Run, daemon: Services) -> None:

@@ -1,4 +1,4 @@
-"""What `fieldgate doctor` finds, and what it expected. `zh.py` says how it is used."""
+"""What `fieldgate doctor` finds, and what it expected. `gateway.model.phrase` says how it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel, the resolver and Python say of their failures. `zh.py` says how it is used."""
+"""What the kernel, the resolver and Python say of their failures. `gateway.model.phrase` says how it is used."""
 
 from __future__ import annotations
 

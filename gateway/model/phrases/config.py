@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and what keeps the gateway from starting. `zh.py` says how it is used."""
+"""What is wrong with a configuration, and what keeps the gateway from starting; `gateway.model.phrase` uses it."""
 
 from __future__ import annotations
 
