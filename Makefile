@@ -189,6 +189,9 @@ soak-sources: build peers ## 24 dead sources retried for an hour: flat memory, u
 	@$(PY) -m tests.soak.dead_sources $(SOAK_ARGS)
 soak-publish: build peers ## 1,000 publish and unpublish cycles of each protocol: nothing may be left
 	@$(PY) -m tests.soak.publish_cycles $(SOAK_ARGS)
+.PHONY: soak-chaos
+soak-chaos: build peers ## a source of every kind, disturbed at random: all comes back, no viewer is sent away (SOAK_ARGS="--minutes 10 --seed 1")
+	@$(PY) -m tests.soak.chaos $(SOAK_ARGS)
 .PHONY: soak-voice
 .PHONY: soak-events
 soak-events: build peers ## 100,000 alarms of a kit through 200 link cuts and 50 SIGKILLs, each once at the center (15 minutes)

@@ -70,10 +70,19 @@ class NativePeer:
                 )
             )
 
-    async def connect(self, remote: Remote, *, path_timeout_s: float, handshake_timeout_s: float, lost: Lost) -> None:
+    async def connect(
+        self,
+        remote: Remote,
+        *,
+        path_timeout_s: float,
+        handshake_timeout_s: float,
+        lost: Lost,
+        heard: Callable[[], bool] | None = None,
+    ) -> None:
         """Find a path, shake hands, arm the engine. Raises LinkDown (`ice-failed`, `dtls-failed`).
 
-        `lost` is called once when the peer closes DTLS (`viewer-left`) or consent runs out (`viewer-silent`) later.
+        `lost` is called once when the peer closes DTLS (`viewer-left`) or consent runs out (`viewer-silent`) later, but
+        not while `heard` says that its media comes.
         """
         await self._ice.gather_candidates()
         for candidate in remote.candidates:
@@ -82,6 +91,7 @@ class NativePeer:
         self._ice.remote_password = remote.pwd
         self._ice.on_nominated = self._nominated
         self._ice.on_expired = self._expired
+        self._ice.heard = heard
         self._lost = lost
         try:
             async with asyncio.timeout(path_timeout_s):

@@ -56,6 +56,7 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
         "get_component_candidates",
         "gather_candidates",
         "query_consent",
+        "_query_consent_task",
     ),
     "aioice.ice.StunProtocol": ("connection_lost", "connection_made", "datagram_received", "local_candidate"),
     "aiortc.rtcdtlstransport.RTCDtlsTransport": (
@@ -151,6 +152,7 @@ class NativeConnection(aioice.Connection):
         self._by_port: dict[int, aioice.ice.StunProtocol] = {}
         self.on_nominated: Callable[[int, str, int], None] | None = None
         self.on_expired: Callable[[], None] | None = None
+        self.heard: Callable[[], bool] | None = None  # whether the peer sends media now
         self.on_dtls: Callable[[], None] | None = None  # set once nobody reads DTLS any more
 
     async def gather_candidates(self) -> None:
@@ -220,6 +222,12 @@ class NativeConnection(aioice.Connection):
     async def close(self) -> None:
         # Ours sets on_expired to None first: with it still set it is aioice that gives up, after lost consent.
         expired, self.on_expired = self.on_expired, None
+        if expired is not None and self.heard is not None and self.heard():
+            # FFmpeg 8 answers no checks while it publishes: who is heard is there. RFC 7675 §5.1 asks for consent to
+            # send, and to a publisher goes nothing but RTCP.
+            self.on_expired = expired
+            self._query_consent_task = asyncio.create_task(self.query_consent())
+            return
         await super().close()
         self._by_port.clear()
         if expired is not None:

@@ -207,6 +207,10 @@ class Session(ABC):
         candidates = local_candidates(peer.ports, self.ground.config.public_address, self.ground.mapped())
         return Local(peer.ufrag, peer.pwd, peer.fingerprint, candidates)
 
+    def heard(self) -> bool:
+        """Whether its media comes now: then lost consent does not end it."""
+        return False
+
     async def connect(self, peer: NativePeer) -> None:
         config = self.ground.config
         self.state = SessionState.CONNECTING
@@ -215,6 +219,7 @@ class Session(ABC):
             path_timeout_s=config.connect_timeout,
             handshake_timeout_s=config.handshake_timeout,
             lost=self.end,
+            heard=self.heard,
         )
         self.state = SessionState.CONNECTED
         self._log.info(

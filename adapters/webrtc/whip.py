@@ -44,6 +44,12 @@ class Publisher(Session):
 
             await self.ground.context.push_points.publish(self.published, self.who, info, open_source)
 
+    def heard(self) -> bool:
+        try:
+            return self.ground.context.streams.status(self.published).state is StreamState.LIVE
+        except NotFound:
+            return False
+
     def stream_json(self) -> dict[str, Any]:
         try:
             state = self.ground.context.streams.status(self.published).state

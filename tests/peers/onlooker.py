@@ -30,7 +30,7 @@ def opened(url: str) -> tuple[Any, subprocess.Popen[bytes] | None]:
         command = ["srt-live-transmit", "-q", url, "file://con"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
         return av.open(process.stdout, format="mpegts", options=PROBING), process
-    more = {"rtsp_transport": "tcp"} if url.startswith("rtsp") else {}
+    more = {"rtsp": {"rtsp_transport": "tcp"}, "https": {"tls_verify": "0"}}.get(url.partition(":")[0], {})
     return av.open(url, options=PROBING | more, timeout=(15.0, 180.0)), None
 
 

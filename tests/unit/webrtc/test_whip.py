@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from aiortc.mediastreams import AudioStreamTrack
 
+from adapters.webrtc import seam
 from gateway.base.errors import Busy, Denied, NotFound, RemoteProtocolError
+from gateway.model.ids import StreamId
+from gateway.model.media import StreamState
 from gateway.model.principal import Role
 from tests.unit.webrtc.client import CHROMIUM_OFFER, Client
 from tests.unit.webrtc.conftest import Rig
@@ -52,6 +56,36 @@ async def test_the_same_account_comes_again_and_replaces_itself(rig: Rig) -> Non
     assert len(rig.engine.sessions) == 1 and len(rig.context.streams.publications) == 2
     for client in (first, second):
         await client.close()
+
+
+async def test_a_publisher_that_answers_no_checks_stays_while_its_media_comes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.02)
+    monkeypatch.setattr("aioice.stun.RETRY_RTO", 0.01)
+    client = Client()
+    location = await publish(rig, client)
+    known = rig.context.streams.known
+    status = known[StreamId("kit1/phone/main")]
+    expired = asyncio.Event()
+    closing = seam.NativeConnection.close
+
+    async def close(self: seam.NativeConnection) -> None:
+        await closing(self)
+        expired.set()
+
+    monkeypatch.setattr(seam.NativeConnection, "close", close)
+    known[status.id] = replace(status, state=StreamState.LIVE)
+    session = next(iter(rig.engine.sessions))
+    rig.engine.handlers[session] = lambda event: None  # no answer comes any more
+    for _ in range(2):
+        await asyncio.wait_for(expired.wait(), 10)
+        expired.clear()
+        assert session in rig.engine.sessions
+    known[status.id] = replace(status, state=StreamState.STALLED)
+    await until(lambda: not rig.engine.sessions, "silent in both ways: gone")
+    assert json.loads((await rig.call("GET", location)).body)["code"] == "viewer-silent"
+    await client.close()
 
 
 async def test_names_of_others_are_not_to_be_had(rig: Rig) -> None:
