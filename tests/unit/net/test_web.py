@@ -6,12 +6,15 @@ import asyncio
 import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.net.web import WebUrl, request
+from gateway.base.errors import LinkDown, PeerError, RemoteProtocolError
+from gateway.net.web import WebClient, WebUrl, request
 from tests.unit.net.certificates import Authority
 
 
@@ -84,3 +87,60 @@ async def test_cancelled_at_the_end_of_a_handshake_it_leaves_nothing_behind(
                 (theirs if sock is ours else ours).send(b"x")
                 assert await asyncio.wait_for(receiving, 5) == b"x"
         silent.set()
+
+
+@asynccontextmanager
+async def a_device(*answers: bytes) -> AsyncIterator[tuple[WebUrl, list[bytes]]]:
+    """One that answers a connection each, and ends it; what it was asked."""
+    heads: list[bytes] = []
+    left = list(answers)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.read(65536))  # a request or a ClientHello, small as they are
+        writer.write(left.pop(0))
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield WebUrl("127.0.0.1", server.sockets[0].getsockname()[1], "/"), heads
+
+
+async def to(host: str, port: int) -> socket.socket:
+    sock = socket.create_connection((host, port))
+    sock.setblocking(False)
+    return sock
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "not-http"),
+        (b"", "not-http"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n" + bytes(300), "http-too-large"),
+    ],
+)
+async def test_an_answer_that_is_none_says_so(answer: bytes, code: str) -> None:
+    async with a_device(answer) as (url, _):
+        with pytest.raises(RemoteProtocolError) as failed:
+            await request(to, url, max_body=200)
+    assert failed.value.code == code
+
+
+async def test_silence_and_a_broken_handshake_are_no_answer() -> None:
+    silent = socket.create_server(("127.0.0.1", 0))  # the kernel takes the connection, and nobody answers
+    with silent, pytest.raises(LinkDown) as mute:
+        await request(to, WebUrl("127.0.0.1", silent.getsockname()[1], "/"), timeout_s=0.05)
+    async with a_device(b"HTTP/1.1 400 plain\r\n\r\n") as (url, _):
+        with pytest.raises(LinkDown) as plain:
+            await request(to, WebUrl(url.host, url.port, "/", tls=True))
+    assert (mute.value.code, plain.value.code) == ("http-no-answer", "http-no-answer")
+
+
+async def test_a_password_does_not_go_in_clear() -> None:
+    asks = b'HTTP/1.1 401 X\r\nWWW-Authenticate: Basic realm="cam"\r\nContent-Length: 0\r\n\r\n'
+    async with a_device(asks, asks) as (url, heads):
+        with pytest.raises(PeerError) as clear:
+            await WebClient(to, "admin", "s3cret").send(url)
+    assert clear.value.code == "basic-only" and len(heads) == 1 and b"Authorization" not in heads[0]

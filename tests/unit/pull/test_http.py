@@ -15,7 +15,7 @@ from adapters.pull.adapter import Pull
 from adapters.pull.config import PullConfig
 from adapters.pull.hook import Hooks
 from adapters.pull.http import Address, Client
-from gateway.base.errors import LinkDown
+from gateway.base.errors import Busy, LinkDown, RemoteProtocolError
 from gateway.base.url import parse_url
 
 
@@ -119,3 +119,29 @@ async def test_an_answer_in_chunks_ends_with_the_media_planes_reason() -> None:
                 parse_url(f"http://127.0.0.1:{port}/x.flv"), publication, "http", ""
             )
     assert failed.value.code == "media-stopped" and not taken
+
+
+async def test_what_is_no_http_is_said_to_be_none() -> None:
+    async with a_server(lambda _head: b"SSH-2.0-OpenSSH_9.2\r\n\r\n") as (port, _):
+        with pytest.raises(RemoteProtocolError) as failed:
+            async with Client(CONTEXT).ask(Address(f"http://127.0.0.1:{port}/x.flv")):
+                pass
+    assert failed.value.code == "http-broken"
+
+
+async def test_a_hook_is_not_asked_again_too_early() -> None:
+    """A source whose address is refused asks for another; a cloud counts what it gives out."""
+    body = b'{"url": "http://cloud.example/live.m3u8"}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    async with a_server(lambda _head: answer) as (port, heads):
+        made = hooks(port, every="10m")
+        assert (await made.address("cloud", "1")).url == (await made.address("cloud", "1")).url
+        with pytest.raises(Busy) as early:
+            await made.address("cloud", "1", anew=True)
+        assert (await made.address("cloud", "2")).url, "another camera's is another matter"
+    assert early.value.code == "renew-early" and len(heads) == 2
+
+
+async def test_a_check_that_is_off_is_told_by_doctor() -> None:
+    codes = {verify: (await Pull.checks(PullConfig(verify=verify)))[0].code for verify in (True, False)}
+    assert codes == {True: "", False: "pull-unverified"}
