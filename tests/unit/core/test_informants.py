@@ -15,6 +15,7 @@ from gateway.base.errors import Busy, Denied, GatewayError, NotFound, RemoteProt
 from gateway.config.root import Config, Reports
 from gateway.contract.media import Publication
 from gateway.contract.source import PushInfo
+from gateway.core import informants as informants_of_core
 from gateway.core import report_files
 from gateway.core.facts import BusEvent
 from gateway.core.informants import HOURLY
@@ -347,3 +348,18 @@ async def test_what_was_never_finished_is_forgotten(house: House) -> None:
     there = draft(b"", ReportKind.POSITION, where=Where(1.0, 2.0, None, house.clock.wall()))
     await informants.begin(who, there)
     assert [one.kind for one in await informants.recent(VIEWER, positions=False)] == [ReportKind.PHOTO]
+
+
+@housed
+async def test_a_phone_has_so_many_unfinished_reports(house: House) -> None:
+    """One that begins and never sends; others are not held up by it."""
+    informants, who = house.core.informants, await a_phone(house)
+    first = draft(size=10)
+    await informants.begin(who, first)
+    for _ in range(informants_of_core.PILE - 1):
+        await informants.begin(who, draft(size=10))
+    with pytest.raises(Busy) as pile:
+        await informants.begin(who, draft(size=10))
+    assert pile.value.code == "report-pile"
+    assert not (await informants.begin(who, first)).complete, "one that is known may be gone on with"
+    assert not (await informants.begin(await a_phone(house, "o" * 22), draft(size=10))).complete
