@@ -44,10 +44,14 @@ class Quirks:
     xaddr: str = "right"  # "right", "relative", "nat" (an address of another network)
     old: bool = False  # knows no GetServices
     profile_t: bool = False
-    stop: str = "any"  # "flags-refused", "refused" (only a move of speed zero stops it), "ignored" (says yes and turns)
+    stop: str = (
+        "any"  # "flags-refused", "refused" (only a move of speed zero stops it), "ignored" (says yes and turns),
+    )
+    # "never" (it turns whatever it is told)
     timeout: str = "obeyed"  # "ignored", "refused"
     locked: bool = False
-    events: str = "reference"  # "address", "none", "forgets" (each subscription dies after one pull)
+    events: str = "reference"  # "address", "none", "forgets" (each dies after one pull), "refused" (it makes none)
+    profiles: bool = True  # False: nobody has set its encoders up
     extra_xml: bytes = b""  # answers are replaced by this
 
 
@@ -301,6 +305,8 @@ class FakeCamera:
     )
 
     def _GetProfiles(self, node: XmlNode, root: XmlNode, path: str) -> str:
+        if not self.quirks.profiles:
+            return "<trt:GetProfilesResponse/>"
         if path.endswith("media2"):
             rows = "".join(
                 f'<tr2:Profiles token="{token}" fixed="true"><tr2:Name>{name}</tr2:Name><tr2:Configurations>'
@@ -385,7 +391,8 @@ class FakeCamera:
             return 500, self._fault("ter:InvalidArgVal", "Timeout")
         pan, zoom = node.child("Velocity", "PanTilt"), node.child("Velocity", "Zoom")
         said = [float(n.attribute(a) or 0) if n is not None else 0.0 for n, a in ((pan, "x"), (pan, "y"), (zoom, "x"))]
-        self.velocity = (said[0], said[1], said[2])
+        if any(said) or self.quirks.stop != "never":
+            self.velocity = (said[0], said[1], said[2])
         self.moves.append(self.velocity)
         self.timeouts.append(timeout)
         if self._until is not None:
@@ -402,7 +409,7 @@ class FakeCamera:
     def _Stop(self, node: XmlNode, *_: Any) -> Any:
         if self.quirks.stop == "refused" or (self.quirks.stop == "flags-refused" and node.child("PanTilt") is not None):
             return 400, self._fault("ter:InvalidArgVal", "Stop")
-        if self.quirks.stop != "ignored":
+        if self.quirks.stop not in ("ignored", "never"):
             self._halt()
         return "<tptz:StopResponse/>"
 
@@ -480,7 +487,9 @@ class FakeCamera:
 
     # — events —
 
-    def _CreatePullPointSubscription(self, *_: Any) -> str:
+    def _CreatePullPointSubscription(self, *_: Any) -> Any:
+        if self.quirks.events == "refused":
+            return 500, self._fault("ter:MaxPullPoints", "no more subscriptions")
         self._number += 1
         name = f"sub{self._number}"
         self.subscriptions.add(name)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from adapters.onvif import alarms, control
 from adapters.onvif.camera import Camera
 from adapters.onvif.config import OnvifConfig
 from adapters.onvif.settings import Setting, is_near
-from gateway.base.errors import GatewayError, Unsupported
+from gateway.base.errors import GatewayError, PeerError, Unsupported
 from gateway.contract.device import GoesToPlaces, SetsPicture
 from gateway.core.snapshots import jpeg_size
 from gateway.model.device import DeviceState
@@ -301,6 +302,20 @@ async def test_a_picture_of_the_cameras_own(tmp_path: Path, xaddr: str) -> None:
         assert jpeg_size(await still()) == (640, 360)
 
 
+async def test_one_that_nobody_has_set_up_and_what_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeCamera(Quirks(profiles=False)) as camera, adapter(tmp_path, **config(camera)) as context:
+        attached = await there(context)
+        assert attached.states[-1] == (DeviceState.DEGRADED, "onvif-no-media")
+    async with FakeCamera() as camera, adapter(tmp_path, **config(camera)) as context:
+        await there(context)
+        monkeypatch.setattr(camera, "_GetSnapshotUri", lambda *_: (500, camera._fault("ter:Busy", "not now")))
+        still = context.streams.offers["kit1/gate/ch1"].still  # type: ignore[index]
+        assert still is not None
+        with pytest.raises(PeerError, match="not now") as refused:
+            await still()
+    assert refused.value.code == "onvif-fault"
+
+
 # — PTZ —
 
 
@@ -349,6 +364,24 @@ async def test_stop_that_is_answered_and_ignored_is_seen(tmp_path: Path) -> None
         await attached.handler.move("B", RIGHT)
         await attached.handler.move("B", STOP)
         assert not camera.moving, "it is told in the way that works, at once"
+
+
+async def test_one_that_can_not_be_stopped_is_told_until_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "LOOK_AFTER_S", 0.01)
+    async with (
+        FakeCamera(Quirks(stop="never", timeout="ignored")) as camera,
+        adapter(tmp_path, **config(camera)) as context,
+    ):
+        attached = await there(context)
+        await attached.handler.move("B", RIGHT)
+        await attached.handler.move("B", STOP)
+        await attached.until(lambda a: a.states[-1] == (DeviceState.DEGRADED, "ptz-not-stopped"), 15)
+        assert camera.moving
+        camera.quirks.stop = "any"
+        await attached.handler.move("B", STOP)
+        await attached.until(lambda a: a.states[-1] == (DeviceState.ONLINE, ""), 15)
 
 
 async def test_presets_places_and_home(tmp_path: Path) -> None:
@@ -412,6 +445,18 @@ async def test_the_picture_is_set_as_far_as_the_camera_tells_of_it(tmp_path: Pat
 
 
 # — events —
+
+
+async def test_one_without_events_is_told_with_its_words_until_it_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "PAUSE_FIRST_S", 0.01)
+    async with FakeCamera(Quirks(events="refused")) as camera, adapter(tmp_path, **config(camera)) as context:
+        attached = await there(context)
+        await attached.until(lambda a: a.states[-1] == (DeviceState.DEGRADED, "onvif-no-events"), 15)
+        assert "no more subscriptions" in attached.detail
+        camera.quirks.events = "address"
+        await attached.until(lambda a: a.states[-1] == (DeviceState.ONLINE, ""), 15)
 
 
 @pytest.mark.parametrize("way", ["reference", "address", "forgets"])
