@@ -14,9 +14,9 @@ import pytest
 from adapters.jt808 import door
 from adapters.jt808.config import Jt808Config
 from adapters.jt808.door import MediaDoor, listening
-from adapters.jt808.line import Line
+from adapters.jt808.line import MAX_WAITING, Line
 from adapters.jt808.live import dialled_in
-from adapters.jt808.protocol.messages import Live
+from adapters.jt808.protocol.messages import Live, Order
 from gateway.base.errors import LinkDown
 from gateway.config.units import HostPort
 
@@ -128,3 +128,23 @@ async def test_an_address_of_ipv4_is_one_however_it_came() -> None:
         connection, _ = await asyncio.wait_for(waiting.brought, 10)
         connection.close()
         writer.close()
+
+
+async def test_orders_without_an_answer_have_a_reason_and_a_bound() -> None:
+    """A terminal that takes orders and says nothing: each wait ends, and only so many wait at once."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname())
+        ours, _ = server.accept()
+    ours.setblocking(False)
+    with theirs, ours:
+        line = Line(ours, "10.0.0.9:4000", 60.0)
+        with pytest.raises(LinkDown) as silent:
+            await line.order(Order.LIVE, b"", 0.01)
+        waiting = [asyncio.create_task(line.order(Order.LIVE, b"", 60.0)) for _ in range(MAX_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(LinkDown, match="wait for answers") as many:
+            await line.order(Order.LIVE, b"", 60.0)
+        line.close()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert (silent.value.code, many.value.code) == ("jt808-no-answer", "jt808-no-answer")
+    assert {one.code for one in ended if isinstance(one, LinkDown)} == {"device-offline"} and len(ended) == MAX_WAITING

@@ -207,6 +207,9 @@ class FakeViewing:
         self.status = status
         self.asked: list[Needs] = []
         self.answer: Suited | GatewayError | None = None
+        self.made = asyncio.Event()
+        """Until it is set, what suits is being made."""
+        self.made.set()
         self._changed = asyncio.Event()
 
     def set(self, **changes: Any) -> None:
@@ -216,6 +219,7 @@ class FakeViewing:
     async def suited(self, needs: Needs) -> Suited:
         """What the test says of it; by itself the stream as it is."""
         self.asked.append(needs)
+        await self.made.wait()
         if isinstance(self.answer, GatewayError):
             raise self.answer
         return self.answer or Suited(self.handle, tuple(self.status.tracks))

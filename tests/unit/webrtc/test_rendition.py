@@ -55,6 +55,23 @@ async def test_the_subscription_moves_to_what_is_made_and_back(rig: Rig) -> None
     await client.close()
 
 
+async def test_what_is_being_made_is_said_while_it_lasts(rig: Rig) -> None:
+    client = Client()
+    location, _ = await watch(rig, client)
+    await until(lambda: rig.engine.armed, "armed")
+    viewing = rig.context.streams.viewings[0]
+    viewing.answer = MADE
+    viewing.made.clear()
+    viewing.set(tracks=(H265,))
+    await until(lambda: viewing.asked, "asked")
+    assert (await status(rig, location))["code"] == "convert-starting"
+    viewing.made.set()
+    (subscription,) = rig.engine.subscribed
+    await until(lambda: rig.engine.subscribed[subscription]["stream"] == 77, "it moved")
+    assert (await status(rig, location))["code"] == "waiting-key-frame"
+    await client.close()
+
+
 async def test_no_room_is_said_and_asked_for_again(rig: Rig) -> None:
     client = Client()
     location, _ = await watch(rig, client)
