@@ -223,6 +223,18 @@ async def test_a_worker_that_makes_nothing_is_replaced(house: House, monkeypatch
     await house.pictures(made)
 
 
+async def test_a_worker_that_does_not_keep_up_says_so_until_it_does(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ball = house.ball("ball-1")
+    view = await house.view(ball)
+    await house.pictures(await view.suited(BROWSER))
+    monkeypatch.setattr(conversion, "BEHIND_S", -1.0)  # whatever it tells is too far behind
+    await house.until("slow", lambda: house.state(ball, RenditionState.RUNNING, "convert-slow"))
+    monkeypatch.setattr(conversion, "BEHIND_S", 60.0)
+    await house.until("in time", lambda: house.state(ball, RenditionState.RUNNING))
+
+
 async def test_the_budget_refuses_in_its_order_and_lets_in_again(small_house: House) -> None:
     house = small_house
     first, second, third = house.ball("ball-1"), house.ball("ball-2"), house.ball("ball-3", audio="aac")

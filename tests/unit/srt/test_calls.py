@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from adapters.srt import feed
 from adapters.srt.adapter import Srt
 from adapters.srt.config import SrtConfig
 from adapters.srt.dial import Dialer
@@ -161,3 +162,33 @@ async def test_a_port_is_free_when_its_listener_has_been_left() -> None:
         await asyncio.to_thread(engine.close_wire, taken)
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize(
+    ("rtt_ms", "anew", "code"), [(300.0, True, "srt-latency"), (10.0, True, "over"), (300.0, False, "over")]
+)
+async def test_a_latency_that_is_short_of_its_link_is_made_anew_where_we_called(
+    monkeypatch: pytest.MonkeyPatch, rtt_ms: float, anew: bool, code: str
+) -> None:
+    """One who called us is not cut off for it."""
+    monkeypatch.setattr(feed, "SETTLE_S", 0.0)
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stats(_bound: int) -> dict[str, float]:
+        loop.call_soon_threadsafe(asked.set)
+        return {"rtt_ms": rtt_ms, "latency_ms": 120.0}
+
+    over: asyncio.Future[str] = loop.create_future()
+
+    async def leg() -> str:
+        return await over
+
+    media: Any = SimpleNamespace(engine=SimpleNamespace(srt_stats=stats))
+    ended = asyncio.create_task(leg())
+    judged = asyncio.create_task(feed.watched(media, 7, ended, Latencies(0.12, 2.0), "10.0.0.9", anew=anew))
+    await asked.wait()
+    if code == "over":
+        await asyncio.sleep(0.05)  # for what must not happen
+        over.set_result("over")
+    assert await judged == code
