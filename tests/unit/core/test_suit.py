@@ -61,6 +61,7 @@ def test_a_smaller_picture_is_made_only_of_a_larger_one() -> None:
     low = Needs(video=(Codec.H264,), audio=(), b_frames=False, max_height=360, max_fps=10, max_bitrate_bps=300_000)
     made = wanted((video(),), low)
     assert (made.recipe, made.why) == (Recipe("h264", "", 360, 10, 300_000), ("convert-smaller",))
+    assert misfit(video(), low) == misfit(video(size=(360, 640)), low, StreamFigures(fps=25.0)) == "picture-too-large"
     # Upright pictures of phones: lines are of the shorter side.
     upright = video(size=(360, 640))
     slow = StreamFigures(fps=8.0, bitrate_bps=250_000)

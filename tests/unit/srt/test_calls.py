@@ -107,6 +107,19 @@ async def test_a_source_is_called_and_awaited_off_the_loop(query: str) -> None:
     assert engine.on_loop == []
 
 
+@pytest.mark.parametrize(("query", "code"), [("", "unreachable"), ("mode=rendezvous", "port-in-use")])
+async def test_a_call_that_fails_says_in_which_way(query: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    media = Media()
+
+    def fails(*_: Any, **__: Any) -> int:
+        raise codecs.MediaError("connecting by SRT to 127.0.0.1:9000: it failed")
+
+    monkeypatch.setattr(media.engine, "srt_connect", fails)
+    with pytest.raises(LinkDown) as failed:
+        await dialer(media).source(parse_url(f"srt://127.0.0.1:9000?{query}"), cast(Any, None))
+    assert failed.value.code == code
+
+
 @pytest.mark.parametrize("query", ["", "mode=listener"])
 async def test_who_is_cancelled_while_libsrt_holds_a_call_up_leaves_nothing_open(query: str) -> None:
     media = Media()
