@@ -1,10 +1,10 @@
-"""soak-publish: a thousand times FFmpeg publishes and goes, by RTSP, RTMP and SRT; nothing may be left.
+"""soak-publish: a thousand times somebody publishes and goes, by each protocol; nothing may be left.
 
-The real daemon, FFmpeg as publisher of a short piece under one of eight names, some at a time, as it comes: half of
+The real daemon, and FFmpeg as publisher by RTSP, RTMP, SRT and MPEG-TS over UDP, some at a time, as it comes: half of
 them end as they should, the others are killed in the middle. Before and after: resident memory, descriptors, streams
 and legs of the media plane. The last line is JSON; the exit code says whether it held.
 
-`--every 500` rests and looks each 500 publications as well: whether memory comes to rest, or goes on growing.
+`--every 250` rests and looks each 250 publications as well: whether memory comes to rest, or goes on growing.
 """
 
 from __future__ import annotations
@@ -14,61 +14,45 @@ import asyncio
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tests.bench.common import finish, machine, rss_kb, say
-from tests.interop.fixtures import fixture
-from tests.interop.rule import RTMP, RTSP_TCP, SRT, Ingest
-from tests.interop.senders import PASSWORD, USER, Gates, push_url
-from tests.peers.stage import Stage, ports
+from tests.interop.senders import PASSWORD, USER, Gates
+from tests.peers.stage import Ports, Stage, ports
+from tests.soak.metrics import gauge, metrics
+from tests.soak.publishers import Publisher, Pushed, Ts
+from tests.soak.watch import Watch
 
-NAMES = 8
 FULL = 3000
 """Publications before the first look: by then what has a bound is full (the bus's ring of 2,048 events after 500, four
 for each; SQLite's page cache; the allocator's pieces), as docs/performance.md shows it."""
+NEXT = 80
+"""Before the first look at each further protocol."""
 MOST_KB_PER_1000 = 2000
-WAYS = {"rtsp": RTSP_TCP, "rtmp": RTMP, "srt": SRT}
-_MUXER = {"rtsp": ["-f", "rtsp", "-rtsp_transport", "tcp"], "rtmp": ["-f", "flv"], "srt": ["-f", "mpegts"]}
+PROTOCOLS = ("rtsp", "rtmp", "srt", "ts")
+MEDIA, TS = 40, 64
+"""Ports of media, so few that a leaked one is noticed; and the place in the block where the TS sources' begin."""
 
 
 class Soak:
-    def __init__(self, stage: Stage, gates: Gates) -> None:
+    def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.gates = gates
         self.pid = stage.children["gateway"].pid
         self.failed = 0
         self.said = ""
 
-    async def cycle(self, protocol: str, turn: int, slot: int) -> None:
-        """One publication of a second at most; every other one is killed."""
-        url = push_url(Ingest("cycle", WAYS[protocol], "h264", str(slot)), self.gates)
-        process = await asyncio.create_subprocess_exec(
-            "ffmpeg", "-v", "error", "-nostdin", "-t", "0.6", "-i", str(fixture("h264", "aac")), "-c", "copy",
-            *_MUXER[protocol], url,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        fine = {0}
-        if turn % 2:
-            try:
-                await asyncio.wait_for(process.wait(), 0.35)
-            except TimeoutError:
-                # 255: it ended in that moment, and killing has taken its code from who waits for it.
-                fine |= {-9, 255}
-                with suppress(ProcessLookupError):
-                    process.kill()
-        _out, err = await process.communicate()
-        if process.returncode not in fine:
-            self.failed += 1
-            self.said = err.decode(errors="replace")[-300:]
+    async def cycles(self, publisher: Publisher, count: int) -> None:
+        """`count` publications, whoever is free the next one; every other one is killed."""
+        turns = iter(range(count))
 
-    async def cycles(self, protocol: str, count: int) -> None:
         async def worker(slot: int) -> None:
-            for turn in range(count // NAMES):
-                await self.cycle(protocol, turn, slot)
+            for turn in turns:
+                if said := await publisher.turn(slot, killed=bool(turn % 2)):
+                    self.failed += 1
+                    self.said = said
 
-        await asyncio.gather(*(worker(slot) for slot in range(NAMES)))
+        await asyncio.gather(*(worker(slot) for slot in range(publisher.slots)))
 
     async def figures(self) -> dict[str, int]:
         listed: list[dict[str, Any]] = await asyncio.to_thread(self.stage.client.get, "/api/v1/streams")
@@ -77,10 +61,11 @@ class Soak:
             "fds": sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir()),
             "streams": len(listed),
             "live": sum(one["state"] == "live" for one in listed),
+            "legs": round(gauge(await asyncio.to_thread(metrics, self.stage.place), "media_legs")),
         }
 
     async def settled(self) -> dict[str, int]:
-        """Once nobody publishes; sockets of those killed are noticed in their own time."""
+        """Once nobody publishes; those killed are noticed in their own time."""
         until = time.monotonic() + 60
         while time.monotonic() < until:
             await asyncio.sleep(1)
@@ -91,7 +76,11 @@ class Soak:
 
 
 def _config() -> str:
-    return f"[program.{USER}]\npassword = '{PASSWORD}'\npublish = ['*']\npush_policy = 'replace'\n"
+    """A sender that went is given up soon, so that its place is free for the next."""
+    return (
+        "[streams]\nstall = 0.5\npatience = 1.0\nretry_first = 0.1\nretry_most = 0.5\n"
+        f"[program.{USER}]\npassword = '{PASSWORD}'\npublish = ['*']\npush_policy = 'replace'\n"
+    )
 
 
 def parts(count: int, every: int) -> list[int]:
@@ -99,7 +88,13 @@ def parts(count: int, every: int) -> list[int]:
     return [min(every, count - at) for at in range(0, count, every)] if every else [count]
 
 
-async def run(protocols: list[str], count: int, every: int, folder: Path) -> dict[str, Any]:
+def _publisher(protocol: str, gates: Gates, watch: Watch, free: Ports) -> Publisher:
+    if protocol == "ts":
+        return Ts(watch, free.api + TS)
+    return Pushed(protocol, gates)
+
+
+async def run(protocols: list[str], count: int, every: int, warm: int, folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"cycles": count, "every": every}
     with ports() as free:
         gates = Gates(
@@ -107,29 +102,41 @@ async def run(protocols: list[str], count: int, every: int, folder: Path) -> dic
             pulled=free.other, relay=free.radio,
             onvif=free.usrp,
         )  # fmt: skip
-        stage = Stage(folder, free, more=_config())
+        stage = Stage(folder, free)
+        watch = Watch(stage.client)
+        publishers = {one: _publisher(one, gates, watch, free) for one in protocols}
+        media = f"{free.rtp[0]}-{free.rtp[0] + MEDIA - 1}"
+        text = free.config().replace(f"{free.rtp[0]}-{free.rtp[1]}", media)
+        assert stage.config is not None
+        stage.config.write_text(text + _config() + "".join(one.config() for one in publishers.values()))
+        watching = asyncio.create_task(watch.run())
         try:
             await stage.daemon()
             await stage.until("the daemon", stage.ready)
-            soak = Soak(stage, gates)
-            for protocol in protocols:
+            soak = Soak(stage)
+            for protocol, publisher in publishers.items():
                 soak.failed = 0
-                await soak.cycles(protocol, FULL if protocol == protocols[0] else 10 * NAMES)
+                await soak.cycles(publisher, warm if protocol == protocols[0] else NEXT)
                 samples = [first := await soak.settled()]
+                say(f"{protocol}: at first: {first}")
                 for part in parts(count, every):
-                    await soak.cycles(protocol, part)
+                    began = time.monotonic()
+                    await soak.cycles(publisher, part)
+                    took = time.monotonic() - began
                     samples.append(last := await soak.settled())
-                    say(f"{protocol}: {part} more: {last}")
+                    say(f"{protocol}: {part} more in {took:.0f} s: {last}")
                 result[protocol] = {
                     "failed": soak.failed,
                     "rss_kb_per_1000": round((last["rss_kb"] - first["rss_kb"]) * 1000 / count),
                     "fds_left": last["fds"] - first["fds"],
                     "streams_left": last["streams"] - first["streams"],
+                    "legs_left": last["legs"] - first["legs"],
                     "live_left": last["live"],
                     "rss_kb": [one["rss_kb"] for one in samples],
                 }
                 say(f"{protocol}: {count} publications: {result[protocol]}{f' ({soak.said})' if soak.failed else ''}")
         finally:
+            watching.cancel()
             await stage.stop()
     return result
 
@@ -140,6 +147,7 @@ def held(one: dict[str, int]) -> bool:
         and one["rss_kb_per_1000"] < MOST_KB_PER_1000
         and one["fds_left"] <= 2
         and one["streams_left"] == 0
+        and one["legs_left"] <= 0
         and one["live_left"] == 0
     )
 
@@ -147,12 +155,13 @@ def held(one: dict[str, int]) -> bool:
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--cycles", type=int, default=1000)
-    asked.add_argument("--protocols", default="rtsp,rtmp,srt")
+    asked.add_argument("--protocols", default=",".join(PROTOCOLS))
     asked.add_argument("--every", type=int, default=0, help="look after so many as well")
+    asked.add_argument("--warm", type=int, default=FULL, help="publications before the first look")
     given = asked.parse_args()
     protocols = given.protocols.split(",")
     with tempfile.TemporaryDirectory(prefix="fg-publish-") as folder:
-        result = asyncio.run(run(protocols, given.cycles, given.every, Path(folder)))
+        result = asyncio.run(run(protocols, given.cycles, given.every, given.warm, Path(folder)))
     finish({**result, **machine()})
     return 0 if all(held(result[protocol]) for protocol in protocols) else 1
 

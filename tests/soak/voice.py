@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.bench.common import finish, machine, rss_kb, say
 from tests.peers.stage import Stage, ports
+from tests.soak.metrics import gauge, metrics
 
 HERE = Path(__file__).parent
 AT_ONCE = 10
@@ -60,26 +61,16 @@ class Soak:
 
     async def figures(self) -> dict[str, Any]:
         """What stands in the daemon: memory, descriptors, calls, voices, rooms, members."""
-        text = await asyncio.to_thread(self._metrics)
+        text = await asyncio.to_thread(metrics, self.stage.place)
         group = await asyncio.to_thread(self.stage.client.get, "/api/v1/talk/ops")
         return {
             "rss_kb": rss_kb(self.pid),
             "fds": sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir()),
             "members": len(group["members"]),
             **{name: _figure(text, name) for name in FIGURES},
-            "voices": _gauge(text, "voices"),
-            "sessions": _gauge(text, "sessions"),
+            "voices": gauge(text, "voices"),
+            "sessions": gauge(text, "sessions"),
         }
-
-    def _metrics(self) -> str:
-        import http.client
-        import socket
-
-        connection = http.client.HTTPConnection("fieldgate", timeout=10)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.connect(str(self.stage.place / "api.sock"))
-        connection.request("GET", "/metrics")
-        return connection.getresponse().read().decode()
 
     async def settled(self, limit_s: float = 60.0) -> dict[str, Any]:
         """Once no call and no transaction stands (timers of RFC 3261 run 32 s), or at the limit."""
@@ -96,11 +87,6 @@ class Soak:
 def _figure(text: str, name: str) -> float:
     found = re.search(rf'^gateway_adapter_figure\{{[^}}]*adapter="sip"[^}}]*figure="{name}"[^}}]*\}} (\S+)', text, re.M)
     return float(found[1]) if found else 0.0
-
-
-def _gauge(text: str, name: str) -> float:
-    found = re.findall(rf"^gateway_\w*{name}(?:\{{[^}}]*\}})? (\S+)", text, re.M)
-    return sum(float(value) for value in found)
 
 
 async def main() -> None:
