@@ -208,7 +208,7 @@ class Session(ABC):
         return Local(peer.ufrag, peer.pwd, peer.fingerprint, candidates)
 
     def heard(self) -> bool:
-        """Whether its media comes now: then lost consent does not end it."""
+        """Whether its media comes, or is waited for: then lost consent does not end it."""
         return False
 
     async def connect(self, peer: NativePeer) -> None:

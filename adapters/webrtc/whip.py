@@ -46,7 +46,7 @@ class Publisher(Session):
 
     def heard(self) -> bool:
         try:
-            return self.ground.context.streams.status(self.published).state is StreamState.LIVE
+            return self.ground.context.streams.status(self.published).state in (StreamState.LIVE, StreamState.STALLED)
         except NotFound:
             return False
 

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 ASK_EVERY_S = 1.0
 """A key frame is asked for at most this often: cameras answer each wish with a burst."""
 
+SESSION_PATIENCE_S = 30.0
+"""A WebRTC publisher is not asked anew but has to come by itself, and not each notices that it was sent away (FFmpeg 8
+waits for ever): it may be silent as long as consent lasts (RFC 7675 §5.1)."""
+
 
 class Attempt:
     """Fulfils `contract.media.Publication`."""
@@ -102,10 +106,14 @@ class Attempt:
 
     def session(self, session: int, *, video: Sequence[codecs.RtpMap], audio: Sequence[codecs.RtpMap]) -> Leg:
         engine = self._plane.engine
-        return self.leg(engine.open_session_in(self._handle, session, video=list(video), audio=list(audio)))
+        handle = engine.open_session_in(self._handle, session, video=list(video), audio=list(audio))
+        return self._leg(handle, max(self._patience_s, SESSION_PATIENCE_S))
 
     def leg(self, handle: int) -> Leg:
-        leg = Leg(self._plane, handle, self._patience_s, self._told)
+        return self._leg(handle, self._patience_s)
+
+    def _leg(self, handle: int, patience_s: float) -> Leg:
+        leg = Leg(self._plane, handle, patience_s, self._told)
         if self._closed:
             leg.close()
         else:

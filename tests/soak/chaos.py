@@ -1,10 +1,11 @@
 """soak-chaos: a mixed site whose senders, servers, viewers and workers are disturbed at random, and all comes back.
 
 The real daemon with a source of every kind (tests/soak/chaos_site.py), programs and Chromium as viewers that stay. In
-each round a few disturbances at once, drawn by `--seed`. Judged by data and state: a source that is away has a state
-that is not live and a reason with words; afterwards each source is live with new frames, each viewer that was not
-itself disturbed has its connection and new pictures; no traceback in the log; memory and descriptors flat. The last
-line is JSON; the exit code says whether it held.
+each round a few disturbances at once, drawn by `--seed`; where it is even a second publisher replaces the first, else
+it is refused. Judged by data and state: a source that is away has a state that is not live and a reason with words;
+afterwards each source is live with new frames, each viewer that was not itself disturbed has its connection and new
+pictures; no traceback in the log; memory and descriptors flat. The last line is JSON; the exit code says whether it
+held.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Chaos:
         self.streams: dict[str, dict[str, Any]] = {}
         self.grown: dict[str, tuple[int, float]] = {}
         self.nameless: dict[str, float] = {}
+        self.attempts: dict[str, int] = {}
         self.dark: dict[str, float] = {}  # when it was last not live
 
     def fault(self, words: str) -> None:
@@ -138,7 +140,7 @@ class Chaos:
 
     async def disturb(self, source: Source) -> None:
         source.busy = True
-        acts = ["kill", "freeze", "flood"]
+        acts = ["kill", "freeze", "starve", "flood"]
         acts += ["change", "change"] if len(source.lines) > 1 else []
         acts += ["two"] if source.pushed and source.kind != "WHIP" else []
         act = self.rng.choice([one for one in acts if one != "flood" or source.port])
@@ -158,6 +160,10 @@ class Chaos:
             case "freeze":
                 source.signal(signal.SIGSTOP)
                 await asyncio.sleep(self.rng.uniform(3, 15))
+                source.signal(signal.SIGCONT)
+            case "starve":
+                source.signal(signal.SIGSTOP, last=True)
+                await self.gone(source)
                 source.signal(signal.SIGCONT)
             case "two":
                 twin = replace(source, running=[], wanted=False)
@@ -207,7 +213,7 @@ class Chaos:
         viewer.signal(signal.SIGCONT)
 
     async def round(self) -> None:
-        chosen = self.rng.sample(self.made, 2)
+        chosen = self.rng.sample(self.made, 3)
         extra = self.rng.choice([self.worker, self.worker, self.idlers, self.sleeper, None])
         await asyncio.gather(*(self.disturb(one) for one in chosen), *([extra()] if extra else []))
         await asyncio.gather(*(self.back(one, "the round") for one in self.made))
@@ -229,6 +235,9 @@ class Chaos:
             await viewer.stop()
             await viewer.start()
             await viewer.shows(after, SIGHT_S)
+        if viewer.excused:
+            slept = self.tally["sleeping viewer"]
+            slept.kept, slept.lost = slept.kept + shown, slept.lost + (not shown)
         viewer.excused = False
 
     async def page_sees(self, name: str, page: Page) -> None:
@@ -236,7 +245,12 @@ class Chaos:
         try:
             count = await page.evaluate("__probe.frames")  # by its statistics: a page in the back draws nothing
             await page.wait_for(f"__probe.frames > {count} + 10", SIGHT_S, "new pictures")
-            tally.kept += 1
+            if (attempts := await page.evaluate("__fieldgate.attempts")) > self.attempts.get(name, 1):
+                self.attempts[name] = attempts
+                tally.lost += 1
+                self.fault(f"page of {name}: it had to connect {attempts} times")
+            else:
+                tally.kept += 1
         except PageError as exc:
             tally.lost += 1
             facts = await page.evaluate("JSON.stringify(window.__fieldgate || {})")
@@ -316,7 +330,7 @@ async def run(minutes: float, seed: int, folder: Path) -> tuple[dict[str, Any], 
         stage = Stage(folder, free)
         made = sources(stage, gates, folder)
         assert stage.config is not None
-        stage.config.write_text(free.config() + config(made))
+        stage.config.write_text(free.config() + config(made, "refuse" if seed % 2 else "replace"))
         stack.push_async_callback(stage.stop)
         await stage.daemon()
         await stage.until("the daemon", stage.ready, 60)

@@ -76,8 +76,9 @@ class Source:
             await one.wait()
         self.running.clear()
 
-    def signal(self, number: signal.Signals) -> None:
-        for one in self.running:
+    def signal(self, number: signal.Signals, *, last: bool = False) -> None:
+        """To all its programs, or to the last alone: a web server goes on, its encoder does not."""
+        for one in self.running[-1:] if last else self.running:
             if one.returncode is None:
                 one.send_signal(number)
 
@@ -213,9 +214,9 @@ def sources(stage: Stage, gates: Gates, folder: Path) -> list[Source]:
     return made
 
 
-def config(made: list[Source]) -> str:
+def config(made: list[Source], push_policy: str) -> str:
     text = (
-        f"[program.{USER}]\npassword = '{PASSWORD}'\npublish = ['*']\n"
+        f"[program.{USER}]\npassword = '{PASSWORD}'\npublish = ['*']\npush_policy = '{push_policy}'\n"
         "[program.reader]\npassword = 'interop-reader-1'\nread = ['*']\n[security]\npull_allow = ['127.0.0.0/8']\n"
     )
     for one in made:
