@@ -187,7 +187,7 @@ interop-media: build peers ## every program, way in, codec and output that make 
 .PHONY: soak-sources soak-publish
 soak-sources: build peers ## 24 dead sources retried for an hour: flat memory, under 1 % of a core (SOAK_ARGS="--minutes 5")
 	@$(PY) -m tests.soak.dead_sources $(SOAK_ARGS)
-soak-publish: build peers ## 1,000 publish and unpublish cycles by RTSP, RTMP, SRT and MPEG-TS: nothing may be left
+soak-publish: build peers ## 1,000 publish and unpublish cycles by RTSP, RTMP, SRT, WHIP, MPEG-TS, GB/T 28181 and JT/T 1078: nothing may be left
 	@$(PY) -m tests.soak.publish_cycles $(SOAK_ARGS)
 .PHONY: soak-chaos
 soak-chaos: build peers ## a source of every kind, disturbed at random: all comes back, no viewer is sent away (SOAK_ARGS="--minutes 10 --seed 1")

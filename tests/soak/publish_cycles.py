@@ -1,8 +1,9 @@
 """soak-publish: a thousand times somebody publishes and goes, by each protocol; nothing may be left.
 
-The real daemon, and FFmpeg as publisher by RTSP, RTMP, SRT and MPEG-TS over UDP, some at a time, as it comes: half of
-them end as they should, the others are killed in the middle. Before and after: resident memory, descriptors, streams
-and legs of the media plane. The last line is JSON; the exit code says whether it held.
+The real daemon, and as publisher FFmpeg (RTSP, RTMP, SRT, MPEG-TS over UDP), FFmpeg 8 (WHIP) or a device of ours
+(GB/T 28181, JT/T 1078), some at a time, as it comes: half of them end as they should, the others are killed in the
+middle. Before and after: resident memory, descriptors, streams and legs of the media plane. The last line is JSON; the
+exit code says whether it held.
 
 `--every 250` rests and looks each 250 publications as well: whether memory comes to rest, or goes on growing.
 """
@@ -11,17 +12,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import socket
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tests.bench.common import finish, machine, rss_kb, say
 from tests.interop.senders import PASSWORD, USER, Gates
+from tests.peers.browser import outer_interface
 from tests.peers.stage import Ports, Stage, ports
 from tests.soak.metrics import gauge, metrics
-from tests.soak.publishers import Publisher, Pushed, Ts
+from tests.soak.publishers import Devices, Publisher, Pushed, Ts, Whip
 from tests.soak.watch import Watch
 
 FULL = 3000
@@ -30,7 +35,7 @@ for each; SQLite's page cache; the allocator's pieces), as docs/performance.md s
 NEXT = 80
 """Before the first look at each further protocol."""
 MOST_KB_PER_1000 = 2000
-PROTOCOLS = ("rtsp", "rtmp", "srt", "ts")
+PROTOCOLS = ("rtsp", "rtmp", "srt", "whip", "ts", "gb28181", "jt1078")
 MEDIA, TS = 40, 64
 """Ports of media, so few that a leaked one is noticed; and the place in the block where the TS sources' begin."""
 
@@ -89,14 +94,26 @@ def parts(count: int, every: int) -> list[int]:
 
 
 def _publisher(protocol: str, gates: Gates, watch: Watch, free: Ports) -> Publisher:
-    if protocol == "ts":
-        return Ts(watch, free.api + TS)
+    match protocol:
+        case "whip":
+            return Whip(gates, watch)
+        case "ts":
+            return Ts(watch, free.api + TS)
+        case "gb28181":
+            return Devices(watch, "ball", "gb28181", "3402000000132000", free.other)
+        case "jt1078":
+            return Devices(watch, "vehicle", "jt808", "1380013", free.other)
     return Pushed(protocol, gates)
 
 
 async def run(protocols: list[str], count: int, every: int, warm: int, folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"cycles": count, "every": every}
-    with ports() as free:
+    with ExitStack() as stack:
+        if "whip" in protocols:
+            stack.enter_context(outer_interface())
+        free = stack.enter_context(ports())
+        # Takes what the devices' outputs send, so that none of them is told that nobody listens.
+        stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).bind(("127.0.0.1", free.other))
         gates = Gates(
             http=f"https://127.0.0.1:{free.api}", rtsp=free.rtsp, rtmp=free.rtmp, srt=free.srt, ts={},
             pulled=free.other, relay=free.radio,
@@ -110,12 +127,16 @@ async def run(protocols: list[str], count: int, every: int, warm: int, folder: P
         assert stage.config is not None
         stage.config.write_text(text + _config() + "".join(one.config() for one in publishers.values()))
         watching = asyncio.create_task(watch.run())
+        myself = asyncio.current_task()
+        assert myself is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, myself.cancel)  # so that the daemon goes as well
         try:
             await stage.daemon()
             await stage.until("the daemon", stage.ready)
             soak = Soak(stage)
             for protocol, publisher in publishers.items():
                 soak.failed = 0
+                await publisher.prepare(stage)
                 await soak.cycles(publisher, warm if protocol == protocols[0] else NEXT)
                 samples = [first := await soak.settled()]
                 say(f"{protocol}: at first: {first}")
@@ -137,6 +158,7 @@ async def run(protocols: list[str], count: int, every: int, warm: int, folder: P
                 say(f"{protocol}: {count} publications: {result[protocol]}{f' ({soak.said})' if soak.failed else ''}")
         finally:
             watching.cancel()
+            await asyncio.gather(*(one.stop() for one in publishers.values()))
             await stage.stop()
     return result
 
@@ -161,7 +183,10 @@ def main() -> int:
     given = asked.parse_args()
     protocols = given.protocols.split(",")
     with tempfile.TemporaryDirectory(prefix="fg-publish-") as folder:
-        result = asyncio.run(run(protocols, given.cycles, given.every, given.warm, Path(folder)))
+        try:
+            result = asyncio.run(run(protocols, given.cycles, given.every, given.warm, Path(folder)))
+        except asyncio.CancelledError:
+            return 128 + signal.SIGTERM
     finish({**result, **machine()})
     return 0 if all(held(result[protocol]) for protocol in protocols) else 1
 

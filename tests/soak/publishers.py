@@ -6,17 +6,21 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from tests.interop.fixtures import fixture
-from tests.interop.rule import RTMP, RTSP_TCP, SRT, Ingest
-from tests.interop.senders import Gates, push_url
+from tests.interop.rule import RTMP, RTSP_TCP, SRT, WHIP, Ingest
+from tests.interop.sender8 import certificate
+from tests.interop.senders import PASSWORD, Gates, push_url
+from tests.peers.stage import Stage
+from tests.soak.forked import Forked, Nursery
 from tests.soak.watch import Watch
 
 SLOTS = 16
-"""Sources whose senders come and go beside one another; each waits until its end was noticed."""
+"""Sources and devices that come and go beside one another; each waits until its end was noticed."""
 LONG_S = 45.0
-"""Wait for a picture, and for its end to be noticed, on a machine with other work."""
+"""Wait for a picture, for its end to be noticed, and for a sender to be gone, on a machine with other work."""
 WAYS = {"rtsp": RTSP_TCP, "rtmp": RTMP, "srt": SRT}
 _MUXER = {"rtsp": ["-f", "rtsp", "-rtsp_transport", "tcp"], "rtmp": ["-f", "flv"], "srt": ["-f", "mpegts"]}
 
@@ -28,7 +32,11 @@ class Publisher(Protocol):
 
     def config(self) -> str: ...
 
+    async def prepare(self, stage: Stage) -> None: ...
+
     async def turn(self, slot: int, *, killed: bool) -> str: ...
+
+    async def stop(self) -> None: ...
 
 
 async def _ffmpeg(*words: str) -> asyncio.subprocess.Process:
@@ -48,6 +56,12 @@ class Pushed:
 
     def config(self) -> str:
         return ""
+
+    async def prepare(self, stage: Stage) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
 
     async def turn(self, slot: int, *, killed: bool) -> str:
         url = push_url(Ingest("cycle", WAYS[self._protocol], "h264", str(slot)), self._gates)
@@ -81,6 +95,12 @@ class Ts:
             for slot in range(self.slots)
         )
 
+    async def prepare(self, stage: Stage) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
     async def turn(self, slot: int, *, killed: bool) -> str:
         place = f"udp://127.0.0.1:{self._first + slot}?pkt_size=1316"
         process = await _ffmpeg("-re", "-i", str(fixture("h264", "aac")), "-c", "copy", "-f", "mpegts", place)
@@ -92,6 +112,96 @@ class Ts:
         _out, err = await process.communicate()
         fine = -signal.SIGKILL if killed else 255  # what FFmpeg answers to SIGINT
         return said if process.returncode == fine else err.decode(errors="replace")[-300:] or str(process.returncode)
+
+
+class Whip:
+    """FFmpeg 8 sends a second in real time and takes leave, or is killed once its stream is live."""
+
+    slots = 8
+
+    def __init__(self, gates: Gates, watch: Watch) -> None:
+        self._gates, self._watch = gates, watch
+        self._nurseries = [Nursery("whip") for _slot in range(self.slots)]
+        self._clip = Path()
+
+    def config(self) -> str:
+        return ""
+
+    async def prepare(self, stage: Stage) -> None:
+        folder = stage.place / "whip"
+        folder.mkdir()
+        await asyncio.to_thread(certificate, folder)
+        self._clip = folder / "clip.mkv"
+        process = await _ffmpeg("-t", "1", "-i", str(fixture("h264", "opus")), "-c", "copy", str(self._clip))
+        _out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(one.stop() for one in self._nurseries))
+
+    async def turn(self, slot: int, *, killed: bool) -> str:
+        one = Ingest("cycle", WHIP, "h264", str(slot))
+        sender = await self._nurseries[slot].fork(str(self._clip), push_url(one, self._gates), PASSWORD)
+        if killed:
+            live = asyncio.create_task(self._watch.live(one.slug, LONG_S))
+            await asyncio.wait([live, sender.ended], return_when=asyncio.FIRST_COMPLETED)
+            live.cancel()
+            sender.send(signal.SIGKILL)
+        # One that was to be killed may have been quicker.
+        said = await _code(sender, {0, -signal.SIGKILL} if killed else {0})
+        try:
+            await self._watch.gone(one.slug, LONG_S)
+        except TimeoutError:
+            return f"{one.slug} stays live"
+        return said
+
+
+class Devices:
+    """Devices of ours that register, are asked for their picture by an output, and go: with goodbye, or killed."""
+
+    slots = SLOTS
+
+    def __init__(self, watch: Watch, kind: str, scheme: str, ids: str, sink: int) -> None:
+        self._watch, self._kind, self._scheme, self._ids, self._sink = watch, kind, scheme, ids, sink
+        self._nurseries = [Nursery(kind) for _slot in range(self.slots)]
+        self._given: list[Any] = []
+        self._port = 0
+
+    def config(self) -> str:
+        return "".join(
+            f'[push.{self._kind}-{slot}]\nstream = "{self._kind}-{slot}/ch1"\nurl = "udp://127.0.0.1:{self._sink}"\n'
+            for slot in range(self.slots)
+        )
+
+    async def prepare(self, stage: Stage) -> None:
+        self._port = stage.ports.sip if self._kind == "ball" else stage.ports.jt808
+        if self._kind == "ball":
+            self._given = [(stage.place / "kit-password").read_text().strip()]
+        for slot in range(self.slots):
+            given = {"external_id": self._id(slot), "id": f"{self._kind}-{slot}", "name": f"{self._kind} {slot}"}
+            await asyncio.to_thread(stage.client.post, "/api/v1/devices", {**given, "scheme": self._scheme})
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(one.stop() for one in self._nurseries))
+
+    def _id(self, slot: int) -> str:
+        return f"{self._ids}{slot:04d}"
+
+    async def turn(self, slot: int, *, killed: bool) -> str:
+        device = await self._nurseries[slot].fork(self._port, self._id(slot), *self._given)
+        end = signal.SIGKILL if killed else signal.SIGTERM
+        said = await _seen(self._watch, f"{self._kind}-{slot}/ch1", lambda: device.send(end))
+        return said or await _code(device, {-signal.SIGKILL if killed else 0})
+
+
+async def _code(process: Forked, fine: set[int]) -> str:
+    """What is wrong with how it ended, "" where nothing is. One that does not end is killed."""
+    try:
+        code = await asyncio.wait_for(asyncio.shield(process.ended), LONG_S)
+    except TimeoutError:
+        process.send(signal.SIGKILL)
+        return "a sender did not end"
+    return "" if code in fine else f"a sender ended with {code}"
 
 
 async def _seen(watch: Watch, stream: str, end: Callable[[], None]) -> str:
