@@ -51,9 +51,9 @@ class Client:
     async def ask(
         self, method: str, uri: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"", *, ok: bool = True
     ) -> RtspResponse:
-        """The answer, credentials given where they are asked for. With `ok` anything but success raises Moved, or
-        PeerError (`rtsp-password`, `rtsp-not-found`, `rtsp-transport`, `rtsp-refused`). Raises LinkDown
-        (`rtsp-silent`)."""
+        """The answer, credentials given where they are asked for. Raises Moved where it names another place, LinkDown
+        (`rtsp-silent`), and with `ok` PeerError for anything but success (`rtsp-password`, `rtsp-not-found`,
+        `rtsp-transport`, `rtsp-refused`)."""
         response = await self._once(method, uri, headers, body)
         # Twice: a nonce may have run out just then.
         for _ in range(2):
@@ -64,14 +64,14 @@ class Client:
             self._credentials.accepted()
         if response.ok and (found := parse_session(response.headers.get("Session"))) is not None:
             self.session = found
+        location = (response.headers.get("Location") or "").strip()
+        if response.status in MOVED and location:
+            raise Moved(location)
         if ok and not response.ok:
             self._refuse(method, response)
         return response
 
     def _refuse(self, method: str, response: RtspResponse) -> None:
-        location = (response.headers.get("Location") or "").strip()
-        if response.status in MOVED and location:
-            raise Moved(location)
         words = f"{self._where} answered {method} with {response.status} {printable(response.reason)[:80]}".rstrip()
         if response.status in (401, 403, 407):
             code = "rtsp-no-password" if self._credentials.is_empty else "rtsp-password"

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from gateway.base.errors import PeerError, Unsupported
+from gateway.base.url import parse_url
 from gateway.contract.voice import SeatWish
 from gateway.model.ids import StreamId
 from gateway.model.voice import MemberKind
@@ -65,3 +71,16 @@ async def test_a_camera_without_ears_is_offered_to_nobody(tmp_path: Path) -> Non
         async with rig.core.streams.view(CAM, TECHNICIAN, "test"):
             await rig.until(lambda: rig.state("cam/main") == "live")
         assert not rig.adapter._loudspeakers._offered
+
+
+async def test_a_camera_that_hears_no_more_or_is_elsewhere_says_so(tmp_path: Path) -> None:
+    """It was offered while it heard; then its firmware or its address was changed."""
+    line: Any = SimpleNamespace(say=lambda _code: None)
+    async with a_camera() as camera, a_rig(tmp_path) as rig:
+        speak, url = rig.adapter._loudspeakers._open, parse_url(f"{camera.url}#talk=1")
+        with pytest.raises(Unsupported) as deaf:
+            await speak(url, line)
+        camera.habits.redirect = "rtsp://10.0.0.9/other"
+        with pytest.raises(PeerError, match=r"10\.0\.0\.9") as moved:
+            await speak(url, line)
+    assert (deaf.value.code, moved.value.code) == ("rtsp-no-back-channel", "rtsp-moved")
