@@ -29,7 +29,10 @@ _IN_PATH = re.compile(rf"((?:{SECRET_NAMES})(?:=|%3D))(?:(?!_[A-Za-z]{{1,32}}(?:
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 _ADDRESS6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,15})?")
+# An "@" and an address behind the host: a password with "/", "#" or "?" was cut there, and its rest would be shown.
+_CUT = re.compile(r"@(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[A-Za-z0-9._-]+:[0-9]{1,5})(?=[:/?#]|$)")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
+_ENCODE = "in a password @ : / ? # and % are written percent-encoded, as p%40ss for p@ss"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,9 +73,12 @@ def parse_url(text: str, *, trusted: bool = False) -> SourceUrl:
         port = parts.port or 0
         host = parts.hostname or ""
     except ValueError as exc:
-        raise _bad("its port or its IPv6 address is not well-formed") from exc
+        cut = "@" in re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[-1]
+        raise _bad(_ENCODE if cut else "its port or its IPv6 address is not well-formed") from exc
     if not _SCHEME.fullmatch(parts.scheme):
         raise _bad("it does not begin with a scheme, as in rtsp://")
+    if parts.netloc and "://" not in (rest := text.partition(parts.netloc)[2]) and _CUT.search(rest):
+        raise _bad(_ENCODE)
     if parts.scheme in WITHOUT_HOST:
         if parts.netloc or not parts.path:
             raise _bad(f"write it as {parts.scheme}:/path")

@@ -11,6 +11,10 @@ PHRASES = (
     ("there are spaces or control characters in it", "含有空格或控制字符"),
     ("it does not begin with a scheme, as in rtsp://", "开头没有协议，例如 rtsp://"),
     ("its port or its IPv6 address is not well-formed", "端口或 IPv6 地址格式错误"),
+    (
+        "in a password @ : / ? # and % are written percent-encoded, as p%40ss for p@ss",
+        "密码中的 @ : / ? # % 须百分号编码，例如 p@ss 写作 p%40ss",
+    ),
     ("write it as {}:/path", "应写作 {}:/路径"),
     ("there are control characters in its {}", "{} 中含有控制字符"),
     ("after # there are options, as in #transport=udp&program=2", "# 之后应为选项，例如 #transport=udp&program=2"),

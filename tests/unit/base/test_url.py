@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.base.errors import RemoteProtocolError
 from gateway.base.url import parse_url, shown_url
 
 SECRET = "tlJwpbo6"
@@ -38,3 +39,26 @@ def test_no_secret_is_shown(text: str, shown: str) -> None:
 def test_what_is_asked_for_keeps_it() -> None:
     path = "/user=admin_password=tlJwpbo6_channel=1_stream=0.sdp?real_stream"
     assert parse_url(f"rtsp://10.0.0.9{path}").path == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://admin:p@ss/w@10.0.0.9:554/ch1",  # "ss" would be the host, and "w" be shown
+        "rtsp://admin:12/tlJwpbo6@10.0.0.9/ch1",
+        "rtsp://admin:pa/tlJwpbo6@10.0.0.9/ch1",
+        "rtsp://admin:p#tlJwpbo6@camera.example:554/ch1",
+        "rtsp://admin:1?tlJwpbo6@10.0.0.9",
+    ],
+)
+def test_a_password_that_cuts_the_url_is_told(text: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="percent-encoded") as told:
+        parse_url(text)
+    assert SECRET not in str(told.value) and shown_url(text) == "rtsp:…"
+
+
+@pytest.mark.parametrize(
+    "text", ["rtsp://10.0.0.9/live@main", "http://relay.example/?url=rtsp://a:b@10.0.0.9:554/1", "rtsp://a:p@ss@h/1"]
+)
+def test_an_at_that_is_no_password_passes(text: str) -> None:
+    parse_url(text)
