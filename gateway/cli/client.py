@@ -119,16 +119,22 @@ class Client:
             return False
         return True
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def await_(self, path: str) -> Any:
+        """`get` of what the daemon needs up to two minutes for."""
+        return self._ask("GET", path, patience_s=FILE_PATIENCE_S)
+
+    def _ask(self, method: str, path: str, body: Any = None, patience_s: float = PATIENCE_S) -> Any:
         """Raises LinkDown (`no-daemon`) when nobody answers, else the error that the daemon names."""
-        answer, text = self._send(method, path, body)
+        answer, text = self._send(method, path, body, patience_s)
         if answer.status >= 400:
             self._refuse(answer, text, f"{method} {path}")
         return json.loads(text) if text else None
 
-    def _send(self, method: str, path: str, body: Any = None) -> tuple[http.client.HTTPResponse, bytes]:
+    def _send(
+        self, method: str, path: str, body: Any = None, patience_s: float = PATIENCE_S
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         raw = isinstance(body, io.IOBase)
-        connection = _UnixConnection(self.socket, FILE_PATIENCE_S if raw else PATIENCE_S)
+        connection = _UnixConnection(self.socket, FILE_PATIENCE_S if raw else patience_s)
         headers = {"Accept": "application/json"}
         data = body if raw else None
         if raw:

@@ -182,7 +182,7 @@ def examine(config_file: Path | None, state_dir: Path | None) -> list[Finding]:
 def _from_daemon(client: Client) -> list[Finding]:
     return [
         Finding(one["check"], Grade(one["grade"]), one["measured"], one["expected"], one["code"])
-        for one in client.get("/api/v1/system/doctor")
+        for one in client.await_("/api/v1/system/doctor?ask=true")
     ]
 
 

@@ -12,6 +12,7 @@ from gateway.core.facts import EndpointInfo, ViewingInfo
 from gateway.model.alarm import Alarm
 from gateway.model.device import Device, DeviceState, PendingDevice
 from gateway.model.discovery import Find, SearchStatus
+from gateway.model.doctor import Finding
 from gateway.model.ids import StreamId
 from gateway.model.media import Snapshot, StreamStatus
 from gateway.model.picture import PictureNow
@@ -86,6 +87,9 @@ class SourcesFace(Protocol):
     async def test(self, who: Principal, url: str) -> SourceTest:
         """Open it once, unseen (technician and up). Raises RemoteProtocolError (`bad-url`), Busy; that it does not
         answer is a result."""
+
+    async def ask(self) -> Sequence[Finding]:
+        """For the doctor: what comes of each source that nobody watches when it is opened once."""
 
     def pushes(self, who: Principal) -> Sequence[PushStatus]: ...
     def programs(self, who: Principal) -> Sequence[ProgramInfo]:

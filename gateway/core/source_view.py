@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Sequence
 
-from gateway.base.errors import NotFound
-from gateway.base.url import parse_url
+from gateway.base.errors import Busy, NotFound
+from gateway.base.url import SourceUrl, parse_url
 from gateway.core.audit import Audit
 from gateway.core.programs import PREFIX, Programs
 from gateway.core.push_points import PushPoints
@@ -18,10 +20,17 @@ from gateway.core.sources import Sources, Wanted
 from gateway.core.streams import Streams
 from gateway.model.command import Action
 from gateway.model.doctor import Finding, Grade
-from gateway.model.ids import device_id
+from gateway.model.ids import StreamId, device_id
 from gateway.model.media import StreamState
 from gateway.model.principal import SYSTEM, Principal, Role
 from gateway.model.source import ProgramInfo, PushState, PushStatus, SourceChannel, SourceInfo, SourceOrigin, SourceTest
+
+ASK_S = 8.0
+"""For the answer of one that the doctor asks: a camera far away needs a few seconds for its first picture."""
+ASK_AT_A_TIME = 3
+"""Fewer than the tester bears, for a technician who tries one meanwhile."""
+ASK_MOST = 36
+"""So that an answer comes before who asked has gone (two minutes); the rest stays as `findings` has it."""
 
 
 class SourceView:
@@ -113,7 +122,36 @@ class SourceView:
             found.append(Finding(f"push {push.name}", grade, told, "running", push.code if bad else ""))
         return found
 
+    async def ask(self) -> Sequence[Finding]:
+        """What stands in `findings` of sources that nobody watches says nothing of them: each is opened once, and the
+        finding is replaced by what came of it. Takes up to `ASK_S` for every `ASK_AT_A_TIME` of them."""
+        turns = asyncio.Semaphore(ASK_AT_A_TIME)
+
+        async def one(check: str, url: SourceUrl) -> Finding:
+            async with turns:
+                try:
+                    result = await self._tester.run(url, ASK_S)
+                except Busy as busy:
+                    return Finding(check, Grade.WARN, str(busy), "", busy.code)
+            if result.ok:
+                codecs = ", ".join(track.codec for track in result.tracks)
+                return Finding(check, Grade.OK, f"{result.url}: {codecs}")
+            return Finding(check, Grade.WARN, result.detail or result.url, "", result.code)
+
+        asked = [
+            (f"source {source.name}/{channel.channel}", url)
+            for source in self.sources(SYSTEM)
+            for channel in source.channels
+            if channel.state == StreamState.IDLE
+            and channel.code != "adapter-off"
+            and (url := self._url(source.name, StreamId(channel.stream))) is not None
+        ]
+        return list(await asyncio.gather(*itertools.starmap(one, asked[:ASK_MOST])))
+
     # — within —
+
+    def _url(self, name: str, stream: StreamId) -> SourceUrl | None:
+        return (self._sources.of(device_id(self._gateway, name)) or {}).get(stream)
 
     def _info(self, wanted: Wanted) -> SourceInfo:
         refused = self._sources.refused.get(wanted.name, "")

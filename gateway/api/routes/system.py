@@ -114,8 +114,9 @@ def _team(services: AppServices) -> list[Finding]:
 
 
 @router.get("/api/v1/system/doctor")
-async def doctor(who: Technician, request: Request, services: AppServices) -> list[Finding]:
-    """What the running daemon finds wrong with its machine and with itself."""
+async def doctor(who: Technician, request: Request, services: AppServices, ask: bool = False) -> list[Finding]:
+    """What the running daemon finds wrong with its machine and with itself. `ask`: sources that nobody watches are
+    opened once, which takes up to eight seconds for every three of them."""
     require_whole(who, services.gateway, "see what is wrong with it")
     found = machine.checks(request.app.state.state_dir)
     for adapter in services.daemon.adapters():
@@ -124,7 +125,8 @@ async def doctor(who: Technician, request: Request, services: AppServices) -> li
         grade = Grade.OK if well else Grade.OFF if adapter.state == "stopped" else Grade.FAIL
         told = f"{adapter.state} {adapter.detail}".strip()
         found.append(Finding(f"adapter {adapter.name}", grade, told, "running", "" if well else adapter.code))
-    found.extend(services.daemon.findings())
+    asked = {one.check: one for one in await services.sources.ask()} if ask else {}
+    found.extend(asked.get(one.check, one) for one in services.daemon.findings())
     found.extend(
         Finding(f"kit {code}", Grade.WARN, REASONS[code].cause_en, "", code)
         for code in services.kit.condition.codes

@@ -226,6 +226,9 @@ class FakeSources:
         self.tried.append(url)
         return self.result
 
+    async def ask(self) -> Sequence[Finding]:
+        return [Finding("source gate/main", Grade.WARN, "rtsp://192.0.2.1/1", "", "rtsp-not-found")]
+
     def pushes(self, who: Principal) -> Sequence[PushStatus]:
         return [PushStatus("center", "Center", STREAM, "rtmp://center.example/live/…", PushState.RUNNING)]
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from gateway.core.facts import AdapterStatus
+from gateway.model.doctor import Finding, Grade
 from gateway.model.principal import Role
 
 
@@ -34,6 +35,10 @@ async def test_doctor_and_health_speak_of_the_parts(client: httpx.AsyncClient, b
     assert found["adapter gb28181"]["grade"] == "fail"
     assert found["adapter gb28181"]["code"] == "port-in-use"
     assert found["sip trunk center"]["code"] == "trunk-silent", "what a running adapter says of itself"
+    services.daemon.findings = lambda: [Finding("source gate/main", Grade.OK, "idle")]
+    path = "/api/v1/system/doctor?ask=true"
+    asked = {one["check"]: one for one in (await client.get(path, headers=headers)).json()}
+    assert asked["source gate/main"]["code"] == "rtsp-not-found", "what nobody watches is asked, not called good"
     assert {"clock", "disk", "addresses", "processor"} <= set(found)
     services.daemon.adapters = lambda: [
         AdapterStatus("rtsp", "rtsp", "running", "port-in-use", "adapter.rtsp.listen: taken"),

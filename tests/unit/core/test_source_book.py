@@ -173,6 +173,30 @@ async def test_the_doctor_of_a_running_daemon(house: House) -> None:
 
 
 @housed
+async def test_the_doctor_opens_what_nobody_watches(house: House) -> None:
+    sources(house, {"gate": source(), "yard": source("srt://192.168.1.9:9000")})
+    opener = Opener()
+    house.core.sources.scheme("rtsp", opener.open)
+
+    async def wrong(url: SourceUrl, publication: Publication) -> None:
+        raise RemoteProtocolError("404 Not Found", code="rtsp-not-found")
+
+    house.core.sources.scheme("srt", wrong)
+    asking = asyncio.create_task(house.core.source_view.ask())
+    await settle()
+    leg = house.engine.newest_leg()
+    house.engine.media(leg)
+    house.engine.track(house.engine.legs[leg])
+    await turn()
+    await advance(2)
+    found = {finding.check: finding for finding in await asking}
+    assert (found["source gate/main"].grade, found["source gate/main"].code) == (Grade.OK, "")
+    assert "h264" in found["source gate/main"].measured and "s3cret" not in found["source gate/main"].measured
+    assert (found["source yard/main"].grade, found["source yard/main"].code) == (Grade.WARN, "rtsp-not-found")
+    assert house.core.streams.status(GATE).state is StreamState.IDLE and house.engine.streams == {}
+
+
+@housed
 async def test_programs_as_people_see_them(house: House) -> None:
     programs(house, drone=Program(publish=["drone-1"]), off=Program(enabled=False))
     view = house.core.source_view
