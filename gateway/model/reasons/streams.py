@@ -35,10 +35,11 @@ ROWS: tuple[Row, ...] = (
     ),
     (
         "no-media",
-        "The device agreed to send, but no packet arrived.",
-        "Open the media ports in the firewall, or set the device to TCP; the gateway tries the next transport by itself.",
-        "设备已应答，但没有收到媒体包。",
-        "放通媒体端口，或将设备改为 TCP；网关会自动尝试下一种传输方式。",
+        "No packet of the picture arrived.",
+        "Does the sender run, and send to this gateway's address and port? Open the media ports in the firewall, or set "
+        "the device to TCP; the gateway goes on trying by itself.",
+        "没有收到媒体包。",
+        "请确认发送端已开启并指向本网关的地址和端口；放通媒体端口，或将设备改为 TCP；网关会自动继续尝试。",
     ),
     (
         "media-stopped",

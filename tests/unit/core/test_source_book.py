@@ -17,6 +17,7 @@ from gateway.model.doctor import Grade
 from gateway.model.ids import DeviceId, StreamId
 from gateway.model.media import StreamState
 from gateway.model.principal import Principal
+from gateway.model.reason import REASONS
 from gateway.model.source import SourceOrigin
 from tests.fakes.loop import advance, by_hand, settle
 from tests.unit.core.house import ADMIN, AUDITOR, OPERATOR, TECHNICIAN, VIEWER, House, a_house, housed
@@ -151,6 +152,10 @@ async def test_trying_a_url(house: House) -> None:
     silent = asyncio.create_task(view.test(TECHNICIAN, URL))
     await advance(13)
     assert (await silent).code == "no-media"
+    words = REASONS["no-media"]
+    assert "agreed" not in words.cause_en and "sender" in words.cure_en, (
+        "of `udp://:5004` nobody was asked for anything"
+    )
     assert house.engine.streams == {} and opener.ended == len(opener.urls) == 2
     with pytest.raises(RemoteProtocolError):
         await view.test(TECHNICIAN, "not a url")
