@@ -34,3 +34,10 @@ def test_its_reason_codes_are_ours() -> None:
     table = GUIDE.read_text().rpartition("## Faults and cures")[2]
     codes = [code for row in re.findall(r"^\| (`.*?`) \|", table, re.M) for code in re.findall(r"`([a-z-]+)`", row)]
     assert len(codes) > 15 and [code for code in codes if code not in REASONS] == []
+
+
+def test_both_readmes_name_the_same_commands_and_pages() -> None:
+    english, chinese = ((DOCS.parent / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+    for pattern in (r"^fieldgate [a-z]+(?: [a-z]+\b)?", r"\]\((docs/[a-z0-9-]+\.md)\)"):
+        named = set(re.findall(pattern, english, re.M))
+        assert named and named <= set(re.findall(pattern, chinese, re.M)), "what only who reads English learns of"
