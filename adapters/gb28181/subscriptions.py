@@ -39,16 +39,22 @@ class Subscriptions:
 
     def forget(self) -> None:
         """The device started anew or is gone: what it held for us is gone with it."""
-        self._held.clear()
+        for kind in list(self._held):
+            self._drop(kind)
         self._refused.clear()
 
     def ended(self, call_id: str) -> bool:
         """The device ended one of ours (Subscription-State: terminated); True when it was one."""
         for kind, held in list(self._held.items()):
             if held.subscription.call_id == call_id:
-                del self._held[kind]
+                self._drop(kind)
                 return True
         return False
+
+    def _drop(self, kind: str) -> None:
+        """Its dialog too, which otherwise stays until its life runs out: many for a device that often comes anew."""
+        if (held := self._held.pop(kind, None)) is not None:
+            held.subscription.drop()
 
     async def keep(self, link: DeviceLink) -> float:
         """Subscribe or refresh what is due; seconds until the next look. Raises LinkDown."""
@@ -60,12 +66,12 @@ class Subscriptions:
             try:
                 granted = await self._one(link, kind, held)
             except PeerError as exc:
-                self._held.pop(kind, None)
+                self._drop(kind)
                 self._refused.add(kind)
                 link.once(f"subscribe {kind}", "takes no subscription to %s: %s", kind, exc)
                 continue
             except LinkDown:
-                self._held.pop(kind, None)
+                self._drop(kind)
                 raise
             granted.refresh_at = clock.monotonic() + max(10.0, granted.subscription.expires_s * REFRESH_AT)
             self._held[kind] = granted
@@ -107,5 +113,6 @@ class Subscriptions:
         body = orders.encode(text, link.charset)
         if held is not None and await self._refresh(link, held, expires, body):
             return held
+        self._drop(kind)
         made = await link.station.line.subscribe(link.way(), link.external_id, event, expires, body, self.heard)
         return _Held(made, event)

@@ -119,6 +119,10 @@ class Subscription(_InDialog):
             self._extend(expires_s if granted is None else granted)
         return response
 
+    def drop(self) -> None:
+        """Forget it without a word to the peer, which has started anew or is gone; its NOTIFYs are refused."""
+        self._forget()
+
     async def end(self) -> None:
         """Unsubscribe (Expires 0) and forget; errors are no matter then."""
         try:

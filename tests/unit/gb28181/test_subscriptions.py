@@ -34,6 +34,9 @@ class FakeSubscription:
         self._line.refreshed.append(self.call_id)
         return SipResponse(self._line.refresh_status)
 
+    def drop(self) -> None:
+        self._line.open.remove(self.call_id)
+
 
 class FakeLine:
     platform = PLATFORM
@@ -41,6 +44,7 @@ class FakeLine:
     def __init__(self) -> None:
         self.made: list[str] = []
         self.refreshed: list[str] = []
+        self.open: set[str] = set()
         self.refuse: set[str] = set()
         self.dead = False
         self.refresh_status = 200
@@ -52,7 +56,9 @@ class FakeLine:
         if kind in self.refuse:
             raise PeerError("no", status=489)
         self.made.append(kind)
-        return FakeSubscription(self, hop, event, expires)
+        made = FakeSubscription(self, hop, event, expires)
+        self.open.add(made.call_id)
+        return made
 
 
 class Bench:
@@ -126,3 +132,16 @@ async def test_no_answer_is_told_and_what_the_device_ends_is_made_again() -> Non
     assert bench.subscriptions.ended("sub2") and not bench.subscriptions.ended("sub2")
     await bench.keep()
     assert bench.line.made == ["Catalog", "Alarm", "MobilePosition", "Alarm"]
+
+
+async def test_what_is_held_no_more_leaves_no_dialog() -> None:
+    bench = Bench()
+    await bench.keep()
+    bench.subscriptions.forget()
+    assert bench.line.open == set()
+    await bench.keep()
+    bench.now += 481
+    bench.line.refresh_status = 481
+    await bench.keep()
+    assert bench.line.open == {"sub7", "sub8", "sub9"}
+    assert bench.subscriptions.ended("sub8") and bench.line.open == {"sub7", "sub9"}

@@ -368,6 +368,23 @@ async def test_subscription_nobody_renews_is_forgotten(monkeypatch: pytest.Monke
         assert not device._engine.owners
 
 
+async def test_dropped_subscription_leaves_nothing() -> None:
+    async def on_subscribe(request: IncomingRequest) -> None:
+        request.accept_subscription(600, contact_user="d")
+
+    async def never(request: IncomingRequest) -> None:
+        raise AssertionError
+
+    async with endpoint() as platform, endpoint() as device:
+        device.on_request("SUBSCRIBE", on_subscribe)
+        hop = await way(platform, device)
+        asked = new_request("SUBSCRIBE", "sip:d@h", from_="sip:p@h", hop=hop, contact_user="p")
+        subscription = await platform.subscribe(asked, hop, never, timeout=5)
+        assert platform._engine.owners
+        subscription.drop()
+        assert not platform._engine.owners and not subscription.active
+
+
 async def test_call_that_is_cancelled_under_its_handler_is_no_error() -> None:
     """on_request("INVITE") sees the request itself; a CANCEL answers it while the handler still thinks."""
     asked, go, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
