@@ -145,8 +145,12 @@ class Whip:
         if killed:
             live = asyncio.create_task(self._watch.live(one.slug, LONG_S))
             await asyncio.wait([live, sender.ended], return_when=asyncio.FIRST_COMPLETED)
+            seen = not live.done() or live.exception() is None
             live.cancel()
             sender.send(signal.SIGKILL)
+            if not seen:
+                await _code(sender, {0, -signal.SIGKILL})
+                return f"{one.slug} did not go live: {self._watch.last(one.slug)}"
         # One that was to be killed may have been quicker.
         said = await _code(sender, {0, -signal.SIGKILL} if killed else {0})
         try:
