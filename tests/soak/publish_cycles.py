@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from gateway.core.publication import SESSION_PATIENCE_S
 from tests.bench.common import finish, machine, rss_kb, say
 from tests.interop.senders import PASSWORD, USER, Gates
 from tests.peers.browser import outer_interface
@@ -69,14 +70,16 @@ class Soak:
             "legs": round(gauge(await asyncio.to_thread(metrics, self.stage.place), "media_legs")),
         }
 
-    async def settled(self) -> dict[str, int]:
+    async def settled(self, protocol: str) -> dict[str, int]:
         """Once nobody publishes; those killed are noticed in their own time."""
         until = time.monotonic() + 60
         while time.monotonic() < until:
             await asyncio.sleep(1)
             if not (await self.figures())["live"]:
                 break
-        await asyncio.sleep(12)  # idle streams are let go, SRT's peers are given up
+        # Idle streams are let go, SRT's peers are given up. One by WHIP that was killed says nothing, and is waited for
+        # as long as consent lasts.
+        await asyncio.sleep(SESSION_PATIENCE_S + 8 if protocol == "whip" else 12)
         return await self.figures()
 
 
@@ -138,13 +141,13 @@ async def run(protocols: list[str], count: int, every: int, warm: int, folder: P
                 soak.failed = 0
                 await publisher.prepare(stage)
                 await soak.cycles(publisher, warm if protocol == protocols[0] else NEXT)
-                samples = [first := await soak.settled()]
+                samples = [first := await soak.settled(protocol)]
                 say(f"{protocol}: at first: {first}")
                 for part in parts(count, every):
                     began = time.monotonic()
                     await soak.cycles(publisher, part)
                     took = time.monotonic() - began
-                    samples.append(last := await soak.settled())
+                    samples.append(last := await soak.settled(protocol))
                     say(f"{protocol}: {part} more in {took:.0f} s: {last}")
                 result[protocol] = {
                     "failed": soak.failed,
