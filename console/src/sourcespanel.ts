@@ -189,6 +189,12 @@ export class SourcesPanel {
         h("span", { class: "quiet" }, facts.filter(Boolean).join(" · ")),
         now.some(Boolean) && h("span", {}, now.filter(Boolean).join(" · ")),
         program.last_seen !== null && h("span", { class: "quiet" }, t("seenLast", ago(program.last_seen), program.address)),
+        program.refused_at !== null &&
+          h(
+            "span",
+            { class: "warn" },
+            t("refusedLast", ago(program.refused_at), program.refused_from, this.reasons.cause(program.refused_code), this.reasons.cure(program.refused_code)),
+          ),
         shown && h("span", { class: "secret" }, h("code", {}, shown), h("span", { class: "quiet" }, ` ${t("secretOnce")}`)),
       ),
       program.made && this.store.api.who?.role === "administrator" && h("button", { type: "button", onclick: () => void this.renew(program.name) }, t("secretNew")),

@@ -39,6 +39,7 @@ export const SOURCES_TEXT = {
   sendsNow: { en: "sends {0}", zh: "正在推 {0}" },
   watchesNow: { en: "watches {0}", zh: "正在看 {0}" },
   seenLast: { en: "last seen {0} from {1}", zh: "{0}来自 {1}" },
+  refusedLast: { en: "refused {0} from {1}: {2} {3}", zh: "{0}拒绝 {1}：{2}{3}" },
   secretNew: { en: "New password", zh: "新密码" },
   secretSure: { en: "The old password of {0} will be good no more. Go on?", zh: "{0} 的旧密码将失效，继续？" },
   secretOnce: { en: "Shown this once: write it down now.", zh: "仅显示这一次，请立即记下。" },

@@ -175,6 +175,9 @@ export interface Program {
   address: string;
   publishing: string[];
   reading: string[];
+  refused_at: number | null;
+  refused_from: string;
+  refused_code: string;
 }
 export interface Viewing {
   stream: string;

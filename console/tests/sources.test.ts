@@ -93,8 +93,8 @@ describe("the panel", () => {
     opened = [];
     answers = {
       "GET /api/v1/sources": () => json({ sources: [source("gate")], schemes: ["rtsp"] }),
-      "GET /api/v1/programs": () => json([{ name: "drone", publish: ["drone-*"], read: [], made: true, enabled: true, last_seen: null, address: "", publishing: ["kit1/drone-1/main"], reading: [] }]),
-      "GET /api/v1/reasons": () => json({ "connect-refused": { cause: { en: "Nothing listens.", zh: "无服务。" }, cure: { en: "Check the port.", zh: "查端口。" } } }),
+      "GET /api/v1/programs": () => json([{ name: "drone", publish: ["drone-*"], read: [], made: true, enabled: true, last_seen: null, address: "", publishing: ["kit1/drone-1/main"], reading: [], refused_at: Date.now() / 1000 - 60, refused_from: "10.0.0.9", refused_code: "program-password" }]),
+      "GET /api/v1/reasons": () => json({ "connect-refused": { cause: { en: "Nothing listens.", zh: "无服务。" }, cure: { en: "Check the port.", zh: "查端口。" } }, "program-password": { cause: { en: "The password is wrong.", zh: "密码错误。" }, cure: { en: "Give the sender its own.", zh: "填写其密码。" } } }),
     };
     const { api } = fakeApi((method, path, options) => {
       asked.push({ method, path, body: options?.body });
@@ -115,6 +115,10 @@ describe("the panel", () => {
   afterEach(() => {
     panel.stop();
     vi.unstubAllGlobals();
+  });
+
+  test("says of a program why it was not let in, and whence it came", () => {
+    expect(text()).toContain("from 10.0.0.9: The password is wrong. Give the sender its own.");
   });
 
   test("shows why, opens the picture, and is kept true by events", async () => {

@@ -11,6 +11,7 @@ from gateway.cli.client import AsJson, Client, StateDir, ref
 from gateway.cli.output import console, show_json, table
 from gateway.cli.times import ago
 from gateway.cli.words import t
+from gateway.model.reason import reason
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +41,14 @@ def list_(state_dir: StateDir = None, as_json: AsJson = False) -> None:
     ]
     columns = (t("name", "名称"), t("may send", "可推"), t("may watch", "可看"), t("sends", "正在推"))
     console().print(table("", (*columns, t("watches", "正在看"), t("seen", "最近"), t("from", "来自")), rows))
+    for one in programs:
+        if one["refused_code"]:
+            words = reason(one["refused_code"])
+            when = f"{ago(one['refused_at'])}, {escape(one['refused_from'])}"
+            console().print(
+                f"[yellow]{escape(one['name'])}[/] {t('was refused', '被拒绝')} ({when}): "
+                f"{t(words.cause_en, words.cause_zh)} → {t(words.cure_en, words.cure_zh)}"
+            )
     if not rows:
         console().print(
             t(

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from gateway.base.clock import Clock
 from gateway.base.errors import Busy, Denied, GatewayError, NotFound
@@ -44,6 +44,12 @@ MAX_SECRET = 256
 Authenticate = Callable[[str, str, str], Awaitable[Principal]]
 
 
+class _Refused(TypedDict, total=False):
+    refused_at: float
+    refused_from: str
+    refused_code: str
+
+
 class Programs:
     def __init__(
         self,
@@ -63,6 +69,7 @@ class Programs:
         self._lockout = Lockout(clock, accounts)
         self._made: dict[str, str] = {}
         self._seen: dict[str, tuple[float, str]] = {}
+        self._refused: dict[str, tuple[float, str, str]] = {}  # when, whence, why
         self._tails: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self.config_changed()
 
@@ -199,7 +206,12 @@ class Programs:
             address=seen[1] if seen else "",
             publishing=publishing,
             reading=reading,
+            **self._last_refused(name),
         )
+
+    def _last_refused(self, name: str) -> _Refused:
+        at, address, code = self._refused.get(name, (0.0, "", ""))
+        return {"refused_at": at, "refused_from": address, "refused_code": code} if code else {}
 
     def renew(self, name: str) -> str:
         """A new password, shown this once. Raises NotFound, and GatewayError where the configuration has it."""
@@ -230,11 +242,22 @@ class Programs:
         self._lockout.failed(user, address, everybody=everybody)
         who = Principal(user[:64], Role.VIEWER, "program", address=address)
         self._audit.refused(who, "program.sign-in", code=code)
+        self._note(user, address, code)
         return Denied("name or password is wrong", code=code)
+
+    def turned_away(self, who: Principal, code: str) -> None:
+        """It is known, and may not have what it asked for."""
+        self._note(who.name.removeprefix(PREFIX), who.address, code)
+
+    def _note(self, name: str, address: str, code: str) -> None:
+        """For whoever looks why a sender does not come; of names that there are, so it is bounded."""
+        if name in self._config():
+            self._refused[name] = (self._clock.wall(), address, code)
 
     def _passed(self, name: str, address: str) -> Principal:
         self._lockout.passed(name, address)
         self._seen[name] = (self._clock.wall(), address)
+        self._refused.pop(name, None)
         return Principal(f"{PREFIX}{name}", Role.VIEWER, f"{PREFIX}{name}", address=address)
 
 

@@ -100,10 +100,12 @@ class PushPoints:
         except NotFound:
             # Whoever may read nothing of that name does not learn that it is none.
             if program is not None and not matches(name.strip("/")[:MAX_NAME], program.read):
+                self._programs.turned_away(who, "read-denied")
                 raise _read_denied(name, who) from None
             raise
         if program is not None:
             if not matches(self._short(stream), program.read):
+                self._programs.turned_away(who, "read-denied")
                 raise _read_denied(name, who)
         elif not allowed(who, Action.STREAM_OPEN, stream):
             raise _read_denied(name, who)
@@ -219,15 +221,17 @@ class PushPoints:
         program = self._programs.of(who)
         if program is not None:
             if not matches(short, program.publish):
-                if not self._programs.may_be_published(short):
+                known = self._programs.may_be_published(short)
+                self._programs.turned_away(who, "push-denied" if known else "push-unknown")
+                if not known:
                     raise NotFound(f"nobody may publish {short}", code="push-unknown")
                 raise Denied(f"{who.name} may not publish {short}", code="push-denied")
         elif not may_publish(who, stream):
             raise Denied(f"{who.name} ({who.role}) may not publish {short}", code="push-denied")
         device = DeviceId(stream.rpartition("/")[0])
-        known = self._devices.known(device)
+        held = self._devices.known(device)
         # An invited phone's own device is its own to publish.
-        if known is not None and device not in self._shown and who.role is not Role.INFORMANT:
+        if held is not None and device not in self._shown and who.role is not Role.INFORMANT:
             raise Denied(f"{device} is a device of its own and is not published", code="push-denied")
 
     def _policy(self, stream: StreamId) -> str:

@@ -72,6 +72,9 @@ class ProgramInfo:
     address: str = ""
     publishing: tuple[str, ...] = ()  # streams that it sends now
     reading: tuple[str, ...] = ()  # streams that it watches now
+    refused_at: float | None = None  # unix seconds; None: not since it was last let in, or never
+    refused_from: str = ""
+    refused_code: str = ""
 
 
 class PushState(StrEnum):

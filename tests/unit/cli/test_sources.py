@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from gateway.cli import words
 from gateway.core.services import Services
 from gateway.model.command import Action
+from gateway.model.principal import SYSTEM
+from gateway.model.reason import REASONS
 from tests.unit.cli.conftest import Run
 
 
@@ -41,9 +45,14 @@ def test_adding_and_removing(fieldgate: Run, daemon: Services) -> None:
     assert (removed.action, removed.target) == (Action.SOURCE_REMOVE, "gate")
 
 
-def test_programs(fieldgate: Run, daemon: Services) -> None:
+def test_programs(fieldgate: Run, daemon: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = fieldgate("programs", "list")
-    assert "drone-*" in shown.out and "192.0.2.7" in shown.out
+    assert "drone-*" in shown.out and "192.0.2.7" in shown.out and "refused" not in shown.out
+    (one,) = daemon.sources.programs(SYSTEM)
+    refused = replace(one, refused_at=1.0, refused_from="192.0.2.9", refused_code="program-password")
+    monkeypatch.setattr(daemon.sources, "programs", lambda _who: [refused])
+    again = " ".join(fieldgate("programs", "list").out.split())
+    assert "192.0.2.9" in again and REASONS["program-password"].cause_en in again
     made = fieldgate("programs", "secret", "drone", "--yes")
     assert made.out.strip() == "fresh-secret-0123"
     assert fieldgate("programs", "secret", "none", "--yes").code == 1

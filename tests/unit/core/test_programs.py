@@ -198,3 +198,31 @@ async def test_a_key_where_a_name_stands_is_known_and_names_are_no_guesses(house
     assert locked.value.code == "locked"
     assert ours.by_tail("ch1", HERE) is None and ours.by_tail(GIVEN, THERE) is not None
     assert ours.by_key(GIVEN, HERE).name == "program:truck", "who shows a key as one is not locked for it"
+
+
+@housed
+async def test_why_a_sender_does_not_come_is_told_until_it_is_let_in(house: House) -> None:
+    ours = programs(house, drone=Program.model_validate({"password": GIVEN, "publish": ["drone-1"]}))
+    points = house.core.push_points
+
+    def told() -> tuple[str, str]:
+        info = ours.info("drone")
+        return info.refused_code, info.refused_from
+
+    assert told() == ("", "") and ours.info("drone").refused_at is None
+    with pytest.raises(Denied):
+        await ours.check("drone", "not its own", THERE)
+    assert told() == ("program-password", THERE) and ours.info("drone").refused_at == house.clock.wall()
+    who = await ours.check("drone", GIVEN, HERE)
+    assert told() == ("", "")
+    for asked, code in (("drone-2", "push-unknown"), ("nothing", "push-unknown")):
+        with pytest.raises(NotFound):
+            points.resolve(asked, who)
+        assert told() == (code, HERE)
+    with pytest.raises(Denied):
+        points.reading("drone-1", who)
+    assert told() == ("read-denied", HERE)
+    with pytest.raises(Denied):
+        ours.failed("nobody", THERE)
+        raise ours._wrong("nobody", THERE, "program-unknown")
+    assert set(ours._refused) == {"drone"}, "of names that there are, and no others"
