@@ -87,6 +87,7 @@ const TEXT = {
   delay: { en: "delay", zh: "时延" },
   loss: { en: "loss", zh: "丢包" },
   frameAge: { en: "last frame", zh: "末帧" },
+  madeOf: { en: "converted", zh: "转换" },
   fromDevice: { en: "from the device", zh: "设备侧" },
   fromGateway: { en: "to this page", zh: "至本页" },
   up: { en: "Up", zh: "上" },

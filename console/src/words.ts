@@ -90,7 +90,11 @@ export function figureRows(figures: Figures, status: StreamStatus | null, frameA
   const width = figures.width || video?.width || 0;
   const height = figures.height || video?.height || 0;
   const shown = (value: number | null, text: (value: number) => string) => (value === null ? "–" : text(value));
+  // Another codec than the source sends: it is converted for this viewer.
+  const other = video !== undefined && figures.codec !== "" && figures.codec.toLowerCase() !== video.codec;
+  const made = other ? (status?.renditions ?? []).find((one) => one.video.includes("→"))?.video : undefined;
   return [
+    ...(made === undefined ? [] : [[t("madeOf"), made] as [string, string]]),
     [t("codec"), [codec, audio.toUpperCase()].filter(Boolean).join(" + ") || "–"],
     [t("size"), width ? `${width}×${height}` : "–"],
     [t("fps"), shown(figures.fps, (fps) => fps.toFixed(0))],

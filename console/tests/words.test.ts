@@ -123,6 +123,15 @@ describe("figures", () => {
     expect(shown).toMatchObject({ codec: "H265", size: "1920×1080", fps: "–", "last frame": "40 ms", loss: "– → –" });
   });
 
+  test("what is converted for this viewer is told", () => {
+    const tracks: StreamStatus["tracks"] = [{ kind: "video", codec: "h265", width: 1920, height: 1080, profile: "", b_frames: false }];
+    const made = { name: "h264", video: "h265 1920x1080 → h264 1920x1080", audio: "", why: ["convert-codec"], state: "running", code: "", detail: "", encoder: "", viewers: 1 };
+    const stream = status({ tracks, renditions: [made] });
+    expect(Object.fromEntries(figureRows({ ...NO_FIGURES, codec: "H264" }, stream, 0.04))).toMatchObject({ converted: made.video });
+    expect(Object.fromEntries(figureRows({ ...NO_FIGURES, codec: "H265" }, stream, 0.04))).not.toHaveProperty("converted");
+    expect(Object.fromEntries(figureRows(NO_FIGURES, stream, 0.04))).not.toHaveProperty("converted");
+  });
+
   test("small losses keep a digit", () => {
     expect([percent(null), percent(0), percent(0.002), percent(0.34)]).toEqual(["–", "0 %", "0.2 %", "34 %"]);
   });
